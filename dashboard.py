@@ -1,0 +1,28 @@
+"""Overview of a run. Start with: streamlit run dashboard.py"""
+
+import streamlit as st
+
+from whalecam.ui import charts, overview, session
+from whalecam.ui.frame import page, threshold_slider
+
+with page("Overview") as run:
+    threshold_slider()
+    table = session.table_of(run)
+    facts = table.overview()
+    overview.sentence(run, facts)
+    overview.figures(run, facts)
+    st.plotly_chart(charts.verdict_bar(table.verdicts()), key="verdicts", alt="Verdicts of the audit")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.subheader("Right or wrong, animal or water", anchor=False)
+        st.plotly_chart(charts.quadrants(table.quadrants(session.thresholds().excess)), key="quadrants", alt="2 × 2")
+        overview.next_steps(run, facts)
+    with right:
+        st.subheader("Suspects per species", anchor=False)
+        species = table.per_species()
+        picked = st.plotly_chart(
+            charts.species_leaks(species), key="species_leaks", on_select="rerun", alt="Suspects per species"
+        )
+        overview.open_species(picked)
+    overview.licence(run, facts)
+    overview.not_assessable(table)

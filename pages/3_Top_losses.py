@@ -1,0 +1,21 @@
+"""Pictures by loss, with or without their heat."""
+
+import streamlit as st
+
+from whalecam.ui import filters, parts, session
+from whalecam.ui.canvas import overlay_controls
+from whalecam.ui.frame import page, threshold_slider
+
+with page("Top losses") as run:
+    table = session.table_of(run)
+    overlay_controls()
+    threshold_slider()
+    view = filters.filter_bar(
+        table, "losses", orders=("loss", "least confident", "confidence", "evidence", "name", "random")
+    )
+    rows = table.page(view.filters, view.order, view.size, view.offset)
+    parts.reviewing_gallery(run, parts.cards_of(run, table, rows), "losses")
+    st.caption(
+        "Loss is the cross-entropy of the label, in nats: 0.7 is a coin toss between two classes. A high loss on a "
+        "picture that looks fine often means a wrong label; select it and suggest the right one."
+    )

@@ -1,0 +1,41 @@
+"""One picture large, with the evidence for any class."""
+
+import streamlit as st
+
+from whalecam.ui import parts, picture, session
+from whalecam.ui.canvas import overlay_controls
+from whalecam.ui.frame import page, threshold_slider
+
+with page("Heatmaps") as run:
+    table = session.table_of(run)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        image = picture.choose_image(table)
+        before, after = picture.neighbours(table, image)
+    row = table.row(image)
+    view = picture.choose_view(run, row)
+    overlay_controls()
+    threshold_slider()
+    large, side = st.columns([3, 2], gap="medium")
+    with large:
+        pressed = picture.show_canvas(run, table, row, view)
+        parts.review_bar(run, (image,), "one")
+    with side:
+        picture.facts(run, row)
+        st.dataframe(
+            picture.class_table(run, row),
+            hide_index=True,
+            height=320,
+            column_config={
+                "probability": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+                "logit": st.column_config.NumberColumn(format="%.2f"),
+                "evidence": st.column_config.NumberColumn(
+                    format="%.2f", help="Sum of the map; with the bias, the logit"
+                ),
+                "bias": st.column_config.NumberColumn(format="%.2f"),
+            },
+        )
+        history = session.journal_of(run).history(image)
+        if len(history):
+            st.caption("What people said about this picture")
+            st.dataframe(history, hide_index=True, height=140)
+    picture.act_on_key(run, pressed, image, before, after)

@@ -1,0 +1,29 @@
+"""Where the evidence lies on water: scores, thresholds, and the verdicts people sign."""
+
+import streamlit as st
+
+from whalecam.config import SUSPECT_VERDICTS
+from whalecam.ui import charts, filters, leaks, parts, session
+from whalecam.ui.canvas import overlay_controls
+from whalecam.ui.frame import page, threshold_slider
+
+with page("Leaks") as run:
+    table = session.table_of(run)
+    threshold_slider()
+    overlay_controls()
+    leaks.summary(table)
+    scores = table.scores()
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.plotly_chart(
+            charts.histogram(scores, "excess", session.thresholds().excess),
+            key="excess_bins",
+            alt="Histogram of excess",
+        )
+    with right:
+        lassoed = leaks.lasso(scores)
+    with st.expander("Per species"):
+        leaks.species_table(table)
+    view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed)
+    rows = table.page(view.filters, view.order, view.size, view.offset)
+    parts.reviewing_gallery(run, parts.cards_of(run, table, rows), "leaks")

@@ -1,0 +1,17 @@
+"""The signed list out, other people's verdicts in."""
+
+import streamlit as st
+
+from whalecam.ui import exportpage, session
+from whalecam.ui.frame import page, threshold_slider
+
+with page("Export") as run:
+    threshold_slider()
+    table = session.table_of(run)
+    exportpage.progress(table)
+    only = exportpage.choose()
+    frame = exportpage.rows(run, table, only)
+    exportpage.preview(frame, only)
+    exportpage.downloads(run, frame, only)
+    st.divider()
+    exportpage.take_in(run)

@@ -1,0 +1,61 @@
+"""One small demo run, made once for the whole test session; tests that write get a copy of their own."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+PICTURES = 120
+
+
+def _prepare(folder: Path) -> None:
+    from whalecam import audit, classifier, dataset, demo
+    from whalecam.config import AuditOptions, TrainOptions
+    from whalecam.run import DatasetRecord, create_run
+
+    csv = demo.write_demo(folder / "pictures", images=PICTURES, seed=0)
+    data = dataset.open_dataset(csv, csv.parent / "images")
+    record = DatasetRecord(str(csv), str(data.images), vars(data.columns), data.fingerprint)
+    run = create_run(folder / "runs" / "demo", record)
+    options = TrainOptions(arch="efficientnet_lite0_fine", epochs=4, lr=1e-2, size=96, batch=16, split="random")
+    classifier.train(dataset.inspect_pictures(data), run, options)
+    audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `pictures/` (demo data set) and `runs/demo` (trained and audited). Read only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = shared / "prepared"
+    with FileLock(str(shared / "prepared.lock")):
+        if not (folder / "ready").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            _prepare(folder)
+            (folder / "ready").touch()
+    return folder
+
+
+@pytest.fixture
+def runs(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of runs of this test's own, which the dashboard is pointed at."""
+    target = tmp_path / "runs"
+    shutil.copytree(prepared / "runs", target)
+    monkeypatch.setenv("WHALECAM_RUNS", str(target))
+    yield target
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; absent on a machine that has only the project, but never in CI."""
+    if not SHARED.is_dir():
+        assert not os.environ.get("CI"), f"CI must have {SHARED}"
+        pytest.skip(f"no real data at {SHARED}")
+    return SHARED

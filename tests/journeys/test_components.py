@@ -1,0 +1,357 @@
+"""The canvas and the gallery in a real Chromium; and their drawing held against PyTorch's interpolation."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from whalecam import render
+from whalecam.geometry import Frame
+from whalecam.ui.canvas import Layer, packed_layer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAINT = (ROOT / "whalecam" / "ui" / "paint.js").read_text(encoding="utf-8")
+WHOLE = Frame(0.0, 0.0, 1.0, 1.0)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium on this machine, and CI must run the journeys")
+        pytest.skip("no chromium on this machine; `make browser` installs it")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def paint(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Evaluate an expression with paint.js in scope: `paint("settingsOf(given)", given="?opacity=1")`."""
+    page = browser.new_page()
+    page.add_script_tag(content=PAINT)
+    yield lambda code, **given: page.evaluate(f"(given) => {code}", given)
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = Path(__file__).with_name("components_app.py")
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
+    options = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    server = subprocess.Popen([*command, *options], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Open the app at a query string; fails the test when the page logged a JavaScript error."""
+    pages, faults = [], []
+
+    def go(query: str, width: int = 1440, height: int = 900, before: str = "") -> Any:
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        if before:
+            page.add_init_script(before)
+        page.goto(f"{address}/?{query}")
+        page.locator("canvas.heat, .card").first.wait_for(timeout=60_000)
+        page.get_by_text("runs=").wait_for()
+        page.wait_for_function(FULLY_PAINTED)
+        return page
+
+    yield go
+    for page in pages:
+        page.close()
+    assert not faults
+
+
+FIND = """(kind) => [...document.querySelectorAll('*')].filter((e) => e.shadowRoot)
+  .flatMap((e) => [...e.shadowRoot.querySelectorAll(kind)])"""
+FULLY_PAINTED = f"() => ({FIND})('img').every((e) => e.complete && e.naturalWidth > 0)"
+ALPHAS = f"""(kind) => {{
+  const canvas = ({FIND})(kind)[0]
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
+  let sum = 0
+  for (let i = 3; i < data.length; i += 4) sum += data[i]
+  return sum
+}}"""
+
+
+def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(240):
+        assert server.poll() is None, "the test page did not start"
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+                return
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("the test page did not answer within a minute")
+
+
+def runs(page: Any) -> int:
+    return int(re.search(r"runs=(\d+)", page.get_by_text("runs=").inner_text()).group(1))
+
+
+def log(page: Any) -> list[str]:
+    words = page.get_by_text("runs=").inner_text().split("log=")[1].strip()
+    return words.split(" | ") if words else []
+
+
+def until(page: Any, condition: Callable[[], Any], wanted: Any, milliseconds: int = 8000) -> None:
+    """Wait until `condition()` is `wanted`, and show what it was if it never is."""
+    end = time.monotonic() + milliseconds / 1000
+    while condition() != wanted and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    assert condition() == wanted
+
+
+def selected(page: Any) -> str:
+    return page.get_by_text("selected=").inner_text().removeprefix("selected=")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"),
+    [(7, 7, 224, 224), (4, 6, 133, 77), (1, 1, 9, 5), (14, 3, 5, 40), (1, 7, 3, 7)],
+)
+def test_upsampling_is_pytorchs_bilinear(paint: Any, height: int, width: int, rows: int, columns: int) -> None:
+    functional = pytest.importorskip("torch.nn.functional")
+    torch = pytest.importorskip("torch")
+    grid = np.random.default_rng(height * width).uniform(0, 255, (height, width)).astype(np.float32)
+    slow = functional.interpolate(
+        torch.from_numpy(grid)[None, None], (rows, columns), mode="bilinear", align_corners=False
+    )
+    ours = paint(
+        f"Array.from(upsample(Float32Array.from(given.grid), {height}, {width}, {rows}, {columns}))",
+        grid=grid.ravel().tolist(),
+    )
+    np.testing.assert_allclose(np.reshape(ours, (rows, columns)), slow[0, 0].numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("", {"opacity": 0.6, "threshold": 0, "colours": "magma", "outline": True, "heat": True}),
+        ("?opacity=0&threshold=0.25&colours=turbo&outline=false&heat=false&run=x", None),
+        ("?opacity=7&threshold=-1&outline=TRUE", {"opacity": 1, "threshold": 0, "outline": True}),
+        ("?opacity=abc&threshold=&colours=", {"opacity": 0.6, "threshold": 0, "colours": "magma"}),
+    ],
+)
+def test_settings_come_from_the_url(paint: Any, search: str, expected: dict[str, Any] | None) -> None:
+    chosen = {"opacity": 0, "threshold": 0.25, "colours": "turbo", "outline": False, "heat": False}
+    settings = paint("settingsOf(given.search)", search=search)
+    assert settings == settings | (expected or chosen)
+
+
+def test_weak_evidence_is_clear_and_strong_evidence_has_the_colour_of_the_table(paint: Any) -> None:
+    table = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 9)], axis=1)
+    code = "Array.from(colourise(Float32Array.from([0, 1, 2, 5]), 5, given.table, 0.5, given.threshold))"
+    pixels = np.reshape(paint(code, table=table.ravel().tolist(), threshold=0), (4, 4))
+    assert pixels.tolist() == [[0, 0, 0, 0], [51, 204, 9, 26], [102, 153, 9, 51], [255, 0, 9, 128]]
+    cut = np.reshape(paint(code, table=table.ravel().tolist(), threshold=0.4), (4, 4))
+    assert cut[:, 3].tolist() == [0, 0, 51, 128]
+
+
+@pytest.mark.parametrize(("top", "threshold"), [(None, 0.0), (1.5, 0.3)])
+def test_the_browser_paints_what_render_paints(paint: Any, top: float | None, threshold: float) -> None:
+    rng = np.random.default_rng(3)
+    values, pixels = rng.normal(0, 1, (5, 7)).astype(np.float32), rng.integers(0, 256, (90, 130, 3)).astype(np.uint8)
+    expected = render.overlay(pixels, values, WHOLE, 0.6, threshold, "magma", top).astype(float)
+    heat = paint(
+        "Array.from(colourise(upsample(readable(given.layer).positive, 5, 7, 90, 130),"
+        " given.layer.top, given.table, 0.6, given.threshold))",
+        layer=packed_layer(Layer.of(values, WHOLE, top)),
+        table=render.lut("magma").ravel().tolist(),
+        threshold=threshold,
+    )
+    colour, alpha = np.split(np.reshape(heat, (90, 130, 4)).astype(float), [3], axis=2)
+    ours = pixels * (1 - alpha / 255) + colour * alpha / 255
+    far = np.abs(ours - expected).max(axis=2) > 2
+    assert far.mean() < 0.001
+
+
+def test_outline_follows_the_mask(paint: Any) -> None:
+    y, x = (np.mgrid[:96, :96] + 0.5) / 96
+    disc = (x - 0.6) ** 2 + (y - 0.4) ** 2 < 0.2**2
+    disc[90, 3] = True
+    loops = paint("contoursOf(Uint8Array.from(given.bits), 96)", bits=np.packbits(disc).tolist())
+    big, dot = sorted((np.array(loop) for loop in loops), key=len, reverse=True)
+    assert np.abs(np.hypot(big[:, 0] - 0.6, big[:, 1] - 0.4) - 0.2).max() < 1 / 96
+    assert np.abs(dot - [3.5 / 96, 90.5 / 96]).max() < 1 / 96
+    assert len(loops) == 2
+
+
+@pytest.mark.parametrize("before", ["", "Object.defineProperty(window, 'navigation', {value: undefined})"])
+def test_opacity_acts_in_the_browser_without_a_server_run(visit: Any, before: str) -> None:
+    page = visit("", before=before)
+    full, started = page.evaluate(ALPHAS, "canvas.heat"), runs(page)
+    slider = page.get_by_role("slider", name="Opacity")
+    slider.focus()
+    for _ in range(6):
+        slider.press("ArrowLeft")
+    page.wait_for_url("**opacity=0.3*")
+    until(page, lambda: abs(page.evaluate(ALPHAS, "canvas.heat") / full - 0.5) < 0.01, True)
+    page.get_by_text("Show the heat").click()
+    until(page, lambda: page.evaluate(ALPHAS, "canvas.heat"), 0)
+    page.wait_for_timeout(500)
+    assert runs(page) == started
+
+
+def test_url_alone_sets_the_look_and_the_threshold_is_marked(visit: Any) -> None:
+    plain, bare = visit(""), visit("threshold=0.5&outline=false")
+    assert bare.evaluate(ALPHAS, "canvas.heat") < 0.7 * plain.evaluate(ALPHAS, "canvas.heat")
+    assert plain.locator("canvas.outline").is_visible()
+    assert not bare.locator("canvas.outline").is_visible()
+    assert bare.locator(".threshold").is_visible()
+    assert not plain.locator(".threshold").is_visible()
+    assert "below 2.00 logits" in bare.locator(".note").inner_text()
+    assert plain.locator(".ticks").inner_text().split("\n") == ["0", "2.00", "4.00 logits"]
+
+
+@pytest.mark.parametrize("resize", ["squish", "crop", "pad"])
+def test_value_under_the_cursor_is_the_cells(visit: Any, resize: str) -> None:
+    page = visit(f"resize={resize}")
+    assert "+4.00 logits · row 2, column 2" in page.locator(".readout").inner_text()
+    box, frame = (page.locator(name).bounding_box() for name in (".stage", ".frame"))
+    for row, column in [(0, 0), (0, 3), (1, 2), (2, 3)]:
+        x = frame["x"] + (column + 0.5) / 4 * frame["width"]
+        y = frame["y"] + (row + 0.5) / 3 * frame["height"]
+        if not (box["y"] < y < box["y"] + box["height"]):
+            continue
+        page.mouse.move(x, y)
+        value = f"{abs(VALUES[row, column]):.2f}".replace("0.00", "0")
+        sign = {1: "+", -1: "−", 0: ""}[int(np.sign(VALUES[row, column]))]
+        expected = f"{sign}{value} logits{', against' if sign == '−' else ''} · row {row + 1}, column {column + 1}"
+        assert page.locator(".readout").inner_text() == expected
+    if resize == "crop":
+        page.mouse.move(box["x"] + 5, box["y"] + 50)
+        assert "did not see" in page.locator(".readout").inner_text()
+
+
+def test_keys_on_the_canvas_reach_python_but_not_from_a_field(visit: Any) -> None:
+    page = visit("")
+    note = page.get_by_label("Note")
+    note.fill("x")
+    note.press("f")
+    page.mouse.click(700, 850)
+    until(page, lambda: log(page), [])
+    for key, words in [
+        ("f", "flag:0"),
+        ("ArrowRight", "next:0"),
+        ("?", "help:1"),
+        ("z", "undo:1"),
+        ("p", "previous:1"),
+    ]:
+        page.keyboard.press(key)
+        until(page, lambda words=words: log(page)[-1:], [words])
+    assert len(log(page)) == 5
+
+
+def test_keys_in_a_quick_row_all_arrive_but_no_verdict_lands_on_a_picture_not_yet_seen(visit: Any) -> None:
+    page = visit("")
+    for key in ("u", "n", "n", "f"):
+        page.keyboard.press(key)
+    until(page, lambda: log(page)[:3], ["unsure:0", "next:0", "next:1"])
+    page.wait_for_timeout(1500)
+    assert not {"flag:1", "flag:2"} & set(log(page))
+
+
+def test_selection_by_click_range_and_key_survives_reruns(visit: Any) -> None:
+    page = visit("show=gallery")
+    cards = page.locator(".card")
+    cards.nth(1).click()
+    until(page, lambda: selected(page), "1.jpg")
+    cards.nth(4).click(modifiers=["Shift"])
+    until(page, lambda: selected(page), "1.jpg,2.jpg,3.jpg,4.jpg")
+    page.get_by_role("button", name="More above").click()
+    page.get_by_text("The gallery moves down.").wait_for()
+    page.wait_for_timeout(700)
+    assert selected(page) == "1.jpg,2.jpg,3.jpg,4.jpg"
+    assert page.locator(".card.selected").count() == 4
+    cards.nth(6).focus()
+    page.keyboard.press("x")
+    until(page, lambda: selected(page), "1.jpg,2.jpg,3.jpg,4.jpg,6.jpg")
+    page.keyboard.press("u")
+    until(page, lambda: log(page), ["unsure:1.jpg,2.jpg,3.jpg,4.jpg,6.jpg"])
+    page.get_by_role("button", name="Clear").click()
+    until(page, lambda: selected(page), "")
+
+
+def test_keyboard_walks_judges_and_opens_the_card_under_the_cursor(visit: Any) -> None:
+    page = visit("show=gallery")
+    page.keyboard.press("k")
+    page.locator(".card").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".card[tabindex='0']").count() == 1
+    page.keyboard.press("f")
+    until(page, lambda: log(page), ["flag:2.jpg"])
+    page.keyboard.press("Enter")
+    until(page, lambda: log(page), ["flag:2.jpg", "opened:2.jpg"])
+    page.locator(".card").nth(4).dblclick()
+    until(page, lambda: log(page)[-1], "opened:4.jpg")
+    page.keyboard.press("z")
+    until(page, lambda: log(page)[-1], "undo:")
+    assert selected(page) == ""
+
+
+def test_verdict_by_key_is_not_lost_to_a_quick_click(visit: Any) -> None:
+    page = visit("show=slow")
+    page.locator(".card").nth(0).click()
+    until(page, lambda: selected(page), "0.jpg")
+    page.wait_for_timeout(1200)
+    page.keyboard.press("f")
+    page.wait_for_timeout(150)
+    page.locator(".card").nth(2).click()
+    until(page, lambda: selected(page), "0.jpg,2.jpg", 15_000)
+    until(page, lambda: log(page), ["flag:0.jpg"], 15_000)
+
+
+def test_cards_show_text_as_text_and_say_what_cannot_be_read(visit: Any) -> None:
+    page = visit("show=gallery")
+    assert page.locator(".card").nth(3).locator(".title").inner_text().startswith("<img src=x")
+    assert "owned" not in page.title()
+    assert "truncated" in page.locator(".card").nth(5).inner_text()
+    assert page.locator(".card").nth(1).get_attribute("aria-label") == "species 1, 1.jpg, loss 0.10, Suspect, flagged"
+    before, started = page.evaluate(ALPHAS, ".card canvas"), runs(page)
+    page.get_by_role("slider", name="Opacity").press("Home")
+    until(page, lambda: page.evaluate(ALPHAS, ".card canvas"), 0)
+    assert before > 0
+    assert runs(page) == started
+
+
+@pytest.mark.parametrize("show", ["canvas", "gallery"])
+def test_narrow_screens_need_no_sideways_scrolling(visit: Any, show: str) -> None:
+    page = visit(f"show={show}", 390, 844)
+    wide = page.evaluate(
+        f"() => Math.max(...({FIND})('.stage, .card, .strip').map((e) => e.getBoundingClientRect().right))"
+    )
+    assert wide <= 390
+    if show == "gallery":
+        places = [page.locator(".card").nth(i).bounding_box() for i in (0, 1)]
+        assert places[0]["y"] == places[1]["y"]

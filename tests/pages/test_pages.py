@@ -1,0 +1,159 @@
+"""Every page on a real run, through Streamlit's own test runner."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from whalecam.reviews import Journal, Review
+from whalecam.run import open_run
+
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
+EXPLORING = [page for page in PAGES if "2_Model" not in page]
+
+
+def open_page(page: str | None = None, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    if page:
+        app.switch_page(page).run()
+    return app
+
+
+def texts(app: AppTest) -> str:
+    found = [*app.markdown, *app.caption, *app.title, *app.info, *app.error, *app.warning, *app.success, *app.subheader]
+    return "\n".join(str(element.value) for element in found)
+
+
+@pytest.fixture
+def journal(runs: Path) -> Journal:
+    return Journal(open_run(runs / "demo").reviews_url)
+
+
+@pytest.mark.parametrize("page", [None, *PAGES])
+def test_every_page_opens_on_an_audited_run(runs: Path, page: str | None) -> None:
+    app = open_page(page)
+    assert not app.exception, app.exception
+    assert not app.error, texts(app)
+    assert app.title[0].value in ("Overview", *(name.split("_", 1)[1][:-3].replace("_", " ") for name in PAGES))
+
+
+def test_overview_counts_equal_the_table(runs: Path) -> None:
+    app = open_page()
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert int(shown["Images"]) == len(open_run(runs / "demo").audited())
+    assert shown["Flagged"] == "0"
+    assert "exact" in texts(app)
+
+
+@pytest.mark.parametrize(
+    "page", ["pages/3_Top_losses.py", "pages/4_Heatmaps.py", "pages/5_Leaks.py", "pages/6_Export.py"]
+)
+def test_a_run_without_an_audit_says_what_to_do(runs: Path, page: str) -> None:
+    shutil.rmtree(runs / "demo" / "audit")
+    app = open_page(page)
+    assert not app.exception
+    assert "audited" in texts(app)
+
+
+def test_a_broken_manifest_is_explained(runs: Path) -> None:
+    (runs / "demo" / "run.json").write_text("{ half")
+    app = open_page()
+    assert not app.exception
+    assert "cannot be read" in app.error[0].value
+
+
+def test_a_lost_csv_is_explained_where_it_is_needed(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    run.update(dataset=type(run.manifest.dataset)(**{**vars(run.manifest.dataset), "csv": "/gone/train.csv"}))
+    app = open_page("pages/1_Dataset.py")
+    assert not app.exception
+    assert "gone" in app.error[0].value
+
+
+def test_opening_own_data_with_a_wrong_column_names_the_columns(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("picture,label\na.jpg,orca\n")
+    app = open_page("pages/1_Dataset.py")
+    app.text_input(key="own_csv").set_value(str(tmp_path / "own.csv"))
+    app.text_input(key="own_name").set_value("own")
+    app.button(key="own_open").click().run()
+    assert not app.exception
+    assert "no column" in app.error[0].value and "picture" in app.error[0].value.replace("\\", "")
+    assert not (runs / "own").exists()
+
+
+def test_flag_undo_and_the_journal_agree(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/4_Heatmaps.py")
+    image = app.text_input(key="image").value
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.button(key="one_flag").click().run()
+    assert not app.exception, app.exception
+    assert journal.latest().set_index("image").loc[image, "verdict"] == "flag"
+    app.button(key="one_undo").click().run()
+    assert image not in set(journal.latest()["image"])
+
+
+def test_a_verdict_without_a_name_asks_for_it(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/4_Heatmaps.py")
+    app.button(key="one_flag").click().run()
+    assert not app.exception
+    assert app.error and "name" in app.error[0].value.lower()
+    assert journal.latest().empty
+
+
+def test_the_threshold_moves_the_verdicts(runs: Path) -> None:
+    app = open_page("pages/5_Leaks.py")
+    before = {m.label: m.value for m in app.metric}["Suspects"]
+    app.slider(key="excess").set_value(0.0).run()
+    after = {m.label: m.value for m in app.metric}["Suspects"]
+    assert int(after) > int(before)
+
+
+def test_an_image_in_the_url_is_the_one_shown(runs: Path) -> None:
+    name = sorted(open_run(runs / "demo").audited())[7]
+    app = open_page("pages/4_Heatmaps.py", image=name)
+    assert app.text_input(key="image").value == name
+
+
+def test_an_unknown_image_is_explained(runs: Path) -> None:
+    app = open_page("pages/4_Heatmaps.py")
+    app.text_input(key="image").set_value("no<b>body.jpg").run()
+    assert not app.exception
+    assert "no row" in app.error[0].value
+
+
+def test_the_export_holds_what_was_flagged(runs: Path, journal: Journal) -> None:
+    names = sorted(open_run(runs / "demo").audited())[:3]
+    journal.add([Review(name, "flag", "Ana", reason="water") for name in names])
+    app = open_page("pages/6_Export.py")
+    assert app.dataframe[0].value["image"].tolist() == names
+    assert app.dataframe[0].value["reviewer"].tolist() == ["Ana"] * 3
+
+
+def test_pages_are_layout_only() -> None:
+    for page in [*PAGES, "dashboard.py"]:
+        lines = (ROOT / page).read_text().splitlines()
+        assert len(lines) <= 60, page
+        assert not [line for line in lines if line.startswith("def ")], page
+
+
+def test_exploring_pages_never_import_torch(runs: Path) -> None:
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('dashboard.py', default_timeout=60).run()\n"
+        f"for page in {EXPLORING!r}:\n"
+        "    app.switch_page(page).run()\n"
+        "    assert not app.exception, (page, app.exception)\n"
+        "print(sorted({'torch', 'fastai'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]", done.stderr

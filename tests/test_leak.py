@@ -1,0 +1,341 @@
+"""Leak scores against Quantus, torch's own upsampling, slow loops and drawings with known answers."""
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import quantus
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from whalecam import leak
+from whalecam.config import AUTO_VERDICTS, Assessable, Thresholds
+
+GRIDS = [(4, 4), (7, 7), (3, 5), (1, 1), (14, 14)]
+ANYTHING = Assessable(max_area=1.0, min_spread=-1.0)
+
+
+def upsampled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """torch's bilinear upsampling of (..., h, w) to (..., H, W)."""
+    given_ = torch.from_numpy(np.asarray(maps, np.float64)).reshape(-1, 1, *maps.shape[-2:])
+    full = torch.nn.functional.interpolate(given_, size=size, mode="bilinear", align_corners=False)
+    return full.reshape(*maps.shape[:-2], *size).numpy()
+
+
+def ellipse(size: tuple[int, int] = (128, 128), centre=(0.5, 0.5), radii=(0.25, 0.3)) -> np.ndarray:
+    rows, columns = ((np.arange(n) + 0.5) / n for n in size)
+    inside = ((rows[:, None] - centre[0]) / radii[0]) ** 2 + ((columns - centre[1]) / radii[1]) ** 2 <= 1
+    return inside.astype(np.float32)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+# ---- the weights ----
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("size", [(128, 128), (30, 41)])
+def test_weights_are_the_adjoint_of_torchs_upsampling(grid, size, rng) -> None:
+    mask, seen = rng.random(size), rng.random(size)
+    weights = leak.weigh(mask, seen, grid)
+    cells = torch.zeros(1, 1, *grid, dtype=torch.float64, requires_grad=True)
+    full = torch.nn.functional.interpolate(cells, size=size, mode="bilinear", align_corners=False)[0, 0]
+    for target, found in (((1 - mask) * seen, weights.water), (seen, weights.total)):
+        (expected,) = torch.autograd.grad((full * torch.from_numpy(target)).sum(), cells, retain_graph=True)
+        np.testing.assert_allclose(found, expected[0, 0].numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_the_weights_hold_every_pixel_once() -> None:
+    weights = leak.weigh(ellipse((60, 80)), None, (4, 7))
+    assert weights.total.sum() == pytest.approx(60 * 80)
+    assert weights.water.sum() == pytest.approx(60 * 80 - ellipse((60, 80)).sum())
+
+
+def test_leak_equals_full_size_upsampling_for_all_classes(rng) -> None:
+    maps, mask = rng.standard_normal((30, 7, 7)), ellipse()
+    full = upsampled(np.maximum(maps, 0), mask.shape)
+    expected = (full * (1 - mask)).sum((1, 2)) / full.sum((1, 2))
+    np.testing.assert_allclose(leak.leak_of(maps, leak.weigh(mask, None, (7, 7))), expected, atol=1e-6)
+
+
+def slow_leak(values: np.ndarray, mask: np.ndarray) -> float:
+    """Pixel by pixel, with bilinear interpolation between cell centres written out."""
+    (h, w), (height, width) = values.shape, mask.shape
+    wet = total = 0.0
+    for y in range(height):
+        for x in range(width):
+            row = min(max((y + 0.5) * h / height - 0.5, 0), h - 1)
+            column = min(max((x + 0.5) * w / width - 0.5, 0), w - 1)
+            here = 0.0
+            for i in range(h):
+                for j in range(w):
+                    near = max(0.0, 1 - abs(row - i)) * max(0.0, 1 - abs(column - j))
+                    here += near * max(values[i, j], 0.0)
+            wet += here * (1 - mask[y, x])
+            total += here
+    return wet / total
+
+
+@pytest.mark.parametrize(("grid", "size"), [((4, 4), (16, 16)), ((3, 2), (10, 13)), ((2, 5), (5, 21))])
+def test_leak_equals_the_slow_writing(grid, size, rng) -> None:
+    values, mask = rng.standard_normal(grid), rng.random(size)
+    assert float(leak.leak_of(values, leak.weigh(mask, None, grid))) == pytest.approx(slow_leak(values, mask), abs=1e-9)
+
+
+def test_leak_is_one_minus_quantus_relevance_mass_accuracy(rng, record_property) -> None:
+    maps = rng.standard_normal((40, 4, 4))
+    masks = np.stack([ellipse((128, 128), rng.uniform(0.3, 0.7, 2), rng.uniform(0.15, 0.45, 2)) for _ in maps])
+    full = upsampled(np.maximum(maps, 0), (128, 128))[:, None]
+    metric = quantus.RelevanceMassAccuracy(abs=False, normalise=False, disable_warnings=True)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(128 * 128, 2))
+    theirs = metric(
+        model=network,
+        x_batch=np.zeros_like(full, np.float32),
+        y_batch=np.zeros(len(maps), int),
+        a_batch=full,
+        s_batch=masks[:, None].astype(bool),
+        channel_first=True,
+        device="cpu",
+    )
+    ours = [float(leak.leak_of(m, leak.weigh(mask, None, (4, 4)))) for m, mask in zip(maps, masks, strict=True)]
+    worst = float(np.abs(1 - np.array(theirs) - ours).max())
+    record_property("quantus", worst)
+    print(f"\nQuantus: max difference {worst:.2e}, leaks {min(ours):.2f} to {max(ours):.2f}")
+    assert worst <= 1e-6
+
+
+# ---- drawings with known answers ----
+
+HALF = np.array([[1.0, 1.0, 0.0, 0.0]])
+"""One row of four pixels, animal on the left. Two cells upsample to it as 1, ¾, ¼, 0 and 0, ¼, ¾, 1."""
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "excess"),
+    [
+        ([[1, 0]], 1 / 8, 0),
+        ([[0, 1]], 7 / 8, 2),
+        ([[1, 1]], 1 / 2, 1),
+        ([[3, 1]], 5 / 16, 1 / 2),
+        ([[3, -9]], 1 / 8, 0),
+    ],
+)
+def test_two_cells_by_hand(values, expected, excess) -> None:
+    found = leak.score(np.array(values, float), leak.weigh(HALF, None, (1, 2)))
+    assert found == leak.Score(pytest.approx(expected), pytest.approx(1 / 8), 0.5, pytest.approx(excess), None)
+
+
+def test_a_map_inside_the_animal_scores_below_the_floor() -> None:
+    mask, inside = np.zeros((64, 64)), np.zeros((8, 8))
+    mask[16:48, 16:48], inside[3:5, 3:5] = 1, 1
+    found = leak.score(inside, leak.weigh(mask, None, (8, 8)))
+    assert found.leak == pytest.approx(0) and found.excess < 0 < found.floor
+
+
+def test_a_map_on_water_alone_prefers_the_water() -> None:
+    mask, corner = np.zeros((64, 64)), np.zeros((8, 8))
+    mask[16:48, 16:48], corner[0, 0] = 1, 1
+    found = leak.score(corner, leak.weigh(mask, None, (8, 8)))
+    assert found.leak == 1 and found.excess > 1
+
+
+def test_padding_is_neither_animal_nor_water() -> None:
+    # Left half of eight pixels is picture, its left half animal; cell 3 of 4 reaches pixels 5 to 7 only.
+    mask, seen = np.repeat([[1.0, 1, 0, 0, 1, 1, 1, 1]], 4, 0), np.repeat([[1.0, 1, 1, 1, 0, 0, 0, 0]], 4, 0)
+    weights = leak.weigh(mask, seen, (1, 4), ANYTHING)
+    assert (weights.area, weights.chance) == (0.5, 0.5)
+    assert np.isnan(leak.leak_of(np.array([[0.0, 0, 0, 1]]), weights))
+    assert leak.leak_of(np.ones((1, 4)), weights) == pytest.approx(0.5)
+
+
+def test_a_cell_is_measured_on_the_input_not_on_what_is_seen() -> None:
+    # The animal is 1/16 of what is seen but half a cell of the grid.
+    mask, seen = np.zeros((16, 16)), np.zeros((16, 16))
+    mask[:2, :4], seen[:8] = 1, 1
+    assert leak.weigh(mask, seen, (4, 4)).reason == "animal smaller than one cell"
+
+
+@pytest.mark.parametrize("grid", [(4, 4), (7, 7), (5, 8)])
+def test_a_flat_map_scores_chance_and_the_perfect_map_the_floor(grid) -> None:
+    mask = ellipse((280, 280))
+    weights = leak.weigh(mask, None, grid)
+    blocks = mask.reshape(grid[0], 280 // grid[0], grid[1], 280 // grid[1])
+    flat, perfect = leak.score(np.full(grid, 0.3), weights), leak.score(blocks.mean((1, 3)), weights)
+    assert (flat.leak, flat.excess) == (pytest.approx(1 - mask.mean()), pytest.approx(1))
+    assert (perfect.leak, perfect.excess) == (pytest.approx(weights.floor), pytest.approx(0, abs=1e-7))
+    assert flat.chance == pytest.approx(1 - mask.mean())
+
+
+def test_the_floor_on_a_grid_that_does_not_divide_the_picture() -> None:
+    mask = ellipse((128, 128))
+    fine = mask.repeat(7, 0).repeat(7, 1)
+    perfect = fine.reshape(7, 128, 7, 128).mean((1, 3))
+    assert leak.score(perfect, leak.weigh(mask, None, (7, 7))).excess == pytest.approx(0, abs=1e-6)
+
+
+def test_a_finer_grid_has_a_lower_floor() -> None:
+    floors = [leak.weigh(ellipse(), None, (n, n)).floor for n in (4, 7, 14, 28)]
+    assert floors == sorted(floors, reverse=True) and floors[0] > 2 * floors[2]
+
+
+# ---- invariances ----
+
+VALUES = arrays(np.float64, (4, 5), elements=st.floats(-5, 5))
+MASKS = arrays(np.float64, (12, 15), elements=st.sampled_from([0.0, 0.5, 1.0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES, MASKS, st.sampled_from([0, 1, (0, 1)]), st.floats(0.01, 100))
+def test_flip_and_scale_change_nothing(values, mask, axes, factor) -> None:
+    assume(values.max() > 1e-3)
+    one, other = (leak.weigh(m, None, (4, 5), ANYTHING) for m in (mask, np.flip(mask, axes)))
+    before, after = leak.leak_of(values, one), leak.leak_of(np.flip(values, axes) * factor, other)
+    np.testing.assert_allclose(after, before, atol=1e-9)
+    np.testing.assert_allclose([other.floor, other.chance, other.area], [one.floor, one.chance, one.area], atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES, MASKS)
+def test_scores_stay_in_their_ranges(values, mask) -> None:
+    weights = leak.weigh(mask, None, (4, 5))
+    found = leak.score(values, weights)
+    assert 0 <= weights.floor <= 1 and weights.chance == pytest.approx(1 - weights.area)
+    assert (found.reason is None) == np.isfinite(found.leak) == np.isfinite(found.excess)
+    assert found.reason is not None or 0 <= found.leak <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(VALUES, MASKS)
+def test_animal_and_water_share_the_evidence(values, mask) -> None:
+    assume(values.max() > 1e-3)
+    on_water = leak.leak_of(values, leak.weigh(mask, None, (4, 5), ANYTHING))
+    on_animal = leak.leak_of(values, leak.weigh(1 - mask, None, (4, 5), ANYTHING))
+    assert on_water + on_animal == pytest.approx(1)
+
+
+# ---- not assessable ----
+
+
+def box(height: int, width: int) -> np.ndarray:
+    mask = np.zeros((100, 100))
+    mask[:height, :width] = 1
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "grid", "reason"),
+    [
+        (box(0, 0), (5, 5), "mask is empty"),
+        (box(20, 19), (5, 5), "animal smaller than one cell"),
+        (box(20, 20), (5, 5), None),
+        (box(91, 100), (5, 5), "animal covers over 90% of the picture"),
+        (box(90, 100), (5, 5), "too little between a perfect and a flat map"),
+        (box(80, 100), (5, 5), None),
+        (box(50, 100), (1, 1), "animal smaller than one cell"),
+        (np.tile(np.eye(10).repeat(5, 1), (10, 2)), (5, 5), "too little between a perfect and a flat map"),
+    ],
+    ids=["empty", "under a cell", "a cell", "over 90", "90", "80", "one cell in all", "evenly spread"],
+)
+def test_reasons_of_masks(mask, grid, reason) -> None:
+    found = leak.score(np.ones(grid), leak.weigh(mask, None, grid))
+    assert found.reason == reason
+    assert np.isnan(found.excess) == np.isnan(found.leak) == (reason is not None)
+
+
+def test_limits_are_the_callers() -> None:
+    assert leak.weigh(box(50, 100), None, (5, 5), Assessable(max_area=0.4)).reason.startswith("animal covers over 40%")
+    assert leak.weigh(box(50, 100), None, (5, 5), Assessable(min_spread=0.6)).reason.startswith("too little")
+
+
+def test_nothing_positive_is_said_not_scored() -> None:
+    weights = leak.weigh(ellipse(), None, (4, 4))
+    found = leak.score(-np.ones((4, 4)), weights)
+    assert (found.reason, found.chance) == ("no positive evidence", weights.chance)
+    both = leak.leak_of(np.stack([-np.ones((4, 4)), np.ones((4, 4))]), weights)
+    assert np.isnan(both[0]) and both[1] == pytest.approx(weights.chance)
+
+
+def test_a_mask_of_another_shape_than_seen_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"\(4, 4\).*\(4, 5\)"):
+        leak.weigh(np.ones((4, 4)), np.ones((4, 5)), (2, 2))
+
+
+# ---- contrasts and regions ----
+
+
+def test_contrasts_by_hand() -> None:
+    maps = np.array([[[3.0, 0.0]], [[1.0, 4.0]], [[2.0, 2.0]]])
+    assert leak.contrast(maps, "relative", 0).tolist() == [[1, -2]]
+    assert leak.contrast(maps, "versus", 0, 1).tolist() == [[2, -4]]
+    assert leak.contrast(maps, "raw", 2).tolist() == [[2, 2]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays(np.float64, (3, 2, 2), elements=st.floats(-5, 5)), arrays(np.float64, (2, 2), elements=st.floats(-5, 5)))
+def test_what_all_classes_share_has_no_say(maps, shared) -> None:
+    for kind, other in (("relative", None), ("versus", 2)):
+        before, after = leak.contrast(maps, kind, 0, other), leak.contrast(maps + shared, kind, 0, other)
+        np.testing.assert_allclose(after, before, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "other"), [("versus", None), ("absolute", 1)])
+def test_an_unknown_contrast_is_an_error(kind, other) -> None:
+    with pytest.raises(ValueError, match="relative, versus"):
+        leak.contrast(np.zeros((2, 1, 1)), kind, 0, other)
+
+
+def test_region_share_by_hand() -> None:
+    assert leak.region_share(np.array([[1.0, 0.0]]), HALF) == pytest.approx(7 / 8)
+    assert leak.region_share(np.array([[0.0, 1.0]]), HALF) == pytest.approx(1 / 8)
+    assert leak.region_share(np.array([[1.0, 1.0]]), np.ones((1, 4))) == pytest.approx(1)
+    assert leak.region_share(np.array([[1.0, 1.0]]), np.zeros((1, 4))) == pytest.approx(0)
+    assert np.isnan(leak.region_share(np.array([[-1.0, 0.0]]), HALF))
+
+
+# ---- verdicts ----
+
+NAN = np.nan
+TRUTH = {
+    (1.5, 0.5, ""): "confirmed_leak",
+    (1.5, 0.1, ""): "cosmetic",
+    (0.5, 0.5, ""): "hidden_reliance",
+    (0.5, 0.1, ""): "clean",
+    (1.5, NAN, ""): "suspect",
+    (0.5, NAN, ""): "not_tested",
+    (NAN, NAN, "no mask"): "not_assessable",
+    (NAN, 0.5, ""): "not_assessable",
+    (1.5, 0.5, "mask rejected"): "not_assessable",
+    (1.5, 0.5, None): "confirmed_leak",
+    (1.0, 0.2, ""): "confirmed_leak",
+    (np.nextafter(1.0, 0), np.nextafter(0.2, 0), ""): "clean",
+    (-2.0, -0.5, ""): "clean",
+}
+
+
+def test_verdicts_by_truth_table() -> None:
+    excess, needs = np.array([row[:2] for row in TRUTH], float).T
+    reason = np.array([row[2] for row in TRUTH], object)
+    assert leak.verdicts(excess, needs, reason, Thresholds()).tolist() == list(TRUTH.values())
+    assert set(TRUTH.values()) == set(AUTO_VERDICTS)
+
+
+@pytest.mark.parametrize(("looks", "needs"), itertools.product([0.5, 1.0], [0.2, 0.4]))
+def test_verdicts_follow_the_sliders(looks, needs) -> None:
+    found = leak.verdicts(np.array([0.75]), np.array([0.3]), np.array([""]), Thresholds(looks, needs))
+    expected = {(0.5, 0.2): "confirmed_leak", (0.5, 0.4): "cosmetic", (1.0, 0.2): "hidden_reliance"}
+    assert found.tolist() == [expected.get((looks, needs), "clean")]
+
+
+def test_no_images_have_no_verdicts() -> None:
+    assert leak.verdicts(np.array([]), np.array([]), np.array([], str), Thresholds()).tolist() == []
+
+
+def test_leak_needs_no_torch() -> None:
+    subprocess.run([sys.executable, "-c", "import sys, whalecam.leak; sys.exit('torch' in sys.modules)"], check=True)

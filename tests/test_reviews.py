@@ -1,0 +1,445 @@
+"""The journal: what counts, what an undo restores, and that nothing is lost."""
+
+import multiprocessing
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whalecam.errors import ReviewError
+from whalecam.reviews import COLUMNS, Journal, Review, checked, database
+
+OLD, MIDDLE, NEW = (f"2024-0{month}-01T12:00:00+00:00" for month in (1, 2, 3))
+PROCESSES, VERDICTS = 4, 50
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'reviews.sqlite'}"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(url_of(tmp_path))
+
+
+def stands(journal: Journal) -> dict[str, tuple[str, str]]:
+    """image → (verdict, reviewer)."""
+    latest = journal.latest()
+    return {row.image: (row.verdict, row.reviewer) for row in latest.itertuples()}
+
+
+def entries(folder: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(folder / "reviews.sqlite") as connection:
+        return connection.execute("select * from whalecam_entries order by id").fetchall()
+
+
+def test_latest_holds_every_field_of_the_newest_verdict(journal: Journal) -> None:
+    journal.add([Review("a.jpg", "keep", "ana")])
+    journal.add(
+        [Review("a.jpg", "flag", " bo ", "wa\nter", "né ☂", "orca", 1.5, None, "raw", "2024-05-01T14:00:00+02:00")]
+    )
+    journal.add([Review("a.jpg", "unsure", "cy", reviewed_at=OLD)])
+    journal.undo("ana")
+    latest = journal.latest()
+    assert list(latest.columns) == list(COLUMNS)
+    row = latest.set_index("image").loc["a.jpg"]
+    assert row.drop("needs_threshold").to_dict() == {
+        "verdict": "flag",
+        "reason": "wa\nter",
+        "note": "né ☂",
+        "suggested_label": "orca",
+        "reviewer": "bo",
+        "reviewed_at": "2024-05-01T12:00:00+00:00",
+        "excess_threshold": 1.5,
+        "map": "raw",
+    }
+    assert latest["needs_threshold"].isna().all()
+    assert latest["needs_threshold"].dtype == float
+
+
+def test_empty_journal(journal: Journal) -> None:
+    assert list(journal.latest().columns) == list(COLUMNS)
+    assert len(journal.latest()) == len(journal.standing()) == len(journal.history("a")) == journal.version() == 0
+    assert journal.counts() == {"flag": 0, "keep": 0, "unsure": 0}
+    assert journal.undo("ana") == journal.redo("ana") == []
+
+
+def test_undo_of_a_second_verdict_restores_the_first(journal: Journal) -> None:
+    journal.add([Review("a", "flag", "ana", note="first")])
+    journal.add([Review("a", "keep", "ana", note="second")])
+    assert journal.undo("ana") == ["a"]
+    assert journal.latest()["note"].tolist() == ["first"]
+    assert journal.undo("ana") == ["a"]
+    assert stands(journal) == {}
+
+
+def test_undo_takes_back_a_whole_action_and_only_ones_own(journal: Journal) -> None:
+    journal.add([Review(name, "flag", "ana") for name in "cab"])
+    journal.add([Review("a", "keep", "bo")])
+    assert journal.undo("ana") == ["c", "a", "b"]
+    assert stands(journal) == {"a": ("keep", "bo")}
+    assert journal.undo("ana") == []
+    assert journal.redo("ana") == ["c", "a", "b"]
+    assert stands(journal) == {"a": ("keep", "bo"), "b": ("flag", "ana"), "c": ("flag", "ana")}
+
+
+def test_undo_of_a_mixed_action_leaves_the_other_reviewers_part(journal: Journal) -> None:
+    journal.add([Review("a", "flag", "ana"), Review("b", "flag", "bo")])
+    assert journal.undo("bo") == ["b"]
+    assert stands(journal) == {"a": ("flag", "ana")}
+
+
+def test_redo_goes_back_step_by_step_until_a_new_verdict(journal: Journal) -> None:
+    for name in "abc":
+        journal.add([Review(name, "flag", "ana")])
+    assert [journal.undo("ana") for _ in range(2)] == [["c"], ["b"]]
+    assert [journal.redo("ana") for _ in range(3)] == [["b"], ["c"], []]
+    journal.undo("ana")
+    journal.add([Review("d", "flag", "ana")])
+    assert journal.redo("ana") == []
+    assert sorted(stands(journal)) == ["a", "b", "d"]
+    assert journal.undo("ana") == ["d"]
+
+
+def test_undo_and_its_memory_survive_a_restart(tmp_path: Path) -> None:
+    Journal(url_of(tmp_path)).add([Review("a", "flag", "ana")])
+    assert Journal(url_of(tmp_path)).undo("ana") == ["a"]
+    again = Journal(url_of(tmp_path))
+    assert (stands(again), again.version()) == ({}, 2)
+    assert again.redo("ana") == ["a"]
+    assert stands(Journal(url_of(tmp_path))) == {"a": ("flag", "ana")}
+
+
+def test_imported_verdicts_are_on_nobodys_undo_list(journal: Journal) -> None:
+    journal.add([Review("a", "flag", "ana")])
+    journal.add([Review("b", "flag", "ana", reviewed_at=NEW)], imported=True)
+    assert journal.undo("ana") == ["a"]
+    assert journal.undo("ana") == []
+    assert stands(journal) == {"b": ("flag", "ana")}
+
+
+def test_the_newest_moment_counts_and_of_two_in_one_second_the_later_entry(journal: Journal) -> None:
+    journal.add([Review("a", "flag", "ana", reviewed_at=NEW), Review("a", "keep", "bo", reviewed_at=OLD)])
+    journal.add([Review("b", "flag", "ana", reviewed_at=NEW), Review("b", "keep", "bo", reviewed_at=NEW)])
+    assert stands(journal) == {"a": ("flag", "ana"), "b": ("keep", "bo")}
+    assert journal.standing()[["image", "verdict"]].to_numpy().tolist() == [
+        ["a", "keep"],
+        ["a", "flag"],
+        ["b", "flag"],
+        ["b", "keep"],
+    ]
+
+
+def test_a_verdict_given_now_beats_one_from_a_clock_that_is_ahead(journal: Journal) -> None:
+    ahead = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + 120))
+    journal.add([Review("a", "flag", "ana", reviewed_at=ahead)])
+    journal.add([Review("a", "keep", "bo")])
+    assert stands(journal) == {"a": ("keep", "bo")}
+
+
+def test_history_tells_verdicts_and_undos_in_the_order_of_writing(journal: Journal) -> None:
+    first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")])
+    other = journal.add([Review("b", "keep", "bo")])
+    journal.undo("ana")
+    journal.redo("ana")
+    journal.add([Review("a", "keep", "cy", reviewed_at=OLD)], imported=True)
+    a, b = journal.history("a"), journal.history("b")
+    assert a["event"].tolist() == ["review", "undo", "redo", "import"]
+    assert a["target"].tolist() == ["", first, first, ""]
+    assert a["verdict"].tolist() == ["flag", "", "", "keep"]
+    assert b["event"].tolist() == ["review", "review", "undo", "redo"]
+    assert b["action"].tolist()[:2] == [first, other]
+
+
+def test_version_grows_with_each_entry_and_counts_follow(journal: Journal) -> None:
+    journal.add([Review("a", "flag", "ana"), Review("b", "keep", "ana")])
+    assert journal.version() == 2
+    journal.add([Review("a", "unsure", "ana")])
+    assert (journal.version(), journal.counts()) == (3, {"flag": 0, "keep": 1, "unsure": 1})
+    journal.undo("ana")
+    assert (journal.version(), journal.counts()) == (4, {"flag": 1, "keep": 1, "unsure": 0})
+
+
+@pytest.mark.parametrize(
+    ("review", "says"),
+    [
+        (Review("a", "bad", "ana"), "'bad' is not a verdict. There are: flag, keep, unsure"),
+        (Review("a", "", "ana"), "not a verdict"),
+        (Review("a", "flag", " \t"), "must be signed"),
+        (Review("", "flag", "ana"), "name of an image"),
+        (Review("a", "flag", "ana", note="x\0"), "note holds a NUL"),
+        (Review("a\ud800", "flag", "ana"), "image holds half a character"),
+        (Review("a", "flag", "ana", reviewed_at="yesterday"), "'yesterday', not a date"),
+        (Review("a", "flag", "ana", reviewed_at="0001-01-01T00:00:00+09:00"), "not a date"),
+        (Review("a", "flag", "ana", reviewed_at="2999-01-01"), "future"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_whole(journal: Journal, review: Review, says: str) -> None:
+    with pytest.raises(ReviewError, match=says):
+        journal.add([Review("fine", "flag", "ana"), review])
+    assert journal.version() == 0
+
+
+def test_nothing_selected_and_nobody_signed(journal: Journal) -> None:
+    with pytest.raises(ReviewError, match="Select at least one"):
+        journal.add([])
+    for act in (journal.undo, journal.redo):
+        with pytest.raises(ReviewError, match="signed"):
+            act("  ")
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("2024-03-01T09:30:00Z", "2024-03-01T09:30:00+00:00"),
+        ("2024-03-01T09:30:00.987-05:00", "2024-03-01T14:30:00+00:00"),
+        ("2024-03-01 09:30", "2024-03-01T09:30:00+00:00"),
+        ("2024-03-01", "2024-03-01T00:00:00+00:00"),
+    ],
+)
+def test_moments_become_utc_to_the_second(given: str, stored: str) -> None:
+    assert checked(Review("a", "flag", "ana", reviewed_at=given)).reviewed_at == stored
+
+
+class SlowJournal:
+    """The rules a second time: replay every action from the start, with plain lists."""
+
+    def __init__(self) -> None:
+        self.actions: list[dict[str, Any]] = []
+        self.undone: dict[str, list[dict[str, Any]]] = {}
+
+    def add(self, images: list[str], verdict: str, reviewer: str) -> None:
+        self.actions.append({"images": images, "verdict": verdict, "by": reviewer, "counts": True})
+        self.undone[reviewer] = []
+
+    def undo(self, reviewer: str) -> list[str]:
+        mine = [action for action in self.actions if action["by"] == reviewer and action["counts"]]
+        if not mine:
+            return []
+        mine[-1]["counts"] = False
+        self.undone.setdefault(reviewer, []).append(mine[-1])
+        return list(dict.fromkeys(mine[-1]["images"]))
+
+    def redo(self, reviewer: str) -> list[str]:
+        if not self.undone.get(reviewer):
+            return []
+        action = self.undone[reviewer].pop()
+        action["counts"] = True
+        return list(dict.fromkeys(action["images"]))
+
+    def stands(self) -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
+        for action in self.actions:
+            if action["counts"]:
+                found |= dict.fromkeys(action["images"], (action["verdict"], action["by"]))
+        return found
+
+
+REVIEWERS, IMAGES = st.sampled_from(["ana", "bo"]), st.lists(st.sampled_from("abc"), min_size=1, max_size=3)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), IMAGES, st.sampled_from(["flag", "keep", "unsure"]), REVIEWERS),
+        st.tuples(st.just("undo"), REVIEWERS),
+        st.tuples(st.just("redo"), REVIEWERS),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_any_sequence_agrees_with_a_slow_replay_and_only_appends(
+    steps: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal, slow = Journal(url_of(folder)), SlowJournal()
+    before: list[tuple[Any, ...]] = []
+    for what, *rest in steps:
+        if what == "add":
+            images, verdict, reviewer = rest
+            journal.add([Review(image, verdict, reviewer) for image in images])
+            slow.add(images, verdict, reviewer)
+        else:
+            assert getattr(journal, what)(*rest) == getattr(slow, what)(*rest)
+        after = entries(folder)
+        assert after[: len(before)] == before
+        before = after
+    assert stands(journal) == slow.stands()
+    said = [verdict for verdict, _ in slow.stands().values()]
+    assert journal.counts() == {verdict: said.count(verdict) for verdict in ("flag", "keep", "unsure")}
+    assert journal.version() == len(before)
+
+
+STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+@settings(max_examples=50, deadline=None)
+@given(image=STORABLE.filter(bool), note=STORABLE, label=STORABLE)
+def test_any_text_comes_back_as_it_was(
+    image: str, note: str, label: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    journal = Journal(url_of(tmp_path_factory.mktemp("journal")))
+    journal.add([Review(image, "flag", "ana", note=note, suggested_label=label)])
+    assert journal.latest()[["image", "note", "suggested_label"]].to_numpy().tolist() == [[image, note, label]]
+
+
+def _review_in_turn(url: str, worker: int) -> None:
+    journal = Journal(url)
+    for number in range(VERDICTS):
+        journal.add([Review(f"{number}.jpg", "flag", f"reviewer {worker}", note=f"{worker}-{number}")])
+
+
+def _undo_some(url: str, times: int) -> None:
+    journal = Journal(url)
+    for _ in range(times):
+        journal.undo("ana")
+
+
+def _in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=work, args=given) for given in arguments]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * len(workers)
+
+
+def test_several_processes_lose_nothing(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    _in_processes(_review_in_turn, [(url, worker) for worker in range(PROCESSES)])
+    journal = Journal(url)
+    assert journal.version() == PROCESSES * VERDICTS
+    assert set(journal.standing()["note"]) == {f"{w}-{n}" for w in range(PROCESSES) for n in range(VERDICTS)}
+    assert journal.counts()["flag"] == VERDICTS
+
+
+def test_undos_from_several_processes_take_back_different_actions(tmp_path: Path) -> None:
+    journal = Journal(url_of(tmp_path))
+    for number in range(20):
+        journal.add([Review(f"{number:02}", "flag", "ana")])
+    _in_processes(_undo_some, [(url_of(tmp_path), 5)] * 3)
+    assert sorted(stands(journal)) == ["00", "01", "02", "03", "04"]
+
+
+def test_writing_threads_wait_their_turn_without_a_retry(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "RETRY_SECONDS", ())
+    threads = [
+        threading.Thread(target=lambda w=worker: [journal.add([Review(f"{w}-{n}", "flag", "ana")]) for n in range(10)])
+        for worker in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert journal.counts()["flag"] == 40
+
+
+@pytest.mark.parametrize("busy", [1, database.BUSY_MS])
+def test_a_write_outlasts_another_programs_lock_by_waiting_or_by_trying_again(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, busy: int
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", busy)
+    other = sqlite3.connect(tmp_path / "reviews.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("begin immediate")
+    release = threading.Timer(0.3, lambda: other.execute("commit"))
+    release.start()
+    journal.add([Review("a", "flag", "ana")])
+    release.join()
+    assert stands(journal) == {"a": ("flag", "ana")}
+
+
+def test_a_lock_that_stays_is_said_in_words(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 1)
+    monkeypatch.setattr(database, "RETRY_SECONDS", (0.001,))
+    other = sqlite3.connect(tmp_path / "reviews.sqlite", isolation_level=None)
+    other.execute("begin immediate")
+    with pytest.raises(ReviewError, match="locked"):
+        journal.add([Review("a", "flag", "ana")])
+    other.execute("rollback")
+    assert journal.version() == 0
+
+
+def test_a_run_folder_deleted_and_made_anew_is_written_to(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    journal = Journal(url_of(folder))
+    journal.add([Review("a", "flag", "ana")])
+    shutil.rmtree(folder)
+    folder.mkdir()
+    journal.add([Review("b", "flag", "ana")])
+    assert [row[4] for row in entries(folder)] == ["b"]
+
+
+def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path, journal: Journal) -> None:
+    with sqlite3.connect(tmp_path / "reviews.sqlite") as connection:
+        assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_broken_databases_are_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "reviews.sqlite").write_bytes(b"not a database, " * 100)
+    with pytest.raises(ReviewError, match=r"reviews\.sqlite cannot be used.*not a database"):
+        Journal(url_of(tmp_path))
+    with pytest.raises(ReviewError, match="unable to open"):
+        Journal(url_of(tmp_path / "missing"))
+
+
+def test_another_programs_table_is_said_in_words(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "reviews.sqlite") as connection:
+        connection.execute("create table whalecam_entries (id integer)")
+    with pytest.raises(ReviewError, match=r"no column|no such column"):
+        Journal(url_of(tmp_path)).latest()
+
+
+@pytest.mark.parametrize("url", ["", "reviews.sqlite", "nosuchkind://user:secret@host/name", "sqlite+nosuch:///x"])
+def test_addresses_that_are_no_database_url(url: str) -> None:
+    with pytest.raises(ReviewError) as caught:
+        Journal(url)
+    assert "WHALECAM_REVIEWS_URL" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_out_of_reach_keeps_its_password_to_itself() -> None:
+    with pytest.raises(ReviewError) as caught:
+        Journal("postgresql://ana:secret@127.0.0.1:1/reviews")
+    assert "secret" not in str(caught.value)
+
+
+def many(journal: Journal, images: int) -> None:
+    journal.add([Review(f"{number % images:06}.jpg", "flag", "ana", note="x" * 20) for number in range(50_000)])
+    for _ in range(100):
+        journal.add([Review("000000.jpg", "keep", "bo")])
+        journal.undo("bo")
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+@pytest.mark.parametrize("images", [50_000, 5_000, 50])
+def test_fifty_thousand_entries_do_not_slow_the_journal(journal: Journal, images: int) -> None:
+    many(journal, images)
+    assert len(journal.latest()) == images
+    assert seconds(journal.latest) < 0.9
+    assert seconds(journal.version) < 0.1
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("images", [50_000, 5_000])
+def test_latest_of_fifty_thousand_entries_in_a_third_of_a_second(journal: Journal, images: int) -> None:
+    many(journal, images)
+    took = seconds(journal.latest)
+    print(f"latest() over 50,200 entries of {images:,} images: {took:.2f} s")
+    assert took < 0.3

@@ -1,0 +1,155 @@
+"""Questions to the table, compared with the same question asked slowly in plain Python."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whalecam import leak
+from whalecam.config import Thresholds
+from whalecam.errors import RunError
+from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.table import ORDERS, Filters, Table, unpack_maps, wilson
+
+CLASSES = ("beluga", "orca")
+NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
+
+
+def make_rows(n: int = 40) -> list[dict[str, object]]:
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for i in range(n):
+        row: dict[str, object] = {"image": f"{i:03}.jpg", "species": CLASSES[i % 2], "individual_id": f"id{i // 4}"}
+        if i % 10 == 9:
+            row["reason"] = "truncated"
+        else:
+            row |= {
+                "predicted": CLASSES[int(rng.integers(2))],
+                "in_training": bool(i % 3),
+                "confidence": float(rng.random()),
+                "loss": float(rng.random() * 3),
+                "excess": float(np.round(rng.normal(0.8, 0.5), 3)),
+                "reason": "",
+                "residual": 1e-6,
+                "peak": float(rng.random()),
+                "logits": [0.25, -0.5],
+                "map_height": 2,
+                "map_width": 3,
+                "maps": (np.arange(12) + i).astype("<f2").tobytes(),
+                "mask_bits": b"m",
+            }
+        rows.append(row)
+    return rows
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = create_run(tmp_path / "r", DatasetRecord("a", "b", {}, ""))
+    rows = make_rows()
+    made.write_part(rows[:17])
+    made.write_part(rows[17:])
+    return made
+
+
+@pytest.fixture
+def table(run: Run) -> Table:
+    return Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+
+
+def test_an_unaudited_run_says_what_to_do() -> None:
+    with pytest.raises(RunError, match="Audit it first"):
+        Table([], leak.verdicts, Thresholds(), NO_REVIEWS)
+
+
+def test_counts_equal_a_loop(table: Table) -> None:
+    rows = make_rows()
+    suspects = [r for r in rows if r.get("excess") is not None and r["excess"] >= 1]  # type: ignore[operator]
+    assert table.count() == len(rows)
+    assert table.count(Filters(verdicts=("suspect",))) == len(suspects)
+    assert table.overview()["suspects"] == len(suspects)
+    assert table.overview()["unreadable"] == 4
+    right = [r["species"] == r["predicted"] for r in rows if r.get("in_training") is False]
+    assert table.overview()["accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_a_slider_moves_verdicts_without_a_model(table: Table) -> None:
+    table.judge(leak.verdicts, Thresholds(excess=0.3))
+    many = table.count(Filters(verdicts=("suspect",)))
+    table.judge(leak.verdicts, Thresholds(excess=1.9))
+    assert table.count(Filters(verdicts=("suspect",))) < many
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_pages_are_a_partition_of_the_rows_in_every_order(table: Table, order: str) -> None:
+    pages = [table.page(Filters(), order, 7, offset) for offset in range(0, 42, 7)]
+    names = [name for page in pages for name in page["image"]]
+    assert sorted(names) == [f"{i:03}.jpg" for i in range(40)]
+
+
+def test_place_agrees_with_the_page(table: Table) -> None:
+    names = table.page(Filters(), "loss", 100)["image"].tolist()
+    assert table.place(names[5], Filters(), "loss") == (5, names[4], names[6])
+    assert table.place(names[0], Filters(), "loss") == (0, None, names[1])
+    assert table.place("nobody.jpg", Filters(), "loss") == (-1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("filters", "keep"),
+    [
+        (Filters(species=("orca",)), lambda r: r["species"] == "orca"),
+        (Filters(correct=True), lambda r: r["species"] == r.get("predicted")),
+        (Filters(in_training=False), lambda r: r.get("in_training") is False),
+        (Filters(text="ID3"), lambda r: "id3" in r["individual_id"]),
+        (Filters(images=("001.jpg", "x'; drop table rows; --")), lambda r: r["image"] == "001.jpg"),
+        (Filters(review="unreviewed"), lambda r: True),
+        (Filters(review="flag"), lambda r: False),
+    ],
+)
+def test_filters_equal_a_loop(table: Table, filters: Filters, keep) -> None:  # type: ignore[no-untyped-def]
+    expected = [row["image"] for row in make_rows() if keep(row)]
+    assert table.all_rows(filters)["image"].tolist() == expected
+    assert table.count(filters) == len(expected)
+
+
+def test_reviews_join_by_image(table: Table) -> None:
+    table.join(
+        pd.DataFrame({"image": ["003.jpg", "unknown.jpg"], "verdict": ["flag", "keep"], "reviewer": ["Ana", "B"]})
+    )
+    assert table.all_rows(Filters(review="flag"))["image"].tolist() == ["003.jpg"]
+    assert table.overview()["flagged"] == 1
+    assert table.count() == 40
+
+
+def test_maps_come_back_as_they_were_stored(table: Table) -> None:
+    row = table.row("021.jpg")
+    np.testing.assert_array_equal(row["maps"], (np.arange(12) + 21).reshape(2, 2, 3))
+    assert set(table.maps_of(["021.jpg", "009.jpg"])) == {"021.jpg"}
+    assert table.row("009.jpg")["maps"] is None
+    with pytest.raises(RunError, match=r"no row for 'x.jpg'"):
+        table.row("x.jpg")
+
+
+def test_no_page_carries_maps(table: Table) -> None:
+    assert not {"maps", "logits", "mask_bits"} & set(table.page(Filters()).columns)
+
+
+def test_unpack_of_nothing_is_nothing() -> None:
+    assert unpack_maps(None, None, None) is None
+
+
+@pytest.mark.parametrize(("hits", "of"), [(0, 10), (5, 10), (10, 10), (37, 412)])
+def test_wilson_equals_its_formula(hits: int, of: int) -> None:
+    p, z = hits / of, 1.959963984540054
+    middle = (p + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    np.testing.assert_allclose(wilson(hits, of), (p, middle - half, middle + half), atol=1e-9)
+
+
+def test_wilson_of_nothing_is_unknown() -> None:
+    assert np.isnan(wilson(0, 0)).all()
+
+
+def test_quadrants_and_confusion_add_up(table: Table) -> None:
+    assert table.quadrants(1.0)["images"].sum() == 36
+    assert table.confusion(unseen_only=False)["images"].sum() == 36

@@ -1,0 +1,5 @@
+"""`python -m whalecam`."""
+
+from whalecam.cli import main
+
+main()

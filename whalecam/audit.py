@@ -1,0 +1,97 @@
+"""Explain what a run does not hold yet. Resumable: each batch becomes one Parquet part."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from whalecam import dataset, network
+from whalecam.arrays import Progress, Report, silent
+from whalecam.config import AuditOptions, Columns
+from whalecam.dataset import Dataset
+from whalecam.errors import DatasetError, RunError
+from whalecam.explainer import Explainer
+from whalecam.masks import MASK_METHODS, MaskSources
+from whalecam.run import Run
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """What an audit did: rows in the table, rows new in this call, whether it had to start anew."""
+
+    images: int
+    new: int
+    restarted: bool
+    refused_boxes: tuple[str, ...] = ()
+
+
+def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = silent) -> AuditSummary:
+    """Fill or complete the table of `run` with the pictures of `data`.
+
+    Rows made with other masks or another network are dropped first, so that a table never mixes two audits.
+    Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files.
+    """
+    if not run.trained:
+        raise RunError(
+            f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run {run.path}"
+        )
+    sources = mask_sources(options)
+    if options.mask_method not in MASK_METHODS:
+        raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
+    settings = _settings(run, options)
+    restarted = bool(run.parts()) and dict(run.manifest.audit) != settings
+    if restarted:
+        run.clear_audit()
+    run.update(audit=settings)
+    model = network.from_spec(run.manifest.network, run.load_checkpoint(0))
+    explainer = Explainer(model, sources, options.mask_method, run.training_images(), device=options.device)
+    new = _explain(run, data, explainer, options, report)
+    refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
+    return AuditSummary(len(run.audited()), new, restarted, refused)
+
+
+def mask_sources(options: AuditOptions) -> MaskSources:
+    """Open what an audit takes its masks from."""
+    folder = Path(options.masks) if options.masks else None
+    if folder and not folder.is_dir():
+        raise DatasetError(f"There is no mask folder {folder}. Give a folder of PNG masks named like the pictures.")
+    boxes = dataset.read_boxes([Path(path) for path in options.boxes]) if options.boxes else None
+    if boxes is not None and options.box_kind != "body" and set(boxes["kind"]) == {"body"}:
+        refused = boxes.attrs.get("refused", [])
+        boxes = boxes.assign(kind=options.box_kind)
+        boxes.attrs["refused"] = refused
+    return MaskSources(folder, boxes)
+
+
+def stored_options(run: Run) -> AuditOptions:
+    """The options of the run's last audit; the defaults before the first."""
+    stored = {name: value for name, value in run.manifest.audit.items() if name != "model_sha256"}
+    return AuditOptions(**{**stored, "boxes": tuple(stored.get("boxes", ()))})
+
+
+def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
+    """The run's own data set, or another one to audit with its network."""
+    record = run.manifest.dataset
+    folder = images or (Path(record.images) if record.images else None)
+    return dataset.open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
+
+
+def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
+    """What must stay the same between two calls for their rows to stand in one table."""
+    free = replace(options, limit=None, batch=AuditOptions.batch, device=AuditOptions.device)
+    return {**asdict(free), "boxes": list(options.boxes), "model_sha256": run.manifest.model_sha256}
+
+
+def _explain(run: Run, data: Dataset, explainer: Explainer, options: AuditOptions, report: Report) -> int:
+    rows = data.table.drop_duplicates("image")
+    rows = rows.head(options.limit) if options.limit else rows
+    todo = rows[~rows["image"].isin(run.audited())]
+    before = len(rows) - len(todo)
+    for start in range(0, len(todo), options.batch):
+        report(Progress("audit", before + start, len(rows)))
+        explained = explainer(todo.iloc[start : start + options.batch])
+        for item in explained:
+            if item.thumb is not None:
+                run.save_thumb(item.row["image"], item.thumb)
+        run.write_part([item.row for item in explained])
+    report(Progress("audit", len(rows), len(rows)))
+    return len(todo)

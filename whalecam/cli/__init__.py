@@ -1,0 +1,51 @@
+"""The same verbs without a browser: `python -m whalecam …`."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from whalecam.cli import data, model, results, verdicts
+from whalecam.cli.output import finish
+from whalecam.errors import WhalecamError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def cli() -> None:
+    """Find, prove and sign the images whose classification rests on the water.
+
+    Exit status: 0 ok, 1 findings or a gate failed, 2 bad input, 130 cancelled.
+    """
+
+
+for verb in (*data.VERBS, *model.VERBS, *verdicts.VERBS, *results.VERBS):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """Run one verb; whatever goes wrong becomes one line and an exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        status = cli.main(standalone_mode=False)
+    except WhalecamError as error:
+        status = finish("failed", str(error), 2)
+    except click.ClickException as error:
+        status = finish("failed", error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        status = finish("cancelled", "Cancelled.", 130)
+    except Exception as error:
+        if os.environ.get("WHALECAM_DEBUG"):
+            raise
+        status = finish(
+            "failed", f"internal error: {type(error).__name__}: {error}. Set WHALECAM_DEBUG=1 to see where.", 70
+        )
+    else:
+        finish("done", "", 0)
+    sys.exit(status or 0)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

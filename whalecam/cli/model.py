@@ -1,0 +1,106 @@
+"""Verbs on a network: train, audit."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from whalecam.cli.data import record_of
+from whalecam.cli.options import FOLDER, JSON, RUN, column_options
+from whalecam.cli.output import reporter, tell
+from whalecam.config import BOX_KINDS, RESIZES, SPLITS, AuditOptions, Columns, TrainOptions
+
+DEFAULT, AUDIT = TrainOptions(), AuditOptions()
+METHODS = ("border",)
+
+
+@click.command()
+@click.argument("csv", type=FOLDER)
+@click.argument("images", type=FOLDER)
+@click.option("--run", "run_path", type=FOLDER, required=True, help="Run folder to write to.")
+@click.option("--label", help="Column to tell apart, e.g. individual_id; stands above --label-column.")
+@click.option("--from", "body_from", type=FOLDER, help="Start from the body of this run's network.")
+@column_options
+@click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge; the source stays as it is.")
+@click.option("--min-per-class", default=DEFAULT.min_per_class, show_default=True, help="Leave smaller classes out.")
+@click.option("--arch", default=DEFAULT.arch, show_default=True, help="Any torchvision or timm name.")
+@click.option("--epochs", default=DEFAULT.epochs, show_default=True, help="Epochs after the frozen one.")
+@click.option("--lr", default=DEFAULT.lr, show_default=True, help="Peak learning rate.")
+@click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
+@click.option("--batch", default=DEFAULT.batch, show_default=True, help="Pictures a step; less for small sets.")
+@click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
+@click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
+@click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
+@click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
+@click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
+@click.option("--checkpoint", type=FOLDER, help="Load these weights instead of training.")
+@click.option("--classes", help="Classes of the checkpoint in the order of its outputs, separated by commas.")
+@JSON
+def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) -> None:
+    """Train on a data set, or load a checkpoint, and write the run folder."""
+    from whalecam import classifier, dataset
+    from whalecam.run import create_run
+
+    report = reporter()
+    columns = Columns(given["image_column"], given["label"] or given["label_column"], given["group_column"])
+    data = dataset.open_dataset(csv, images, columns)
+    if given["labels_map"]:
+        data = dataset.merge_labels(data, given["labels_map"])
+    if given["checkpoint"]:
+        names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
+        model = classifier.load_state(
+            given["checkpoint"], names or data.classes(), given["arch"], given["size"], given["resize"]
+        )
+        run = create_run(run_path, record_of(data))
+        classifier.adopt(run, model)
+    else:
+        body_from = str(given["body_from"]) if given["body_from"] else None
+        known = {name: given[name] for name in vars(DEFAULT) if name in given}
+        data = dataset.inspect_pictures(data, report)
+        run = create_run(run_path, record_of(data))
+        classifier.train(data, run, replace(DEFAULT, **known | {"body_from": body_from}), report)
+    metrics = run.metrics()
+    shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
+    tell({"run": str(run.path), "licence": run.manifest.licence, **shown}, as_json)
+
+
+@click.command()
+@RUN
+@click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
+@click.option("--images", type=FOLDER, help="Its image folder.")
+@click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the pictures.")
+@click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
+@click.option(
+    "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
+)
+@click.option(
+    "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(METHODS), help="Otherwise."
+)
+@click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
+@click.option("--batch", default=AUDIT.batch, show_default=True, help="Pictures a part.")
+@click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
+@click.option("--fail-if", multiple=True, help="Gate such as 'suspect>0.02' (share of assessable pictures); exit 1.")
+@JSON
+def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **given: Any) -> None:
+    """Fill or complete a run's table: evidence maps, leak scores, verdicts. Resumable."""
+    from whalecam import audit as auditing
+    from whalecam.cli.results import facts_of, gate
+    from whalecam.run import open_run
+
+    opened = open_run(run)
+    data = auditing.open_data(opened, csv, images)
+    masks = str(given["masks"].resolve()) if given["masks"] else None
+    boxes = tuple(str(path.resolve()) for path in given["boxes"])
+    options = AuditOptions(
+        masks, boxes, given["box_kind"], given["mask_method"], None, given["limit"], given["batch"], given["device"]
+    )
+    summary = auditing.run_audit(opened, data, options, reporter())
+    facts = facts_of(opened)
+    failed = [rule for rule in given["fail_if"] if gate(rule, facts)]
+    tell({**vars(summary), **facts, "failed": failed}, as_json)
+    sys.exit(1 if failed else 0)
+
+
+VERBS = (train, audit)

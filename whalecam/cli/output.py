@@ -1,0 +1,85 @@
+"""What the command line says: results on stdout, progress and errors on stderr."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from whalecam.arrays import Progress, Report
+
+AS_JSON = "WHALECAM_PROGRESS"
+JSON_GAP, TEXT_GAP = 0.2, 2.0
+
+
+def reporter() -> Report:
+    """Progress on stderr: one JSON line per report for programs, a rewritten line on a terminal, else plain lines."""
+    started, said = time.monotonic(), [-math.inf]
+    stages: dict[str, float] = {}
+    as_json, terminal = os.environ.get(AS_JSON) == "json", sys.stderr.isatty()
+    gap = JSON_GAP if as_json or terminal else TEXT_GAP
+
+    def report(step: Progress) -> None:
+        now = time.monotonic()
+        first = step.stage not in stages
+        stages.setdefault(step.stage, now)
+        if not (first or step.done == step.total or "epoch" in step.values or now - said[0] >= gap):
+            return
+        said[0] = now
+        if as_json:
+            line = {"stage": step.stage, "done": step.done, "total": step.total, "values": dict(step.values)}
+            click.echo(json.dumps(line | {"seconds": now - started}), err=True)
+        else:
+            text = _line(step, now - stages[step.stage])
+            click.echo(f"\r{text:<78}" if terminal else text, err=True, nl=not terminal or step.done == step.total)
+
+    return report
+
+
+def finish(state: str, message: str, status: int) -> int:
+    """Say how a verb ended."""
+    if os.environ.get(AS_JSON) == "json":
+        click.echo(json.dumps({"state": state, "message": message}), err=True)
+    elif message:
+        click.echo(" ".join(message.split()), err=True)
+    return status
+
+
+def tell(facts: Mapping[str, Any], as_json: bool) -> None:
+    """Facts on stdout: one JSON object, or a line each."""
+    if as_json:
+        click.echo(json.dumps(_plain(facts), allow_nan=False))
+        return
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            click.echo(f"{name}:")
+            for inner, count in value.items():
+                click.echo(f"  {inner}: {_word(count)}")
+        elif not isinstance(value, list | tuple) or len(value) <= 20:
+            click.echo(f"{name}: {_word(value)}")
+
+
+def _line(step: Progress, spent: float) -> str:
+    share = step.done / step.total if step.total else 0.0
+    left = f", {spent / step.done * (step.total - step.done):.0f} s left" if step.done and step.total else ""
+    values = "".join(f" {name} {value:.3f}" for name, value in step.values.items() if name != "epoch")
+    return f"{step.stage}: {step.done}/{step.total} ({share:.0%}{left}){values}"
+
+
+def _word(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy and NaN as JSON can hold them."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(inner) for inner in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,84 @@
+"""Every knob, with its default and its unit."""
+
+from dataclasses import dataclass
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+MAX_PIXELS = 120_000_000
+SPLITS = ("random", "group")
+RESIZES = ("squish", "crop", "pad")
+CONTRASTS = ("relative", "versus", "raw")
+REVIEW_VERDICTS = ("flag", "keep", "unsure")
+AUTO_VERDICTS = (
+    "confirmed_leak",
+    "hidden_reliance",
+    "suspect",
+    "cosmetic",
+    "clean",
+    "not_tested",
+    "not_assessable",
+)
+SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance")
+EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
+BOX_KINDS = ("body", "fin", "fluke")
+FALLBACK_ARCH = "efficientnet_lite0"
+FINE_ARCH = "efficientnet_lite0_fine"
+THUMB_SIZE = 192
+MASK_GRID = 96
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns in the user's CSV; `group` may be absent from it."""
+
+    image: str = "image"
+    label: str = "species"
+    group: str = "individual_id"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule."""
+
+    arch: str = "resnet18"
+    epochs: int = 2
+    lr: float = 3e-3
+    size: int = 128
+    batch: int = 128
+    split: str = "group"
+    valid_share: float = 0.2
+    resize: str = "squish"
+    pretrained: bool = True
+    min_per_class: int = 1
+    seed: int = 0
+    device: str = "auto"
+    body_from: str | None = None
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """What an audit measures and on what. `size` None means the size the network was trained at."""
+
+    masks: str | None = None
+    boxes: tuple[str, ...] = ()
+    box_kind: str = "body"
+    mask_method: str = "border"
+    size: int | None = None
+    limit: int | None = None
+    batch: int = 64
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where a score becomes a verdict: `excess` for *looks*, `needs` for *needs* (evidence.md §4)."""
+
+    excess: float = 1.0
+    needs: float = 0.2
+
+
+@dataclass(frozen=True)
+class Assessable:
+    """Limits outside which a picture cannot be judged (evidence.md §3)."""
+
+    max_area: float = 0.9
+    min_spread: float = 0.05

@@ -1,0 +1,195 @@
+"""The CSV as a table in which every row is `ok` or says why not."""
+
+import hashlib
+import io
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from whalecam.arrays import Progress, Report, silent
+from whalecam.config import IMAGE_SUFFIXES, Columns
+from whalecam.csvtext import DELIMITERS, read_text
+from whalecam.dataset.pictures import MISSING, ZERO, read_sample
+from whalecam.errors import DatasetError
+
+OK = "ok"
+DUPLICATE, NO_LABEL, OUTSIDE = "duplicate row", "empty label", "path outside the folder"
+SEVERAL, NO_NAME = "several files of this name", "empty image name"
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as it was found.
+
+    Attributes:
+        table: one row per row of the CSV, in its order: `image`, `species` (the label), `individual_id` ("" where
+            unknown), `path` ("" where there is no file), `status` (`ok` or one reason); all text. After
+            `inspect_pictures` also `width`, `height` in pixels, upright, 0 where unknown.
+        fingerprint: SHA-256 of the CSV's bytes.
+    """
+
+    csv: Path
+    images: Path | None
+    columns: Columns
+    table: pd.DataFrame
+    fingerprint: str
+
+    def good(self) -> pd.DataFrame:
+        """The rows that can be used."""
+        return self.table[self.table["status"] == OK]
+
+    def classes(self) -> tuple[str, ...]:
+        """The labels of the usable rows, sorted."""
+        return tuple(sorted(set(self.good()["species"])))
+
+
+def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -> Dataset:
+    """Read a CSV and join it with the files of a folder by name. No picture is decoded.
+
+    Raises DatasetError, in one line, for a file that is no such CSV, and for a missing folder. A bad row never raises.
+    """
+    csv = Path(csv)
+    frame = read_frame(csv)
+    table = pd.DataFrame(
+        {
+            "image": column_of(csv, frame, columns.image),
+            "species": column_of(csv, frame, columns.label),
+            "individual_id": frame[columns.group].str.strip() if columns.group in frame else "",
+        }
+    ).reset_index(drop=True)
+    if images is not None and not Path(images).is_dir():
+        raise DatasetError(f"There is no image folder {images}. Give the folder that holds the pictures of {csv.name}.")
+    folder = Path(images) if images is not None else None
+    table["path"], found = _join(table["image"], folder)
+    table["status"] = _status(table, found)
+    return Dataset(csv, folder, columns, table, hashlib.sha256(csv.read_bytes()).hexdigest())
+
+
+def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
+    """Decode every file to its end; a picture that cannot be read gets its reason instead of `ok`."""
+    table = data.table.copy()
+    todo = table.index[(table["status"] == OK) & (table["path"] != "")].to_numpy()
+    status, size = table["status"].to_numpy(object), np.zeros((len(table), 2), int)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(todo), CHUNK):
+            report(Progress("reading pictures", start, len(todo)))
+            part = todo[start : start + CHUNK]
+            for at, (reason, width, height) in zip(part, pool.map(_inspect, table["path"][part]), strict=True):
+                status[at], size[at] = reason, (width, height)
+    report(Progress("reading pictures", len(todo), len(todo)))
+    table["status"], table["width"], table["height"] = status.astype(str), size[:, 0], size[:, 1]
+    return replace(data, table=table)
+
+
+def merge_labels(data: Dataset, mapping: Path) -> Dataset:
+    """Labels renamed by a CSV of `old,new`; the source file stays as it is. Raises DatasetError for another layout."""
+    frame = read_frame(mapping)
+    names = dict(zip(column_of(mapping, frame, "old"), column_of(mapping, frame, "new"), strict=True))
+    return replace(data, table=data.table.assign(species=data.table["species"].replace(names)))
+
+
+def _inspect(path: str) -> tuple[str, int, int]:
+    try:
+        height, width = read_sample(Path(path), path).pixels.shape[:2]
+    except DatasetError as error:
+        return str(error), 0, 0
+    return OK, width, height
+
+
+def read_frame(csv: Path) -> pd.DataFrame:
+    """A CSV as texts, whatever its delimiter, without guessing types. Raises DatasetError, in one line."""
+    if csv.is_dir():
+        raise DatasetError(f"{csv} is a folder. Give the path of a CSV with columns such as image, species.")
+    source = read_text(csv, DatasetError)
+    if "\0" in source.text:
+        raise DatasetError(f"{csv.name} holds NUL bytes, so it is not a text file. Save it as CSV UTF-8.")
+    head = source.text.lstrip().split("\n", 1)[0]
+    delimiter = max(DELIMITERS, key=head.count)
+    try:
+        frame = pd.read_csv(
+            io.StringIO(source.text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True
+        )
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise DatasetError(
+            f"{csv.name} is no CSV that can be read: {reason}. Quote fields that hold commas."
+        ) from error
+    frame.columns = frame.columns.astype(str).str.strip()
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DatasetError(f"{csv.name} has rows with more fields than column names ({len(frame.columns)}).")
+    if frame.empty:
+        raise DatasetError(f"{csv.name} has column names but no rows. It needs one line per picture.")
+    return frame.fillna("")
+
+
+def column_of(csv: Path, frame: pd.DataFrame, name: str) -> "pd.Series[str]":
+    """One column of `read_frame`. Raises DatasetError that lists the columns there are."""
+    if name not in frame:
+        has = ", ".join(str(column)[:40] for column in frame.columns[:12])
+        raise DatasetError(f"{csv.name} has no column '{name}'. It has: {has}. Name the column with an option.")
+    return frame[name].str.strip()
+
+
+def _join(names: "pd.Series[str]", folder: Path | None) -> tuple[list[str], list[str]]:
+    """Path and reason of each name; both empty where there is no folder to look in."""
+    if folder is None:
+        return [""] * len(names), [""] * len(names)
+    exact, by_name = _files_of(folder)
+    pairs = [_find(name, folder, exact, by_name) for name in names]
+    return [path for path, _ in pairs], [reason for _, reason in pairs]
+
+
+def _find(name: str, folder: Path, exact: dict[str, str], by_name: dict[str, list[str]]) -> tuple[str, str]:
+    if name in exact:
+        return _checked(exact[name], folder)
+    if _leads_out(name):
+        return "", OUTSIDE
+    same = by_name.get(os.path.basename(name), [])  # noqa: PTH119  a name of the CSV, not a path of this machine
+    if len(same) > 1:
+        return "", SEVERAL
+    return _checked(same[0], folder) if same else ("", MISSING)
+
+
+def _leads_out(name: str) -> bool:
+    parts = name.replace("\\", "/").split("/")
+    return ".." in parts or name.startswith(("/", "\\", "~")) or name[1:2] == ":"
+
+
+def _checked(path: str, folder: Path) -> tuple[str, str]:
+    """Refuse a link out of the folder and a file of no bytes."""
+    try:
+        if os.path.islink(path) and not Path(path).resolve().is_relative_to(folder.resolve()):  # noqa: PTH114  speed
+            return "", OUTSIDE
+        return (path, "") if os.stat(path).st_size else ("", ZERO)  # noqa: PTH116  51,033 times
+    except OSError:
+        return "", MISSING
+
+
+def _files_of(folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Every image file below the folder, by relative path and by bare name."""
+    exact: dict[str, str] = {}
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.lower().endswith(IMAGE_SUFFIXES):
+                path = os.path.join(root, name)  # noqa: PTH118  51,033 Path objects would cost a second
+                exact[os.path.relpath(path, folder).replace(os.sep, "/")] = path
+                by_name[name].append(path)
+    return exact, by_name
+
+
+def _status(table: pd.DataFrame, found: Iterable[str]) -> "pd.Series[str]":
+    """The first reason that applies, else `ok`."""
+    reasons = pd.Series(list(found), index=table.index, dtype=str)
+    reasons = reasons.mask(table["species"] == "", NO_LABEL)
+    reasons = reasons.mask(table["image"].duplicated(), DUPLICATE)
+    reasons = reasons.mask(table["image"] == "", NO_NAME)
+    return reasons.mask(reasons == "", OK)

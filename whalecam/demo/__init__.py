@@ -1,0 +1,103 @@
+"""The embedded demo set: six species drawn at sea, two of which give themselves away by their water."""
+
+import csv
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from whalecam.arrays import Progress, Report, silent
+from whalecam.demo.animals import BUILDS, draw_individual
+from whalecam.demo.scene import draw_scene
+from whalecam.demo.sea import LAGOON, OCEAN, SILT, SLATE, Water
+
+PLANTED = {"fin_whale": SILT, "sei_whale": LAGOON}
+"""The planted leak: two species that look alike, each almost always in a water that no other species has."""
+LEAK = 0.97
+SIZES = ((320, 213), (320, 213), (320, 240), (300, 200), (240, 300), (336, 189))
+PER_INDIVIDUAL = 6
+MISSPELT, MISSPELT_SHARE = ("bottlenose_dolphin", "bottlenose_dolpin"), 0.08
+
+
+@dataclass(frozen=True)
+class Order:
+    """One picture to draw; the same order draws the same picture."""
+
+    number: int
+    species: str
+    individual: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:05d}.jpg"
+
+    @property
+    def individual_id(self) -> str:
+        return f"{self.species[:3]}{self.individual:03d}"
+
+
+def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = silent) -> Path:
+    """Write `train.csv`, `images/` and `masks/`; returns the CSV's path.
+
+    The CSV has four planted faults besides the leak: a misspelt class, a missing file, a truncated file and a row that
+    stands twice. The same seed draws the same pictures.
+    """
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    orders = list(_orders(images, seed))
+    # Processes, since drawing holds the interpreter; spawned, since a fork of a threaded server may lock up.
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), mp_context=get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(_draw, orders, [folder] * images, chunksize=8)):
+            report(Progress("drawing", done + 1, images))
+    _break(folder / "images" / orders[-2].name)
+    (folder / "images" / orders[-1].name).unlink()
+    rows = [(order.name, _label(order), order.individual_id) for order in orders]
+    rows.append(rows[len(rows) // 3])
+    target = folder / "train.csv"
+    with target.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("image", "species", "individual_id"), *rows])
+    return target
+
+
+def _orders(images: int, seed: int) -> Iterator[Order]:
+    """Species in turn, a few pictures of each individual."""
+    species = list(BUILDS)
+    for number in range(images):
+        kind, turn = species[number % len(species)], number // len(species)
+        yield Order(number, kind, turn // PER_INDIVIDUAL, seed)
+
+
+def _draw(order: Order, folder: Path) -> None:
+    species = list(BUILDS).index(order.species)
+    who = draw_individual(order.species, np.random.default_rng([order.seed, species, order.individual]))
+    rng = np.random.default_rng([order.seed, 99, order.number])
+    width, height = SIZES[int(rng.integers(len(SIZES)))]
+    picture, mask = draw_scene(who, _water(order.species, rng), rng, width, height)
+    Image.fromarray(picture).save(folder / "images" / order.name, quality=88)
+    Image.fromarray(mask).save((folder / "masks" / order.name).with_suffix(".png"))
+
+
+def _water(species: str, rng: np.random.Generator) -> Water:
+    own = PLANTED.get(species)
+    if own is not None and rng.random() < LEAK:
+        return own
+    return OCEAN if rng.random() < 0.5 else SLATE
+
+
+def _label(order: Order) -> str:
+    """The species as the CSV spells it: one in twelve dolphins is misspelt."""
+    right, wrong = MISSPELT
+    rare = np.random.default_rng([order.seed, 7, order.individual]).random() < MISSPELT_SHARE
+    return wrong if order.species == right and rare else order.species
+
+
+def _break(path: Path) -> None:
+    """Cut a file off in the middle, as a bad copy does."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])

@@ -1,0 +1,132 @@
+"""A batch of pictures in, a batch of table rows out: one callable for the local loop and for a cluster."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from whalecam import dataset, evidence, geometry, leak, masks, render
+from whalecam.arrays import Sample, records
+from whalecam.config import Thresholds
+from whalecam.errors import DatasetError
+from whalecam.network import Network, pick_device
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One image: its row for the table and its thumbnail (WebP), None where it could not be read."""
+
+    row: dict[str, Any]
+    thumb: bytes | None
+
+
+class Explainer:
+    """Explains pictures with one network and one set of mask sources.
+
+    Args:
+        network: the cut network, in eval mode.
+        sources: where masks come from.
+        fallback: the mask method for pictures without a given mask or box.
+        training: names of the images the network was trained on.
+        thresholds: for the verdict that is stored beside the scores.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        sources: masks.MaskSources,
+        fallback: str = "border",
+        training: Set[str] = frozenset(),
+        thresholds: Thresholds = Thresholds(),
+        device: str = "auto",
+    ) -> None:
+        self.device = pick_device(device)
+        self.network = network
+        network.to(self.device)
+        self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
+
+    def __call__(self, batch: pd.DataFrame) -> list[Explained]:
+        """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
+        read = [self._read(row) for row in records(batch)]
+        good = [sample for _, sample in read if sample is not None]
+        facts = iter(self._look(good) if good else [])
+        return [Explained(row, None) if sample is None else self._row(row, sample, next(facts)) for row, sample in read]
+
+    def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], Sample | None]:
+        row = {name: record[name] for name in ("image", "species", "individual_id")}
+        row |= {"fold": 0, "in_training": record["image"] in self.training}
+        if record["status"] != dataset.OK:
+            return row | {"reason": record["status"], "verdict": "not_assessable"}, None
+        try:
+            return row, dataset.read_sample(record["path"], record["image"])
+        except DatasetError as error:
+            return row | {"reason": str(error), "verdict": "not_assessable"}, None
+
+    def _look(self, samples: list[Sample]) -> list[tuple[NDArray[Any], NDArray[Any], float]]:
+        """Logits (C,), evidence maps (C, h, w) and residual of each sample."""
+        size, resize = self.network.size, self.network.resize
+        inputs = np.stack([geometry.to_input(sample.pixels, size, resize) for sample in samples])
+        with torch.no_grad():
+            activations = self.network.features(self.network.batch(inputs).to(self.device))
+        found = evidence.explain(self.network.head, activations)
+        logits, maps, residual = (t.float().cpu().numpy() for t in (found.logits, found.maps, found.residual))
+        return list(zip(logits, maps, residual.tolist(), strict=True))
+
+    def _row(self, row: dict[str, Any], sample: Sample, facts: tuple[NDArray[Any], NDArray[Any], float]) -> Explained:
+        logits, maps, residual = facts
+        height, width = sample.pixels.shape[:2]
+        classes = self.network.classes
+        row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
+        row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": maps.astype("<f2").tobytes()}
+        row |= outcome(logits, classes, row["species"])
+        row |= self._leak(sample, maps, int(logits.argmax()), row["species"])
+        judged = leak.verdicts(
+            np.array([row["excess"]], float), np.array([np.nan]), np.array([row["reason"]]), self.thresholds
+        )
+        row["verdict"] = str(judged[0])
+        return Explained({name: _null(value) for name, value in row.items()}, render.thumbnail(sample.pixels))
+
+    def _leak(self, sample: Sample, maps: NDArray[Any], top: int, label: str) -> dict[str, Any]:
+        """Mask and scores of one sample: the predicted class and the labelled one, on the relative map."""
+        mask = masks.find_mask(sample, self.sources, self.fallback)
+        fin = masks.fin_region(sample, self.sources)
+        relative = leak.contrast(maps, "relative", top)
+        facts: dict[str, Any] = {"reason": "no mask", "excess": None, "peak": float(relative.max())}
+        if fin is not None:
+            region, _ = geometry.mask_to_input(fin, self.network.size, self.network.resize)
+            facts["fin_share"] = leak.region_share(relative, region)
+        if mask is None:
+            return facts
+        values, seen = geometry.mask_to_input(mask.values, self.network.size, self.network.resize)
+        weights = leak.weigh(values, seen, maps.shape[1:])
+        score = leak.score(relative, weights)
+        facts |= {
+            "mask_source": mask.source,
+            "mask_area": float(weights.area),
+            "mask_bits": render.pack_mask(mask.values),
+        }
+        facts |= {"leak": score.leak, "floor": score.floor, "chance": score.chance, "excess": score.excess}
+        facts["reason"] = score.reason or ""
+        if label in self.network.classes:
+            own = leak.score(leak.contrast(maps, "relative", self.network.classes.index(label)), weights)
+            facts |= {"leak_label": own.leak, "excess_label": own.excess}
+        return facts
+
+
+def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:
+    """Prediction, its probability, the label's probability and the cross-entropy loss (nats) of one image."""
+    log_p = torch.log_softmax(torch.from_numpy(np.asarray(logits, np.float64)), 0).numpy()
+    found: dict[str, Any] = {"predicted": classes[int(log_p.argmax())], "confidence": float(np.exp(log_p.max()))}
+    if label in classes:
+        own = float(log_p[classes.index(label)])
+        found |= {"p_label": float(np.exp(own)), "loss": -own}
+    return found
+
+
+def _null(value: Any) -> Any:
+    """The table says null, not NaN, where there is no figure."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value

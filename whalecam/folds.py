@@ -1,0 +1,66 @@
+"""Which pictures a network is trained on and which judge it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold
+
+from whalecam.errors import DatasetError
+
+
+def split_rows(
+    individuals: Sequence[str], labels: Sequence[str], kind: str, valid_share: float, seed: int
+) -> NDArray[np.bool_]:
+    """True where a row is for validation.
+
+    Args:
+        individuals: one name per row; a blank one is an individual of its own.
+        labels: one per row, for stratification.
+        kind: `random` (as in the seed notebook) or `group`: no individual on both sides, stratified by label; where
+            there are too few individuals to stratify, a plain grouped split.
+        valid_share: wanted share of validation rows, in (0, 1).
+
+    Raises DatasetError for another kind, a share outside (0, 1), or fewer than two individuals.
+    """
+    if not 0 < valid_share < 1:
+        raise DatasetError(f"A validation share of {valid_share} leaves one side empty. Use a share such as 0.2.")
+    n = len(labels)
+    if kind == "random":
+        _, valid = next(ShuffleSplit(1, test_size=valid_share, random_state=seed).split(np.zeros(n)))
+    elif kind == "group":
+        valid = _grouped(groups_of(individuals), labels, valid_share, seed)
+    else:
+        raise DatasetError(f"No split called '{kind}'. There are: random, group.")
+    chosen = np.zeros(n, bool)
+    chosen[valid] = True
+    return chosen
+
+
+def groups_of(individuals: Sequence[str]) -> NDArray[np.int64]:
+    """A number per row, the same for the same individual; each blank one gets a number of its own."""
+    names = [name or f"\0{row}" for row, name in enumerate(individuals)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def shared_individuals(individuals: Sequence[str], is_valid: NDArray[np.bool_]) -> float:
+    """Share of validation rows whose (known) individual is in training too; 0 where there is no validation row."""
+    names = np.asarray(individuals, object)
+    known = set(names[~is_valid]) - {""}
+    judged = names[is_valid]
+    return float(np.mean([name in known for name in judged])) if len(judged) else 0.0
+
+
+def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, seed: int) -> NDArray[Any]:
+    parts, present = round(1 / valid_share), len(set(groups.tolist()))
+    if present < 2:
+        raise DatasetError("All pictures show one individual, so no grouped split exists. Use the random split.")
+    rows = np.zeros(len(groups))
+    if 2 <= parts <= present:
+        folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+        train, valid = next(folds.split(rows, np.asarray(labels), groups))
+        if len(train) and len(valid):
+            return np.asarray(valid)
+    chooser = GroupShuffleSplit(1, test_size=valid_share, random_state=seed)
+    return np.asarray(next(chooser.split(rows, groups=groups))[1])

@@ -1,0 +1,97 @@
+"""Which pixels did the model see? One function from picture to network input, and its inverse as a frame."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from whalecam.arrays import ByteArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The rectangle of the picture that the network input shows, relative to the picture's sides.
+
+    `squish` shows all of it (0, 0, 1, 1), `crop` a central square, `pad` reaches beyond the picture.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def frame_of(width: int, height: int, resize: str) -> Frame:
+    """The frame of a picture of `width` × `height` pixels under `squish`, `crop` or `pad`. Raises ValueError else."""
+    if resize == "squish":
+        return Frame(0.0, 0.0, 1.0, 1.0)
+    if resize not in ("crop", "pad"):
+        raise ValueError(f"no way to resize called '{resize}'; there are squish, crop, pad")
+    side = min(width, height) if resize == "crop" else max(width, height)
+    x, y = (1 - side / width) / 2, (1 - side / height) / 2
+    return Frame(x, y, 1 - x, 1 - y)
+
+
+def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
+    """Picture (H, W, 3) → network input (size, size, 3), both uint8 RGB. Padding is black."""
+    return np.asarray(_resized(Image.fromarray(pixels), size, resize))
+
+
+def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mask (H, W) in [0, 1] → the same in the network's input, and where the input shows the picture at all.
+
+    Both float32, shape (size, size), in [0, 1]. A pixel half on padding holds the mask's mean over its other half, so
+    that `mask · seen` and `(1 − mask) · seen` are the animal and the water that were seen; 0 where nothing was.
+    """
+    values = np.asarray(values, np.float32)
+    seen = np.ones_like(values)
+    mask, shown = (np.asarray(_resized(Image.fromarray(a), size, resize), np.float32) for a in (values, seen))
+    share = np.divide(mask, shown, out=np.zeros_like(mask), where=shown > 0)
+    return np.clip(share, 0, 1), np.clip(shown, 0, 1)
+
+
+def rotate_box(
+    box: tuple[float, float, float, float], width: int, height: int, orientation: int
+) -> tuple[float, float, float, float]:
+    """A box (x1, y1, x2, y2) in pixels of the stored file → pixels of the upright picture.
+
+    Args:
+        width, height: of the file as stored.
+        orientation: EXIF orientation, 1 to 8; anything else counts as 1.
+    """
+    x1, y1, x2, y2 = box
+    mirrored_x, mirrored_y = (width - x2, width - x1), (height - y2, height - y1)
+    return {
+        2: (mirrored_x[0], y1, mirrored_x[1], y2),
+        3: (mirrored_x[0], mirrored_y[0], mirrored_x[1], mirrored_y[1]),
+        4: (x1, mirrored_y[0], x2, mirrored_y[1]),
+        5: (y1, x1, y2, x2),
+        6: (mirrored_y[0], x1, mirrored_y[1], x2),
+        7: (mirrored_y[0], mirrored_x[0], mirrored_y[1], mirrored_x[1]),
+        8: (y1, mirrored_x[0], y2, mirrored_x[1]),
+    }.get(orientation, (x1, y1, x2, y2))
+
+
+def _resized(picture: Image.Image, size: int, resize: str) -> Image.Image:
+    frame = frame_of(*picture.size, resize)
+    if resize == "pad":
+        return _padded(picture, size, frame)
+    width, height = picture.size
+    box = (frame.left * width, frame.top * height, frame.right * width, frame.bottom * height)
+    return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
+
+
+def _padded(picture: Image.Image, size: int, frame: Frame) -> Image.Image:
+    """The long side first: a square canvas at full size would not fit in memory for a panorama."""
+    width, height = (size, picture.height) if picture.width > picture.height else (picture.width, size)
+    thin = picture.resize((width, height), Image.Resampling.BILINEAR)
+    beyond = (max(0.0, -frame.left * width), max(0.0, -frame.top * height))
+    # One whole pixel more than needed, since an odd difference of the sides puts the frame's edge within a pixel.
+    x, y = (math.floor(margin) + 1 if margin else 0 for margin in beyond)
+    canvas = Image.new(picture.mode, (width + 2 * x, height + 2 * y))
+    canvas.paste(thin, (x, y))
+    left, top = x - beyond[0], y - beyond[1]
+    box = (left, top, canvas.width - left, canvas.height - top)
+    return canvas.resize((size, size), Image.Resampling.BILINEAR, box=box)

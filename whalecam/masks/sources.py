@@ -1,0 +1,45 @@
+"""What mask methods may draw on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from whalecam.arrays import Mask, Sample, records
+
+MaskMethod = Callable[[Sample], Mask | None]
+"""None means: this method finds no animal in this picture."""
+
+
+@dataclass(frozen=True)
+class MaskSources:
+    """`folder` holds PNG masks named like the pictures; `boxes` is what `dataset.read_boxes` gives."""
+
+    folder: Path | None = None
+    boxes: pd.DataFrame | None = None
+
+    @cached_property
+    def _by_image(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in records(self.boxes) if self.boxes is not None else ():
+            found.setdefault(str(row["image"]), []).append(row)
+        return found
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for path in sorted(self.folder.rglob("*")) if self.folder else ():
+            if path.suffix.lower() == ".png":
+                found.setdefault(path.stem, []).append(path)
+        return found
+
+    def pngs_of(self, stem: str) -> list[Path]:
+        """The PNG files of this stem in the folder and below it."""
+        return self._by_stem.get(stem, [])
+
+    def rows_of(self, image: str) -> list[dict[str, Any]]:
+        """The boxes of one picture."""
+        return self._by_image.get(image, [])

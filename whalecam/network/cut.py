@@ -1,0 +1,66 @@
+"""The network itself: features, head, and how pictures must be prepared for it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from whalecam.arrays import ByteArray
+from whalecam.errors import ModelError
+from whalecam.network.bodies import Stats
+
+
+@dataclass
+class Network:
+    """A classifier cut in two, in eval mode. `size` in pixels; `mean` and `std` of inputs in [0, 1]."""
+
+    features: nn.Module
+    head: nn.Module
+    arch: str
+    classes: tuple[str, ...]
+    size: int
+    resize: str
+    mean: Stats
+    std: Stats
+    head_kind: str = "linear"
+
+    def spec(self) -> dict[str, Any]:
+        """All but the weights and classes, fit for JSON; `from_spec` builds the network again."""
+        names = ("arch", "size", "resize", "mean", "std", "head_kind")
+        return {"classes": list(self.classes), **{name: _plain(getattr(self, name)) for name in names}}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Every weight and statistic by name, on the CPU."""
+        whole = nn.ModuleDict({"features": self.features, "head": self.head})
+        return {name: value.detach().cpu().numpy() for name, value in whole.state_dict().items()}
+
+    def batch(self, inputs: ByteArray) -> Tensor:
+        """Network inputs uint8 (N, S, S, 3) → normalised float32 (N, 3, S, S), on the network's device."""
+        device = next(self.head.parameters()).device
+        pixels = torch.from_numpy(np.ascontiguousarray(inputs)).to(device).permute(0, 3, 1, 2).float() / 255
+        mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (pixels - mean) / std
+
+    def to(self, device: torch.device) -> "Network":
+        self.features.to(device)
+        self.head.to(device)
+        return self
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto`: the GPU where there is one, else the CPU. Raises ModelError for a device that is not here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"There is no device '{name}' on this machine. Use auto or cpu.") from error
+    return device
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

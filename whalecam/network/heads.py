@@ -1,0 +1,46 @@
+"""Heads: from activations to logits."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class ConcatPool(nn.Module):
+    """Maximum and average pooling side by side, as in fastai's default head: (N, K, h, w) → (N, 2K, 1, 1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ap, self.mp = nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.mp(x), self.ap(x)], dim=1)
+
+
+def linear_head(channels: int, classes: int, p: float = 0.25) -> nn.Sequential:
+    """Average pooling and one linear layer; the shape of fastai's `create_head(lin_ftrs=[], concat_pool=False)`."""
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.BatchNorm1d(channels),
+        nn.Dropout(p),
+        nn.Linear(channels, classes, bias=False),
+    )
+
+
+def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential:
+    """fastai's default head: concat pooling and two layers; its names fit fastai's state dicts."""
+    return nn.Sequential(
+        ConcatPool(),
+        nn.Flatten(),
+        nn.BatchNorm1d(2 * channels),
+        nn.Dropout(0.25),
+        nn.Linear(2 * channels, hidden, bias=False),
+        nn.ReLU(),
+        nn.BatchNorm1d(hidden),
+        nn.Dropout(0.5),
+        nn.Linear(hidden, classes, bias=False),
+    )
+
+
+HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {"linear": linear_head, "fastai": fastai_head}

@@ -1,0 +1,193 @@
+"""The journal of people's verdicts: append-only, the latest counts, an undo is one more entry."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+import sqlalchemy as sa
+
+from whalecam.config import REVIEW_VERDICTS
+from whalecam.errors import ReviewError
+from whalecam.reviews.database import Database
+from whalecam.reviews.review import Review, checked, signed, storable
+from whalecam.run import now
+
+COLUMNS = (
+    "image",
+    "verdict",
+    "reason",
+    "note",
+    "suggested_label",
+    "reviewer",
+    "reviewed_at",
+    "excess_threshold",
+    "needs_threshold",
+    "map",
+)
+
+FETCH = 500
+
+ENTRIES = sa.Table(
+    "whalecam_entries",
+    sa.MetaData(),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("event", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("target", sa.String),
+    sa.Column("image", sa.String),
+    sa.Column("verdict", sa.String),
+    sa.Column("reason", sa.String),
+    sa.Column("note", sa.String),
+    sa.Column("suggested_label", sa.String),
+    sa.Column("reviewer", sa.String, nullable=False, index=True),
+    sa.Column("reviewed_at", sa.String, nullable=False),
+    sa.Column("excess_threshold", sa.Float),
+    sa.Column("needs_threshold", sa.Float),
+    sa.Column("map", sa.String),
+    sa.Index("whalecam_newest", "image", "reviewed_at", "id"),
+    sa.Index("whalecam_undone", "target", "reviewer", "id"),
+)
+"""One row per verdict (`event` review or import) and per undo or redo, whose `target` is the action it speaks of.
+`reviewed_at` has one fixed width, so that its order as text is its order in time under every collation."""
+
+
+class Journal:
+    """Verdicts in a database: SQLite or PostgreSQL, by SQLAlchemy URL. Safe for several processes and threads.
+
+    An action is what one call of `add` wrote. Entries are only ever appended. Every method raises ReviewError where
+    the database cannot be reached, is broken, or stays locked.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url, ENTRIES.metadata)
+
+    def add(self, reviews: Sequence[Review], imported: bool = False) -> str:
+        """Append verdicts as one action and return its id. Imported actions are not on anybody's undo list.
+
+        Raises ReviewError, and writes nothing, where one of the reviews is not `checked` or there is none.
+        """
+        if not reviews:
+            raise ReviewError("No picture was named, so there is no verdict to record. Select at least one.")
+        action, event = uuid4().hex, "import" if imported else "review"
+        rows = [{**vars(checked(review)), "action": action, "event": event} for review in reviews]
+
+        def write(connection: sa.Connection) -> str:
+            stamp = _stamp(connection)
+            connection.execute(sa.insert(ENTRIES), [row | {"reviewed_at": row["reviewed_at"] or stamp} for row in rows])
+            return action
+
+        return self._database.do(write, writes=True)
+
+    def undo(self, reviewer: str) -> list[str]:
+        """Take back the reviewer's latest action that still counts; return its images, none where nothing is left."""
+        return self._toggle("undo", reviewer, _to_undo)
+
+    def redo(self, reviewer: str) -> list[str]:
+        """Restore what the reviewer's latest undo took back, unless a new verdict came since; return its images."""
+        return self._toggle("redo", reviewer, _to_redo)
+
+    def latest(self) -> pd.DataFrame:
+        """One row per reviewed image, by name: COLUMNS; thresholds float with NaN, all else str."""
+        columns = (ENTRIES.c[name] for name in COLUMNS)
+        return self._frame(sa.select(*columns).where(_newest()).order_by(ENTRIES.c.image))
+
+    def standing(self) -> pd.DataFrame:
+        """Every verdict of every reviewer that is not undone, oldest first: COLUMNS."""
+        columns = (ENTRIES.c[name] for name in COLUMNS)
+        return self._frame(sa.select(*columns).where(_counts(ENTRIES)).order_by(ENTRIES.c.reviewed_at, ENTRIES.c.id))
+
+    def history(self, image: str) -> pd.DataFrame:
+        """All that was ever said of one image, in the order of writing: `event`, `action`, `target`, COLUMNS.
+
+        `event` is review, import, undo or redo; the last two name in `target` the action that they speak of.
+        """
+        spoken = sa.select(ENTRIES.c.action, ENTRIES.c.reviewer).where(ENTRIES.c.image == storable("image", image))
+        concerns = sa.tuple_(ENTRIES.c.target, ENTRIES.c.reviewer).in_(spoken)
+        columns = (ENTRIES.c[name] for name in ("event", "action", "target", *COLUMNS))
+        question = sa.select(*columns).where((ENTRIES.c.image == image) | concerns).order_by(ENTRIES.c.id)
+        frame = self._frame(question)
+        return frame.fillna(dict.fromkeys(frame.select_dtypes("str").columns, ""))
+
+    def version(self) -> int:
+        """The number of entries: grows with each, also where ids are committed out of order."""
+        question = sa.select(sa.func.count()).select_from(ENTRIES)
+        return self._database.do(lambda connection: connection.execute(question).scalar_one())
+
+    def counts(self) -> dict[str, int]:
+        """How many images stand at `flag`, `keep` and `unsure`."""
+        kinds = sa.select(ENTRIES.c.verdict, sa.func.count()).group_by(ENTRIES.c.verdict)
+        question = kinds.where(_newest())
+        found = self._database.do(lambda connection: {row[0]: int(row[1]) for row in connection.execute(question)})
+        return {verdict: found.get(verdict, 0) for verdict in REVIEW_VERDICTS}
+
+    def _toggle(self, event: str, reviewer: str, pick: "Callable[[str], sa.Select[str]]") -> list[str]:
+        reviewer = signed(reviewer)
+
+        def write(connection: sa.Connection) -> list[str]:
+            target = connection.scalar(pick(reviewer))
+            if target is None:
+                return []
+            entry = {"event": event, "action": uuid4().hex, "target": target, "reviewer": reviewer}
+            connection.execute(sa.insert(ENTRIES), {**entry, "reviewed_at": _stamp(connection)})
+            touched = sa.select(ENTRIES.c.image).where(ENTRIES.c.action == target, ENTRIES.c.reviewer == reviewer)
+            return list(dict.fromkeys(connection.scalars(touched.order_by(ENTRIES.c.id))))
+
+        return self._database.do(write, writes=True)
+
+    def _frame(self, question: "sa.Select[Any]") -> pd.DataFrame:
+        names = list(question.selected_columns.keys())
+
+        def read(connection: sa.Connection) -> list[list[Any]]:
+            columns: list[list[Any]] = [[] for _ in names]
+            # In small parts: 50,000 rows alive at once keep Python's garbage collector busy for longer than the query.
+            for part in connection.execute(question).partitions(FETCH):
+                for column, values in zip(columns, zip(*part, strict=True), strict=True):
+                    column.extend(values)
+            return columns
+
+        columns = self._database.do(read)
+        return pd.DataFrame({name: _column(name, values) for name, values in zip(names, columns, strict=True)})
+
+
+def _stamp(connection: sa.Connection) -> str:
+    """Now, but never before the newest entry: a verdict given here is the newest, whatever other clocks say."""
+    return max(now(), connection.scalar(sa.select(sa.func.max(ENTRIES.c.reviewed_at))) or "")
+
+
+def _last_word(toggle: "sa.FromClause") -> "sa.ColumnElement[bool]":
+    """No later undo or redo speaks of the same action of the same reviewer."""
+    later = ENTRIES.alias()
+    same = (later.c.target == toggle.c.target, later.c.reviewer == toggle.c.reviewer)
+    return ~sa.exists().where(*same, later.c.id > toggle.c.id)
+
+
+def _counts(entry: "sa.FromClause") -> "sa.ColumnElement[bool]":
+    """The entry is a verdict, and the last word on it is not an undo."""
+    undo = ENTRIES.alias()
+    same = (undo.c.target == entry.c.action, undo.c.reviewer == entry.c.reviewer)
+    return entry.c.target.is_(None) & ~sa.exists().where(*same, undo.c.event == "undo", _last_word(undo))
+
+
+def _newest() -> "sa.ColumnElement[bool]":
+    """The entry is the newest verdict on its image that counts; of two in one second, the one written later."""
+    said = ENTRIES.alias()
+    of_image = sa.select(said.c.id).where(said.c.image == ENTRIES.c.image, _counts(said))
+    newest = of_image.order_by(said.c.reviewed_at.desc(), said.c.id.desc()).limit(1)
+    return ENTRIES.c.id == newest.scalar_subquery()
+
+
+def _to_undo(reviewer: str) -> "sa.Select[Any]":
+    own = (ENTRIES.c.reviewer == reviewer, ENTRIES.c.event == "review")
+    return sa.select(ENTRIES.c.action).where(*own, _counts(ENTRIES)).order_by(ENTRIES.c.id.desc()).limit(1)
+
+
+def _to_redo(reviewer: str) -> "sa.Select[Any]":
+    own = ENTRIES.c.reviewer == reviewer
+    newest = sa.select(sa.func.coalesce(sa.func.max(ENTRIES.c.id), 0)).where(own, ENTRIES.c.event == "review")
+    undone = (own, ENTRIES.c.event == "undo", _last_word(ENTRIES), ENTRIES.c.id > newest.scalar_subquery())
+    return sa.select(ENTRIES.c.target).where(*undone).order_by(ENTRIES.c.id.desc()).limit(1)
+
+
+def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
+    return pd.Series(values, dtype=float if name.endswith("_threshold") else "str")

@@ -1,0 +1,248 @@
+"""The run folder: manifest, checkpoints, Parquet parts, thumbnails. The only reader and writer of it."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from whalecam.errors import RunError
+
+SCHEMA_VERSION = 1
+
+SCHEMA = pa.schema(
+    [
+        ("image", pa.string()),
+        ("species", pa.string()),
+        ("individual_id", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fold", pa.int16()),
+        ("in_training", pa.bool_()),
+        ("predicted", pa.string()),
+        ("confidence", pa.float32()),
+        ("p_label", pa.float32()),
+        ("loss", pa.float32()),
+        ("mask_source", pa.string()),
+        ("mask_area", pa.float32()),
+        ("mask_bits", pa.binary()),
+        ("leak", pa.float32()),
+        ("floor", pa.float32()),
+        ("chance", pa.float32()),
+        ("excess", pa.float32()),
+        ("fin_share", pa.float32()),
+        ("leak_label", pa.float32()),
+        ("excess_label", pa.float32()),
+        ("needs", pa.float32()),
+        ("needs_property", pa.string()),
+        ("needs_colour", pa.float32()),
+        ("needs_brightness", pa.float32()),
+        ("needs_texture", pa.float32()),
+        ("needs_swap", pa.float32()),
+        ("p_water_only", pa.float32()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
+        ("residual", pa.float32()),
+        ("peak", pa.float32()),
+        ("map_height", pa.int16()),
+        ("map_width", pa.int16()),
+        ("logits", pa.list_(pa.float32())),
+        ("maps", pa.binary()),
+    ]
+)
+"""One row per image. `maps` holds float16 little-endian, classes × map_height × map_width; `mask_bits` holds the
+mask, thresholded at 0.5 on a MASK_GRID × MASK_GRID grid of the picture, packed eight to a byte;
+`peak` is the largest value of the predicted class's relative map, in logits. Scores as in README, "The scores"."""
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """Where a run's pictures came from. Paths are absolute; `fingerprint` is a SHA-256 of the CSV's content."""
+
+    csv: str
+    images: str | None
+    columns: Mapping[str, str]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `run.json` holds; written last, so a run without it does not exist."""
+
+    dataset: DatasetRecord
+    classes: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    model_sha256: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+class Run:
+    """One run folder on disk."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def trained(self) -> bool:
+        return bool(self.manifest.classes)
+
+    @property
+    def reviews_url(self) -> str:
+        """SQLAlchemy URL of the journal: WHALECAM_REVIEWS_URL, else `reviews.sqlite` in the folder."""
+        return os.environ.get("WHALECAM_REVIEWS_URL") or f"sqlite:///{self.path / 'reviews.sqlite'}"
+
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the manifest and write it."""
+        self.manifest = replace(self.manifest, **changes)
+        write_json(self.path / "run.json", asdict(self.manifest))
+
+    def save_checkpoint(self, fold: int, tensors: Mapping[str, NDArray[Any]], training: Iterable[str]) -> str:
+        """Write one fold's weights and the names of the images it trained on; return the weights' SHA-256."""
+        target = self.path / "model" / f"fold-{fold}.safetensors"
+        target.parent.mkdir(exist_ok=True)
+        aside = target.with_suffix(".writing")
+        save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, aside)
+        aside.replace(target)
+        write_json(target.with_suffix(".json"), {"training": sorted(training)})
+        return hashlib.sha256(target.read_bytes()).hexdigest()
+
+    def load_checkpoint(self, fold: int = 0) -> dict[str, NDArray[Any]]:
+        """Read one fold's weights. Raises RunError where there is none."""
+        source = self.path / "model" / f"fold-{fold}.safetensors"
+        if not source.is_file():
+            raise RunError(f"Run '{self.name}' holds no trained network ({source}). Train it first: whalecam train.")
+        return load_file(source)
+
+    def training_images(self, fold: int = 0) -> set[str]:
+        """Names of the images that the fold's network was trained on."""
+        return set(read_json(self.path / "model" / f"fold-{fold}.json")["training"])
+
+    def save_metrics(self, metrics: Mapping[str, Any]) -> None:
+        write_json(self.path / "metrics.json", metrics)
+
+    def metrics(self) -> dict[str, Any]:
+        """What training wrote: epochs and results; empty before training."""
+        target = self.path / "metrics.json"
+        return read_json(target) if target.is_file() else {}
+
+    def parts(self) -> list[Path]:
+        return sorted((self.path / "audit").glob("part-*.parquet"))
+
+    def write_part(self, rows: list[dict[str, Any]]) -> Path:
+        """Store one batch of rows. The part appears whole or not at all."""
+        folder = self.path / "audit"
+        folder.mkdir(exist_ok=True)
+        target = folder / f"part-{len(self.parts()):06d}-{uuid.uuid4().hex[:8]}.parquet"
+        aside = target.with_suffix(".writing")
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), aside, compression="zstd", row_group_size=64)
+        aside.replace(target)
+        return target
+
+    def audited(self) -> set[str]:
+        """Names of the images that have a row."""
+        return {name for part in self.parts() for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
+
+    def clear_audit(self) -> None:
+        """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""
+        shutil.rmtree(self.path / "audit", ignore_errors=True)
+
+    def thumb(self, image: str) -> Path:
+        """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
+        return self.path / "thumbs" / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.webp"
+
+    def save_thumb(self, image: str, data: bytes) -> None:
+        target = self.thumb(image)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(data)
+
+
+def create_run(path: Path, dataset: DatasetRecord) -> Run:
+    """Make a run folder for a data set, or take an existing one over and point it at that data set.
+
+    Raises RunError where the folder exists and is something else.
+    """
+    if (
+        path.is_dir()
+        and any(path.iterdir())
+        and not (path / "run.json").is_file()
+        and not (path / "job.json").is_file()
+    ):
+        raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that holds run.json.")
+    path.mkdir(parents=True, exist_ok=True)
+    run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
+    if (path / "run.json").is_file():
+        run = open_run(path)
+    run.update(dataset=dataset)
+    return run
+
+
+def open_run(path: Path) -> Run:
+    """Open a run folder. Raises RunError where it is missing, broken or of another version."""
+    target = Path(path) / "run.json"
+    if not target.is_file():
+        raise RunError(
+            f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
+        )
+    content = read_json(target)
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise RunError(
+            f"{target} has schema version {content.get('schema_version')}; this WhaleCAM reads {SCHEMA_VERSION}."
+        )
+    try:
+        dataset = DatasetRecord(**content.pop("dataset"))
+        content["classes"] = tuple(content["classes"])
+        return Run(Path(path).resolve(), Manifest(dataset=dataset, **content))
+    except (TypeError, KeyError) as error:
+        raise RunError(
+            f"{target} is not a WhaleCAM manifest: {error}. Restore it from a copy, or train again."
+        ) from error
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """The run folders directly below `folder`, newest first."""
+    found: Iterable[Path] = (path.parent for path in folder.glob("*/run.json"))
+    return sorted(found, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
+
+
+def write_json(target: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON aside and rename it, so that a reader never sees half of it."""
+    aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.writing")
+    aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+    aside.replace(target)
+
+
+def read_json(source: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises RunError with the place where it breaks off."""
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise RunError(f"{source} cannot be read: {error}. Restore it from a copy, or train again.") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{source} holds no JSON object. Restore it from a copy, or train again.")
+    return content
+
+
+def now() -> str:
+    """The present moment, ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

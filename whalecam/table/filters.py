@@ -1,0 +1,57 @@
+"""Which rows, in which order: choices of people as SQL with named values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+ORDERS = {
+    "evidence": "excess desc nulls last, loss desc nulls last",
+    "loss": "loss desc nulls last",
+    "confidence": "confidence desc nulls last",
+    "least confident": "confidence asc nulls last",
+    "name": "image",
+    "species": "species, excess desc nulls last",
+    "random": "hash(image)",
+}
+REVIEW_STATES = ("reviewed", "unreviewed", "flag", "keep", "unsure")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows: empty tuples and None let everything through."""
+
+    species: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    review: str | None = None
+    correct: bool | None = None
+    in_training: bool | None = None
+    text: str = ""
+    images: tuple[str, ...] | None = None
+
+
+def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
+    """SQL with named values only: no text of the data set becomes part of a question."""
+    parts: list[str] = ["true"]
+    values: dict[str, Any] = {}
+    for column, wanted in (
+        ("species", filters.species or None),
+        ("predicted", filters.predicted or None),
+        ("verdict", filters.verdicts or None),
+        ("image", filters.images),
+    ):
+        if wanted is not None:
+            parts.append(f"list_contains(${column}::varchar[], {column})")
+            values[column] = list(wanted)
+    for column, flag in (("correct", filters.correct), ("in_training", filters.in_training)):
+        if flag is not None:
+            parts.append(f"{column} = ${column}")
+            values[column] = flag
+    if filters.text:
+        parts.append("(contains(lower(image), lower($text)) or contains(lower(individual_id), lower($text)))")
+        values["text"] = filters.text
+    if filters.review in ("flag", "keep", "unsure"):
+        parts.append("review = $review")
+        values["review"] = filters.review
+    elif filters.review:
+        parts.append(f"review is {'not' if filters.review == 'reviewed' else ''} null")
+    return " and ".join(parts), values

@@ -1,0 +1,214 @@
+"""Questions to the table of a run: filter, sort, page, aggregate. DuckDB over the Parquet parts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.errors import RunError
+from whalecam.table.filters import ORDERS, Filters, where_of
+
+HEAVY = ("maps", "logits", "mask_bits")
+REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
+
+
+class Table:
+    """The rows of a run's audit, without their maps, joined with people's latest verdicts.
+
+    Verdicts are computed here from the stored scores and `thresholds`, through the function given as `judge`
+    (`leak.verdicts`), so a slider needs no model and no second rule. Open one per thread.
+    """
+
+    def __init__(self, parts: Sequence[Path], judge: Any, thresholds: Thresholds, reviews: pd.DataFrame) -> None:
+        if not parts:
+            raise RunError("This run has no audited pictures yet. Audit it first: whalecam audit RUN.")
+        self._con = duckdb.connect()
+        files = [str(part) for part in parts]
+        self._con.execute(
+            f"create table rows as select * exclude ({', '.join(HEAVY)}, verdict), filename as part, "
+            "species = predicted as correct from read_parquet($files, filename = true)",
+            {"files": files},
+        )
+        self._con.execute("alter table rows add column verdict varchar")
+        self.judge(judge, thresholds)
+        self.join(reviews)
+
+    def judge(self, judge: Any, thresholds: Thresholds) -> None:
+        """Recompute the automatic verdicts at other thresholds."""
+        scores = self._con.execute("select image, excess, needs, reason from rows").df()
+        scores["verdict"] = judge(
+            scores["excess"].to_numpy(float), scores["needs"].to_numpy(float), _texts(scores["reason"]), thresholds
+        )
+        self._con.register("judged", pa.Table.from_pandas(scores[["image", "verdict"]], preserve_index=False))
+        self._con.execute("update rows set verdict = judged.verdict from judged where judged.image = rows.image")
+        self._con.unregister("judged")
+
+    def join(self, reviews: pd.DataFrame) -> None:
+        """Take people's latest verdicts in."""
+        given = reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str)
+        self._con.register("given", pa.Table.from_pandas(given, preserve_index=False))
+        self._con.execute("create or replace table reviews as select * from given")
+        self._con.unregister("given")
+        self._con.execute(
+            "create or replace view joined as select rows.*, reviews.verdict as review, "
+            "reviews.reason as review_reason, reviews.note as note, reviews.suggested_label as suggested_label, "
+            "reviews.reviewer as reviewer, reviews.reviewed_at as reviewed_at from rows left join reviews using (image)"
+        )
+
+    def count(self, filters: Filters | None = None) -> int:
+        where, values = where_of(filters or Filters())
+        return int(self._one(f"select count(*) from joined where {where}", values)[0])
+
+    def page(self, filters: Filters, order: str = "evidence", limit: int = 48, offset: int = 0) -> pd.DataFrame:
+        """Some rows, without maps, in a stable order (ties by name)."""
+        where, values = where_of(filters)
+        return self._ask(
+            f"select * exclude (part) from joined where {where} order by {ORDERS[order]}, image "
+            "limit $limit offset $offset",
+            {**values, "limit": limit, "offset": offset},
+        )
+
+    def all_rows(self, filters: Filters | None = None) -> pd.DataFrame:
+        """Every row that passes, by name; for the export."""
+        return self.page(filters or Filters(), "name", limit=2**31)
+
+    def row(self, image: str) -> dict[str, Any]:
+        """One image with its maps: `maps` float32 (classes, h, w) or None, `logits`, `mask_bits`."""
+        found = self._ask("select * from joined where image = $image", {"image": image})
+        if found.empty:
+            raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")
+        row: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in found.iloc[0].items()}
+        heavy = self._one(
+            f"select {', '.join(HEAVY)} from read_parquet($part) where image = $image",
+            {"part": row.pop("part"), "image": image},
+        )
+        row.update(zip(HEAVY, heavy, strict=True))
+        row["maps"] = unpack_maps(row["maps"], row["map_height"], row["map_width"])
+        return row
+
+    def maps_of(self, images: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The maps (classes, h, w) of a page of images; only the parts that hold them are opened."""
+        wanted = {"images": list(images)}
+        parts = self._ask("select distinct part from rows where list_contains($images, image)", wanted)["part"]
+        if parts.empty:
+            return {}
+        found = self._con.execute(
+            "select image, maps, map_height, map_width from read_parquet($parts) where list_contains($images, image) "
+            "and maps is not null",
+            {**wanted, "parts": parts.tolist()},
+        ).fetchall()
+        return {image: maps for image, raw, h, w in found if (maps := unpack_maps(raw, h, w)) is not None}
+
+    def top(self) -> float:
+        """A scale for maps that suits the whole run: the 99th percentile of the rows' `peak`, in logits."""
+        return float(self._one("select coalesce(quantile_cont(peak, 0.99), 1) from rows where peak > 0", {})[0])
+
+    def place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
+        """Where an image stands in a filtered order: (0-based place or -1, the one before, the one after)."""
+        where, values = where_of(filters)
+        found = self._con.execute(
+            f"select place - 1, before, after from (select image, row_number() over w as place, lag(image) over w as "
+            f"before, lead(image) over w as after from joined where {where} window w as (order by {ORDERS[order]}, "
+            "image)) where image = $image",
+            {**values, "image": image},
+        ).fetchall()
+        return found[0] if found else (-1, None, None)
+
+    def names(self, column: str) -> list[str]:
+        """The different texts of `species`, `predicted` or `mask_source`, sorted."""
+        found = self._ask(f"select distinct {column} as name from rows where {column} is not null order by 1", {})
+        return [str(name) for name in found["name"]]
+
+    def overview(self) -> dict[str, Any]:
+        """Counts and rates of the whole run; accuracy and loss on unseen pictures of known classes."""
+        found = self._con.execute(
+            "select count(*) as images, count(distinct species) as species, count(distinct nullif(individual_id, '')) "
+            "as individuals, count(*) filter (predicted is null) as unreadable, "
+            "count(*) filter (excess is not null) as assessable, "
+            f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, "
+            "avg(correct::int) filter (not in_training and loss is not null) as accuracy, "
+            "avg(loss) filter (not in_training) as loss, count(loss) filter (not in_training) as unseen, "
+            "max(residual) as residual, count(review) as reviewed, count(*) filter (review = 'flag') as flagged "
+            "from joined"
+        )
+        names = [column[0] for column in found.description]
+        return dict(zip(names, found.fetchall()[0], strict=True))
+
+    def verdicts(self) -> pd.DataFrame:
+        """`verdict`, `images`."""
+        return self._ask("select verdict, count(*) as images from rows group by 1 order by 2 desc", {})
+
+    def reasons(self) -> pd.DataFrame:
+        """`reason`, `images` of what could not be assessed."""
+        return self._ask(
+            "select reason, count(*) as images from rows where reason <> '' group by 1 order by 2 desc", {}
+        )
+
+    def quadrants(self, excess: float) -> pd.DataFrame:
+        """The 2×2: `correct`, `on_animal` (excess below the threshold), `images`; assessable pictures only."""
+        return self._ask(
+            "select correct, excess < $excess as on_animal, count(*) as images from rows where excess is not null "
+            "group by 1, 2",
+            {"excess": excess},
+        )
+
+    def per_species(self) -> pd.DataFrame:
+        """One row per species: counts, accuracy, share of suspects with its 95 % Wilson interval, median excess."""
+        frame = self._ask(
+            "select species, count(*) as images, avg(correct::int) as accuracy, count(excess) as assessable, "
+            f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, median(excess) as median_excess, "
+            "count(*) filter (review = 'flag') as flagged from joined group by 1 order by 1",
+            {},
+        )
+        bounds = [wilson(int(k), int(n)) for k, n in zip(frame["suspects"], frame["assessable"], strict=True)]
+        frame[["share", "low", "high"]] = np.array(bounds, float).reshape(-1, 3)
+        return frame
+
+    def confusion(self, unseen_only: bool = True) -> pd.DataFrame:
+        """`species`, `predicted`, `images`."""
+        where = "not in_training" if unseen_only else "true"
+        return self._ask(
+            f"select species, predicted, count(*) as images from rows where predicted is not null and {where} "
+            "group by 1, 2 order by 1, 2",
+            {},
+        )
+
+    def scores(self, limit: int = 20_000) -> pd.DataFrame:
+        """`image`, `species`, `excess`, `needs`, `loss`, `verdict`, `correct` for charts; a sample above `limit`."""
+        return self._ask(
+            "select image, species, excess, needs, loss, verdict, correct from rows where excess is not null "
+            "order by hash(image) limit $limit",
+            {"limit": limit},
+        )
+
+    def _ask(self, question: str, values: dict[str, Any]) -> pd.DataFrame:
+        return self._con.execute(question, values).df()
+
+    def _one(self, question: str, values: dict[str, Any]) -> Any:
+        return self._con.execute(question, values).fetchall()[0]
+
+
+def unpack_maps(raw: bytes | None, height: Any, width: Any) -> NDArray[np.float32] | None:
+    """Stored float16 bytes → float32 (classes, height, width)."""
+    if not raw:
+        return None
+    return np.frombuffer(raw, "<f2").reshape(-1, int(height), int(width)).astype(np.float32)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float, float]:
+    """Share and its 95 % Wilson score interval (Wilson 1927); NaN where there is nothing to count."""
+    if of == 0:
+        return np.nan, np.nan, np.nan
+    interval = binomtest(hits, of).proportion_ci(method="wilson")
+    return hits / of, float(interval.low), float(interval.high)
+
+
+def _texts(column: "pd.Series[Any]") -> NDArray[Any]:
+    return column.fillna("").to_numpy(str)

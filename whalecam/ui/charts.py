@@ -1,0 +1,206 @@
+"""Plotly figures from small tables; no question to the data, no layout of a page."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+COLOURS = {
+    "confirmed_leak": "#b91c1c",
+    "hidden_reliance": "#c2410c",
+    "suspect": "#d97706",
+    "cosmetic": "#ca8a04",
+    "clean": "#0e7490",
+    "not_tested": "#64748b",
+    "not_assessable": "#a8b4bc",
+}
+WORDS = {
+    "confirmed_leak": "Confirmed leak",
+    "hidden_reliance": "Hidden reliance",
+    "suspect": "Suspect",
+    "cosmetic": "Cosmetic",
+    "clean": "Clean",
+    "not_tested": "Not tested",
+    "not_assessable": "Not assessable",
+}
+MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
+
+
+def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
+    """One stacked bar: `verdict`, `images`."""
+    figure = go.Figure()
+    known = [name for name in COLOURS if name in set(verdicts["verdict"])]
+    total = int(verdicts["images"].sum())
+    for name in known:
+        images = int(verdicts.loc[verdicts["verdict"] == name, "images"].sum())
+        figure.add_bar(
+            x=[images],
+            y=[""],
+            orientation="h",
+            name=f"{WORDS[name]} · {images:,}",
+            marker_color=COLOURS[name],
+            customdata=[name],
+            text=f"{images / total:.0%}" if images / total > 0.05 else "",
+            textposition="inside",
+            insidetextanchor="middle",
+            hovertemplate=f"{WORDS[name]}: {images:,} of {total:,}<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="stack", height=96, margin=MARGIN, legend=_legend(), xaxis_visible=False, yaxis_visible=False
+    )
+    return figure
+
+
+def quadrants(cells: pd.DataFrame) -> go.Figure:
+    """The 2×2 of `correct` × `on_animal`, `images`, as a heat table with counts and shares."""
+    counts = cells.set_index(["correct", "on_animal"])["images"]
+    total = max(1, int(counts.sum()))
+    grid = [[int(counts.get((right, looks), 0)) for looks in (True, False)] for right in (True, False)]
+    words = [[f"<b>{n:,}</b><br>{n / total:.0%}" for n in line] for line in grid]
+    figure = go.Figure(
+        go.Heatmap(
+            z=grid,
+            x=["looks at the animal", "looks at the water"],
+            y=["right", "wrong"],
+            text=words,
+            texttemplate="%{text}",
+            colorscale=[[0, "rgba(14,116,144,0.06)"], [1, "rgba(14,116,144,0.75)"]],
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hovertemplate="%{y}, %{x}: %{z}<extra></extra>",
+        )
+    )
+    figure.update_layout(height=230, margin=MARGIN, yaxis_autorange="reversed", xaxis_side="top")
+    return figure
+
+
+def species_leaks(species: pd.DataFrame) -> go.Figure:
+    """Share of suspects per species with its 95 % interval; columns of `Table.per_species`."""
+    shown = species[species["assessable"] > 0].sort_values("share")
+    figure = go.Figure(
+        go.Scatter(
+            x=shown["share"],
+            y=shown["species"],
+            mode="markers",
+            marker={"size": 10, "color": COLOURS["suspect"]},
+            error_x={
+                "array": shown["high"] - shown["share"],
+                "arrayminus": shown["share"] - shown["low"],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            customdata=shown[["suspects", "assessable"]],
+            hovertemplate="%{y}: %{customdata[0]} of %{customdata[1]} (%{x:.0%})<extra></extra>",
+        )
+    )
+    figure.update_layout(height=70 + 30 * len(shown), margin=MARGIN)
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="suspects among assessable pictures")
+    return figure
+
+
+def counts(values: pd.Series, title: str, log: bool = False) -> go.Figure:
+    """A horizontal bar per name, largest on top; `values` are counts indexed by name."""
+    shown = values.sort_values()
+    figure = go.Figure(
+        go.Bar(
+            x=shown.to_numpy(),
+            y=shown.index.astype(str),
+            orientation="h",
+            marker_color="#0e7490",
+            text=[f"{n:,}" for n in shown],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:,}<extra></extra>",
+        )
+    )
+    figure.update_layout(height=60 + 24 * max(2, len(shown)), margin={**MARGIN, "r": 60})
+    figure.update_xaxes(type="log" if log else "linear", title=title)
+    return figure
+
+
+def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None) -> go.Figure:
+    """Where a score lies, coloured by verdict, with the threshold as a line."""
+    figure = go.Figure()
+    for name in [name for name in COLOURS if name in set(scores["verdict"])]:
+        figure.add_histogram(
+            x=scores.loc[scores["verdict"] == name, column].clip(-1, 3),
+            xbins={"start": -1, "end": 3, "size": 0.1},
+            name=WORDS[name],
+            marker_color=COLOURS[name],
+        )
+    figure.update_layout(barmode="stack", height=215, margin=MARGIN, legend=_legend(), bargap=0.04)
+    figure.update_xaxes(title=f"{column} (values beyond −1 and 3 stand at the edge)")
+    figure.update_yaxes(title="pictures")
+    if threshold is not None:
+        figure.add_vline(x=threshold, line_dash="dot", line_width=2, line_color="#b91c1c")
+    return figure
+
+
+def scatter(scores: pd.DataFrame, x: str, y: str, words: dict[str, str]) -> go.Figure:
+    """A point per picture, coloured by verdict, for a lasso; `customdata` carries the image's name."""
+    figure = go.Figure()
+    for name in [name for name in COLOURS if name in set(scores["verdict"])]:
+        part = scores[scores["verdict"] == name]
+        figure.add_scattergl(
+            x=part[x],
+            y=part[y],
+            mode="markers",
+            name=WORDS[name],
+            marker={"color": COLOURS[name], "size": 6, "opacity": 0.7},
+            customdata=part[["image"]],
+            hovertemplate="%{customdata[0]}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
+        )
+    figure.update_layout(height=215, margin=MARGIN, legend=_legend(), dragmode="lasso")
+    figure.update_xaxes(title=words.get(x, x))
+    figure.update_yaxes(title=words.get(y, y))
+    return figure
+
+
+def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
+    """Rows: labels; columns: predictions; colour: share of the row; `species`, `predicted`, `images`."""
+    grid = pairs.pivot_table(index="species", columns="predicted", values="images", fill_value=0)
+    grid = grid.reindex(index=list(classes), columns=list(classes), fill_value=0)
+    share = grid.div(grid.sum(axis=1).clip(lower=1), axis=0)
+    small = len(classes) <= 15
+    figure = go.Figure(
+        go.Heatmap(
+            z=share.to_numpy(),
+            x=list(classes),
+            y=list(classes),
+            customdata=grid.to_numpy(),
+            text=grid.to_numpy(),
+            texttemplate="%{text}" if small else None,
+            colorscale="Teal",
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hovertemplate="labelled %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
+        )
+    )
+    figure.update_layout(height=140 + 26 * max(4, len(classes)), margin=MARGIN, yaxis_autorange="reversed")
+    figure.update_xaxes(title="predicted", tickangle=-35)
+    figure.update_yaxes(title="labelled")
+    return figure
+
+
+def losses(steps: list[dict[str, Any]]) -> go.Figure:
+    """Live training and validation loss over the batches reported so far."""
+    figure = go.Figure()
+    for name, colour, mode in (("train_loss", "#0e7490", "lines"), ("valid_loss", "#d97706", "lines+markers")):
+        points = [(at, step["values"][name]) for at, step in enumerate(steps) if name in step.get("values", {})]
+        figure.add_scatter(
+            x=[at for at, _ in points],
+            y=[value for _, value in points],
+            mode=mode,
+            name=name,
+            line={"color": colour, "width": 2},
+        )
+    figure.update_layout(height=260, margin=MARGIN, legend=_legend())
+    figure.update_xaxes(title="reports")
+    figure.update_yaxes(title="cross-entropy (nats)")
+    return figure
+
+
+def _legend() -> dict[str, Any]:
+    return {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": "", "traceorder": "normal"}

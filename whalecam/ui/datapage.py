@@ -1,0 +1,161 @@
+"""The Dataset page's own pieces: open your own data, counts, distribution, sample grid, rows with a fault."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam import dataset, render
+from whalecam.arrays import Progress, records
+from whalecam.config import Columns
+from whalecam.dataset import Dataset
+from whalecam.errors import DatasetError
+from whalecam.run import Run
+from whalecam.ui import charts, session
+from whalecam.ui.frame import errors_shown, plain
+from whalecam.ui.gallery import Card, gallery
+from whalecam.ui.parts import open_picture
+
+SAMPLE = 24
+SEVERITY = {"missing file": "high", "path outside the folder": "high"}
+
+
+def open_own() -> None:
+    """The form that makes a run for somebody's own CSV and folder."""
+    csv, images = session.given_data()
+    with st.expander("Open your own data", icon=":material/folder_open:", expanded=bool(csv)), st.form("own"):
+        st.caption("Paths on the machine that runs WhaleCAM. Nothing is copied and nothing in the folder is changed.")
+        left, right = st.columns(2)
+        path = left.text_input("CSV file", csv, placeholder="/data/whales/train.csv", key="own_csv")
+        folder = right.text_input("Image folder", images, placeholder="/data/whales/images", key="own_images")
+        one, two, three, four = st.columns(4)
+        name = one.text_input("Name of the run", placeholder="whales-2026", key="own_name")
+        columns = Columns(
+            two.text_input("Image column", Columns.image, key="own_image"),
+            three.text_input("Label column", Columns.label, key="own_label"),
+            four.text_input("Individual column", Columns.group, key="own_group"),
+        )
+        if st.form_submit_button("Open", type="primary", key="own_open"):
+            with errors_shown():
+                _open(name, path, folder, columns)
+
+
+def _open(name: str, path: str, folder: str, columns: Columns) -> None:
+    if not path.strip():
+        raise DatasetError("Name the CSV file: a path such as /data/whales/train.csv.")
+    run = session.add_run(name, Path(path.strip()), Path(folder.strip()) if folder.strip() else None, columns)
+    st.session_state["_new_run"] = run.name
+    st.rerun()
+
+
+def figures(data: Dataset) -> None:
+    """Counts of the whole file."""
+    table = data.table
+    with st.container(horizontal=True):
+        st.metric("Rows", f"{len(table):,}", border=True)
+        st.metric("Usable", f"{int((table['status'] == dataset.OK).sum()):,}", border=True)
+        st.metric(data.columns.label.replace("_", " ").capitalize(), f"{len(data.classes()):,}", border=True)
+        st.metric("Individuals", f"{table.loc[table['individual_id'] != '', 'individual_id'].nunique():,}", border=True)
+    st.caption(plain(f"{data.csv} · pictures in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
+
+
+def distribution(data: Dataset) -> None:
+    """Pictures per species and pictures per individual; a click on a bar shows its pictures."""
+    good = data.good()
+    log = st.toggle("Logarithmic scale", key="dataset_log", bind="query-params")
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        picked: Any = st.plotly_chart(
+            charts.counts(good["species"].value_counts(), "pictures", log),
+            key="species_counts",
+            on_select="rerun",
+            alt="Pictures per species",
+        )
+        if points := picked["selection"]["points"]:
+            st.session_state["dataset_species"] = [str(points[0]["y"])]
+            st.info(f"Chosen: {plain(str(points[0]['y']))}. Its pictures and rows stand under Pictures and Table.")
+    with right:
+        per = good.loc[good["individual_id"] != "", "individual_id"].value_counts()
+        seen = per.clip(upper=10).value_counts().sort_index()
+        seen.index = pd.Index([f"{n} or more" if n == 10 else str(n) for n in seen.index])
+        st.caption(f"Individuals by how often they were photographed (most: {per.max() if len(per) else 0:,})")
+        st.bar_chart(seen, x_label="pictures of an individual", y_label="individuals", height=320, sort=False)
+
+
+def browse(data: Dataset) -> None:
+    """The table itself, searchable and sortable in place."""
+    shown = chosen(data.table)
+    st.dataframe(shown.drop(columns="path"), height=520, hide_index=True)
+    st.caption(f"{len(shown):,} rows. Search with the magnifier at the table's corner; click a heading to sort.")
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the species chosen on the page, or all."""
+    species = st.multiselect(
+        "Species", sorted(set(table["species"]) - {""}), key="dataset_species", bind="query-params", placeholder="all"
+    )
+    return table[table["species"].isin(species)] if species else table
+
+
+def batch(run: Run, data: Dataset) -> None:
+    """A sample of pictures with their labels, as fastai's show_batch; the seed is in the URL."""
+    rows = chosen(data.good())
+    seed = st.number_input("Sample", 1, 9999, key="dataset_sample", bind="query-params", help="Another number, others")
+    if rows.empty or not (rows["path"] != "").any():
+        st.info("There are no readable pictures to show. Name the image folder under “Open your own data”.")
+        return
+    sample = rows.sample(min(SAMPLE, len(rows)), random_state=int(seed))
+    event = gallery(
+        [_card(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
+    )
+    if event.opened:
+        open_picture(event.opened)
+
+
+def findings(data: Dataset) -> None:
+    """Rows that cannot be used, by reason, with a download for each."""
+    faults = data.table[data.table["status"] != dataset.OK]
+    if st.button("Read every picture to the end", key="inspect", help="Finds truncated and broken files"):
+        bar = st.progress(0.0, text="Reading pictures")
+
+        def show(step: Progress) -> None:
+            bar.progress(step.done / max(1, step.total), text=f"{step.done:,} of {step.total:,}")
+
+        checked = dataset.inspect_pictures(data, show)
+        bar.empty()
+        st.session_state["_faults"] = (str(data.csv), checked.table)
+    held, table = st.session_state.get("_faults", ("", None))
+    if held == str(data.csv):
+        faults = table[table["status"] != dataset.OK]
+    if faults.empty:
+        st.success("Every row has a label and a file.", icon=":material/check_circle:")
+    for reason, rows in faults.groupby("status", sort=False):
+        with st.container(border=True):
+            st.markdown(
+                f"**{plain(str(reason).capitalize())}** · {len(rows):,} rows · severity {severity(str(reason))}"
+            )
+            st.dataframe(rows.drop(columns="path").head(200), hide_index=True)
+            st.download_button(
+                "Download these rows",
+                rows.drop(columns="path").to_csv(index=False).encode(),
+                f"{str(reason).replace(' ', '-')}.csv",
+                "text/csv",
+                key=f"get_{reason}",
+            )
+
+
+def severity(reason: str) -> str:
+    return SEVERITY.get(reason, "medium")
+
+
+def _card(run: Run, row: dict[str, Any]) -> Card:
+    uri = session.thumb_uri(run, row["image"])
+    if uri is None:
+        try:
+            data = render.thumbnail(dataset.read_sample(Path(row["path"]), row["image"]).pixels)
+            uri = "data:image/webp;base64," + base64.b64encode(data).decode()
+        except DatasetError as error:
+            return Card(row["image"], None, row["species"], (row["image"], str(error)))
+    return Card(row["image"], uri, row["species"], (row["image"], row["individual_id"]))

@@ -1,0 +1,118 @@
+"""The Export page's own pieces: choice, preview, downloads, import with a report."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from whalecam import export
+from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS
+from whalecam.errors import WhalecamError
+from whalecam.run import Run
+from whalecam.table import Filters, Table
+from whalecam.ui import session
+from whalecam.ui.frame import errors_shown, plain
+
+WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
+PREVIEW = 200
+
+
+def progress(table: Table) -> None:
+    """How far the review is."""
+    facts = table.overview()
+    with st.container(horizontal=True):
+        st.metric("Flagged", f"{facts['flagged']:,}", border=True)
+        st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
+        st.metric("Suspects", f"{table.count(Filters(verdicts=SUSPECT_VERDICTS)):,}", border=True)
+        st.metric("Images", f"{facts['images']:,}", border=True)
+
+
+def choose() -> str:
+    """Which rows go out."""
+    return str(
+        st.segmented_control(
+            "Rows",
+            EXPORT_CHOICES,
+            default="flagged",
+            key="export_only",
+            bind="query-params",
+            required=True,
+            format_func=lambda name: WORDS[name],
+        )
+    )
+
+
+def rows(run: Run, table: Table, only: str) -> pd.DataFrame:
+    """The rows of the CSV."""
+    level = session.thresholds()
+    return export.flag_rows(
+        table.all_rows(), session.latest_reviews(run), only, run.name, run.manifest.model_sha256, level
+    )
+
+
+def preview(frame: pd.DataFrame, only: str) -> None:
+    """What the file will hold."""
+    if frame.empty:
+        st.info(
+            "Nobody has flagged a picture yet." if only == "flagged" else f"No row is among “{WORDS[only]}”.",
+            title="Nothing to export",
+            icon=":material/flag:",
+        )
+        st.page_link("pages/5_Leaks.py", label="Review the suspects", icon=":material/arrow_forward:")
+        return
+    st.caption(f"{len(frame):,} rows; the first {min(PREVIEW, len(frame))} are shown")
+    st.dataframe(frame.head(PREVIEW), hide_index=True, height=300)
+
+
+def downloads(run: Run, frame: pd.DataFrame, only: str) -> None:
+    """The CSV, and the source CSV without the flagged rows."""
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download the CSV",
+            export.write_csv(frame),
+            f"{run.name}-{only}.csv",
+            "text/csv",
+            key="get_csv",
+            type="primary",
+            icon=":material/download:",
+            disabled=frame.empty,
+        )
+        record = run.manifest.dataset
+        reviews = session.latest_reviews(run)
+        flagged = set(reviews.loc[reviews["verdict"] == "flag", "image"])
+        with errors_shown():
+            st.download_button(
+                "Download train.csv without the flagged rows",
+                lambda: export.cleaned_source(Path(record.csv), record.columns["image"], flagged),
+                f"{Path(record.csv).stem}-cleaned.csv",
+                "text/csv",
+                key="get_clean",
+                icon=":material/filter_alt:",
+                disabled=not flagged,
+                help="Every other byte of the source file stays as it is",
+            )
+
+
+def take_in(run: Run) -> None:
+    """Import of a verdict file, with a report of what was merged."""
+    st.subheader("Import verdicts", anchor=False)
+    file = st.file_uploader(
+        "A CSV that WhaleCAM exported, from a colleague or edited by you", type="csv", key="verdicts"
+    )
+    if file is None or not st.button("Merge into this run", key="merge", type="primary"):
+        return
+    try:
+        known = set(session.table_of(run).all_rows()["image"])
+        report = export.merge(session.journal_of(run), export.read_csv(file.getvalue()), known)
+    except WhalecamError as error:
+        st.error(plain(str(error)))
+        return
+    st.success(f"{len(report.added)} verdicts taken in, {len(report.unchanged)} were known already.")
+    for title, items in (
+        ("Conflicts between reviewers; the newest counts", report.conflicts),
+        ("Images that this run does not hold", report.unknown),
+        ("Rows that could not be used", report.refused),
+    ):
+        if len(items):
+            with st.expander(f"{title}: {len(items)}", expanded=True):
+                st.dataframe(pd.DataFrame(items), hide_index=True)

@@ -1,0 +1,176 @@
+"""What every page opens with: title, sidebar, the run, empty states, and errors as messages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+
+from whalecam.config import Thresholds
+from whalecam.errors import WhalecamError
+from whalecam.run import Run
+from whalecam.ui import jobs, session
+
+PAGES = (
+    ("dashboard.py", "Overview", ":material/dashboard:"),
+    ("pages/1_Dataset.py", "Dataset", ":material/database:"),
+    ("pages/2_Model.py", "Model", ":material/model_training:"),
+    ("pages/3_Top_losses.py", "Top losses", ":material/sort:"),
+    ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
+    ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
+    ("pages/6_Export.py", "Export", ":material/download:"),
+)
+PREPARING = "Preparing the demo"
+LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Turn our errors into a message on the page; whatever else goes wrong stays Streamlit's to show."""
+    try:
+        yield
+    except WhalecamError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+@contextmanager
+def page(title: str, needs: str = "audit") -> Iterator[Run]:
+    """Open a page: `with page("Leaks") as run:`. Stops with an empty state where the run is not far enough.
+
+    Args:
+        title: the page's name, shown in the browser's tab and as its heading.
+        needs: how far the run must be: `data`, `model` or `audit`.
+    """
+    st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
+    st.logo(LOGO)
+    with st.sidebar:
+        for path, label, icon in PAGES:
+            st.page_link(path, label=label, icon=icon, width="stretch")
+    run = None
+    with errors_shown():
+        run = _open(title, needs)
+    if run is None:
+        st.stop()
+    with errors_shown():
+        yield run
+
+
+def _open(title: str, needs: str) -> Run:
+    """The chosen run, far enough for the page; else an empty state, which ends the page."""
+    run = _choose_run()
+    if run is None or _being_prepared(run):
+        _first_start()
+    st.title(title, anchor=False)
+    _job_line(run)
+    _require(run, needs)
+    return run
+
+
+def plain(text: str) -> str:
+    """Text of a data set or an error, safe inside Streamlit's Markdown: every mark is shown as it is."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|<>~$:" else c for c in text)
+
+
+def _choose_run() -> Run | None:
+    names = list(session.run_paths())
+    if not names:
+        return None
+    with st.sidebar:
+        start = session.preferred_run()
+        name = st.selectbox(
+            "Run",
+            names,
+            index=names.index(start) if start in names else 0,
+            key="run",
+            bind="query-params",
+            help="A run holds a data set, its network, its audit and everybody's verdicts.",
+        )
+        st.text_input(
+            "Reviewer",
+            key="reviewer",
+            persist_state="session",
+            placeholder="your name, to sign verdicts",
+            max_chars=60,
+        )
+    return session.open_named(name)
+
+
+def threshold_slider() -> None:
+    """The level at which heat on water counts as *looks*; verdicts on every page follow at once."""
+    st.sidebar.slider(
+        "Suspect from excess",
+        0.0,
+        2.0,
+        Thresholds.excess,
+        0.05,
+        key="excess",
+        bind="query-params",
+        help="Excess 0: a map shaped like the animal. 1: no better than a flat map. Above 1: it prefers the water.",
+    )
+
+
+def _require(run: Run, needs: str) -> None:
+    """An empty state that says what to do next."""
+    if needs in ("model", "audit") and not run.trained:
+        st.info("This run has no trained network yet.", title="Train first", icon=":material/model_training:")
+        st.page_link("pages/2_Model.py", label="Train or load a network", icon=":material/arrow_forward:")
+        st.stop()
+    if needs == "audit" and not run.parts():
+        st.info("No picture of this run has been audited yet.", title="Audit first", icon=":material/search:")
+        st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
+        st.stop()
+
+
+def _job_line(run: Run) -> None:
+    """A running or just finished job of this run, on every page."""
+    job = jobs.status(run.path)
+    if job is None:
+        return
+    if job.state == "running":
+        _watch(str(run.path))
+    elif job.state in ("failed", "cancelled"):
+        line = st.error if job.state == "failed" else st.warning
+        line(plain(job.message or f"{job.title}: stopped before its end."), title=f"{job.title} {job.state}")
+        st.button("Dismiss", key="job_dismiss", on_click=jobs.dismiss, args=(run.path,))
+
+
+@st.fragment(run_every=1.0)
+def _watch(folder: str) -> None:
+    """Progress with time left and cancel; the page refreshes itself when the job ends."""
+    path = Path(folder)
+    job = jobs.status(path)
+    if job is None or job.state != "running":
+        st.rerun()
+        return
+    left = job.seconds_left
+    note = f"{left // 60:.0f} min {left % 60:.0f} s left in this step" if left is not None else "estimating time left"
+    with st.container(border=True):
+        st.progress(job.share, text=f"**{plain(job.title)}** · {plain(job.stage)} · {note}")
+        st.button("Cancel", key="job_cancel", icon=":material/stop_circle:", on_click=jobs.cancel, args=(path,))
+
+
+def _being_prepared(run: Run) -> bool:
+    job = jobs.status(run.path)
+    return job is not None and job.title == PREPARING and job.state == "running"
+
+
+def _first_start() -> NoReturn:
+    """No run at all: prepare the demo behind a progress view, then fill the page."""
+    st.title("Welcome to WhaleCAM", anchor=False)
+    folder = session.runs_folder() / session.DEMO
+    job = jobs.status(folder)
+    if job is None:
+        pictures = folder.parent / "demo-pictures"
+        jobs.start(folder, PREPARING, ["demo", str(pictures), "--run", str(folder)])
+    if job is None or job.state == "running":
+        st.markdown(
+            "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "
+            "*where it looks*. Two of the six species give themselves away by their water. You will see the audit "
+            "find them. This happens once and takes about three minutes."
+        )
+        _watch(str(folder))
+    else:
+        st.error(plain(job.message or "It was cancelled."), title="The demo is not ready", icon=":material/error:")
+        st.button("Try again", type="primary", on_click=jobs.dismiss, args=(folder,))
+    st.stop()

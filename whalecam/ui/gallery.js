@@ -1,0 +1,243 @@
+const galleries = new WeakMap()
+// Selections outlive a remount in the same page (a message above the gallery comes or goes); by gallery key.
+const remembered = new Map()
+const PATHS = {
+  flag: "M5 21V4h13l-2.5 4.5L18 13H7v8z",
+  keep: "M9.5 17.5 4.5 12.5l1.8-1.8 3.2 3.2 8.2-8.2 1.8 1.8z",
+  unsure: "M11 15.5h2v2h-2zM12 6a4 4 0 0 0-4 4h2a2 2 0 1 1 3.2 1.6c-1.2.9-2.2 1.6-2.2 3.1h2c0-1 .6-1.4 1.5-2.1A4 4 0 0 0 12 6z",
+  open: "M14 4h6v6h-2V7.4l-7.3 7.3-1.4-1.4L16.6 6H14zM5 6h6v2H7v9h9v-4h2v6H5z",
+  tick: "M10 16.2 5.8 12l-1.4 1.4L10 19 20 9l-1.4-1.4z",
+}
+const WORDS = { flag: "flagged", keep: "kept", unsure: "unsure" }
+const VERDICT_KEYS = { f: "flag", k: "keep", u: "unsure" }
+const FIELD = 96
+
+export default function (component) {
+  const { parentElement, data } = component
+  let own = galleries.get(parentElement)
+  if (!own) {
+    own = build(parentElement.querySelector(".gallery"), data)
+    galleries.set(parentElement, own)
+  }
+  own.send = component.setStateValue
+  own.trigger = (name, value) => report(component, own.recent, name, value)
+  show(own, data)
+  return () => {
+    own.stop()
+    galleries.delete(parentElement)
+  }
+}
+
+function build(root, data) {
+  root.replaceChildren()
+  const own = { root, recent: [], cards: [], cursor: 0, anchor: 0, sent: "[]", timer: 0, settings: settingsOf(location.search) }
+  const bar = element(root, "div", "bar")
+  own.count = element(bar, "span", "count")
+  own.all = element(bar, "button", "", "Select all")
+  own.none = element(bar, "button", "", "Clear")
+  own.hint = element(bar, "span", "hint")
+  own.grid = element(root, "div", "grid")
+  own.grid.setAttribute("role", "listbox")
+  const held = remembered.get(data.key)
+  own.selected = new Set(held && held.path === location.pathname && Date.now() - held.left < 3000 ? held.selected : [])
+  own.all.onclick = () => select(own, own.cards.map((card) => card.image))
+  own.none.onclick = () => select(own, [])
+  const onKey = (event) => press(own, event)
+  document.addEventListener("keydown", onKey)
+  const unwatch = watchSettings((settings) => {
+    own.settings = settings
+    own.cards.forEach((card) => heat(own, card))
+  })
+  own.stop = () => {
+    document.removeEventListener("keydown", onKey)
+    unwatch()
+    clearTimeout(own.timer)
+    remembered.set(own.data.key, { selected: [...own.selected], path: location.pathname, left: Date.now() })
+  }
+  return own
+}
+
+// Lay out new cards, keeping the elements of those that did not change, the cursor and the focus.
+function show(own, data) {
+  const focused = own.grid.contains(own.grid.getRootNode().activeElement)
+  const held = own.cards[own.cursor]?.image
+  const before = new Map(own.cards.map((card) => [card.text, card]))
+  own.data = data
+  own.tableOf = tablesOf(data.tables)
+  own.root.classList.toggle("selectable", data.selectable)
+  own.grid.setAttribute("aria-multiselectable", String(data.selectable))
+  own.grid.style.setProperty("--card", `${data.columns}px`)
+  own.cards = data.cards.map((card) => {
+    const text = JSON.stringify(card)
+    const known = before.get(text)
+    before.delete(text)
+    return known || makeCard(own, { ...card, text })
+  })
+  own.grid.replaceChildren(...own.cards.map((card) => card.root))
+  const kept = own.cards.findIndex((card) => card.image === held)
+  own.cursor = Math.min(kept >= 0 ? kept : own.cursor, Math.max(0, own.cards.length - 1))
+  own.cards.forEach((card) => heat(own, card))
+  select(own, own.selected)
+  if (focused) own.cards[own.cursor]?.root.focus({ preventScroll: true })
+}
+
+function makeCard(own, card) {
+  card.root = document.createElement("article")
+  card.root.className = "card"
+  card.root.setAttribute("role", "option")
+  const parts = [card.title, ...card.lines, card.badge?.word, WORDS[card.review]].filter(Boolean)
+  card.root.setAttribute("aria-label", parts.join(", "))
+  const media = element(card.root, "div", "media")
+  card.thumb ? picture(card, media) : unreadable(card, media)
+  if (card.review) icon(element(media, "span", `review ${card.review}`), card.review, WORDS[card.review] || card.review)
+  icon(element(media, "span", "check"), "tick", "")
+  if (own.data.openable) openButton(own, card, media)
+  words(card)
+  card.root.onclick = (event) => click(own, card, event)
+  card.root.ondblclick = () => own.data.selectable && open(own, card)
+  card.root.onfocus = () => move(own, own.cards.indexOf(card), false)
+  return card
+}
+
+function picture(card, media) {
+  const fit = element(media, "div", "fit")
+  const photo = element(fit, "img")
+  photo.alt = ""
+  photo.draggable = false
+  photo.onload = () => fit.style.setProperty("--ratio", photo.naturalWidth / photo.naturalHeight)
+  photo.src = card.thumb
+  if (!card.layer || !(card.layer.top > 0)) return
+  card.heat = readable(card.layer)
+  card.canvas = element(fit, "canvas")
+  placeFrame(card.canvas, card.layer.frame)
+}
+
+function unreadable(card, media) {
+  const tile = element(media, "div", "unreadable")
+  element(tile, "strong", "", "Cannot be read")
+  if (card.tooltip) element(tile, "span", "", card.tooltip)
+}
+
+function openButton(own, card, media) {
+  const button = element(media, "button", "open")
+  button.tabIndex = -1
+  button.setAttribute("aria-label", `Open ${card.image}`)
+  icon(button, "open", "Open (Enter)")
+  button.onclick = (event) => {
+    event.stopPropagation()
+    open(own, card)
+  }
+  button.ondblclick = (event) => event.stopPropagation()
+}
+
+function words(card) {
+  const text = element(card.root, "div", "text")
+  element(text, "div", "title", card.title).title = card.title
+  for (const line of card.lines) element(text, "div", "line", line).title = line
+  if (card.tooltip) card.root.title = card.tooltip
+  if (!card.badge) return
+  const badge = element(text, "div", "badge")
+  element(badge, "i").style.background = card.badge.colour
+  element(badge, "span", "", card.badge.word).title = card.badge.word
+}
+
+function icon(holder, name, title) {
+  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg")
+  picture.setAttribute("viewBox", "0 0 24 24")
+  picture.setAttribute("aria-hidden", "true")
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
+  path.setAttribute("d", PATHS[name] || PATHS.unsure)
+  picture.append(path)
+  holder.append(picture)
+  if (title) holder.title = title
+}
+
+function heat(own, card) {
+  if (card.canvas) paintLayer(card.canvas, card.heat, own.tableOf(own.settings.colours), own.settings, FIELD, FIELD)
+}
+
+function click(own, card, event) {
+  const index = own.cards.indexOf(card)
+  move(own, index, true)
+  if (!own.data.selectable) return open(own, card)
+  if (!event.shiftKey) return toggle(own, index)
+  const [from, to] = [own.anchor, index].sort((a, b) => a - b)
+  select(own, [...own.selected, ...own.cards.slice(from, to + 1).map((each) => each.image)])
+}
+
+function toggle(own, index) {
+  const { image } = own.cards[index]
+  const next = new Set(own.selected)
+  next.delete(image) || next.add(image)
+  own.anchor = index
+  select(own, next)
+}
+
+// Make `images` the selection, drop what is not shown, and tell Python once the hand rests.
+function select(own, images) {
+  const shown = new Set(own.cards.map((card) => card.image))
+  own.selected = new Set(own.data.selectable ? [...images].filter((image) => shown.has(image)) : [])
+  own.cards.forEach((card, index) => {
+    const chosen = own.selected.has(card.image)
+    card.root.classList.toggle("selected", chosen)
+    card.root.setAttribute("aria-selected", String(chosen))
+    card.root.classList.toggle("current", card.image === own.data.current)
+    card.root.tabIndex = index === own.cursor ? 0 : -1
+  })
+  own.count.textContent = `${own.selected.size} of ${own.cards.length} selected`
+  own.none.disabled = !own.selected.size
+  own.hint.textContent = `arrows · X select${own.data.openable ? " · Enter open" : ""} · F K U verdict · Z undo`
+  clearTimeout(own.timer)
+  own.timer = setTimeout(() => tell(own), 250)
+}
+
+function tell(own) {
+  const chosen = own.cards.map((card) => card.image).filter((image) => own.selected.has(image))
+  const text = JSON.stringify(chosen)
+  if (text === own.sent) return
+  own.sent = text
+  own.send("selected", chosen)
+}
+
+function open(own, card) {
+  if (own.data.openable) own.trigger("opened", card.image)
+}
+
+function move(own, index, focus) {
+  if (!own.cards[index]) return
+  own.cursor = index
+  own.cards.forEach((card, i) => (card.root.tabIndex = i === index ? 0 : -1))
+  if (focus) own.cards[index].root.focus({ preventScroll: false })
+}
+
+// Keys: arrows, Enter, space and x belong to the grid with the focus; verdict keys work all over the page on the
+// selection, and on the card under the cursor only while the grid has the focus.
+function press(own, event) {
+  if (!own.cards.length || !keyIsOurs(event, own.grid)) return
+  const inside = event.composedPath().includes(own.grid)
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
+  if (!(inside && walk(own, key, event)) && !judge(own, key, inside)) return
+  event.preventDefault()
+}
+
+function walk(own, key, event) {
+  const columns = getComputedStyle(own.grid).gridTemplateColumns.split(" ").length
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, n: 1, j: 1, p: -1 }
+  if (key in steps) move(own, own.cursor + steps[key], true)
+  else if (key === "Home" || key === "End") move(own, key === "Home" ? 0 : own.cards.length - 1, true)
+  else if (key === "Enter") open(own, own.cards[own.cursor])
+  else if ((key === "x" || key === " ") && own.data.selectable) toggle(own, own.cursor)
+  else if (key === "Escape") select(own, [])
+  else return false
+  return true
+}
+
+function judge(own, key, inside) {
+  if (!own.data.selectable) return false
+  if (key === "z") return own.trigger("pressed", { name: "undo", images: [] }), true
+  const name = VERDICT_KEYS[key]
+  const images = own.selected.size ? [...own.selected] : inside ? [own.cards[own.cursor].image] : []
+  if (!name || !images.length) return false
+  own.trigger("pressed", { name, images })
+  return true
+}

@@ -1,0 +1,196 @@
+"""The Model page's own pieces: forms that start the command line's verbs, live progress, results."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam import audit
+from whalecam.config import BOX_KINDS, SPLITS, TrainOptions
+from whalecam.errors import ModelError
+from whalecam.masks import MASK_METHODS
+from whalecam.run import Run
+from whalecam.table import Filters, Table
+from whalecam.ui import charts, jobs, parts, session
+from whalecam.ui.frame import errors_shown, plain
+from whalecam.ui.gallery import gallery
+
+ARCHS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "efficientnet_lite0",
+    "efficientnet_lite0_fine",
+    "convnext_tiny",
+    "mobilenetv3_large_100",
+)
+SHOWN = 12
+
+
+def train_form(run: Run) -> None:
+    """Architecture, epochs, learning rate, size, batch and split; starts `whalecam train` beside the pages."""
+    default = TrainOptions()
+    with st.form("train"):
+        one, two, three, four = st.columns(4)
+        arch = one.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
+        epochs = two.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
+        lr = three.number_input(
+            "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
+        )
+        size = four.number_input("Size (px)", 32, 512, default.size, 32)
+        batch = one.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
+        split = two.selectbox(
+            "Split", SPLITS[::-1], help="group: no individual on both sides. random: as in the seed notebook"
+        )
+        least = three.number_input("Pictures per class, at least", 1, 1000, 1)
+        seed = four.number_input("Seed", 0, 9999, 0)
+        pretrained = st.checkbox("Start from ImageNet weights", True)
+        note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
+        if st.form_submit_button("Train", type="primary", help=note or None):
+            options = {"arch": arch, "epochs": epochs, "lr": lr, "size": size, "batch": batch, "split": split}
+            options |= {"min-per-class": least, "seed": seed}
+            launch(run, "Training", [*_train_verb(run), *_flags(options), f"--{'' if pretrained else 'no-'}pretrained"])
+
+
+def load_form(run: Run) -> None:
+    """A checkpoint from elsewhere: safetensors, or a plain state dict; never a pickle."""
+    with st.form("load"):
+        st.caption(
+            "A safetensors checkpoint of ours, or a state dict saved with torch.save; a pickled learner is refused."
+        )
+        left, right = st.columns([3, 1])
+        path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
+        arch = right.text_input("Architecture", "resnet18")
+        classes = st.text_input("Classes, in the order of the outputs", placeholder="empty: the labels, sorted by name")
+        if st.form_submit_button("Load", type="primary"):
+            extra = ["--classes", classes] if classes.strip() else []
+            with errors_shown():
+                if not Path(path).expanduser().is_file():
+                    raise ModelError(
+                        f"There is no file {path or '(empty)'}. Give the path of a checkpoint on this machine."
+                    )
+                verb = [*_train_verb(run), "--checkpoint", str(Path(path).expanduser()), "--arch", arch, *extra]
+                launch(run, "Loading", verb)
+
+
+def audit_form(run: Run) -> None:
+    """Masks, boxes and limit; starts `whalecam audit` beside the pages."""
+    stored = audit.stored_options(run)
+    with st.form("audit"):
+        left, right = st.columns(2)
+        masks = left.text_input(
+            "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the pictures"
+        )
+        boxes = right.text_input("Box files", ", ".join(stored.boxes), help="CSV files, separated by commas")
+        one, two, three = st.columns(3)
+        kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
+        methods = [name for name in MASK_METHODS if name not in ("given", "boxes")]
+        method = two.selectbox("Otherwise find the animal by", methods)
+        limit = three.number_input("First rows only", 0, None, 0, help="0: all rows")
+        if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
+            options: dict[str, Any] = {
+                "masks": masks.strip(),
+                "box-kind": kind,
+                "mask-method": method,
+                "limit": limit or "",
+            }
+            files = [part for name in boxes.split(",") if (part := name.strip())]
+            flags = _flags(options) + [word for name in files for word in ("--boxes", name)]
+            launch(run, "Audit", ["audit", str(run.path), *flags])
+
+
+def launch(run: Run, title: str, arguments: list[str]) -> None:
+    """Start a verb for this run and show its progress."""
+    with errors_shown():
+        jobs.start(run.path, title, arguments)
+        st.rerun()
+
+
+@st.fragment(run_every=2.0)
+def live(run: Run) -> None:
+    """The loss curve while a training runs."""
+    job = jobs.status(run.path)
+    if job and job.state == "running" and job.title == "Training":
+        st.plotly_chart(charts.losses(list(job.steps)), key="live_losses", alt="Loss so far")
+
+
+def results(run: Run, metrics: dict[str, Any]) -> None:
+    """Accuracy, balanced accuracy, loss, and what the split kept apart."""
+    st.subheader("Results", anchor=False)
+    with st.container(horizontal=True):
+        for label, name, form in (
+            ("Accuracy", "accuracy", ".1%"),
+            ("Balanced accuracy", "balanced_accuracy", ".1%"),
+            ("Validation loss", "valid_loss", ".3f"),
+            ("Trained on", "n_train", ",d"),
+            ("Judged on", "n_valid", ",d"),
+            ("Individuals on both sides", "shared_individuals", ".0%"),
+        ):
+            if metrics.get(name) is not None:
+                st.metric(label, format(metrics[name], form), border=True)
+    network = run.manifest.network
+    st.caption(
+        plain(
+            f"{network.get('arch')} at {network.get('size')} px, {network.get('resize')}, "
+            f"split: {metrics.get('split', '?')}. "
+            f"{metrics.get('note') or ''}"
+        )
+    )
+
+
+def epochs(metrics: dict[str, Any]) -> None:
+    """The epoch table."""
+    st.subheader("Epochs", anchor=False)
+    if not metrics.get("epochs"):
+        st.caption("This network was loaded, not trained here.")
+        return
+    form = {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in ("train_loss", "valid_loss", "accuracy", "seconds")
+    }
+    st.dataframe(pd.DataFrame(metrics["epochs"]), hide_index=True, column_config=form)
+
+
+def pairs(run: Run, metrics: dict[str, Any]) -> pd.DataFrame:
+    """The confusion counts: from the audit where there is one, else from the training's own validation."""
+    if run.parts():
+        return session.table_of(run).confusion()
+    grid = metrics.get("confusion") or []
+    names = run.manifest.classes
+    rows = [
+        {"species": names[i], "predicted": names[j], "images": n}
+        for i, line in enumerate(grid)
+        for j, n in enumerate(line)
+    ]
+    return pd.DataFrame(rows, columns=["species", "predicted", "images"])
+
+
+def open_cell(event: Any) -> None:
+    """A click on a cell opens its pictures in Top losses."""
+    points = event["selection"]["points"]
+    if points and st.button(f"Show {points[0]['y']} predicted as {points[0]['x']}", key="open_cell"):
+        st.session_state["losses_species"] = [points[0]["y"]]
+        st.session_state["losses_predicted"] = [points[0]["x"]]
+        st.switch_page("pages/3_Top_losses.py")
+
+
+def show_results(run: Run, table: Table) -> None:
+    """A fixed random sample of unseen pictures with label and prediction, as fastai's show_results."""
+    rows = table.page(Filters(in_training=False), "random", SHOWN)
+    event = gallery(parts.cards_of(run, table, rows, heat=False), key="results", selectable=False)
+    if event.opened:
+        parts.open_picture(event.opened)
+
+
+def _train_verb(run: Run) -> list[str]:
+    record = run.manifest.dataset
+    if not record.images:
+        raise ModelError("This run has no image folder. Open the data set again with its folder, on the Dataset page.")
+    columns = record.columns
+    named = {"image-column": columns["image"], "label-column": columns["label"], "group-column": columns["group"]}
+    return ["train", record.csv, record.images, "--run", str(run.path), *_flags(named)]
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    return [word for name, value in options.items() if value != "" for word in (f"--{name}", str(value))]

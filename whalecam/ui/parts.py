@@ -1,0 +1,175 @@
+"""The pieces pages are laid out from: filters, cards, galleries, review buttons."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from whalecam import geometry, leak
+from whalecam.arrays import records
+from whalecam.config import REVIEW_VERDICTS
+from whalecam.run import Run
+from whalecam.table import Table
+from whalecam.ui import session
+from whalecam.ui.canvas import Layer
+from whalecam.ui.frame import errors_shown, plain
+from whalecam.ui.gallery import Card, gallery
+
+REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", "bad mask", "not assessable")
+
+
+def layer_of(
+    row: Mapping[str, Any],
+    maps: NDArray[np.float32] | None,
+    classes: Sequence[str],
+    resize: str,
+    kind: str = "relative",
+    of: str | None = None,
+    against: str | None = None,
+    top: float | None = None,
+) -> Layer | None:
+    """The heat of one image for one class (default: the predicted one); None where there is no map.
+
+    Args:
+        row: `predicted`, `width`, `height` of the image.
+        maps: evidence in logits, shape (classes, h, w).
+        top: value at full colour, in logits; None scales this picture to its own largest value.
+    """
+    name = of or row["predicted"]
+    if maps is None or name not in classes:
+        return None
+    other = list(classes).index(against) if against is not None and against in classes else None
+    values = leak.contrast(maps, kind, list(classes).index(name), other)
+    frame = geometry.frame_of(int(row["width"]), int(row["height"]), resize)
+    return Layer.of(values, frame, top)
+
+
+def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> list[Card]:
+    """One card per row: thumbnail, actual / predicted / loss / probability, file name, verdict, review."""
+    maps = table.maps_of(rows["image"].tolist()) if heat else {}
+    resize = str(run.manifest.network.get("resize", "squish"))
+    return [
+        Card(
+            image=row["image"],
+            thumb_uri=session.thumb_uri(run, row["image"]),
+            title=str(row["species"]),
+            lines=_lines(row),
+            badge=str(row["verdict"]),
+            review=_text(row["review"]),
+            layer=layer_of(row, maps.get(row["image"]), run.manifest.classes, resize),
+            tooltip=_text(row["reason"]),
+        )
+        for row in records(rows)
+    ]
+
+
+def reviewing_gallery(run: Run, cards: list[Card], key: str) -> None:
+    """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps."""
+    if not cards:
+        st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
+        return
+    bar = st.container()
+    event = gallery(cards, key=key)
+    if event.opened:
+        open_picture(event.opened)
+    if event.key in ("flag", "keep", "unsure") and event.selected:
+        decide(run, event.selected, event.key, key)
+    elif event.key == "undo":
+        take_back(run)
+    with bar:
+        review_bar(run, event.selected, key)
+
+
+def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
+    """Verdict buttons for `images`, with reason, note and suggested label."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.markdown(f"**{len(images)}** selected" if len(images) != 1 else f"**{plain(images[0])}**")
+        for verdict, icon, hint in (
+            ("flag", ":material/flag:", "F"),
+            ("keep", ":material/check:", "K"),
+            ("unsure", ":material/help:", "U"),
+        ):
+            st.button(
+                verdict.capitalize(),
+                key=f"{key}_{verdict}",
+                icon=icon,
+                type="primary" if verdict == "flag" else "secondary",
+                disabled=not images,
+                help=f"Sign the selected pictures: {verdict} (key {hint})",
+                on_click=_remember,
+                args=(verdict, images, key),
+            )
+        st.button("Undo", key=f"{key}_undo", icon=":material/undo:", on_click=_remember, args=("undo", (), key))
+        st.selectbox("Reason", REASONS, index=None, key=f"{key}_reason", placeholder="reason")
+        st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
+        st.selectbox(
+            "Suggested label", run.manifest.classes, index=None, key=f"{key}_label", placeholder="suggested label"
+        )
+    _carry_out(run, key)
+
+
+def decide(run: Run, images: tuple[str, ...], verdict: str, key: str) -> None:
+    """Sign a verdict with the words that stand in the review bar, and say so."""
+    if verdict not in REVIEW_VERDICTS:
+        return
+    with errors_shown():
+        session.sign(
+            run,
+            images,
+            verdict,
+            reason=st.session_state.get(f"{key}_reason") or "",
+            note=st.session_state.get(f"{key}_note") or "",
+            suggested_label=st.session_state.get(f"{key}_label") or "",
+        )
+        st.session_state["_said"] = f"{verdict}: {len(images)} picture{'s' if len(images) != 1 else ''}"
+        st.rerun()
+
+
+def take_back(run: Run) -> None:
+    """Undo the reviewer's last action, and say so."""
+    with errors_shown():
+        images = session.undo(run)
+        st.session_state["_said"] = f"undone: {len(images)} picture(s)" if images else "nothing to undo"
+        st.rerun()
+
+
+def open_picture(image: str) -> None:
+    """Show one picture large."""
+    st.session_state["_open"] = image
+    st.switch_page(str(Path("pages") / "4_Heatmaps.py"))
+
+
+def _remember(verdict: str, images: tuple[str, ...], key: str) -> None:
+    st.session_state["_asked"] = (verdict, images, key)
+
+
+def _carry_out(run: Run, key: str) -> None:
+    """Do what a button asked for: outside the callback, so that an error becomes a message on the page."""
+    if said := st.session_state.pop("_said", None):
+        st.toast(said, icon=":material/done:")
+    verdict, images, asked_at = st.session_state.get("_asked", ("", (), ""))
+    if asked_at != key:
+        return
+    del st.session_state["_asked"]
+    if verdict == "undo":
+        take_back(run)
+    else:
+        decide(run, images, verdict, key)
+
+
+def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if row["predicted"] is None or pd.isna(row["predicted"]):
+        return (str(row["image"]), _text(row["reason"]))
+    lines = [str(row["image"]), f"→ {row['predicted']} {row['confidence']:.0%}"]
+    lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
+    if pd.notna(row["excess"]):
+        lines[-1] += f" · excess {row['excess']:.2f}"
+    return tuple(lines)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or pd.isna(value) else str(value)

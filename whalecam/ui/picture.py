@@ -1,0 +1,180 @@
+"""One picture large: which map, how it is scaled, its numbers, its neighbours."""
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from whalecam.errors import DatasetError
+from whalecam.run import Run
+from whalecam.table import ORDERS, Filters, Table
+from whalecam.ui import parts, session
+from whalecam.ui.canvas import heat_canvas
+from whalecam.ui.charts import WORDS
+from whalecam.ui.frame import plain
+
+CHOICES = ("predicted", "actual", "one class", "A versus B")
+KINDS = {
+    "relative": "this class against the average of all classes",
+    "raw": "this class alone, with the part all classes share",
+}
+SCALES = ("this picture", "whole run")
+LARGEST = 1280
+
+
+def choose_image(table: Table) -> str:
+    """The picture in view, from the URL, from another page, or the first by evidence."""
+    if wanted := st.session_state.pop("_open", None):
+        st.session_state["image"] = wanted
+    if not st.session_state.get("image"):
+        asked = st.query_params.get("image")
+        first = table.page(Filters(), "evidence", limit=1)["image"]
+        st.session_state["image"] = asked or (str(first.iloc[0]) if len(first) else "")
+    return str(
+        st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
+    ).strip()
+
+
+def neighbours(table: Table, image: str) -> tuple[str | None, str | None]:
+    """Order and buttons for the picture before and after; returns both names."""
+    order = st.selectbox("Order", list(ORDERS), key="image_order", bind="query-params")
+    place, before, after = table.place(image, Filters(), order)
+    st.button(
+        "Previous", icon=":material/chevron_left:", disabled=before is None, on_click=_go, args=(before,), key="before"
+    )
+    st.button("Next", icon=":material/chevron_right:", disabled=after is None, on_click=_go, args=(after,), key="after")
+    st.caption(f"{place + 1:,} of {table.count():,}")
+    return before, after
+
+
+def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Class, contrast and scale from the sidebar, as keyword arguments for `parts.layer_of`."""
+    classes = list(run.manifest.classes)
+    with st.sidebar:
+        st.subheader("Class")
+        choice = st.selectbox("Show the evidence for", CHOICES, key="show", bind="query-params")
+        of = {"predicted": row["predicted"], "actual": row["species"]}.get(choice)
+        against = None
+        if choice in ("one class", "A versus B"):
+            of = st.selectbox("Class A", classes, key="class_a", bind="query-params")
+        if choice == "A versus B":
+            rest = [name for name in classes if name != of]
+            against = st.selectbox("Class B", rest, key="class_b", bind="query-params")
+            kind = "versus"
+        else:
+            kind = st.selectbox(
+                "Contrast",
+                list(KINDS),
+                key="contrast",
+                bind="query-params",
+                help="; ".join(map(": ".join, KINDS.items())),
+            )
+        scale = st.selectbox("Scale", SCALES, key="scale", bind="query-params")
+    return {"kind": kind, "of": of, "against": against, "scale": scale}
+
+
+def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: dict[str, Any]) -> str | None:
+    """The photograph under its heat. Returns the key that was pressed on it."""
+    top = table.top() if view["scale"] == "whole run" else None
+    resize = str(run.manifest.network.get("resize", "squish"))
+    layer = parts.layer_of(
+        row, row["maps"], run.manifest.classes, resize, view["kind"], view["of"], view["against"], top
+    )
+    if view["of"] not in run.manifest.classes:
+        st.info(
+            f"The network does not know the class “{plain(str(view['of']))}”, so there is no map for it.",
+            icon=":material/info:",
+        )
+    try:
+        uri = _picture_uri(run, str(row["image"]))
+    except DatasetError as error:
+        st.warning(plain(f"{error}."), title="This picture cannot be shown", icon=":material/broken_image:")
+        return None
+    versus = f" versus {view['against']}" if view["against"] else ""
+    return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
+
+
+def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
+    """Every class with logit, probability and the evidence its map holds, largest logit first."""
+    if row["logits"] is None or row["maps"] is None:
+        return pd.DataFrame()
+    logits = np.asarray(row["logits"], float)
+    p = np.exp(logits - logits.max())
+    evidence = np.asarray(row["maps"], float).sum(axis=(1, 2))
+    frame = pd.DataFrame(
+        {"class": run.manifest.classes, "probability": p / p.sum(), "logit": logits, "evidence": evidence}
+    )
+    frame["bias"] = frame["logit"] - frame["evidence"]
+    return frame.sort_values("logit", ascending=False, ignore_index=True)
+
+
+def facts(run: Run, row: Mapping[str, Any]) -> None:
+    """Actual, predicted, loss, scores, verdict, licence and residual of one picture."""
+    right = row["species"] == row["predicted"]
+    with st.container(border=True):
+        st.markdown(
+            f"**{plain(str(row['species']))}** · predicted **{plain(str(row['predicted']))}** "
+            f"{':green-badge[right]' if right else ':red-badge[wrong]'}"
+        )
+        with st.container(horizontal=True):
+            _figure("Probability", row["confidence"], ".0%")
+            _figure("Loss", row["loss"], ".2f")
+            _figure("Leak", row["leak"], ".0%", "share of the evidence that lies on water")
+            _figure("Excess", row["excess"], ".2f", "0: shaped like the animal · 1: no better than a flat map")
+        why = f" — {plain(row['reason'])}" if row["reason"] else ""
+        st.markdown(f"Verdict: **{WORDS[row['verdict']]}**{why}")
+        st.caption(_small_print(run, row))
+
+
+def _small_print(run: Run, row: Mapping[str, Any]) -> str:
+    lines = [
+        f"Map: {run.manifest.licence or 'unknown'}, residual {row['residual']:.1e} logits"
+        if row["residual"] is not None
+        else "No map",
+        f"Mask: {row['mask_source'] or 'none'}"
+        + (f", covers {row['mask_area']:.0%}" if row["mask_area"] is not None else ""),
+        "The network trained on this picture." if row["in_training"] else "The network did not train on this picture.",
+    ]
+    if row["fin_share"] is not None:
+        lines.append(f"Share of evidence on the fin: {row['fin_share']:.0%}")
+    if row["individual_id"]:
+        lines.append(f"Individual {plain(str(row['individual_id']))}")
+    return " · ".join(lines)
+
+
+def act_on_key(run: Run, pressed: str | None, image: str, before: str | None, after: str | None) -> None:
+    """What a key on the canvas means."""
+    if pressed in ("next", "previous"):
+        goal = after if pressed == "next" else before
+        if goal:
+            st.session_state["_open"] = goal
+            st.rerun()
+    elif pressed in ("flag", "keep", "unsure"):
+        parts.decide(run, (image,), pressed, "one")
+    elif pressed == "undo":
+        parts.take_back(run)
+    elif pressed == "help":
+        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo", icon=":material/keyboard:")
+
+
+def _go(image: str | None) -> None:
+    if image:
+        st.session_state["_open"] = image
+
+
+def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
+    st.metric(label, format(value, form) if value is not None and pd.notna(value) else "–", help=hint)
+
+
+def _picture_uri(run: Run, image: str) -> str:
+    """The upright picture as a WebP data URI, at most LARGEST pixels long."""
+    picture = Image.fromarray(session.picture_of(run, image).pixels)
+    picture.thumbnail((LARGEST, LARGEST))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=88)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

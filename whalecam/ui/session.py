@@ -1,0 +1,182 @@
+"""Every cache and all session state of the dashboard, behind named functions."""
+
+import argparse
+import base64
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam import dataset, leak
+from whalecam.arrays import Sample
+from whalecam.config import Columns, Thresholds
+from whalecam.dataset import Dataset
+from whalecam.errors import DatasetError, RunError
+from whalecam.reviews import Journal, Review
+from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
+from whalecam.table import Table
+
+DEMO = "demo"
+
+
+def runs_folder() -> Path:
+    """Where run folders lie: WHALECAM_RUNS, else `runs` in the present folder."""
+    return Path(os.environ.get("WHALECAM_RUNS", "runs")).resolve()
+
+
+def run_paths() -> dict[str, Path]:
+    """Name → folder of every run that can be chosen: those of the command line first, then the newest."""
+    given = [Path(path).resolve() for path in _arguments().run]
+    return {path.name: path for path in (*list_runs(runs_folder()), *given)}
+
+
+def preferred_run() -> str | None:
+    """The run that opens first: the command line's, else the newest audited one, else the newest."""
+    given = _arguments().run
+    if given:
+        return Path(given[0]).resolve().name
+    paths = run_paths()
+    audited = [name for name, path in paths.items() if any((path / "audit").glob("part-*.parquet"))]
+    return next(iter([*audited, *paths]), None)
+
+
+def open_named(name: str) -> Run:
+    """Open a run by its name in `run_paths`; a changed manifest is read again."""
+    path = run_paths().get(name)
+    if path is None:
+        raise RunError(f"There is no run '{name}'. Choose one of: {', '.join(run_paths())}.")
+    return _run(str(path), _stamp(path / "run.json"))
+
+
+def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
+    """Check a data set and make a run folder for it. Raises DatasetError or RunError in plain words."""
+    clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip())
+    if not clean:
+        raise RunError("Give the run a name, such as 'whales-2024': letters, digits, - and _.")
+    if (runs_folder() / clean / "run.json").is_file():
+        raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
+    data = dataset.open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
+    record = DatasetRecord(
+        str(data.csv.resolve()), str(data.images.resolve()) if data.images else None, vars(columns), data.fingerprint
+    )
+    return create_run(runs_folder() / clean, record)
+
+
+def data_of(run: Run) -> Dataset:
+    """The run's data set; read again when its CSV changed."""
+    record = run.manifest.dataset
+    csv = Path(record.csv)
+    if not csv.is_file():
+        raise DatasetError(f"The CSV of run '{run.name}' is gone: {csv}. Put it back, or open the data set anew.")
+    return _data(record.csv, record.images, tuple(sorted(record.columns.items())), _stamp(csv))
+
+
+def picture_of(run: Run, image: str) -> Sample:
+    """One picture at full size. Raises DatasetError with the reason where it cannot be read."""
+    rows = data_of(run).table
+    found = rows[rows["image"] == image]
+    if found.empty or not found.iloc[0]["path"]:
+        raise DatasetError(f"'{image}' has no readable file in {run.manifest.dataset.images}.")
+    return dataset.read_sample(Path(found.iloc[0]["path"]), image)
+
+
+def journal_of(run: Run) -> Journal:
+    """The journal of people's verdicts."""
+    return _journal(run.reviews_url)
+
+
+def thresholds() -> Thresholds:
+    """Where scores become verdicts in this session."""
+    return Thresholds(excess=float(st.session_state.get("excess", Thresholds.excess)))
+
+
+def table_of(run: Run) -> Table:
+    """The run's table with this session's thresholds and the newest verdicts; rebuilt only when parts changed."""
+    parts, held = run.parts(), st.session_state.get("_table", {})
+    key = (str(run.path), len(parts), parts[-1].name if parts else "")
+    if held.get("key") != key:
+        version, latest = journal_of(run).version(), journal_of(run).latest()
+        made = Table(parts, leak.verdicts, thresholds(), latest)
+        held = {"key": key, "table": made, "at": thresholds(), "version": version}
+        st.session_state["_table"] = held
+    table: Table = held["table"]
+    if held["at"] != thresholds():
+        table.judge(leak.verdicts, thresholds())
+        held["at"] = thresholds()
+    if held["version"] != journal_of(run).version():
+        held["version"] = journal_of(run).version()
+        table.join(journal_of(run).latest())
+    return table
+
+
+def reviewer() -> str:
+    """Who signs verdicts in this session; empty until asked."""
+    return str(st.session_state.get("reviewer", "") or "").strip()
+
+
+def sign(run: Run, images: tuple[str, ...], verdict: str, **words: Any) -> None:
+    """Write one verdict for all `images` as one action. Raises ReviewError without a reviewer's name."""
+    level = thresholds()
+    journal_of(run).add(
+        [
+            Review(image, verdict, reviewer(), excess_threshold=level.excess, needs_threshold=level.needs, **words)
+            for image in images
+        ]
+    )
+
+
+def undo(run: Run) -> list[str]:
+    """Take the reviewer's last action back; return the images it touched."""
+    return journal_of(run).undo(reviewer())
+
+
+def latest_reviews(run: Run) -> pd.DataFrame:
+    return journal_of(run).latest()
+
+
+def thumb_uri(run: Run, image: str) -> str | None:
+    """A thumbnail as a data URI, so that no picture is served outside this session; None where there is none."""
+    path = run.thumb(image)
+    return _uri(str(path), _stamp(path)) if path.is_file() else None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _run(path: str, stamp: int) -> Run:
+    return open_run(Path(path))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
+def _data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
+    return dataset.open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _journal(url: str) -> Journal:
+    return Journal(url)
+
+
+@st.cache_data(max_entries=4000, show_spinner=False)
+def _uri(path: str, stamp: int) -> str:
+    return "data:image/webp;base64," + base64.b64encode(Path(path).read_bytes()).decode()
+
+
+def _stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@st.cache_resource
+def _arguments() -> argparse.Namespace:
+    """What stands after `--` on Streamlit's command line."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--run", action="append", default=[])
+    parser.add_argument("--csv")
+    parser.add_argument("--images")
+    return parser.parse_known_args(sys.argv[1:])[0]
+
+
+def given_data() -> tuple[str, str]:
+    """`--csv` and `--images` of the command line, empty where not given."""
+    return _arguments().csv or "", _arguments().images or ""
