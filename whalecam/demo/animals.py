@@ -111,7 +111,7 @@ def silhouette(points: Points, width: int, height: int) -> Field:
     """Fill an outline given in pixels, with soft edges; float32 (H, W) in [0, 1]."""
     area = np.zeros((height, width), np.uint8)
     cv2.fillPoly(area, [np.round(points * 16).astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
-    return area.astype(np.float32) / 255
+    return np.asarray(area, np.float32) / np.float32(255)
 
 
 def skin(who: Individual, area: Field, u: Field, v: Field, light: float) -> NDArray[np.float32]:

@@ -114,8 +114,8 @@ def _foam(scene: Field, area: Field, u: Field, above: Field, rng: np.random.Gene
 
 def _developed(scene: Field, rng: np.random.Generator, weather: Weather, width: int, height: int) -> NDArray[np.uint8]:
     """Lens and sensor: blur, vignette, tone curve, colour cast, grain."""
-    scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.6, 1.7)))
-    small = cv2.resize(scene * weather.light, (width, height), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.6, 1.7)))
+    small = cv2.resize(blurred * weather.light, (width, height), interpolation=cv2.INTER_AREA)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     away = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2)[..., None]
     small = small * (1 - rng.uniform(0.1, 0.5) * away)

@@ -4,7 +4,7 @@ import functools
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -79,7 +79,8 @@ def _lite0(pretrained: bool, note: str = "", fine: bool = False) -> Body:
         # The two name their layers differently but list them in the same order; the classifier comes last.
         model.load_state_dict(dict(zip(wanted, stored.values(), strict=False)))
     if fine:
-        model.blocks, model.conv_head, model.bn2 = model.blocks[:5], nn.Identity(), nn.Identity()
+        stages = cast(nn.Sequential, model.blocks)
+        model.blocks, model.conv_head, model.bn2 = stages[:5], nn.Identity(), nn.Identity()
         return Body(model, 112, FINE_ARCH, *HALF, note)
     return Body(model, 1280, FALLBACK_ARCH, *HALF, note)
 

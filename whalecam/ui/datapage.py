@@ -78,9 +78,12 @@ def distribution(data: Dataset) -> None:
             st.info(f"Chosen: {plain(str(points[0]['y']))}. Its pictures and rows stand under Pictures and Table.")
     with right:
         per = good.loc[good["individual_id"] != "", "individual_id"].value_counts()
+        if per.empty:
+            st.caption("The CSV names no individuals, so a split cannot keep them apart.")
+            return
         seen = per.clip(upper=10).value_counts().sort_index()
         seen.index = pd.Index([f"{n} or more" if n == 10 else str(n) for n in seen.index])
-        st.caption(f"Individuals by how often they were photographed (most: {per.max() if len(per) else 0:,})")
+        st.caption(f"Individuals by how often they were photographed (most: {per.max():,})")
         st.bar_chart(seen, x_label="pictures of an individual", y_label="individuals", height=320, sort=False)
 
 

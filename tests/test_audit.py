@@ -1,0 +1,103 @@
+"""The audit on real pictures: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from whalecam import audit, dataset, evidence, geometry, leak, network
+from whalecam.arrays import Progress
+from whalecam.config import AuditOptions, Thresholds
+from whalecam.errors import DatasetError, RunError
+from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.table import Table
+
+NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
+
+
+@pytest.fixture
+def run(runs: Path) -> Run:
+    return open_run(runs / "demo")
+
+
+def rows_of(run: Run) -> pd.DataFrame:
+    return Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
+
+
+def test_every_image_has_one_row_with_a_score_or_a_reason(run: Run) -> None:
+    rows = rows_of(run)
+    data = audit.open_data(run)
+    assert sorted(rows["image"]) == sorted(set(data.table["image"]))
+    assert (rows["excess"].notna() ^ (rows["reason"] != "")).all()
+    assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
+    assert rows["residual"].max() < 1e-4
+    assert {"truncated", "missing file"} <= set(rows["reason"])
+
+
+def test_a_row_equals_the_same_steps_by_hand(run: Run) -> None:
+    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    name = table.all_rows().dropna(subset=["excess"])["image"].iloc[5]
+    row, model = table.row(name), network.from_spec(run.manifest.network, run.load_checkpoint())
+    data = audit.open_data(run)
+    path = Path(data.table.set_index("image").loc[name, "path"])
+    pixels = dataset.read_sample(path, name).pixels
+    inputs = geometry.to_input(pixels, model.size, model.resize)
+    with torch.no_grad():
+        activations = model.features(model.batch(inputs[None]))
+        logits = model.head(activations)[0].numpy()
+    maps = evidence.explain(model.head, activations).maps[0].numpy()
+    mask = dataset.read_grey(path.parent.parent / "masks" / f"{path.stem}.png") / 255
+    weights = leak.weigh(*geometry.mask_to_input(mask, model.size, model.resize), maps.shape[1:])
+    score = leak.score(maps[logits.argmax()] - maps.mean(axis=0), weights)
+    assert row["predicted"] == model.classes[logits.argmax()]
+    np.testing.assert_allclose(row["logits"], logits, atol=1e-4)
+    np.testing.assert_allclose(row["maps"], maps, atol=2e-3 * max(1.0, abs(maps).max()))
+    assert row["excess"] == pytest.approx(score.excess, abs=1e-4)
+    label = model.classes.index(row["species"]) if row["species"] in model.classes else None
+    if label is not None:
+        p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        assert row["loss"] == pytest.approx(-np.log(p[label]), abs=1e-4)
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
+    whole = rows_of(run)
+    run.clear_audit()
+
+    def stop(step: Progress) -> None:
+        if step.done >= 32:
+            raise KeyboardInterrupt
+
+    data, options = audit.open_data(run), AuditOptions(**{**vars(audit.stored_options(run)), "batch": 16})
+    with pytest.raises(KeyboardInterrupt):
+        audit.run_audit(run, data, options, stop)
+    assert 0 < len(run.audited()) < len(whole)
+    summary = audit.run_audit(run, data, options)
+    assert summary.new == len(whole) - 32 and not summary.restarted
+    again = rows_of(run)
+    assert again["image"].tolist() == whole["image"].tolist()
+    np.testing.assert_allclose(again["excess"], whole["excess"], atol=1e-3)
+
+
+def test_other_masks_start_the_table_anew(run: Run) -> None:
+    before = rows_of(run)
+    summary = audit.run_audit(run, audit.open_data(run), AuditOptions(limit=20))
+    assert summary.restarted and summary.images == 20
+    after = rows_of(run)
+    assert set(after["mask_source"].dropna()) <= {"border"}
+    assert set(before["mask_source"].dropna()) == {"given"}
+
+
+def test_training_pictures_are_marked(run: Run) -> None:
+    rows = rows_of(run)
+    assert set(rows.loc[rows["in_training"], "image"]) == run.training_images()
+    assert 0 < rows["in_training"].mean() < 1
+
+
+def test_an_untrained_run_and_a_lost_mask_folder_are_explained(run: Run, tmp_path: Path) -> None:
+    bare = create_run(tmp_path / "bare", DatasetRecord("a.csv", None, {}, ""))
+    with pytest.raises(RunError, match="Train it first"):
+        audit.run_audit(bare, audit.open_data(run), AuditOptions())
+    with pytest.raises(DatasetError, match="no mask folder"):
+        audit.run_audit(run, audit.open_data(run), AuditOptions(masks="/nowhere"))

@@ -1,0 +1,91 @@
+"""The demo set: the same by seed, with its faults and its planted leak where they are said to be."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+
+from whalecam import dataset
+from whalecam.demo import PLANTED, write_demo
+
+IMAGES = 36
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_demo(tmp_path_factory.mktemp("demo"), images=IMAGES, seed=3)
+
+
+def digest(folder: Path) -> str:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in paths)).hexdigest()
+
+
+def water_colours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Mean colour outside the mask and the label, of every readable picture."""
+    data = dataset.inspect_pictures(dataset.open_dataset(folder / "train.csv", folder / "images"))
+    colours, labels = [], []
+    for row in data.good().to_dict("records"):
+        pixels = dataset.read_sample(Path(row["path"]), row["image"]).pixels
+        mask = dataset.read_grey((folder / "masks" / row["image"]).with_suffix(".png"))
+        colours.append(pixels[mask == 0].mean(axis=0))
+        labels.append(row["species"])
+    return np.array(colours), np.array(labels)
+
+
+def test_the_same_seed_draws_the_same_set(tmp_path: Path) -> None:
+    write_demo(tmp_path / "a", images=6, seed=1)
+    write_demo(tmp_path / "b", images=6, seed=1)
+    write_demo(tmp_path / "c", images=6, seed=2)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+def test_exactly_the_said_faults_are_found(demo: Path) -> None:
+    table = dataset.inspect_pictures(dataset.open_dataset(demo, demo.parent / "images")).table
+    counts = table["status"].value_counts().to_dict()
+    assert counts == {"ok": IMAGES - 2, "truncated": 1, "missing file": 1, "duplicate row": 1}
+
+
+def test_masks_fit_their_pictures_and_cover_an_animal(demo: Path) -> None:
+    for path in sorted((demo.parent / "images").glob("*.jpg")):
+        mask = dataset.read_grey((demo.parent / "masks" / path.name).with_suffix(".png"))
+        with Image.open(path) as picture:
+            assert picture.size == (mask.shape[1], mask.shape[0])
+        assert 0.02 < (mask > 127).mean() < 0.5, path.name
+        assert set(np.unique(mask)) == {0, 255}
+
+
+def test_the_water_tells_the_planted_species_and_no_other(prepared: Path) -> None:
+    colours, labels = water_colours(prepared / "pictures")
+    planted = np.isin(labels, list(PLANTED))
+    model = LogisticRegression(max_iter=2000)
+    scaled = colours / 255
+    assert cross_val_score(model, scaled[planted], labels[planted], cv=4).mean() >= 0.9
+    others = scaled[~planted], np.where(labels[~planted] == "bottlenose_dolpin", "bottlenose_dolphin", labels[~planted])
+    assert cross_val_score(model, *others, cv=4, scoring="balanced_accuracy").mean() <= 0.5
+
+
+def test_an_individual_has_one_species_and_several_pictures(prepared: Path) -> None:
+    table = pd.read_csv(prepared / "pictures" / "train.csv").drop_duplicates("image")
+    table["species"] = table["species"].replace("bottlenose_dolpin", "bottlenose_dolphin")
+    assert (table.groupby("individual_id")["species"].nunique() == 1).all()
+    assert table["individual_id"].value_counts().median() >= 4
+
+
+def test_the_audit_finds_the_planted_species(prepared: Path) -> None:
+    from whalecam import leak
+    from whalecam.config import Thresholds
+    from whalecam.run import open_run
+    from whalecam.table import Table
+
+    run = open_run(prepared / "runs" / "demo")
+    none = pd.DataFrame(columns=["image", "verdict"])
+    species = Table(run.parts(), leak.verdicts, Thresholds(), none).per_species().set_index("species")
+    planted, others = species.loc[list(PLANTED)], species.drop(index=list(PLANTED))
+    assert planted["median_excess"].min() > others["median_excess"].max() - 0.15
+    assert planted["share"].mean() > 2 * others["share"].mean()
