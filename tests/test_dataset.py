@@ -1,0 +1,185 @@
+"""Reading a data set: real tables, real photographs, odd formats with known pixels, box files in every layout."""
+
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from whalecam import dataset
+from whalecam.config import Columns
+from whalecam.dataset.boxes import kind_of
+from whalecam.errors import DatasetError
+
+RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
+
+
+def corners(form: str, path: Path, **options: object) -> Path:
+    """A 40 × 20 picture: red top left, green top right, blue bottom left, grey bottom right."""
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:10, :20], pixels[:10, 20:], pixels[10:, :20], pixels[10:, 20:] = RED, GREEN, BLUE, GREY
+    Image.fromarray(pixels).save(path, form, **options)
+    return path
+
+
+def quadrants(pixels: np.ndarray) -> list[tuple[int, ...]]:
+    h, w = pixels.shape[:2]
+    return [tuple(int(c) for c in pixels[y, x]) for y in (h // 4, 3 * h // 4) for x in (w // 4, 3 * w // 4)]
+
+
+def test_the_real_table_opens_in_under_a_second(real_data: Path) -> None:
+    started = time.perf_counter()
+    data = dataset.open_dataset(real_data / "happywhale" / "train.csv", None)
+    spent = time.perf_counter() - started
+    assert len(data.table) == 51_033 and len(data.classes()) == 30
+    assert data.table["individual_id"].nunique() == 15_587
+    assert data.classes().count("bottlenose_dolpin") == 1
+    assert spent < 3
+
+
+def test_the_real_photographs_open(real_data: Path) -> None:
+    data = dataset.inspect_pictures(dataset.open_dataset(real_data / "photos.csv", real_data / "photos"))
+    assert len(data.table) == 401
+    assert data.table["status"].value_counts().to_dict() == {"ok": 376, "empty label": 25}
+    assert data.good()["width"].between(1, 256).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix", "exact"),
+    [("PNG", "png", 0), ("TIFF", "tif", 0), ("BMP", "bmp", 0), ("JPEG", "jpg", 60), ("WEBP", "webp", 60)],
+)
+def test_formats_keep_their_pixels(tmp_path: Path, form: str, suffix: str, exact: int) -> None:
+    pixels = dataset.read_sample(corners(form, tmp_path / f"x.{suffix}"), "x").pixels
+    assert pixels.shape == (20, 40, 3) and pixels.dtype == np.uint8
+    found = np.array(quadrants(pixels), int)
+    assert abs(found - np.array([RED, GREEN, BLUE, GREY])).max() <= exact
+
+
+@pytest.mark.parametrize(
+    ("orientation", "expected"),
+    [
+        (1, (RED, GREEN, BLUE, GREY)),
+        (2, (GREEN, RED, GREY, BLUE)),
+        (3, (GREY, BLUE, GREEN, RED)),
+        (4, (BLUE, GREY, RED, GREEN)),
+        (5, (RED, BLUE, GREEN, GREY)),
+        (6, (BLUE, RED, GREY, GREEN)),
+        (7, (GREY, GREEN, BLUE, RED)),
+        (8, (GREEN, GREY, RED, BLUE)),
+    ],
+)
+def test_pictures_come_upright(tmp_path: Path, orientation: int, expected: tuple[tuple[int, int, int], ...]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    sample = dataset.read_sample(corners("PNG", tmp_path / "x.png", exif=exif.tobytes()), "x")
+    assert sample.orientation == orientation
+    assert sample.pixels.shape[:2] == ((20, 40) if orientation < 5 else (40, 20))
+    assert quadrants(sample.pixels) == list(expected)
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, -1).repeat(4, axis=0)
+    Image.fromarray(values).save(tmp_path / "x.png")
+    pixels = dataset.read_sample(tmp_path / "x.png", "x").pixels
+    np.testing.assert_allclose(pixels[0, :, 0], np.arange(256), atol=1)
+
+
+def test_transparency_lies_over_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (200, 0, 0, 0)).save(tmp_path / "x.png")
+    assert (dataset.read_sample(tmp_path / "x.png", "x").pixels == 255).all()
+
+
+def test_files_join_by_name_in_subfolders(tmp_path: Path) -> None:
+    (tmp_path / "images" / "deep" / "er").mkdir(parents=True)
+    corners("PNG", tmp_path / "images" / "deep" / "er" / "a.png")
+    (tmp_path / "t.csv").write_text("image,species\na.png,orca\ndeep/er/a.png,orca\n")
+    table = dataset.open_dataset(tmp_path / "t.csv", tmp_path / "images").table
+    assert table["status"].tolist() == ["ok", "ok"]
+    assert table["path"].nunique() == 1
+
+
+def test_other_column_names_and_leading_zeros(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file;what;who\na.png; orca ;0012\n")
+    data = dataset.open_dataset(tmp_path / "t.csv", None, Columns("file", "what", "who"))
+    assert data.table.iloc[0][["image", "species", "individual_id"]].tolist() == ["a.png", "orca", "0012"]
+
+
+def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,species\na.png,orca\n")
+    with pytest.raises(DatasetError, match="no image folder"):
+        dataset.open_dataset(tmp_path / "t.csv", tmp_path / "nowhere")
+
+
+def test_labels_are_merged_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,species\na.png,kiler_whale\nb.png,killer_whale\n")
+    (tmp_path / "m.csv").write_text("old,new\nkiler_whale,killer_whale\n")
+    data = dataset.merge_labels(dataset.open_dataset(tmp_path / "t.csv", None), tmp_path / "m.csv")
+    assert data.classes() == ("killer_whale",)
+
+
+NAMES = (
+    st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x85\u2028\u2029"), min_size=1)
+    .map(str.strip)
+    .filter(bool)
+)
+
+
+@given(rows=st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=8, unique_by=lambda row: row[0]))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_survives_the_reader(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+    buffer = io.StringIO()
+    pd.DataFrame(rows, columns=["image", "species"]).to_csv(buffer, index=False)
+    (tmp_path / "t.csv").write_text(buffer.getvalue(), encoding="utf-8")
+    table = dataset.open_dataset(tmp_path / "t.csv", None).table
+    assert table[["image", "species"]].to_records(index=False).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "relative"),
+    [
+        ("image,x1,y1,x2,y2", "a.jpg,10,20,40,60", False),
+        ("filename,x,y,w,h", "a.jpg,10,20,30,40", False),
+        ("image,px_x1,px_y1,px_x2,px_y2", "a.jpg,10,20,40,60", False),
+        ("image,px_x1,px_y1,px_x2,px_y2,rel_x1,rel_y1,rel_x2,rel_y2", "a.jpg,1,2,3,4,0.1,0.2,0.4,0.6", True),
+        ("image,x1,y1,x2,y2", "a.jpg,0.1,0.2,0.4,0.6", True),
+    ],
+)
+def test_every_layout_of_boxes(tmp_path: Path, header: str, row: str, relative: bool) -> None:
+    (tmp_path / "b.csv").write_text(f"{header}\n{row}\n")
+    box = dataset.read_boxes([tmp_path / "b.csv"]).iloc[0]
+    expected = [0.1, 0.2, 0.4, 0.6] if relative else [10, 20, 40, 60]
+    assert box[["x1", "y1", "x2", "y2"]].tolist() == pytest.approx(expected)
+    assert bool(box["relative"]) is relative and box["kind"] == "body"
+
+
+def test_real_box_files(real_data: Path) -> None:
+    boxes = dataset.read_boxes([real_data / "boxes.csv", real_data / "happywhale" / "train_backfin_boxes_hand.csv"])
+    assert len(boxes) == 213 + 5201 - sum("no area" in text for text in boxes.attrs["refused"])
+    assert boxes["kind"].value_counts()["fin"] == 108
+    assert dataset.read_boxes([real_data / "happywhale" / "train_body_boxes_model.csv"])["relative"].all()
+
+
+def test_bad_boxes_are_counted_not_raised(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("image,x1,y1,x2,y2\na.jpg,5,5,2,9\nb.jpg,x,1,2,3\n,1,1,2,2\nc.jpg,1,1,5,5\n")
+    boxes = dataset.read_boxes([tmp_path / "b.csv"])
+    assert boxes["image"].tolist() == ["c.jpg"]
+    assert len(boxes.attrs["refused"]) == 2
+    with pytest.raises(DatasetError, match="not a box file"):
+        dataset.read_boxes([_write(tmp_path / "c.csv", "image,left,top\na.jpg,1,2\n")])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("naukma_fin_hand", "fin"), ("Fluke", "fluke"), ("happywhale_body_model", "body"), ("", "body")]
+)
+def test_kinds_of_boxes(text: str, kind: str) -> None:
+    assert kind_of(text) == kind
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path

@@ -1,0 +1,76 @@
+"""Splits: no individual on both sides, blank ones on their own, the wanted share, the real table's 79 %."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whalecam import dataset
+from whalecam.errors import DatasetError
+from whalecam.folds import groups_of, shared_individuals, split_rows
+
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["", "a", "b", "c", "d", "e"]), st.sampled_from(["x", "y"])), min_size=8, max_size=60
+)
+
+
+@given(rows=ROWS, seed=st.integers(0, 5))
+@settings(max_examples=80, deadline=None)
+def test_a_grouped_split_shares_no_individual(rows: list[tuple[str, str]], seed: int) -> None:
+    individuals, labels = zip(*rows, strict=True)
+    if len(set(groups_of(individuals).tolist())) < 2:
+        with pytest.raises(DatasetError, match="one individual"):
+            split_rows(individuals, labels, "group", 0.2, seed)
+        return
+    is_valid = split_rows(individuals, labels, "group", 0.2, seed)
+    assert is_valid.any() and not is_valid.all()
+    train = {name for name, valid in rows_with(individuals, is_valid) if not valid and name}
+    valid = {name for name, valid in rows_with(individuals, is_valid) if valid and name}
+    assert not train & valid
+    assert shared_individuals(individuals, is_valid) == 0
+
+
+def rows_with(individuals: tuple[str, ...], is_valid: np.ndarray) -> list[tuple[str, bool]]:
+    return [(name, bool(valid)) for name, valid in zip(individuals, is_valid, strict=True)]
+
+
+def test_blank_individuals_are_each_their_own() -> None:
+    assert len(set(groups_of(["", "", "a", "a"]).tolist())) == 3
+
+
+def test_the_same_seed_gives_the_same_split_and_another_another() -> None:
+    labels = ["x", "y"] * 100
+    individuals = [f"i{n // 2}" for n in range(200)]
+    for kind in ("random", "group"):
+        one = split_rows(individuals, labels, kind, 0.2, 1)
+        np.testing.assert_array_equal(one, split_rows(individuals, labels, kind, 0.2, 1))
+        assert (one != split_rows(individuals, labels, kind, 0.2, 2)).any()
+        assert one.mean() == pytest.approx(0.2, abs=0.05)
+
+
+def test_labels_stand_on_both_sides_in_proportion() -> None:
+    labels = ["rare"] * 20 + ["common"] * 180
+    is_valid = split_rows([""] * 200, labels, "group", 0.2, 0)
+    assert 2 <= is_valid[:20].sum() <= 6
+
+
+def test_a_random_split_of_the_real_table_leaks_individuals(real_data: Path) -> None:
+    table = dataset.open_dataset(real_data / "happywhale" / "train.csv", None).table
+    individuals, labels = table["individual_id"].tolist(), table["species"].tolist()
+    is_valid = split_rows(individuals, labels, "random", 0.2, 0)
+    assert shared_individuals(individuals, is_valid) == pytest.approx(0.79, abs=0.02)
+
+
+def test_shared_equals_a_loop() -> None:
+    individuals, is_valid = ["a", "a", "b", "", "c"], np.array([False, True, True, True, False])
+    assert shared_individuals(individuals, is_valid) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "words"), [("odd", 0.2, "No split"), ("random", 0.0, "share"), ("random", 1.0, "share")]
+)
+def test_impossible_splits_are_explained(kind: str, share: float, words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        split_rows(["a", "b"], ["x", "y"], kind, share, 0)
