@@ -275,5 +275,5 @@ class TestForeignCheckpoint:
             network.load_state(tmp_path / "w.pth", CLASSES, "resnet18")
 
     def test_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match="cannot|not a checkpoint"):
+        with pytest.raises(ModelError, match=r"cannot|not a checkpoint"):
             network.load_state(tmp_path / "none.pth", CLASSES, "resnet18")

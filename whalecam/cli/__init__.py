@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 
 import click
@@ -26,6 +27,8 @@ for verb in (*data.VERBS, *model.VERBS, *verdicts.VERBS, *results.VERBS):
 
 def main() -> None:
     """Run one verb; whatever goes wrong becomes one line and an exit status."""
+    if not os.environ.get("WHALECAM_DEBUG"):
+        warnings.simplefilter("ignore")  # libraries' notes to programmers
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:

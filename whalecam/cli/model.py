@@ -40,14 +40,17 @@ METHODS = ("border",)
 @JSON
 def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) -> None:
     """Train on a data set, or load a checkpoint, and write the run folder."""
-    from whalecam import classifier, dataset
-    from whalecam.run import create_run
+    from whalecam import dataset
 
     report = reporter()
     columns = Columns(given["image_column"], given["label"] or given["label_column"], given["group_column"])
     data = dataset.open_dataset(csv, images, columns)
     if given["labels_map"]:
         data = dataset.merge_labels(data, given["labels_map"])
+    # Ten seconds of imports, so only once the input is known to be good.
+    from whalecam import classifier
+    from whalecam.run import create_run
+
     if given["checkpoint"]:
         names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
         model = classifier.load_state(

@@ -1,0 +1,168 @@
+"""The verbs without a browser: what they print, what they return, what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+from whalecam.cli import cli
+from whalecam.run import open_run
+
+
+def whalecam(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "whalecam", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_every_verb_and_option_says_what_it_is_for() -> None:
+    for name, verb in cli.commands.items():
+        assert verb.help, name
+        for option in verb.params:
+            if option.param_type_name == "option":
+                assert option.help, (name, option.name)  # type: ignore[attr-defined]
+
+
+def test_readme_names_every_verb() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert not [name for name in cli.commands if name not in text]
+
+
+def test_importing_whalecam_is_light() -> None:
+    code = "import sys, whalecam, whalecam.cli; print({'torch', 'pandas', 'duckdb', 'streamlit'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_check_lists_bad_rows_and_exits_1(prepared: Path) -> None:
+    pictures = prepared / "pictures"
+    done = whalecam("check", pictures / "train.csv", pictures / "images", "--json")
+    assert done.returncode == 1
+    facts = json.loads(done.stdout)
+    assert facts["reasons"] == {"truncated": 1, "missing file": 1, "duplicate row": 1}
+    assert len(facts["bad_rows"]) == 3 and facts["rows"] == facts["usable"] + 3
+
+
+def test_check_of_the_real_table_is_quick_and_clean(real_data: Path) -> None:
+    started = time.perf_counter()
+    done = whalecam("check", real_data / "happywhale" / "train.csv", "--no-images", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["rows"] == 51_033
+    assert time.perf_counter() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("check", "nowhere.csv", "--no-images"), "cannot be read"),
+        (("check", "README.md"), "image folder"),
+        (("audit", "nowhere"), "not a run folder"),
+        (("info", "nowhere"), "not a run folder"),
+        (("compare", "nowhere"), "two runs"),
+        (("export", "nowhere", "--out", "x.csv", "--only", "some"), "some"),
+        (("train", "nowhere.csv", "nowhere", "--run", "x"), "nowhere.csv"),
+        (("fly",), "fly"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(arguments: tuple[str, ...], words: str) -> None:
+    done = whalecam(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_flag_export_import_round_trip(runs: Path, tmp_path: Path) -> None:
+    run = runs / "demo"
+    names = sorted(open_run(run).audited())[:2]
+    assert whalecam("flag", run, *names, "--verdict", "flag", "--reviewer", "Ana", "--note", "=1+1").returncode == 0
+    assert whalecam("export", run, "--out", tmp_path / "out.csv").returncode == 0
+    frame = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    assert frame["image"].tolist() == names
+    assert frame["note"].tolist() == ["'=1+1"] * 2 and frame["reviewer"].tolist() == ["Ana"] * 2
+    frame["verdict"], frame["reviewer"] = "keep", "Ben"
+    frame["reviewed_at"] = ""
+    frame.loc[1, "image"] = "unknown.jpg"
+    frame.to_csv(tmp_path / "in.csv", index=False)
+    done = whalecam("import", run, tmp_path / "in.csv", "--json")
+    lists = json.loads(done.stdout)
+    assert done.returncode == 1 and len(lists["added"]) == 1 and len(lists["unknown"]) == 1
+    assert whalecam("flag", run, "unknown.jpg", "--verdict", "flag", "--reviewer", "Ana").returncode == 2
+
+
+def test_info_gate_report_compare(runs: Path, tmp_path: Path) -> None:
+    run = runs / "demo"
+    facts = json.loads(whalecam("info", run, "--json").stdout)
+    assert facts["licence"] == "exact" and facts["images"] == len(open_run(run).audited())
+    assert facts["residual"] < 1e-4 and len(facts["per_species"]) >= 6
+    stored = open_run(run).manifest.audit
+    failed = whalecam("audit", run, "--masks", stored["masks"], "--fail-if", "not_tested>=0", "--json")
+    assert failed.returncode == 1 and json.loads(failed.stdout)["new"] == 0
+    assert whalecam("audit", run, "--masks", stored["masks"], "--fail-if", "suspect>1").returncode == 0
+    assert whalecam("audit", run, "--masks", stored["masks"], "--fail-if", "nonsense").returncode == 2
+    assert whalecam("report", run, "--out", tmp_path / "r.html", "--cases", "3").returncode == 0
+    page = (tmp_path / "r.html").read_text()
+    assert page.count('class="case"') == 3 and "http" not in page.split("<body>")[1]
+    same = json.loads(whalecam("compare", run, run, "--json").stdout)
+    assert same["runs"][0]["accuracy"] == same["runs"][1]["accuracy"]
+    assert not any(same["changes"]["demo"].values())
+
+
+@pytest.mark.parametrize("remedy", ["crop", "neutral", "drop", "relabel"])
+def test_export_dataset_leaves_the_source_as_it_is(runs: Path, prepared: Path, tmp_path: Path, remedy: str) -> None:
+    run, source = runs / "demo", prepared / "pictures" / "train.csv"
+    before, first = source.read_bytes(), "00000.jpg"
+    whalecam("flag", run, first, "--verdict", "flag", "--reviewer", "Ana", "--suggested-label", "beluga")
+    done = whalecam("export-dataset", run, "--remedy", remedy, "--out", tmp_path / "out", "--json")
+    facts = json.loads(done.stdout)
+    table = pd.read_csv(tmp_path / "out" / "train.csv")
+    assert facts["written"] == len(table) == len(list((tmp_path / "out" / "images").iterdir()))
+    assert source.read_bytes() == before
+    expected = {"drop": (0, 1), "relabel": (1, 0)}.get(remedy, (facts["written"], 0))
+    assert (facts["changed"], facts["left_out"]) == expected
+
+
+def test_progress_for_programs_and_a_cancelled_training_leaves_nothing(prepared: Path, tmp_path: Path) -> None:
+    pictures = prepared / "pictures"
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "whalecam",
+            "train",
+            pictures / "train.csv",
+            pictures / "images",
+            "--run",
+            tmp_path / "r",
+        ]
+        + ["--arch", "resnet18", "--no-pretrained", "--size", "64", "--epochs", "50", "--batch", "8"],
+        cwd=ROOT,
+        env={**os.environ, "WHALECAM_PROGRESS": "json"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    lines = []
+    for text in child.stderr:
+        if text.startswith("{"):
+            lines.append(json.loads(text))
+            if lines[-1].get("stage") == "training" and lines[-1]["done"] >= 2:
+                child.send_signal(signal.SIGINT)
+                break
+    lines += [json.loads(text) for text in child.stderr if text.startswith("{")]
+    assert child.wait(60) == 130
+    assert lines[-1] == {"state": "cancelled", "message": "Cancelled."}
+    assert "train_loss" in next(line for line in lines if line.get("stage") == "training" and line["done"])["values"]
+    assert not (tmp_path / "r" / "model").exists()
+    assert not open_run(tmp_path / "r").trained
