@@ -1,13 +1,7 @@
 """The canvas and the gallery in a real Chromium; and their drawing held against PyTorch's interpolation."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.journeys.conftest import serving
 from whalecam import render
 from whalecam.geometry import Frame
 from whalecam.ui.canvas import Layer, packed_layer
@@ -22,23 +17,8 @@ from whalecam.ui.canvas import Layer, packed_layer
 ROOT = Path(__file__).resolve().parents[2]
 PAINT = (ROOT / "whalecam" / "ui" / "paint.js").read_text(encoding="utf-8")
 WHOLE = Frame(0.0, 0.0, 1.0, 1.0)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
 pytestmark = pytest.mark.journey
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium on this machine, and CI must run the journeys")
-        pytest.skip("no chromium on this machine; `make browser` installs it")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +32,8 @@ def paint(browser: Any) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = Path(__file__).with_name("components_app.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
-    options = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    server = subprocess.Popen([*command, *options], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
+    with serving(Path(__file__).with_name("components_app.py")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -101,17 +69,6 @@ ALPHAS = f"""(kind) => {{
   for (let i = 3; i < data.length; i += 4) sum += data[i]
   return sum
 }}"""
-
-
-def _wait_for(url: str, server: "subprocess.Popen[bytes]") -> None:
-    for _ in range(240):
-        assert server.poll() is None, "the test page did not start"
-        try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
-                return
-        except OSError:
-            time.sleep(0.25)
-    pytest.fail("the test page did not answer within a minute")
 
 
 def runs(page: Any) -> int:

@@ -1,5 +1,6 @@
 """Questions to the table of a run: filter, sort, page, aggregate. DuckDB over the Parquet parts."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,15 @@ class Table:
     """The rows of a run's audit, without their maps, joined with people's latest verdicts.
 
     Verdicts are computed here from the stored scores and `thresholds`, through the function given as `judge`
-    (`leak.verdicts`), so a slider needs no model and no second rule. Open one per thread.
+    (`leak.verdicts`), so a slider needs no model and no second rule. Each question has a cursor of its own, since
+    Streamlit may start a page's next run while a stopped one is still asking.
     """
 
     def __init__(self, parts: Sequence[Path], judge: Any, thresholds: Thresholds, reviews: pd.DataFrame) -> None:
         if not parts:
             raise RunError("This run has no audited pictures yet. Audit it first: whalecam audit RUN.")
         self._con = duckdb.connect()
+        self._changing = threading.Lock()
         files = [str(part) for part in parts]
         self._con.execute(
             f"create table rows as select * exclude ({', '.join(HEAVY)}, verdict), filename as part, "
@@ -42,21 +45,18 @@ class Table:
 
     def judge(self, judge: Any, thresholds: Thresholds) -> None:
         """Recompute the automatic verdicts at other thresholds."""
-        scores = self._con.execute("select image, excess, needs, reason from rows").df()
+        scores = self._ask("select image, excess, needs, reason from rows", {})
         scores["verdict"] = judge(
             scores["excess"].to_numpy(float), scores["needs"].to_numpy(float), _texts(scores["reason"]), thresholds
         )
-        self._con.register("judged", pa.Table.from_pandas(scores[["image", "verdict"]], preserve_index=False))
-        self._con.execute("update rows set verdict = judged.verdict from judged where judged.image = rows.image")
-        self._con.unregister("judged")
+        judged = pa.Table.from_pandas(scores[["image", "verdict"]], preserve_index=False)
+        self._change("update rows set verdict = given.verdict from given where given.image = rows.image", judged)
 
     def join(self, reviews: pd.DataFrame) -> None:
         """Take people's latest verdicts in."""
         given = reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str)
-        self._con.register("given", pa.Table.from_pandas(given, preserve_index=False))
-        self._con.execute("create or replace table reviews as select * from given")
-        self._con.unregister("given")
-        self._con.execute(
+        self._change("create or replace table reviews as select * from given", pa.Table.from_pandas(given))
+        self._change(
             "create or replace view joined as select rows.*, reviews.verdict as review, "
             "reviews.reason as review_reason, reviews.note as note, reviews.suggested_label as suggested_label, "
             "reviews.reviewer as reviewer, reviews.reviewed_at as reviewed_at from rows left join reviews using (image)"
@@ -99,11 +99,11 @@ class Table:
         parts = self._ask("select distinct part from rows where list_contains($images, image)", wanted)["part"]
         if parts.empty:
             return {}
-        found = self._con.execute(
+        found = self._rows(
             "select image, maps, map_height, map_width from read_parquet($parts) where list_contains($images, image) "
             "and maps is not null",
             {**wanted, "parts": parts.tolist()},
-        ).fetchall()
+        )
         return {image: maps for image, raw, h, w in found if (maps := unpack_maps(raw, h, w)) is not None}
 
     def top(self) -> float:
@@ -113,12 +113,12 @@ class Table:
     def place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
         """Where an image stands in a filtered order: (0-based place or -1, the one before, the one after)."""
         where, values = where_of(filters)
-        found = self._con.execute(
-            f"select place - 1, before, after from (select image, row_number() over w as place, lag(image) over w as "
+        found = self._rows(
+            "select place - 1, before, after from (select image, row_number() over w as place, lag(image) over w as "
             f"before, lead(image) over w as after from joined where {where} window w as (order by {ORDERS[order]}, "
             "image)) where image = $image",
             {**values, "image": image},
-        ).fetchall()
+        )
         return found[0] if found else (-1, None, None)
 
     def names(self, column: str) -> list[str]:
@@ -128,7 +128,7 @@ class Table:
 
     def overview(self) -> dict[str, Any]:
         """Counts and rates of the whole run; accuracy and loss on unseen pictures of known classes."""
-        found = self._con.execute(
+        found = self._con.cursor().execute(
             "select count(*) as images, count(distinct species) as species, count(distinct nullif(individual_id, '')) "
             "as individuals, count(*) filter (predicted is null) as unreadable, "
             "count(*) filter (excess is not null) as assessable, "
@@ -189,10 +189,21 @@ class Table:
         )
 
     def _ask(self, question: str, values: dict[str, Any]) -> pd.DataFrame:
-        return self._con.execute(question, values).df()
+        return self._con.cursor().execute(question, values).df()
 
     def _one(self, question: str, values: dict[str, Any]) -> Any:
-        return self._con.execute(question, values).fetchall()[0]
+        return self._rows(question, values)[0]
+
+    def _rows(self, question: str, values: dict[str, Any]) -> list[Any]:
+        return self._con.cursor().execute(question, values).fetchall()
+
+    def _change(self, statement: str, given: pa.Table | None = None) -> None:
+        """Change the tables, one at a time; `given` can be selected from."""
+        with self._changing:
+            own = self._con.cursor()
+            if given is not None:
+                own.register("given", given)
+            own.execute(statement)
 
 
 def unpack_maps(raw: bytes | None, height: Any, width: Any) -> NDArray[np.float32] | None:

@@ -1,5 +1,6 @@
 """What every page opens with: title, sidebar, the run, empty states, and errors as messages."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from whalecam.config import Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.run import Run
 from whalecam.ui import jobs, session
+from whalecam.ui.reviewer import reviewer_name
 
 PAGES = (
     ("dashboard.py", "Overview", ":material/dashboard:"),
@@ -77,6 +79,8 @@ def _choose_run() -> Run | None:
     if not names:
         return None
     with st.sidebar:
+        if (opened := st.session_state.pop("_new_run", None)) in names:
+            st.session_state["run"] = opened
         start = session.preferred_run()
         name = st.selectbox(
             "Run",
@@ -86,13 +90,7 @@ def _choose_run() -> Run | None:
             bind="query-params",
             help="A run holds a data set, its network, its audit and everybody's verdicts.",
         )
-        st.text_input(
-            "Reviewer",
-            key="reviewer",
-            persist_state="session",
-            placeholder="your name, to sign verdicts",
-            max_chars=60,
-        )
+        reviewer_name()
     return session.open_named(name)
 
 
@@ -162,7 +160,8 @@ def _first_start() -> NoReturn:
     job = jobs.status(folder)
     if job is None:
         pictures = folder.parent / "demo-pictures"
-        jobs.start(folder, PREPARING, ["demo", str(pictures), "--run", str(folder)])
+        images = os.environ.get("WHALECAM_DEMO_IMAGES", "480")
+        jobs.start(folder, PREPARING, ["demo", str(pictures), "--images", images, "--run", str(folder)])
     if job is None or job.state == "running":
         st.markdown(
             "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "

@@ -107,8 +107,9 @@ def table_of(run: Run) -> Table:
         table.judge(leak.verdicts, thresholds())
         held["at"] = thresholds()
     if held["version"] != journal_of(run).version():
-        held["version"] = journal_of(run).version()
+        version = journal_of(run).version()
         table.join(journal_of(run).latest())
+        held["version"] = version
     return table
 
 

@@ -1,0 +1,213 @@
+"""What a user does, in a real browser on a real server."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+from tests.journeys.conftest import serving
+from whalecam.reviews import Journal
+from whalecam.run import open_run
+
+pytestmark = pytest.mark.journey
+LONG = 240_000
+
+
+@pytest.fixture(scope="module")
+def place(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("journeys")
+    shutil.copytree(prepared / "runs", folder / "runs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(place: Path) -> Iterator[str]:
+    with serving(ROOT / "dashboard.py", place / "log.txt", WHALECAM_RUNS=str(place / "runs")) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+def settled(page: Any) -> Any:
+    """Wait until Streamlit has finished its run."""
+    page.locator("h1").first.wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-test-script-state=\"running\"]')")
+    return page
+
+
+def sign_in(page: Any, name: str) -> None:
+    field = page.get_by_role("textbox", name="Reviewer")
+    field.fill(name)
+    field.press("Enter")
+    settled(page)
+
+
+def test_the_first_start_prepares_the_demo(browser: Any, page: Any, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs), WHALECAM_DEMO_IMAGES="36") as url:
+        page.goto(url)
+        page.get_by_text("Welcome to WhaleCAM").wait_for()
+        page.get_by_role("progressbar").first.wait_for()
+        assert page.get_by_role("button", name="Cancel").is_visible()
+        page.get_by_text("left in this step").wait_for(timeout=LONG)
+        page.get_by_role("heading", name="Overview").wait_for(timeout=LONG)
+        page.get_by_text("assessable pictures").first.wait_for()
+    assert len(open_run(runs / "demo").audited()) == 36
+
+
+def test_own_data_becomes_the_chosen_run(page: Any, address: str, prepared: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("00000.jpg", "00001.jpg", "00002.jpg"):
+        shutil.copy(prepared / "pictures" / "images" / name, tmp_path / "images" / name)
+    (tmp_path / "own.csv").write_text(
+        "file;kind\n00000.jpg;orca\n00001.jpg;humpback\n00002.jpg;beluga\ngone.jpg;orca\n"
+    )
+    page.goto(f"{address}/Dataset")
+    settled(page)
+    page.get_by_text("Open your own data").click()
+    page.get_by_label("CSV file").fill(str(tmp_path / "own.csv"))
+    page.get_by_label("Image folder").fill(str(tmp_path / "images"))
+    page.get_by_label("Name of the run").fill("mine")
+    page.get_by_label("Image column").fill("file")
+    page.get_by_label("Label column").fill("kind")
+    page.locator(".st-key-own_open button").click()
+    page.wait_for_url(re.compile("run=mine"))
+    page.get_by_text("own.csv").first.wait_for()
+    assert page.locator('[data-testid="stMetric"]', has_text="Usable").inner_text().split()[-1] == "3"
+    page.get_by_text("Findings", exact=True).click()
+    page.get_by_text("Missing file").first.wait_for()
+
+
+def test_a_leak_is_found_flagged_undone_and_exported(page: Any, address: str, place: Path) -> None:
+    page.goto(f"{address}/Leaks?run=demo")
+    settled(page)
+    sign_in(page, "Ana")
+    cards = page.locator(".card")
+    cards.nth(2).wait_for()
+    journal = Journal(open_run(place / "runs" / "demo").reviews_url)
+    for number in range(3):
+        cards.nth(number).click()
+        page.get_by_text("1 of 24 selected").wait_for()
+        page.keyboard.press("f")
+        _until(page, lambda wanted=number + 1: len(journal.latest()) == wanted)
+        page.get_by_text("Clear", exact=True).click()
+        page.get_by_text("0 of 24 selected").wait_for()
+    assert journal.latest()["image"].nunique() == 3
+    page.get_by_role("button", name="Undo").first.click()
+    _until(page, lambda: len(journal.latest()) == 2)
+    kept = sorted(journal.latest()["image"])
+    page.goto(f"{address}/Export?run=demo")
+    settled(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the CSV").click()
+    frame = pd.read_csv(waiting.value.path(), dtype=str, keep_default_na=False)
+    assert sorted(frame["image"]) == kept
+    assert set(frame["verdict"]) == {"flag"} and set(frame["reviewer"]) == {"Ana"}
+    assert "excess" in frame and frame["run"].tolist() == ["demo", "demo"]
+
+
+def _until(page: Any, true: Any, seconds: int = 20) -> None:
+    for _ in range(seconds * 5):
+        if true():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("it did not come true in time")
+
+
+def test_class_and_opacity_and_only_the_class_asks_the_server(page: Any, address: str) -> None:
+    sent: list[Any] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(f"{address}/Heatmaps?run=demo")
+    settled(page)
+    canvas = page.locator("canvas.heat").first
+    canvas.wait_for()
+    page.wait_for_timeout(1000)
+    before, count = canvas.screenshot(), len(sent)
+    slider = page.get_by_role("slider", name="Opacity")
+    slider.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_url(re.compile("opacity="))
+    _until(page, lambda: canvas.screenshot() != before)
+    assert len(sent) == count, "moving the opacity asked the server"
+    faded = canvas.screenshot()
+    page.get_by_label("Show the evidence for").click()
+    page.get_by_role("option", name="A versus B").click()
+    page.wait_for_url(re.compile("show="))
+    settled(page)
+    page.get_by_text("versus").first.wait_for()
+    assert len(sent) > count
+    _until(page, lambda: canvas.screenshot() != faded)
+
+
+def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str, place: Path) -> None:
+    journal = Journal(open_run(place / "runs" / "demo").reviews_url)
+    name = sorted(open_run(place / "runs" / "demo").audited())[11]
+    page.goto(f"{address}/Heatmaps?run=demo&image={name}&excess=0.5&scale=whole+run")
+    settled(page)
+    sign_in(page, "Ben")
+    page.get_by_role("button", name="Keep").click()
+    _until(page, lambda: name in set(journal.latest()["image"]))
+    page.reload()
+    settled(page)
+    _until(page, lambda: page.get_by_role("textbox", name="Reviewer").input_value() == "Ben")
+    assert page.get_by_role("textbox", name="File name").input_value() == name
+    assert "Ben" not in page.url and "excess=0.5" in page.url
+    page.get_by_text("What people said about this picture").wait_for()
+
+
+def test_keys_move_on_and_judge(page: Any, address: str, place: Path) -> None:
+    journal = Journal(open_run(place / "runs" / "demo").reviews_url)
+    page.goto(f"{address}/Heatmaps?run=demo")
+    settled(page)
+    sign_in(page, "Cleo")
+    first = page.get_by_role("textbox", name="File name").input_value()
+    page.locator("canvas.heat").first.wait_for()
+    page.locator("h1").click()
+    page.keyboard.press("n")
+    _until(page, lambda: page.get_by_role("textbox", name="File name").input_value() != first)
+    settled(page)
+    second = page.get_by_role("textbox", name="File name").input_value()
+    page.locator("h1").click()
+    page.keyboard.press("u")
+    _until(page, lambda: "unsure" in journal.history(second)["verdict"].tolist())
+
+
+def test_errors_are_words(page: Any, address: str, place: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("picture,label\na.jpg,orca\n")
+    page.goto(f"{address}/Dataset?run=demo")
+    settled(page)
+    page.get_by_text("Open your own data").click()
+    page.get_by_label("CSV file").fill(str(tmp_path / "bad.csv"))
+    page.get_by_label("Name of the run").fill("bad")
+    page.locator(".st-key-own_open button").click()
+    page.get_by_text("has no column 'image'").wait_for()
+    (place / "runs" / "broken").mkdir()
+    (place / "runs" / "broken" / "run.json").write_text("{ half")
+    page.goto(f"{address}/?run=broken")
+    page.get_by_text("cannot be read").first.wait_for()
+    shutil.rmtree(place / "runs" / "broken")
+    assert "Traceback" not in (place / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_a_phone(browser: Any, address: str, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    for name in ("", "Dataset", "Model", "Top_losses", "Heatmaps", "Leaks", "Export"):
+        page.goto(f"{address}/{name}?run=demo")
+        settled(page)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 391, name
+        assert not page.get_by_text("encountered an error").count(), name
+    context.close()

@@ -1,0 +1,35 @@
+"""The reviewer's name, kept by the browser: it survives a reload and never stands in a link."""
+
+import streamlit as st
+
+_memory = st.components.v2.component(
+    "whalecam_reviewer",
+    js="""
+    const place = "whalecam.reviewer"
+    export default function ({ data, setStateValue }) {
+      if (data.name) localStorage.setItem(place, data.name)
+      else if (!data.asked) setStateValue("held", localStorage.getItem(place) ?? "")
+    }
+    """,
+)
+
+
+def reviewer_name() -> None:
+    """Ask who signs verdicts; a name given earlier in this browser is filled in."""
+    held = (st.session_state.get("reviewer_memory") or {}).get("held")
+    if held and not st.session_state.get("_reviewer_asked"):
+        st.session_state["_reviewer_asked"] = True
+        st.session_state["reviewer"] = held
+    name = st.text_input(
+        "Reviewer",
+        key="reviewer",
+        persist_state="session",
+        placeholder="your name, to sign verdicts",
+        max_chars=60,
+    )
+    asked = bool(st.session_state.get("_reviewer_asked") or name)
+    _memory(key="reviewer_memory", data={"name": name, "asked": asked}, on_held_change=_noted, height=0)
+
+
+def _noted() -> None:
+    """The callback that makes Streamlit list the state in the component's result."""
