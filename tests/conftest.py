@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from filelock import FileLock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test, however late a thread of it ends, may prepare a demo inside the project.
+os.environ.setdefault("WHALECAM_RUNS", str(Path(tempfile.gettempdir()) / f"whalecam-tests-{os.getpid()}"))
+os.environ.setdefault("WHALECAM_DEMO_IMAGES", "12")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"

@@ -114,7 +114,7 @@ def test_same_seed_same_weights(data: Dataset, trained: tuple, tmp_path: Path) -
 
 
 def test_learns_colours_from_the_weights_of_the_install(data: Dataset, tmp_path: Path) -> None:
-    options = replace(OPTIONS, arch="efficientnet_lite0", pretrained=True, size=64, epochs=2, batch=4)
+    options = replace(OPTIONS, arch="efficientnet_lite0", pretrained=True, size=64, epochs=6, lr=1e-2, batch=8)
     assert classifier.train(data, new_run(tmp_path / "run", data), options)["accuracy"] >= 0.9
 
 

@@ -1,5 +1,6 @@
 """Which pictures a network is trained on and which judge it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +58,8 @@ def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, se
     if present < 2:
         raise DatasetError("All pictures show one individual, so no grouped split exists. Use the random split.")
     rows = np.zeros(len(groups))
-    if 2 <= parts <= present:
+    largest = max(Counter(labels).values())
+    if 2 <= parts <= min(present, largest):
         folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
         train, valid = next(folds.split(rows, np.asarray(labels), groups))
         if len(train) and len(valid):
