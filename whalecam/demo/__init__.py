@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,9 +52,11 @@ def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = 
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     orders = list(_orders(images, seed))
-    # Processes, since drawing holds the interpreter; spawned, since a fork of a threaded server may lock up.
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), mp_context=get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(_draw, orders, [folder] * images, chunksize=8)):
+    try:
+        _draw_all(orders, folder, report)
+    except BrokenProcessPool:  # a helper process was killed, by want of memory or by hand: draw here, only slower
+        for done, order in enumerate(orders):
+            _draw(order, folder)
             report(Progress("drawing", done + 1, images))
     _break(folder / "images" / orders[-2].name)
     (folder / "images" / orders[-1].name).unlink()
@@ -63,6 +66,13 @@ def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = 
     with target.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("image", "species", "individual_id"), *rows])
     return target
+
+
+def _draw_all(orders: list[Order], folder: Path, report: Report) -> None:
+    # Processes, since drawing holds the interpreter; spawned, since a fork of a threaded server may lock up.
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), mp_context=get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(_draw, orders, [folder] * len(orders), chunksize=8)):
+            report(Progress("drawing", done + 1, len(orders)))
 
 
 def _orders(images: int, seed: int) -> Iterator[Order]:
