@@ -79,6 +79,11 @@ CSV_ERRORS: dict[str, bytes] = {
     "too many fields later": (HEAD + GOOD).encode() + b"b.jpg,orca,1,2,3\n",
     "a header in capitals": b"IMAGE,SPECIES\na.jpg,orca\n",
     "YAML": b"- image: a.jpg\n  species: orca\n",
+    "UTF-32": (HEAD + GOOD).encode("utf-32"),
+    "UTF-16 cut short": (HEAD + GOOD).encode("utf-16")[:-1],
+    "a line end in a column name": b'image,"spe\ncies"\ngood.jpg,orca\n',
+    "a column name of 9000 letters": b"image," + b"x" * 9000 + b"\ngood.jpg,orca\n",
+    "terminal codes in a column name": b"image,\x1b[31mspecies\ngood.jpg,orca\n",
 }
 
 CSV_ROWS: dict[str, bytes] = {
@@ -110,6 +115,10 @@ CSV_ROWS: dict[str, bytes] = {
     "nan as a label": HEAD.encode() + b"good.jpg,nan,NA\n",
     "other alphabets": HEAD.encode() + "good.jpg,косатка 🐋,Ω\n".encode(),
     "right-to-left marks": HEAD.encode() + "good.jpg,or\u202eca,1\n".encode(),
+    "pipes": (HEAD + GOOD).replace(",", "|").encode(),
+    "old Mac line ends": (HEAD + GOOD).replace("\n", "\r").encode(),
+    "a huge field": HEAD.encode() + b"good.jpg," + b"x" * 300_000 + b",1\n",
+    "a namesake in another folder": (HEAD + GOOD).encode() + b"three/only.jpg,orca,1\n",
     "two files of one name": (HEAD + GOOD).encode() + b"twice.jpg,orca,1\n",
 }
 
@@ -117,17 +126,22 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "zero bytes": ("x.jpg", lambda: b"", "zero bytes"),
     "a truncated JPEG": ("x.jpg", lambda: encoded("JPEG", size=(400, 300))[:4000], "truncated"),
     "a truncated PNG": ("x.png", lambda: encoded("PNG", size=(400, 300))[:4000], "truncated"),
-    "a truncated WebP": ("x.webp", lambda: encoded("WEBP", size=(400, 300))[:4000], ""),
-    "a truncated TIFF": ("x.tif", lambda: encoded("TIFF", size=(400, 300))[:4000], ""),
+    "a truncated WebP": ("x.webp", lambda: encoded("WEBP", size=(400, 300))[:4000], "unreadable"),
+    "a truncated TIFF": ("x.tif", lambda: encoded("TIFF", size=(400, 300))[:4000], "truncated"),
     "text": ("x.jpg", lambda: b"this is no picture", "not an image"),
     "HTML": ("x.jpg", lambda: b"<html>404</html>", "not an image"),
     "a pickle": ("x.jpg", lambda: b"\x80\x04\x95\x00.", "not an image"),
     "one byte": ("x.jpg", lambda: b"\xff", "not an image"),
-    "a JPEG's first bytes": ("x.jpg", lambda: b"\xff\xd8\xff\xe0", ""),
+    "a JPEG's first bytes": ("x.jpg", lambda: b"\xff\xd8\xff\xe0", "not an image"),
     "a bomb": ("x.png", lambda: png_claiming(60000, 60000), "too large"),
-    "pixels missing": ("x.png", lambda: png_claiming(300, 300), ""),
-    "no width": ("x.png", lambda: png_claiming(0, 10), ""),
-    "a spoilt PNG": ("x.png", lambda: encoded("PNG")[:60] + b"\0" * 40 + encoded("PNG")[100:], ""),
+    "pixels missing": ("x.png", lambda: png_claiming(300, 300), "truncated"),
+    "no width": ("x.png", lambda: png_claiming(0, 10), "not an image"),
+    "a corrupt zlib stream": ("x.png", lambda: encoded("PNG")[:41] + b"\xff" * 20 + encoded("PNG")[61:], "unreadable"),
+    "a PNG with damaged pixels": (
+        "x.png",
+        lambda: encoded("PNG")[:60] + b"\0" * 40 + encoded("PNG")[100:],
+        "unreadable",
+    ),
     "a broken EXIF": ("x.jpg", broken_exif, "ok"),
     "orientation 9": ("x.jpg", lambda: orientation(9), "ok"),
     "orientation 6": ("x.jpg", lambda: orientation(6), "ok"),
@@ -142,6 +156,17 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a PNG called JPEG": ("x.jpg", lambda: encoded("PNG"), "ok"),
     "a float TIFF": ("x.tif", lambda: encoded("TIFF", "F"), "ok"),
     "a 16-bit PNG": ("x.png", lambda: encoded("PNG", "I;16"), "ok"),
+    "a PostScript file": ("x.jpg", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+    "an SVG": ("x.png", lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "not an image"),
+    "a huge thin line": ("x.png", lambda: encoded("PNG", size=(1, 5000)), "ok"),
+    "a clear palette": ("x.png", lambda: encoded("PNG", "P", transparency=0), "ok"),
+    "a TIFF called PNG": ("x.png", lambda: encoded("TIFF"), "ok"),
+    "a CMYK TIFF": ("x.tif", lambda: encoded("TIFF", "CMYK"), "ok"),
+    "a phone's JPEG of two pictures": (
+        "x.jpg",
+        lambda: encoded("MPO", save_all=True, append_images=[picture()]),
+        "ok",
+    ),
     "Lab colours": ("x.tif", lambda: encoded("TIFF", "LAB"), "ok"),
 }
 
@@ -150,11 +175,29 @@ def _images(folder: Path) -> Path:
     images = folder / "images"
     for name in ("", "one", "two"):
         (images / name).mkdir(parents=True)
-    for name in ("good.jpg", "b.jpg", "one/twice.jpg", "two/twice.jpg"):
+    for name in ("good.jpg", "b.jpg", "one/twice.jpg", "two/twice.jpg", "one/only.jpg"):
         (images / name).write_bytes(encoded("JPEG"))
     (folder / "outside.jpg").write_bytes(encoded("JPEG"))
     (images / "link.jpg").symlink_to(folder / "outside.jpg")
     return images
+
+
+def _odd_places(folder: Path) -> list[BadInput]:
+    """What bytes alone cannot say: folders, links in a circle, rights, names no file system takes."""
+    images = _images(folder)
+    (images / "folder.jpg").mkdir()
+    (images / "circle.jpg").symlink_to(images / "circle.jpg")
+    (images / "locked.jpg").write_bytes(encoded("JPEG"))
+    (images / "locked.jpg").chmod(0)
+    cases = []
+    for name, reason in (("folder.jpg", "missing file"), ("circle.jpg", "missing file"), ("locked.jpg", "")):
+        csv = folder / f"{name}.csv"
+        csv.write_text(f"{HEAD}{GOOD}{name},beluga,2\n")
+        cases.append(BadInput(f"picture: {name}", csv, images, "rows", reason))
+    line_end = folder / "line\nend.csv"
+    line_end.write_text("image,kind\ngood.jpg,orca\n")
+    cases.append(BadInput("csv: a line end in its own name", line_end, images, "error"))
+    return [*cases, BadInput("csv: a path too long", folder / ("x" * 300), images, "error")]
 
 
 def write_corpus(folder: Path) -> list[BadInput]:
@@ -174,4 +217,5 @@ def write_corpus(folder: Path) -> list[BadInput]:
         cases.append(BadInput(f"picture: {name}", place / "train.csv", images, "rows", reason))
     (folder / "a folder.csv").mkdir()
     missing = BadInput("csv: missing", folder / "no.csv", folder, "error")
+    cases += _odd_places(folder / "odd")
     return [*cases, missing, BadInput("csv: a folder", folder / "a folder.csv", folder, "error")]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.bad_inputs import encoded
 from whalecam import dataset
 from whalecam.config import Columns
 from whalecam.dataset.boxes import kind_of
@@ -33,13 +34,15 @@ def quadrants(pixels: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def test_the_real_table_opens_in_under_a_second(real_data: Path) -> None:
-    started = time.perf_counter()
-    data = dataset.open_dataset(real_data / "happywhale" / "train.csv", None)
-    spent = time.perf_counter() - started
+    spent = []
+    for _ in range(2):  # the first one also pays for imports
+        started = time.perf_counter()
+        data = dataset.open_dataset(real_data / "happywhale" / "train.csv", None)
+        spent.append(time.perf_counter() - started)
     assert len(data.table) == 51_033 and len(data.classes()) == 30
     assert data.table["individual_id"].nunique() == 15_587
     assert data.classes().count("bottlenose_dolpin") == 1
-    assert spent < 3
+    assert min(spent) < 1
 
 
 def test_the_real_photographs_open(real_data: Path) -> None:
@@ -60,6 +63,7 @@ def test_formats_keep_their_pixels(tmp_path: Path, form: str, suffix: str, exact
     assert abs(found - np.array([RED, GREEN, BLUE, GREY])).max() <= exact
 
 
+@pytest.mark.parametrize(("form", "exact"), [("PNG", 0), ("TIFF", 0), ("JPEG", 60), ("WEBP", 60)])
 @pytest.mark.parametrize(
     ("orientation", "expected"),
     [
@@ -73,13 +77,26 @@ def test_formats_keep_their_pixels(tmp_path: Path, form: str, suffix: str, exact
         (8, (GREEN, GREY, RED, BLUE)),
     ],
 )
-def test_pictures_come_upright(tmp_path: Path, orientation: int, expected: tuple[tuple[int, int, int], ...]) -> None:
+def test_pictures_come_upright(
+    tmp_path: Path, orientation: int, expected: tuple[tuple[int, int, int], ...], form: str, exact: int
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    sample = dataset.read_sample(corners("PNG", tmp_path / "x.png", exif=exif.tobytes()), "x")
+    sample = dataset.read_sample(corners(form, tmp_path / "x", exif=exif.tobytes()), "x")
     assert sample.orientation == orientation
     assert sample.pixels.shape[:2] == ((20, 40) if orientation < 5 else (40, 20))
-    assert quadrants(sample.pixels) == list(expected)
+    assert abs(np.array(quadrants(sample.pixels), int) - np.array(expected)).max() <= exact
+
+
+@given(at=st.integers(41, 3600))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_png_is_never_passed_as_whole(tmp_path: Path, at: int) -> None:
+    whole = encoded("PNG")
+    damaged = bytearray(whole)
+    damaged[at : at + 20] = bytes(255 - byte for byte in whole[at : at + 20])
+    (tmp_path / "x.png").write_bytes(damaged)
+    with pytest.raises(DatasetError, match=r"^(unreadable|truncated)$"):
+        dataset.read_sample(tmp_path / "x.png", "x")
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
@@ -87,6 +104,36 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     Image.fromarray(values).save(tmp_path / "x.png")
     pixels = dataset.read_sample(tmp_path / "x.png", "x").pixels
     np.testing.assert_allclose(pixels[0, :, 0], np.arange(256), atol=1)
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0, 5e6])
+def test_floats_fill_the_range_whatever_their_white_is(tmp_path: Path, white: float) -> None:
+    values = np.linspace(0, white, 256, dtype=np.float32).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "x.tif")
+    pixels = dataset.read_sample(tmp_path / "x.tif", "x").pixels
+    np.testing.assert_allclose(pixels[..., 0].ravel(), np.arange(256), atol=1)
+
+
+def test_grey_of_lab_colours(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), "white").save(tmp_path / "x.png")
+    Image.new("LAB", (4, 4), (255, 128, 128)).save(tmp_path / "x.tif")
+    assert (dataset.read_grey(tmp_path / "x.png") == 255).all()
+    assert (dataset.read_grey(tmp_path / "x.tif") >= 253).all()
+
+
+def test_names_that_no_file_system_takes_are_missing_files() -> None:
+    for name in ("a\0.jpg", "x" * 5000):
+        with pytest.raises(DatasetError, match=r"^missing file$"):
+            dataset.read_sample(Path(name), name)
+
+
+def test_paths_that_no_file_system_takes_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,species\na.png,orca\n")
+    for odd in (Path("a\0b"), Path("x" * 5000), Path("line\nend")):
+        for csv, images in ((odd, None), (tmp_path / "t.csv", odd)):
+            with pytest.raises(DatasetError) as caught:
+                dataset.open_dataset(csv, images)
+            assert str(caught.value).isprintable() and len(str(caught.value)) <= 520
 
 
 def test_transparency_lies_over_white(tmp_path: Path) -> None:
@@ -101,6 +148,25 @@ def test_files_join_by_name_in_subfolders(tmp_path: Path) -> None:
     table = dataset.open_dataset(tmp_path / "t.csv", tmp_path / "images").table
     assert table["status"].tolist() == ["ok", "ok"]
     assert table["path"].nunique() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("001.png", "ok"),
+        ("orca/001.png", "ok"),
+        ("./orca/001.png", "ok"),
+        ("orca\\001.png", "ok"),
+        ("images/orca/001.png", "ok"),
+        ("humpback/001.png", "missing file"),
+        ("rca/001.png", "missing file"),
+    ],
+)
+def test_a_name_never_means_a_namesake_in_another_folder(tmp_path: Path, name: str, status: str) -> None:
+    (tmp_path / "images" / "orca").mkdir(parents=True)
+    corners("PNG", tmp_path / "images" / "orca" / "001.png")
+    (tmp_path / "t.csv").write_text(f"image,species\n{name},orca\n")
+    assert dataset.open_dataset(tmp_path / "t.csv", tmp_path / "images").table["status"].tolist() == [status]
 
 
 def test_other_column_names_and_leading_zeros(tmp_path: Path) -> None:
@@ -147,6 +213,8 @@ def test_any_text_survives_the_reader(tmp_path: Path, rows: list[tuple[str, str]
         ("image,px_x1,px_y1,px_x2,px_y2", "a.jpg,10,20,40,60", False),
         ("image,px_x1,px_y1,px_x2,px_y2,rel_x1,rel_y1,rel_x2,rel_y2", "a.jpg,1,2,3,4,0.1,0.2,0.4,0.6", True),
         ("image,x1,y1,x2,y2", "a.jpg,0.1,0.2,0.4,0.6", True),
+        ("image,rel_x,rel_y,rel_w,rel_h", "a.jpg,0.1,0.2,0.3,0.4", True),
+        ("image,px_x,px_y,px_w,px_h", "a.jpg,10,20,30,40", False),
     ],
 )
 def test_every_layout_of_boxes(tmp_path: Path, header: str, row: str, relative: bool) -> None:
@@ -155,6 +223,11 @@ def test_every_layout_of_boxes(tmp_path: Path, header: str, row: str, relative: 
     expected = [0.1, 0.2, 0.4, 0.6] if relative else [10, 20, 40, 60]
     assert box[["x1", "y1", "x2", "y2"]].tolist() == pytest.approx(expected)
     assert bool(box["relative"]) is relative and box["kind"] == "body"
+
+
+def test_shares_that_rounding_pushed_over_one_stay_shares(tmp_path: Path) -> None:
+    boxes = dataset.read_boxes([_write(tmp_path / "b.csv", "image,x,y,w,h\na.jpg,0.3334,0.1,0.6667,0.2\n")])
+    assert boxes["relative"].tolist() == [True]
 
 
 def test_real_box_files(real_data: Path) -> None:

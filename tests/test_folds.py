@@ -36,6 +36,23 @@ def rows_with(individuals: tuple[str, ...], is_valid: np.ndarray) -> list[tuple[
     return [(name, bool(valid)) for name, valid in zip(individuals, is_valid, strict=True)]
 
 
+@given(n=st.integers(0, 9), share=st.floats(0.001, 0.999), kind=st.sampled_from(["random", "group"]))
+@settings(max_examples=80, deadline=None)
+def test_any_share_of_few_rows_leaves_both_sides_a_row(n: int, share: float, kind: str) -> None:
+    individuals, labels = [f"i{row}" for row in range(n)], ["xy"[row % 2] for row in range(n)]
+    if n < 2:
+        with pytest.raises(DatasetError, match="at least two"):
+            split_rows(individuals, labels, kind, share, 0)
+        return
+    is_valid = split_rows(individuals, labels, kind, share, 0)
+    assert is_valid.any() and not is_valid.all()
+
+
+def test_no_class_large_enough_to_stratify() -> None:
+    is_valid = split_rows([""] * 8, list("aabbccdd"), "group", 0.2, 0)
+    assert 1 <= is_valid.sum() <= 2
+
+
 def test_blank_individuals_are_each_their_own() -> None:
     assert len(set(groups_of(["", "", "a", "a"]).tolist())) == 3
 

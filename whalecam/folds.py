@@ -1,5 +1,6 @@
 """Which pictures a network is trained on and which judge it."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -21,15 +22,17 @@ def split_rows(
         labels: one per row, for stratification.
         kind: `random` (as in the seed notebook) or `group`: no individual on both sides, stratified by label; where
             there are too few individuals to stratify, a plain grouped split.
-        valid_share: wanted share of validation rows, in (0, 1).
+        valid_share: wanted share of validation rows, in (0, 1); each side keeps at least one row or individual.
 
-    Raises DatasetError for another kind, a share outside (0, 1), or fewer than two individuals.
+    Raises DatasetError for another kind, a share outside (0, 1), fewer than two rows, or fewer than two individuals.
     """
     if not 0 < valid_share < 1:
         raise DatasetError(f"A validation share of {valid_share} leaves one side empty. Use a share such as 0.2.")
     n = len(labels)
+    if n < 2:
+        raise DatasetError(f"A split needs at least two usable pictures; there {'is 1' if n else 'are none'}.")
     if kind == "random":
-        _, valid = next(ShuffleSplit(1, test_size=valid_share, random_state=seed).split(np.zeros(n)))
+        _, valid = next(ShuffleSplit(1, test_size=_count(valid_share, n), random_state=seed).split(np.zeros(n)))
     elif kind == "group":
         valid = _grouped(groups_of(individuals), labels, valid_share, seed)
     else:
@@ -53,6 +56,11 @@ def shared_individuals(individuals: Sequence[str], is_valid: NDArray[np.bool_]) 
     return float(np.mean([name in known for name in judged])) if len(judged) else 0.0
 
 
+def _count(share: float, n: int) -> int:
+    """How many of n are for validation: at least one, and one is left."""
+    return min(math.ceil(share * n), n - 1)
+
+
 def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, seed: int) -> NDArray[Any]:
     parts, present = round(1 / valid_share), len(set(groups.tolist()))
     if present < 2:
@@ -64,5 +72,5 @@ def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, se
         train, valid = next(folds.split(rows, np.asarray(labels), groups))
         if len(train) and len(valid):
             return np.asarray(valid)
-    chooser = GroupShuffleSplit(1, test_size=valid_share, random_state=seed)
+    chooser = GroupShuffleSplit(1, test_size=_count(valid_share, present), random_state=seed)
     return np.asarray(next(chooser.split(rows, groups=groups))[1])

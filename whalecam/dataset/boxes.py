@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from whalecam.dataset.table import read_frame
-from whalecam.errors import DatasetError
+from whalecam.dataset.table import fault, read_frame
 
 NAMES = ("image", "filename")
 CORNERS = ("x1", "y1", "x2", "y2")
 SIZES = ("x", "y", "w", "h")
 COLUMNS = ["image", *CORNERS, "kind", "kind_raw", "relative", "source"]
-LAYOUTS = (
-    (tuple(f"rel_{name}" for name in CORNERS), False),
-    (CORNERS, False),
-    (tuple(f"px_{name}" for name in CORNERS), False),
-    (SIZES, True),
+LAYOUTS = tuple(
+    (tuple(f"{prefix}{name}" for name in names), names == SIZES)
+    for prefix in ("rel_", "", "px_")
+    for names in (CORNERS, SIZES)
 )
+# Shares of a side, rounded on their way, add up to a little more than 1; a box of whole pixels never ends so near 1.
+LARGEST_SHARE = 1.01
 
 
 def read_boxes(paths: Sequence[Path]) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def _one_file(path: Path) -> tuple[pd.DataFrame, list[str]]:
     name = next((column for column in NAMES if column in raw), None)
     layout = next(((columns, sized) for columns, sized in LAYOUTS if set(columns) <= set(raw.columns)), None)
     if name is None or layout is None:
-        raise DatasetError(
+        raise fault(
             f"{path.name} is not a box file. It needs image (or filename) and x1,y1,x2,y2 or x,y,w,h. "
             f"It has: {', '.join(map(str, raw.columns[:10]))}."
         )
@@ -55,7 +55,7 @@ def _one_file(path: Path) -> tuple[pd.DataFrame, list[str]]:
     frame.insert(0, "image", raw[name].str.strip().to_numpy())
     frame["kind_raw"] = raw["kind"].to_numpy() if "kind" in raw else "body"
     frame["kind"] = [kind_of(text) for text in frame["kind_raw"]]
-    frame["relative"] = columns[0].startswith("rel_") or bool(np.nanmax(values, initial=0) <= 1)
+    frame["relative"] = columns[0].startswith("rel_") or bool(np.nanmax(values, initial=0) <= LARGEST_SHARE)
     frame["source"] = path.name
     return _usable(frame[COLUMNS], path)
 

@@ -1,6 +1,8 @@
 """Reading one image file, whatever it is, as an upright RGB or grey picture."""
 
 import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,42 +15,68 @@ from whalecam.errors import DatasetError
 MISSING, ZERO, NO_IMAGE = "missing file", "zero bytes", "not an image"
 LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError)
+# Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_sample(path: Path, image: str) -> Sample:
     """An upright RGB picture. Raises DatasetError whose message is one of the reasons of this module."""
-    picture, orientation = _open(Path(path))
-    return Sample(image, np.array(_coloured(picture)), orientation)
+    pixels, orientation = _open(Path(path), _coloured)
+    return Sample(image, pixels, orientation)
 
 
 def read_grey(path: Path) -> ByteArray:
     """An upright grey picture, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
-    picture, _ = _open(Path(path))
-    return np.array(_eight_bit(picture).convert("L"))
+    return _open(Path(path), _grey)[0]
 
 
-def _open(path: Path) -> tuple[Image.Image, int]:
-    """Decode to the end and undo the EXIF rotation; returns the picture and the orientation it was stored in."""
-    if not path.is_file():
-        raise DatasetError(MISSING if not path.exists() else NO_IMAGE)
+def _open(path: Path, convert: Callable[[Image.Image], Image.Image]) -> tuple[ByteArray, int]:
+    """Decode to the end, undo the EXIF rotation, convert; returns pixels and the orientation they were stored in."""
+    _check_file(path)
     try:
         if path.stat().st_size == 0:
             raise DatasetError(ZERO)
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DatasetError(LARGE)
-            orientation = _orientation(picture)
+            if picture.format == "PNG":
+                picture.load()  # its getexif decodes: an error passed over there would let half a picture through
+            orientation = _orientation(picture)  # before load: Pillow turns a TIFF as it loads, and forgets
             picture.load()
-            return _upright(picture, orientation), orientation
+            return np.array(convert(_upright(picture, orientation))), orientation
     except Image.DecompressionBombError as error:
         raise DatasetError(LARGE) from error
     except UnidentifiedImageError as error:
         raise DatasetError(NO_IMAGE) from error
     except BROKEN as error:
         words = str(error).lower()
-        cut = any(word in words for word in ("truncated", "unexpected end", "incomplete", "broken data stream"))
+        cut = any(word in words for word in ("truncated", "unexpected end", "incomplete"))
         raise DatasetError(TRUNCATED if cut else UNREADABLE) from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_file():
+            return
+        reason = NO_IMAGE if path.exists() else MISSING
+    except OSError:  # a name that no file system takes
+        reason = MISSING
+    raise DatasetError(reason)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -67,12 +95,22 @@ def _upright(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
-    """16- and 32-bit greys → 8 bits by their own range of values, since Pillow would clip them."""
+    """16-bit, 32-bit and float greys → 8 bits, since Pillow would clip them.
+
+    White is the smallest of 1 (floats only), 255 and 65535 that holds every value, else the largest value.
+    """
     if not picture.mode.startswith(("I", "F")):
         return picture
-    values = np.nan_to_num(np.asarray(picture, np.float64))
-    top = 65535.0 if picture.mode.startswith("I") and values.max(initial=0) > 255 else max(values.max(initial=0), 255.0)
-    return Image.fromarray((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8))
+    values = np.nan_to_num(np.asarray(picture, np.float64), posinf=0, neginf=0)
+    top = values.max(initial=0)
+    whites = (1.0, 255.0, 65535.0) if picture.mode.startswith("F") else (255.0, 65535.0)
+    white = next((white for white in whites if top <= white), top)
+    return Image.fromarray((np.clip(values / white, 0, 1) * 255).round().astype(np.uint8))
+
+
+def _grey(picture: Image.Image) -> Image.Image:
+    # Pillow knows no way from Lab to grey but through RGB.
+    return (picture.convert("RGB") if picture.mode == "LAB" else _eight_bit(picture)).convert("L")
 
 
 def _coloured(picture: Image.Image) -> Image.Image:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,15 +12,16 @@ import numpy as np
 import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
-from whalecam.config import IMAGE_SUFFIXES, Columns
+from whalecam.config import Columns
 from whalecam.csvtext import DELIMITERS, read_text
-from whalecam.dataset.pictures import MISSING, ZERO, read_sample
+from whalecam.dataset.files import join
+from whalecam.dataset.pictures import read_sample
 from whalecam.errors import DatasetError
 
 OK = "ok"
-DUPLICATE, NO_LABEL, OUTSIDE = "duplicate row", "empty label", "path outside the folder"
-SEVERAL, NO_NAME = "several files of this name", "empty image name"
+DUPLICATE, NO_LABEL, NO_NAME = "duplicate row", "empty label", "empty image name"
 CHUNK = 64
+LONGEST = 500
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
             "individual_id": frame[columns.group].str.strip() if columns.group in frame else "",
         }
     ).reset_index(drop=True)
-    if images is not None and not Path(images).is_dir():
-        raise DatasetError(f"There is no image folder {images}. Give the folder that holds the pictures of {csv.name}.")
+    if images is not None and not _is_folder(Path(images)):
+        raise fault(f"There is no image folder {images}. Give the folder that holds the pictures of {csv.name}.")
     folder = Path(images) if images is not None else None
-    table["path"], found = _join(table["image"], folder)
+    table["path"], found = join(table["image"], folder)
     table["status"] = _status(table, found)
     return Dataset(csv, folder, columns, table, hashlib.sha256(csv.read_bytes()).hexdigest())
 
@@ -103,29 +103,49 @@ def _inspect(path: str) -> tuple[str, int, int]:
     return OK, width, height
 
 
+def fault(text: str) -> DatasetError:
+    """An error in one printable line: names of files and columns may hold line ends or fill pages."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return DatasetError(line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} … {line[-190:]}")
+
+
+def _is_folder(path: Path) -> bool:
+    """False too for a name that no file system takes."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _text_of(csv: Path) -> str:
+    if _is_folder(csv):
+        raise fault(f"{csv} is a folder. Give the path of a CSV with columns such as image, species.")
+    try:
+        text = read_text(csv, DatasetError).text
+    except DatasetError as error:
+        raise fault(str(error)) from error
+    except ValueError as error:
+        raise fault(f"{csv} cannot be the path of a file. Give the path of a CSV.") from error
+    if "\0" in text:
+        raise fault(f"{csv.name} holds NUL bytes, so it is not a text file. Save it as CSV UTF-8.")
+    return text
+
+
 def read_frame(csv: Path) -> pd.DataFrame:
     """A CSV as texts, whatever its delimiter, without guessing types. Raises DatasetError, in one line."""
-    if csv.is_dir():
-        raise DatasetError(f"{csv} is a folder. Give the path of a CSV with columns such as image, species.")
-    source = read_text(csv, DatasetError)
-    if "\0" in source.text:
-        raise DatasetError(f"{csv.name} holds NUL bytes, so it is not a text file. Save it as CSV UTF-8.")
-    head = source.text.lstrip().split("\n", 1)[0]
+    text = _text_of(csv)
+    head = text.lstrip().split("\n", 1)[0]
     delimiter = max(DELIMITERS, key=head.count)
     try:
-        frame = pd.read_csv(
-            io.StringIO(source.text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True
-        )
+        frame = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True)
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise DatasetError(
-            f"{csv.name} is no CSV that can be read: {reason}. Quote fields that hold commas."
-        ) from error
+        raise fault(f"{csv.name} is no CSV that can be read: {reason}. Quote fields that hold commas.") from error
     frame.columns = frame.columns.astype(str).str.strip()
     if not isinstance(frame.index, pd.RangeIndex):
-        raise DatasetError(f"{csv.name} has rows with more fields than column names ({len(frame.columns)}).")
+        raise fault(f"{csv.name} has rows with more fields than column names ({len(frame.columns)}).")
     if frame.empty:
-        raise DatasetError(f"{csv.name} has column names but no rows. It needs one line per picture.")
+        raise fault(f"{csv.name} has column names but no rows. It needs one line per picture.")
     return frame.fillna("")
 
 
@@ -133,57 +153,8 @@ def column_of(csv: Path, frame: pd.DataFrame, name: str) -> "pd.Series[str]":
     """One column of `read_frame`. Raises DatasetError that lists the columns there are."""
     if name not in frame:
         has = ", ".join(str(column)[:40] for column in frame.columns[:12])
-        raise DatasetError(f"{csv.name} has no column '{name}'. It has: {has}. Name the column with an option.")
+        raise fault(f"{csv.name} has no column '{name}'. It has: {has}. Name the column with an option.")
     return frame[name].str.strip()
-
-
-def _join(names: "pd.Series[str]", folder: Path | None) -> tuple[list[str], list[str]]:
-    """Path and reason of each name; both empty where there is no folder to look in."""
-    if folder is None:
-        return [""] * len(names), [""] * len(names)
-    exact, by_name = _files_of(folder)
-    pairs = [_find(name, folder, exact, by_name) for name in names]
-    return [path for path, _ in pairs], [reason for _, reason in pairs]
-
-
-def _find(name: str, folder: Path, exact: dict[str, str], by_name: dict[str, list[str]]) -> tuple[str, str]:
-    if name in exact:
-        return _checked(exact[name], folder)
-    if _leads_out(name):
-        return "", OUTSIDE
-    same = by_name.get(os.path.basename(name), [])  # noqa: PTH119  a name of the CSV, not a path of this machine
-    if len(same) > 1:
-        return "", SEVERAL
-    return _checked(same[0], folder) if same else ("", MISSING)
-
-
-def _leads_out(name: str) -> bool:
-    parts = name.replace("\\", "/").split("/")
-    return ".." in parts or name.startswith(("/", "\\", "~")) or name[1:2] == ":"
-
-
-def _checked(path: str, folder: Path) -> tuple[str, str]:
-    """Refuse a link out of the folder and a file of no bytes."""
-    try:
-        if os.path.islink(path) and not Path(path).resolve().is_relative_to(folder.resolve()):  # noqa: PTH114  speed
-            return "", OUTSIDE
-        return (path, "") if os.stat(path).st_size else ("", ZERO)  # noqa: PTH116  51,033 times
-    except OSError:
-        return "", MISSING
-
-
-def _files_of(folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Every image file below the folder, by relative path and by bare name."""
-    exact: dict[str, str] = {}
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.lower().endswith(IMAGE_SUFFIXES):
-                path = os.path.join(root, name)  # noqa: PTH118  51,033 Path objects would cost a second
-                exact[os.path.relpath(path, folder).replace(os.sep, "/")] = path
-                by_name[name].append(path)
-    return exact, by_name
 
 
 def _status(table: pd.DataFrame, found: Iterable[str]) -> "pd.Series[str]":
