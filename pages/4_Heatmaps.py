@@ -17,7 +17,9 @@ with page("Heatmaps") as run:
     threshold_slider()
     large, side = st.columns([3, 2], gap="medium")
     with large:
+        hand = parts.signer(run, "one")
         pressed = picture.show_canvas(run, table, row, view)
+        picture.act_on_key(hand, pressed, image, before, after)
         parts.review_bar(run, (image,), "one")
     with side:
         picture.facts(run, row)
@@ -38,4 +40,3 @@ with page("Heatmaps") as run:
         if len(history):
             st.caption("What people said about this picture")
             st.dataframe(history, hide_index=True, height=140)
-    picture.act_on_key(run, pressed, image, before, after)

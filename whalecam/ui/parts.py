@@ -18,8 +18,10 @@ from whalecam.ui import session
 from whalecam.ui.canvas import Layer
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
+from whalecam.ui.signer import Signer
 
 REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", "bad mask", "not assessable")
+WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
 
 
 def layer_of(
@@ -73,13 +75,14 @@ def reviewing_gallery(run: Run, cards: list[Card], key: str) -> None:
         st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
         return
     bar = st.container()
+    hand = signer(run, key)
     event = gallery(cards, key=key)
     if event.opened:
         open_picture(event.opened)
-    if event.key in ("flag", "keep", "unsure") and event.selected:
-        decide(run, event.selected, event.key, key)
+    if event.key in REVIEW_VERDICTS and event.selected:
+        decide(hand, event.selected, event.key)
     elif event.key == "undo":
-        take_back(run)
+        take_back(hand)
     with bar:
         review_bar(run, event.selected, key)
 
@@ -112,27 +115,24 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
     _carry_out(run, key)
 
 
-def decide(run: Run, images: tuple[str, ...], verdict: str, key: str) -> None:
-    """Sign a verdict with the words that stand in the review bar, and say so."""
-    if verdict not in REVIEW_VERDICTS:
-        return
+def signer(run: Run, key: str) -> Signer:
+    """Who signs, with the words that stand in the review bar `key`; to be read before an event is taken."""
+    words = {name: st.session_state.get(f"{key}_{place}") or "" for name, place in WORDS.items()}
+    return session.signer(run, **words)
+
+
+def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
+    """Sign a verdict, and say so."""
     with errors_shown():
-        session.sign(
-            run,
-            images,
-            verdict,
-            reason=st.session_state.get(f"{key}_reason") or "",
-            note=st.session_state.get(f"{key}_note") or "",
-            suggested_label=st.session_state.get(f"{key}_label") or "",
-        )
+        hand.sign(images, verdict)
         st.session_state["_said"] = f"{verdict}: {len(images)} picture{'s' if len(images) != 1 else ''}"
         st.rerun()
 
 
-def take_back(run: Run) -> None:
+def take_back(hand: Signer) -> None:
     """Undo the reviewer's last action, and say so."""
     with errors_shown():
-        images = session.undo(run)
+        images = hand.undo()
         st.session_state["_said"] = f"undone: {len(images)} picture(s)" if images else "nothing to undo"
         st.rerun()
 
@@ -154,11 +154,12 @@ def _carry_out(run: Run, key: str) -> None:
     verdict, images, asked_at = st.session_state.get("_asked", ("", (), ""))
     if asked_at != key:
         return
+    hand = signer(run, key)
     del st.session_state["_asked"]
     if verdict == "undo":
-        take_back(run)
-    else:
-        decide(run, images, verdict, key)
+        take_back(hand)
+    elif verdict in REVIEW_VERDICTS:
+        decide(hand, images, verdict)
 
 
 def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from whalecam.ui import parts, session
 from whalecam.ui.canvas import heat_canvas
 from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import plain
+from whalecam.ui.signer import Signer
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
 KINDS = {
@@ -147,7 +148,7 @@ def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     return " · ".join(lines)
 
 
-def act_on_key(run: Run, pressed: str | None, image: str, before: str | None, after: str | None) -> None:
+def act_on_key(hand: Signer, pressed: str | None, image: str, before: str | None, after: str | None) -> None:
     """What a key on the canvas means."""
     if pressed in ("next", "previous"):
         goal = after if pressed == "next" else before
@@ -155,9 +156,9 @@ def act_on_key(run: Run, pressed: str | None, image: str, before: str | None, af
             st.session_state["_open"] = goal
             st.rerun()
     elif pressed in ("flag", "keep", "unsure"):
-        parts.decide(run, (image,), pressed, "one")
+        parts.decide(hand, (image,), pressed)
     elif pressed == "undo":
-        parts.take_back(run)
+        parts.take_back(hand)
     elif pressed == "help":
         st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo", icon=":material/keyboard:")
 

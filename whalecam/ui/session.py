@@ -5,7 +5,6 @@ import base64
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,9 +14,10 @@ from whalecam.arrays import Sample
 from whalecam.config import Columns, Thresholds
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.reviews import Journal, Review
+from whalecam.reviews import Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
 from whalecam.table import Table
+from whalecam.ui.signer import Signer
 
 DEMO = "demo"
 
@@ -118,20 +118,9 @@ def reviewer() -> str:
     return str(st.session_state.get("reviewer", "") or "").strip()
 
 
-def sign(run: Run, images: tuple[str, ...], verdict: str, **words: Any) -> None:
-    """Write one verdict for all `images` as one action. Raises ReviewError without a reviewer's name."""
-    level = thresholds()
-    journal_of(run).add(
-        [
-            Review(image, verdict, reviewer(), excess_threshold=level.excess, needs_threshold=level.needs, **words)
-            for image in images
-        ]
-    )
-
-
-def undo(run: Run) -> list[str]:
-    """Take the reviewer's last action back; return the images it touched."""
-    return journal_of(run).undo(reviewer())
+def signer(run: Run, **words: str) -> Signer:
+    """All that a verdict of this session needs, read now: see `Signer`."""
+    return Signer(journal_of(run), reviewer(), thresholds(), **words)
 
 
 def latest_reviews(run: Run) -> pd.DataFrame:
