@@ -1,5 +1,6 @@
 """The audit on real pictures: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from whalecam import audit, dataset, evidence, geometry, leak, network
 from whalecam.arrays import Progress
 from whalecam.config import AuditOptions, Thresholds
-from whalecam.errors import DatasetError, RunError
+from whalecam.errors import DatasetError, ModelError, RunError
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.table import Table
 
@@ -101,3 +102,39 @@ def test_an_untrained_run_and_a_lost_mask_folder_are_explained(run: Run, tmp_pat
         audit.run_audit(bare, audit.open_data(run), AuditOptions())
     with pytest.raises(DatasetError, match="no mask folder"):
         audit.run_audit(run, audit.open_data(run), AuditOptions(masks="/nowhere"))
+
+
+def test_pictures_never_serve_as_their_own_masks(run: Run) -> None:
+    data = audit.open_data(run)
+    with pytest.raises(DatasetError, match="folder of their own"):
+        audit.run_audit(run, data, AuditOptions(masks=str(data.images)))
+
+
+def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) -> None:
+    before, data = rows_of(run).set_index("image"), audit.open_data(run)
+    summary = audit.run_audit(run, data, replace(audit.stored_options(run), size=160, limit=30))
+    after = rows_of(run).set_index("image")
+    both = after.index[after["predicted"] != ""]
+    assert summary.restarted and "160 px" in summary.note and "96 px" in summary.note
+    np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
+    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    assert table.row(both[0])["maps"].shape[1:] == (10, 10)
+    assert after["residual"].max() < 1e-4
+
+
+def test_statistics_of_a_larger_input_are_those_of_its_pooled_activations(run: Run) -> None:
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    batches = [np.random.default_rng(n).integers(0, 255, (8, 128, 128, 3), np.uint8) for n in range(2)]
+    larger = network.at_size(model, 128, batches)
+    with torch.no_grad():
+        pooled = [model.features(model.batch(inputs)).mean((2, 3)) for inputs in batches]
+    torch.testing.assert_close(larger.head[2].running_mean, sum(p.mean(0) for p in pooled) / 2)
+    torch.testing.assert_close(larger.head[2].running_var, sum(p.var(0) for p in pooled) / 2)
+    assert not torch.allclose(model.head[2].running_mean, larger.head[2].running_mean)
+
+
+def test_a_size_that_cannot_be_is_refused_before_rows_are_lost(run: Run) -> None:
+    rows = len(rows_of(run))
+    with pytest.raises(ModelError, match="from 32 to 1024"):
+        audit.run_audit(run, audit.open_data(run), replace(audit.stored_options(run), size=8))
+    assert len(rows_of(run)) == rows

@@ -98,7 +98,8 @@ def test_progress_counts_every_batch(trained: tuple) -> None:
     steps = [report.done for report in seen]
     assert steps == sorted(steps)
     assert (seen[-1].done, {report.total for report in seen}) == (seen[-1].total, {seen[-1].total})
-    assert seen[-1].total // 2 >= classifier.LEAST_STEPS  # fine_tune(1) is one frozen epoch and one whole
+    # fine_tune(1) is one frozen epoch and one whole; the last, incomplete batch of an epoch is left out
+    assert seen[-1].total // 2 == metrics["n_train"] // classifier.LEAST_BATCH
     assert all(math.isfinite(report.values["train_loss"]) for report in seen)
     assert [row["epoch"] for row in metrics["epochs"]] == [0, 1]
     assert [report.values["epoch"] for report in seen if "epoch" in report.values] == [0, 1]
@@ -114,11 +115,11 @@ def test_same_seed_same_weights(data: Dataset, trained: tuple, tmp_path: Path) -
 
 
 def test_learns_colours_from_the_weights_of_the_install(data: Dataset, tmp_path: Path) -> None:
-    options = replace(OPTIONS, arch="efficientnet_lite0", pretrained=True, size=64, epochs=6, lr=1e-2, batch=8)
+    options = replace(OPTIONS, arch="efficientnet_lite0", pretrained=True, size=64, epochs=12, lr=1e-2, batch=8)
     assert classifier.train(data, new_run(tmp_path / "run", data), options)["accuracy"] >= 0.9
 
 
-@pytest.mark.parametrize("at", [1, 9])
+@pytest.mark.parametrize("at", [1, 5])
 def test_cancel_leaves_no_checkpoint(data: Dataset, tmp_path: Path, at: int) -> None:
     def stop(report: Progress) -> None:
         if report.done == at:

@@ -11,6 +11,7 @@ from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.explainer import Explainer
 from whalecam.masks import MASK_METHODS, MaskSources
+from whalecam.resolution import TOLERATED_DROP, at_map_size
 from whalecam.run import Run
 
 
@@ -22,6 +23,7 @@ class AuditSummary:
     new: int
     restarted: bool
     refused_boxes: tuple[str, ...] = ()
+    note: str = ""
 
 
 def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = silent) -> AuditSummary:
@@ -37,16 +39,24 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
     sources = mask_sources(options)
     if options.mask_method not in MASK_METHODS:
         raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
+    if sources.folder is not None and data.images is not None and sources.folder.samefile(data.images):
+        raise DatasetError(
+            f"Images and masks are both in {sources.folder}, where a picture may pass for its own mask. "
+            "Put the masks into a folder of their own."
+        )
     settings = _settings(run, options)
+    model = network.from_spec(run.manifest.network, run.load_checkpoint(0))
+    mapper, note = _mapper(model, run, data, options)
     restarted = bool(run.parts()) and dict(run.manifest.audit) != settings
     if restarted:
         run.clear_audit()
     run.update(audit=settings)
-    model = network.from_spec(run.manifest.network, run.load_checkpoint(0))
-    explainer = Explainer(model, sources, options.mask_method, run.training_images(), device=options.device)
+    explainer = Explainer(
+        model, sources, options.mask_method, run.training_images(), device=options.device, mapper=mapper
+    )
     new = _explain(run, data, explainer, options, report)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
-    return AuditSummary(len(run.audited()), new, restarted, refused)
+    return AuditSummary(len(run.audited()), new, restarted, refused, note)
 
 
 def mask_sources(options: AuditOptions) -> MaskSources:
@@ -73,6 +83,16 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
     record = run.manifest.dataset
     folder = images or (Path(record.images) if record.images else None)
     return dataset.open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
+
+
+def _mapper(model: network.Network, run: Run, data: Dataset, options: AuditOptions) -> tuple[network.Network, str]:
+    """The network that draws the maps, and what its other size costs, in words."""
+    if options.size in (None, model.size):
+        return model, ""
+    larger, drop = at_map_size(model, run, data, int(options.size or 0))
+    said = f"Maps at {larger.size} px: accuracy differs by {-drop * 100:+.1f} points from {model.size} px, "
+    said += "at which predictions and loss are taken."
+    return larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
 
 
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:

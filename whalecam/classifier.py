@@ -44,6 +44,7 @@ __all__ = ["adopt", "load_state", "train"]
 
 CACHE_BYTES = 1_500_000_000
 LEAST_STEPS = 8
+LEAST_BATCH = 8
 LIBRARIES = ("whalecam", "torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
@@ -158,8 +159,9 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
 def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions) -> Any:
     """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels."""
     read = _Reader(options, len(rows))
-    steps = max(1, int((~is_valid).sum()) // LEAST_STEPS)
-    batch = max(2, min(options.batch, steps))
+    n_train = int((~is_valid).sum())
+    # Steps enough to learn from a small set, but never batches so small that BatchNorm's statistics are noise.
+    batch = max(2, min(options.batch, n_train, max(LEAST_BATCH, n_train // LEAST_STEPS)))
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock(vocab=sorted(set(rows["species"])))),
         get_x=read,

@@ -33,6 +33,7 @@ class Explainer:
         fallback: the mask method for pictures without a given mask or box.
         training: names of the images the network was trained on.
         thresholds: for the verdict that is stored beside the scores.
+        mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Explainer:
         training: Set[str] = frozenset(),
         thresholds: Thresholds = Thresholds(),
         device: str = "auto",
+        mapper: Network | None = None,
     ) -> None:
         self.device = pick_device(device)
-        self.network = network
+        self.network, self.mapper = network, mapper or network
         network.to(self.device)
+        self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
@@ -68,13 +71,16 @@ class Explainer:
 
     def _look(self, samples: list[Sample]) -> list[tuple[NDArray[Any], NDArray[Any], float]]:
         """Logits (C,), evidence maps (C, h, w) and residual of each sample."""
-        size, resize = self.network.size, self.network.resize
-        inputs = np.stack([geometry.to_input(sample.pixels, size, resize) for sample in samples])
-        with torch.no_grad():
-            activations = self.network.features(self.network.batch(inputs).to(self.device))
-        found = evidence.explain(self.network.head, activations)
-        logits, maps, residual = (t.float().cpu().numpy() for t in (found.logits, found.maps, found.residual))
+        found = self._explain(self.mapper, samples)
+        judged = found if self.mapper is self.network else self._explain(self.network, samples)
+        logits, maps, residual = (t.float().cpu().numpy() for t in (judged.logits, found.maps, found.residual))
         return list(zip(logits, maps, residual.tolist(), strict=True))
+
+    def _explain(self, network: Network, samples: list[Sample]) -> evidence.Evidence:
+        inputs = np.stack([geometry.to_input(sample.pixels, network.size, network.resize) for sample in samples])
+        with torch.no_grad():
+            activations = network.features(network.batch(inputs).to(self.device))
+        return evidence.explain(network.head, activations)
 
     def _row(self, row: dict[str, Any], sample: Sample, facts: tuple[NDArray[Any], NDArray[Any], float]) -> Explained:
         logits, maps, residual = facts
@@ -97,11 +103,11 @@ class Explainer:
         relative = leak.contrast(maps, "relative", top)
         facts: dict[str, Any] = {"reason": "no mask", "excess": None, "peak": float(relative.max())}
         if fin is not None:
-            region, _ = geometry.mask_to_input(fin, self.network.size, self.network.resize)
+            region, _ = geometry.mask_to_input(fin, self.mapper.size, self.mapper.resize)
             facts["fin_share"] = leak.region_share(relative, region)
         if mask is None:
             return facts
-        values, seen = geometry.mask_to_input(mask.values, self.network.size, self.network.resize)
+        values, seen = geometry.mask_to_input(mask.values, self.mapper.size, self.mapper.resize)
         weights = leak.weigh(values, seen, maps.shape[1:])
         score = leak.score(relative, weights)
         facts |= {

@@ -73,6 +73,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @RUN
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
+@click.option("--size", type=click.IntRange(32, 1024), help="Of the maps' network input, px; else the training size.")
 @click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the pictures.")
 @click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
 @click.option(
@@ -96,9 +97,8 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     data = auditing.open_data(opened, csv, images)
     masks = str(given["masks"].resolve()) if given["masks"] else None
     boxes = tuple(str(path.resolve()) for path in given["boxes"])
-    options = AuditOptions(
-        masks, boxes, given["box_kind"], given["mask_method"], None, given["limit"], given["batch"], given["device"]
-    )
+    known = {name: given[name] for name in ("box_kind", "mask_method", "size", "limit", "batch", "device")}
+    options = AuditOptions(masks, boxes, **known)
     summary = auditing.run_audit(opened, data, options, reporter())
     facts = facts_of(opened)
     failed = [rule for rule in given["fail_if"] if gate(rule, facts)]

@@ -3,11 +3,13 @@
 from whalecam.network.bodies import Body, build_body, hub_reachable
 from whalecam.network.cut import Network, pick_device
 from whalecam.network.heads import fastai_head, linear_head
+from whalecam.network.resizing import at_size
 from whalecam.network.weights import from_spec, load_state
 
 __all__ = [
     "Body",
     "Network",
+    "at_size",
     "build_body",
     "fastai_head",
     "from_spec",

@@ -1,0 +1,65 @@
+"""Maps on a finer grid than the training size gives: the network prepared for larger inputs, and what that costs."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from whalecam import dataset, geometry, network
+from whalecam.arrays import ByteArray, records
+from whalecam.dataset import Dataset
+from whalecam.errors import DatasetError, ModelError
+from whalecam.network import Network
+from whalecam.run import Run
+
+PICTURES, BATCH = 512, 32
+TOLERATED_DROP = 0.02
+SIZES = (32, 1024)
+
+
+def at_map_size(model: Network, run: Run, data: Dataset, size: int) -> tuple[Network, float]:
+    """A network for maps at `size` pixels, its BatchNorm statistics estimated on the run's training pictures.
+
+    Returns: the network, and how far its accuracy falls behind the one at the training size, in [-1, 1], on up to 512
+    pictures that were not in training (on training pictures where there are no others).
+    Raises ModelError for a size out of range, and where no training picture can be read.
+    """
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise ModelError(f"Maps at {size} pixels: choose a size from {SIZES[0]} to {SIZES[1]}.")
+    good = data.good().drop_duplicates("image")
+    good = good[good["species"].isin(model.classes) & (good["path"] != "")]
+    seen = good["image"].isin(run.training_images())
+    if not seen.any():
+        raise ModelError(f"Maps at {size} pixels need the training pictures of run '{run.name}'; none is in this data.")
+    known, others = _some(good[seen]), _some(good[~seen] if (~seen).any() else good[seen])
+    larger = network.at_size(model, size, (inputs for inputs, _ in _batches(known, model, size)))
+    return larger, _accuracy(model, others) - _accuracy(larger, others)
+
+
+def _some(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sample(min(len(rows), PICTURES), random_state=0)
+
+
+def _batches(rows: pd.DataFrame, model: Network, size: int) -> Iterator[tuple[ByteArray, list[str]]]:
+    """Network inputs (N, size, size, 3) and labels of the pictures that can be read."""
+    for start in range(0, len(rows), BATCH):
+        inputs, labels = [], []
+        for row in records(rows.iloc[start : start + BATCH]):
+            try:
+                pixels = dataset.read_sample(row["path"], row["image"]).pixels
+            except DatasetError:
+                continue
+            inputs.append(geometry.to_input(pixels, size, model.resize))
+            labels.append(row["species"])
+        if inputs:
+            yield np.stack(inputs), labels
+
+
+def _accuracy(model: Network, rows: pd.DataFrame) -> float:
+    right: list[bool] = []
+    for inputs, labels in _batches(rows, model, model.size):
+        with torch.no_grad():
+            top = model.head(model.features(model.batch(inputs))).argmax(1).tolist()
+        right += [model.classes[at] == label for at, label in zip(top, labels, strict=True)]
+    return float(np.mean(right)) if right else float("nan")
