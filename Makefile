@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: dashboard test test-slow check fix bench browser clean
+.PHONY: dashboard test selftest test-slow check fix bench browser clean
 
 dashboard: $(VENV)/app
 	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
 
 test: $(VENV)/dev browser check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+selftest: $(VENV)/app
+	$(BIN)/python -m whalecam selftest
 
 test-slow: $(VENV)/dev browser
 	$(BIN)/python -m pytest -m slow

@@ -14,8 +14,11 @@ from PIL import Image
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.demo.animals import BUILDS, draw_individual
+from whalecam.demo.planted import PLANTS, write_planted
 from whalecam.demo.scene import draw_scene
 from whalecam.demo.sea import LAGOON, OCEAN, SILT, SLATE, Water
+
+__all__ = ["PLANTED", "PLANTS", "write_demo", "write_planted"]
 
 PLANTED = {"fin_whale": SILT, "sei_whale": LAGOON}
 """The planted leak: two species that look alike, each almost always in a water that no other species has."""

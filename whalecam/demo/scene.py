@@ -11,6 +11,8 @@ from whalecam.demo.sea import Water, Weather, draw_sea, draw_weather, noise_tile
 
 Field = NDArray[np.float32]
 FINER = 2
+HIGHEST = 0.3
+"""Where the horizon is planted, the animal is placed below the highest, so that it stays where it is without one."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def draw_scene(
     w, h = width * FINER, height * FINER
     weather = draw_weather(rng, water)
     scene, slope = draw_sea(rng, weather, w, h)
-    pose = _pose(who, weather, rng, w, h)
+    pose = _pose(who, HIGHEST if water.horizon else weather.horizon, rng, w, h)
     u, v = _body_coordinates(pose, w, h)
     swell = _waterline(rng, u, pose, weather)
     area = silhouette(_placed(outline(who), pose), w, h) * np.clip((v - swell) * pose.length / FINER + 0.5, 0, 1)
@@ -42,14 +44,14 @@ def draw_scene(
     return _developed(scene, rng, weather, width, height), _shrunk(area, width, height)
 
 
-def _pose(who: Individual, weather: Weather, rng: np.random.Generator, w: int, h: int) -> Pose:
+def _pose(who: Individual, horizon: float, rng: np.random.Generator, w: int, h: int) -> Pose:
     """Somewhere on the water, big enough to be judged, whole more often than not."""
     build = BUILDS[who.species]
     length = float(rng.uniform(0.78, 1.2)) * w
     tall = length * (build.arch + build.fin)
     if tall > 0.7 * h:
         length *= 0.7 * h / tall
-    top = max(weather.horizon, 0.0) * h + 0.05 * h
+    top = max(horizon, 0.0) * h + 0.05 * h
     tall = length * (build.arch + build.fin)
     low = min(top + 0.5 * tall + 0.12 * h, 0.8 * h)
     y = float(rng.uniform(max(low, tall + 0.04 * h), max(0.84 * h, low + 1)))

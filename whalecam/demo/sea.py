@@ -14,11 +14,15 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Water:
-    """A kind of water: its colour as shares of red, green and blue, and what drifts on it or shines through."""
+    """A kind of water: its colour as shares of red, green and blue, and what drifts on it or shines through.
+
+    `horizon` is where it stands (least, most), as share of the height, negative where the camera looks down; None: any.
+    """
 
     colour: Colour
     streaks: float = 0.0
     caustics: float = 0.0
+    horizon: tuple[float, float] | None = None
 
 
 OCEAN, SLATE = Water((0.09, 0.24, 0.42)), Water((0.24, 0.30, 0.36))
@@ -69,11 +73,14 @@ def draw_weather(rng: np.random.Generator, water: Water) -> Weather:
     sky = (0.62 + 0.2 * dull, 0.73 + 0.1 * dull, 0.90 - 0.04 * dull)
     tone = rng.uniform(0.8, 1.2)
     mixed = tuple(float(np.clip(c * tone + rng.normal(0, 0.012), 0.02, 0.9)) for c in water.colour)
+    horizon = float(rng.choice([rng.uniform(0.06, 0.3), rng.uniform(-0.7, -0.15)], p=[0.6, 0.4]))
+    if water.horizon is not None:  # no further random number, so that another water leaves the rest of a scene alone
+        horizon = float(np.interp(tone, (0.8, 1.2), water.horizon))
     return Weather(
         (mixed[0], mixed[1], mixed[2]),
         water,
         sky,
-        float(rng.choice([rng.uniform(0.06, 0.3), rng.uniform(-0.7, -0.15)], p=[0.6, 0.4])),
+        horizon,
         float(rng.uniform(0.5, 1.5)),
         float(rng.beta(1.2, 3)),
         float(rng.uniform(0.1, 0.9)),

@@ -18,6 +18,7 @@ from whalecam.table.filters import ORDERS, Filters, where_of
 
 HEAVY = ("maps", "logits", "mask_bits")
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
+NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 
 
 class Table:

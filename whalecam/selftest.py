@@ -1,0 +1,156 @@
+"""Does the detector work on this install? Known answers, planted leaks, and bounds that may be missed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from whalecam import audit, classifier, dataset, evidence, geometry, leak, masks, network
+from whalecam.arrays import Progress, Report, silent
+from whalecam.config import FINE_ARCH, AuditOptions, Thresholds, TrainOptions
+from whalecam.demo import PLANTS, write_planted
+from whalecam.network import Network
+from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.table import NO_REVIEWS, Table
+
+TRAINING = TrainOptions(arch=FINE_ARCH, epochs=6, lr=1e-2, size=96, batch=16, split="random", valid_share=0.4)
+FALL = 0.5
+"""The truth: the prediction's probability falls by more than this when the planted property of its water is flipped."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One bound: `value` must be at most (or at least) `bound`; `says` in plain words what was measured."""
+
+    name: str
+    value: float
+    bound: float
+    at_most: bool
+    says: str
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.value <= self.bound if self.at_most else self.value >= self.bound)
+
+    def line(self) -> str:
+        """For people."""
+        sign, state = "≤" if self.at_most else "≥", "ok    " if self.passed else "MISSED"
+        return f"{state} {self.name}: {self.value:.3g} ({sign} {self.bound:.3g}): {self.says}"
+
+
+def run_selftest(
+    folder: Path, plants: Sequence[str] = tuple(PLANTS), images: int = 160, report: Report = silent
+) -> list[Check]:
+    """Check maps and scores against known answers, then plant each leak, train, audit and compare with the truth.
+
+    Args:
+        folder: empty; drawings and runs are left there.
+        plants: names out of `demo.PLANTS`.
+        images: pictures a planted set.
+    """
+    checks = [*_maps(), *_scores()]
+    for plant in plants:
+        checks += _planted(folder / plant, plant, images, report)
+    report(Progress("self-test", len(plants), len(plants)))
+    return checks
+
+
+def _maps() -> Iterable[Check]:
+    """Completeness, permutation of hidden units and randomised weights, on fastai's default head."""
+    torch.manual_seed(0)
+    head, other = (network.fastai_head(64, 5, 32).eval() for _ in range(2))
+    activations = torch.randn(64, 64, 6, 6).relu()
+    found = evidence.explain(head, activations)
+    worst = float((found.residual / found.logits.abs().amax(1)).max())
+    yield Check("maps add up", worst, 1e-4, True, "largest |Σ map + bias − logit| over the largest logit")
+    moved = (_permuted(head, torch.randperm(32)), other)
+    same, random = (evidence.explain(changed, activations).maps for changed in moved)
+    change = float((same - found.maps).abs().max() / found.maps.abs().max())
+    yield Check("hidden units permuted", change, 1e-4, True, "largest change of a map, relative to its largest value")
+    alike = abs(float(np.corrcoef(found.maps.numpy().ravel(), random.numpy().ravel())[0, 1]))
+    yield Check("weights randomised", alike, 0.5, True, "correlation of the maps with those of another network")
+
+
+def _permuted(head: torch.nn.Sequential, order: torch.Tensor) -> torch.nn.Sequential:
+    """The same function with its hidden units in another order."""
+    weights = {name: value.clone() for name, value in head.state_dict().items()}
+    for name, value in weights.items():
+        layer = name.split(".")[0]
+        if (layer == "4") or (layer == "6" and value.ndim):
+            weights[name] = value[order]
+    weights["8.weight"] = weights["8.weight"][:, order]
+    changed = network.fastai_head(weights["2.weight"].numel() // 2, len(weights["8.weight"]), len(order))
+    changed.load_state_dict(weights)
+    return changed.eval()
+
+
+def _scores() -> Iterable[Check]:
+    """The perfect map has an excess of 0, the flat one of 1."""
+    mask = np.zeros((96, 96), np.float32)
+    mask[24:72, 16:64] = 1
+    weights = leak.weigh(mask, None, (8, 8))
+    perfect = mask.reshape(8, 12, 8, 12).mean((1, 3))
+    for name, drawing, wanted in (("perfect map", perfect, 0.0), ("flat map", np.ones((8, 8)), 1.0)):
+        off = abs(leak.score(drawing, weights).excess - wanted)
+        yield Check(name, off, 1e-6, True, f"how far its excess is from {wanted:.0f}")
+
+
+def _planted(folder: Path, plant: str, images: int, report: Report) -> Iterable[Check]:
+    """A network trained where the water tells the label, and one where it does not; both judged on the leaky set."""
+    sets = write_planted(folder, plant, images, report=report)
+    falls, heat, truth = [], [], []
+    for kind in ("leaky", "clean"):
+        run = _trained(folder / f"run-{kind}", getattr(sets, kind), report)
+        rows, fall = _judged(run, sets.leaky, sets.flipped, report)
+        falls.append(float(np.mean(fall > FALL)))
+        heat += rows["excess"].fillna(0).tolist()
+        truth += (fall > FALL).tolist()
+    says = "share of unseen pictures whose prediction falls when the planted property is flipped"
+    yield Check(f"{plant}: leak learnt", falls[0], 0.5, False, says)
+    yield Check(f"{plant}: clean twin", falls[1], falls[0], True, says)
+    if 0 < sum(truth) < len(truth):
+        auroc = float(roc_auc_score(truth, heat))
+        yield Check(f"{plant}: heat alone", auroc, 0.0, False, "AUROC of excess against the truth, for comparison")
+    yield Check(f"{plant}: border mask", _overlap(sets.leaky), 0.3, False, "mean IoU with the drawn masks")
+
+
+def _trained(path: Path, source: Path, report: Report) -> Run:
+    data = dataset.inspect_pictures(dataset.open_dataset(source / "train.csv", source / "images"))
+    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    classifier.train(data, run, TRAINING, report)
+    return run
+
+
+def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> tuple[Any, Any]:
+    """The audited rows of the pictures that were not in training, and how far each prediction falls when flipped."""
+    data = dataset.open_dataset(leaky / "train.csv", leaky / "images")
+    audit.run_audit(run, data, AuditOptions(masks=str(leaky / "masks")), report)
+    rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
+    rows = rows[~rows["in_training"]].reset_index(drop=True)
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    top = [model.classes.index(name) for name in rows["predicted"]]
+    after = _probabilities(model, [flipped / "images" / name for name in rows["image"]])
+    return rows, rows["confidence"].to_numpy(float) - after[np.arange(len(rows)), top]
+
+
+def _probabilities(model: Network, paths: Sequence[Path]) -> Any:
+    """(N, C) of files on disk."""
+    pixels = (dataset.read_sample(path, path.name).pixels for path in paths)
+    inputs = np.stack([geometry.to_input(picture, model.size, model.resize) for picture in pixels])
+    with torch.no_grad():
+        return model.head(model.features(model.batch(inputs))).softmax(1).numpy()
+
+
+def _overlap(source: Path) -> float:
+    """Mean IoU of the border mask with the true one, over 24 pictures."""
+    found = []
+    for path in sorted((source / "images").iterdir())[:24]:
+        mask = masks.find_mask(dataset.read_sample(path, path.name), masks.MaskSources(), "border")
+        true = dataset.read_grey(source / "masks" / f"{path.stem}.png") > 127
+        drawn = np.zeros_like(true) if mask is None else np.asarray(mask) > 0.5
+        found.append((drawn & true).sum() / max(1, (drawn | true).sum()))
+    return float(np.mean(found))

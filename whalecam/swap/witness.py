@@ -1,0 +1,98 @@
+"""The second witness: keep the animal, change one property of the water, and ask the network again."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whalecam.arrays import ByteArray
+from whalecam.network import Network
+from whalecam.swap.edits import EDITS, PROPERTIES
+from whalecam.swap.water import Scene
+
+BATCH = 64
+QUANTILE = 0.75
+
+
+@dataclass(frozen=True)
+class Donor:
+    """A picture that lends its water: `label` as in the CSV."""
+
+    image: str
+    label: str
+    scene: Scene
+
+
+@dataclass(frozen=True)
+class Needs:
+    """How far a prediction falls when its water changes; probabilities of the predicted class, in [-1, 1].
+
+    Attributes:
+        falls: for each property, the upper quartile of `p(y|x) − p(y|x with a donor's property)` over all donors.
+        swap: `p(y|x) − mean p(y|x on other-label water)`.
+        gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020.
+        water_only: `p(y)` with the animal filled in.
+    """
+
+    falls: Mapping[str, float]
+    swap: float
+    gap: float
+    water_only: float
+    water_predicted: int
+
+
+class Witness:
+    """Asks one network about pictures whose water was changed.
+
+    Args:
+        network: in eval mode, on its device.
+        pool: pictures that may lend their water, of every label.
+        donors: how many of other labels, and how many of the predicted one, each property is taken from.
+    """
+
+    def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 4) -> None:
+        self.network, self.donors = network, donors
+        self.pool = list(pool)
+
+    def __call__(self, image: str, scene: Scene, predicted: int, confidence: float) -> Needs:
+        """Ask about one picture: `predicted` the class judged, `confidence` its probability on the untouched input."""
+        others, same = self.donors_of(image, self.network.classes[predicted])
+        lent = others + same
+        edited = [edit(scene, donor.scene) for edit in EDITS.values() for donor in lent]
+        every = self._probabilities([*edited, scene.filled])
+        p = every[:-1, predicted].reshape(len(EDITS), len(lent))
+        falls = dict(zip(EDITS, confidence - p, strict=True))
+        swapped = falls["swap"]
+        apart = float(swapped[: len(others)].mean()) if others else float("nan")
+        alike = float(swapped[len(others) :].mean()) if same else float("nan")
+        return Needs(
+            {name: float(np.quantile(falls[name], QUANTILE)) for name in PROPERTIES},
+            apart,
+            apart - alike,
+            float(every[-1, predicted]),
+            int(every[-1].argmax()),
+        )
+
+    def donors_of(self, image: str, label: str) -> tuple[list[Donor], list[Donor]]:
+        """The donors for one picture, of other labels and of this one; the same for the same name in every run."""
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.encode()).digest()[:8], "little"))
+        others = [donor for donor in self.pool if donor.label != label and donor.image != image]
+        same = [donor for donor in self.pool if donor.label == label and donor.image != image]
+        return _drawn(others, self.donors, rng), _drawn(same, self.donors, rng)
+
+    def _probabilities(self, inputs: Sequence[ByteArray]) -> NDArray[np.float64]:
+        found = []
+        for start in range(0, len(inputs), BATCH):
+            with torch.no_grad():
+                batch = self.network.batch(np.stack(inputs[start : start + BATCH]))
+                found.append(self.network.head(self.network.features(batch)).double().softmax(1).cpu().numpy())
+        return np.concatenate(found)
+
+
+def _drawn(donors: list[Donor], count: int, rng: np.random.Generator) -> list[Donor]:
+    """Some of the donors, without repetition."""
+    chosen = rng.permutation(len(donors))[:count]
+    return [donors[at] for at in chosen]
