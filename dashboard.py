@@ -3,10 +3,10 @@
 import streamlit as st
 
 from whalecam.ui import charts, overview, session
-from whalecam.ui.frame import page, threshold_slider
+from whalecam.ui.frame import page, threshold_sliders
 
 with page("Overview") as run:
-    threshold_slider()
+    threshold_sliders()
     table = session.table_of(run)
     facts = table.overview()
     overview.sentence(run, facts)
@@ -18,11 +18,13 @@ with page("Overview") as run:
         st.plotly_chart(charts.quadrants(table.quadrants(session.thresholds().excess)), key="quadrants", alt="2 × 2")
         overview.next_steps(run, facts)
     with right:
-        st.subheader("Suspects per species", anchor=False)
+        st.subheader("Leaks per species", anchor=False)
         species = table.per_species()
         picked = st.plotly_chart(
-            charts.species_leaks(species), key="species_leaks", on_select="rerun", alt="Suspects per species"
+            charts.species_leaks(species), key="species_leaks", on_select="rerun", alt="Leaks per species"
         )
         overview.open_species(picked)
+    overview.whole_model(table, facts)
     overview.licence(run, facts)
     overview.not_assessable(table)
+    overview.limits()

@@ -4,12 +4,12 @@ import streamlit as st
 
 from whalecam.ui import filters, parts, session
 from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_slider
+from whalecam.ui.frame import page, threshold_sliders
 
 with page("Top losses") as run:
     table = session.table_of(run)
     overlay_controls()
-    threshold_slider()
+    threshold_sliders()
     view = filters.filter_bar(
         table, "losses", orders=("loss", "least confident", "confidence", "evidence", "name", "random")
     )

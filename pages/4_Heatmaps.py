@@ -4,7 +4,7 @@ import streamlit as st
 
 from whalecam.ui import parts, picture, session
 from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_slider
+from whalecam.ui.frame import page, threshold_sliders
 
 with page("Heatmaps") as run:
     table = session.table_of(run)
@@ -14,7 +14,7 @@ with page("Heatmaps") as run:
     row = table.row(image)
     view = picture.choose_view(run, row)
     overlay_controls()
-    threshold_slider()
+    threshold_sliders()
     large, side = st.columns([3, 2], gap="medium")
     with large:
         hand = parts.signer(run, "one")
@@ -23,6 +23,7 @@ with page("Heatmaps") as run:
         parts.review_bar(run, (image,), "one")
     with side:
         picture.facts(run, row)
+        picture.show_me(run, row)
         st.dataframe(
             picture.class_table(run, row),
             hide_index=True,

@@ -5,11 +5,11 @@ import streamlit as st
 from whalecam.config import SUSPECT_VERDICTS
 from whalecam.ui import charts, filters, leaks, parts, session
 from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_slider
+from whalecam.ui.frame import page, threshold_sliders
 
 with page("Leaks") as run:
     table = session.table_of(run)
-    threshold_slider()
+    threshold_sliders()
     overlay_controls()
     leaks.summary(table)
     scores = table.scores()

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from whalecam.ui import exportpage, session
-from whalecam.ui.frame import page, threshold_slider
+from whalecam.ui.frame import page, threshold_sliders
 
 with page("Export") as run:
-    threshold_slider()
+    threshold_sliders()
     table = session.table_of(run)
     exportpage.progress(table)
     only = exportpage.choose()

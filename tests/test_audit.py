@@ -32,7 +32,8 @@ def test_every_image_has_one_row_with_a_score_or_a_reason(run: Run) -> None:
     data = audit.open_data(run)
     assert sorted(rows["image"]) == sorted(set(data.table["image"]))
     assert (rows["excess"].notna() ^ (rows["reason"] != "")).all()
-    assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
+    assert set(rows["verdict"]) <= {"confirmed_leak", "hidden_reliance", "cosmetic", "clean", "not_assessable"}
+    assert (rows["needs"].notna() == rows["excess"].notna()).all()
     assert rows["residual"].max() < 1e-4
     assert {"truncated", "missing file"} <= set(rows["reason"])
 
@@ -67,7 +68,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
     run.clear_audit()
 
     def stop(step: Progress) -> None:
-        if step.done >= 32:
+        if step.stage == "audit" and step.done >= 32:
             raise KeyboardInterrupt
 
     data, options = audit.open_data(run), AuditOptions(**{**vars(audit.stored_options(run)), "batch": 16})
@@ -79,6 +80,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
     again = rows_of(run)
     assert again["image"].tolist() == whole["image"].tolist()
     np.testing.assert_allclose(again["excess"], whole["excess"], atol=1e-3)
+    np.testing.assert_allclose(again["needs"], whole["needs"], atol=0.02)
 
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:
@@ -138,3 +140,13 @@ def test_a_size_that_cannot_be_is_refused_before_rows_are_lost(run: Run) -> None
     with pytest.raises(ModelError, match="from 32 to 1024"):
         audit.run_audit(run, audit.open_data(run), replace(audit.stored_options(run), size=8))
     assert len(rows_of(run)) == rows
+
+
+def test_the_second_witness_is_asked_about_whom_it_should_be(run: Run) -> None:
+    data, options = audit.open_data(run), audit.stored_options(run)
+    audit.run_audit(run, data, replace(options, needs="none", limit=20))
+    rows = rows_of(run)
+    assert rows["needs"].isna().all()
+    assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
+    with pytest.raises(RunError, match="auto, all, none"):
+        audit.run_audit(run, data, replace(options, needs="some"))

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from whalecam.arrays import ByteArray, Sample
 from whalecam.config import RESIZES
 from whalecam.dataset import read_sample
-from whalecam.geometry import Frame, frame_of, mask_to_input, rotate_box, to_input
+from whalecam.geometry import Frame, frame_of, from_input, mask_to_input, rotate_box, to_input
 from whalecam.render import overlay
 
 SIZE, GRID = 64, 4
@@ -228,3 +228,18 @@ def test_a_panorama_is_padded_without_a_square_of_its_length() -> None:
     strip = np.full((40, 60_000, 3), 255, np.uint8)
     for pixels in (strip, strip.transpose(1, 0, 2).copy()):
         assert 0 < to_input(pixels, SIZE, "pad").sum() < 255 * SIZE * 3
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("shape", [(60, 120), (120, 60), (96, 96), (40, 300)])
+def test_an_input_goes_back_to_the_proportions_of_its_picture(shape: tuple[int, int], resize: str) -> None:
+    height, width = shape
+    drawn = np.zeros((height, width, 3), np.uint8)
+    drawn[: height // 2, : width // 2], drawn[height // 2 :, width // 2 :] = (255, 0, 0), (0, 0, 255)
+    back = from_input(to_input(drawn, 64, resize), width, height, resize)
+    wanted = 1 if resize == "crop" else width / height
+    assert back.shape[1] / back.shape[0] == pytest.approx(wanted, rel=0.15)
+    rows, across = back.shape[0], back.shape[1]
+    assert tuple(back[rows // 4, across // 4] > 128) == (True, False, False)
+    assert tuple(back[rows * 3 // 4, across * 3 // 4] > 128) == (False, False, True)
+    assert not (back[rows // 4, across * 3 // 4] > 128).any()

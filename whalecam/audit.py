@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whalecam import dataset, network
-from whalecam.arrays import Progress, Report, silent
-from whalecam.config import AuditOptions, Columns
+from whalecam import dataset, network, swap
+from whalecam.arrays import Mask, Progress, Report, Sample, silent
+from whalecam.config import NEEDS_CHOICES, NEEDS_SAMPLE, AuditOptions, Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.explainer import Explainer
-from whalecam.masks import MASK_METHODS, MaskSources
+from whalecam.masks import MASK_METHODS, MaskSources, find_mask
 from whalecam.resolution import TOLERATED_DROP, at_map_size
 from whalecam.run import Run
 
@@ -39,6 +39,8 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
     sources = mask_sources(options)
     if options.mask_method not in MASK_METHODS:
         raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
+    if options.needs not in NEEDS_CHOICES or options.donors < 1:
+        raise RunError(f"The second witness takes --needs {', '.join(NEEDS_CHOICES)} and one donor or more.")
     if sources.folder is not None and data.images is not None and sources.folder.samefile(data.images):
         raise DatasetError(
             f"Images and masks are both in {sources.folder}, where a picture may pass for its own mask. "
@@ -52,7 +54,14 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
         run.clear_audit()
     run.update(audit=settings)
     explainer = Explainer(
-        model, sources, options.mask_method, run.training_images(), device=options.device, mapper=mapper
+        model,
+        sources,
+        options.mask_method,
+        run.training_images(),
+        device=options.device,
+        mapper=mapper,
+        witness=_witness(model, data, sources, options, report),
+        probes=_probes(data, options),
     )
     new = _explain(run, data, explainer, options, report)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
@@ -93,6 +102,28 @@ def _mapper(model: network.Network, run: Run, data: Dataset, options: AuditOptio
     said = f"Maps at {larger.size} px: accuracy differs by {-drop * 100:+.1f} points from {model.size} px, "
     said += "at which predictions and loss are taken."
     return larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
+
+
+def _witness(
+    model: network.Network, data: Dataset, sources: MaskSources, options: AuditOptions, report: Report
+) -> swap.Witness | None:
+    """The second witness with its donors, None where it is not wanted."""
+    if options.needs == "none":
+        return None
+    model.to(network.pick_device(options.device))
+
+    def find(sample: Sample) -> Mask | None:
+        return find_mask(sample, sources, options.mask_method)
+
+    return swap.Witness(model, swap.gather(data, model.classes, find, model.size, model.resize, report), options.donors)
+
+
+def _probes(data: Dataset, options: AuditOptions) -> frozenset[str] | None:
+    """The pictures that the second witness sees beyond the suspects; None: every one."""
+    names = data.good()["image"].drop_duplicates()
+    if options.needs == "all" or len(names) <= NEEDS_SAMPLE:
+        return None
+    return frozenset(names.sample(NEEDS_SAMPLE, random_state=0))
 
 
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:

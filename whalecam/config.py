@@ -19,6 +19,11 @@ AUTO_VERDICTS = (
 )
 SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
+NEEDS_CHOICES = ("auto", "all", "none")
+NEEDS_SAMPLE = 2000
+"""Pictures beyond the suspects that the second witness is asked about under `auto`."""
+NEEDS_SCALE = {"colour": 1.0, "brightness": 1.0, "texture": 1.0}
+"""Falls of each property are multiplied by this, so that one threshold holds for all (docs/evidence.md)."""
 BOX_KINDS = ("body", "fin", "fluke")
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
@@ -63,6 +68,8 @@ class AuditOptions:
     box_kind: str = "body"
     mask_method: str = "border"
     size: int | None = None
+    needs: str = "auto"
+    donors: int = 4
     limit: int | None = None
     batch: int = 64
     device: str = "auto"

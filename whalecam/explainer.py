@@ -9,11 +9,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from whalecam import dataset, evidence, geometry, leak, masks, render
-from whalecam.arrays import Sample, records
-from whalecam.config import Thresholds
+from whalecam import dataset, evidence, geometry, leak, masks, render, swap
+from whalecam.arrays import Mask, Sample, records
+from whalecam.config import NEEDS_SCALE, Assessable, Thresholds
 from whalecam.errors import DatasetError
 from whalecam.network import Network, pick_device
+
+TOLD = 0.05
+"""Below this fall there is nothing to show of the second witness."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Explainer:
         fallback: the mask method for pictures without a given mask or box.
         training: names of the images the network was trained on.
         thresholds: for the verdict that is stored beside the scores.
+        witness: asks the network again with other water; None: nothing is asked.
+        probes: images it is asked about in any case; None: all. It is always asked about suspects.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
     """
 
@@ -45,12 +50,15 @@ class Explainer:
         thresholds: Thresholds = Thresholds(),
         device: str = "auto",
         mapper: Network | None = None,
+        witness: swap.Witness | None = None,
+        probes: Set[str] | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.network, self.mapper = network, mapper or network
         network.to(self.device)
         self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
+        self.witness, self.probes = witness, probes
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
@@ -89,16 +97,39 @@ class Explainer:
         row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
         row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": maps.astype("<f2").tobytes()}
         row |= outcome(logits, classes, row["species"])
-        row |= self._leak(sample, maps, int(logits.argmax()), row["species"])
+        mask = masks.find_mask(sample, self.sources, self.fallback)
+        row |= self._leak(sample, mask, maps, int(logits.argmax()), row["species"])
+        row |= self._needs(sample, mask, row, int(logits.argmax()))
         judged = leak.verdicts(
-            np.array([row["excess"]], float), np.array([np.nan]), np.array([row["reason"]]), self.thresholds
+            np.array([row["excess"]], float),
+            np.array([row.get("needs")], float),
+            np.array([row["reason"]]),
+            self.thresholds,
         )
         row["verdict"] = str(judged[0])
         return Explained({name: _null(value) for name, value in row.items()}, render.thumbnail(sample.pixels))
 
-    def _leak(self, sample: Sample, maps: NDArray[Any], top: int, label: str) -> dict[str, Any]:
-        """Mask and scores of one sample: the predicted class and the labelled one, on the relative map."""
-        mask = masks.find_mask(sample, self.sources, self.fallback)
+    def _needs(self, sample: Sample, mask: Mask | None, row: dict[str, Any], top: int) -> dict[str, Any]:
+        """What the second witness says of one sample; nothing where it is not asked."""
+        asked = self.probes is None or row["image"] in self.probes or (row["excess"] or 0) >= self.thresholds.excess
+        # Cells bound what a map can be held to; a change of the water needs only an animal and some water.
+        if self.witness is None or mask is None or not asked or not 0 < row["mask_area"] <= Assessable().max_area:
+            return {}
+        scene = swap.scene_of(sample, mask, self.network.size, self.network.resize)
+        found = self.witness(row["image"], scene, top)
+        needs, which = leak.joined(found.falls, NEEDS_SCALE)
+        facts: dict[str, Any] = {f"needs_{name}": value for name, value in found.falls.items()}
+        facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}
+        facts |= {"p_water_only": found.water_only, "water_predicted": self.network.classes[found.water_predicted]}
+        if needs >= TOLD and which in found.examples:
+            example = found.examples[which]
+            facts |= {"needs_before": found.before, "needs_after": example.after, "needs_donor": example.donor}
+            upright = geometry.from_input(example.pixels, row["width"], row["height"], self.network.resize)
+            facts["needs_picture"] = render.thumbnail(upright)
+        return facts
+
+    def _leak(self, sample: Sample, mask: Mask | None, maps: NDArray[Any], top: int, label: str) -> dict[str, Any]:
+        """Scores of one sample under its mask: the predicted class and the labelled one, on the relative map."""
         fin = masks.fin_region(sample, self.sources)
         relative = leak.contrast(maps, "relative", top)
         facts: dict[str, Any] = {"reason": "no mask", "excess": None, "peak": float(relative.max())}

@@ -52,6 +52,22 @@ def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[n
     return np.clip(share, 0, 1), np.clip(shown, 0, 1)
 
 
+def from_input(pixels: ByteArray, width: int, height: int, resize: str) -> ByteArray:
+    """Network input (S, S, 3) → what it shows of a picture of `width` × `height`, in the picture's own proportions."""
+    picture = Image.fromarray(pixels)
+    if resize == "crop" or width == height:
+        return pixels
+    if resize == "squish":
+        scale = picture.width / max(width, height)
+        shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return np.asarray(picture.resize(shape, Image.Resampling.BILINEAR))
+    frame, side = frame_of(width, height, resize), picture.width
+    left, top = (
+        -start / (stop - start) * side for start, stop in ((frame.left, frame.right), (frame.top, frame.bottom))
+    )
+    return np.asarray(picture.crop((round(left), round(top), side - round(left), side - round(top))))
+
+
 def rotate_box(
     box: tuple[float, float, float, float], width: int, height: int, orientation: int
 ) -> tuple[float, float, float, float]:

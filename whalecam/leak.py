@@ -1,5 +1,6 @@
 """How much of a decision's evidence lies on water: leak, floor, chance, excess, verdict. Pure numpy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +144,17 @@ def verdicts(excess: FloatArray, needs: FloatArray, reason: NDArray[Any], thresh
     ]
     names = ["not_assessable", "confirmed_leak", "cosmetic", "hidden_reliance", "clean", "suspect"]
     return np.select(cases, names, default="not_tested")
+
+
+def joined(falls: Mapping[str, float], scale: Mapping[str, float]) -> tuple[float, str]:
+    """The falls of all properties as one score: (needs, the property it comes from).
+
+    Args:
+        falls: how far the prediction's probability falls when one property of the water changes, by property.
+        scale: by property, what makes falls comparable: their thresholds on clean twins brought to one (§4).
+    """
+    name = max(falls, key=lambda one: falls[one] * scale[one])
+    return min(falls[name] * scale[name], 1.0), name
 
 
 def _upsampling(size: int, cells: int) -> NDArray[np.float64]:

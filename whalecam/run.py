@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from whalecam.errors import RunError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = pa.schema(
     [
@@ -50,7 +50,13 @@ SCHEMA = pa.schema(
         ("needs_brightness", pa.float32()),
         ("needs_texture", pa.float32()),
         ("needs_swap", pa.float32()),
+        ("needs_before", pa.float32()),
+        ("needs_after", pa.float32()),
+        ("needs_donor", pa.string()),
+        ("needs_picture", pa.binary()),
         ("p_water_only", pa.float32()),
+        ("water_predicted", pa.string()),
+        ("bg_gap", pa.float32()),
         ("verdict", pa.string()),
         ("reason", pa.string()),
         ("residual", pa.float32()),
@@ -63,6 +69,7 @@ SCHEMA = pa.schema(
 )
 """One row per image. `maps` holds float16 little-endian, classes × map_height × map_width; `mask_bits` holds the
 mask, thresholded at 0.5 on a MASK_GRID × MASK_GRID grid of the picture, packed eight to a byte;
+`needs_picture` is the edited picture behind `needs` (WebP), with the donor and the probabilities before and after;
 `peak` is the largest value of the predicted class's relative map, in logits. Scores as in README, "The scores"."""
 
 
@@ -207,7 +214,8 @@ def open_run(path: Path) -> Run:
     content = read_json(target)
     if content.get("schema_version") != SCHEMA_VERSION:
         raise RunError(
-            f"{target} has schema version {content.get('schema_version')}; this WhaleCAM reads {SCHEMA_VERSION}."
+            f"{target} has schema version {content.get('schema_version')}; this WhaleCAM reads {SCHEMA_VERSION}. "
+            "Train and audit into a new folder; export the old verdicts with the WhaleCAM that made them."
         )
     try:
         dataset = DatasetRecord(**content.pop("dataset"))

@@ -12,6 +12,7 @@ from whalecam.config import FINE_ARCH, AuditOptions, Columns, TrainOptions
 from whalecam.errors import DatasetError
 
 DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=7, lr=1e-2, batch=16)
+DEMO_DONORS = 2
 
 
 @click.command()
@@ -34,7 +35,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     data = dataset.open_dataset(csv, folder / "images")
     run = create_run(run_path, record_of(data))
     classifier.train(dataset.inspect_pictures(data, report), run, DEMO_TRAINING, report)
-    audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
+    audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve()), donors=DEMO_DONORS), report)
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 from whalecam.cli.data import record_of
 from whalecam.cli.options import FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
-from whalecam.config import BOX_KINDS, RESIZES, SPLITS, AuditOptions, Columns, TrainOptions
+from whalecam.config import BOX_KINDS, NEEDS_CHOICES, RESIZES, SPLITS, AuditOptions, Columns, TrainOptions
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 METHODS = ("border",)
@@ -82,6 +82,12 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @click.option(
     "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(METHODS), help="Otherwise."
 )
+@click.option(
+    "--needs", default=AUDIT.needs, show_default=True, type=click.Choice(NEEDS_CHOICES), help="Ask the second witness."
+)
+@click.option(
+    "--donors", default=AUDIT.donors, show_default=True, type=click.IntRange(1, 32), help="Waters of each kind."
+)
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Pictures a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
@@ -97,7 +103,9 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     data = auditing.open_data(opened, csv, images)
     masks = str(given["masks"].resolve()) if given["masks"] else None
     boxes = tuple(str(path.resolve()) for path in given["boxes"])
-    known = {name: given[name] for name in ("box_kind", "mask_method", "size", "limit", "batch", "device")}
+    known = {
+        name: given[name] for name in ("box_kind", "mask_method", "size", "needs", "donors", "limit", "batch", "device")
+    }
     options = AuditOptions(masks, boxes, **known)
     summary = auditing.run_audit(opened, data, options, reporter())
     facts = facts_of(opened)

@@ -21,7 +21,7 @@ LEAK = 0.97
 
 PLANTS: Mapping[str, tuple[Water, Water]] = {
     "colour": (Water((0.09, 0.24, 0.42)), Water((0.20, 0.235, 0.13))),
-    "brightness": (Water((0.05, 0.12, 0.20)), Water((0.19, 0.38, 0.56))),
+    "brightness": (Water((0.10, 0.20, 0.28)), Water((0.39, 0.475, 0.57))),
     "texture": (Water((0.16, 0.28, 0.34)), Water((0.16, 0.28, 0.34), caustics=1.0)),
     "horizon": (Water((0.12, 0.26, 0.38), horizon=(0.16, 0.3)), Water((0.12, 0.26, 0.38), horizon=(-0.7, -0.3))),
 }

@@ -5,28 +5,28 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from whalecam.arrays import ByteArray
-from whalecam.swap.water import Scene, to_rgb
+from whalecam.swap.water import Scene, Water, to_rgb
 
-Edit = Callable[[Scene, Scene], ByteArray]
+Edit = Callable[[Scene, Water], ByteArray]
 """(picture, donor) → the picture, uint8 (S, S, 3), with one property of its water taken from the donor's."""
 MOST_GAIN = 8.0
 
 
-def recolour(scene: Scene, donor: Scene) -> ByteArray:
+def recolour(scene: Scene, donor: Water) -> ByteArray:
     """The donor's mean a and b; lightness and all variation stay (after Reinhard et al. 2001, means only)."""
     shift = donor.mean - scene.mean
     shift[0] = 0
     return to_rgb(scene.lab + shift * scene.water[..., None])
 
 
-def relight(scene: Scene, donor: Scene) -> ByteArray:
+def relight(scene: Scene, donor: Water) -> ByteArray:
     """The donor's mean lightness; colour and waves stay."""
     shift = donor.mean - scene.mean
     shift[1:] = 0
     return to_rgb(scene.lab + shift * scene.water[..., None])
 
 
-def retexture(scene: Scene, donor: Scene) -> ByteArray:
+def retexture(scene: Scene, donor: Water) -> ByteArray:
     """Each scale of the waves as strong as in the donor; their places, mean lightness and colour stay."""
     gains = donor.strengths / np.maximum(scene.strengths, 0.05)
     change = sum((gain - 1) * band for gain, band in zip(np.clip(gains, 0, MOST_GAIN), scene.bands, strict=True))
@@ -35,7 +35,7 @@ def retexture(scene: Scene, donor: Scene) -> ByteArray:
     return to_rgb(lab)
 
 
-def swap(scene: Scene, donor: Scene) -> ByteArray:
+def swap(scene: Scene, donor: Water) -> ByteArray:
     """The donor's water, its animal filled in, behind this animal: M·x + (1 − M)·w."""
     animal = 1 - scene.water[..., None]
     return np.asarray(animal * scene.pixels + (1 - animal) * donor.filled + 0.5, np.uint8)

@@ -17,6 +17,15 @@ BANDS = 4
 
 
 @dataclass(frozen=True)
+class Water:
+    """What a donor lends: mean L, a, b (3,); strength of each band (BANDS,); all of it, animal filled in, (S, S, 3)."""
+
+    mean: Field
+    strengths: Field
+    filled: ByteArray
+
+
+@dataclass(frozen=True)
 class Scene:
     """One network input and its mask, with what editing its water needs.
 
@@ -70,6 +79,10 @@ class Scene:
         weights = 1.0 - self.near
         total = max(1.0, float(weights.sum()))
         return np.asarray([np.sqrt((band**2 * weights).sum() / total) for band in self.bands], np.float32)
+
+    def lend(self) -> Water:
+        """What others may take from this picture's water."""
+        return Water(self.mean, self.strengths, self.filled)
 
     def _lightness(self) -> Field:
         """L with the animal filled in, so that its outline does not count as a wave."""

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
-from whalecam.network import Network
+from whalecam.network import Network, fast_halves
 from whalecam.swap.edits import EDITS, PROPERTIES
-from whalecam.swap.water import Scene
+from whalecam.swap.water import Scene, Water
 
 BATCH = 64
 QUANTILE = 0.75
@@ -23,7 +23,16 @@ class Donor:
 
     image: str
     label: str
-    scene: Scene
+    water: Water
+
+
+@dataclass(frozen=True)
+class Example:
+    """One edit that people can look at: its pixels (S, S, 3), whose water it took, the probability after it."""
+
+    pixels: ByteArray
+    donor: str
+    after: float
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,16 @@ class Needs:
         falls: for each property, the upper quartile of `p(y|x) − p(y|x with a donor's property)` over all donors.
         swap: `p(y|x) − mean p(y|x on other-label water)`.
         gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020.
-        water_only: `p(y)` with the animal filled in.
+        before: `p(y|x)` of the untouched picture.
+        examples: for each property the edit whose fall is nearest to the score; empty without donors.
+        water_only: `p(y)` with the animal filled in; `water_predicted` the class predicted there.
     """
 
     falls: Mapping[str, float]
     swap: float
     gap: float
+    before: float
+    examples: Mapping[str, Example]
     water_only: float
     water_predicted: int
 
@@ -55,25 +68,35 @@ class Witness:
 
     def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 4) -> None:
         self.network, self.donors = network, donors
+        network.features.to(memory_format=torch.channels_last)
         self.pool = list(pool)
 
-    def __call__(self, image: str, scene: Scene, predicted: int, confidence: float) -> Needs:
-        """Ask about one picture: `predicted` the class judged, `confidence` its probability on the untouched input."""
+    @property
+    def passes(self) -> int:
+        """Forward passes a picture costs, at most."""
+        return len(EDITS) * 2 * self.donors + 2
+
+    def __call__(self, image: str, scene: Scene, predicted: int) -> Needs:
+        """Ask about one picture; `predicted` is the class judged."""
         others, same = self.donors_of(image, self.network.classes[predicted])
         lent = others + same
-        edited = [edit(scene, donor.scene) for edit in EDITS.values() for donor in lent]
-        every = self._probabilities([*edited, scene.filled])
-        p = every[:-1, predicted].reshape(len(EDITS), len(lent))
-        falls = dict(zip(EDITS, confidence - p, strict=True))
+        edited = [edit(scene, donor.water) for edit in EDITS.values() for donor in lent]
+        # The untouched picture goes along, so that all are rounded alike and only the edit makes a difference.
+        every = self._probabilities([*edited, scene.pixels, scene.filled])
+        after, before = every[:-2, predicted].reshape(len(EDITS), len(lent)), every[-2, predicted]
+        falls = dict(zip(EDITS, before - after, strict=True))
+        scores = {name: float(np.quantile(falls[name], QUANTILE)) if lent else np.nan for name in PROPERTIES}
+        examples = {}
+        for place, name in enumerate(EDITS):
+            if lent and name in scores:
+                at = int(np.abs(falls[name] - scores[name]).argmin())
+                examples[name] = Example(edited[place * len(lent) + at], lent[at].image, float(after[place, at]))
         swapped = falls["swap"]
-        apart = float(swapped[: len(others)].mean()) if others else float("nan")
-        alike = float(swapped[len(others) :].mean()) if same else float("nan")
+        apart = float(swapped[: len(others)].mean()) if others else np.nan
+        alike = float(swapped[len(others) :].mean()) if same else np.nan
+        water = every[-1]
         return Needs(
-            {name: float(np.quantile(falls[name], QUANTILE)) for name in PROPERTIES},
-            apart,
-            apart - alike,
-            float(every[-1, predicted]),
-            int(every[-1].argmax()),
+            scores, apart, apart - alike, float(before), examples, float(water[predicted]), int(water.argmax())
         )
 
     def donors_of(self, image: str, label: str) -> tuple[list[Donor], list[Donor]]:
@@ -88,7 +111,9 @@ class Witness:
         for start in range(0, len(inputs), BATCH):
             with torch.no_grad():
                 batch = self.network.batch(np.stack(inputs[start : start + BATCH]))
-                found.append(self.network.head(self.network.features(batch)).double().softmax(1).cpu().numpy())
+                with torch.autocast("cpu", torch.bfloat16, enabled=fast_halves(batch.device)):
+                    activations = self.network.features(batch.contiguous(memory_format=torch.channels_last))
+                found.append(self.network.head(activations.float()).double().softmax(1).cpu().numpy())
         return np.concatenate(found)
 
 

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 ORDERS = {
-    "evidence": "excess desc nulls last, loss desc nulls last",
+    "evidence": "case verdict when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'suspect' then 2 "
+    "when 'cosmetic' then 3 else 4 end, needs desc nulls last, excess desc nulls last, loss desc nulls last",
+    "looks (excess)": "excess desc nulls last",
+    "needs": "needs desc nulls last",
     "loss": "loss desc nulls last",
     "confidence": "confidence desc nulls last",
     "least confident": "confidence asc nulls last",

@@ -16,7 +16,7 @@ from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.table.filters import ORDERS, Filters, where_of
 
-HEAVY = ("maps", "logits", "mask_bits")
+HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 
@@ -134,6 +134,9 @@ class Table:
             "as individuals, count(*) filter (predicted is null) as unreadable, "
             "count(*) filter (excess is not null) as assessable, "
             f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, "
+            "count(needs) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
+            "count(*) filter (verdict = 'hidden_reliance') as hidden, avg(bg_gap) as bg_gap, "
+            "avg((water_predicted = species)::int) filter (not in_training) as water_only_accuracy, "
             "avg(correct::int) filter (not in_training and loss is not null) as accuracy, "
             "avg(loss) filter (not in_training) as loss, count(loss) filter (not in_training) as unseen, "
             "max(residual) as residual, count(review) as reviewed, count(*) filter (review = 'flag') as flagged "
@@ -165,12 +168,23 @@ class Table:
         frame = self._ask(
             "select species, count(*) as images, avg(correct::int) as accuracy, count(excess) as assessable, "
             f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, median(excess) as median_excess, "
+            "count(needs) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
+            "median(needs) as median_needs, avg(bg_gap) as bg_gap, "
             "count(*) filter (review = 'flag') as flagged from joined group by 1 order by 1",
             {},
         )
         bounds = [wilson(int(k), int(n)) for k, n in zip(frame["suspects"], frame["assessable"], strict=True)]
         frame[["share", "low", "high"]] = np.array(bounds, float).reshape(-1, 3)
         return frame
+
+    def majority(self) -> float:
+        """Share of the most frequent species among the pictures `water_only_accuracy` is taken over."""
+        found = self._rows(
+            "select max(n) / sum(n) from (select count(*) as n from rows where not in_training and "
+            "water_predicted is not null group by species)",
+            {},
+        )
+        return float(found[0][0]) if found[0][0] is not None else float("nan")
 
     def confusion(self, unseen_only: bool = True) -> pd.DataFrame:
         """`species`, `predicted`, `images`."""

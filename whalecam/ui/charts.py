@@ -1,5 +1,7 @@
 """Plotly figures from small tables; no question to the data, no layout of a page."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -23,6 +25,7 @@ WORDS = {
     "not_tested": "Not tested",
     "not_assessable": "Not assessable",
 }
+NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 
 
@@ -76,7 +79,7 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
 
 
 def species_leaks(species: pd.DataFrame) -> go.Figure:
-    """Share of suspects per species with its 95 % interval; columns of `Table.per_species`."""
+    """Share of suspects and leaks per species with its 95 % interval; columns of `Table.per_species`."""
     shown = species[species["assessable"] > 0].sort_values("share")
     figure = go.Figure(
         go.Scatter(
@@ -95,7 +98,7 @@ def species_leaks(species: pd.DataFrame) -> go.Figure:
         )
     )
     figure.update_layout(height=70 + 30 * len(shown), margin=MARGIN)
-    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="suspects among assessable pictures")
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="suspects and leaks among assessable pictures")
     return figure
 
 
@@ -137,7 +140,9 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
     return figure
 
 
-def scatter(scores: pd.DataFrame, x: str, y: str, words: dict[str, str]) -> go.Figure:
+def scatter(
+    scores: pd.DataFrame, x: str, y: str, words: dict[str, str], levels: Mapping[str, float] = NO_LEVELS
+) -> go.Figure:
     """A point per picture, coloured by verdict, for a lasso; `customdata` carries the image's name."""
     figure = go.Figure()
     for name in [name for name in COLOURS if name in set(scores["verdict"])]:
@@ -152,6 +157,10 @@ def scatter(scores: pd.DataFrame, x: str, y: str, words: dict[str, str]) -> go.F
             hovertemplate="%{customdata[0]}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
         )
     figure.update_layout(height=215, margin=MARGIN, legend=_legend(), dragmode="lasso")
+    for value, add in ((levels.get(x), figure.add_vline), (levels.get(y), figure.add_hline)):
+        if value is not None:
+            axis = "x" if add == figure.add_vline else "y"
+            add(**{axis: value}, line_dash="dot", line_width=1.5, line_color="#b91c1c")
     figure.update_xaxes(title=words.get(x, x))
     figure.update_yaxes(title=words.get(y, y))
     return figure

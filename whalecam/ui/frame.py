@@ -94,8 +94,8 @@ def _choose_run() -> Run | None:
     return session.open_named(name)
 
 
-def threshold_slider() -> None:
-    """The level at which heat on water counts as *looks*; verdicts on every page follow at once."""
+def threshold_sliders() -> None:
+    """The levels at which heat on water counts as *looks*, and a fall as *needs*; verdicts on every page follow."""
     st.sidebar.slider(
         "Suspect from excess",
         0.0,
@@ -105,6 +105,16 @@ def threshold_slider() -> None:
         key="excess",
         bind="query-params",
         help="Excess 0: a map shaped like the animal. 1: no better than a flat map. Above 1: it prefers the water.",
+    )
+    st.sidebar.slider(
+        "Proven from needs",
+        0.0,
+        1.0,
+        Thresholds.needs,
+        0.05,
+        key="needs",
+        bind="query-params",
+        help="How far the prediction's probability falls when one property of the water changes and the animal stays.",
     )
 
 

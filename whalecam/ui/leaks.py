@@ -9,30 +9,41 @@ from whalecam.ui import charts, session
 
 
 def summary(table: Table) -> None:
-    """How many suspects at the present threshold, and how far the review has come."""
+    """How many suspects at the present thresholds, and how far the review has come."""
     facts = table.overview()
     suspects = table.count(Filters(verdicts=SUSPECT_VERDICTS))
     done = suspects - table.count(Filters(verdicts=SUSPECT_VERDICTS, review="unreviewed"))
+    level = session.thresholds()
     with st.container(horizontal=True):
-        st.metric("Suspects", f"{suspects:,}", help=f"Excess of {session.thresholds().excess:g} or more")
+        if facts["measured"]:
+            said = f"Excess of {level.excess:g} or more, and a fall of {level.needs:g} or more"
+            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=said)
+            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"A fall of {level.needs:g} or more, no heat")
+        else:
+            st.metric("Suspects", f"{suspects:,}", help=f"Excess of {level.excess:g} or more")
         st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}")
         st.metric("Flagged", f"{facts['flagged']:,}")
-        st.metric("Suspects reviewed", f"{done:,} of {suspects:,}")
+        st.metric("Reviewed", f"{done:,} of {suspects:,}")
     st.progress(done / suspects if suspects else 0.0)
     st.caption(
-        "Heat on water is a suspicion, not a proof: a heat map alone cannot tell a leaking model from a sound one. "
-        "Look at each suspect, then sign a verdict."
+        "*Looks*: the evidence lies on water. *Needs*: the prediction falls when one property of the water is changed "
+        "and the animal stays. Both together confirm a leak; then a person signs."
+        if facts["measured"]
+        else "Heat on water is a suspicion, not a proof: alone it cannot tell a leaking model from a sound one. "
+        "Audit with the second witness, or look at each suspect; then sign a verdict."
     )
 
 
 def lasso(scores: pd.DataFrame) -> tuple[str, ...] | None:
-    """Excess against loss; a lasso narrows the gallery. None while nothing is selected."""
+    """Looks against needs, or against loss where needs were not measured; a lasso narrows the gallery, else None."""
+    y = "needs" if scores["needs"].notna().any() else "loss"
+    words = {"excess": "excess (looks at water)", "loss": "loss (nats)", "needs": "needs (fall of the probability)"}
     event = st.plotly_chart(
-        charts.scatter(scores, "excess", "loss", {"excess": "excess (looks at water)", "loss": "loss (nats)"}),
+        charts.scatter(scores, "excess", y, words, vars(session.thresholds())),
         key="lasso",
         on_select="rerun",
         selection_mode=("lasso", "box", "points"),
-        alt="Scatter of excess and loss",
+        alt=f"Scatter of excess and {y}",
     )
     points = event["selection"]["points"]
     if points:
@@ -48,5 +59,8 @@ def species_table(table: Table) -> None:
         column_config={
             name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")
         }
-        | {"median_excess": st.column_config.NumberColumn("median excess", format="%.2f")},
+        | {
+            name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
+            for name in ("median_excess", "median_needs", "bg_gap")
+        },
     )

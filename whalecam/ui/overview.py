@@ -21,15 +21,33 @@ LICENCES = {
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     """The run in one sentence, worst species first."""
     species = session.table_of(run).per_species()
-    worst = species[species["assessable"] > 0].nlargest(2, "low")
-    named = " and ".join(
-        f"**{plain(str(row.species))}** ({row.suspects:.0f} of {row.assessable:.0f})" for row in worst.itertuples()
-    )
-    st.markdown(
-        f"**{facts['suspects']:,}** of {facts['assessable']:,} assessable pictures look at the water rather than the "
-        f"animal; most in {named}. Heat on water is a suspicion until people have looked."
-        if facts["suspects"]
-        else f"None of {facts['assessable']:,} assessable pictures looks at the water more than a flat map would."
+    named = _worst(species, "confirmed" if facts["measured"] else "suspects")
+    if facts["measured"]:
+        hidden = f" Another {facts['hidden']:,} need the water without heat on it." if facts["hidden"] else ""
+        st.markdown(
+            f"**{facts['confirmed']:,}** of {facts['measured']:,} tested pictures are **confirmed leaks**: the network "
+            "looks at the water, and its answer falls when only the water is changed"
+            + (f"; most in {named}." if named else ".")
+            + hidden
+        )
+    elif facts["suspects"]:
+        st.markdown(
+            f"**{facts['suspects']:,}** of {facts['assessable']:,} assessable pictures look at the water rather than "
+            f"the animal; most in {named}. Heat on water is a suspicion: audit with the second witness to prove it."
+        )
+    else:
+        st.markdown(
+            f"None of {facts['assessable']:,} assessable pictures looks at the water more than a flat map would."
+        )
+
+
+def _worst(species: pd.DataFrame, column: str) -> str:
+    """The two species with the largest share of `column` among their assessable pictures, in words."""
+    some = species[(species["assessable"] > 0) & (species[column] > 0)]
+    worst = some.assign(rate=some[column] / (some["assessable"] + 4)).nlargest(2, "rate")
+    return " and ".join(
+        f"**{plain(str(name))}** ({hits:.0f} of {of:.0f})"
+        for name, hits, of in worst[["species", column, "assessable"]].itertuples(index=False)
     )
 
 
@@ -83,6 +101,31 @@ def licence(run: Run, facts: Mapping[str, Any]) -> None:
         f"{_or_dash(facts['residual'], '.1e')} logits. Network: {plain(str(run.manifest.network.get('arch', '')))}, "
         f"trained at {run.manifest.network.get('size', '?')} px."
     )
+
+
+def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
+    """What the changed waters say of the network as a whole."""
+    if not facts["measured"]:
+        return
+    majority = table.majority()
+    st.caption(
+        f"BG-gap {_or_dash(facts['bg_gap'], '+.2f')}: how much more probable a prediction is on water of its own label "
+        f"than on other water, on average over {facts['measured']:,} pictures. From the water alone, the animal filled "
+        f"in, the network still names the label in {_or_dash(facts['water_only_accuracy'], '.0%')} of the pictures it "
+        f"did not train on; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
+    )
+
+
+def limits() -> None:
+    """What an audit cannot tell."""
+    with st.expander("What this audit cannot tell"):
+        st.markdown(
+            "It judges this network on these pictures, with the masks it was given: where a mask is wrong, so is the "
+            "score. *Needs* is measured by changing colour, brightness or texture of the water to those of other "
+            "pictures in this set; a cue that none of them changes (a boat, a caption, the horizon, the camera) shows "
+            "at most in the exchange of the whole water, which is reported but never decides. A clean verdict means "
+            "that no such change mattered, not that the network knows the animal."
+        )
 
 
 def not_assessable(table: Table) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
-from whalecam.config import REVIEW_VERDICTS
+from whalecam.config import REVIEW_VERDICTS, Thresholds
 from whalecam.run import Run
 from whalecam.table import Table
 from whalecam.ui import session
@@ -169,6 +169,8 @@ def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
     if pd.notna(row["excess"]):
         lines[-1] += f" · excess {row['excess']:.2f}"
+    if pd.notna(row["needs"]) and row["needs"] >= Thresholds.needs:
+        lines.append(f"needs {row['needs']:.2f}: {row['needs_property']} of the water")
     return tuple(lines)
 
 

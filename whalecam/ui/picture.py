@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.errors import DatasetError
 from whalecam.run import Run
@@ -127,9 +128,35 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             _figure("Loss", row["loss"], ".2f")
             _figure("Leak", row["leak"], ".0%", "share of the evidence that lies on water")
             _figure("Excess", row["excess"], ".2f", "0: shaped like the animal · 1: no better than a flat map")
+            _figure("Needs", row["needs"], ".2f", "fall of the probability when one property of the water changes")
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
         st.markdown(f"Verdict: **{WORDS[row['verdict']]}**{why}")
         st.caption(_small_print(run, row))
+
+
+def show_me(run: Run, row: Mapping[str, Any]) -> None:
+    """The second witness in pictures: the photograph, the same with its water changed, and what the network said."""
+    if row["needs"] is None:
+        return
+    falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "swap")}
+    with st.expander("Second witness: what happens when the water changes", expanded=row["needs_picture"] is not None):
+        if row["needs_picture"] is not None:
+            before, after = st.columns(2)
+            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['needs_before']:.0%}")
+            edited = "data:image/webp;base64," + base64.b64encode(row["needs_picture"]).decode()
+            said = (
+                f"{row['needs_property']} of its water as in {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
+            )
+            _shown(after, edited, said)
+        words = " · ".join(f"{name} {value:+.2f}" for name, value in falls.items() if value is not None)
+        only = f" With the animal filled in: {row['p_water_only']:.0%}." if row["p_water_only"] is not None else ""
+        st.caption(f"Fall of the probability of {plain(str(row['predicted']))}: {words}.{only}")
+
+
+def _shown(place: DeltaGenerator, uri: str | None, said: str) -> None:
+    if uri:
+        place.html(f'<img src="{uri}" alt="" style="width:100%;border-radius:6px">')
+    place.caption(said)
 
 
 def _small_print(run: Run, row: Mapping[str, Any]) -> str:

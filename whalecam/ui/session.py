@@ -90,7 +90,8 @@ def journal_of(run: Run) -> Journal:
 
 def thresholds() -> Thresholds:
     """Where scores become verdicts in this session."""
-    return Thresholds(excess=float(st.session_state.get("excess", Thresholds.excess)))
+    given = {name: st.session_state.get(name, getattr(Thresholds, name)) for name in ("excess", "needs")}
+    return Thresholds(**{name: float(value) for name, value in given.items()})
 
 
 def table_of(run: Run) -> Table:

@@ -1,0 +1,152 @@
+"""The second witness: edits change one property of the water, and toy networks get the score they deserve."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from whalecam import leak, swap
+from whalecam.arrays import Mask, Sample
+from whalecam.config import NEEDS_SCALE
+from whalecam.network import Network
+
+SIZE = 64
+WATERS = {"blue": (40, 90, 170), "green": (70, 110, 60)}
+CENTRE = (slice(24, 40), slice(24, 40))
+
+
+def scene(colour: tuple[int, int, int], seed: int, animal: int = 128, waves: float = 6.0) -> swap.Scene:
+    rng = np.random.default_rng(seed)
+    pixels = np.asarray(colour, float) + rng.normal(0, waves, (SIZE, SIZE, 1))
+    mask = np.zeros((SIZE, SIZE), np.float32)
+    mask[18:46, 18:46] = 1
+    pixels[mask > 0] = animal
+    return swap.Scene(np.clip(pixels, 0, 255).astype(np.uint8), mask)
+
+
+class Reader(nn.Module):
+    """Activations are the mean colour of one region, nothing else."""
+
+    def __init__(self, region: np.ndarray) -> None:
+        super().__init__()
+        self.region = torch.tensor(region / region.sum(), dtype=torch.float32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.float() * self.region).sum((2, 3), keepdim=True)
+
+
+def toy(where: str) -> Network:
+    region = np.zeros((SIZE, SIZE))
+    if where == "centre":
+        region[CENTRE] = 1
+    else:
+        region[:6], region[-6:], region[:, :6], region[:, -6:] = 1, 1, 1, 1
+    head = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    with torch.no_grad():
+        head[1].weight.copy_(torch.tensor([[0.0, -60.0, 60.0], [0.0, 60.0, -60.0]]))
+        head[1].bias.copy_(torch.tensor([-7.0, 7.0]))
+    return Network(Reader(region), head.eval(), "toy", ("blue", "green"), SIZE, "squish", (0, 0, 0), (1, 1, 1))
+
+
+@pytest.fixture(scope="module")
+def pool() -> list[swap.Donor]:
+    return [
+        swap.Donor(f"{label}{n}", label, scene(colour, n).lend()) for n in range(8) for label, colour in WATERS.items()
+    ]
+
+
+@pytest.mark.parametrize("label", sorted(WATERS))
+def test_a_network_that_reads_the_border_needs_the_water(pool: list[swap.Donor], label: str) -> None:
+    found = swap.Witness(toy("border"), pool)("x", scene(WATERS[label], 99), ["blue", "green"].index(label))
+    needs, which = leak.joined(found.falls, NEEDS_SCALE)
+    assert needs >= 0.9 and which == "colour"
+    assert found.swap >= 0.9 and found.gap >= 0.9 and found.water_only >= 0.9
+    assert found.water_predicted == ["blue", "green"].index(label)
+
+
+@pytest.mark.parametrize("animal", [60, 128, 200])
+def test_a_network_that_reads_the_centre_does_not(pool: list[swap.Donor], animal: int) -> None:
+    model = toy("centre")
+    picture = scene(WATERS["blue"], 98, animal)
+    with torch.no_grad():
+        top = int(model.head(model.features(model.batch(picture.pixels[None]))).argmax())
+    found = swap.Witness(model, pool)("x", picture, top)
+    assert abs(leak.joined(found.falls, NEEDS_SCALE)[0]) <= 0.02
+    assert abs(found.swap) <= 0.02 and abs(found.gap) <= 0.02
+
+
+def test_falls_are_those_of_a_slow_loop(pool: list[swap.Donor]) -> None:
+    model, picture = toy("border"), scene((55, 100, 115), 5)
+    witness = swap.Witness(model, pool, donors=3)
+    found = witness("a.jpg", picture, 0)
+    others, same = witness.donors_of("a.jpg", "blue")
+
+    def p(pixels: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(model.head(model.features(model.batch(pixels[None]))).softmax(1)[0, 0])
+
+    for name in swap.PROPERTIES:
+        falls = sorted(p(picture.pixels) - p(swap.EDITS[name](picture, donor.water)) for donor in others + same)
+        at = 0.75 * (len(falls) - 1)
+        wanted = falls[int(at)] + (at - int(at)) * (falls[int(at) + 1] - falls[int(at)])
+        assert found.falls[name] == pytest.approx(wanted, abs=0.02)
+    lower = [p(swap.EDITS["swap"](picture, donor.water)) for donor in others]
+    assert found.swap == pytest.approx(p(picture.pixels) - sum(lower) / 3, abs=0.02)
+
+
+def test_donors_are_of_the_right_labels_and_stay_the_same(pool: list[swap.Donor]) -> None:
+    witness = swap.Witness(toy("border"), pool, donors=4)
+    others, same = witness.donors_of("blue3", "blue")
+    assert {d.label for d in others} == {"green"} and {d.label for d in same} == {"blue"}
+    assert "blue3" not in {d.image for d in same} and len({d.image for d in others + same}) == 8
+    assert [d.image for d in witness.donors_of("blue3", "blue")[0]] == [d.image for d in others]
+
+
+def test_without_donors_of_a_kind_the_rest_is_measured(pool: list[swap.Donor]) -> None:
+    only = [donor for donor in pool if donor.label == "green"]
+    found = swap.Witness(toy("border"), only)("x", scene(WATERS["blue"], 1), 0)
+    assert found.falls["colour"] >= 0.9 and np.isnan(found.gap)
+    alone = swap.Witness(toy("border"), [])("x", scene(WATERS["blue"], 1), 0)
+    assert np.isnan(leak.joined(alone.falls, NEEDS_SCALE)[0]) and np.isnan(alone.swap)
+
+
+colours = st.tuples(*[st.integers(50, 200)] * 3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(colours, colours, st.floats(2, 8), st.floats(2, 8))
+def test_an_edit_takes_its_property_and_leaves_the_animal(
+    own: tuple[int, int, int], lent: tuple[int, int, int], own_waves: float, lent_waves: float
+) -> None:
+    picture, donor = scene(own, 1, waves=own_waves), scene(lent, 2, waves=lent_waves).lend()
+    for name, edit in swap.EDITS.items():
+        after = swap.Scene(edit(picture, donor), picture.mask)
+        apart = np.abs(after.pixels[CENTRE].astype(int) - picture.pixels[CENTRE].astype(int))
+        assert apart.max() <= 1, name
+    # within what a screen can show, the property arrives and the others stay
+    colour, light = (swap.Scene(swap.EDITS[n](picture, donor), picture.mask) for n in ("colour", "brightness"))
+    assert abs(colour.mean[0] - picture.mean[0]) < 12
+    assert np.abs(light.mean[1:] - picture.mean[1:]).max() < 40
+    inside = picture.lab + (donor.mean - picture.mean) * np.array([0, 1, 1], np.float32)
+    if _showable(inside):
+        assert np.abs(colour.mean[1:] - donor.mean[1:]).max() < 3
+    texture = swap.Scene(swap.EDITS["texture"](picture, donor), picture.mask)
+    assert np.abs(texture.mean - picture.mean).max() < 2.5
+    assert abs(texture.strengths[0] - donor.strengths[0]) < 0.35 * max(donor.strengths[0], 1)
+
+
+def _showable(lab: np.ndarray) -> bool:
+    from whalecam.swap.water import to_rgb
+
+    rgb = to_rgb(lab)
+    return bool((rgb > 3).all() and (rgb < 252).all())
+
+
+def test_padding_is_never_touched() -> None:
+    pixels = np.full((32, 64, 3), 90, np.uint8)
+    found = swap.scene_of(Sample("x", pixels), Mask(np.zeros((32, 64), np.float32), 1.0, "given"), 64, "pad")
+    donor = scene(WATERS["green"], 3).lend()
+    for edit in swap.EDITS.values():
+        assert edit(found, donor)[:12].max() <= 1
