@@ -28,3 +28,4 @@ with page("Overview") as run:
     overview.licence(run, facts)
     overview.not_assessable(table)
     overview.limits()
+    overview.selftest(run)

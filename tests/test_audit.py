@@ -85,7 +85,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:
     before = rows_of(run)
-    summary = audit.run_audit(run, audit.open_data(run), AuditOptions(limit=20))
+    summary = audit.run_audit(run, audit.open_data(run), AuditOptions(limit=20, mask_method="border"))
     assert summary.restarted and summary.images == 20
     after = rows_of(run)
     assert set(after["mask_source"].dropna()) <= {"border"}

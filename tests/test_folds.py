@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from whalecam import dataset
 from whalecam.errors import DatasetError
-from whalecam.folds import groups_of, shared_individuals, split_rows
+from whalecam.folds import fold_rows, groups_of, shared_individuals, split_rows
 
 ROWS = st.lists(
     st.tuples(st.sampled_from(["", "a", "b", "c", "d", "e"]), st.sampled_from(["x", "y"])), min_size=8, max_size=60
@@ -91,3 +91,53 @@ def test_shared_equals_a_loop() -> None:
 def test_impossible_splits_are_explained(kind: str, share: float, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         split_rows(["a", "b"], ["x", "y"], kind, share, 0)
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 4)), min_size=8, max_size=60),
+    kind=st.sampled_from(["random", "group"]),
+    folds=st.integers(2, 4),
+    seed=st.integers(0, 3),
+)
+@settings(max_examples=150, deadline=None)
+def test_folds_judge_every_row_once_and_unseen(rows: list[tuple[str, int]], kind: str, folds: int, seed: int) -> None:
+    labels = [label for label, _ in rows]
+    individuals = [f"{label}{number}" if number else "" for label, number in rows]
+    of_label = {
+        label: {g for g, own in zip(groups(individuals, kind), labels, strict=True) if own == label} for label in labels
+    }
+    alone = sorted(label for label, own in of_label.items() if len(own) < 2)
+    enough = len(set().union(*(own for label, own in of_label.items() if label not in alone)))
+    if enough < folds:
+        with pytest.raises(DatasetError, match="Use fewer folds"):
+            fold_rows(individuals, labels, kind, folds, seed)
+        return
+    found, never = fold_rows(individuals, labels, kind, folds, seed)
+    assert never == alone
+    assert [label in alone for label in labels] == (found == -1).tolist()
+    assert set(found[found >= 0].tolist()) == set(range(folds)), "each network judges something"
+    for label in set(labels) - set(alone):
+        assert len({fold for fold, own in zip(found, labels, strict=True) if own == label}) > 1, (
+            "judged by one who knows"
+        )
+    if kind == "group":
+        for name in set(individuals) - {""}:
+            assert len({fold for fold, own in zip(found, individuals, strict=True) if own == name}) == 1
+
+
+def groups(individuals: list[str], kind: str) -> list[int]:
+    return list(range(len(individuals))) if kind == "random" else groups_of(individuals).tolist()
+
+
+def test_folds_keep_the_species_in_proportion() -> None:
+    labels = ["x"] * 90 + ["y"] * 30
+    found, never = fold_rows([""] * 120, labels, "group", 3, 0)
+    assert never == []
+    for fold in range(3):
+        counts = [sum(found[i] == fold and labels[i] == label for i in range(120)) for label in "xy"]
+        assert counts == pytest.approx([30, 10], abs=1)
+
+
+def test_one_fold_is_no_fold() -> None:
+    with pytest.raises(DatasetError, match="two folds"):
+        fold_rows([""] * 8, list("xxxxyyyy"), "group", 1, 0)

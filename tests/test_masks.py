@@ -7,15 +7,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.masks import measure
 from whalecam.arrays import Mask, Sample
+from whalecam.config import MASK_FALLBACKS
 from whalecam.dataset import read_boxes, read_grey, read_sample
-from whalecam.masks import MASK_METHODS, MaskSources, fin_region, find_mask
+from whalecam.errors import ModelError
+from whalecam.masks import MASK_METHODS, MaskSources, agreement, fin_region, find_mask
+from whalecam.masks.net import WEIGHTS, sureness
+from whalecam.network.segmenter import Segmenter
 
 METHODS = list(MASK_METHODS)
+LEAST_IOU, LEAST_AUC = 0.82, 0.993
 WIDTH, HEIGHT = 120, 80
 TRUE = (slice(20, 60), slice(30, 90))
 
@@ -93,25 +102,26 @@ HOSTILE = ("", ".", "..", "/", "../a.jpg", "x/../../a.jpg", "/etc/passwd", "..\\
 @pytest.mark.parametrize("image", HOSTILE, ids=[f"name{i}" for i in range(len(HOSTILE))])
 def test_no_method_raises_for_a_hostile_name(name: str, image: str, sources: MaskSources) -> None:
     mask = MASK_METHODS[name](sources)(sample(image))
-    assert mask is None or name == "border"
+    assert mask is None or name in MASK_FALLBACKS
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "border"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in MASK_FALLBACKS])
 def test_without_its_source_a_method_finds_nothing(name: str) -> None:
     assert MASK_METHODS[name](MaskSources())(sample()) is None
 
 
 def test_the_menu_is_in_order_of_trust(sources: MaskSources) -> None:
-    trust = [found(name, sample(), sources).confidence for name in METHODS]
+    trust = [found(name, sample(), sources).confidence for name in METHODS if name != "net"]
     assert trust == sorted(set(trust), reverse=True)
-    assert METHODS == ["given", "boxes", "border"]
+    assert METHODS == ["given", "boxes", "net", "border"]
+    assert tuple(METHODS[2:]) == MASK_FALLBACKS
 
 
 def test_find_mask_takes_the_most_trusted_there_is(sources: MaskSources) -> None:
     only_boxes = MaskSources(None, sources.boxes)
-    cases = [(sources, "given"), (only_boxes, "boxes"), (MaskSources(), "border")]
+    cases = [(sources, "given"), (only_boxes, "boxes"), (MaskSources(), "net"), (MaskSources(), "border")]
     for given, expected in cases:
-        mask = find_mask(sample(), given)
+        mask = find_mask(sample(), given, expected if expected in MASK_FALLBACKS else "net")
         assert mask is not None
         assert mask.source == expected
 
@@ -233,7 +243,7 @@ def test_a_fin_or_fluke_is_never_the_animal(kind: str) -> None:
     table = boxes(("a.jpg", 10, 10, 30, 20, kind))
     sources = MaskSources(None, table)
     assert MASK_METHODS["boxes"](sources)(sample()) is None
-    mask = find_mask(sample(), sources)
+    mask = find_mask(sample(), sources, "border")
     assert mask is not None
     assert mask.source == "border"
     region = fin_region(sample(), sources)
@@ -386,3 +396,64 @@ def test_border_measures_colour_as_lab_does() -> None:
     """From mid grey it is ΔE 135 to pure blue and 104 to pure red; swapped channels would turn that round."""
     values = found("border", patches((28, 48, (255, 0, 0)), (68, 48, (0, 0, 255))), MaskSources()).values
     assert values[48, 68] > values[48, 28]
+
+
+# net
+
+
+def test_the_network_beats_the_border_on_every_kind_of_true_mask(real_data: Path) -> None:
+    """On photographs it was never trained on, nor their pseudo-masks; the figures of docs/mask-net.md."""
+    rows = measure(real_data)
+    by = rows.groupby(["kind", "method"])[["iou", "auc"]].mean().unstack()
+    large = rows.groupby("kind")["image"].nunique() >= 5
+    assert (by["iou"]["net"] > by["iou"]["border"])[large].all()
+    net = rows[rows["method"] == "net"]
+    assert net["iou"].mean() >= LEAST_IOU
+    assert net["auc"].mean() >= LEAST_AUC
+
+
+def test_the_network_is_not_sure_of_a_sea_without_an_animal(real_data: Path) -> None:
+    listed = pd.read_csv(real_data / "photos.csv", dtype=str, keep_default_na=False)
+    empty = listed[listed["source"].str.startswith("intel_scenes")]["image"]
+    taken = [found_or_none("net", read_sample(real_data / "photos" / name, name)) for name in empty]
+    assert np.mean([mask is None for mask in taken]) >= 0.5
+    for grey in (0, 90, 255):
+        assert MASK_METHODS["net"](MaskSources())(Sample("a", np.full((60, 90, 3), grey, np.uint8))) is None
+
+
+def found_or_none(name: str, picture: Sample) -> Mask | None:
+    return MASK_METHODS[name](MaskSources())(picture)
+
+
+def test_folding_batch_norms_changes_nothing() -> None:
+    whole = Segmenter.load(WEIGHTS)
+    inputs = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        before = whole(inputs)
+        after = whole.folded()(inputs)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in whole.modules())
+    assert torch.allclose(before, after, atol=1e-3 * float(before.abs().max()))
+
+
+def test_the_network_is_small_and_its_file_holds_weights_only() -> None:
+    assert WEIGHTS.stat().st_size <= 2_000_000
+    with safe_open(WEIGHTS, "pt") as file:
+        assert all(file.get_tensor(name).dtype == torch.float16 for name in file.keys())  # noqa: SIM118
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    save_file({"head.weight": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ModelError, match="not a mask network"):
+        Segmenter.load(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(0, 0), (1, 1), (0.3, 0.3)])
+def test_sureness_is_the_mean_of_what_was_drawn_weighted_by_itself(value: float, wanted: float) -> None:
+    assert sureness(np.full((4, 4), value, np.float32)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_agreement_is_the_overlap_with_the_network(sources: MaskSources) -> None:
+    given, own = found("given", sample(), sources), found("net", sample(), sources)
+    one, two = given.values > 0.5, own.values > 0.5
+    assert agreement(sample(), given) == pytest.approx(sum(one[two]) / (sum(one.ravel()) + sum(two[~one])))
+    assert agreement(sample(), own) is None

@@ -11,6 +11,7 @@ from whalecam.config import Thresholds
 from whalecam.errors import RunError
 from whalecam.run import DatasetRecord, Run, create_run
 from whalecam.table import ORDERS, Filters, Table, unpack_maps, wilson
+from whalecam.table.cells import bootstrap
 
 CLASSES = ("beluga", "orca")
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
@@ -121,6 +122,23 @@ def test_reviews_join_by_image(table: Table) -> None:
     assert table.count() == 40
 
 
+def test_a_rejected_mask_takes_its_picture_out_of_every_score(table: Table) -> None:
+    rows = table.all_rows()
+    looks = rows[rows["excess"] >= 1]["image"].tolist()
+    before, flagged = table.overview(), pd.DataFrame({"image": looks, "verdict": "unsure", "reviewer": "Ana"})
+    table.join(flagged.assign(reason="water"))
+    assert table.overview()["suspects"] == before["suspects"] == len(looks) > 2
+    table.join(flagged.assign(reason="bad mask"))
+    after = table.overview()
+    assert (after["suspects"], after["assessable"]) == (0, before["assessable"] - len(looks))
+    assert table.quadrants(1.0)["images"].sum() == after["assessable"]
+    assert set(table.verdicts()["verdict"]) == {"not_assessable", "not_tested"}
+    row = table.row(looks[0])
+    assert (row["excess"], row["verdict"], row["reason"]) == (None, "not_assessable", "mask rejected by Ana")
+    table.join(flagged.iloc[:0])
+    assert table.overview() == before, "taken back, nothing is lost"
+
+
 def test_maps_come_back_as_they_were_stored(table: Table) -> None:
     row = table.row("021.jpg")
     np.testing.assert_array_equal(row["maps"], (np.arange(12) + 21).reshape(2, 2, 3))
@@ -144,6 +162,17 @@ def test_wilson_equals_its_formula(hits: int, of: int) -> None:
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
     np.testing.assert_allclose(wilson(hits, of), (p, middle - half, middle + half), atol=1e-9)
+
+
+def test_bootstrap_holds_the_mean_and_narrows_with_more() -> None:
+    rng = np.random.default_rng(1)
+    few, many = rng.normal(0.4, 0.2, 20), rng.normal(0.4, 0.2, 2000)
+    (low, high), (near, far) = bootstrap(few), bootstrap(many)
+    assert low < few.mean() < high and near < many.mean() < far
+    assert far - near == pytest.approx(2 * 1.96 * many.std() / 2000**0.5, rel=0.15)
+    assert far - near < (high - low) / 4
+    assert bootstrap(few) == (low, high)
+    assert np.isnan(bootstrap(np.array([0.3, np.nan]))).all()
 
 
 def test_wilson_of_nothing_is_unknown() -> None:

@@ -1,16 +1,19 @@
 """Explain what a run does not hold yet. Resumable: each batch becomes one Parquet part."""
 
+import functools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from whalecam import dataset, network, swap
-from whalecam.arrays import Mask, Progress, Report, Sample, silent
+from whalecam.arrays import Progress, Report, silent
 from whalecam.config import NEEDS_CHOICES, NEEDS_SAMPLE, AuditOptions, Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.explainer import Explainer
+from whalecam.explainer import Explained, Explainer
 from whalecam.masks import MASK_METHODS, MaskSources, find_mask
+from whalecam.network import Network
 from whalecam.resolution import TOLERATED_DROP, at_map_size
 from whalecam.run import Run
 
@@ -47,25 +50,15 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
             "Put the masks into a folder of their own."
         )
     settings = _settings(run, options)
-    model = network.from_spec(run.manifest.network, run.load_checkpoint(0))
-    mapper, note = _mapper(model, run, data, options)
+    # Whatever is wrong with a network must show before rows are forgotten.
+    networks = [_networks(run, fold, data, options) for fold in range(run.folds)]
     restarted = bool(run.parts()) and dict(run.manifest.audit) != settings
     if restarted:
         run.clear_audit()
     run.update(audit=settings)
-    explainer = Explainer(
-        model,
-        sources,
-        options.mask_method,
-        run.training_images(),
-        device=options.device,
-        mapper=mapper,
-        witness=_witness(model, data, sources, options, report),
-        probes=_probes(data, options),
-    )
-    new = _explain(run, data, explainer, options, report)
+    new = _explain(run, data, sources, networks, options, report)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
-    return AuditSummary(len(run.audited()), new, restarted, refused, note)
+    return AuditSummary(len(run.audited()), new, restarted, refused, networks[0][2])
 
 
 def mask_sources(options: AuditOptions) -> MaskSources:
@@ -94,28 +87,27 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
     return dataset.open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
 
 
-def _mapper(model: network.Network, run: Run, data: Dataset, options: AuditOptions) -> tuple[network.Network, str]:
-    """The network that draws the maps, and what its other size costs, in words."""
+def _networks(run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
+    """The network that judges, the one that draws the maps, and what its other size costs, in words."""
+    model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
+    model.to(network.pick_device(options.device))
     if options.size in (None, model.size):
-        return model, ""
-    larger, drop = at_map_size(model, run, data, int(options.size or 0))
+        return model, model, ""
+    larger, drop = at_map_size(model, run, data, int(options.size or 0), fold)
     said = f"Maps at {larger.size} px: accuracy differs by {-drop * 100:+.1f} points from {model.size} px, "
     said += "at which predictions and loss are taken."
-    return larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
+    return model, larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
 
 
-def _witness(
-    model: network.Network, data: Dataset, sources: MaskSources, options: AuditOptions, report: Report
-) -> swap.Witness | None:
-    """The second witness with its donors, None where it is not wanted."""
+def _donors(
+    run: Run, data: Dataset, sources: MaskSources, options: AuditOptions, report: Report
+) -> list[swap.Donor] | None:
+    """The pictures that lend their water, None where no second witness is wanted."""
     if options.needs == "none":
         return None
-    model.to(network.pick_device(options.device))
-
-    def find(sample: Sample) -> Mask | None:
-        return find_mask(sample, sources, options.mask_method)
-
-    return swap.Witness(model, swap.gather(data, model.classes, find, model.size, model.resize, report), options.donors)
+    find = functools.partial(find_mask, sources=sources, fallback=options.mask_method)
+    size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
+    return swap.gather(data, run.manifest.classes, find, size, resize, report)
 
 
 def _probes(data: Dataset, options: AuditOptions) -> frozenset[str] | None:
@@ -132,17 +124,52 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
     return {**asdict(free), "boxes": list(options.boxes), "model_sha256": run.manifest.model_sha256}
 
 
-def _explain(run: Run, data: Dataset, explainer: Explainer, options: AuditOptions, report: Report) -> int:
+def _explain(
+    run: Run,
+    data: Dataset,
+    sources: MaskSources,
+    networks: Sequence[tuple[Network, Network, str]],
+    options: AuditOptions,
+    report: Report,
+) -> int:
+    """Explain what has no row yet, one fold's network after the other; how many rows."""
     rows = data.table.drop_duplicates("image")
     rows = rows.head(options.limit) if options.limit else rows
     todo = rows[~rows["image"].isin(run.audited())]
-    before = len(rows) - len(todo)
-    for start in range(0, len(todo), options.batch):
-        report(Progress("audit", before + start, len(rows)))
-        explained = explainer(todo.iloc[start : start + options.batch])
-        for item in explained:
-            if item.thumb is not None:
-                run.save_thumb(item.row["image"], item.thumb)
-        run.write_part([item.row for item in explained])
+    done = len(rows) - len(todo)
+    donors = _donors(run, data, sources, options, report) if len(todo) else None
+    fold_of = judges(run, todo["image"].tolist())
+    for fold in sorted(set(fold_of)):
+        model, mapper, _ = networks[fold]
+        explainer = Explainer(
+            model,
+            sources,
+            options.mask_method,
+            run.training_images(fold),
+            device=options.device,
+            mapper=mapper,
+            witness=None if donors is None else swap.Witness(model, donors, options.donors),
+            probes=_probes(data, options),
+            fold=fold,
+        )
+        mine = todo[[one == fold for one in fold_of]]
+        for start in range(0, len(mine), options.batch):
+            report(Progress("audit", done, len(rows)))
+            batch = mine.iloc[start : start + options.batch]
+            _store(run, explainer(batch))
+            done += len(batch)
     report(Progress("audit", len(rows), len(rows)))
     return len(todo)
+
+
+def judges(run: Run, images: Sequence[str]) -> list[int]:
+    """For each image the first fold whose network was not trained on it; 0 where all were."""
+    seen = [run.training_images(fold) for fold in range(run.folds)]
+    return [next((fold for fold, names in enumerate(seen) if image not in names), 0) for image in images]
+
+
+def _store(run: Run, explained: Sequence[Explained]) -> None:
+    for item in explained:
+        if item.thumb is not None:
+            run.save_thumb(item.row["image"], item.thumb)
+    run.write_part([item.row for item in explained])

@@ -8,6 +8,8 @@ SPLITS = ("random", "group")
 RESIZES = ("squish", "crop", "pad")
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
+WRONG_MASK = "bad mask"
+"""The reason of a verdict that rejects a picture's mask: its scores then count no longer."""
 AUTO_VERDICTS = (
     "confirmed_leak",
     "hidden_reliance",
@@ -24,6 +26,8 @@ NEEDS_SAMPLE = 2000
 """Pictures beyond the suspects that the second witness is asked about under `auto`."""
 NEEDS_SCALE = {"colour": 1.0, "brightness": 1.0, "texture": 1.0}
 """Falls of each property are multiplied by this, so that one threshold holds for all (docs/evidence.md)."""
+MASK_FALLBACKS = ("net", "border")
+"""How an animal without a given mask or box is found."""
 BOX_KINDS = ("body", "fin", "fluke")
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
@@ -42,7 +46,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule."""
+    """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
+
+    `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
+    """
 
     arch: str = "resnet18"
     epochs: int = 2
@@ -51,6 +58,8 @@ class TrainOptions:
     batch: int = 128
     split: str = "group"
     valid_share: float = 0.2
+    folds: int = 1
+    compare_splits: bool = False
     resize: str = "squish"
     pretrained: bool = True
     min_per_class: int = 1
@@ -66,7 +75,7 @@ class AuditOptions:
     masks: str | None = None
     boxes: tuple[str, ...] = ()
     box_kind: str = "body"
-    mask_method: str = "border"
+    mask_method: str = "net"
     size: int | None = None
     needs: str = "auto"
     donors: int = 4

@@ -39,26 +39,28 @@ class Explainer:
         witness: asks the network again with other water; None: nothing is asked.
         probes: images it is asked about in any case; None: all. It is always asked about suspects.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
+        fold: number of the network, as it stands in the rows.
     """
 
     def __init__(
         self,
         network: Network,
         sources: masks.MaskSources,
-        fallback: str = "border",
+        fallback: str = "net",
         training: Set[str] = frozenset(),
         thresholds: Thresholds = Thresholds(),
         device: str = "auto",
         mapper: Network | None = None,
         witness: swap.Witness | None = None,
         probes: Set[str] | None = None,
+        fold: int = 0,
     ) -> None:
         self.device = pick_device(device)
         self.network, self.mapper = network, mapper or network
         network.to(self.device)
         self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
-        self.witness, self.probes = witness, probes
+        self.witness, self.probes, self.fold = witness, probes, fold
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
@@ -69,7 +71,7 @@ class Explainer:
 
     def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], Sample | None]:
         row = {name: record[name] for name in ("image", "species", "individual_id")}
-        row |= {"fold": 0, "in_training": record["image"] in self.training}
+        row |= {"fold": self.fold, "in_training": record["image"] in self.training}
         if record["status"] != dataset.OK:
             return row | {"reason": record["status"], "verdict": "not_assessable"}, None
         try:
@@ -132,7 +134,7 @@ class Explainer:
         """Scores of one sample under its mask: the predicted class and the labelled one, on the relative map."""
         fin = masks.fin_region(sample, self.sources)
         relative = leak.contrast(maps, "relative", top)
-        facts: dict[str, Any] = {"reason": "no mask", "excess": None, "peak": float(relative.max())}
+        facts: dict[str, Any] = {"reason": masks.UNFOUND[self.fallback], "excess": None, "peak": float(relative.max())}
         if fin is not None:
             region, _ = geometry.mask_to_input(fin, self.mapper.size, self.mapper.resize)
             facts["fin_share"] = leak.region_share(relative, region)
@@ -143,6 +145,8 @@ class Explainer:
         score = leak.score(relative, weights)
         facts |= {
             "mask_source": mask.source,
+            "mask_confidence": mask.confidence,
+            "mask_agreement": masks.agreement(sample, mask),
             "mask_area": float(weights.area),
             "mask_bits": render.pack_mask(mask.values),
         }

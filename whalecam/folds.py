@@ -1,13 +1,14 @@
 """Which pictures a network is trained on and which judge it."""
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold
 
 from whalecam.errors import DatasetError
 
@@ -42,6 +43,37 @@ def split_rows(
     return chosen
 
 
+def fold_rows(
+    individuals: Sequence[str], labels: Sequence[str], kind: str, folds: int, seed: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """The fold that judges each row, stratified by label; under `group`, one fold for all rows of an individual.
+
+    A label all of whose rows are one individual (or one picture) is in every training part: no network that knows it
+    could judge it unseen. Any other label lies in two folds at least, so that whoever judges it has learnt it.
+
+    Returns: (N,) fold in [0, folds), −1 for what no fold judges; and the labels that this holds for, sorted.
+    Raises DatasetError for fewer than two folds, another kind, or fewer individuals than folds.
+    """
+    if kind not in ("random", "group"):
+        raise DatasetError(f"No split called '{kind}'. There are: random, group.")
+    groups = groups_of(individuals if kind == "group" else [""] * len(labels))
+    of_label: dict[str, set[int]] = {}
+    for label, group in zip(labels, groups.tolist(), strict=True):
+        of_label.setdefault(label, set()).add(group)
+    never = sorted(label for label, own in of_label.items() if len(own) < 2)
+    judged = np.flatnonzero(~np.isin(np.asarray(labels, object), never))
+    if folds < 2 or len(set(groups[judged].tolist())) < folds:
+        raise DatasetError(
+            f"{folds} folds need two folds or more and {folds} individuals of species with two each; "
+            f"there are {len(set(groups[judged].tolist()))}. Use fewer folds."
+        )
+    found = np.full(len(labels), -1, np.int64)
+    found[judged] = _stratified(groups[judged], np.asarray(labels, object)[judged], folds, seed)
+    for label in sorted(set(labels) - set(never)):
+        _spread(found, groups, np.flatnonzero(np.asarray(labels, object) == label), folds)
+    return found, never
+
+
 def groups_of(individuals: Sequence[str]) -> NDArray[np.int64]:
     """A number per row, the same for the same individual; each blank one gets a number of its own."""
     names = [name or f"\0{row}" for row, name in enumerate(individuals)]
@@ -54,6 +86,29 @@ def shared_individuals(individuals: Sequence[str], is_valid: NDArray[np.bool_]) 
     known = set(names[~is_valid]) - {""}
     judged = names[is_valid]
     return float(np.mean([name in known for name in judged])) if len(judged) else 0.0
+
+
+def _stratified(groups: NDArray[Any], labels: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:
+    found = np.zeros(len(groups), np.int64)
+    with warnings.catch_warnings():
+        # A label with fewer pictures than folds is spread as far as it goes; `_spread` sees to the least it needs.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        largest = max(Counter(labels.tolist()).values())
+        splitter = StratifiedGroupKFold if largest >= folds else GroupKFold
+        parts = splitter(folds, shuffle=True, random_state=seed).split(np.zeros(len(groups)), labels, groups)
+        for number, (_, judged) in enumerate(parts):
+            found[judged] = number
+    return found
+
+
+def _spread(found: NDArray[np.int64], groups: NDArray[Any], rows: NDArray[Any], folds: int) -> None:
+    """Where all rows of a label lie in one fold, move its smallest individual to the fold with the fewest rows."""
+    own = set(found[rows].tolist())
+    if len(own) > 1:
+        return
+    smallest = min(Counter(groups[rows].tolist()).items(), key=lambda item: (item[1], item[0]))[0]
+    sizes = Counter(found.tolist())
+    found[groups == smallest] = min((fold for fold in range(folds) if fold not in own), key=lambda fold: sizes[fold])
 
 
 def _count(share: float, n: int) -> int:

@@ -18,7 +18,7 @@ TOLERATED_DROP = 0.02
 SIZES = (32, 1024)
 
 
-def at_map_size(model: Network, run: Run, data: Dataset, size: int) -> tuple[Network, float]:
+def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 0) -> tuple[Network, float]:
     """A network for maps at `size` pixels, its BatchNorm statistics estimated on the run's training pictures.
 
     Returns: the network, and how far its accuracy falls behind the one at the training size, in [-1, 1], on up to 512
@@ -29,7 +29,7 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int) -> tuple[Net
         raise ModelError(f"Maps at {size} pixels: choose a size from {SIZES[0]} to {SIZES[1]}.")
     good = data.good().drop_duplicates("image")
     good = good[good["species"].isin(model.classes) & (good["path"] != "")]
-    seen = good["image"].isin(run.training_images())
+    seen = good["image"].isin(run.training_images(fold))
     if not seen.any():
         raise ModelError(f"Maps at {size} pixels need the training pictures of run '{run.name}'; none is in this data.")
     known, others = _some(good[seen]), _some(good[~seen] if (~seen).any() else good[seen])

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from whalecam.reviews import Journal, Review
-from whalecam.run import open_run
+from whalecam.run import open_run, write_json
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
 EXPLORING = [page for page in PAGES if "2_Model" not in page]
@@ -98,6 +98,41 @@ def test_flag_undo_and_the_journal_agree(runs: Path, journal: Journal) -> None:
     assert journal.latest().set_index("image").loc[image, "verdict"] == "flag"
     app.button(key="one_undo").click().run()
     assert image not in set(journal.latest()["image"])
+
+
+def test_a_rejected_mask_is_signed_and_can_be_taken_back(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/4_Heatmaps.py")
+    image = app.text_input(key="image").value
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.button(key="one_reject").click().run()
+    assert not app.exception, app.exception
+    signed = journal.latest().set_index("image").loc[image]
+    assert (signed["verdict"], signed["reason"]) == ("unsure", "bad mask")
+    assert any("Not assessable" in text.value and "mask rejected by Ana" in text.value for text in app.markdown)
+    app.button(key="one_undo").click().run()
+    assert journal.latest().empty
+    assert not any("mask rejected" in text.value for text in app.markdown)
+
+
+def test_the_last_self_test_is_shown(runs: Path) -> None:
+    check = {"name": "maps add up", "value": 1e-6, "bound": 1e-4, "says": "largest rest", "passed": True}
+    result = {"passed": True, "failed": [], "checks": {"maps add up": check}, "when": "2026-01-01T00:00:00+00:00"}
+    write_json(runs / "demo" / "selftest.json", result)
+    app = open_page()
+    assert any("every bound was kept" in box.value for box in app.success)
+    write_json(runs / "demo" / "selftest.json", {**result, "failed": ["maps add up"]})
+    assert any("1 of 1 bounds missed" in box.value for box in open_page().error)
+
+
+def test_the_model_page_says_what_shared_individuals_are_worth(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    other = {"split": "random", "accuracy": 0.9, "shared_individuals": 0.8}
+    mine = {**run.metrics(), "split": "group", "accuracy": 0.7, "shared_individuals": 0.0}
+    run.save_metrics({**mine, "other_split": other, "never_judged": ["vaquita"]})
+    app = open_page("pages/2_Model.py")
+    assert not app.exception
+    assert any("+20.0 points" in text.value for text in app.markdown)
+    assert any("vaquita" in text.value for text in app.info)
 
 
 def test_a_verdict_without_a_name_asks_for_it(runs: Path, journal: Journal) -> None:

@@ -39,6 +39,9 @@ def main() -> None:
         status = finish("failed", error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
         status = finish("cancelled", "Cancelled.", 130)
+    except SystemExit as ended:
+        # A verb that found something: it did its work, and its status says what it found.
+        status = finish("done", "", int(ended.code or 0))
     except Exception as error:
         if os.environ.get("WHALECAM_DEBUG"):
             raise

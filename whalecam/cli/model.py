@@ -10,10 +10,18 @@ import click
 from whalecam.cli.data import record_of
 from whalecam.cli.options import FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
-from whalecam.config import BOX_KINDS, NEEDS_CHOICES, RESIZES, SPLITS, AuditOptions, Columns, TrainOptions
+from whalecam.config import (
+    BOX_KINDS,
+    MASK_FALLBACKS,
+    NEEDS_CHOICES,
+    RESIZES,
+    SPLITS,
+    AuditOptions,
+    Columns,
+    TrainOptions,
+)
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
-METHODS = ("border",)
 
 
 @click.command()
@@ -31,6 +39,8 @@ METHODS = ("border",)
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
 @click.option("--batch", default=DEFAULT.batch, show_default=True, help="Pictures a step; less for small sets.")
 @click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
+@click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
+@click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
@@ -80,7 +90,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
 )
 @click.option(
-    "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(METHODS), help="Otherwise."
+    "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(MASK_FALLBACKS), help="Otherwise."
 )
 @click.option(
     "--needs", default=AUDIT.needs, show_default=True, type=click.Choice(NEEDS_CHOICES), help="Ask the second witness."

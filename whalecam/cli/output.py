@@ -52,7 +52,7 @@ def finish(state: str, message: str, status: int) -> int:
 def tell(facts: Mapping[str, Any], as_json: bool) -> None:
     """Facts on stdout: one JSON object, or a line each."""
     if as_json:
-        click.echo(json.dumps(_plain(facts), allow_nan=False))
+        click.echo(json.dumps(plainly(facts), allow_nan=False))
         return
     for name, value in facts.items():
         if isinstance(value, Mapping):
@@ -74,12 +74,12 @@ def _word(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _plain(value: Any) -> Any:
+def plainly(value: Any) -> Any:
     """Numbers of numpy and NaN as JSON can hold them."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): plainly(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set):
-        return [_plain(inner) for inner in value]
+        return [plainly(inner) for inner in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,21 +6,27 @@ from typing import Any
 from numpy.typing import NDArray
 
 from whalecam.arrays import Mask, Sample
+from whalecam.config import MASK_FALLBACKS
 from whalecam.masks.border import border_method
 from whalecam.masks.boxes import boxes_method, boxes_of
 from whalecam.masks.given import given_method
+from whalecam.masks.net import net_method
 from whalecam.masks.sources import MaskMethod, MaskSources
 
 MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
     "given": given_method,
     "boxes": boxes_method,
+    "net": net_method,
     "border": border_method,
 }
 
-__all__ = ["MASK_METHODS", "MaskMethod", "MaskSources", "fin_region", "find_mask"]
+UNFOUND = {"net": "no animal that the mask network is sure of", "border": "no mask"}
+"""Why a picture has no mask, by the method that found none."""
+
+__all__ = ["MASK_METHODS", "UNFOUND", "MaskMethod", "MaskSources", "agreement", "fin_region", "find_mask"]
 
 
-def find_mask(sample: Sample, sources: MaskSources, fallback: str = "border") -> Mask | None:
+def find_mask(sample: Sample, sources: MaskSources, fallback: str = "net") -> Mask | None:
     """The most trusted mask there is: given, then boxes, then the `fallback` method; None where none finds one.
 
     Raises KeyError for a `fallback` that is not in MASK_METHODS.
@@ -30,6 +36,15 @@ def find_mask(sample: Sample, sources: MaskSources, fallback: str = "border") ->
         if mask is not None:
             return mask
     return None
+
+
+def agreement(sample: Sample, mask: Mask) -> float | None:
+    """IoU at 0.5 of a given mask or box with what the mask network draws; None where there is nothing to compare."""
+    other = None if mask.source in MASK_FALLBACKS else MASK_METHODS["net"](MaskSources())(sample)
+    if other is None:
+        return None
+    one, two = mask.values > 0.5, other.values > 0.5
+    return float((one & two).sum() / max(1, (one | two).sum()))
 
 
 def fin_region(sample: Sample, sources: MaskSources) -> NDArray[Any] | None:

@@ -3,6 +3,6 @@
 from whalecam.swap.edits import EDITS, PROPERTIES
 from whalecam.swap.pool import gather, scene_of
 from whalecam.swap.water import Scene, Water
-from whalecam.swap.witness import Donor, Needs, Witness
+from whalecam.swap.witness import Donor, Needs, Witness, apart_of
 
-__all__ = ["EDITS", "PROPERTIES", "Donor", "Needs", "Scene", "Water", "Witness", "gather", "scene_of"]
+__all__ = ["EDITS", "PROPERTIES", "Donor", "Needs", "Scene", "Water", "Witness", "apart_of", "gather", "scene_of"]

@@ -14,7 +14,7 @@ from whalecam.swap.edits import EDITS, PROPERTIES
 from whalecam.swap.water import Scene, Water
 
 BATCH = 64
-QUANTILE = 0.75
+QUARTILES = (0.25, 0.75)
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,12 @@ class Needs:
     """How far a prediction falls when its water changes; probabilities of the predicted class, in [-1, 1].
 
     Attributes:
-        falls: for each property, the upper quartile of `p(y|x) − p(y|x with a donor's property)` over all donors.
+        falls: for each property the upper quartile, over all donors, of `p(y|x) − p(y|x with the donor's property)`,
+            less the lower one where it is above 0: a fall that nearly every water causes is the editing's own doing.
         swap: `p(y|x) − mean p(y|x on other-label water)`.
         gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020.
         before: `p(y|x)` of the untouched picture.
-        examples: for each property the edit whose fall is nearest to the score; empty without donors.
+        examples: for each property the edit whose fall is nearest to the upper quartile; empty without donors.
         water_only: `p(y)` with the animal filled in; `water_predicted` the class predicted there.
     """
 
@@ -85,11 +86,11 @@ class Witness:
         every = self._probabilities([*edited, scene.pixels, scene.filled])
         after, before = every[:-2, predicted].reshape(len(EDITS), len(lent)), every[-2, predicted]
         falls = dict(zip(EDITS, before - after, strict=True))
-        scores = {name: float(np.quantile(falls[name], QUANTILE)) if lent else np.nan for name in PROPERTIES}
+        scores = {name: apart_of(falls[name], bool(same)) for name in PROPERTIES}
         examples = {}
         for place, name in enumerate(EDITS):
             if lent and name in scores:
-                at = int(np.abs(falls[name] - scores[name]).argmin())
+                at = int(np.abs(falls[name] - np.quantile(falls[name], QUARTILES[1])).argmin())
                 examples[name] = Example(edited[place * len(lent) + at], lent[at].image, float(after[place, at]))
         swapped = falls["swap"]
         apart = float(swapped[: len(others)].mean()) if others else np.nan
@@ -115,6 +116,17 @@ class Witness:
                     activations = self.network.features(batch.contiguous(memory_format=torch.channels_last))
                 found.append(self.network.head(activations.float()).double().softmax(1).cpu().numpy())
         return np.concatenate(found)
+
+
+def apart_of(falls: NDArray[np.float64], has_same: bool) -> float:
+    """Upper quartile less the positive part of the lower one, in [-1, 1]; NaN for no falls.
+
+    Without donors of the predicted label (`has_same`) there is nothing to tell the editing's share by.
+    """
+    if not len(falls):
+        return float("nan")
+    low, high = np.quantile(falls, QUARTILES)
+    return float(high - (max(0.0, low) if has_same else 0.0))
 
 
 def _drawn(donors: list[Donor], count: int, rng: np.random.Generator) -> list[Donor]:

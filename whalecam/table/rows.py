@@ -10,14 +10,22 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.config import SUSPECT_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.errors import RunError
+from whalecam.table.cells import bootstrap, unpack_maps, wilson
 from whalecam.table.filters import ORDERS, Filters, where_of
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
+REJECTED = f"coalesce(reviews.reason = '{WRONG_MASK}', false)"
+REJECTS = {
+    "excess": "null",
+    "needs": "null",
+    "verdict": "'not_assessable'",
+    "reason": "'mask rejected by ' || reviews.reviewer",
+}
+"""What becomes of a row whose mask a person rejected."""
 NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 
 
@@ -58,7 +66,11 @@ class Table:
         given = reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str)
         self._change("create or replace table reviews as select * from given", pa.Table.from_pandas(given))
         self._change(
-            "create or replace view joined as select rows.*, reviews.verdict as review, "
+            "create or replace view joined as select rows.* replace ("
+            + ", ".join(
+                f"case when {REJECTED} then {new} else rows.{name} end as {name}" for name, new in REJECTS.items()
+            )
+            + "), reviews.verdict as review, "
             "reviews.reason as review_reason, reviews.note as note, reviews.suggested_label as suggested_label, "
             "reviews.reviewer as reviewer, reviews.reviewed_at as reviewed_at from rows left join reviews using (image)"
         )
@@ -147,34 +159,42 @@ class Table:
 
     def verdicts(self) -> pd.DataFrame:
         """`verdict`, `images`."""
-        return self._ask("select verdict, count(*) as images from rows group by 1 order by 2 desc", {})
+        return self._ask("select verdict, count(*) as images from joined group by 1 order by 2 desc", {})
 
     def reasons(self) -> pd.DataFrame:
         """`reason`, `images` of what could not be assessed."""
         return self._ask(
-            "select reason, count(*) as images from rows where reason <> '' group by 1 order by 2 desc", {}
+            "select reason, count(*) as images from joined where reason <> '' group by 1 order by 2 desc", {}
         )
 
     def quadrants(self, excess: float) -> pd.DataFrame:
         """The 2×2: `correct`, `on_animal` (excess below the threshold), `images`; assessable pictures only."""
         return self._ask(
-            "select correct, excess < $excess as on_animal, count(*) as images from rows where excess is not null "
+            "select correct, excess < $excess as on_animal, count(*) as images from joined where excess is not null "
             "group by 1, 2",
             {"excess": excess},
         )
 
     def per_species(self) -> pd.DataFrame:
-        """One row per species: counts, accuracy, share of suspects with its 95 % Wilson interval, median excess."""
+        """One row per species: counts, accuracy, share of suspects with its 95 % Wilson interval, medians.
+
+        `needs_low`, `needs_high`, `bg_gap_low`, `bg_gap_high` are 95 % bootstrap intervals of the means.
+        """
         frame = self._ask(
             "select species, count(*) as images, avg(correct::int) as accuracy, count(excess) as assessable, "
             f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, median(excess) as median_excess, "
             "count(needs) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
-            "median(needs) as median_needs, avg(bg_gap) as bg_gap, "
+            "median(needs) as median_needs, avg(needs) as mean_needs, avg(bg_gap) as bg_gap, "
             "count(*) filter (review = 'flag') as flagged from joined group by 1 order by 1",
             {},
         )
         bounds = [wilson(int(k), int(n)) for k, n in zip(frame["suspects"], frame["assessable"], strict=True)]
         frame[["share", "low", "high"]] = np.array(bounds, float).reshape(-1, 3)
+        scores = self._ask("select species, needs, bg_gap from joined where needs is not null order by image", {})
+        for name in ("needs", "bg_gap"):
+            of = {str(species): part.to_numpy(float) for species, part in scores.groupby("species")[name]}
+            pairs = [bootstrap(of.get(species, np.empty(0))) for species in frame["species"]]
+            frame[[f"{name}_low", f"{name}_high"]] = np.array(pairs, float).reshape(-1, 2)
         return frame
 
     def majority(self) -> float:
@@ -198,7 +218,7 @@ class Table:
     def scores(self, limit: int = 20_000) -> pd.DataFrame:
         """`image`, `species`, `excess`, `needs`, `loss`, `verdict`, `correct` for charts; a sample above `limit`."""
         return self._ask(
-            "select image, species, excess, needs, loss, verdict, correct from rows where excess is not null "
+            "select image, species, excess, needs, loss, verdict, correct from joined where excess is not null "
             "order by hash(image) limit $limit",
             {"limit": limit},
         )
@@ -219,21 +239,6 @@ class Table:
             if given is not None:
                 own.register("given", given)
             own.execute(statement)
-
-
-def unpack_maps(raw: bytes | None, height: Any, width: Any) -> NDArray[np.float32] | None:
-    """Stored float16 bytes → float32 (classes, height, width)."""
-    if not raw:
-        return None
-    return np.frombuffer(raw, "<f2").reshape(-1, int(height), int(width)).astype(np.float32)
-
-
-def wilson(hits: int, of: int) -> tuple[float, float, float]:
-    """Share and its 95 % Wilson score interval (Wilson 1927); NaN where there is nothing to count."""
-    if of == 0:
-        return np.nan, np.nan, np.nan
-    interval = binomtest(hits, of).proportion_ci(method="wilson")
-    return hits / of, float(interval.low), float(interval.high)
 
 
 def _texts(column: "pd.Series[Any]") -> NDArray[Any]:

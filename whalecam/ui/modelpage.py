@@ -7,9 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from whalecam import audit
-from whalecam.config import BOX_KINDS, SPLITS, TrainOptions
+from whalecam.config import BOX_KINDS, MASK_FALLBACKS, NEEDS_CHOICES, SPLITS, TrainOptions
 from whalecam.errors import ModelError
-from whalecam.masks import MASK_METHODS
 from whalecam.run import Run
 from whalecam.table import Filters, Table
 from whalecam.ui import charts, jobs, parts, session
@@ -26,6 +25,8 @@ ARCHS = (
     "mobilenetv3_large_100",
 )
 SHOWN = 12
+FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
+WITNESSES = "auto: suspects and 2,000 others · all: every picture, 34 passes each · none: only where the network looks"
 
 
 def train_form(run: Run) -> None:
@@ -43,14 +44,26 @@ def train_form(run: Run) -> None:
         split = two.selectbox(
             "Split", SPLITS[::-1], help="group: no individual on both sides. random: as in the seed notebook"
         )
+        folds = one.number_input(
+            "Folds",
+            1,
+            10,
+            1,
+            help="More than one: every picture is judged by a network that "
+            "saw neither it nor its individual, at as many times the time",
+        )
         least = three.number_input("Pictures per class, at least", 1, 1000, 1)
         seed = four.number_input("Seed", 0, 9999, 0)
         pretrained = st.checkbox("Start from ImageNet weights", True)
+        compare = st.checkbox(
+            "Compare with the other split", help="One more training: what sharing individuals is worth"
+        )
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
             options = {"arch": arch, "epochs": epochs, "lr": lr, "size": size, "batch": batch, "split": split}
-            options |= {"min-per-class": least, "seed": seed}
-            launch(run, "Training", [*_train_verb(run), *_flags(options), f"--{'' if pretrained else 'no-'}pretrained"])
+            options |= {"min-per-class": least, "seed": seed, "folds": folds}
+            switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
+            launch(run, "Training", [*_train_verb(run), *_flags(options), *switches])
 
 
 def load_form(run: Run) -> None:
@@ -83,16 +96,19 @@ def audit_form(run: Run) -> None:
             "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the pictures"
         )
         boxes = right.text_input("Box files", ", ".join(stored.boxes), help="CSV files, separated by commas")
-        one, two, three = st.columns(3)
+        one, two, three, four = st.columns(4)
         kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
-        methods = [name for name in MASK_METHODS if name not in ("given", "boxes")]
-        method = two.selectbox("Otherwise find the animal by", methods)
-        limit = three.number_input("First rows only", 0, None, 0, help="0: all rows")
+        method = two.selectbox(
+            "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
+        )
+        needs = three.selectbox("Second witness", NEEDS_CHOICES, NEEDS_CHOICES.index(stored.needs), help=WITNESSES)
+        limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
             options: dict[str, Any] = {
                 "masks": masks.strip(),
                 "box-kind": kind,
                 "mask-method": method,
+                "needs": needs,
                 "limit": limit or "",
             }
             files = [part for name in boxes.split(",") if (part := name.strip())]
@@ -130,12 +146,37 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
             if metrics.get(name) is not None:
                 st.metric(label, format(metrics[name], form), border=True)
     network = run.manifest.network
+    _splits(metrics)
+    if metrics.get("never_judged"):
+        names = ", ".join(metrics["never_judged"])
+        st.info(
+            plain(
+                f"Judged by no network that had not seen them, because all their pictures show one individual: {names}."
+            ),
+            icon=":material/info:",
+        )
     st.caption(
         plain(
             f"{network.get('arch')} at {network.get('size')} px, {network.get('resize')}, "
-            f"split: {metrics.get('split', '?')}. "
+            f"split: {metrics.get('split', '?')}"
+            f"{', {} folds'.format(metrics['folds']) if metrics.get('folds', 1) > 1 else ''}. "
             f"{metrics.get('note') or ''}"
         )
+    )
+
+
+def _splits(metrics: dict[str, Any]) -> None:
+    """What accuracy owes to individuals that stand on both sides of a random split."""
+    other = metrics.get("other_split")
+    if not other:
+        return
+    by = {metrics["split"]: metrics, other["split"]: other}
+    drop = by["random"]["accuracy"] - by["group"]["accuracy"]
+    st.markdown(
+        f"On a **random** split the same recipe is right in {by['random']['accuracy']:.1%}, with "
+        f"{by['random']['shared_individuals']:.0%} of the judged pictures showing an individual it trained on; "
+        f"**grouped** by individual in {by['group']['accuracy']:.1%}. The leak of individuals was worth "
+        f"**{drop * 100:+.1f} points**."
     )
 
 

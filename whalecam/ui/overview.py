@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.run import Run
+from whalecam.run import Run, read_json
 from whalecam.table import Table
-from whalecam.ui import session
-from whalecam.ui.frame import plain
+from whalecam.ui import jobs, session
+from whalecam.ui.frame import errors_shown, plain
 
+SELFTEST = "selftest.json"
 LICENCES = {
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
     "exact here": "The head is piecewise linear: each map adds up to its logit for the picture it is drawn on.",
@@ -126,6 +127,27 @@ def limits() -> None:
             "at most in the exchange of the whole water, which is reported but never decides. A clean verdict means "
             "that no such change mattered, not that the network knows the animal."
         )
+
+
+def selftest(run: Run) -> None:
+    """Does the detector find what was planted, on this install? Starts the self-test and shows its last result."""
+    target = run.path / SELFTEST
+    with st.expander("Does the detector work on this install?"):
+        st.caption(
+            "Draws pictures whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
+            "water does not, trains on both, audits both and compares with the truth. It takes about five minutes."
+        )
+        if st.button("Run the self-test", key="selftest", icon=":material/experiment:"):
+            with errors_shown():
+                jobs.start(run.path, "Self-test", ["selftest", "--save", str(target)])
+                st.rerun()
+        if target.is_file():
+            result = read_json(target)
+            missed = len(result["failed"])
+            said = f"{missed} of {len(result['checks'])} bounds missed" if missed else "every bound was kept"
+            (st.error if missed else st.success)(f"{said} ({plain(str(result['when']))})")
+            rows = pd.DataFrame(result["checks"].values())
+            st.dataframe(rows[["passed", "name", "value", "bound", "says"]], hide_index=True)
 
 
 def not_assessable(table: Table) -> None:

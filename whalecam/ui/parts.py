@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
-from whalecam.config import REVIEW_VERDICTS, Thresholds
+from whalecam.config import REVIEW_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.run import Run
 from whalecam.table import Table
 from whalecam.ui import session
@@ -20,7 +20,7 @@ from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.signer import Signer
 
-REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", "bad mask", "not assessable")
+REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
 WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
 
 
@@ -106,6 +106,15 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
                 on_click=_remember,
                 args=(verdict, images, key),
             )
+        st.button(
+            "Reject mask",
+            key=f"{key}_reject",
+            icon=":material/content_cut:",
+            disabled=not images,
+            help="The outline is not the animal: sign that, and leave the picture out of all scores",
+            on_click=_remember,
+            args=("reject", images, key),
+        )
         st.button("Undo", key=f"{key}_undo", icon=":material/undo:", on_click=_remember, args=("undo", (), key))
         st.selectbox("Reason", REASONS, index=None, key=f"{key}_reason", placeholder="reason")
         st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
@@ -124,8 +133,12 @@ def signer(run: Run, key: str) -> Signer:
 def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
     """Sign a verdict, and say so."""
     with errors_shown():
-        hand.sign(images, verdict)
-        st.session_state["_said"] = f"{verdict}: {len(images)} picture{'s' if len(images) != 1 else ''}"
+        if verdict == "reject":
+            hand.reject_mask(images)
+        else:
+            hand.sign(images, verdict)
+        done = "mask rejected" if verdict == "reject" else verdict
+        st.session_state["_said"] = f"{done}: {len(images)} picture{'s' if len(images) != 1 else ''}"
         st.rerun()
 
 
@@ -158,7 +171,7 @@ def _carry_out(run: Run, key: str) -> None:
     del st.session_state["_asked"]
     if verdict == "undo":
         take_back(hand)
-    elif verdict in REVIEW_VERDICTS:
+    elif verdict == "reject" or verdict in REVIEW_VERDICTS:
         decide(hand, images, verdict)
 
 

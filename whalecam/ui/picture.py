@@ -164,8 +164,7 @@ def _small_print(run: Run, row: Mapping[str, Any]) -> str:
         f"Map: {run.manifest.licence or 'unknown'}, residual {row['residual']:.1e} logits"
         if row["residual"] is not None
         else "No map",
-        f"Mask: {row['mask_source'] or 'none'}"
-        + (f", covers {row['mask_area']:.0%}" if row["mask_area"] is not None else ""),
+        _mask_words(row),
         "The network trained on this picture." if row["in_training"] else "The network did not train on this picture.",
     ]
     if row["fin_share"] is not None:
@@ -173,6 +172,16 @@ def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     if row["individual_id"]:
         lines.append(f"Individual {plain(str(row['individual_id']))}")
     return " · ".join(lines)
+
+
+def _mask_words(row: Mapping[str, Any]) -> str:
+    """Where the mask comes from, how sure its source is, and whether the mask network agrees."""
+    if row["mask_source"] is None:
+        return "No mask"
+    agrees = row["mask_agreement"]
+    return f"Mask: {row['mask_source']}, covers {row['mask_area']:.0%}, confidence {row['mask_confidence']:.2f}" + (
+        f"; overlap with the mask network {agrees:.0%}" if agrees is not None else ""
+    )
 
 
 def act_on_key(hand: Signer, pressed: str | None, image: str, before: str | None, after: str | None) -> None:

@@ -1,8 +1,8 @@
 """Signing and undoing without asking Streamlit anything in between."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from whalecam.config import Thresholds
+from whalecam.config import WRONG_MASK, Thresholds
 from whalecam.reviews import Journal, Review
 
 
@@ -38,6 +38,10 @@ class Signer:
                 for image in images
             ]
         )
+
+    def reject_mask(self, images: tuple[str, ...]) -> None:
+        """Sign `unsure` for the reason that the mask is wrong, which takes the pictures out of all scores."""
+        replace(self, reason=WRONG_MASK).sign(images, "unsure")
 
     def undo(self) -> list[str]:
         """Take the reviewer's last action back; return the images it touched."""

@@ -1,0 +1,162 @@
+"""Train a classifier, one network or one for each fold, and write it to a run. fastai stays in `fitting`."""
+
+import copy
+import importlib.metadata
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from whalecam import evidence, folds, network
+from whalecam.arrays import Report, silent
+from whalecam.classifier.fitting import LEAST_BATCH, Fit, Watch, fit, seed_all
+from whalecam.config import SPLITS, TrainOptions
+from whalecam.dataset import Dataset
+from whalecam.errors import ModelError
+from whalecam.network import Body, Network, load_state
+from whalecam.run import Run, open_run
+
+__all__ = ["LEAST_BATCH", "adopt", "load_state", "train"]
+
+LIBRARIES = ("whalecam", "torch", "torchvision", "fastai", "timm", "numpy", "pandas")
+
+
+def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
+    """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
+
+    With `folds` above 1 there are as many networks, and each picture is judged by the one that saw neither it nor its
+    individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
+    Nothing is written before all training has ended; a KeyboardInterrupt passes through.
+
+    Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on.
+    """
+    seed_all(options.seed)
+    rows, dropped = _usable(data, options.min_per_class)
+    body = network.build_body(options.arch, options.pretrained)
+    if options.body_from:
+        body = _body_of(open_run(Path(options.body_from)))
+    judged, never = _validation(rows, options)
+    watch = Watch(report, len(judged) + options.compare_splits)
+    fits = [fit(rows, is_valid, copy.deepcopy(body), options, watch) for is_valid in judged]
+    metrics = _metrics(rows, judged, fits) | {
+        "split": options.split,
+        "arch": body.arch,
+        "note": body.note,
+        "dropped_classes": dropped,
+        "never_judged": never,
+    }
+    if options.compare_splits:
+        metrics["other_split"] = _other_split(rows, body, options, watch)
+    digests = [
+        run.save_checkpoint(fold, one.model.tensors(), rows.loc[~is_valid, "image"])
+        for fold, (one, is_valid) in enumerate(zip(fits, judged, strict=True))
+    ]
+    run.drop_checkpoints(len(fits))
+    store(run, fits[0].model, metrics, "-".join(digests), asdict(options))
+    return metrics
+
+
+def adopt(run: Run, model: Network) -> None:
+    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures."""
+    digest = run.save_checkpoint(0, model.tensors(), ())
+    run.drop_checkpoints(1)
+    store(
+        run,
+        model,
+        {"arch": model.arch, "note": "Loaded, not trained here: what it was trained on is not known."},
+        digest,
+        {},
+    )
+
+
+def store(run: Run, model: Network, metrics: dict[str, Any], digest: str, options: dict[str, Any]) -> None:
+    """Write metrics and, last, the manifest."""
+    run.save_metrics(metrics)
+    run.update(
+        classes=model.classes,
+        network=model.spec(),
+        train=options,
+        licence=evidence.licence(model.head),
+        model_sha256=digest,
+        versions={name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
+    )
+
+
+def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
+    """Rows that can be trained on, and the classes that were too small."""
+    good = data.good()
+    good = good[good["path"] != ""].drop_duplicates("image").reset_index(drop=True)
+    sizes = good["species"].value_counts()
+    dropped = sorted(sizes[sizes < least].index)
+    rows = good[~good["species"].isin(dropped)].reset_index(drop=True)
+    if rows["species"].nunique() < 2 or len(rows) < 4:
+        raise ModelError(
+            f"{len(rows)} readable pictures of {rows['species'].nunique()} classes are too few to train on: "
+            f"two classes with {max(least, 2)} pictures each are the least. Check the rows on the Dataset page."
+        )
+    return rows, dropped
+
+
+def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
+    """Per network, which rows it is judged on; and the species that no network can be judged on."""
+    individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
+    if options.folds <= 1:
+        return [folds.split_rows(individuals, labels, options.split, options.valid_share, options.seed)], []
+    fold, never = folds.fold_rows(individuals, labels, options.split, options.folds, options.seed)
+    return [fold == number for number in range(options.folds)], never
+
+
+def _metrics(rows: pd.DataFrame, judged: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
+    classes = fits[0].model.classes
+    labels = np.array([classes.index(name) for name in rows["species"]])
+    wanted = np.concatenate([labels[is_valid] for is_valid in judged])
+    p = np.concatenate([one.probabilities for one in fits])
+    predicted = p.argmax(1)
+    individuals = rows["individual_id"].tolist()
+    return {
+        "accuracy": float((predicted == wanted).mean()),
+        "balanced_accuracy": float(balanced_accuracy_score(wanted, predicted)),
+        "valid_loss": float(-np.log(p[np.arange(len(p)), wanted].clip(1e-12)).mean()),
+        "confusion": confusion_matrix(wanted, predicted, labels=range(len(classes))).tolist(),
+        "epochs": [
+            {"fold": fold, **row} if len(fits) > 1 else row for fold, one in enumerate(fits) for row in one.epochs
+        ],
+        "n_train": round(float(np.mean([(~is_valid).sum() for is_valid in judged]))),
+        "n_valid": len(wanted),
+        "shared_individuals": float(np.mean([folds.shared_individuals(individuals, one) for one in judged])),
+        "folds": len(fits),
+    }
+
+
+def _other_split(rows: pd.DataFrame, body: Body, options: TrainOptions, watch: Watch) -> dict[str, Any]:
+    """The same recipe on the other kind of split: what its accuracy is worth when individuals are shared, or not."""
+    other = next(kind for kind in SPLITS if kind != options.split)
+    individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
+    is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
+    metrics = _metrics(rows, [is_valid], [fit(rows, is_valid, copy.deepcopy(body), options, watch)])
+    kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
+    return {"split": other} | {name: metrics[name] for name in kept}
+
+
+def _body_of(run: Run) -> Body:
+    """The body of another run's network, to start from."""
+    model = network.from_spec(run.manifest.network, run.load_checkpoint(0)) if run.trained else None
+    if model is None:
+        raise ModelError(f"Run '{run.name}' has no trained network to start from. Train it first.")
+    channels = model.head[2].num_features // (2 if model.head_kind == "fastai" else 1)  # type: ignore[index]
+    return Body(
+        model.features, channels, model.arch, model.mean, model.std, f"Started from the body of run {run.name}."
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""What single values of the table mean."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+
+def unpack_maps(raw: bytes | None, height: Any, width: Any) -> NDArray[np.float32] | None:
+    """Stored float16 bytes → float32 (classes, height, width)."""
+    if not raw:
+        return None
+    return np.frombuffer(raw, "<f2").reshape(-1, int(height), int(width)).astype(np.float32)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float, float]:
+    """Share and its 95 % Wilson score interval (Wilson 1927); NaN where there is nothing to count."""
+    if of == 0:
+        return np.nan, np.nan, np.nan
+    interval = binomtest(hits, of).proportion_ci(method="wilson")
+    return hits / of, float(interval.low), float(interval.high)
+
+
+def bootstrap(values: NDArray[np.float64], times: int = 400) -> tuple[float, float]:
+    """95 % percentile interval of the mean (Efron 1979), the same in every call; NaN for fewer than two values."""
+    known = values[~np.isnan(values)]
+    if len(known) < 2:
+        return np.nan, np.nan
+    rng = np.random.default_rng(0)
+    means = [float(known[rng.integers(len(known), size=len(known))].mean()) for _ in range(times)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
