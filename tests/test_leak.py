@@ -313,8 +313,8 @@ TRUTH = {
     (NAN, 0.5, ""): "not_assessable",
     (1.5, 0.5, "mask rejected"): "not_assessable",
     (1.5, 0.5, None): "confirmed_leak",
-    (1.0, 0.2, ""): "confirmed_leak",
-    (np.nextafter(1.0, 0), np.nextafter(0.2, 0), ""): "clean",
+    (1.0, 0.25, ""): "confirmed_leak",
+    (np.nextafter(1.0, 0), np.nextafter(0.25, 0), ""): "clean",
     (-2.0, -0.5, ""): "clean",
 }
 

@@ -61,6 +61,11 @@ def test_a_missed_bound_fails(value: float, at_most: bool, passed: bool) -> None
     assert check.line().startswith("ok" if passed else "MISSED")
 
 
+def test_a_figure_without_a_bound_is_only_told() -> None:
+    check = Check("name", 0.1, None, False, "what")
+    assert check.passed and "ok" not in check.line() and "MISSED" not in check.line()
+
+
 def test_a_value_that_is_no_number_fails() -> None:
     assert not Check("name", float("nan"), 1.0, True, "what").passed
 

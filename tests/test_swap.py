@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from whalecam import leak, swap
 from whalecam.arrays import Mask, Sample
-from whalecam.config import NEEDS_SCALE
 from whalecam.network import Network
 
 SIZE = 64
@@ -60,7 +59,7 @@ def pool() -> list[swap.Donor]:
 @pytest.mark.parametrize("label", sorted(WATERS))
 def test_a_network_that_reads_the_border_needs_the_water(pool: list[swap.Donor], label: str) -> None:
     found = swap.Witness(toy("border"), pool)("x", scene(WATERS[label], 99), ["blue", "green"].index(label))
-    needs, which = leak.joined(found.falls, NEEDS_SCALE)
+    needs, which = leak.joined(found.falls)
     assert needs >= 0.9 and which == "colour"
     assert found.swap >= 0.9 and found.gap >= 0.9 and found.water_only >= 0.9
     assert found.water_predicted == ["blue", "green"].index(label)
@@ -73,7 +72,7 @@ def test_a_network_that_reads_the_centre_does_not(pool: list[swap.Donor], animal
     with torch.no_grad():
         top = int(model.head(model.features(model.batch(picture.pixels[None]))).argmax())
     found = swap.Witness(model, pool)("x", picture, top)
-    assert abs(leak.joined(found.falls, NEEDS_SCALE)[0]) <= 0.02
+    assert abs(leak.joined(found.falls)[0]) <= 0.02
     assert abs(found.swap) <= 0.02 and abs(found.gap) <= 0.02
 
 
@@ -118,7 +117,7 @@ def test_without_donors_of_a_kind_the_rest_is_measured(pool: list[swap.Donor]) -
     found = swap.Witness(toy("border"), only)("x", scene(WATERS["blue"], 1), 0)
     assert found.falls["colour"] >= 0.9 and np.isnan(found.gap)
     alone = swap.Witness(toy("border"), [])("x", scene(WATERS["blue"], 1), 0)
-    assert np.isnan(leak.joined(alone.falls, NEEDS_SCALE)[0]) and np.isnan(alone.swap)
+    assert np.isnan(leak.joined(alone.falls)[0]) and np.isnan(alone.swap)
 
 
 colours = st.tuples(*[st.integers(50, 200)] * 3)

@@ -24,8 +24,6 @@ EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 NEEDS_CHOICES = ("auto", "all", "none")
 NEEDS_SAMPLE = 2000
 """Pictures beyond the suspects that the second witness is asked about under `auto`."""
-NEEDS_SCALE = {"colour": 1.0, "brightness": 1.0, "texture": 1.0}
-"""Falls of each property are multiplied by this, so that one threshold holds for all (docs/evidence.md)."""
 MASK_FALLBACKS = ("net", "border")
 """How an animal without a given mask or box is found."""
 BOX_KINDS = ("body", "fin", "fluke")
@@ -89,7 +87,7 @@ class Thresholds:
     """Where a score becomes a verdict: `excess` for *looks*, `needs` for *needs* (evidence.md §4)."""
 
     excess: float = 1.0
-    needs: float = 0.2
+    needs: float = 0.25
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam import dataset, evidence, geometry, leak, masks, render, swap
 from whalecam.arrays import Mask, Sample, records
-from whalecam.config import NEEDS_SCALE, Assessable, Thresholds
+from whalecam.config import Assessable, Thresholds
 from whalecam.errors import DatasetError
 from whalecam.network import Network, pick_device
 
@@ -119,7 +119,7 @@ class Explainer:
             return {}
         scene = swap.scene_of(sample, mask, self.network.size, self.network.resize)
         found = self.witness(row["image"], scene, top)
-        needs, which = leak.joined(found.falls, NEEDS_SCALE)
+        needs, which = leak.joined(found.falls)
         facts: dict[str, Any] = {f"needs_{name}": value for name, value in found.falls.items()}
         facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}
         facts |= {"p_water_only": found.water_only, "water_predicted": self.network.classes[found.water_predicted]}

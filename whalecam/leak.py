@@ -146,15 +146,16 @@ def verdicts(excess: FloatArray, needs: FloatArray, reason: NDArray[Any], thresh
     return np.select(cases, names, default="not_tested")
 
 
-def joined(falls: Mapping[str, float], scale: Mapping[str, float]) -> tuple[float, str]:
+def joined(falls: Mapping[str, float]) -> tuple[float, str]:
     """The falls of all properties as one score: (needs, the property it comes from).
+
+    Their thresholds on clean twins are alike (0.249, 0.264, 0.268; docs/evidence.md), so the largest stands for all.
 
     Args:
         falls: how far the prediction's probability falls when one property of the water changes, by property.
-        scale: by property, what makes falls comparable: their thresholds on clean twins brought to one (§4).
     """
-    name = max(falls, key=lambda one: falls[one] * scale[one])
-    return min(falls[name] * scale[name], 1.0), name
+    name = max(falls, key=lambda one: falls[one])
+    return falls[name], name
 
 
 def _upsampling(size: int, cells: int) -> NDArray[np.float64]:

@@ -176,7 +176,9 @@ class Table:
         )
 
     def per_species(self) -> pd.DataFrame:
-        """One row per species: counts, accuracy, share of suspects with its 95 % Wilson interval, medians.
+        """One row per species: counts, accuracy, share of leaks with its 95 % Wilson interval, medians.
+
+        `share` is that of confirmed leaks where the second witness was asked, else that of suspects.
 
         `needs_low`, `needs_high`, `bg_gap_low`, `bg_gap_high` are 95 % bootstrap intervals of the means.
         """
@@ -188,7 +190,8 @@ class Table:
             "count(*) filter (review = 'flag') as flagged from joined group by 1 order by 1",
             {},
         )
-        bounds = [wilson(int(k), int(n)) for k, n in zip(frame["suspects"], frame["assessable"], strict=True)]
+        leaks = frame["confirmed" if frame["measured"].sum() else "suspects"]
+        bounds = [wilson(int(k), int(n)) for k, n in zip(leaks, frame["assessable"], strict=True)]
         frame[["share", "low", "high"]] = np.array(bounds, float).reshape(-1, 3)
         scores = self._ask("select species, needs, bg_gap from joined where needs is not null order by image", {})
         for name in ("needs", "bg_gap"):

@@ -78,8 +78,15 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
     return figure
 
 
+TITLES = {
+    "confirmed": "confirmed leaks among assessable pictures",
+    "suspects": "suspects among assessable pictures",
+}
+
+
 def species_leaks(species: pd.DataFrame) -> go.Figure:
-    """Share of suspects and leaks per species with its 95 % interval; columns of `Table.per_species`."""
+    """Share of confirmed leaks (of suspects, before they were tested) with its 95 % interval, of `Table.per_species`."""
+    counted = "confirmed" if species["measured"].sum() else "suspects"
     shown = species[species["assessable"] > 0].sort_values("share")
     figure = go.Figure(
         go.Scatter(
@@ -93,12 +100,12 @@ def species_leaks(species: pd.DataFrame) -> go.Figure:
                 "thickness": 1.5,
                 "width": 4,
             },
-            customdata=shown[["suspects", "assessable"]],
+            customdata=shown[[counted, "assessable"]],
             hovertemplate="%{y}: %{customdata[0]} of %{customdata[1]} (%{x:.0%})<extra></extra>",
         )
     )
     figure.update_layout(height=70 + 30 * len(shown), margin=MARGIN)
-    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title="suspects and leaks among assessable pictures")
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02], title=TITLES[counted])
     return figure
 
 
