@@ -85,7 +85,7 @@ TITLES = {
 
 
 def species_leaks(species: pd.DataFrame) -> go.Figure:
-    """Share of confirmed leaks (of suspects, before they were tested) with its 95 % interval, of `Table.per_species`."""
+    """Share of confirmed leaks (of suspects, where none was tested) with its 95 % interval; `Table.per_species`."""
     counted = "confirmed" if species["measured"].sum() else "suspects"
     shown = species[species["assessable"] > 0].sort_values("share")
     figure = go.Figure(
