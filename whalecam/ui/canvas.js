@@ -12,7 +12,7 @@ export default function (component) {
     view = build(parentElement.querySelector(".view"))
     views.set(parentElement, view)
   }
-  view.press = (name) => report(component, view.recent, "pressed", { name, shown: component.data.shown })
+  view.press = (name) => report(component, "pressed", { name, shown: component.data.shown })
   show(view, component.data)
   return () => {
     view.stop()
@@ -23,7 +23,7 @@ export default function (component) {
 function build(root) {
   root.replaceChildren()
   const stage = element(root, "div", "stage")
-  const view = { root, stage, recent: [], settings: settingsOf(location.search) }
+  const view = { root, stage, settings: settingsOf(location.search) }
   view.photo = element(stage, "img", "photo")
   view.frame = element(stage, "div", "frame")
   view.heat = element(view.frame, "canvas", "heat")

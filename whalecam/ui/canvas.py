@@ -94,6 +94,7 @@ def heat_canvas(
     """
     shown = zlib.crc32(picture_uri.encode())
     data = {
+        "inbox": events.inbox(key),
         "picture": picture_uri,
         "shown": shown,
         "layer": packed_layer(layer),

@@ -1,10 +1,12 @@
 """Key presses and clicks from our components, kept until a run of the page gets to handle them.
 
-Streamlit hands a trigger to one run only, and the next click stops that run wherever it is; two triggers in a quick row
-become one. So a verdict signed by key could be lost. Hence each trigger `did` repeats the numbered events of the last
-seconds, and a callback, which runs before the page does, notes down those that are new.
+Streamlit hands a trigger to one run only, which the next click stops wherever it is, and drops it altogether when two
+messages of the browser fall into one run. So a verdict signed by key could be lost. Hence our components keep the
+numbered events of the last seconds in a state, `did`, which goes with every message, and a callback, which runs before
+the page does, notes down those that are new.
 """
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +17,18 @@ PATIENCE = 10.0
 """Seconds after which an event is stale: its page was left before it could be handled."""
 
 
+def inbox(key: str) -> str:
+    """What the component `key` addresses its events to, so that those meant for an earlier session are not taken."""
+    return str(_place(key)["inbox"])
+
+
 def noting(key: str) -> Callable[[], None]:
-    """The callback for the trigger `did` of the component `key`: a list of {number, name, value}, oldest first."""
+    """The callback for the state `did` of the component `key`: a list of {number, to, name, value}, oldest first."""
 
     def note() -> None:
-        place = st.session_state.setdefault(_place(key), {"last": 0, "waiting": []})
+        place = _place(key)
         for event in (st.session_state.get(key) or {}).get("did") or ():
-            if event["number"] > place["last"]:
+            if event["to"] == place["inbox"] and event["number"] > place["last"]:
                 place["last"] = event["number"]
                 place["waiting"].append((event["name"], event["value"], time.monotonic()))
 
@@ -30,7 +37,7 @@ def noting(key: str) -> Callable[[], None]:
 
 def take(key: str) -> tuple[str, Any] | None:
     """The oldest event of the component `key` that nobody has handled yet, as (name, value)."""
-    waiting = st.session_state.get(_place(key), {}).get("waiting")
+    waiting = _place(key)["waiting"]
     while waiting:
         name, value, at = waiting.pop(0)
         if time.monotonic() - at <= PATIENCE:
@@ -38,5 +45,6 @@ def take(key: str) -> tuple[str, Any] | None:
     return None
 
 
-def _place(key: str) -> str:
-    return f"_events_{key}"
+def _place(key: str) -> dict[str, Any]:
+    empty = {"inbox": secrets.token_hex(8), "last": 0, "waiting": []}
+    return st.session_state.setdefault(f"_events_{key}", empty)  # type: ignore[no-any-return]

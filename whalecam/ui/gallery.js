@@ -20,7 +20,7 @@ export default function (component) {
     galleries.set(parentElement, own)
   }
   own.send = component.setStateValue
-  own.trigger = (name, value) => report(component, own.recent, name, value)
+  own.trigger = (name, value) => report(component, name, value)
   show(own, data)
   return () => {
     own.stop()
@@ -30,7 +30,7 @@ export default function (component) {
 
 function build(root, data) {
   root.replaceChildren()
-  const own = { root, recent: [], cards: [], cursor: 0, anchor: 0, sent: "[]", timer: 0, settings: settingsOf(location.search) }
+  const own = { root, cards: [], cursor: 0, anchor: 0, sent: "[]", timer: 0, settings: settingsOf(location.search) }
   const bar = element(root, "div", "bar")
   own.count = element(bar, "span", "count")
   own.all = element(bar, "button", "", "Select all")

@@ -81,6 +81,7 @@ def gallery(
     """
     data = {
         "key": key,
+        "inbox": events.inbox(key),
         "cards": [_packed(card) for card in cards],
         "tables": colour_tables() if any(card.layer for card in cards) else {},
         "selectable": selectable,

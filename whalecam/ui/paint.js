@@ -236,12 +236,14 @@ function element(parent, name, kind, text) {
   return child
 }
 
-// Tell Python what was done. Events carry a number and are repeated for some seconds, since of two triggers in a quick
-// row only the second arrives (see events.py).
-const REPEATED_FOR = 3000
+// Tell Python what was done. Events carry a number and stay for some seconds in a state, which goes with every message:
+// a trigger can be lost on the way (see events.py). By inbox, so that they outlive a remount.
+const KEPT_FOR = 5000
+const recent = new Map()
 let events = Date.now()
-function report(component, recent, name, value) {
-  while (recent.length && Date.now() - recent[0].at > REPEATED_FOR) recent.shift()
-  recent.push({ number: ++events, name, value, at: Date.now() })
-  component.setTriggerValue("did", [...recent])
+function report(component, name, value) {
+  const to = component.data.inbox
+  const kept = (recent.get(to) || []).filter((event) => Date.now() - event.at <= KEPT_FOR)
+  recent.set(to, [...kept, { number: ++events, to, name, value, at: Date.now() }])
+  component.setStateValue("did", recent.get(to))
 }
