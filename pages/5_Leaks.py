@@ -26,4 +26,6 @@ with page("Leaks") as run:
         leaks.species_table(table)
     view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed)
     rows = table.page(view.filters, view.order, view.size, view.offset)
-    parts.reviewing_gallery(run, parts.cards_of(run, table, rows), "leaks")
+    parts.reviewing_gallery(
+        run, parts.cards_of(run, table, rows), "leaks", lambda image: leaks.show_me(run, table, image)
+    )

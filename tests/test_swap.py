@@ -76,6 +76,33 @@ def test_a_network_that_reads_the_centre_does_not(pool: list[swap.Donor], animal
     assert abs(found.swap) <= 0.02 and abs(found.gap) <= 0.02
 
 
+def test_a_label_told_twice_falls_only_when_both_tellings_change() -> None:
+    """Dark blue water against light green: colour alone tells the label, and so does brightness alone."""
+    waters = {"blue": (20, 50, 110), "green": (150, 190, 140)}
+    pool = [
+        swap.Donor(f"{label}{n}", label, scene(colour, n).lend()) for n in range(8) for label, colour in waters.items()
+    ]
+    model = toy("border")
+    cues = nn.Linear(3, 2)
+    either = nn.Linear(2, 2)
+    with torch.no_grad():
+        cues.weight.copy_(torch.tensor([[-30.0, -30.0, 60.0], [-30.0, -30.0, -30.0]]))
+        cues.bias.copy_(torch.tensor([0.0, 40.0]))
+        either.weight.copy_(torch.tensor([[2.0, 2.0], [0.0, 0.0]]))
+        either.bias.copy_(torch.tensor([-6.0, 0.0]))
+    model.head = nn.Sequential(nn.Flatten(), cues, nn.ReLU(), either).eval()
+    found = swap.Witness(model, pool)("x", scene(waters["blue"], 99), 0)
+    assert found.before >= 0.95
+    assert all(found.falls[name] <= 0.1 for name in ("colour", "brightness", "texture"))
+    assert found.falls["together"] >= 0.9
+    assert leak.joined(found.falls) == (pytest.approx(leak.TOGETHER * found.falls["together"]), "together")
+
+
+def test_several_properties_at_once_decide_only_where_no_single_one_tells_as_much() -> None:
+    assert leak.joined({"colour": 0.5, "texture": 0.1, "together": 0.6}) == (0.5, "colour")
+    assert leak.joined({"colour": 0.1, "texture": 0.0, "together": 0.8})[1] == "together"
+
+
 def test_falls_are_those_of_a_slow_loop(pool: list[swap.Donor]) -> None:
     model, picture = toy("border"), scene((55, 100, 115), 5)
     witness = swap.Witness(model, pool, donors=3)
@@ -140,6 +167,10 @@ def test_an_edit_takes_its_property_and_leaves_the_animal(
     inside = picture.lab + (donor.mean - picture.mean) * np.array([0, 1, 1], np.float32)
     if _showable(inside):
         assert np.abs(colour.mean[1:] - donor.mean[1:]).max() < 3
+    every = swap.Scene(swap.EDITS["together"](picture, donor), picture.mask)
+    if _showable(picture.lab + (donor.mean - picture.mean)):
+        assert np.abs(every.mean - donor.mean).max() < 3
+        assert abs(every.strengths[0] - donor.strengths[0]) < 0.35 * max(donor.strengths[0], 1)
     texture = swap.Scene(swap.EDITS["texture"](picture, donor), picture.mask)
     assert np.abs(texture.mean - picture.mean).max() < 2.5
     assert abs(texture.strengths[0] - donor.strengths[0]) < 0.35 * max(donor.strengths[0], 1)

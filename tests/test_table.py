@@ -142,7 +142,10 @@ def test_a_rejected_mask_takes_its_picture_out_of_every_score(table: Table) -> N
 def test_maps_come_back_as_they_were_stored(table: Table) -> None:
     row = table.row("021.jpg")
     np.testing.assert_array_equal(row["maps"], (np.arange(12) + 21).reshape(2, 2, 3))
-    assert set(table.maps_of(["021.jpg", "009.jpg"])) == {"021.jpg"}
+    overlays = table.overlays_of(["021.jpg", "009.jpg"])
+    np.testing.assert_array_equal(overlays["021.jpg"].maps, row["maps"])
+    assert set(overlays) == {"021.jpg", "009.jpg"} and overlays["009.jpg"].maps is None
+    assert overlays["021.jpg"].mask_bits == row["mask_bits"]
     assert table.row("009.jpg")["maps"] is None
     with pytest.raises(RunError, match=r"no row for 'x.jpg'"):
         table.row("x.jpg")

@@ -20,13 +20,17 @@ from whalecam.run import Run
 
 @dataclass(frozen=True)
 class AuditSummary:
-    """What an audit did: rows in the table, rows new in this call, whether it had to start anew."""
+    """What an audit did: rows in the table, rows new in this call, whether it had to start anew.
+
+    `passes` counts the forward passes of this call: one a picture for its map, the rest for the second witness.
+    """
 
     images: int
     new: int
     restarted: bool
     refused_boxes: tuple[str, ...] = ()
     note: str = ""
+    passes: int = 0
 
 
 def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = silent) -> AuditSummary:
@@ -56,9 +60,9 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
     if restarted:
         run.clear_audit()
     run.update(audit=settings)
-    new = _explain(run, data, sources, networks, options, report)
+    new, passes = _explain(run, data, sources, networks, options, report)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
-    return AuditSummary(len(run.audited()), new, restarted, refused, networks[0][2])
+    return AuditSummary(len(run.audited()), new, restarted, refused, networks[0][2], passes)
 
 
 def mask_sources(options: AuditOptions) -> MaskSources:
@@ -131,16 +135,17 @@ def _explain(
     networks: Sequence[tuple[Network, Network, str]],
     options: AuditOptions,
     report: Report,
-) -> int:
-    """Explain what has no row yet, one fold's network after the other; how many rows."""
+) -> tuple[int, int]:
+    """Explain what has no row yet, one fold's network after the other; how many rows, and forward passes."""
     rows = data.table.drop_duplicates("image")
     rows = rows.head(options.limit) if options.limit else rows
     todo = rows[~rows["image"].isin(run.audited())]
     done = len(rows) - len(todo)
     donors = _donors(run, data, sources, options, report) if len(todo) else None
-    fold_of = judges(run, todo["image"].tolist())
+    fold_of, passes = judges(run, todo["image"].tolist()), len(todo)
     for fold in sorted(set(fold_of)):
         model, mapper, _ = networks[fold]
+        witness = None if donors is None else swap.Witness(model, donors, options.donors)
         explainer = Explainer(
             model,
             sources,
@@ -148,7 +153,7 @@ def _explain(
             run.training_images(fold),
             device=options.device,
             mapper=mapper,
-            witness=None if donors is None else swap.Witness(model, donors, options.donors),
+            witness=witness,
             probes=_probes(data, options),
             fold=fold,
         )
@@ -158,8 +163,9 @@ def _explain(
             batch = mine.iloc[start : start + options.batch]
             _store(run, explainer(batch))
             done += len(batch)
+        passes += witness.spent if witness else 0
     report(Progress("audit", len(rows), len(rows)))
-    return len(todo)
+    return len(todo), passes
 
 
 def judges(run: Run, images: Sequence[str]) -> list[int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 MAX_PIXELS = 120_000_000
 SPLITS = ("random", "group")
+RECIPES = ("fast", "seed")
 RESIZES = ("squish", "crop", "pad")
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
@@ -47,6 +48,7 @@ class TrainOptions:
     """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
+    `recipe` seed feeds the network as the seed notebook did, for comparison: from files, through 224 px, in float32.
     """
 
     arch: str = "resnet18"
@@ -63,6 +65,7 @@ class TrainOptions:
     min_per_class: int = 1
     seed: int = 0
     device: str = "auto"
+    recipe: str = "fast"
     body_from: str | None = None
 
 

@@ -13,6 +13,7 @@ from whalecam.config import Assessable, Thresholds
 NOTHING = "no positive evidence"
 UNTOLD = np.nan
 ROUNDING = 1e-9
+TOGETHER = 0.7
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,16 @@ def verdicts(excess: FloatArray, needs: FloatArray, reason: NDArray[Any], thresh
 def joined(falls: Mapping[str, float]) -> tuple[float, str]:
     """The falls of all properties as one score: (needs, the property it comes from).
 
-    Their thresholds on clean twins are alike (0.249, 0.264, 0.268; docs/evidence.md), so the largest stands for all.
+    The thresholds of single properties on clean twins are alike (docs/evidence.md), so the largest fall stands for all.
+    `together` changes three properties at once, which also unsettles sound decisions more, so it counts TOGETHER of
+    its fall: it decides only where no single property tells as much.
 
     Args:
-        falls: how far the prediction's probability falls when one property of the water changes, by property.
+        falls: how far the prediction's probability falls when a property of the water changes, by property.
     """
-    name = max(falls, key=lambda one: falls[one])
-    return falls[name], name
+    counted = {name: fall * (TOGETHER if name == "together" else 1) for name, fall in falls.items()}
+    name = max(counted, key=lambda one: counted[one])
+    return counted[name], name
 
 
 def _upsampling(size: int, cells: int) -> NDArray[np.float64]:

@@ -32,8 +32,8 @@ def write_report(run: Run, data: Dataset, out: Path, cases: int = 24, thresholds
     suspects = table.page(Filters(verdicts=SUSPECT_VERDICTS), "evidence", cases)
     top = pd.concat([flagged, suspects]).drop_duplicates("image").head(cases)
     paths = dict(zip(data.table["image"], data.table["path"], strict=True))
-    maps = table.maps_of(top["image"].tolist())
-    shown = [_case(run, maps.get(row["image"]), row, paths.get(row["image"], "")) for row in records(top)]
+    overlays = table.overlays_of(top["image"].tolist())
+    shown = [_case(run, overlays[row["image"]].maps, row, paths.get(row["image"], "")) for row in records(top)]
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = page.render(
         run=run,

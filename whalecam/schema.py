@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA = pa.schema(
     [
@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("needs_colour", pa.float32()),
         ("needs_brightness", pa.float32()),
         ("needs_texture", pa.float32()),
+        ("needs_together", pa.float32()),
         ("needs_swap", pa.float32()),
         ("needs_before", pa.float32()),
         ("needs_after", pa.float32()),

@@ -21,6 +21,8 @@ from fastai.vision.all import (
     Learner,
     Normalize,
     PILImage,
+    Resize,
+    ResizeMethod,
     accuracy,
     apply_init,
     aug_transforms,
@@ -37,6 +39,7 @@ from whalecam.dataset import read_sample
 from whalecam.network import Body, Network
 
 CACHE_BYTES = 1_500_000_000
+SEED_SIDE = 224
 LEAST_STEPS = 8
 LEAST_BATCH = 8
 
@@ -62,7 +65,7 @@ def fit(rows: pd.DataFrame, is_valid: NDArray[np.bool_], body: Body, options: Tr
     """
     seed_all(options.seed)
     loaders = _loaders(rows, is_valid, body, options)
-    learner = _learner(loaders, body)
+    learner = _learner(loaders, body, options.recipe)
     watch.begin(options.epochs + 1)
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(options.epochs, options.lr, cbs=[watch])
@@ -114,21 +117,23 @@ class Watch(Callback):  # type: ignore[misc]
 def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions) -> Any:
     """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels."""
     read = _Reader(options, len(rows))
+    seed = options.recipe == "seed"
     n_train = int((~is_valid).sum())
     # Steps enough to learn from a small set, but never batches so small that BatchNorm's statistics are noise.
     batch = max(2, min(options.batch, n_train, max(LEAST_BATCH, n_train // LEAST_STEPS)))
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock(vocab=sorted(set(rows["species"])))),
-        get_x=read,
+        get_x=ColReader("path") if seed else read,
         get_y=ColReader("species"),
         splitter=IndexSplitter(np.flatnonzero(is_valid).tolist()),
+        item_tfms=Resize(SEED_SIDE, ResizeMethod.Squish) if seed else None,
         batch_tfms=[
             *aug_transforms(size=options.size),
             Normalize.from_stats(body.mean, body.std, cuda=False),
         ],
     )
     device = network.pick_device(options.device)
-    return block.dataloaders(rows, bs=batch, num_workers=0 if read.caches else 2, device=device)
+    return block.dataloaders(rows, bs=batch, num_workers=0 if read.caches and not seed else 2, device=device)
 
 
 class _Reader:
@@ -150,20 +155,27 @@ class _Reader:
 
 
 class _Model(torch.nn.Sequential):
-    """Body and head. The body trains in bfloat16 where the CPU is faster at it; it is judged in float32."""
+    """Body and head. The body trains in bfloat16 where `halves` and the CPU is faster at it; judged in float32."""
+
+    halves = True
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        halved = self.training and network.fast_halves(inputs.device)
+        halved = self.halves and self.training and network.fast_halves(inputs.device)
+        if self.halves:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=halved):
-            activations = self[0](inputs.contiguous(memory_format=torch.channels_last))
+            activations = self[0](inputs)
         found: torch.Tensor = self[1](activations.float())
         return found
 
 
-def _learner(loaders: DataLoaders, body: Body) -> Learner:
+def _learner(loaders: DataLoaders, body: Body, recipe: str) -> Learner:
     head = create_head(body.channels, len(loaders.vocab), lin_ftrs=[], concat_pool=False, ps=0.25)
     apply_init(head, torch.nn.init.kaiming_normal_)
-    model = _Model(body.features, head).to(memory_format=torch.channels_last)
+    model = _Model(body.features, head)
+    model.halves = recipe == "fast"
+    if model.halves:
+        model.to(memory_format=torch.channels_last)
     learner = Learner(
         loaders, model, CrossEntropyLossFlat(), metrics=accuracy, splitter=lambda m: [params(m[0]), params(m[1])]
     )

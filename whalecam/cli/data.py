@@ -11,8 +11,8 @@ from whalecam.cli.output import reporter, tell
 from whalecam.config import FINE_ARCH, AuditOptions, Columns, TrainOptions
 from whalecam.errors import DatasetError
 
-DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=7, lr=1e-2, batch=16)
-DEMO_DONORS = 2
+DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
+DEMO_DONORS = 4
 
 
 @click.command()

@@ -14,6 +14,7 @@ from whalecam.config import (
     BOX_KINDS,
     MASK_FALLBACKS,
     NEEDS_CHOICES,
+    RECIPES,
     RESIZES,
     SPLITS,
     AuditOptions,
@@ -41,6 +42,9 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
 @click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
 @click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
+@click.option(
+    "--recipe", default=DEFAULT.recipe, show_default=True, type=click.Choice(RECIPES), help="seed: as the notebook."
+)
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")

@@ -101,6 +101,7 @@ def facts_of(run: Any) -> dict[str, Any]:
     reasons = dict(table.reasons().itertuples(index=False, name=None))
     return {
         **table.overview(),
+        "majority": table.majority(),
         "verdicts": verdicts,
         "reasons": reasons,
         "per_species": table.per_species().to_dict("records"),

@@ -39,10 +39,10 @@ class Build:
 BUILDS: Mapping[str, Build] = {
     "killer_whale": Build(0.17, 0.55, 0.34, 0.50, 0.15, 0.35, (0.035, 0.04, 0.05), (0.07, 0.08, 0.09), 0.1),
     "humpback_whale": Build(0.15, 0.58, 0.075, 0.36, 0.17, 0.7, (0.10, 0.115, 0.135), (0.17, 0.19, 0.21), 0.8),
-    "beluga": Build(0.17, 0.56, 0.0, 0.5, 0.1, 0.0, (0.86, 0.88, 0.88), (0.74, 0.78, 0.79), 0.15),
+    "beluga": Build(0.17, 0.56, 0.0, 0.5, 0.1, 0.0, (0.93, 0.94, 0.93), (0.84, 0.87, 0.87), 0.15),
     "bottlenose_dolphin": Build(0.19, 0.55, 0.17, 0.50, 0.17, 0.95, (0.29, 0.32, 0.36), (0.55, 0.57, 0.58), 0.2),
-    "fin_whale": Build(0.13, 0.60, 0.085, 0.27, 0.10, 1.0, (0.165, 0.18, 0.20), (0.25, 0.27, 0.29), 0.35),
-    "sei_whale": Build(0.13, 0.60, 0.085, 0.28, 0.10, 1.0, (0.165, 0.18, 0.20), (0.25, 0.27, 0.29), 0.35),
+    "fin_whale": Build(0.13, 0.60, 0.085, 0.27, 0.10, 1.0, (0.25, 0.27, 0.30), (0.36, 0.38, 0.40), 0.2),
+    "sei_whale": Build(0.13, 0.60, 0.085, 0.28, 0.10, 1.0, (0.25, 0.27, 0.30), (0.36, 0.38, 0.40), 0.2),
 }
 
 
@@ -152,8 +152,8 @@ def _dolphin(who: Individual, colour: Field, u: Field, v: Field) -> Field:
 def _humpback(who: Individual, colour: Field, u: Field, v: Field) -> Field:
     """Pale scars and barnacles, the animal's own."""
     rng = np.random.default_rng(who.marks)
-    for _ in range(int(rng.integers(4, 12))):
-        size = rng.uniform(0.003, 0.011)
+    for _ in range(int(rng.integers(8, 16))):
+        size = rng.uniform(0.004, 0.014)
         spot = _blob(
             u, v, rng.uniform(0.3, 0.95), rng.uniform(0.01, 0.13), size * rng.uniform(1, 3), size, rng.normal()
         )
@@ -182,7 +182,7 @@ def _lit(colour: Field, area: Field, light: float) -> Field:
     radius = max(float(depth.max()), 1.0)
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(depth / radius, 0, 1)) ** 2, 0, 1)).astype(np.float32)
     bulge = cv2.GaussianBlur(bulge, (0, 0), max(1.0, radius / 9))
-    lean = -np.gradient(bulge, axis=0) * radius
+    lean = np.gradient(bulge, axis=0) * radius
     shade = 0.86 + 0.3 * np.clip(lean, -1.0, 1.2)
     shine = np.clip(lean - 0.2, 0, 1) ** 2 * 0.22
     return np.asarray(colour * (shade * light)[..., None] + (shine * light)[..., None] * np.array([0.9, 0.96, 1.0]))

@@ -5,34 +5,33 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from whalecam.arrays import ByteArray
-from whalecam.swap.water import Scene, Water, to_rgb
+from whalecam.swap.water import Field, Scene, Water, to_rgb
 
 Edit = Callable[[Scene, Water], ByteArray]
 """(picture, donor) → the picture, uint8 (S, S, 3), with one property of its water taken from the donor's."""
 MOST_GAIN = 8.0
+LIGHT, COLOUR = np.array([1, 0, 0], np.float32), np.array([0, 1, 1], np.float32)
+"""Which of L, a, b an edit moves."""
 
 
 def recolour(scene: Scene, donor: Water) -> ByteArray:
     """The donor's mean a and b; lightness and all variation stay (after Reinhard et al. 2001, means only)."""
-    shift = donor.mean - scene.mean
-    shift[0] = 0
-    return to_rgb(scene.lab + shift * scene.water[..., None])
+    return to_rgb(scene.lab + _shift(scene, donor, COLOUR))
 
 
 def relight(scene: Scene, donor: Water) -> ByteArray:
     """The donor's mean lightness; colour and waves stay."""
-    shift = donor.mean - scene.mean
-    shift[1:] = 0
-    return to_rgb(scene.lab + shift * scene.water[..., None])
+    return to_rgb(scene.lab + _shift(scene, donor, LIGHT))
 
 
 def retexture(scene: Scene, donor: Water) -> ByteArray:
     """Each scale of the waves as strong as in the donor; their places, mean lightness and colour stay."""
-    gains = donor.strengths / np.maximum(scene.strengths, 0.05)
-    change = sum((gain - 1) * band for gain, band in zip(np.clip(gains, 0, MOST_GAIN), scene.bands, strict=True))
-    lab = scene.lab.copy()
-    lab[..., 0] = np.clip(lab[..., 0] + change * scene.water, 0, 100)
-    return to_rgb(lab)
+    return _waved(scene, donor, scene.lab)
+
+
+def restyle(scene: Scene, donor: Water) -> ByteArray:
+    """Colour, lightness and waves at once: a label that each of them tells is not forgotten when one changes."""
+    return _waved(scene, donor, scene.lab + _shift(scene, donor, COLOUR + LIGHT))
 
 
 def swap(scene: Scene, donor: Water) -> ByteArray:
@@ -41,6 +40,26 @@ def swap(scene: Scene, donor: Water) -> ByteArray:
     return np.asarray(animal * scene.pixels + (1 - animal) * donor.filled + 0.5, np.uint8)
 
 
-EDITS: Mapping[str, Edit] = {"colour": recolour, "brightness": relight, "texture": retexture, "swap": swap}
-PROPERTIES = ("colour", "brightness", "texture")
-"""The edits that change one property; `swap` is reported beside them, never in their maximum (evidence.md §4)."""
+EDITS: Mapping[str, Edit] = {
+    "colour": recolour,
+    "brightness": relight,
+    "texture": retexture,
+    "together": restyle,
+    "swap": swap,
+}
+PROPERTIES = ("colour", "brightness", "texture", "together")
+"""The edits that decide; `swap` is reported beside them, never in their maximum (evidence.md §4)."""
+
+
+def _shift(scene: Scene, donor: Water, axes: Field) -> Field:
+    """From the picture's mean L, a, b to the donor's, on the water, along the given axes; (S, S, 3)."""
+    return np.asarray((donor.mean - scene.mean) * axes * scene.water[..., None], np.float32)
+
+
+def _waved(scene: Scene, donor: Water, lab: Field) -> ByteArray:
+    """A picture in Lab with the donor's waves."""
+    gains = donor.strengths / np.maximum(scene.strengths, 0.05)
+    change = sum((gain - 1) * band for gain, band in zip(np.clip(gains, 0, MOST_GAIN), scene.bands, strict=True))
+    waved = lab.copy()
+    waved[..., 0] = np.clip(waved[..., 0] + change * scene.water, 0, 100)
+    return to_rgb(waved)

@@ -71,6 +71,8 @@ class Witness:
         self.network, self.donors = network, donors
         network.features.to(memory_format=torch.channels_last)
         self.pool = list(pool)
+        self.spent = 0
+        """Forward passes so far."""
 
     @property
     def passes(self) -> int:
@@ -109,6 +111,7 @@ class Witness:
 
     def _probabilities(self, inputs: Sequence[ByteArray]) -> NDArray[np.float64]:
         found = []
+        self.spent += len(inputs)
         for start in range(0, len(inputs), BATCH):
             with torch.no_grad():
                 batch = self.network.batch(np.stack(inputs[start : start + BATCH]))

@@ -1,10 +1,17 @@
 """What single values of the table mean."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+
+
+class Overlay(NamedTuple):
+    """What can be laid over a picture: `maps` float32 (classes, h, w), `mask_bits` packed; None where there is none."""
+
+    maps: NDArray[np.float32] | None
+    mask_bits: bytes | None
 
 
 def unpack_maps(raw: bytes | None, height: Any, width: Any) -> NDArray[np.float32] | None:

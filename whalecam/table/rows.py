@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whalecam.config import SUSPECT_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.errors import RunError
-from whalecam.table.cells import bootstrap, unpack_maps, wilson
+from whalecam.table.cells import Overlay, bootstrap, unpack_maps, wilson
 from whalecam.table.filters import ORDERS, Filters, where_of
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
@@ -106,18 +106,18 @@ class Table:
         row["maps"] = unpack_maps(row["maps"], row["map_height"], row["map_width"])
         return row
 
-    def maps_of(self, images: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The maps (classes, h, w) of a page of images; only the parts that hold them are opened."""
+    def overlays_of(self, images: Sequence[str]) -> dict[str, Overlay]:
+        """Maps and masks of a page of images; only the parts that hold them are opened."""
         wanted = {"images": list(images)}
         parts = self._ask("select distinct part from rows where list_contains($images, image)", wanted)["part"]
         if parts.empty:
             return {}
         found = self._rows(
-            "select image, maps, map_height, map_width from read_parquet($parts) where list_contains($images, image) "
-            "and maps is not null",
+            "select image, maps, map_height, map_width, mask_bits from read_parquet($parts) "
+            "where list_contains($images, image)",
             {**wanted, "parts": parts.tolist()},
         )
-        return {image: maps for image, raw, h, w in found if (maps := unpack_maps(raw, h, w)) is not None}
+        return {image: Overlay(unpack_maps(raw, h, w), bits) for image, raw, h, w, bits in found}
 
     def top(self) -> float:
         """A scale for maps that suits the whole run: the 99th percentile of the rows' `peak`, in logits."""

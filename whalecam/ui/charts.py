@@ -25,6 +25,8 @@ WORDS = {
     "not_tested": "Not tested",
     "not_assessable": "Not assessable",
 }
+PROPERTIES = {"together": "colour, brightness and texture"}
+"""Words for the properties of the water whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 

@@ -1,13 +1,6 @@
 const galleries = new WeakMap()
 // Selections outlive a remount in the same page (a message above the gallery comes or goes); by gallery key.
 const remembered = new Map()
-const PATHS = {
-  flag: "M5 21V4h13l-2.5 4.5L18 13H7v8z",
-  keep: "M9.5 17.5 4.5 12.5l1.8-1.8 3.2 3.2 8.2-8.2 1.8 1.8z",
-  unsure: "M11 15.5h2v2h-2zM12 6a4 4 0 0 0-4 4h2a2 2 0 1 1 3.2 1.6c-1.2.9-2.2 1.6-2.2 3.1h2c0-1 .6-1.4 1.5-2.1A4 4 0 0 0 12 6z",
-  open: "M14 4h6v6h-2V7.4l-7.3 7.3-1.4-1.4L16.6 6H14zM5 6h6v2H7v9h9v-4h2v6H5z",
-  tick: "M10 16.2 5.8 12l-1.4 1.4L10 19 20 9l-1.4-1.4z",
-}
 const WORDS = { flag: "flagged", keep: "kept", unsure: "unsure" }
 const VERDICT_KEYS = { f: "flag", k: "keep", u: "unsure" }
 const FIELD = 96
@@ -88,7 +81,7 @@ function makeCard(own, card) {
   const parts = [card.title, ...card.lines, card.badge?.word, WORDS[card.review]].filter(Boolean)
   card.root.setAttribute("aria-label", parts.join(", "))
   const media = element(card.root, "div", "media")
-  card.thumb ? picture(card, media) : unreadable(card, media)
+  card.thumb ? picture(own, card, media) : unreadable(card, media)
   if (card.review) icon(element(media, "span", `review ${card.review}`), card.review, WORDS[card.review] || card.review)
   icon(element(media, "span", "check"), "tick", "")
   if (own.data.openable) openButton(own, card, media)
@@ -99,16 +92,23 @@ function makeCard(own, card) {
   return card
 }
 
-function picture(card, media) {
+function picture(own, card, media) {
   const fit = element(media, "div", "fit")
   const photo = element(fit, "img")
   photo.alt = ""
   photo.draggable = false
   photo.onload = () => fit.style.setProperty("--ratio", photo.naturalWidth / photo.naturalHeight)
+  photo.addEventListener("load", () => outline(own, card))
   photo.src = card.thumb
+  card.photo = photo
+  if (card.mask) {
+    card.loops = contoursOf(bytesOf(card.mask), own.data.maskGrid)
+    card.line = element(fit, "canvas", "outline")
+  }
   if (!card.layer || !(card.layer.top > 0)) return
   card.heat = readable(card.layer)
   card.canvas = element(fit, "canvas")
+  if (card.line) fit.append(card.line)  // above the heat
   placeFrame(card.canvas, card.layer.frame)
 }
 
@@ -141,18 +141,16 @@ function words(card) {
   element(badge, "span", "", card.badge.word).title = card.badge.word
 }
 
-function icon(holder, name, title) {
-  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg")
-  picture.setAttribute("viewBox", "0 0 24 24")
-  picture.setAttribute("aria-hidden", "true")
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path")
-  path.setAttribute("d", PATHS[name] || PATHS.unsure)
-  picture.append(path)
-  holder.append(picture)
-  if (title) holder.title = title
+// Drawn at the thumbnail's own size, which is known as soon as it is loaded; the browser scales it with the picture.
+function outline(own, card) {
+  if (!card.line) return
+  card.line.hidden = !own.settings.outline
+  const { naturalWidth, naturalHeight } = card.photo
+  if (own.settings.outline && naturalWidth) drawOutline(card.line, card.loops, naturalWidth, naturalHeight, 1)
 }
 
 function heat(own, card) {
+  outline(own, card)
   if (card.canvas) paintLayer(card.canvas, card.heat, own.tableOf(own.settings.colours), own.settings, FIELD, FIELD)
 }
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from whalecam.config import MASK_GRID
 from whalecam.ui import events
-from whalecam.ui.canvas import PAINT, Layer, colour_tables, packed_layer
+from whalecam.ui.canvas import PAINT, Layer, colour_tables, packed_layer, text64
 from whalecam.ui.charts import COLOURS, WORDS
 
 _HERE = Path(__file__).parent
@@ -17,7 +18,7 @@ _component = st.components.v2.component(
     "whalecam_gallery",
     html='<div class="gallery"></div>',
     css=(_HERE / "gallery.css").read_text(encoding="utf-8"),
-    js=PAINT + (_HERE / "gallery.js").read_text(encoding="utf-8"),
+    js="".join([PAINT, *((_HERE / name).read_text(encoding="utf-8") for name in ("icons.js", "gallery.js"))]),
 )
 
 
@@ -33,6 +34,7 @@ class Card:
         badge: automatic verdict, one of config.AUTO_VERDICTS; empty for none.
         review: a person's verdict, one of config.REVIEW_VERDICTS; empty for none.
         layer: the heat over the thumbnail.
+        mask_bits: the mask of the whole picture, MASK_GRID × MASK_GRID bits, packed; its outline is drawn.
         tooltip: shown on hover; for a picture that cannot be read, the reason.
     """
 
@@ -43,6 +45,7 @@ class Card:
     badge: str = ""
     review: str = ""
     layer: Layer | None = None
+    mask_bits: bytes | None = None
     tooltip: str = ""
 
 
@@ -88,6 +91,7 @@ def gallery(
         "openable": openable,
         "current": current,
         "columns": columns_min_px,
+        "maskGrid": MASK_GRID,
     }
     result = _component(
         key=key,
@@ -127,6 +131,7 @@ def _packed(card: Card) -> dict[str, Any]:
         "badge": badge,
         "review": card.review,
         "layer": packed_layer(card.layer),
+        "mask": text64(card.mask_bits) if card.mask_bits else None,
         "tooltip": card.tooltip,
     }
 

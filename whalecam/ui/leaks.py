@@ -4,8 +4,16 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
+from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import charts, session
+from whalecam.ui import charts, picture, session
+
+
+def show_me(run: Run, table: Table, image: str) -> None:
+    """What happened to one picture when its water was changed, beside its name."""
+    shown, _ = st.columns(2)
+    with shown:
+        picture.show_me(run, table.row(image))
 
 
 def summary(table: Table) -> None:

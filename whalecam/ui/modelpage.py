@@ -26,7 +26,7 @@ ARCHS = (
 )
 SHOWN = 12
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
-WITNESSES = "auto: suspects and 2,000 others · all: every picture, 34 passes each · none: heat alone"
+WITNESSES = "auto: suspects and 2,000 others · all: every picture, 42 passes each · none: heat alone"
 
 
 def train_form(run: Run) -> None:

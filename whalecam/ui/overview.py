@@ -12,6 +12,9 @@ from whalecam.ui import jobs, session
 from whalecam.ui.frame import errors_shown, plain
 
 SELFTEST = "selftest.json"
+STANDS_OUT = 0.1
+"""A species stands out whose share of leaks lies surely (95 %) above this."""
+NAMED = 4
 LICENCES = {
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
     "exact here": "The head is piecewise linear: each map adds up to its logit for the picture it is drawn on.",
@@ -20,21 +23,18 @@ LICENCES = {
 
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
-    """The run in one sentence, worst species first."""
-    species = session.table_of(run).per_species()
-    named = _worst(species, "confirmed" if facts["measured"] else "suspects")
+    """The run in one sentence, and which species stand out."""
+    named = standing_out(session.table_of(run).per_species(), "confirmed" if facts["measured"] else "suspects")
     if facts["measured"]:
         hidden = f" Another {facts['hidden']:,} need the water without heat on it." if facts["hidden"] else ""
         st.markdown(
             f"**{facts['confirmed']:,}** of {facts['measured']:,} tested pictures are **confirmed leaks**: the network "
-            "looks at the water, and its answer falls when only the water is changed"
-            + (f"; most in {named}." if named else ".")
-            + hidden
+            f"looks at the water, and its answer falls when only the water is changed. {named}{hidden}"
         )
     elif facts["suspects"]:
         st.markdown(
             f"**{facts['suspects']:,}** of {facts['assessable']:,} assessable pictures look at the water rather than "
-            f"the animal; most in {named}. Heat on water is a suspicion: audit with the second witness to prove it."
+            f"the animal. {named} Heat on water is a suspicion: audit with the second witness to prove it."
         )
     else:
         st.markdown(
@@ -42,14 +42,25 @@ def sentence(run: Run, facts: Mapping[str, Any]) -> None:
         )
 
 
-def _worst(species: pd.DataFrame, column: str) -> str:
-    """The two species with the largest share of `column` among their assessable pictures, in words."""
-    some = species[(species["assessable"] > 0) & (species[column] > 0)]
-    worst = some.assign(rate=some[column] / (some["assessable"] + 4)).nlargest(2, "rate")
-    return " and ".join(
+def standing_out(species: pd.DataFrame, column: str) -> str:
+    """Which species leak, in words: those whose share is surely above STANDS_OUT; and the most among the others.
+
+    Args:
+        species: `Table.per_species()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
+    """
+    judged = species[species["assessable"] > 0].sort_values("share", ascending=False)
+    leaking = judged[judged["low"] >= STANDS_OUT]
+    others = judged.drop(index=leaking.index)
+    rest = f"at most {others['share'].max():.0%} of the pictures" if len(others) else ""
+    if leaking.empty:
+        return f"No species stands out: {rest} of any." if rest else ""
+    named = [
         f"**{plain(str(name))}** ({hits:.0f} of {of:.0f})"
-        for name, hits, of in worst[["species", column, "assessable"]].itertuples(index=False)
-    )
+        for name, hits, of in leaking[["species", column, "assessable"]].head(NAMED).itertuples(index=False)
+    ]
+    more = f" and {len(leaking) - NAMED} more" if len(leaking) > NAMED else ""
+    told = f"; of each other species {rest}" if rest else ""
+    return f"{', '.join(named)}{more} stand{'s' if len(leaking) == 1 else ''} out{told}."
 
 
 def figures(run: Run, facts: Mapping[str, Any]) -> None:

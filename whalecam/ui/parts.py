@@ -1,6 +1,6 @@
 """The pieces pages are laid out from: filters, cards, galleries, review buttons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from whalecam import geometry, leak
 from whalecam.arrays import records
 from whalecam.config import REVIEW_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.run import Run
-from whalecam.table import Table
+from whalecam.table import Overlay, Table
 from whalecam.ui import session
 from whalecam.ui.canvas import Layer
+from whalecam.ui.charts import PROPERTIES
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.signer import Signer
@@ -52,7 +53,8 @@ def layer_of(
 
 def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> list[Card]:
     """One card per row: thumbnail, actual / predicted / loss / probability, file name, verdict, review."""
-    maps = table.maps_of(rows["image"].tolist()) if heat else {}
+    overlays = table.overlays_of(rows["image"].tolist()) if heat else {}
+    none = Overlay(None, None)
     resize = str(run.manifest.network.get("resize", "squish"))
     return [
         Card(
@@ -62,15 +64,20 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
             lines=_lines(row),
             badge=str(row["verdict"]),
             review=_text(row["review"]),
-            layer=layer_of(row, maps.get(row["image"]), run.manifest.classes, resize),
+            layer=layer_of(row, overlays.get(row["image"], none).maps, run.manifest.classes, resize),
+            mask_bits=overlays.get(row["image"], none).mask_bits,
             tooltip=_text(row["reason"]),
         )
         for row in records(rows)
     ]
 
 
-def reviewing_gallery(run: Run, cards: list[Card], key: str) -> None:
-    """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps."""
+def reviewing_gallery(run: Run, cards: list[Card], key: str, detail: Callable[[str], None] | None = None) -> None:
+    """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps.
+
+    Args:
+        detail: draws more about a picture, above the gallery, while it alone is selected.
+    """
     if not cards:
         st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
         return
@@ -85,6 +92,8 @@ def reviewing_gallery(run: Run, cards: list[Card], key: str) -> None:
         take_back(hand)
     with bar:
         review_bar(run, event.selected, key)
+        if detail and len(event.selected) == 1:
+            detail(event.selected[0])
 
 
 def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
@@ -183,8 +192,13 @@ def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     if pd.notna(row["excess"]):
         lines[-1] += f" · excess {row['excess']:.2f}"
     if pd.notna(row["needs"]) and row["needs"] >= Thresholds.needs:
-        lines.append(f"needs {row['needs']:.2f}: {row['needs_property']} of the water")
+        lines.append(f"needs {row['needs']:.2f}: {property_words(row['needs_property'])} of the water")
     return tuple(lines)
+
+
+def property_words(name: str) -> str:
+    """What of the water a decision hangs on, in words."""
+    return PROPERTIES.get(name, name)
 
 
 def _text(value: Any) -> str:

@@ -138,15 +138,14 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
     """The second witness in pictures: the photograph, the same with its water changed, and what the network said."""
     if row["needs"] is None:
         return
-    falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "swap")}
+    falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
     with st.expander("Second witness: what happens when the water changes", expanded=row["needs_picture"] is not None):
         if row["needs_picture"] is not None:
             before, after = st.columns(2)
             _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['needs_before']:.0%}")
             edited = "data:image/webp;base64," + base64.b64encode(row["needs_picture"]).decode()
-            said = (
-                f"{row['needs_property']} of its water as in {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
-            )
+            what = parts.property_words(row["needs_property"])
+            said = f"{what} of its water as in {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
             _shown(after, edited, said)
         words = " · ".join(f"{name} {value:+.2f}" for name, value in falls.items() if value is not None)
         only = f" With the animal filled in: {row['p_water_only']:.0%}." if row["p_water_only"] is not None else ""
