@@ -26,7 +26,7 @@ class Water:
 
 
 OCEAN, SLATE = Water((0.09, 0.24, 0.42)), Water((0.24, 0.30, 0.36))
-SILT, LAGOON = Water((0.33, 0.34, 0.15), streaks=1.0), Water((0.12, 0.50, 0.48), caustics=1.0)
+SILT, LAGOON = Water((0.33, 0.34, 0.15), streaks=1.0), Water((0.12, 0.50, 0.48), caustics=0.6)
 """Open ocean, overcast ocean; a silty coast with wind streaks, a shallow lagoon with a net of light."""
 
 
