@@ -12,6 +12,8 @@ from whalecam import audit, dataset, evidence, geometry, leak, network
 from whalecam.arrays import Progress
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, ModelError, RunError
+from whalecam.explainer import Explainer, overlapped
+from whalecam.resolution import rounding
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.table import Table
 
@@ -150,3 +152,44 @@ def test_the_second_witness_is_asked_about_whom_it_should_be(run: Run) -> None:
     assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
     with pytest.raises(RunError, match="auto, all, none"):
         audit.run_audit(run, data, replace(options, needs="some"))
+
+
+def test_batches_that_overlap_give_what_one_after_the_other_gives(run: Run) -> None:
+    data = audit.open_data(run)
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    explainer = Explainer(model, audit.mask_sources(audit.stored_options(run)))
+    batches = [data.table.iloc[start : start + 7] for start in range(0, 30, 7)]
+    found = list(overlapped(explainer, batches))
+    assert [[item.row["image"] for item in part] for part in found] == [batch["image"].tolist() for batch in batches]
+    for part, batch in zip(found, batches, strict=True):
+        for item, wanted in zip(part, explainer(batch), strict=True):
+            assert item.row == wanted.row and item.thumb == wanted.thumb
+    assert list(overlapped(explainer, [])) == []
+
+
+def test_an_error_in_a_step_beside_is_not_swallowed(run: Run) -> None:
+    class Broken(Explainer):
+        def tell(self, looked):
+            raise RuntimeError("broken")
+
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    data = audit.open_data(run)
+    with pytest.raises(RuntimeError, match="broken"):
+        list(overlapped(Broken(model, audit.mask_sources(audit.stored_options(run))), [data.table.head(3)]))
+
+
+def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:
+    data = audit.open_data(run)
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    assert rounding(model, model, data) == 0
+    assert rounding(model, network.quick(model, halves=False), data) < 1e-4
+    run.clear_audit()
+    summary = audit.run_audit(run, data, replace(audit.stored_options(run), needs="none", limit=8))
+    used = network.fast_halves(network.pick_device("cpu")) and rounding(model, network.quick(model), data) <= 0.03
+    assert ("bfloat16" in summary.note) == used and summary.passes == 8
+
+
+def test_the_witness_counts_its_passes(run: Run) -> None:
+    run.clear_audit()
+    summary = audit.run_audit(run, audit.open_data(run), replace(audit.stored_options(run), limit=4, donors=2))
+    assert 4 < summary.passes <= 4 + 4 * (5 * 4 + 2)

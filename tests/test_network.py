@@ -21,6 +21,7 @@ from whalecam.dataset import read_sample
 from whalecam.errors import ModelError
 from whalecam.geometry import to_input
 from whalecam.network import Network, bodies
+from whalecam.network.folding import folded
 from whalecam.run import DatasetRecord, create_run, open_run
 
 CLASSES = ("beluga", "orca")
@@ -277,3 +278,64 @@ class TestForeignCheckpoint:
     def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"cannot|not a checkpoint"):
             network.load_state(tmp_path / "none.pth", CLASSES, "resnet18")
+
+
+@pytest.mark.parametrize(
+    "arch", ["resnet18", "efficientnet_lite0", "efficientnet_lite0_fine", "densenet121", "vgg11_bn"]
+)
+def test_folding_norms_changes_no_activation(arch: str) -> None:
+    body = bodies.build_body(arch, False)
+    model = Network(
+        varied(body.features),
+        network.linear_head(body.channels, 2).eval(),
+        arch,
+        CLASSES,
+        64,
+        "squish",
+        body.mean,
+        body.std,
+    )
+    inputs = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        before, after = model.features(inputs), network.quick(model, halves=False).features(inputs)
+    assert (before - after).abs().max() <= 1e-4 * before.abs().max()
+
+
+def test_a_body_whose_children_do_not_follow_one_another_is_left_alone() -> None:
+    class Crossed(nn.Module):
+        """Two convolutions stand before the norms of the other."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.norm_of_two = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+            self.two, self.norm_of_one = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm_of_one(self.one(x)) + self.norm_of_two(self.two(x)).relu()
+
+    crossed = varied(Crossed())
+    inputs = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(folded(crossed)(inputs), crossed(inputs))
+
+
+def varied(module: nn.Module) -> nn.Module:
+    """In eval mode, with statistics that a fold must not lose."""
+    torch.manual_seed(0)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.2)
+            layer.running_var.uniform_(0.5, 2)
+    return module.eval()
+
+
+def test_halves_stay_near_and_the_original_stays_as_it_was() -> None:
+    body = bodies.build_body("resnet18", False)
+    head = network.linear_head(body.channels, 2).eval()
+    model = Network(varied(body.features), head, "resnet18", CLASSES, 64, "squish", body.mean, body.std)
+    inputs = torch.rand(4, 3, 64, 64)
+    with torch.no_grad():
+        before, after = model.features(inputs), network.quick(model).features(inputs)
+        again = model.features(inputs)
+    assert after.dtype == torch.float32 and torch.equal(before, again)
+    assert (before - after).abs().max() <= 0.03 * before.abs().max()

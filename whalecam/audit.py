@@ -1,6 +1,7 @@
-"""Explain what a run does not hold yet. Resumable: each batch becomes one Parquet part."""
+"""Explain what a run does not hold yet. Resumable: every few seconds of work become one Parquet part."""
 
 import functools
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,11 +12,14 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.config import NEEDS_CHOICES, NEEDS_SAMPLE, AuditOptions, Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.explainer import Explained, Explainer
+from whalecam.explainer import Explained, Explainer, overlapped
 from whalecam.masks import MASK_METHODS, MaskSources, find_mask
 from whalecam.network import Network
-from whalecam.resolution import TOLERATED_DROP, at_map_size
+from whalecam.resolution import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, rounding
 from whalecam.run import Run
+
+PART_ROWS, PART_SECONDS = 512, 10.0
+"""How much work a crash can cost."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
     run.update(audit=settings)
     new, passes = _explain(run, data, sources, networks, options, report)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
-    return AuditSummary(len(run.audited()), new, restarted, refused, networks[0][2], passes)
+    return AuditSummary(len(run.audited()), new, restarted, refused, networks[0].said, passes)
 
 
 def mask_sources(options: AuditOptions) -> MaskSources:
@@ -91,10 +95,32 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
     return dataset.open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
 
 
-def _networks(run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
-    """The network that judges, the one that draws the maps, and what its other size costs, in words."""
+@dataclass(frozen=True)
+class _Networks:
+    """One fold's network in its roles: it `judges`, `draws` the maps, is `asked` about other waters; `said` of them."""
+
+    judges: Network
+    draws: Network
+    asked: Network
+    said: str
+
+
+def _networks(run: Run, fold: int, data: Dataset, options: AuditOptions) -> _Networks:
+    """One fold's network prepared for all it has to do, with what precision and another size cost, in words."""
     model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
     model.to(network.pick_device(options.device))
+    judge, mapper, said = _sized(model, run, fold, data, options)
+    apart = rounding(mapper, network.quick(mapper), data) if options.precision == "auto" else float("inf")
+    halves = apart <= TOLERATED_ROUNDING
+    if halves and apart > 0:
+        said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
+    draws = network.quick(mapper, halves)
+    # A change of probability is measured in one arithmetic, so what bfloat16 adds to both sides falls away.
+    asked = network.quick(model, options.precision == "auto")
+    return _Networks(draws if judge is mapper else network.quick(judge, halves), draws, asked, said)
+
+
+def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
     if options.size in (None, model.size):
         return model, model, ""
     larger, drop = at_map_size(model, run, data, int(options.size or 0), fold)
@@ -132,7 +158,7 @@ def _explain(
     run: Run,
     data: Dataset,
     sources: MaskSources,
-    networks: Sequence[tuple[Network, Network, str]],
+    networks: Sequence[_Networks],
     options: AuditOptions,
     report: Report,
 ) -> tuple[int, int]:
@@ -144,25 +170,27 @@ def _explain(
     donors = _donors(run, data, sources, options, report) if len(todo) else None
     fold_of, passes = judges(run, todo["image"].tolist()), len(todo)
     for fold in sorted(set(fold_of)):
-        model, mapper, _ = networks[fold]
-        witness = None if donors is None else swap.Witness(model, donors, options.donors)
+        roles = networks[fold]
+        witness = None if donors is None else swap.Witness(roles.asked, donors, options.donors)
         explainer = Explainer(
-            model,
+            roles.judges,
             sources,
             options.mask_method,
             run.training_images(fold),
             device=options.device,
-            mapper=mapper,
+            mapper=roles.draws,
             witness=witness,
             probes=_probes(data, options),
             fold=fold,
         )
         mine = todo[[one == fold for one in fold_of]]
-        for start in range(0, len(mine), options.batch):
-            report(Progress("audit", done, len(rows)))
-            batch = mine.iloc[start : start + options.batch]
-            _store(run, explainer(batch))
-            done += len(batch)
+        batches = [mine.iloc[start : start + options.batch] for start in range(0, len(mine), options.batch)]
+        report(Progress("audit", done, len(rows)))
+        with _Parts(run) as parts:
+            for explained in overlapped(explainer, batches):
+                parts.add(explained)
+                done += len(explained)
+                report(Progress("audit", done, len(rows)))
         passes += witness.spent if witness else 0
     report(Progress("audit", len(rows), len(rows)))
     return len(todo), passes
@@ -174,8 +202,27 @@ def judges(run: Run, images: Sequence[str]) -> list[int]:
     return [next((fold for fold, names in enumerate(seen) if image not in names), 0) for image in images]
 
 
-def _store(run: Run, explained: Sequence[Explained]) -> None:
-    for item in explained:
-        if item.thumb is not None:
-            run.save_thumb(item.row["image"], item.thumb)
-    run.write_part([item.row for item in explained])
+class _Parts:
+    """Rows on their way into the run: one part for some hundred rows or some seconds of work, whichever ends first."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.rows, self.since = run, list[dict[str, Any]](), time.monotonic()
+
+    def __enter__(self) -> "_Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+    def add(self, explained: Sequence[Explained]) -> None:
+        for item in explained:
+            if item.thumb is not None:
+                self.run.save_thumb(item.row["image"], item.thumb)
+        self.rows += [item.row for item in explained]
+        if len(self.rows) >= PART_ROWS or time.monotonic() - self.since >= PART_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        if self.rows:
+            self.run.write_part(self.rows)
+        self.rows, self.since = [], time.monotonic()

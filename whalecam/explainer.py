@@ -1,6 +1,7 @@
 """A batch of pictures in, a batch of table rows out: one callable for the local loop and for a cluster."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,12 @@ class Explained:
 
     row: dict[str, Any]
     thumb: bytes | None
+
+
+Facts = tuple[NDArray[Any], NDArray[Any], float]
+"""Logits (C,), evidence maps (C, h, w) and residual of one picture."""
+Loaded = list[tuple[dict[str, Any], Sample | None]]
+Looked = list[tuple[dict[str, Any], Sample | None, Facts | None]]
 
 
 class Explainer:
@@ -64,10 +71,24 @@ class Explainer:
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
-        read = [self._read(row) for row in records(batch)]
-        good = [sample for _, sample in read if sample is not None]
+        return self.tell(self.look(self.read(batch)))
+
+    def read(self, batch: pd.DataFrame) -> Loaded:
+        """The first of three steps, which may overlap with those of other batches: files → pictures."""
+        return [self._read(row) for row in records(batch)]
+
+    def look(self, loaded: Loaded) -> Looked:
+        """The second: pictures → logits, evidence maps and residuals."""
+        good = [sample for _, sample in loaded if sample is not None]
         facts = iter(self._look(good) if good else [])
-        return [Explained(row, None) if sample is None else self._row(row, sample, next(facts)) for row, sample in read]
+        return [(row, sample, None if sample is None else next(facts)) for row, sample in loaded]
+
+    def tell(self, looked: Looked) -> list[Explained]:
+        """The third: masks, scores, second witness and thumbnails."""
+        return [
+            Explained(row, None) if sample is None or facts is None else self._row(row, sample, facts)
+            for row, sample, facts in looked
+        ]
 
     def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], Sample | None]:
         row = {name: record[name] for name in ("image", "species", "individual_id")}
@@ -79,8 +100,7 @@ class Explainer:
         except DatasetError as error:
             return row | {"reason": str(error), "verdict": "not_assessable"}, None
 
-    def _look(self, samples: list[Sample]) -> list[tuple[NDArray[Any], NDArray[Any], float]]:
-        """Logits (C,), evidence maps (C, h, w) and residual of each sample."""
+    def _look(self, samples: list[Sample]) -> list[Facts]:
         found = self._explain(self.mapper, samples)
         judged = found if self.mapper is self.network else self._explain(self.network, samples)
         logits, maps, residual = (t.float().cpu().numpy() for t in (judged.logits, found.maps, found.residual))
@@ -92,7 +112,7 @@ class Explainer:
             activations = network.features(network.batch(inputs).to(self.device))
         return evidence.explain(network.head, activations)
 
-    def _row(self, row: dict[str, Any], sample: Sample, facts: tuple[NDArray[Any], NDArray[Any], float]) -> Explained:
+    def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> Explained:
         logits, maps, residual = facts
         height, width = sample.pixels.shape[:2]
         classes = self.network.classes
@@ -117,11 +137,14 @@ class Explainer:
         # Cells bound what a map can be held to; a change of the water needs only an animal and some water.
         if self.witness is None or mask is None or not asked or not 0 < row["mask_area"] <= Assessable().max_area:
             return {}
+        # Asked where it costs little beside the rest: the mask network takes as long as the pass for the map.
+        agreement = masks.agreement(sample, mask)
         scene = swap.scene_of(sample, mask, self.network.size, self.network.resize)
         found = self.witness(row["image"], scene, top)
         needs, which = leak.joined(found.falls)
         facts: dict[str, Any] = {f"needs_{name}": value for name, value in found.falls.items()}
         facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}
+        facts["mask_agreement"] = agreement
         facts |= {"p_water_only": found.water_only, "water_predicted": self.network.classes[found.water_predicted]}
         if needs >= TOLD and which in found.examples:
             example = found.examples[which]
@@ -146,7 +169,6 @@ class Explainer:
         facts |= {
             "mask_source": mask.source,
             "mask_confidence": mask.confidence,
-            "mask_agreement": masks.agreement(sample, mask),
             "mask_area": float(weights.area),
             "mask_bits": render.pack_mask(mask.values),
         }
@@ -156,6 +178,25 @@ class Explainer:
             own = leak.score(leak.contrast(maps, "relative", self.network.classes.index(label)), weights)
             facts |= {"leak_label": own.leak, "excess_label": own.excess}
         return facts
+
+
+def overlapped(explainer: Explainer, batches: Sequence[pd.DataFrame]) -> Iterator[list[Explained]]:
+    """What the explainer says of each batch, in order: while one is looked at, the next is read and the last is told.
+
+    Both beside the network's forward pass, which leaves the interpreter free while it computes.
+    """
+    if not batches:
+        return
+    with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "telling") as teller:
+        loaded, told = reader.submit(explainer.read, batches[0]), list[Future[list[Explained]]]()
+        for following in [*batches[1:], None]:
+            looked = explainer.look(loaded.result())
+            if following is not None:
+                loaded = reader.submit(explainer.read, following)
+            told.append(teller.submit(explainer.tell, looked))
+            if len(told) > 1:
+                yield told.pop(0).result()
+        yield told.pop().result()
 
 
 def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:

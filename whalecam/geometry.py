@@ -46,6 +46,9 @@ def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[n
     that `mask · seen` and `(1 − mask) · seen` are the animal and the water that were seen; 0 where nothing was.
     """
     values = np.asarray(values, np.float32)
+    if resize == "squish":
+        whole = values if values.shape == (size, size) else _resized(Image.fromarray(values), size, resize)
+        return np.clip(np.asarray(whole, np.float32), 0, 1), np.ones((size, size), np.float32)
     seen = np.ones_like(values)
     mask, shown = (np.asarray(_resized(Image.fromarray(a), size, resize), np.float32) for a in (values, seen))
     share = np.divide(mask, shown, out=np.zeros_like(mask), where=shown > 0)

@@ -1,5 +1,6 @@
 """How much of a decision's evidence lies on water: leak, floor, chance, excess, verdict. Pure numpy."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -162,6 +163,7 @@ def joined(falls: Mapping[str, float]) -> tuple[float, str]:
     return counted[name], name
 
 
+@functools.lru_cache(64)
 def _upsampling(size: int, cells: int) -> NDArray[np.float64]:
     """Bilinear upsampling (half-pixel centres, align_corners=False) along one side as a matrix (size, cells)."""
     centres = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
@@ -173,6 +175,7 @@ def _upsampling(size: int, cells: int) -> NDArray[np.float64]:
     return matrix
 
 
+@functools.lru_cache(64)
 def _averaging(size: int, cells: int) -> NDArray[np.float64]:
     """Exact area averaging along one side as a matrix (cells, size); rows sum to 1."""
     edges = np.arange(cells + 1) * size / cells

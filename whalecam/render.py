@@ -68,7 +68,7 @@ def thumbnail(pixels: ByteArray, size: int = THUMB_SIZE) -> bytes:
     picture = Image.fromarray(pixels)
     picture.thumbnail((size, size), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=82, method=2)
+    picture.save(buffer, "WEBP", quality=80, method=0)
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ from whalecam.config import (
     BOX_KINDS,
     MASK_FALLBACKS,
     NEEDS_CHOICES,
+    PRECISIONS,
     RECIPES,
     RESIZES,
     SPLITS,
@@ -102,6 +103,9 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @click.option(
     "--donors", default=AUDIT.donors, show_default=True, type=click.IntRange(1, 32), help="Waters of each kind."
 )
+@click.option(
+    "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
+)
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Pictures a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
@@ -118,7 +122,8 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     masks = str(given["masks"].resolve()) if given["masks"] else None
     boxes = tuple(str(path.resolve()) for path in given["boxes"])
     known = {
-        name: given[name] for name in ("box_kind", "mask_method", "size", "needs", "donors", "limit", "batch", "device")
+        name: given[name]
+        for name in ("box_kind", "mask_method", "size", "needs", "donors", "limit", "batch", "device", "precision")
     }
     options = AuditOptions(masks, boxes, **known)
     summary = auditing.run_audit(opened, data, options, reporter())

@@ -62,11 +62,11 @@ def _unfit(values: ByteArray, pixels: ByteArray) -> str:
 def _path_of(sources: MaskSources, image: str) -> Path | None:
     """The mask's file, never outside the folder, whatever the image is called."""
     name = PurePosixPath(image.replace("\\", "/"))
-    if sources.folder is None or not name.name or name.is_absolute() or ".." in name.parts:
+    home = sources.home
+    if home is None or not name.name or name.is_absolute() or ".." in name.parts:
         return None
-    home = sources.folder.resolve()
     named = (name.with_suffix(".png"), f"{name}.png", f"{name.stem}.png")
-    direct = next((path for path in (sources.folder / part for part in named) if _is_inside(path, home)), None)
+    direct = next((path for path in (home / part for part in named) if _is_inside(path, home)), None)
     # A picture that names its own folder must not get the mask of a namesake in another one.
     if direct is not None or len(name.parts) > 1:
         return direct

@@ -22,6 +22,11 @@ class MaskSources:
     boxes: pd.DataFrame | None = None
 
     @cached_property
+    def home(self) -> Path | None:
+        """The folder itself, links followed."""
+        return self.folder.resolve() if self.folder else None
+
+    @cached_property
     def _by_image(self) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
         for row in records(self.boxes) if self.boxes is not None else ():

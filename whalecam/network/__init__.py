@@ -2,6 +2,7 @@
 
 from whalecam.network.bodies import Body, build_body, hub_reachable
 from whalecam.network.cut import Network, fast_halves, pick_device
+from whalecam.network.folding import quick
 from whalecam.network.heads import fastai_head, linear_head
 from whalecam.network.resizing import at_size
 from whalecam.network.weights import from_spec, load_state
@@ -18,4 +19,5 @@ __all__ = [
     "linear_head",
     "load_state",
     "pick_device",
+    "quick",
 ]

@@ -1,16 +1,15 @@
 """A small network that outlines the animal: EfficientNet-Lite0's first five stages and a light decoder."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whalecam.errors import ModelError
 from whalecam.network.bodies import HALF, build_body
+from whalecam.network.folding import fold
 
 SKIPS = (16, 24, 40, 112)
 """Channels of the encoder at strides of 2, 4, 8 and 16."""
@@ -50,7 +49,7 @@ class Segmenter(nn.Module):
 
     def folded(self) -> "Segmenter":
         """The same function with each BatchNorm folded into the convolution before it: about twice as fast."""
-        _fold(self)
+        fold(self)
         return self.to(memory_format=torch.channels_last)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -90,16 +89,6 @@ def _pointwise(channels: int, out: int) -> nn.Sequential:
 def _separable(channels: int, out: int) -> nn.Sequential:
     spread = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
     return nn.Sequential(nn.ReLU(), spread, nn.BatchNorm2d(channels), nn.ReLU(), *_pointwise(channels, out))
-
-
-def _fold(module: nn.Module) -> None:
-    children = list(module.named_children())
-    for (name, convolution), (after, norm) in pairwise(children):
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(convolution, norm))
-            setattr(module, after, getattr(norm, "act", nn.Identity()))
-    for _, child in module.named_children():
-        _fold(child)
 
 
 def parameters(network: nn.Module) -> int:

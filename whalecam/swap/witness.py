@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
-from whalecam.network import Network, fast_halves
+from whalecam.network import Network
 from whalecam.swap.edits import EDITS, PROPERTIES
 from whalecam.swap.water import Scene, Water
 
@@ -69,7 +69,6 @@ class Witness:
 
     def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 4) -> None:
         self.network, self.donors = network, donors
-        network.features.to(memory_format=torch.channels_last)
         self.pool = list(pool)
         self.spent = 0
         """Forward passes so far."""
@@ -114,10 +113,8 @@ class Witness:
         self.spent += len(inputs)
         for start in range(0, len(inputs), BATCH):
             with torch.no_grad():
-                batch = self.network.batch(np.stack(inputs[start : start + BATCH]))
-                with torch.autocast("cpu", torch.bfloat16, enabled=fast_halves(batch.device)):
-                    activations = self.network.features(batch.contiguous(memory_format=torch.channels_last))
-                found.append(self.network.head(activations.float()).double().softmax(1).cpu().numpy())
+                activations = self.network.features(self.network.batch(np.stack(inputs[start : start + BATCH])))
+                found.append(self.network.head(activations).double().softmax(1).cpu().numpy())
         return np.concatenate(found)
 
 
