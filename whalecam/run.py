@@ -126,7 +126,9 @@ class Run:
         return target
 
     def audited(self) -> set[str]:
-        """Names of the images that have a row."""
+        """Names of the images that have a row; what an interrupted writer left half done is removed."""
+        for half in (self.path / "audit").glob("*.writing"):
+            half.unlink(missing_ok=True)
         return {name for part in self.parts() for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
 
     def clear_audit(self) -> None:

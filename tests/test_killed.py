@@ -1,0 +1,70 @@
+"""An audit that is killed at any moment loses no row and doubles none."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.audit import prepare
+from whalecam import leak
+from whalecam.config import Thresholds
+from whalecam.run import Run, open_run
+from whalecam.table import NO_REVIEWS, Table
+
+VERB = [sys.executable, "-m", "whalecam", "audit"]
+EXACT = ["image", "species", "predicted", "excess", "leak", "loss", "verdict", "reason", "mask_source", "peak"]
+
+
+def rows_of(run: Run) -> pd.DataFrame:
+    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    assert table.count() == len(set(table.all_rows()["image"]))
+    return table.all_rows()[EXACT]
+
+
+def kill_at_random(command: list[str], chance: random.Random) -> bool:
+    """Start, wait for the first picture, then for up to a second and a half, and kill; whether it was still at work."""
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"WHALECAM_PROGRESS": "json"},
+    )
+    assert child.stderr is not None
+    for line in child.stderr:
+        if '"audit"' in line:
+            break
+    time.sleep(chance.uniform(0, 1.5))
+    working = child.poll() is None
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    return working
+
+
+def survives(folder: Path, images: int, kills: int) -> int:
+    """How many of the kills met an audit at work; the table must be that of an unbroken run."""
+    run, chance = prepare(folder, images), random.Random(0)
+    command = [*VERB, str(run.path), "--masks", str(folder / "masks"), "--needs", "none", "--batch", "32"]
+    subprocess.run(command, check=True, capture_output=True)
+    whole = rows_of(open_run(run.path))
+    run.clear_audit()
+    met = sum(kill_at_random(command, chance) for _ in range(kills))
+    subprocess.run(command, check=True, capture_output=True)
+    pd.testing.assert_frame_equal(rows_of(open_run(run.path)), whole, check_exact=False, rtol=1e-3, atol=1e-4)
+    assert not list((run.path / "audit").glob("*.writing"))
+    return met
+
+
+def test_two_kills(tmp_path: Path) -> None:
+    assert survives(tmp_path, 200, 2) >= 1
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_two_thousand_pictures(tmp_path: Path) -> None:
+    assert survives(tmp_path, 2000, 20) >= 10
