@@ -76,7 +76,7 @@ def main() -> None:
     table = rows.groupby(["kind", "object", "method"]).agg(
         photos=("iou", "size"), iou=("iou", "mean"), median=("iou", "median"), auc=("auc", "mean")
     )
-    print(table.round(3).to_string())
+    print(table.round(4).to_string())
     print(rows.groupby("method")[["iou", "auc"]].agg(["mean", "median"]).round(4).to_string())
     net = rows[rows["method"] == "net"]
     print("refused, because the network is not sure:", float((net["confidence"] < LEAST_CONFIDENCE).mean().round(3)))

@@ -21,7 +21,7 @@ LEAST_CONFIDENCE = 0.65
 LEAST_AREA = 0.0004
 TIGHT = 0.4
 """Added to the logits: the pseudo-masks it learnt from are drawn a little tight (docs/mask-net.md)."""
-CLOSER_BELOW, CLOSER_ROOM, CLOSER_WEIGHT, CLOSER_DETAIL = 0.6, 1.4, 0.75, 1.25
+CLOSER_BELOW, CLOSER_ROOM, CLOSER_WEIGHT, CLOSER_DETAIL = 0.45, 1.8, 0.75, 1.25
 Field = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
