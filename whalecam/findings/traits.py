@@ -1,0 +1,114 @@
+"""What is measured on one picture: its file, its size, its light, its sharpness, its water, its fingerprints."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import imagehash
+import numpy as np
+from cleanvision.issue_managers.image_property import BlurrinessProperty, BrightnessProperty, calc_entropy
+from numpy.typing import NDArray
+from PIL import Image
+
+from whalecam import dataset
+from whalecam.arrays import ByteArray, Sample
+from whalecam.errors import DatasetError
+
+TEXTS = ("image", "stamp", "status", "format", "tables", "digest", "phash")
+NUMBERS = (
+    "width",
+    "height",
+    "jpeg_luma",
+    "jpeg_chroma",
+    "brightness",
+    "brightness_perc_5",
+    "brightness_perc_99",
+    "entropy",
+    "blurriness",
+    "blurriness_grayscale_std",
+    "animal_blurriness",
+    "animal_grayscale_std",
+    "colour",
+    "water_l",
+    "water_a",
+    "water_b",
+    "water_spread",
+)
+"""`image` as in the CSV; `stamp` tells whether file or animal changed since; `status` as in the data set.
+`width`, `height` upright, in pixels; `jpeg_*` sums of the quantisation tables, 0 where there are none; `tables` a hash
+of them; `brightness*`, `entropy`, `blurriness*` as CleanVision measures them (raw values, the lower the worse, but for
+`brightness_perc_5`); `animal_*` the same on the animal alone; `colour` the 99th percentile over the pixels of the
+largest difference between two channels, 0 to 255; `water_*` mean Lab (0 to 255 each, as OpenCV has it) of what is not
+animal, and the standard deviation of its lightness; `digest` a hash of the upright pixels; `phash` 64 bits in
+hexadecimal."""
+SIDE = 256
+"""Longest side, in pixels, that light, colour and water are measured at."""
+RIM = 0.15
+"""Where no animal is known, its water is the outer strip of the picture of this share of each side."""
+_blurriness, _brightness = BlurrinessProperty(), BrightnessProperty("dark")
+
+
+def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None) -> dict[str, Any]:
+    """All of TEXTS and NUMBERS but `stamp`. `animal`: (H, W) in [0, 1] of the picture, 1 on the animal."""
+    whole = Image.fromarray(sample.pixels)
+    small = whole.copy()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    found: dict[str, Any] = {"image": sample.image, "status": dataset.OK, "width": whole.width, "height": whole.height}
+    found |= _file(path) | _brightness.calculate(small) | _blurriness.calculate(small)
+    found["entropy"] = calc_entropy(small)
+    found["colour"] = _colour(np.asarray(small))
+    found |= {**_animal(whole, animal), **_water(np.asarray(small), animal)}
+    found["digest"] = hashlib.blake2b(sample.pixels.tobytes(), digest_size=12).hexdigest() + f"{whole.size}"
+    found["phash"] = str(imagehash.phash(small))
+    return {name: found[name] for name in (*TEXTS, *NUMBERS) if name != "stamp"}
+
+
+def unread(image: str, reason: str) -> dict[str, Any]:
+    """The same for a picture that cannot be read: its reason, and nothing measured."""
+    return {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, np.nan), "image": image, "status": reason}
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        header = dataset.read_header(path)
+    except DatasetError:  # it was read a moment ago: somebody took it away
+        header = dataset.Header("")
+    sums = [sum(table) for table in header.tables] + [0, 0]
+    name = hashlib.blake2b(repr(header.tables).encode(), digest_size=4).hexdigest() if header.tables else ""
+    return {"format": header.format, "tables": name, "jpeg_luma": sums[0], "jpeg_chroma": sums[1]}
+
+
+def _colour(pixels: ByteArray) -> float:
+    return float(np.percentile(np.ptp(pixels.astype(np.int16), axis=2), 99))
+
+
+def _animal(whole: Image.Image, animal: NDArray[np.float32] | None) -> Mapping[str, Any]:
+    """Sharpness within the smallest box around the animal."""
+    found: Mapping[str, Any] = {"blurriness": np.nan, "blurriness_grayscale_std": np.nan}
+    if animal is not None and (animal > 0.5).any():
+        rows, columns = (np.flatnonzero((animal > 0.5).any(axis=axis)) for axis in (1, 0))
+        crop = whole.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
+        found = _blurriness.calculate(crop)
+    return {
+        "animal_blurriness": found["blurriness"],
+        "animal_grayscale_std": found["blurriness_grayscale_std"],
+    }
+
+
+def _water(pixels: ByteArray, animal: NDArray[np.float32] | None) -> Mapping[str, float]:
+    height, width = pixels.shape[:2]
+    water = _rim(height, width)
+    if animal is not None:
+        outside = cv2.resize(animal, (width, height), interpolation=cv2.INTER_AREA) < 0.5
+        water = outside if outside.any() else water
+    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[water].astype(np.float32)
+    light, a, b = (float(value) for value in lab.mean(axis=0))
+    return {"water_l": light, "water_a": a, "water_b": b, "water_spread": float(lab[:, 0].std())}
+
+
+def _rim(height: int, width: int) -> NDArray[np.bool_]:
+    rim = np.ones((height, width), bool)
+    rim[round(RIM * height) : height - round(RIM * height), round(RIM * width) : width - round(RIM * width)] = False
+    return rim if rim.any() else np.ones((height, width), bool)
