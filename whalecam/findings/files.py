@@ -11,7 +11,8 @@ from whalecam.findings.finding import Evidence, Finding, share
 
 GREY = 3.0
 """Largest difference between two channels (of 255, 99th percentile) of a picture without colour."""
-ANIMAL = {"animal_blurriness": "blurriness", "animal_grayscale_std": "blurriness_grayscale_std"}
+BLURRY, SHARP = 0.29, 0.15
+"""Below these a picture is blurred: CleanVision's score, and `animal_sharpness` (228 real ones had 0.20 to 0.87)."""
 SEVERE = ("missing file", "path outside the folder", "truncated", "zero bytes", "not an image", "unreadable")
 
 
@@ -92,12 +93,15 @@ def _size(seen: pd.DataFrame) -> "pd.Series[float]":
 
 
 def _blurry(seen: pd.DataFrame) -> "pd.Series[float]":
-    """CleanVision's score, of the animal where one is known: around it, a calm sea is not a blurred picture."""
+    """Of the animal where one is known, since a calm sea is not a blurred picture; else CleanVision's score.
+
+    CleanVision's own measure does not do for an animal's box: it takes the box's rim for edges.
+    """
     from cleanvision.issue_managers.image_property import BlurrinessProperty
 
-    raw = pd.DataFrame({whole: seen[own].fillna(seen[whole]) for own, whole in ANIMAL.items()})
-    scores = BlurrinessProperty().get_scores(raw, "blurry", normalizing_factor=0.01, color_threshold=0.18)
-    return scores["blurry_score"]
+    whole = BlurrinessProperty().get_scores(seen, "blurry", normalizing_factor=0.01, color_threshold=0.18)
+    own: pd.Series[float] = seen["animal_sharpness"] / SHARP * BLURRY
+    return own.clip(upper=1).fillna(whole["blurry_score"])
 
 
 LOOKS: Mapping[str, Look] = {
@@ -141,7 +145,7 @@ LOOKS: Mapping[str, Look] = {
         "A network may tell sources, cameras or distances apart by sharpness.",
         "Look at them; give --boxes where a calm sea is taken for blur.",
         _blurry,
-        0.29,
+        BLURRY,
     ),
     "greyscale": Look(
         "Without colour",
