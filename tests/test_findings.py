@@ -125,6 +125,11 @@ def test_twins_that_share_individuals_are_no_source_shortcut() -> None:
     assert found(rows, "two_species")[0].severity == "info", "the misspelling explains it"
 
 
+def test_twins_of_one_individual_claim_nothing_about_sources() -> None:
+    [finding] = found([*herd("killer_whale", 20), *herd("kiler_whale", 1, each=12)], "look_alike")
+    assert not finding.facts["source_shortcut"] and "source" not in finding.why
+
+
 def test_twins_of_unknown_individuals_claim_nothing_about_sources() -> None:
     [finding] = found([*[("killer_whale", "")] * 20, *[("kiler_whale", "")] * 12], "look_alike")
     assert not finding.facts["source_shortcut"] and "no known individuals" in finding.sentence

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.conftest import ROOT
 from whalecam.arrays import Progress
 from whalecam.dataset import Dataset, open_dataset, read_boxes, read_sample
 from whalecam.findings import Evidence, Finding, find
-from whalecam.findings.duplicates import NEAR_BITS, near_groups
+from whalecam.findings.duplicates import NEAR_BITS, alike_within, near_groups
 from whalecam.findings.files import LOOKS
-from whalecam.findings.measuring import MANY, kept, measure, with_faults
-from whalecam.findings.traits import NUMBERS, TEXTS, sharpness, traits
+from whalecam.findings.measuring import MANY, measure
+from whalecam.findings.properties import NUMBERS, TEXTS, kept, with_faults
+from whalecam.findings.traits import sharpness, traits
 from whalecam.masks import MaskSources
 
 SEA, ANIMAL = (40, 90, 140), (60, 60, 65)
@@ -177,6 +181,33 @@ def test_near_groups_against_the_slow_way(values: list[int]) -> None:
     assert [groups.index(group) for group in groups] == [fast.index(group) for group in fast]
 
 
+def test_a_row_that_stands_twice_is_no_duplicate_picture(tmp_path: Path) -> None:
+    data = folder(tmp_path, {f"{number}.png": sea(number) for number in range(3)})
+    with (tmp_path / "train.csv").open("a") as file:
+        file.write("\n1.png,orca,1.png")
+    data = open_dataset(data.csv, data.images)
+    findings = found(data, measure(data))
+    assert "unusable|duplicate row" in findings and not [key for key in findings if "duplicates" in key]
+
+
+def test_one_hash_in_two_colours_is_no_duplicate(tmp_path: Path) -> None:
+    picture = sea(1)
+    red, green, blue = picture.split()
+    data = folder(tmp_path, {"a.png": picture, "b.png": Image.merge("RGB", (blue, green, red)), "c.png": sea(2)})
+    properties = measure(data)
+    assert not [key for key in found(data, properties) if "duplicates" in key]
+    properties.loc[1, ["phash", "water_l", "water_a", "water_b"]] = properties.loc[
+        0, ["phash", "water_l", "water_a", "water_b"]
+    ]
+    assert [key for key in found(data, properties) if "duplicates" in key] == ["near_duplicates|different labels"]
+
+
+def test_a_chain_of_small_differences_connects() -> None:
+    looks = np.array([[0.0], [0.9], [1.8], [5.0], [5.5], [9.0]])
+    groups = alike_within(np.array([0, 0, 0, 0, 0, 1]), looks).tolist()
+    assert [groups.index(group) for group in groups] == [0, 0, 0, 3, 3, 5]
+
+
 def test_many_blank_pictures_are_one_group_at_once() -> None:
     assert set(near_groups(np.array(["8000000000000000"] * 20_000, object)).tolist()) == {0}
 
@@ -230,6 +261,27 @@ def test_helper_processes_measure_the_same(tmp_path: Path) -> None:
     columns = [name for name in (*TEXTS, *NUMBERS) if name not in ("image", "stamp")]
     for number in (0, 1, 2, MANY - 1):
         assert many.loc[number, columns].to_list() == pytest.approx(one.loc[number % 3, columns].to_list(), nan_ok=True)
+
+
+def test_finding_and_measuring_need_no_torch(tmp_path: Path) -> None:
+    names = {f"{number}.png": "orca" if number % 2 else "beluga" for number in range(40)}
+    folder(tmp_path, {name: sea(number) for number, name in enumerate(names)}, names)
+    code = (
+        "import sys; from pathlib import Path; from whalecam.dataset import open_dataset\n"
+        "from whalecam.findings import Evidence, find; from whalecam.findings.measuring import measure\n"
+        "data = open_dataset(Path('train.csv'), Path('images'))\n"
+        "found = find(Evidence(data, None, measure(data)))\n"
+        "print(len(found), sorted({'torch', 'fastai', 'streamlit'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().endswith("[]"), done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from whalecam.config import Columns
 from whalecam.dataset import OK, Dataset
 from whalecam.findings import Evidence
 from whalecam.findings.guessing import INTERVAL, RESAMPLES, SEED, _auc, _balanced, guess
+from whalecam.findings.properties import NUMBERS, TEXTS
 from whalecam.findings.shortcuts import BOTH_ENDS, CLUES, PER_CLASS, shortcuts
-from whalecam.findings.traits import NUMBERS, TEXTS
 
 RNG = np.random.default_rng
 

@@ -72,7 +72,8 @@ def check(
     data = dataset.open_dataset(csv, None if no_images else images, named)
     found_boxes, properties = dataset.read_boxes(boxes) if boxes else None, None
     if data.images is not None:
-        from whalecam.findings.measuring import measure, with_faults
+        from whalecam.findings.measuring import measure
+        from whalecam.findings.properties import with_faults
         from whalecam.masks import MaskSources
 
         properties = measure(data, MaskSources(masks, found_boxes), keep, reporter())

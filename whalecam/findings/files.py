@@ -40,7 +40,7 @@ def files(evidence: Evidence) -> list[Finding]:
     if evidence.properties is None:
         return found
     seen = evidence.properties[evidence.properties["status"] == OK]
-    seen = table.drop(columns=["path", "status"]).merge(seen.drop(columns="status"), on="image")
+    seen = evidence.data.good().drop(columns=["path", "status"]).merge(seen.drop(columns="status"), on="image")
     looks = [_looking(code, look, seen) for code, look in LOOKS.items()] if len(seen) else []
     return [*found, *(finding for finding in looks if finding)]
 

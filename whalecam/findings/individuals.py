@@ -44,7 +44,7 @@ def _often(known: pd.DataFrame) -> Finding:
 
 def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:
     """Individuals under two labels that no look-alike finding explains."""
-    table = known.drop(columns="path")
+    table = known.drop(columns=["path", "status"])
     several = table["species"].replace(merges).groupby(table["individual_id"]).nunique()
     names = several.index[several > 1]
     rows = table[table["individual_id"].isin(names)].sort_values(["individual_id", "species"])
@@ -82,7 +82,7 @@ def _leaks(good: pd.DataFrame) -> list[Finding]:
             "the accuracy of such a split promises too much.",
             "Train with --split group, which is what WhaleCAM does unless told otherwise.",
             facts={"share": leaking, "leaking": int(both.sum()), "validation": int(valid.sum()), "grouped": grouped},
-            rows=good.loc[both].drop(columns="path"),
+            rows=good.loc[both].drop(columns=["path", "status"]),
         )
     ]
 

@@ -11,13 +11,15 @@ from whalecam.findings.synonyms import SYNONYMS
 LOOK_ALIKE = "look_alike"
 IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
 """Pictures of the largest class for one of the smallest, from which imbalance is a low, and a medium finding."""
+APART = 5
+"""Individuals of the rarer of two names from which none in common says something about where they come from."""
 FEWEST_PICTURES, FEWEST_INDIVIDUALS = 10, 2
 """Below these a class cannot be learnt on one part and judged on another."""
 SOURCE = (
     "No animal stands under both, so most likely they come from different sources, and a network can tell the two by "
     "who took and cropped the picture: a source shortcut."
 )
-MIXED = "Their pictures come mixed, so a network cannot learn the difference, and is punished for it."
+MIXED = "What little tells the two apart is not the animal."
 
 
 def labels(evidence: Evidence) -> list[Finding]:
@@ -67,9 +69,9 @@ def shared_by(good: pd.DataFrame, names: Sequence[str]) -> int:
 
 def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
     rows, more = good[good["species"] == dropped], int((good["species"] == kept).sum())
-    known = bool((rows["individual_id"] != "").any())
+    known = rows.loc[rows["individual_id"] != "", "individual_id"].nunique()
     shared = shared_by(good, (kept, dropped))
-    apart = known and shared == 0
+    apart = known >= APART and shared == 0
     words = f"share {_count(shared)}" if known else "have no known individuals"
     return Finding(
         LOOK_ALIKE,
@@ -86,7 +88,7 @@ def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
             "shared_individuals": shared,
             "source_shortcut": apart,
         },
-        rows.drop(columns="path").assign(suggested_label=kept),
+        rows.drop(columns=["path", "status"]).assign(suggested_label=kept),
     )
 
 
@@ -116,7 +118,7 @@ def _question(good: pd.DataFrame, meaning: str, names: Sequence[str]) -> Finding
         "Ask who labelled them. To merge, write a CSV with the columns old,new and give it to train --labels-map.",
         tuple(sorted(names)),
         {"labels": counts, "shared_individuals": shared},
-        good[good["species"].isin(names)].drop(columns="path"),
+        good[good["species"].isin(names)].drop(columns=["path", "status"]),
     )
 
 

@@ -1,9 +1,8 @@
 """Every picture of a data set is read once, to its end, and measured; what was measured before is kept."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,9 +13,9 @@ import pandas as pd
 
 from whalecam import dataset
 from whalecam.arrays import Progress, Report, silent
-from whalecam.dataset import OK, Dataset
+from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError
-from whalecam.findings.traits import NUMBERS, TEXTS, traits, unread
+from whalecam.findings.properties import kept, typed, unread
 from whalecam.masks import MASK_METHODS, MaskSources
 
 PART = 512
@@ -30,7 +29,8 @@ STAGE = "measuring pictures"
 def measure(
     data: Dataset, sources: MaskSources = NOTHING, keep: Path | None = None, report: Report = silent
 ) -> pd.DataFrame:
-    """One row per usable row of the data set that has a file, in its order: traits.TEXTS (str), traits.NUMBERS (float).
+    """One row per usable row of the data set that has a file, in its order: TEXTS (str) and NUMBERS (float) of
+    `properties`.
 
     Args:
         sources: masks and body boxes that tell where the animal is.
@@ -47,29 +47,15 @@ def measure(
     done = len(good) - len(todo)
     report(Progress(STAGE, done, len(good)))
     for part in _measured(todo, sources):
-        frame = _typed(row | {"stamp": stamps[row["image"]]} for row in part)
+        frame = typed(row | {"stamp": stamps[row["image"]]} for row in part)
         held.append(frame)
         if keep:
             _store(frame, keep)
         done += len(part)
         report(Progress(STAGE, done, len(good)))
-    rows = pd.concat(held, ignore_index=True) if held else _typed(())
+    rows = pd.concat(held, ignore_index=True) if held else typed(())
     current = rows[rows["stamp"] == rows["image"].map(stamps)]
     return current.drop_duplicates("image", keep="last").set_index("image").reindex(good["image"]).reset_index()
-
-
-def kept(folder: Path) -> pd.DataFrame:
-    """What a folder holds of earlier measurements: the columns of `measure`; empty where it holds none."""
-    parts = [pd.read_parquet(path) for path in sorted(folder.glob("part-*.parquet"))]
-    whole = [part for part in parts if {*TEXTS, *NUMBERS} <= set(part.columns)]
-    return pd.concat(whole, ignore_index=True) if whole else _typed(())
-
-
-def with_faults(data: Dataset, properties: pd.DataFrame) -> Dataset:
-    """The data set in which pictures that could not be read have their reason instead of `ok`."""
-    bad = properties[properties["status"] != OK].set_index("image")["status"]
-    status = data.table["image"].map(bad).where(data.table["status"] == OK)
-    return replace(data, table=data.table.assign(status=status.fillna(data.table["status"]).astype(str)))
 
 
 def _measured(todo: list[tuple[str, str]], sources: MaskSources) -> Iterator[list[dict[str, Any]]]:
@@ -104,6 +90,8 @@ def _measure_here(image: str, path: str) -> dict[str, Any]:
 
 
 def _measure(sources: MaskSources, image: str, path: str) -> dict[str, Any]:
+    from whalecam.findings.traits import traits
+
     try:
         sample = dataset.read_sample(Path(path), image)
     except DatasetError as error:
@@ -122,11 +110,6 @@ def _stamp(path: str, image: str, sources: MaskSources) -> str:
     boxes = ";".join(f"{row['kind']} {row['x1']} {row['y1']} {row['x2']} {row['y2']}" for row in sources.rows_of(image))
     masks = [mask.stat().st_mtime_ns for mask in sources.pngs_of(Path(image).stem)]
     return f"{file.st_size} {file.st_mtime_ns} {boxes} {masks}"
-
-
-def _typed(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(rows), columns=[*TEXTS, *NUMBERS])
-    return frame.astype(dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float64"))
 
 
 def _store(frame: pd.DataFrame, folder: Path) -> None:

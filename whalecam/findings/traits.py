@@ -14,33 +14,8 @@ from PIL import Image
 from whalecam import dataset
 from whalecam.arrays import ByteArray, Sample
 from whalecam.errors import DatasetError
+from whalecam.findings.properties import NUMBERS, TEXTS
 
-TEXTS = ("image", "stamp", "status", "format", "tables", "digest", "phash")
-NUMBERS = (
-    "width",
-    "height",
-    "jpeg_luma",
-    "jpeg_chroma",
-    "brightness",
-    "brightness_perc_5",
-    "brightness_perc_99",
-    "entropy",
-    "blurriness",
-    "blurriness_grayscale_std",
-    "animal_sharpness",
-    "colour",
-    "water_l",
-    "water_a",
-    "water_b",
-    "water_spread",
-)
-"""`image` as in the CSV; `stamp` tells whether file or animal changed since; `status` as in the data set.
-`width`, `height` upright, in pixels; `jpeg_*` sums of the quantisation tables, 0 where there are none; `tables` a hash
-of them; `brightness*`, `entropy`, `blurriness*` as CleanVision measures them (raw values, the lower the worse, but for
-`brightness_perc_5`); `animal_sharpness` the `sharpness` of the animal's box; `colour` the largest difference between
-two channels of a pixel, 0 to 255, 99th percentile over the pixels; `water_*` mean Lab (0 to 255 each, as OpenCV has it)
-of what is not animal, and the standard deviation of its lightness; `digest` a hash of the upright pixels; `phash` 64
-bits in hexadecimal."""
 SIDE = 256
 """Longest side, in pixels, that light, colour and water are measured at."""
 RIM = 0.15
@@ -62,11 +37,6 @@ def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None
     found["digest"] = hashlib.blake2b(sample.pixels.tobytes(), digest_size=12).hexdigest() + f"{whole.size}"
     found["phash"] = str(imagehash.phash(small))
     return {name: found[name] for name in (*TEXTS, *NUMBERS) if name != "stamp"}
-
-
-def unread(image: str, reason: str) -> dict[str, Any]:
-    """The same for a picture that cannot be read: its reason, and nothing measured."""
-    return {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, np.nan), "image": image, "status": reason}
 
 
 def _file(path: Path) -> dict[str, Any]:
