@@ -50,7 +50,9 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _colour(pixels: ByteArray) -> float:
-    return float(np.percentile(np.ptp(pixels.astype(np.int16), axis=2), 99))
+    red, green, blue = cv2.split(pixels)
+    spread = cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)
+    return float(np.percentile(spread, 99))
 
 
 def sharpness(grey: ByteArray) -> float:
@@ -81,7 +83,7 @@ def _water(pixels: ByteArray, animal: NDArray[np.float32] | None) -> dict[str, f
     if animal is not None:
         outside = cv2.resize(animal, (width, height), interpolation=cv2.INTER_AREA) < 0.5
         water = outside if outside.any() else water
-    lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[water].astype(np.float32)
+    lab = cv2.cvtColor(pixels[water][None], cv2.COLOR_RGB2LAB)[0].astype(np.float32)
     light, a, b = (float(value) for value in lab.mean(axis=0))
     return {"water_l": light, "water_a": a, "water_b": b, "water_spread": float(lab[:, 0].std())}
 
