@@ -49,6 +49,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
 @click.option(
     "--keep", type=FOLDER, help="Folder for what is measured on pictures: an interrupted check goes on there."
 )
+@click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
 @click.option("--out", type=FOLDER, help="Folder for a CSV of the rows of each finding, and labels-map.csv.")
 @column_options
 @JSON
@@ -59,6 +60,7 @@ def check(
     boxes: tuple[Path, ...],
     masks: Path | None,
     keep: Path | None,
+    run_path: Path | None,
     out: Path | None,
     as_json: bool,
     **columns: str,
@@ -78,7 +80,7 @@ def check(
 
         properties = measure(data, MaskSources(masks, found_boxes), keep, reporter())
         data = with_faults(data, properties)
-    found = findings.find(findings.Evidence(data, found_boxes, properties))
+    found = findings.find(findings.Evidence(data, found_boxes, properties, _odds(run_path)))
     facts = _facts(data)
     if found_boxes is not None:
         facts |= {"boxes": len(found_boxes), "boxes_refused": found_boxes.attrs["refused"]}
@@ -86,6 +88,17 @@ def check(
         findings.write(found, out)
     _say(facts, found, as_json)
     sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+
+
+def _odds(run_path: Path | None) -> Any:
+    """What the networks of a run say of pictures that they had not seen; None without a run."""
+    if run_path is None:
+        return None
+    from whalecam.run import open_run
+    from whalecam.table import unseen_odds
+
+    run = open_run(run_path)
+    return unseen_odds(run.parts(), run.manifest.classes)
 
 
 def _say(facts: dict[str, Any], found: Sequence[Any], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, before any model: one family of detectors per file, and the menu."""
+"""What is wrong with a data set, before any network and after: one family of detectors per file, and the menu."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from whalecam.findings.duplicates import duplicates
 from whalecam.findings.files import files
 from whalecam.findings.finding import SEVERITIES, Detector, Evidence, Finding
 from whalecam.findings.individuals import individuals
+from whalecam.findings.judgements import judgements
 from whalecam.findings.labels import labels, labels_map
 from whalecam.findings.shortcuts import shortcuts
 
@@ -16,6 +17,7 @@ FAMILIES: Mapping[str, Detector] = {
     "Files": files,
     "Duplicates": duplicates,
     "Shortcuts": shortcuts,
+    "Judgements": judgements,
 }
 
 __all__ = ["FAMILIES", "SEVERITIES", "Detector", "Evidence", "Finding", "find", "labels_map", "write"]

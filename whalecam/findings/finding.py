@@ -50,11 +50,13 @@ class Evidence:
         data: the checked table.
         boxes: what `dataset.read_boxes` gives; None where there are none.
         properties: what `measure` gives, one row per picture; None where no picture was looked at.
+        odds: what `table.unseen_odds` gives, one row per picture judged unseen; None before an audit.
     """
 
     data: Dataset
     boxes: pd.DataFrame | None = None
     properties: pd.DataFrame | None = None
+    odds: pd.DataFrame | None = None
 
 
 Detector = Callable[[Evidence], list[Finding]]

@@ -17,7 +17,7 @@ from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
-from whalecam.table import Table
+from whalecam.table import Table, unseen_odds
 from whalecam.ui.signer import Signer
 
 DEMO = "demo"
@@ -85,7 +85,9 @@ def findings_of(run: Run) -> list[Finding]:
     """What is wrong with the run's data set, from its table and from what was measured on its pictures so far."""
     data, boxes = data_of(run), tuple(run.manifest.audit.get("boxes") or ())
     parts = len(list(run.properties.glob("part-*.parquet")))
-    return _findings(run, data, boxes, (str(data.csv), data.fingerprint, str(run.path), parts, boxes))
+    audited = run.parts()
+    key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
+    return _findings(run, data, boxes, key)
 
 
 def check_arguments(run: Run) -> list[str]:
@@ -183,7 +185,8 @@ def _findings(_run: Run, _data: Dataset, boxes: tuple[str, ...], key: tuple[obje
     rows = rows[rows["image"].isin(_data.good()["image"])]
     found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
     data = properties.with_faults(_data, rows) if len(rows) else _data
-    return findings.find(Evidence(data, found, rows if len(rows) else None))
+    odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
+    return findings.find(Evidence(data, found, rows if len(rows) else None, odds))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
