@@ -1,6 +1,7 @@
 """Findings on tables: labels and individuals with known answers, the real table's known facts, and nothing invented."""
 
 import json
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -218,3 +219,24 @@ def test_the_real_table_has_its_known_faults_and_no_others(real_data: Path) -> N
     leak = facts.pop("split_leak")
     assert abs(leak["share"] - 0.79) <= 0.02 and leak["grouped"] == 0
     assert not facts
+
+
+def test_individuals_as_labels_are_no_trouble(real_data: Path) -> None:
+    """15,587 classes: nothing that grows with their square."""
+    table, boxes = (real_data / "happywhale" / name for name in ("train.csv", "train_body_boxes_model.csv"))
+    started = time.perf_counter()
+    done = whalecam("check", table, "--no-images", "--label-column", "individual_id", "--boxes", boxes, "--json")
+    spent = time.perf_counter() - started
+    assert done.returncode == 1 and not [f for f in json.loads(done.stdout)["findings"] if f["code"] == "look_alike"]
+    assert spent < 60, f"{spent:.0f} s"  # 8 s on an idle machine
+
+
+def test_check_writes_rows_and_a_map_that_training_takes(prepared: Path, tmp_path: Path) -> None:
+    csv = prepared / "pictures" / "train.csv"
+    done = whalecam("check", csv, "--no-images", "--out", tmp_path / "out")
+    assert done.returncode == 1 and "Why: " in done.stdout and "What to do: " in done.stdout
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert "labels-map.csv" in names and any("look-alike" in name for name in names)
+    assert (
+        "bottlenose_dolpin" not in merge_labels(open_dataset(csv, None), tmp_path / "out" / "labels-map.csv").classes()
+    )

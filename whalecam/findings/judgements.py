@@ -1,7 +1,5 @@
 """What a network that had not seen them says of labels: those that may be wrong, and species that it confuses."""
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -78,15 +76,24 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
 
 def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) -> list[Finding]:
     """The pairs of species that are most often taken for one another."""
-    said = pd.Series(odds.columns[odds.to_numpy(float).argmax(axis=1)], odds.index)
-    found = []
-    for one, other in combinations(odds.columns, 2):
-        swapped = ((labels == one) & (said == other)) | ((labels == other) & (said == one))
-        total = int(labels.isin([one, other]).sum())
-        if total >= FEWEST and swapped.sum() >= CONFUSED * total:
-            found.append((swapped.sum() / total, one, other, swapped, total))
-    found.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-    return [_pair(one, other, odds.index[swapped], total, good) for _, one, other, swapped, total in found[:MOST_PAIRS]]
+    codes = odds.columns.get_indexer(pd.Index(labels))
+    said = odds.to_numpy(float).argmax(axis=1)
+    n = len(odds.columns)
+    grid = np.bincount(codes * n + said, minlength=n * n).reshape(n, n)
+    own = grid.sum(axis=1)
+    total, swapped = own[:, None] + own[None], grid + grid.T
+    pairs = np.argwhere(np.triu((total >= FEWEST) & (swapped >= CONFUSED * total), 1)).tolist()
+    pairs.sort(key=lambda pair: -swapped[*pair] / total[*pair])
+    return [
+        _pair(
+            str(odds.columns[one]),
+            str(odds.columns[other]),
+            odds.index[((codes == one) & (said == other)) | ((codes == other) & (said == one))],
+            int(total[one, other]),
+            good,
+        )
+        for one, other in pairs[:MOST_PAIRS]
+    ]
 
 
 def _pair(one: str, other: str, images: pd.Index, total: int, good: pd.DataFrame) -> Finding:

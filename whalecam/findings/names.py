@@ -26,7 +26,10 @@ def likeness(one: str, other: str) -> str | None:
     shorter word may make another word (mouse, moose), so that is `perhaps`. The first letter and all digits must
     agree: people seldom mistype the one, and the others number things.
     """
-    first, second = words_of(one), words_of(other)
+    return _compare(words_of(one), words_of(other))
+
+
+def _compare(first: tuple[str, ...], second: tuple[str, ...]) -> str | None:
     if "".join(first) == "".join(second):
         return SAME if first else None
     if len(first) != len(second) or _digits(first) != _digits(second):
@@ -39,7 +42,8 @@ def look_alikes(names: list[str]) -> list[tuple[str, str, str]]:
     """(one, other, likeness) of every pair of names that is alike."""
     if len(names) > MOST_NAMES:
         return _equal(names)
-    pairs = ((one, other, likeness(one, other)) for one, other in combinations(names, 2))
+    words = [(name, words_of(name)) for name in names]
+    pairs = ((one, other, _compare(first, second)) for (one, first), (other, second) in combinations(words, 2))
     return [(one, other, found) for one, other, found in pairs if found]
 
 

@@ -26,6 +26,7 @@ CLUES: Mapping[str, tuple[str, ...]] = {
 FEWEST = 10
 PER_CLASS = 200
 """Pictures of a class that are enough to tell; drawn at random by individual."""
+MOST_CLASSES = 50
 LEVELS = (("high", 0.5), ("medium", 0.25), ("low", 0.1))
 """Severity by skill: where the lower end of the interval lies between chance (0) and perfection (1)."""
 BOTH_ENDS = 48
@@ -103,8 +104,9 @@ def _of(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def _usual(table: pd.DataFrame) -> pd.DataFrame:
-    """Some pictures of every class, the same ones each time."""
-    mixed = table.sample(frac=1, random_state=0)
+    """Some pictures of every class, of the largest ones where there are very many; the same ones each time."""
+    largest = table["species"].value_counts().head(MOST_CLASSES).index
+    mixed = table[table["species"].isin(largest)].sample(frac=1, random_state=0)
     return mixed.groupby("species").head(PER_CLASS).sort_index()
 
 
