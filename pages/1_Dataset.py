@@ -1,8 +1,8 @@
-"""What is in the data set, and which rows cannot be used."""
+"""What is in the data set, and what is wrong with it."""
 
 import streamlit as st
 
-from whalecam.ui import datapage, session
+from whalecam.ui import datapage, findingspage, session
 from whalecam.ui.frame import page
 
 with page("Dataset", needs="data") as run:
@@ -23,4 +23,4 @@ with page("Dataset", needs="data") as run:
             datapage.batch(run, data)
     if faults.open:
         with faults:
-            datapage.findings(data)
+            findingspage.findings(run, data)

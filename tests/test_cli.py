@@ -56,11 +56,16 @@ def test_check_lists_bad_rows_and_exits_1(prepared: Path) -> None:
     assert len(facts["bad_rows"]) == 3 and facts["rows"] == facts["usable"] + 3
 
 
-def test_check_of_the_real_table_is_quick_and_clean(real_data: Path) -> None:
-    started = time.perf_counter()
-    done = whalecam("check", real_data / "happywhale" / "train.csv", "--no-images", "--json")
-    assert done.returncode == 0 and json.loads(done.stdout)["rows"] == 51_033
-    assert time.perf_counter() - started < 6
+def test_check_of_the_real_table_is_quick(real_data: Path) -> None:
+    spent = []
+    for _ in range(2):  # other workers share the machine
+        started = time.perf_counter()
+        done = whalecam("check", real_data / "happywhale" / "train.csv", "--no-images", "--json")
+        spent.append(time.perf_counter() - started)
+    facts = json.loads(done.stdout)
+    assert done.returncode == 1 and facts["rows"] == 51_033 and not facts["reasons"]
+    assert len(facts["findings"]) == 7
+    assert min(spent) < 5, f"{min(spent):.1f} s"
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,11 @@ class Run:
         """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
         return self.path / "thumbs" / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.webp"
 
+    @property
+    def properties(self) -> Path:
+        """Where what was measured on the data set's pictures lies."""
+        return self.path / "properties"
+
     def save_thumb(self, image: str, data: bytes) -> None:
         target = self.thumb(image)
         target.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.journeys.conftest import serving
-from whalecam.reviews import Journal
+from whalecam.reviews import Dismissals, Journal
 from whalecam.run import open_run
 
 pytestmark = pytest.mark.journey
@@ -115,6 +115,42 @@ def test_a_leak_is_found_flagged_undone_and_exported(page: Any, address: str, pl
     assert sorted(frame["image"]) == kept
     assert set(frame["verdict"]) == {"flag"} and set(frame["reviewer"]) == {"Ana"}
     assert "excess" in frame and frame["run"].tolist() == ["demo", "demo"]
+
+
+def test_findings_are_read_opened_downloaded_and_set_aside(page: Any, address: str, place: Path) -> None:
+    run = open_run(place / "runs" / "demo")
+    page.goto(f"{address}/Dataset?run=demo&dataset_tab=Findings")
+    settled(page)
+    sign_in(page, "Ana")
+    twins = page.locator(".stVerticalBlock", has_text="is spelt almost like").last
+    twins.get_by_text("Affected rows").click()
+    page.locator(".card img").first.wait_for()
+    with page.expect_download() as waiting:
+        twins.get_by_role("button", name="Download these rows").click()
+    rows = pd.read_csv(waiting.value.path())
+    assert set(rows["species"]) == {"bottlenose_dolpin"} and set(rows["suggested_label"]) == {"bottlenose_dolphin"}
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the labels map").click()
+    assert pd.read_csv(waiting.value.path()).to_numpy().tolist() == [["bottlenose_dolpin", "bottlenose_dolphin"]]
+    twins.get_by_role("button", name="Dismiss").click()
+    page.get_by_role("textbox", name="Reason").fill("two species after all")
+    page.get_by_role("button", name="Dismiss the finding").click()
+    page.get_by_text("Dismissed by Ana").wait_for()
+    dismissals = Dismissals(run.reviews_url, run.manifest.dataset.csv)
+    assert dismissals.standing()["reason"].tolist() == ["two species after all"]
+    page.reload()
+    settled(page)
+    page.get_by_text("Dismissed by Ana").wait_for()
+    page.get_by_role("button", name="Restore").click()
+    _until(page, lambda: dismissals.standing().empty)
+
+
+def test_looking_at_every_picture_fills_the_findings(page: Any, address: str) -> None:
+    page.goto(f"{address}/Dataset?run=demo&dataset_tab=Findings")
+    settled(page)
+    page.get_by_role("button", name="Look at every picture").click()
+    page.get_by_text("119 of 119 pictures looked at").wait_for(timeout=LONG)
+    page.get_by_text("Truncated: 1 of 121 rows").wait_for(timeout=LONG)
 
 
 def _until(page: Any, true: Any, seconds: int = 20) -> None:

@@ -1,6 +1,7 @@
 """Verbs on a data set: demo, check."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from whalecam.errors import DatasetError
 
 DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
 DEMO_DONORS = 4
+FIRST_ROWS = 20
 
 
 @click.command()
@@ -42,27 +44,81 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
 @click.option("--no-images", is_flag=True, help="Look at the CSV only.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="Box file to check too; may be given several times.")
+@click.option("--boxes", multiple=True, type=FOLDER, help="Box file of the animals; may be given several times.")
+@click.option("--masks", type=FOLDER, help="Folder of masks, so that sharpness and water are measured apart.")
+@click.option(
+    "--keep", type=FOLDER, help="Folder for what is measured on pictures: an interrupted check goes on there."
+)
+@click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
+@click.option("--out", type=FOLDER, help="Folder for a CSV of the rows of each finding, and labels-map.csv.")
 @column_options
 @JSON
 def check(
-    csv: Path, images: Path | None, no_images: bool, boxes: tuple[Path, ...], as_json: bool, **columns: str
+    csv: Path,
+    images: Path | None,
+    no_images: bool,
+    boxes: tuple[Path, ...],
+    masks: Path | None,
+    keep: Path | None,
+    run_path: Path | None,
+    out: Path | None,
+    as_json: bool,
+    **columns: str,
 ) -> None:
-    """Findings on a data set; no network needed. Exit 1 where a row cannot be used."""
-    from whalecam import dataset
+    """Findings on a data set; no network needed. Exit 1 where there is one above info."""
+    from whalecam import dataset, findings
 
     if images is None and not no_images:
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
     named = Columns(columns["image_column"], columns["label_column"], columns["group_column"])
     data = dataset.open_dataset(csv, None if no_images else images, named)
+    found_boxes, properties = dataset.read_boxes(boxes) if boxes else None, None
     if data.images is not None:
-        data = dataset.inspect_pictures(data, reporter())
+        from whalecam.findings.measuring import measure
+        from whalecam.findings.properties import with_faults
+        from whalecam.masks import MaskSources
+
+        properties = measure(data, MaskSources(masks, found_boxes), keep, reporter())
+        data = with_faults(data, properties)
+    found = findings.find(findings.Evidence(data, found_boxes, properties, _odds(run_path)))
     facts = _facts(data)
-    if boxes:
-        found = dataset.read_boxes(boxes)
-        facts |= {"boxes": len(found), "boxes_refused": found.attrs["refused"]}
-    tell(facts, as_json)
-    sys.exit(1 if facts["reasons"] else 0)
+    if found_boxes is not None:
+        facts |= {"boxes": len(found_boxes), "boxes_refused": found_boxes.attrs["refused"]}
+    if out:
+        findings.write(found, out)
+    _say(facts, found, as_json)
+    sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+
+
+def _odds(run_path: Path | None) -> Any:
+    """What the networks of a run say of pictures that they had not seen; None without a run."""
+    if run_path is None:
+        return None
+    from whalecam.run import open_run
+    from whalecam.table import unseen_odds
+
+    run = open_run(run_path)
+    return unseen_odds(run.parts(), run.manifest.classes)
+
+
+def _say(facts: dict[str, Any], found: Sequence[Any], as_json: bool) -> None:
+    """Counts, then the findings: as one JSON object, or as text with what to do."""
+    if as_json:
+        tell(facts | {"findings": [_plainly(finding) for finding in found]}, True)
+        return
+    tell(facts, False)
+    for finding in found:
+        click.echo(f"\n[{finding.severity}] {finding.sentence}\n  Why: {finding.why}\n  What to do: {finding.todo}")
+
+
+def _plainly(finding: Any) -> dict[str, Any]:
+    """A finding without all its rows: how many there are, and the first."""
+    names = ("code", "about", "severity", "sentence", "why", "todo", "facts")
+    rows = finding.rows.astype(object).where(finding.rows.notna(), None)
+    return {name: getattr(finding, name) for name in names} | {
+        "affected": len(rows),
+        "rows": rows.head(FIRST_ROWS).to_dict("records"),
+    }
 
 
 def _facts(data: Any) -> dict[str, Any]:

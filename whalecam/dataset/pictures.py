@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,20 @@ BROKEN = (
 )
 
 
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its pixels.
+
+    Attributes:
+        format: as Pillow names it, as in `JPEG`.
+        tables: the JPEG quantisation tables, 64 numbers each, luminance first; empty for other formats. The larger the
+            numbers, the coarser the picture was saved; cameras and programs have tables of their own.
+    """
+
+    format: str
+    tables: tuple[tuple[int, ...], ...] = ()
+
+
 def read_sample(path: Path, image: str) -> Sample:
     """An upright RGB picture. Raises DatasetError whose message is one of the reasons of this module."""
     pixels, orientation = _open(Path(path), _coloured)
@@ -43,6 +58,17 @@ def read_sample(path: Path, image: str) -> Sample:
 def read_grey(path: Path) -> ByteArray:
     """An upright grey picture, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
     return _open(Path(path), _grey)[0]
+
+
+def read_header(path: Path) -> Header:
+    """Raises DatasetError as `read_sample`."""
+    _check_file(path)
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            tables = getattr(picture, "quantization", None) or {}
+            return Header(picture.format or "", tuple(tuple(tables[at]) for at in sorted(tables)))
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise DatasetError(UNREADABLE) from error
 
 
 def _open(path: Path, convert: Callable[[Image.Image], Image.Image]) -> tuple[ByteArray, int]:

@@ -1,6 +1,8 @@
-"""People's verdicts: what one is (`review`), where they are kept (`journal`), how that is reached (`database`)."""
+"""People's verdicts: what one is (`review`), where they are kept (`journal`), how that is reached (`database`); and the
+findings that they set aside (`dismissals`)."""
 
+from whalecam.reviews.dismissals import Dismissal, Dismissals
 from whalecam.reviews.journal import COLUMNS, Journal
 from whalecam.reviews.review import Review, checked
 
-__all__ = ["COLUMNS", "Journal", "Review", "checked"]
+__all__ = ["COLUMNS", "Dismissal", "Dismissals", "Journal", "Review", "checked"]

@@ -1,4 +1,4 @@
-"""The Dataset page's own pieces: open your own data, counts, distribution, sample grid, rows with a fault."""
+"""The Dataset page's own pieces: open your own data, counts, distribution, table, sample grid."""
 
 import base64
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam import dataset, render
-from whalecam.arrays import Progress, records
+from whalecam.arrays import records
 from whalecam.config import Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError
@@ -19,7 +19,6 @@ from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.parts import open_picture
 
 SAMPLE = 24
-SEVERITY = {"missing file": "high", "path outside the folder": "high"}
 
 
 def open_own() -> None:
@@ -111,49 +110,14 @@ def batch(run: Run, data: Dataset) -> None:
         return
     sample = rows.sample(min(SAMPLE, len(rows)), random_state=int(seed))
     event = gallery(
-        [_card(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
+        [card_of(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
     )
     if event.opened:
         open_picture(event.opened)
 
 
-def findings(data: Dataset) -> None:
-    """Rows that cannot be used, by reason, with a download for each."""
-    faults = data.table[data.table["status"] != dataset.OK]
-    if st.button("Read every picture to the end", key="inspect", help="Finds truncated and broken files"):
-        bar = st.progress(0.0, text="Reading pictures")
-
-        def show(step: Progress) -> None:
-            bar.progress(step.done / max(1, step.total), text=f"{step.done:,} of {step.total:,}")
-
-        checked = dataset.inspect_pictures(data, show)
-        bar.empty()
-        st.session_state["_faults"] = (str(data.csv), checked.table)
-    held, table = st.session_state.get("_faults", ("", None))
-    if held == str(data.csv):
-        faults = table[table["status"] != dataset.OK]
-    if faults.empty:
-        st.success("Every row has a label and a file.", icon=":material/check_circle:")
-    for reason, rows in faults.groupby("status", sort=False):
-        with st.container(border=True):
-            st.markdown(
-                f"**{plain(str(reason).capitalize())}** · {len(rows):,} rows · severity {severity(str(reason))}"
-            )
-            st.dataframe(rows.drop(columns="path").head(200), hide_index=True)
-            st.download_button(
-                "Download these rows",
-                rows.drop(columns="path").to_csv(index=False).encode(),
-                f"{str(reason).replace(' ', '-')}.csv",
-                "text/csv",
-                key=f"get_{reason}",
-            )
-
-
-def severity(reason: str) -> str:
-    return SEVERITY.get(reason, "medium")
-
-
-def _card(run: Run, row: dict[str, Any]) -> Card:
+def card_of(run: Run, row: dict[str, Any]) -> Card:
+    """A picture with its label: the run's thumbnail of it, else one made now."""
     uri = session.thumb_uri(run, row["image"])
     if uri is None:
         try:

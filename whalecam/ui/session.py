@@ -9,17 +9,19 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from whalecam import dataset, leak
+from whalecam import dataset, findings, leak
 from whalecam.arrays import Sample
 from whalecam.config import Columns, Thresholds
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.reviews import Journal
+from whalecam.findings import Evidence, Finding, properties
+from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
-from whalecam.table import Table
+from whalecam.table import Table, unseen_odds
 from whalecam.ui.signer import Signer
 
 DEMO = "demo"
+COLUMN_OPTIONS = ("image", "label", "group")
 
 
 def runs_folder() -> Path:
@@ -72,6 +74,34 @@ def data_of(run: Run) -> Dataset:
     if not csv.is_file():
         raise DatasetError(f"The CSV of run '{run.name}' is gone: {csv}. Put it back, or open the data set anew.")
     return _data(record.csv, record.images, tuple(sorted(record.columns.items())), _stamp(csv))
+
+
+def properties_of(run: Run) -> pd.DataFrame:
+    """What was measured on the pictures so far: see `findings.properties`."""
+    return _properties(str(run.properties), len(list(run.properties.glob("part-*.parquet"))))
+
+
+def findings_of(run: Run) -> list[Finding]:
+    """What is wrong with the run's data set, from its table and from what was measured on its pictures so far."""
+    data, boxes = data_of(run), tuple(run.manifest.audit.get("boxes") or ())
+    parts = len(list(run.properties.glob("part-*.parquet")))
+    audited = run.parts()
+    key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
+    return _findings(run, data, boxes, key)
+
+
+def check_arguments(run: Run) -> list[str]:
+    """The command line that measures all pictures of a run's data set."""
+    record, audit = run.manifest.dataset, run.manifest.audit
+    given = [f"--{name}-column={record.columns[name]}" for name in COLUMN_OPTIONS if name in record.columns]
+    given += [f"--boxes={path}" for path in audit.get("boxes") or ()]
+    given += [f"--masks={audit['masks']}"] if audit.get("masks") else []
+    return ["check", f"--keep={run.properties}", *given, "--", record.csv, record.images or ""]
+
+
+def dismissals_of(run: Run) -> Dismissals:
+    """The findings that people set aside."""
+    return _dismissals(run.reviews_url, run.manifest.dataset.csv)
 
 
 def picture_of(run: Run, image: str) -> Sample:
@@ -142,6 +172,26 @@ def _run(path: str, stamp: int) -> Run:
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
 def _data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
     return dataset.open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _properties(folder: str, parts: int) -> pd.DataFrame:
+    return properties.kept(Path(folder)).drop_duplicates("image", keep="last")
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking for what is wrong …")
+def _findings(_run: Run, _data: Dataset, boxes: tuple[str, ...], key: tuple[object, ...]) -> list[Finding]:
+    rows = properties_of(_run)
+    rows = rows[rows["image"].isin(_data.good()["image"])]
+    found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
+    data = properties.with_faults(_data, rows) if len(rows) else _data
+    odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
+    return findings.find(Evidence(data, found, rows if len(rows) else None, odds))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _dismissals(url: str, csv: str) -> Dismissals:
+    return Dismissals(url, csv)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -1,0 +1,98 @@
+"""The Findings tab: the library's list, opened, downloaded, set aside and restored."""
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.test_pages import open_page, texts
+from whalecam.dataset import open_dataset
+from whalecam.findings import Evidence, find
+from whalecam.reviews import Dismissals
+from whalecam.run import DatasetRecord, create_run, open_run
+from whalecam.ui import jobs
+
+TWINS = "look_alike|bottlenose_dolphin|bottlenose_dolpin"
+
+
+def findings_tab(**query: str) -> AppTest:
+    app = open_page("pages/1_Dataset.py", **query)
+    app.query_params["dataset_tab"] = "Findings"
+    return app.run()
+
+
+def shown(app: AppTest) -> str:
+    return texts(app).replace("\\", "")
+
+
+@pytest.fixture
+def dismissals(runs: Path) -> Dismissals:
+    run = open_run(runs / "demo")
+    return Dismissals(run.reviews_url, run.manifest.dataset.csv)
+
+
+def test_the_tab_shows_what_the_library_finds(runs: Path) -> None:
+    record = open_run(runs / "demo").manifest.dataset
+    found = find(Evidence(open_dataset(Path(record.csv), Path(record.images or ""))))
+    app = findings_tab()
+    assert not app.exception and not app.error, texts(app)
+    text = shown(app)
+    for finding in found:
+        for words in (finding.sentence, finding.why, finding.todo):
+            assert words in text
+    assert text.index("badge[:material/error: High]") < text.index("badge[:material/info: Info]")
+    assert f"Affected rows · {len(found[0].rows):,}" in [box.label for box in app.expander]
+
+
+def test_dismissing_needs_a_name_and_a_reason(runs: Path, dismissals: Dismissals) -> None:
+    app = findings_tab()
+    app.text_input(key=f"reason_{TWINS}").set_value("they are two").run()
+    app.button(key=f"set_aside_{TWINS}").click().run()
+    assert "signed" in app.error[0].value
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_input(key=f"reason_{TWINS}").set_value(" ").run()
+    app.button(key=f"set_aside_{TWINS}").click().run()
+    assert "reason" in app.error[0].value and not app.exception
+    assert dismissals.history().empty
+
+
+def test_a_dismissed_finding_stays_countable_and_can_be_restored(runs: Path, dismissals: Dismissals) -> None:
+    app = findings_tab()
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_input(key=f"reason_{TWINS}").set_value("they *are* two").run()
+    app.button(key=f"set_aside_{TWINS}").click().run()
+    assert not app.exception and not app.error, texts(app)
+    assert dismissals.standing()["reason"].tolist() == ["they *are* two"]
+    assert "Dismissed · 1" in shown(app) and "Dismissed by Ana" in shown(app)
+    assert f"set_aside_{TWINS}" not in [button.key for button in app.button]
+    app.button(key=f"restore_{TWINS}").click().run()
+    assert dismissals.standing().empty and len(dismissals.history()) == 2
+    assert f"set_aside_{TWINS}" in [button.key for button in app.button]
+
+
+def test_looking_at_every_picture_finds_what_the_table_cannot_know(runs: Path) -> None:
+    app = findings_tab()
+    assert "0 of 119 pictures looked at" in shown(app) and "Truncated" not in shown(app)
+    app.button(key="inspect").click().run()
+    assert not app.exception, app.exception
+    for _ in range(600):
+        job = jobs.status(runs / "demo")
+        if job is not None and job.state != "running":
+            break
+        time.sleep(0.1)
+    assert job is not None and job.state == "done", job
+    app.run()
+    assert "119 of 119 pictures looked at" in shown(app)
+    assert "Truncated: 1 of 121 rows cannot be used." in shown(app)
+    assert not app.exception and not app.error
+
+
+def test_a_clean_set_says_so(runs: Path, tmp_path: Path) -> None:
+    lines = [f"{name}{number}.jpg,{name},{name}{number}" for name in ("orca", "beluga") for number in range(30)]
+    (tmp_path / "clean.csv").write_text("\n".join(["image,species,individual_id", *lines]))
+    data = open_dataset(tmp_path / "clean.csv", None)
+    create_run(runs / "clean", DatasetRecord(str(data.csv), None, vars(data.columns), data.fingerprint))
+    app = findings_tab(run="clean")
+    assert any("Nothing" in box.value for box in app.success), texts(app)
+    assert "duplicate" not in shown(app).lower()
