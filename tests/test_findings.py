@@ -1,5 +1,6 @@
 """Findings on tables: labels and individuals with known answers, the real table's known facts, and nothing invented."""
 
+import csv
 import json
 import time
 from pathlib import Path
@@ -240,3 +241,16 @@ def test_check_writes_rows_and_a_map_that_training_takes(prepared: Path, tmp_pat
     assert (
         "bottlenose_dolpin" not in merge_labels(open_dataset(csv, None), tmp_path / "out" / "labels-map.csv").classes()
     )
+
+
+def test_no_cell_of_a_finding_is_a_formula_and_the_map_still_merges(tmp_path: Path) -> None:
+    rows = "".join(f"a{n}.jpg,=humpback_whale,i{n}\n" for n in range(40))
+    rows += "".join(f"b{n}.jpg,=humpbak_whale,j{n}\n" for n in range(20))
+    (tmp_path / "train.csv").write_text("image,species,individual_id\n" + rows)
+    data = open_dataset(tmp_path / "train.csv", None)
+    write(find(Evidence(data)), tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        cells = [cell for row in csv.reader(path.open(newline="")) for cell in row]
+        assert cells and not [cell for cell in cells if cell.startswith("=")]
+    merged = merge_labels(data, tmp_path / "out" / "labels-map.csv")
+    assert set(merged.table["species"]) == {"=humpback_whale"}

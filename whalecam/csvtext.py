@@ -1,14 +1,19 @@
-"""The text of a CSV as records, each with its cells and with the very text that it was read from."""
+"""The text of a CSV: read as records, each with the very text it came from; written so that no cell is a formula."""
 
 import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from whalecam.errors import WhalecamError
 
 DELIMITERS = ",;\t|"
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+NEUTRALISED = tuple(f"'{start}" for start in FORMULA)
 ENCODINGS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"", "utf-8"))
 
 
@@ -96,3 +101,24 @@ def _check_closed(raw: str, delimiter: str, skip_spaces: bool) -> None:
     except csv.Error as error:
         if "end of data" in str(error):
             raise
+
+
+def safe_csv(frame: pd.DataFrame) -> bytes:
+    """UTF-8 as in RFC 4180. Texts that a spreadsheet would run as a formula get a `'` in front; numbers never do.
+
+    Raises UnicodeEncodeError for text that UTF-8 cannot hold.
+    """
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    safe = frame.assign(**{name: _neutral(frame[name].astype("str")) for name in texts})
+    # Line ends are \r\n since the writer quotes a field for the characters of its line end: a lone \r needs it.
+    return safe.to_csv(index=False, lineterminator="\r\n").encode()
+
+
+def restored(cell: str) -> str:
+    """A cell as it was before `safe_csv` put a `'` in front."""
+    return cell[1:] if cell.startswith(NEUTRALISED) else cell
+
+
+def _neutral(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    runs = column.str.startswith(FORMULA, na=False)
+    return column.where(~runs, "'" + column) if runs.any() else column

@@ -13,7 +13,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import Columns
-from whalecam.csvtext import DELIMITERS, read_text
+from whalecam.csvtext import DELIMITERS, read_text, restored
 from whalecam.dataset.files import join
 from whalecam.dataset.pictures import read_sample
 from whalecam.errors import DatasetError
@@ -91,7 +91,8 @@ def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
 def merge_labels(data: Dataset, mapping: Path) -> Dataset:
     """Labels renamed by a CSV of `old,new`; the source file stays as it is. Raises DatasetError for another layout."""
     frame = read_frame(mapping)
-    names = dict(zip(column_of(mapping, frame, "old"), column_of(mapping, frame, "new"), strict=True))
+    old, new = ([restored(cell) for cell in column_of(mapping, frame, name)] for name in ("old", "new"))
+    names = dict(zip(old, new, strict=True))
     return replace(data, table=data.table.assign(species=data.table["species"].replace(names)))
 
 

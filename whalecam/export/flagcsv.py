@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS, Thresholds
-from whalecam.csvtext import read_text
+from whalecam.csvtext import read_text, restored, safe_csv
 from whalecam.errors import ReviewError
 from whalecam.reviews import COLUMNS as REVIEW_COLUMNS
 
@@ -19,8 +19,6 @@ MADE_WITH = ("excess_threshold", "needs_threshold", "map", "run", "model_sha256"
 COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
 NUMBERS = ("confidence", "loss", "leak", "excess", "needs", "excess_threshold", "needs_threshold")
 NEEDED = ("image", "verdict", "reviewer")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-NEUTRALISED = tuple(f"'{start}" for start in FORMULA)
 UNKNOWN = Thresholds(np.nan, np.nan)
 
 
@@ -68,11 +66,8 @@ def write_csv(frame: pd.DataFrame) -> bytes:
 
     Raises ReviewError for text that UTF-8 cannot hold.
     """
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     try:
-        safe = frame.assign(**{name: _neutral(frame[name].astype("str")) for name in texts})
-        # Line ends are \r\n since the writer quotes a field for the characters of its line end: a lone \r needs it.
-        return safe.to_csv(index=False, lineterminator="\r\n").encode()
+        return safe_csv(frame)
     except UnicodeEncodeError as error:
         raise ReviewError(f"A cell holds half a character (a lone surrogate): {error.object[:40]!a}.") from error
 
@@ -96,7 +91,7 @@ def read_csv(source: bytes | Path) -> pd.DataFrame:
             usable[row] = _usable(names, cells, "," if delimiter == ";" else ".")
         except ValueError as error:
             image = dict(zip(names, cells, strict=False)).get("image", "")
-            refused.append({"row": row, "image": _restored(image), "why": str(error)})
+            refused.append({"row": row, "image": restored(image), "why": str(error)})
     columns = zip(*usable.values(), strict=True) if usable else iter([()] * len(names))
     index = pd.Index(list(usable), name="row", dtype=int)
     frame = pd.DataFrame({name: _column(name, cells, index) for name, cells in zip(names, columns, strict=True)})
@@ -138,13 +133,4 @@ def _plain_number(name: str, cell: str, decimal: str) -> str:
 def _column(name: str, cells: Iterable[str], index: "pd.Index[int]") -> "pd.Series[Any]":
     if name in NUMBERS:
         return pd.Series([float(cell) for cell in cells], index, dtype=float)
-    return pd.Series([_restored(cell) for cell in cells], index, dtype="str")
-
-
-def _neutral(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    runs = column.str.startswith(FORMULA, na=False)
-    return column.where(~runs, "'" + column) if runs.any() else column
-
-
-def _restored(cell: str) -> str:
-    return cell[1:] if cell.startswith(NEUTRALISED) else cell
+    return pd.Series([restored(cell) for cell in cells], index, dtype="str")

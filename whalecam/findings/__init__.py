@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from whalecam.csvtext import safe_csv
 from whalecam.findings.duplicates import duplicates
 from whalecam.findings.files import files
 from whalecam.findings.finding import SEVERITIES, Detector, Evidence, Finding
@@ -34,7 +35,8 @@ def write(found: Sequence[Finding], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, finding in enumerate(found, 1):
         if len(finding.rows):
-            finding.rows.to_csv(folder / f"{number:02d}-{finding.code.replace('_', '-')}.csv", index=False)
+            target = folder / f"{number:02d}-{finding.code.replace('_', '-')}.csv"
+            target.write_bytes(safe_csv(finding.rows))
     merges = labels_map(found)
     if len(merges):
-        merges.to_csv(folder / "labels-map.csv", index=False)
+        (folder / "labels-map.csv").write_bytes(safe_csv(merges))

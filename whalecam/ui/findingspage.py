@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.arrays import records
+from whalecam.csvtext import safe_csv
 from whalecam.dataset import Dataset
 from whalecam.findings import SEVERITIES, Finding, labels_map
 from whalecam.reviews import Dismissal
@@ -90,7 +91,7 @@ def _merges(found: Sequence[Finding]) -> None:
     if len(merges):
         st.download_button(
             f"Download the labels map · {len(merges)} merge{'' if len(merges) == 1 else 's'}",
-            merges.to_csv(index=False).encode(),
+            safe_csv(merges),
             "labels-map.csv",
             "text/csv",
             key="get_labels_map",
@@ -131,7 +132,7 @@ def _affected(run: Run, data: Dataset, finding: Finding) -> None:
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, height=min(320, 38 + 35 * len(rows)))
     st.download_button(
         "Download these rows" if len(rows) <= SHOWN_ROWS else f"Download all {len(rows):,} rows",
-        rows.to_csv(index=False).encode(),
+        safe_csv(rows),
         f"{finding.code.replace('_', '-')}.csv",
         "text/csv",
         key=f"get_{finding.key}",
