@@ -29,7 +29,7 @@ fix: $(VENV)/dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev
-	$(BIN)/python -m pytest -m bench -s
+	$(BIN)/python -m benchmarks ../shared/data
 
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \

@@ -156,6 +156,16 @@ def measure(run: Run, images: int, rounds: int) -> dict[str, list[float]]:
     return found
 
 
+def table(found: dict[str, list[float]]) -> str:
+    """Markdown: medians, and the median of the ratios round by round."""
+    own = found["audit, files to rows"]
+    lines = ["| | pictures/s | the audit is … times as fast |", "|---|---|---|"]
+    for name, speeds in found.items():
+        ratio = statistics.median(mine / other for mine, other in zip(own, speeds, strict=True))
+        lines.append(f"| {name} | {statistics.median(speeds):.0f} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1024)
@@ -165,11 +175,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = prepare(Path(folder), given.images)
         found = measure(run, given.images, given.rounds)
-    own = found["audit, files to rows"]
-    print("| | pictures/s | the audit is … times as fast |\n|---|---|---|")
-    for name, speeds in found.items():
-        ratio = statistics.median(mine / other for mine, other in zip(own, speeds, strict=True))
-        print(f"| {name} | {statistics.median(speeds):.0f} | {ratio:.2f} |")
+    print(table(found))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

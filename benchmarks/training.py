@@ -1,0 +1,70 @@
+"""How fast the network trains beside the seed notebook's recipe, and whether it learns as much.
+
+usage: python -m benchmarks.training DATA [--seeds 3] [--epochs 3] [--json FILE]
+
+DATA holds photos/ and photos.csv. Both recipes train one architecture on the same rows with the same seeds, in turn.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from whalecam import classifier, dataset
+from whalecam.config import FINE_ARCH, RECIPES, TrainOptions
+from whalecam.run import DatasetRecord, create_run
+
+
+def trained(data: dataset.Dataset, folder: Path, recipe: str, seed: int, epochs: int) -> dict[str, float]:
+    """Pictures a second over all epochs, the reading of the pictures included, and the validation loss."""
+    record = DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)
+    run = create_run(folder / f"{recipe}-{seed}", record)
+    options = TrainOptions(arch=FINE_ARCH, epochs=epochs, lr=5e-3, batch=32, min_per_class=10, seed=seed, recipe=recipe)
+    start = time.perf_counter()
+    metrics = classifier.train(data, run, options)
+    seen = (metrics["n_train"] + metrics["n_valid"]) * (epochs + 1)
+    return {"speed": seen / (time.perf_counter() - start), "loss": metrics["valid_loss"]}
+
+
+def measure(data_folder: Path, seeds: int, epochs: int) -> dict[str, list[dict[str, float]]]:
+    photos = dataset.open_dataset(data_folder / "photos.csv", data_folder / "photos")
+    data = dataset.inspect_pictures(photos)
+    found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in RECIPES}
+    with tempfile.TemporaryDirectory() as folder:
+        trained(data, Path(folder) / "warm-up", RECIPES[0], 0, 1)
+        for seed in range(seeds):
+            for recipe in RECIPES:
+                found[recipe].append(trained(data, Path(folder), recipe, seed, epochs))
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """Markdown: medians, and the ratio of each pair."""
+    fast, seed = found["fast"], found["seed"]
+    ratio = statistics.median(one["speed"] / other["speed"] for one, other in zip(fast, seed, strict=True))
+    apart = statistics.median(one["loss"] - other["loss"] for one, other in zip(fast, seed, strict=True))
+    lines = ["| recipe | pictures/s | validation loss, by seed |", "|---|---|---|"]
+    for name, rows in found.items():
+        losses = " · ".join(f"{row['loss']:.3f}" for row in rows)
+        lines.append(f"| {name} | {statistics.median(row['speed'] for row in rows):.0f} | {losses} |")
+    return "\n".join([*lines, "", f"fast is {ratio:.2f} times as fast; its loss differs by {apart:+.3f} (medians)."])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = measure(given.data, given.seeds, given.epochs)
+    print(table(found))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
