@@ -1,4 +1,4 @@
-"""People's verdicts: what one is (`review`), where they are kept (`journal`), how that is reached (`database`)."""
+"""Verdicts of people: what one is (`review`), where they lie (`journal`, `schema`), how to get there (`database`)."""
 
 from whalecam.reviews.journal import COLUMNS, Journal
 from whalecam.reviews.review import Review, checked
