@@ -100,6 +100,28 @@ def test_flag_undo_and_the_journal_agree(runs: Path, journal: Journal) -> None:
     assert image not in set(journal.latest()["image"])
 
 
+def test_undo_and_redo_from_another_page_and_after_a_restart(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/4_Heatmaps.py")
+    image = app.text_input(key="image").value
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.button(key="one_flag").click().run()
+    app.switch_page("pages/5_Leaks.py").run()
+    app.button(key="leaks_undo").click().run()
+    assert not app.exception, app.exception
+    assert journal.latest().empty
+    again = open_page("pages/3_Top_losses.py")
+    again.text_input(key="reviewer").set_value("Ben").run()
+    again.button(key="losses_redo").click().run()
+    assert journal.latest().empty, "what Ana took back is not Ben's to restore"
+    again.text_input(key="reviewer").set_value("Ana").run()
+    again.button(key="losses_redo").click().run()
+    assert not again.exception, again.exception
+    assert journal.latest()["image"].tolist() == [image]
+    assert journal.history(image)["event"].tolist() == ["review", "undo", "redo"]
+    again.button(key="losses_redo").click().run()
+    assert journal.version() == 3
+
+
 def test_a_rejected_mask_is_signed_and_can_be_taken_back(runs: Path, journal: Journal) -> None:
     app = open_page("pages/4_Heatmaps.py")
     image = app.text_input(key="image").value

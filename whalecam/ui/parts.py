@@ -21,6 +21,9 @@ from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.signer import Signer
 
 REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
+STEPS = {"undo": "undone", "redo": "done again"}
+UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
+REDO_HINT = "Restore what your last undo took back, unless you signed something since (key Y)"
 WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
 
 
@@ -81,8 +84,8 @@ def reviewing_gallery(run: Run, cards: list[Card], key: str) -> None:
         open_picture(event.opened)
     if event.key in REVIEW_VERDICTS and event.selected:
         decide(hand, event.selected, event.key)
-    elif event.key == "undo":
-        take_back(hand)
+    elif event.key in STEPS:
+        step(hand, event.key)
     with bar:
         review_bar(run, event.selected, key)
 
@@ -115,7 +118,9 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
             on_click=_remember,
             args=("reject", images, key),
         )
-        st.button("Undo", key=f"{key}_undo", icon=":material/undo:", on_click=_remember, args=("undo", (), key))
+        for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
+            given = (name, (), key)
+            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=given)
         st.selectbox("Reason", REASONS, index=None, key=f"{key}_reason", placeholder="reason")
         st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
         st.selectbox(
@@ -142,11 +147,12 @@ def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
         st.rerun()
 
 
-def take_back(hand: Signer) -> None:
-    """Undo the reviewer's last action, and say so."""
+def step(hand: Signer, name: str) -> None:
+    """Undo or redo the reviewer's last action, given on whatever page and day, and say which pictures it touched."""
     with errors_shown():
-        images = hand.undo()
-        st.session_state["_said"] = f"undone: {len(images)} picture(s)" if images else "nothing to undo"
+        images = hand.undo() if name == "undo" else hand.redo()
+        more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+        st.session_state["_said"] = f"{STEPS[name]}: {plain(images[0])}{more}" if images else f"nothing to {name}"
         st.rerun()
 
 
@@ -169,8 +175,8 @@ def _carry_out(run: Run, key: str) -> None:
         return
     hand = signer(run, key)
     del st.session_state["_asked"]
-    if verdict == "undo":
-        take_back(hand)
+    if verdict in STEPS:
+        step(hand, verdict)
     elif verdict == "reject" or verdict in REVIEW_VERDICTS:
         decide(hand, images, verdict)
 

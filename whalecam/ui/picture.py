@@ -193,10 +193,10 @@ def act_on_key(hand: Signer, pressed: str | None, image: str, before: str | None
             st.rerun()
     elif pressed in ("flag", "keep", "unsure"):
         parts.decide(hand, (image,), pressed)
-    elif pressed == "undo":
-        parts.take_back(hand)
+    elif pressed in parts.STEPS:
+        parts.step(hand, pressed)
     elif pressed == "help":
-        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo", icon=":material/keyboard:")
+        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo · y redo", icon=":material/keyboard:")
 
 
 def _go(image: str | None) -> None:
