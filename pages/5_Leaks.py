@@ -8,10 +8,11 @@ from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Leaks") as run:
+    session.up_to_date(run)
     table = session.table_of(run)
     threshold_sliders()
     overlay_controls()
-    leaks.summary(table)
+    leaks.summary(run)
     scores = table.scores()
     left, right = st.columns(2, gap="medium")
     with left:
@@ -25,5 +26,5 @@ with page("Leaks") as run:
     with st.expander("Per species"):
         leaks.species_table(table)
     view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed)
-    rows = table.page(view.filters, view.order, view.size, view.offset)
-    parts.reviewing_gallery(run, parts.cards_of(run, table, rows), "leaks")
+    parts.reviewing_gallery(run, view, "leaks")
+    parts.news(run)

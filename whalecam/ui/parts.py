@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.errors import StreamlitAPIException
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
@@ -16,6 +17,7 @@ from whalecam.run import Run
 from whalecam.table import Table
 from whalecam.ui import session
 from whalecam.ui.canvas import Layer
+from whalecam.ui.filters import View
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.signer import Signer
@@ -72,8 +74,19 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
     ]
 
 
-def reviewing_gallery(run: Run, cards: list[Card], key: str) -> None:
-    """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps."""
+@st.fragment
+def reviewing_gallery(run: Run, view: View, key: str) -> None:
+    """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps.
+
+    A verdict draws the gallery anew and nothing else.
+    """
+    with errors_shown():
+        table = session.table_of(run)
+        rows = table.page(view.filters, view.order, view.size, view.offset)
+        _reviewed(run, cards_of(run, table, rows), key)
+
+
+def _reviewed(run: Run, cards: list[Card], key: str) -> None:
     if not cards:
         st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
         return
@@ -142,17 +155,37 @@ def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
             hand.reject_mask(images)
         else:
             hand.sign(images, verdict)
+        session.told_of(len(images))
         done = "mask rejected" if verdict == "reject" else verdict
         st.session_state["_said"] = f"{done}: {len(images)} picture{'s' if len(images) != 1 else ''}"
-        st.rerun()
+        if verdict == "reject":  # which changes every figure
+            st.rerun()
+        _start_over()
 
 
 def step(hand: Signer, name: str) -> None:
     """Undo or redo the reviewer's last action, given on whatever page and day, and say which pictures it touched."""
     with errors_shown():
         images = hand.undo() if name == "undo" else hand.redo()
+        session.told_of(1 if images else 0)
         more = f" and {len(images) - 1} more" if len(images) > 1 else ""
         st.session_state["_said"] = f"{STEPS[name]}: {plain(images[0])}{more}" if images else f"nothing to {name}"
+        _start_over()
+
+
+@st.fragment(run_every=2.0)
+def news(run: Run) -> None:
+    """Draw the page anew where somebody else has signed or undone something."""
+    with errors_shown():
+        if session.is_behind(run):
+            st.rerun()
+
+
+def _start_over() -> None:
+    """Run the fragment again that asks, or the page where it is the page that runs."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:
         st.rerun()
 
 
