@@ -3,7 +3,7 @@
 import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
-from whalecam.ui import charts, filters, leaks, parts, session
+from whalecam.ui import charts, filters, leaks, parts, session, trust
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
@@ -25,6 +25,7 @@ with page("Leaks") as run:
         lassoed = leaks.lasso(scores)
     with st.expander("Per species"):
         leaks.species_table(table)
+    trust.calibration_and_agreement(run, table)
     view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed)
     parts.reviewing_gallery(run, view, "leaks")
     parts.news(run)

@@ -1,6 +1,7 @@
 """Reviewing by keyboard, and two people at once, in a real browser on a real server."""
 
 import itertools
+import re
 import shutil
 import statistics
 import time
@@ -14,7 +15,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from tests.conftest import ROOT
 from tests.journeys.conftest import serving
 from tests.journeys.test_journeys import settled, sign_in
-from whalecam.reviews import Journal
+from whalecam.reviews import Journal, Review
 from whalecam.run import open_run
 
 pytestmark = pytest.mark.journey
@@ -78,6 +79,65 @@ def seconds_until(page: Any, true: Callable[[], bool], patience: float = 20) -> 
 
 def name_of(page: Any) -> str:
     return str(page.get_by_role("textbox", name="File name").input_value())
+
+
+def test_two_people_at_once_see_each_others_verdicts(
+    address: str, visitor: Callable[[], Any], journal: Journal, place: Path
+) -> None:
+    ana, ben = visitor(), visitor()
+    image = sorted(open_run(place / "runs" / "demo").audited())[5]
+    for page, name in ((ana, "Ana"), (ben, "Ben")):
+        page.goto(f"{address}/Heatmaps?run=demo&image={image}")
+        sign_in(settled(page), name)
+        page.locator("canvas.heat").first.wait_for()
+    for page, key in ((ana, "f"), (ben, "k")):
+        page.locator("h1").click()
+        page.keyboard.press(key)
+        seconds_until(page, lambda wanted=key: VERDICTS[wanted] in journal.history(image)["verdict"].tolist())
+    ben.goto(f"{address}/Leaks?run=demo&leaks_order=name&leaks_size=96")
+    settled(ben)
+    reviewed = ben.locator('[data-testid="stMetric"]', has_text="Flagged")
+    assert reviewed.inner_text().split()[-1] == "0", "Ben kept it, and his verdict is the newer one"
+    runs = Runs(ana)
+    ana.locator("h1").click()
+    ana.wait_for_timeout(2500)
+    ana.keyboard.press("f")
+    waited = seconds_until(ben, lambda: reviewed.inner_text().split()[-1] == "1")
+    print(f"Ben saw Ana's verdict after {waited:.1f} s")
+    assert runs.whole == 0, "one's own verdict is no news"
+    ben.get_by_text("Calibration and agreement").click()
+    ben.get_by_text("pictures on which they disagree").wait_for()
+    journal.add([Review(image, "unsure", "Cleo")])
+    seconds_until(ana, lambda: runs.whole == 1)
+
+
+def test_the_gallery_is_judged_and_opened_without_a_run_of_the_whole_page(
+    address: str, visitor: Callable[[], Any], journal: Journal
+) -> None:
+    page = visitor()
+    runs = Runs(page)
+    page.goto(f"{address}/Leaks?run=demo")
+    sign_in(settled(page), "Ana")
+    page.locator(".card").first.focus()
+    page.wait_for_timeout(2500)
+    whole, taken = runs.whole, []
+    for number in range(6):
+        page.keyboard.press("f")
+        taken.append(seconds_until(page, lambda wanted=number: len(journal.latest()) > wanted))
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(300)
+    page.keyboard.press("z")
+    seconds_until(page, lambda: len(journal.latest()) == 5)
+    page.keyboard.press("y")
+    seconds_until(page, lambda: len(journal.latest()) == 6)
+    flagged = page.locator('[data-testid="stMetric"]', has_text="Flagged")
+    seconds_until(page, lambda: flagged.inner_text().split()[-1] == "6")
+    print(f"median seconds per verdict in the gallery: {statistics.median(taken):.2f}")
+    assert runs.whole == whole
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("Heatmaps"))
+    assert name_of(settled(page)) in set(journal.latest()["image"])
 
 
 def test_thirty_pictures_by_keyboard_without_a_run_of_the_whole_page_per_verdict(

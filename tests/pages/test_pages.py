@@ -177,6 +177,29 @@ def test_the_threshold_moves_the_verdicts(runs: Path) -> None:
     assert none["Confirmed leaks"] == none["Hidden reliance"] == 0
 
 
+def test_calibration_says_what_is_missing_and_then_how_far_to_trust(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/5_Leaks.py", trust="true")
+    app.session_state["trust"] = True
+    app.run()
+    assert not app.exception, app.exception
+    assert "Nobody has flagged or kept" in texts(app)
+    assert "No two reviewers" in texts(app)
+    names = sorted(open_run(runs / "demo").audited())
+    journal.add([Review(name, "flag" if number % 3 else "keep", "Ana") for number, name in enumerate(names)])
+    journal.add([Review(name, "keep", "Ben") for name in names[:12]])
+    app.run()
+    assert not app.exception, app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert all(shown[name].endswith("%") for name in ("Precision", "Recall", "Leak rate of the set"))
+    told = app.dataframe[-1].value
+    assert told["image"].tolist() == [name for number, name in enumerate(names[:12]) if number % 3]
+    assert set(told["flag"]) == {"Ana"} and set(told["keep"]) == {"Ben"} and set(told["newest"]) == {"keep"}
+    best = float(shown["Suggested threshold"])
+    if app.slider(key="needs").value != best:
+        app.button(key="trust_use").click().run()
+        assert app.slider(key="needs").value == best
+
+
 def test_an_image_in_the_url_is_the_one_shown(runs: Path) -> None:
     name = sorted(open_run(runs / "demo").audited())[7]
     app = open_page("pages/4_Heatmaps.py", image=name)
