@@ -4,18 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: dashboard test selftest test-slow check fix bench browser clean
+.PHONY: dashboard test selftest test-slow check fix bench browser postgres office clean
 
 dashboard: $(VENV)/app
 	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
 
-test: $(VENV)/dev browser check
+test: $(VENV)/dev browser postgres check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 selftest: $(VENV)/app
 	$(BIN)/python -m whalecam selftest
 
-test-slow: $(VENV)/dev browser
+test-slow: $(VENV)/dev browser postgres office
 	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/dev
@@ -34,6 +34,16 @@ bench: $(VENV)/dev
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
 	  || echo "no chromium and no root: browser journeys will be skipped"
+
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; } \
+	  || echo "no postgresql and no root: the journal will be tested on SQLite alone"
+
+office:
+	@command -v soffice >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends libreoffice-calc; } \
+	  || echo "no LibreOffice and no root: the CSV will not be tested with it"
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "WhaleCAM needs Python 3.11 or newer")'

@@ -7,14 +7,15 @@ from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Top losses") as run:
+    session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
     threshold_sliders()
     view = filters.filter_bar(
         table, "losses", orders=("loss", "least confident", "confidence", "evidence", "name", "random")
     )
-    rows = table.page(view.filters, view.order, view.size, view.offset)
-    parts.reviewing_gallery(run, parts.cards_of(run, table, rows), "losses")
+    parts.reviewing_gallery(run, view, "losses")
+    parts.news(run)
     st.caption(
         "Loss is the cross-entropy of the label, in nats: 0.7 is a coin toss between two classes. A high loss on a "
         "picture that looks fine often means a wrong label; select it and suggest the right one."

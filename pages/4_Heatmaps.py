@@ -7,6 +7,7 @@ from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Heatmaps") as run:
+    session.up_to_date(run)
     table = session.table_of(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         image = picture.choose_image(table)
@@ -17,10 +18,7 @@ with page("Heatmaps") as run:
     threshold_sliders()
     large, side = st.columns([3, 2], gap="medium")
     with large:
-        hand = parts.signer(run, "one")
-        pressed = picture.show_canvas(run, table, row, view)
-        picture.act_on_key(hand, pressed, image, before, after)
-        parts.review_bar(run, (image,), "one")
+        picture.review(run, row, view, before, after)
     with side:
         picture.facts(run, row)
         picture.show_me(run, row)
@@ -37,7 +35,4 @@ with page("Heatmaps") as run:
                 "bias": st.column_config.NumberColumn(format="%.2f"),
             },
         )
-        history = session.journal_of(run).history(image)
-        if len(history):
-            st.caption("What people said about this picture")
-            st.dataframe(history, hide_index=True, height=140)
+    parts.news(run)

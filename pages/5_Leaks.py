@@ -3,15 +3,16 @@
 import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
-from whalecam.ui import charts, filters, leaks, parts, session
+from whalecam.ui import charts, filters, leaks, parts, session, trust
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Leaks") as run:
+    session.up_to_date(run)
     table = session.table_of(run)
     threshold_sliders()
     overlay_controls()
-    leaks.summary(table)
+    leaks.summary(run)
     scores = table.scores()
     left, right = st.columns(2, gap="medium")
     with left:
@@ -24,8 +25,7 @@ with page("Leaks") as run:
         lassoed = leaks.lasso(scores)
     with st.expander("Per species"):
         leaks.species_table(table)
+    trust.calibration_and_agreement(run, table)
     view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed)
-    rows = table.page(view.filters, view.order, view.size, view.offset)
-    parts.reviewing_gallery(
-        run, parts.cards_of(run, table, rows), "leaks", lambda image: leaks.show_me(run, table, image)
-    )
+    parts.reviewing_gallery(run, view, "leaks", leaks.show_me)
+    parts.news(run)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.postgres import Server, programs
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test, however late a thread of it ends, may prepare a demo inside the project.
 os.environ.setdefault("WHALECAM_RUNS", str(Path(tempfile.gettempdir()) / f"whalecam-tests-{os.getpid()}"))
@@ -63,3 +65,15 @@ def real_data() -> Path:
         assert not os.environ.get("CI"), f"CI must have {SHARED}"
         pytest.skip(f"no real data at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server of the tests' own; may be missing on a developer's machine, but never in CI."""
+    binaries = programs()
+    if binaries is None:
+        assert not os.environ.get("CI"), "no PostgreSQL on this machine, and CI must test the journal on it"
+        pytest.skip("no PostgreSQL on this machine; `make postgres` installs it")
+    server = Server(binaries)
+    yield server
+    server.remove()

@@ -2,6 +2,9 @@
 
 import csv
 import io
+import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whalecam import export
@@ -134,9 +137,7 @@ def test_an_apostrophe_that_we_did_not_write_stays() -> None:
 @settings(max_examples=150, deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS, st.floats(width=32), st.floats()), max_size=5))
 def test_round_trip_of_any_text_and_number(rows: list[tuple[Any, ...]]) -> None:
-    names = ["image", "verdict", "reviewer", "note", "loss", "excess"]
-    rows = [row for row in rows if any(row[:4]) or not np.isnan(row[4:]).all()]
-    frame = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[:4], "str") | dict.fromkeys(names[4:], float))
+    frame = of_texts_and_numbers([row for row in rows if any(row[:4]) or not np.isnan(row[4:]).all()])
     raw = write_csv(frame)
     back = read_csv(raw)
     assert back.attrs["refused"] == []
@@ -147,6 +148,94 @@ def test_round_trip_of_any_text_and_number(rows: list[tuple[Any, ...]]) -> None:
         io.BytesIO(raw.replace(b"\0", b"0")), dtype=str, keep_default_na=False, skip_blank_lines=False
     )
     assert as_text["note"].tolist() == [cells[3].replace("\0", "0") for cells in seen]
+
+
+def of_texts_and_numbers(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    names = ["image", "verdict", "reviewer", "note", "loss", "excess"]
+    return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[:4], "str") | dict.fromkeys(names[4:], float))
+
+
+def test_ten_thousand_generated_rows_survive_and_none_would_run_as_a_formula() -> None:
+    rows: list[tuple[Any, ...]] = []
+
+    @settings(max_examples=10_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(row=st.tuples(CELLS, CELLS, CELLS, CELLS, st.floats(width=32), st.floats()))
+    def gather(row: tuple[Any, ...]) -> None:
+        rows.append(row)
+
+    gather()
+    frame = of_texts_and_numbers([row for row in rows if any(row[:4]) or not np.isnan(row[4:]).all()])
+    raw = write_csv(frame)
+    back = read_csv(raw)
+    assert back.attrs["refused"] == [] and len(rows) >= 10_000
+    pd.testing.assert_frame_equal(back.reset_index(drop=True), frame, check_exact=True)
+    seen = list(csv.reader(io.StringIO(raw.decode(), newline="")))[1:]
+    assert not [cell for cells in seen for cell in cells[:4] if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+SPREADSHEET = pd.DataFrame(
+    {
+        "image": ["=1+1.jpg", "0012", "a,b.jpg", "né ☂.jpg", "'tis.jpg", "1e5"],
+        "species": ["orca"] * 6,
+        "individual_id": ["0012", "-7", "1/2", "2024-01-02", "12345678901234567890", "TRUE"],
+        "verdict": ["flag", "keep", "unsure", "flag", "keep", "flag"],
+        "reviewer": ["@ana", "bo", "+1", "-x", "cy", "dé"],
+        "reviewed_at": [NEW] * 6,
+        "note": ["line\ntwo", 'a "quote"', '=HYPERLINK("http://example.org")', " lead", "", "'"],
+        "confidence": [0.1, 0.123456789012, np.nan, 1e-7, 1.0, 0.33333334],
+        "loss": [-1.5, 2.0, 3.0, 4.0, 5.25, 1e-12],
+    }
+)
+"""What spreadsheets like to change: formulas, leading zeros, dates, long numbers, quotes, line ends."""
+
+
+def through_libreoffice(raw: bytes, folder: Path, opened_as: str) -> bytes:
+    """The file opened in LibreOffice, saved as its own, opened again and saved as CSV."""
+    program = shutil.which("soffice")
+    if program is None:
+        assert not os.environ.get("CI"), "no LibreOffice on this machine, and CI must test with it"
+        pytest.skip("no LibreOffice on this machine: apt-get install libreoffice-calc")
+    (folder / "a.csv").write_bytes(raw)
+    saved_as = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false"
+    opened, saved = ("a.csv", "ods", [f"--infilter={opened_as}"]), ("out/a.ods", saved_as, [])
+    for source, form, how in (opened, saved):
+        profile, target = f"-env:UserInstallation=file://{folder}/profile", str(folder / "out")
+        command = [program, "--headless", profile, "--convert-to", form, "--outdir", target, *how, str(folder / source)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return (folder / "out" / "a.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_libreoffice_with_columns_as_text_changes_nothing(tmp_path: Path, journal: Journal) -> None:
+    columns = "/".join(f"{number}/2" for number in range(1, len(SPREADSHEET.columns) + 1))
+    raw = through_libreoffice(write_csv(SPREADSHEET), tmp_path, f"CSV:44,34,76,1,{columns}")
+    back = read_csv(raw)
+    pd.testing.assert_frame_equal(back.reset_index(drop=True), SPREADSHEET, check_exact=True)
+    assert "Err:" not in raw.decode() and ",2\r" not in raw.decode()
+    names = set(SPREADSHEET["image"])
+    assert len(merge(journal, read_csv(write_csv(SPREADSHEET)), names).added) == 6
+    assert len(merge(journal, back, names).unchanged) == 6, "a file that was only looked at brings nothing new"
+
+
+@pytest.mark.slow
+def test_libreoffice_left_to_guess_runs_no_formula_and_loses_no_verdict_silently(
+    tmp_path: Path, journal: Journal
+) -> None:
+    back = read_csv(through_libreoffice(write_csv(SPREADSHEET), tmp_path, "CSV:44,34,76,1"))
+    assert back["note"].tolist()[:3] == SPREADSHEET["note"].tolist()[:3]
+    assert back["image"].tolist() == ["=1+1.jpg", "12", "a,b.jpg", "né ☂.jpg", "'tis.jpg", "100000"]
+    np.testing.assert_allclose(back["loss"], SPREADSHEET["loss"])
+    report = merge(journal, back, set(SPREADSHEET["image"]))
+    assert [item["image"] for item in report.unknown] == ["12", "100000"]
+    assert len(report.added) == 4 and not report.refused
+
+
+def test_pandas_reads_and_writes_the_file_without_a_change(journal: Journal) -> None:
+    raw = write_csv(SPREADSHEET)
+    frame = pd.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False)
+    back = read_csv(frame.to_csv(index=False).encode())
+    pd.testing.assert_frame_equal(back.reset_index(drop=True), SPREADSHEET, check_exact=True)
 
 
 def test_half_a_character_is_said_in_words() -> None:

@@ -1,22 +1,30 @@
 """The journal: what counts, what an undo restores, and that nothing is lost."""
 
 import multiprocessing
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT
+from tests.postgres import Server
 from whalecam.errors import ReviewError
-from whalecam.reviews import COLUMNS, Journal, Review, checked, database
+from whalecam.reviews import COLUMNS, Journal, Review, checked, database, schema
 
 OLD, MIDDLE, NEW = (f"2024-0{month}-01T12:00:00+00:00" for month in (1, 2, 3))
+KINDS = ("sqlite", "postgresql")
 PROCESSES, VERDICTS = 4, 50
 
 
@@ -24,8 +32,23 @@ def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'reviews.sqlite'}"
 
 
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty journal's address, on either database."""
+    if request.param == "sqlite":
+        return url_of(tmp_path)
+    server: Server = request.getfixturevalue("postgres")
+    return server.journal()
+
+
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
+def journal(url: str) -> Journal:
+    return Journal(url)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Journal:
+    """A journal on SQLite, for what only SQLite can do."""
     return Journal(url_of(tmp_path))
 
 
@@ -35,9 +58,9 @@ def stands(journal: Journal) -> dict[str, tuple[str, str]]:
     return {row.image: (row.verdict, row.reviewer) for row in latest.itertuples()}
 
 
-def entries(folder: Path) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(folder / "reviews.sqlite") as connection:
-        return connection.execute("select * from whalecam_entries order by id").fetchall()
+def entries(url: str) -> list[tuple[Any, ...]]:
+    with sa.create_engine(url).connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql("select * from whalecam_entries order by id")]
 
 
 def test_latest_holds_every_field_of_the_newest_verdict(journal: Journal) -> None:
@@ -108,13 +131,13 @@ def test_redo_goes_back_step_by_step_until_a_new_verdict(journal: Journal) -> No
     assert journal.undo("ana") == ["d"]
 
 
-def test_undo_and_its_memory_survive_a_restart(tmp_path: Path) -> None:
-    Journal(url_of(tmp_path)).add([Review("a", "flag", "ana")])
-    assert Journal(url_of(tmp_path)).undo("ana") == ["a"]
-    again = Journal(url_of(tmp_path))
+def test_undo_and_its_memory_survive_a_restart(url: str) -> None:
+    Journal(url).add([Review("a", "flag", "ana")])
+    assert Journal(url).undo("ana") == ["a"]
+    again = Journal(url)
     assert (stands(again), again.version()) == ({}, 2)
     assert again.redo("ana") == ["a"]
-    assert stands(Journal(url_of(tmp_path))) == {"a": ("flag", "ana")}
+    assert stands(Journal(url)) == {"a": ("flag", "ana")}
 
 
 def test_imported_verdicts_are_on_nobodys_undo_list(journal: Journal) -> None:
@@ -253,13 +276,12 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_any_sequence_agrees_with_a_slow_replay_and_only_appends(
-    steps: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("journal")
-    journal, slow = Journal(url_of(folder)), SlowJournal()
+def test_any_sequence_agrees_with_a_slow_replay_and_only_appends(steps: list[tuple[Any, ...]], url: str) -> None:
+    journal, slow = Journal(url), SlowJournal()
+    with sa.create_engine(url).begin() as connection:
+        connection.exec_driver_sql("delete from whalecam_entries")
     before: list[tuple[Any, ...]] = []
     for what, *rest in steps:
         if what == "add":
@@ -268,7 +290,7 @@ def test_any_sequence_agrees_with_a_slow_replay_and_only_appends(
             slow.add(images, verdict, reviewer)
         else:
             assert getattr(journal, what)(*rest) == getattr(slow, what)(*rest)
-        after = entries(folder)
+        after = entries(url)
         assert after[: len(before)] == before
         before = after
     assert stands(journal) == slow.stands()
@@ -290,9 +312,9 @@ def test_any_text_comes_back_as_it_was(
     assert journal.latest()[["image", "note", "suggested_label"]].to_numpy().tolist() == [[image, note, label]]
 
 
-def _review_in_turn(url: str, worker: int) -> None:
+def _review_in_turn(url: str, worker: int, verdicts: int) -> None:
     journal = Journal(url)
-    for number in range(VERDICTS):
+    for number in range(verdicts):
         journal.add([Review(f"{number}.jpg", "flag", f"reviewer {worker}", note=f"{worker}-{number}")])
 
 
@@ -302,31 +324,100 @@ def _undo_some(url: str, times: int) -> None:
         journal.undo("ana")
 
 
-def _in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:
+def _in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]], seconds: int = 120) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=work, args=given) for given in arguments]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(seconds)
     assert [worker.exitcode for worker in workers] == [0] * len(workers)
 
 
-def test_several_processes_lose_nothing(tmp_path: Path) -> None:
-    url = url_of(tmp_path)
-    _in_processes(_review_in_turn, [(url, worker) for worker in range(PROCESSES)])
+@pytest.mark.parametrize(
+    ("processes", "verdicts"),
+    [
+        pytest.param(PROCESSES, VERDICTS, id="some"),
+        pytest.param(20, 1000, id="many", marks=(pytest.mark.slow, pytest.mark.timeout(1800))),
+    ],
+)
+def test_several_processes_lose_nothing(url: str, processes: int, verdicts: int) -> None:
+    start = time.monotonic()
+    _in_processes(_review_in_turn, [(url, worker, verdicts) for worker in range(processes)], 1500)
+    took = time.monotonic() - start
+    print(f"{sa.make_url(url).get_backend_name()}: {processes} processes, {verdicts} verdicts each, {took:.0f} s")
     journal = Journal(url)
-    assert journal.version() == PROCESSES * VERDICTS
-    assert set(journal.standing()["note"]) == {f"{w}-{n}" for w in range(PROCESSES) for n in range(VERDICTS)}
-    assert journal.counts()["flag"] == VERDICTS
+    assert journal.version() == processes * verdicts
+    said = journal.standing()
+    assert set(said["note"]) == {f"{w}-{n}" for w in range(processes) for n in range(verdicts)}
+    assert said["reviewed_at"].is_monotonic_increasing
+    assert journal.counts()["flag"] == verdicts
 
 
-def test_undos_from_several_processes_take_back_different_actions(tmp_path: Path) -> None:
-    journal = Journal(url_of(tmp_path))
+def test_undos_from_several_processes_take_back_different_actions(url: str) -> None:
+    journal = Journal(url)
     for number in range(20):
         journal.add([Review(f"{number:02}", "flag", "ana")])
-    _in_processes(_undo_some, [(url_of(tmp_path), 5)] * 3)
+    _in_processes(_undo_some, [(url, 5)] * 3)
     assert sorted(stands(journal)) == ["00", "01", "02", "03", "04"]
+
+
+TELLING_WRITER = """
+import sys
+from whalecam.reviews import Journal, Review
+journal = Journal(sys.argv[1])
+for number in range(100_000):
+    journal.add([Review(f"{number}.jpg", "flag", "ana")])
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process that writes verdict after verdict and names each on its output once the journal has it."""
+    command = [sys.executable, "-c", TELLING_WRITER, url]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def told(writer: "subprocess.Popen[str]", at_least: int) -> list[str]:
+    assert writer.stdout is not None
+    return [f"{writer.stdout.readline().strip()}.jpg" for _ in range(at_least)]
+
+
+def test_what_was_acknowledged_outlives_a_writer_killed_midway(url: str, writer: "subprocess.Popen[str]") -> None:
+    acknowledged = told(writer, 60)
+    os.kill(writer.pid, signal.SIGKILL)
+    assert writer.stdout is not None
+    acknowledged += [f"{line.strip()}.jpg" for line in writer.stdout if line.endswith("\n")]
+    writer.wait()
+    journal = Journal(url)
+    written = journal.latest()["image"].tolist()
+    assert set(acknowledged) <= set(written)
+    assert len(written) <= len(acknowledged) + 1
+    journal.add([Review("after", "keep", "bo")])
+    assert journal.undo("ana") == [f"{len(written) - 1}.jpg"]
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_what_was_acknowledged_outlives_a_server_killed_midway(
+    url: str, writer: "subprocess.Popen[str]", postgres: Server
+) -> None:
+    reader = Journal(url)
+    acknowledged = told(writer, 60)
+    postgres.kill()
+    assert writer.stdout is not None
+    acknowledged += [f"{line.strip()}.jpg" for line in writer.stdout]
+    with pytest.raises(ReviewError, match="cannot be used"):
+        reader.latest()
+    postgres.start()
+    assert set(acknowledged) <= set(reader.latest()["image"])
+    reader.add([Review("after", "keep", "bo")])
+    assert len(Journal(url).latest()) <= len(acknowledged) + 2
 
 
 def test_writing_threads_wait_their_turn_without_a_retry(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,27 +435,115 @@ def test_writing_threads_wait_their_turn_without_a_retry(journal: Journal, monke
 
 @pytest.mark.parametrize("busy", [1, database.BUSY_MS])
 def test_a_write_outlasts_another_programs_lock_by_waiting_or_by_trying_again(
-    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, busy: int
+    tmp_path: Path, local: Journal, monkeypatch: pytest.MonkeyPatch, busy: int
 ) -> None:
     monkeypatch.setattr(database, "BUSY_MS", busy)
     other = sqlite3.connect(tmp_path / "reviews.sqlite", isolation_level=None, check_same_thread=False)
     other.execute("begin immediate")
     release = threading.Timer(0.3, lambda: other.execute("commit"))
     release.start()
-    journal.add([Review("a", "flag", "ana")])
+    local.add([Review("a", "flag", "ana")])
     release.join()
-    assert stands(journal) == {"a": ("flag", "ana")}
+    assert stands(local) == {"a": ("flag", "ana")}
 
 
-def test_a_lock_that_stays_is_said_in_words(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_stays_is_said_in_words(tmp_path: Path, local: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_MS", 1)
     monkeypatch.setattr(database, "RETRY_SECONDS", (0.001,))
     other = sqlite3.connect(tmp_path / "reviews.sqlite", isolation_level=None)
     other.execute("begin immediate")
     with pytest.raises(ReviewError, match="locked"):
-        journal.add([Review("a", "flag", "ana")])
+        local.add([Review("a", "flag", "ana")])
     other.execute("rollback")
-    assert journal.version() == 0
+    assert local.version() == 0
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_servers_lock_that_stays_is_said_in_words(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(url)
+    monkeypatch.setattr(database, "BUSY_MS", 50)
+    monkeypatch.setattr(database, "RETRY_SECONDS", (0.001,))
+    with sa.create_engine(url).connect() as other:
+        other.exec_driver_sql(f"select pg_advisory_xact_lock({database.POSTGRES_LOCK})")
+        with pytest.raises(ReviewError, match="lock timeout"):
+            journal.add([Review("a", "flag", "ana")])
+        assert journal.version() == 0, "reading waits for nobody"
+    journal.add([Review("a", "flag", "ana")])
+
+
+FIRST_VERSION = """
+CREATE TABLE whalecam_entries (
+    id INTEGER NOT NULL, event VARCHAR NOT NULL, action VARCHAR NOT NULL, target VARCHAR, image VARCHAR,
+    verdict VARCHAR, reason VARCHAR, note VARCHAR, suggested_label VARCHAR, reviewer VARCHAR NOT NULL,
+    reviewed_at VARCHAR NOT NULL, excess_threshold FLOAT, needs_threshold FLOAT, map VARCHAR, PRIMARY KEY (id)
+);
+CREATE INDEX whalecam_newest ON whalecam_entries (image, reviewed_at, id);
+CREATE INDEX whalecam_undone ON whalecam_entries (target, reviewer, id);
+CREATE INDEX ix_whalecam_entries_reviewer ON whalecam_entries (reviewer);
+INSERT INTO whalecam_entries VALUES
+    (1, 'review', 'x', NULL, 'a', 'flag', 'water', '', '', 'ana', '2024-01-01T12:00:00+00:00', 1.0, 0.25, 'relative'),
+    (2, 'review', 'y', NULL, 'b', 'keep', '', '', '', 'ana', '2024-02-01T12:00:00+00:00', 1.0, 0.25, 'relative'),
+    (3, 'undo', 'z', 'y', NULL, NULL, NULL, NULL, NULL, 'ana', '2024-02-01T12:00:01+00:00', NULL, NULL, NULL);
+"""
+
+
+def first_version(url: str) -> None:
+    """A journal as WhaleCAM made it before journals had a version."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for statement in FIRST_VERSION.strip().split(";")[:-1]:
+            connection.exec_driver_sql(statement.replace("id INTEGER NOT NULL", _numbered(url), 1))
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("select setval('whalecam_entries_id_seq', 3)")
+    engine.dispose()
+
+
+def _numbered(url: str) -> str:
+    return "id SERIAL NOT NULL" if url.startswith("postgresql") else "id INTEGER NOT NULL"
+
+
+def tables(url: str) -> dict[str, set[str]]:
+    """Table → the names of its indexes."""
+    look = sa.inspect(sa.create_engine(url))
+    return {name: {str(index["name"]) for index in look.get_indexes(name)} for name in look.get_table_names()}
+
+
+def test_a_journal_without_a_version_is_brought_up_to_date(url: str) -> None:
+    first_version(url)
+    journal = Journal(url)
+    assert (stands(journal), journal.version()) == ({"a": ("flag", "ana")}, 3)
+    assert journal.redo("ana") == ["b"]
+    journal.add([Review("c", "flag", "bo")])
+    with sa.create_engine(url).connect() as connection:
+        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION]
+    migrated, made = tables(url), schema.METADATA.tables["whalecam_entries"].indexes
+    assert migrated["whalecam_entries"] == {index.name for index in made}
+
+
+def test_a_new_journal_has_the_present_version_and_keeps_it(url: str) -> None:
+    for _ in range(2):
+        Journal(url).add([Review("a", "flag", "ana")])
+    with sa.create_engine(url).connect() as connection:
+        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION]
+    assert set(tables(url)) == {"whalecam_entries", "whalecam_schema"}
+
+
+def test_a_journal_of_a_newer_whalecam_is_left_alone(url: str) -> None:
+    Journal(url).add([Review("a", "flag", "ana")])
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("update whalecam_schema set version = 99"))
+    with pytest.raises(ReviewError, match=r"schema version 99.*Update WhaleCAM"):
+        Journal(url)
+
+
+def _open(url: str) -> None:
+    Journal(url)
+
+
+def test_several_processes_open_an_old_journal_at_once(url: str) -> None:
+    first_version(url)
+    _in_processes(_open, [(url,)] * PROCESSES)
+    assert stands(Journal(url)) == {"a": ("flag", "ana")}
 
 
 def test_a_run_folder_deleted_and_made_anew_is_written_to(tmp_path: Path) -> None:
@@ -375,10 +554,10 @@ def test_a_run_folder_deleted_and_made_anew_is_written_to(tmp_path: Path) -> Non
     shutil.rmtree(folder)
     folder.mkdir()
     journal.add([Review("b", "flag", "ana")])
-    assert [row[4] for row in entries(folder)] == ["b"]
+    assert [row[4] for row in entries(url_of(folder))] == ["b"]
 
 
-def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path, journal: Journal) -> None:
+def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path, local: Journal) -> None:
     with sqlite3.connect(tmp_path / "reviews.sqlite") as connection:
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
 
@@ -398,10 +577,13 @@ def test_another_programs_table_is_said_in_words(tmp_path: Path) -> None:
         Journal(url_of(tmp_path)).latest()
 
 
-@pytest.mark.parametrize("url", ["", "reviews.sqlite", "nosuchkind://user:secret@host/name", "sqlite+nosuch:///x"])
-def test_addresses_that_are_no_database_url(url: str) -> None:
+@pytest.mark.parametrize(
+    "address",
+    ["", "reviews.sqlite", "nosuchkind://user:secret@host/name", "sqlite+nosuch:///x", "mysql://user:secret@host/name"],
+)
+def test_addresses_that_are_no_database_url(address: str) -> None:
     with pytest.raises(ReviewError) as caught:
-        Journal(url)
+        Journal(address)
     assert "WHALECAM_REVIEWS_URL" in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -431,7 +613,9 @@ def seconds(work: Callable[[], Any]) -> float:
 @pytest.mark.parametrize("images", [50_000, 5_000, 50])
 def test_fifty_thousand_entries_do_not_slow_the_journal(journal: Journal, images: int) -> None:
     many(journal, images)
+    start = time.monotonic()
     assert len(journal.latest()) == images
+    assert time.monotonic() - start < 10, "a server's work does not show in our own processor time"
     assert seconds(journal.latest) < 0.9
     assert seconds(journal.version) < 0.1
 

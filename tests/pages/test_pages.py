@@ -101,6 +101,28 @@ def test_flag_undo_and_the_journal_agree(runs: Path, journal: Journal) -> None:
     assert image not in set(journal.latest()["image"])
 
 
+def test_undo_and_redo_from_another_page_and_after_a_restart(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/4_Heatmaps.py")
+    image = app.text_input(key="image").value
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.button(key="one_flag").click().run()
+    app.switch_page("pages/5_Leaks.py").run()
+    app.button(key="leaks_undo").click().run()
+    assert not app.exception, app.exception
+    assert journal.latest().empty
+    again = open_page("pages/3_Top_losses.py")
+    again.text_input(key="reviewer").set_value("Ben").run()
+    again.button(key="losses_redo").click().run()
+    assert journal.latest().empty, "what Ana took back is not Ben's to restore"
+    again.text_input(key="reviewer").set_value("Ana").run()
+    again.button(key="losses_redo").click().run()
+    assert not again.exception, again.exception
+    assert journal.latest()["image"].tolist() == [image]
+    assert journal.history(image)["event"].tolist() == ["review", "undo", "redo"]
+    again.button(key="losses_redo").click().run()
+    assert journal.version() == 3
+
+
 def test_a_rejected_mask_is_signed_and_can_be_taken_back(runs: Path, journal: Journal) -> None:
     app = open_page("pages/4_Heatmaps.py")
     image = app.text_input(key="image").value
@@ -154,6 +176,29 @@ def test_the_threshold_moves_the_verdicts(runs: Path) -> None:
     app.slider(key="needs").set_value(1.0).run()
     none = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
     assert none["Confirmed leaks"] == none["Hidden reliance"] == 0
+
+
+def test_calibration_says_what_is_missing_and_then_how_far_to_trust(runs: Path, journal: Journal) -> None:
+    app = open_page("pages/5_Leaks.py", trust="true")
+    app.session_state["trust"] = True
+    app.run()
+    assert not app.exception, app.exception
+    assert "Nobody has flagged or kept" in texts(app)
+    assert "No two reviewers" in texts(app)
+    names = sorted(open_run(runs / "demo").audited())
+    journal.add([Review(name, "flag" if number % 3 else "keep", "Ana") for number, name in enumerate(names)])
+    journal.add([Review(name, "keep", "Ben") for name in names[:12]])
+    app.run()
+    assert not app.exception, app.exception
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert all(shown[name].endswith("%") for name in ("Precision", "Recall", "Leak rate of the set"))
+    told = app.dataframe[-1].value
+    assert told["image"].tolist() == [name for number, name in enumerate(names[:12]) if number % 3]
+    assert set(told["flag"]) == {"Ana"} and set(told["keep"]) == {"Ben"} and set(told["newest"]) == {"keep"}
+    best = float(shown["Suggested threshold"])
+    if app.slider(key="needs").value != best:
+        app.button(key="trust_use").click().run()
+        assert app.slider(key="needs").value == best
 
 
 def test_an_image_in_the_url_is_the_one_shown(runs: Path) -> None:

@@ -1,5 +1,5 @@
-"""People's verdicts: what one is (`review`), where they are kept (`journal`), how that is reached (`database`); and the
-findings that they set aside (`dismissals`)."""
+"""Verdicts of people: what one is (`review`), where they lie (`journal`, `schema`), how to get there (`database`); and
+the findings that they set aside (`dismissals`)."""
 
 from whalecam.reviews.dismissals import Dismissal, Dismissals
 from whalecam.reviews.journal import COLUMNS, Journal

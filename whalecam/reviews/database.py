@@ -16,31 +16,35 @@ T = TypeVar("T")
 BUSY_MS = 5000
 RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 SQLITE_BUSY, SQLITE_LOCKED = 5, 6
-# Serialization failure, deadlock, and two processes that create the table at once.
-POSTGRES_TRANSIENT = ("40001", "40P01", "23505", "42P07")
+# Deadlock, and a lock that another process held for BUSY_MS.
+POSTGRES_TRANSIENT = ("40P01", "55P03")
+POSTGRES_LOCK = 0x5748414C45
+"""The number of the advisory lock under which one process writes at a time."""
 
 
 class Database:
-    """SQLite or PostgreSQL by SQLAlchemy URL, with the tables of `schema`. Safe for several processes and threads.
+    """SQLite or PostgreSQL by SQLAlchemy URL, with the tables that `prepare` makes. Safe for processes and threads.
 
     Raises ReviewError where the URL is none, its driver is missing, or the database cannot be reached.
     """
 
-    def __init__(self, url: str, schema: sa.MetaData) -> None:
-        self._schema = schema
+    def __init__(self, url: str, prepare: Callable[[sa.Connection], None]) -> None:
         self._engine = _engine(url)
-        self.do(lambda _: None, writes=True)
+        # A server's tables stay; a run folder may be deleted and made anew while the dashboard runs.
+        self._prepare = prepare if self._engine.dialect.name == "sqlite" else lambda _: None
+        self.do(prepare, writes=True)
 
     def do(self, work: Callable[[sa.Connection], T], writes: bool = False) -> T:
-        """Run `work` in one serializable transaction, again from the start where another process was in the way.
+        """Run `work` in one transaction, again from the start where another process was in the way.
+
+        One that `writes` runs while no other does. One that only reads should ask a single question.
 
         Raises ReviewError where the database is gone, broken, read-only or stays locked.
         """
         for wait in (*RETRY_SECONDS, None):
             try:
                 with self._engine.connect().execution_options(writes=writes) as connection, connection.begin():
-                    # Each time, since a run folder may be deleted and made anew while the dashboard runs.
-                    self._schema.create_all(connection)
+                    self._prepare(connection)
                     return work(connection)
             except DBAPIError as error:
                 if wait is None or not _transient(error):
@@ -58,19 +62,30 @@ class Database:
 
 def _engine(url: str) -> sa.Engine:
     try:
-        if sa.make_url(url).get_backend_name() != "sqlite":
-            return sa.create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
-        # No pool: a connection kept open would go on writing into a deleted file.
-        engine = sa.create_engine(url, poolclass=NullPool)
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        address = sa.make_url(url)
+        make = ENGINES[address.get_backend_name()]
+        return make(address)
+    except (ArgumentError, NoSuchModuleError, ValueError, KeyError) as error:
         raise ReviewError(
             "The journal's address is not a database URL. It looks like sqlite:///reviews.sqlite or "
             "postgresql://user:password@host/name (WHALECAM_REVIEWS_URL)."
         ) from error
     except ImportError as error:
         raise ReviewError(f"The journal's database needs a driver that is not installed: {error}.") from error
+
+
+def _sqlite(address: sa.URL) -> sa.Engine:
+    # No pool: a connection kept open would go on writing into a deleted file.
+    engine = sa.create_engine(address, poolclass=NullPool)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres(address: sa.URL) -> sa.Engine:
+    patience = {} if "connect_timeout" in address.query else {"connect_timeout": BUSY_MS // 1000}
+    engine = sa.create_engine(address, pool_pre_ping=True, connect_args=patience)
+    sa.event.listen(engine, "begin", _begin_postgres)
     return engine
 
 
@@ -91,3 +106,13 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A writer takes its lock at once: a reader that turns writer later is refused without waiting.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def _begin_postgres(connection: sa.Connection) -> None:
+    # Numbers and moments of entries rest on those before: writers in turn, as SQLite has them, rather than transactions
+    # that fail and start again. Let go at the commit, or when the process dies.
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {BUSY_MS}; SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")
+
+
+ENGINES = {"sqlite": _sqlite, "postgresql": _postgres}

@@ -48,7 +48,7 @@ class Dismissals:
     """The dismissals of one data set, named by its CSV's path. Every method raises ReviewError as `Journal`'s do."""
 
     def __init__(self, url: str, dataset: str) -> None:
-        self._database = Database(url, ENTRIES.metadata)
+        self._database = Database(url, ENTRIES.metadata.create_all)
         self._dataset = dataset
 
     def dismiss(self, dismissal: Dismissal) -> None:

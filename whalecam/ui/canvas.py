@@ -90,7 +90,8 @@ def heat_canvas(
         colours: colour maps that can be chosen.
 
     Returns:
-        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `help`, or None.
+        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `help`; or
+        None.
     """
     shown = zlib.crc32(picture_uri.encode())
     data = {

@@ -3,6 +3,7 @@ const galleries = new WeakMap()
 const remembered = new Map()
 const WORDS = { flag: "flagged", keep: "kept", unsure: "unsure" }
 const VERDICT_KEYS = { f: "flag", k: "keep", u: "unsure" }
+const STEP_KEYS = { z: "undo", y: "redo" }
 const FIELD = 96
 
 export default function (component) {
@@ -184,7 +185,7 @@ function select(own, images) {
   })
   own.count.textContent = `${own.selected.size} of ${own.cards.length} selected`
   own.none.disabled = !own.selected.size
-  own.hint.textContent = `arrows · X select${own.data.openable ? " · Enter open" : ""} · F K U verdict · Z undo`
+  own.hint.textContent = `arrows · X select${own.data.openable ? " · Enter open" : ""} · F K U verdict · Z undo · Y redo`
   clearTimeout(own.timer)
   own.timer = setTimeout(() => tell(own), 250)
 }
@@ -232,7 +233,7 @@ function walk(own, key, event) {
 
 function judge(own, key, inside) {
   if (!own.data.selectable) return false
-  if (key === "z") return own.trigger("pressed", { name: "undo", images: [] }), true
+  if (key in STEP_KEYS) return own.trigger("pressed", { name: STEP_KEYS[key], images: [] }), true
   const name = VERDICT_KEYS[key]
   const images = own.selected.size ? [...own.selected] : inside ? [own.cards[own.cursor].image] : []
   if (!name || !images.length) return false

@@ -57,7 +57,7 @@ class GalleryEvent:
         opened: the picture they want to see large.
         selected: the selected pictures in the order of the cards; with a `key`, those that the key was pressed for
             (without a selection, the card under the keyboard's cursor).
-        key: `flag`, `keep`, `unsure` or `undo`.
+        key: `flag`, `keep`, `unsure`, `undo` or `redo`.
     """
 
     opened: str | None = None

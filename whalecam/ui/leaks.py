@@ -7,6 +7,7 @@ from whalecam.config import SUSPECT_VERDICTS
 from whalecam.run import Run
 from whalecam.table import Filters, Table
 from whalecam.ui import charts, picture, session
+from whalecam.ui.frame import errors_shown
 
 
 def show_me(run: Run, table: Table, image: str) -> None:
@@ -16,8 +17,14 @@ def show_me(run: Run, table: Table, image: str) -> None:
         picture.show_me(run, table.row(image))
 
 
-def summary(table: Table) -> None:
-    """How many suspects at the present thresholds, and how far the review has come."""
+@st.fragment(run_every=2.0)
+def summary(run: Run) -> None:
+    """How many suspects at the present thresholds, and how far the review has come, whoever reviews."""
+    with errors_shown():
+        _summary(session.table_of(run))
+
+
+def _summary(table: Table) -> None:
     facts = table.overview()
     suspects = table.count(Filters(verdicts=SUSPECT_VERDICTS))
     done = suspects - table.count(Filters(verdicts=SUSPECT_VERDICTS, review="unreviewed"))

@@ -1,5 +1,6 @@
 """The pieces pages are laid out from: filters, cards, galleries, review buttons."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.errors import StreamlitAPIException
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
@@ -17,11 +19,16 @@ from whalecam.table import Overlay, Table
 from whalecam.ui import session
 from whalecam.ui.canvas import Layer
 from whalecam.ui.charts import PROPERTIES
+from whalecam.ui.filters import View
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.signer import Signer
 
 REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
+STEPS = {"undo": "undone", "redo": "done again"}
+UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
+REDO_HINT = "Restore what your last undo took back, unless you signed something since (key Y)"
+Detail = Callable[[Run, Table, str], None]
 WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
 
 
@@ -72,12 +79,22 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
     ]
 
 
-def reviewing_gallery(run: Run, cards: list[Card], key: str, detail: Callable[[str], None] | None = None) -> None:
+@st.fragment
+def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = None) -> None:
     """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps.
+
+    A verdict draws the gallery anew and nothing else.
 
     Args:
         detail: draws more about a picture, above the gallery, while it alone is selected.
     """
+    with errors_shown():
+        table = session.table_of(run)
+        rows = table.page(view.filters, view.order, view.size, view.offset)
+        _reviewed(run, cards_of(run, table, rows), key, detail and functools.partial(detail, run, table))
+
+
+def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], None] | None) -> None:
     if not cards:
         st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
         return
@@ -88,8 +105,8 @@ def reviewing_gallery(run: Run, cards: list[Card], key: str, detail: Callable[[s
         open_picture(event.opened)
     if event.key in REVIEW_VERDICTS and event.selected:
         decide(hand, event.selected, event.key)
-    elif event.key == "undo":
-        take_back(hand)
+    elif event.key in STEPS:
+        step(hand, event.key)
     with bar:
         review_bar(run, event.selected, key)
         if detail and len(event.selected) == 1:
@@ -124,7 +141,9 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
             on_click=_remember,
             args=("reject", images, key),
         )
-        st.button("Undo", key=f"{key}_undo", icon=":material/undo:", on_click=_remember, args=("undo", (), key))
+        for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
+            given = (name, (), key)
+            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=given)
         st.selectbox("Reason", REASONS, index=None, key=f"{key}_reason", placeholder="reason")
         st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
         st.selectbox(
@@ -146,16 +165,37 @@ def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
             hand.reject_mask(images)
         else:
             hand.sign(images, verdict)
+        session.told_of(len(images))
         done = "mask rejected" if verdict == "reject" else verdict
         st.session_state["_said"] = f"{done}: {len(images)} picture{'s' if len(images) != 1 else ''}"
-        st.rerun()
+        if verdict == "reject":  # which changes every figure
+            st.rerun()
+        _start_over()
 
 
-def take_back(hand: Signer) -> None:
-    """Undo the reviewer's last action, and say so."""
+def step(hand: Signer, name: str) -> None:
+    """Undo or redo the reviewer's last action, given on whatever page and day, and say which pictures it touched."""
     with errors_shown():
-        images = hand.undo()
-        st.session_state["_said"] = f"undone: {len(images)} picture(s)" if images else "nothing to undo"
+        images = hand.undo() if name == "undo" else hand.redo()
+        session.told_of(1 if images else 0)
+        more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+        st.session_state["_said"] = f"{STEPS[name]}: {plain(images[0])}{more}" if images else f"nothing to {name}"
+        _start_over()
+
+
+@st.fragment(run_every=2.0)
+def news(run: Run) -> None:
+    """Draw the page anew where somebody else has signed or undone something."""
+    with errors_shown():
+        if session.is_behind(run):
+            st.rerun()
+
+
+def _start_over() -> None:
+    """Run the fragment again that asks, or the page where it is the page that runs."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:
         st.rerun()
 
 
@@ -178,8 +218,8 @@ def _carry_out(run: Run, key: str) -> None:
         return
     hand = signer(run, key)
     del st.session_state["_asked"]
-    if verdict == "undo":
-        take_back(hand)
+    if verdict in STEPS:
+        step(hand, verdict)
     elif verdict == "reject" or verdict in REVIEW_VERDICTS:
         decide(hand, images, verdict)
 

@@ -17,7 +17,7 @@ from whalecam.table import ORDERS, Filters, Table
 from whalecam.ui import parts, session
 from whalecam.ui.canvas import heat_canvas
 from whalecam.ui.charts import WORDS
-from whalecam.ui.frame import plain
+from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.signer import Signer
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
@@ -80,7 +80,7 @@ def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": kind, "of": of, "against": against, "scale": scale}
 
 
-def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: dict[str, Any]) -> str | None:
+def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[str, Any]) -> str | None:
     """The photograph under its heat. Returns the key that was pressed on it."""
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
@@ -99,6 +99,21 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: dict[str, 
         return None
     versus = f" versus {view['against']}" if view["against"] else ""
     return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
+
+
+@st.fragment
+def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], before: str | None, after: str | None) -> None:
+    """The photograph, the verdict on it, and what people said of it. A verdict draws these anew and nothing else."""
+    image = str(row["image"])
+    with errors_shown():
+        hand = parts.signer(run, "one")
+        pressed = show_canvas(run, session.table_of(run), row, view)
+        act_on_key(hand, pressed, image, before, after)
+        parts.review_bar(run, (image,), "one")
+        history = session.journal_of(run).history(image)
+        if len(history):
+            st.caption("What people said about this picture")
+            st.dataframe(history, hide_index=True, height=140)
 
 
 def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
@@ -192,10 +207,10 @@ def act_on_key(hand: Signer, pressed: str | None, image: str, before: str | None
             st.rerun()
     elif pressed in ("flag", "keep", "unsure"):
         parts.decide(hand, (image,), pressed)
-    elif pressed == "undo":
-        parts.take_back(hand)
+    elif pressed in parts.STEPS:
+        parts.step(hand, pressed)
     elif pressed == "help":
-        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo", icon=":material/keyboard:")
+        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo · y redo", icon=":material/keyboard:")
 
 
 def _go(image: str | None) -> None:

@@ -144,6 +144,22 @@ def table_of(run: Run) -> Table:
     return table
 
 
+def up_to_date(run: Run) -> None:
+    """Note that the page shows the journal as it is now."""
+    st.session_state["_entries"] = (run.reviews_url, journal_of(run).version())
+
+
+def told_of(entries: int) -> None:
+    """Note entries that this session wrote itself."""
+    url, seen = st.session_state.get("_entries", ("", 0))
+    st.session_state["_entries"] = (url, seen + entries)
+
+
+def is_behind(run: Run) -> bool:
+    """Whether the journal holds entries that the page does not show."""
+    return bool(st.session_state.get("_entries") != (run.reviews_url, journal_of(run).version()))
+
+
 def reviewer() -> str:
     """Who signs verdicts in this session; empty until asked."""
     return str(st.session_state.get("reviewer", "") or "").strip()

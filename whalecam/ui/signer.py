@@ -1,4 +1,4 @@
-"""Signing and undoing without asking Streamlit anything in between."""
+"""Signing, undoing and redoing without asking Streamlit anything in between."""
 
 from dataclasses import dataclass, replace
 
@@ -46,3 +46,7 @@ class Signer:
     def undo(self) -> list[str]:
         """Take the reviewer's last action back; return the images it touched."""
         return self.journal.undo(self.reviewer)
+
+    def redo(self) -> list[str]:
+        """Restore what the reviewer's last undo took back, unless a verdict came since; return its images."""
+        return self.journal.redo(self.reviewer)

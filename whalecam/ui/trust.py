@@ -1,0 +1,103 @@
+"""How far the automatic flag can be trusted, and whether reviewers agree: the Leaks page's last part."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from whalecam import agreement, calibrate
+from whalecam.calibrate import Estimate
+from whalecam.run import Run
+from whalecam.table import Table
+from whalecam.ui import parts, session
+
+LEVELS = {
+    "excess": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
+    "needs": np.round(np.arange(0, 1.01, 0.05), 2).tolist(),
+}
+WORDS = {"excess": "looks (excess)", "needs": "needs"}
+
+
+def calibration_and_agreement(run: Run, table: Table) -> None:
+    """Both, in an expander that is computed only while it is open."""
+    with st.expander("Calibration and agreement", key="trust", on_change="rerun") as part:
+        if part.open:
+            _calibration(table)
+            _agreement(run)
+
+
+def _calibration(table: Table) -> None:
+    rows = table.all_rows()
+    measured = [name for name in LEVELS if rows[name].notna().any()]
+    if not measured:
+        st.info("No picture of this run has a score, so there is nothing to calibrate.")
+        return
+    score = str(
+        st.segmented_control(
+            "Calibrate the flag by",
+            measured,
+            default=measured[-1],
+            key="trust_score",
+            required=True,
+            format_func=lambda name: WORDS[name],
+        )
+    )
+    scores, leaks = rows[score].to_numpy(float), calibrate.leaks_of(rows["review"])
+    level = float(getattr(session.thresholds(), score))
+    found = calibrate.calibrate(scores, leaks, level)
+    best = calibrate.suggested_threshold(scores, leaks, LEVELS[score])
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _share("Precision", found.precision, f"Share of leaks among the pictures with {score} of {level:g} or more")
+        _share("Recall", found.recall, f"Share of the leaks that have {score} of {level:g} or more")
+        _share("Leak rate of the set", found.leak_rate, "Share of leaks among all pictures with this score")
+        st.metric("Suggested threshold", "–" if best is None else f"{best:g}", help="The largest F1", border=True)
+        st.button("Use it", disabled=best in (None, level), on_click=_use, args=(score, best), key="trust_use")
+    for caution in found.cautions:
+        st.info(caution, icon=":material/hourglass_empty:")
+    st.caption(
+        f"From {found.judged:,} of {found.images:,} pictures that people flagged or kept, taken for the truth; with "
+        "95 % intervals. Each stratum of the score stands for its own unjudged pictures, as if the judged ones had "
+        "been taken from it at random."
+    )
+
+
+def _agreement(run: Run) -> None:
+    found = agreement.agreement(session.journal_of(run).standing())
+    if found.pairs.empty:
+        st.caption("No two reviewers have judged the same picture yet, so their agreement cannot be told.")
+        return
+    note = ", too few for a kappa to say much" if found.shared < agreement.FEW else ""
+    st.markdown(f"**{found.shared:,}** pictures were judged by several people{note}.")
+    st.dataframe(
+        found.pairs,
+        hide_index=True,
+        column_config={
+            "agreed": st.column_config.NumberColumn(format="percent"),
+            "kappa": st.column_config.NumberColumn(
+                "Cohen's kappa", format="%.2f", help="1: always the same. 0: as often as chance"
+            ),
+        },
+    )
+    _disagreements(found.disagreements)
+
+
+def _disagreements(differ: pd.DataFrame) -> None:
+    if differ.empty:
+        st.caption("They never disagreed.")
+        return
+    st.caption(f"{len(differ):,} pictures on which they disagree; the newest verdict counts. Select a row to look.")
+    picked = st.dataframe(differ, hide_index=True, key="disagreements", on_select="rerun", selection_mode="single-row")
+    chosen = picked["selection"]["rows"]
+    if chosen:
+        parts.open_picture(str(differ["image"].iloc[chosen[0]]))
+
+
+def _share(label: str, found: Estimate | None, hint: str) -> None:
+    if found is None:
+        st.metric(label, "–", help=hint, border=True)
+        return
+    between = f"{found.low:.0%} to {found.high:.0%}"
+    st.metric(label, f"{found.value:.0%}", between, delta_color="off", delta_arrow="off", help=hint, border=True)
+
+
+def _use(score: str, level: float) -> None:
+    st.session_state[score] = level
