@@ -72,8 +72,8 @@ def test_no_name_leads_a_thumbnail_out_of_its_folder(name: str) -> None:
         ("", "cannot be read"),
         ("[1]", "no JSON object"),
         ('{"schema_version": 99}', "schema version 99"),
-        ('{"schema_version": 3}', "not a WhaleCAM manifest"),
-        ('{"schema_version": 3, "dataset": {"csv": 1}, "classes": []}', "not a WhaleCAM manifest"),
+        ('{"schema_version": 4}', "not a WhaleCAM manifest"),
+        ('{"schema_version": 4, "dataset": {"csv": 1}, "classes": []}', "not a WhaleCAM manifest"),
     ],
 )
 def test_a_broken_manifest_is_explained(tmp_path: Path, content: str, words: str) -> None:
@@ -101,4 +101,4 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
 def test_manifest_is_plain_json_without_nan(run: Run) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         run.update(train={"loss": float("nan")})
-    assert json.loads((run.path / "run.json").read_text())["schema_version"] == 3
+    assert json.loads((run.path / "run.json").read_text())["schema_version"] == 4
