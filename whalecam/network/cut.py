@@ -39,9 +39,10 @@ class Network:
     def batch(self, inputs: ByteArray) -> Tensor:
         """Network inputs uint8 (N, S, S, 3) → normalised float32 (N, 3, S, S), on the network's device."""
         device = next(self.head.parameters()).device
-        pixels = torch.tensor(inputs, device=device).permute(0, 3, 1, 2).float() / 255
+        # One pass over the pixels; the permuted tensor lies in memory as channels_last networks read it.
+        pixels = torch.tensor(inputs, device=device).permute(0, 3, 1, 2).float()
         mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return (pixels - mean) / std
+        return pixels.mul_(1 / (255 * std)).sub_(mean / std)
 
     def to(self, device: torch.device) -> "Network":
         self.features.to(device)
