@@ -72,6 +72,13 @@ def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: t
     assert metrics["balanced_accuracy"] == pytest.approx(np.mean(recalls))
 
 
+def test_the_seed_notebooks_recipe_trains_too_and_is_remembered(data: Dataset, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run", data)
+    metrics = classifier.train(data, run, replace(OPTIONS, recipe="seed", size=64, epochs=3, lr=1e-2))
+    assert metrics["accuracy"] >= 0.75 and math.isfinite(metrics["valid_loss"])
+    assert open_run(run.path).manifest.train["recipe"] == "seed"
+
+
 def test_no_individual_on_both_sides(data: Dataset, trained: tuple) -> None:
     run, metrics, _ = trained
     table = data.good()
