@@ -29,8 +29,7 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 
     """
     if not SIZES[0] <= size <= SIZES[1]:
         raise ModelError(f"Maps at {size} pixels: choose a size from {SIZES[0]} to {SIZES[1]}.")
-    good = data.good().drop_duplicates("image")
-    good = good[good["species"].isin(model.classes) & (good["path"] != "")]
+    good = _known(model, data)
     seen = good["image"].isin(run.training_images(fold))
     if not seen.any():
         raise ModelError(f"Maps at {size} pixels need the training pictures of run '{run.name}'; none is in this data.")
@@ -44,8 +43,7 @@ def rounding(exact: Network, quick: Network, data: Dataset) -> float:
 
     On up to 32 pictures of known labels; 0 where none can be read.
     """
-    good = data.good().drop_duplicates("image")
-    good = good[good["species"].isin(exact.classes) & (good["path"] != "")]
+    good = _known(exact, data)
     for inputs, _ in _batches(good.sample(min(len(good), BATCH), random_state=0), exact, exact.size):
         with torch.no_grad():
             one, other = (
@@ -53,6 +51,12 @@ def rounding(exact: Network, quick: Network, data: Dataset) -> float:
             )
         return float((one - other).abs().max() / one.abs().max().clamp_min(1e-12))
     return 0.0
+
+
+def _known(model: Network, data: Dataset) -> pd.DataFrame:
+    """The pictures of labels that the network has learnt, each once."""
+    good = data.good().drop_duplicates("image")
+    return good[good["species"].isin(model.classes) & (good["path"] != "")]
 
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:
