@@ -1,11 +1,13 @@
 """Sets with a known leak: one property of the water tells the label in one of them, none in its clean twin."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import Progress, Report, silent
@@ -19,11 +21,43 @@ INDIVIDUALS = 24
 WIDTH, HEIGHT = 168, 128
 LEAK = 0.97
 
-PLANTS: Mapping[str, tuple[Water, Water]] = {
-    "colour": (Water((0.09, 0.24, 0.42)), Water((0.20, 0.235, 0.13))),
-    "brightness": (Water((0.10, 0.20, 0.28)), Water((0.39, 0.475, 0.57))),
-    "texture": (Water((0.16, 0.28, 0.34)), Water((0.16, 0.28, 0.34), caustics=1.0)),
-    "horizon": (Water((0.12, 0.26, 0.38), horizon=(0.16, 0.3)), Water((0.12, 0.26, 0.38), horizon=(-0.7, -0.3))),
+DOWN = (-0.7, -0.3)
+"""The camera looks down: no sky, whose light would stay while that of the water changes."""
+PLAIN = Water((0.16, 0.28, 0.34), horizon=DOWN)
+LIGHTS, GAINS, WAVE = (24.0, 70.0), (0.3, 2.8), 4.0
+Field = NDArray[np.float32]
+Finish = Callable[[Field, Field, int], Field]
+"""(lightness (H, W) in [0, 100], how much of each pixel is water (H, W) in [0, 1], kind 0 or 1) → lightness."""
+
+
+def lightened(lightness: Field, water: Field, kind: int) -> Field:
+    """Dark (0) or light (1) water, its waves as they are."""
+    mean = float((lightness * water).sum() / water.sum())
+    return lightness + (LIGHTS[kind] - mean) * water
+
+
+def roughened(lightness: Field, water: Field, kind: int) -> Field:
+    """Calm (0) or choppy (1) water: waves of up to some pixels fainter or stronger, the mean as it is."""
+    waves = lightness - cv2.GaussianBlur(lightness, (0, 0), WAVE)
+    return np.asarray(lightness + (GAINS[kind] - 1) * waves * water, np.float32)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One property of the water that tells the label: in what is drawn, or in how the drawing is finished.
+
+    Colours and horizons can be drawn. Lightness cannot, since the light of a drawn sea changes its waves with it.
+    """
+
+    waters: tuple[Water, Water]
+    finish: Finish | None = None
+
+
+PLANTS: Mapping[str, Plant] = {
+    "colour": Plant((Water((0.09, 0.24, 0.42)), Water((0.20, 0.235, 0.13)))),
+    "brightness": Plant((PLAIN, PLAIN), lightened),
+    "texture": Plant((PLAIN, PLAIN), roughened),
+    "horizon": Plant((Water((0.12, 0.26, 0.38), horizon=(0.16, 0.3)), Water((0.12, 0.26, 0.38), horizon=DOWN))),
 }
 """For each planted property the waters of the two labels."""
 
@@ -45,7 +79,7 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
 
     Raises KeyError for a plant that is not in PLANTS.
     """
-    waters, rng = PLANTS[plant], np.random.default_rng([seed, 41])
+    planted, rng = PLANTS[plant], np.random.default_rng([seed, 41])
     sets = {kind: folder / kind for kind in KINDS}
     for path in sets.values():
         (path / "images").mkdir(parents=True, exist_ok=True)
@@ -57,7 +91,7 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
         leaky = label if told else 1 - label
         choice = {"leaky": leaky, "clean": int(rng.integers(2)), "flipped": 1 - leaky}
         for kind, water in choice.items():
-            _draw(sets[kind], number, who, waters[water], seed)
+            _draw(sets[kind], number, who, planted, water, seed)
         rows.append((f"{number:05d}.jpg", LABELS[label], f"animal{who:02d}"))
         report(Progress(f"drawing {plant}", number + 1, images))
     for path in sets.values():
@@ -66,8 +100,13 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
     return Planted(**sets)
 
 
-def _draw(folder: Path, number: int, who: int, water: Water, seed: int) -> None:
+def _draw(folder: Path, number: int, who: int, plant: Plant, kind: int, seed: int) -> None:
     animal = draw_individual(LABELS[who % 2], np.random.default_rng([seed, 17, who]))
-    picture, mask = draw_scene(animal, water, np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
+    picture, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
+    if plant.finish is not None:
+        lab = np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+        water = np.asarray(1 - cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 1.0), np.float32)
+        lab[..., 0] = np.clip(plant.finish(lab[..., 0], water, kind), 0, 100)
+        picture = np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255 + 0.5, 0, 255), np.uint8)
     Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=90)
     Image.fromarray(mask).save(folder / "masks" / f"{number:05d}.png")
