@@ -38,7 +38,9 @@ def lightened(lightness: Field, water: Field, kind: int) -> Field:
 
 def roughened(lightness: Field, water: Field, kind: int) -> Field:
     """Calm (0) or choppy (1) water: waves of up to some pixels fainter or stronger, the mean as it is."""
-    waves = lightness - cv2.GaussianBlur(lightness, (0, 0), WAVE)
+    # Smoothed over water alone: the animal's own outline is no wave.
+    level, share = (cv2.GaussianBlur(field, (0, 0), WAVE) for field in (lightness * water, water))
+    waves = lightness - level / np.maximum(share, 1e-3)
     return np.asarray(lightness + (GAINS[kind] - 1) * waves * water, np.float32)
 
 
@@ -105,8 +107,9 @@ def _draw(folder: Path, number: int, who: int, plant: Plant, kind: int, seed: in
     picture, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
     if plant.finish is not None:
         lab = np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
-        water = np.asarray(1 - cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 1.0), np.float32)
+        near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32) / 255, (0, 0), 1.0)
+        water = np.asarray(1 - near, np.float32)
         lab[..., 0] = np.clip(plant.finish(lab[..., 0], water, kind), 0, 100)
         picture = np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255 + 0.5, 0, 255), np.uint8)
-    Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=90)
+    Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=95)
     Image.fromarray(mask).save(folder / "masks" / f"{number:05d}.png")
