@@ -139,7 +139,8 @@ def test_the_gallery_is_judged_and_opened_without_a_run_of_the_whole_page(
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("Heatmaps"))
-    assert name_of(settled(page)) in set(journal.latest()["image"])
+    settled(page)
+    seconds_until(page, lambda: name_of(page) in set(journal.latest()["image"]))
 
 
 def test_thirty_pictures_by_keyboard_without_a_run_of_the_whole_page_per_verdict(
