@@ -15,7 +15,7 @@ from tests.journeys.conftest import serving
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import open_run
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
 LONG = 240_000
 
 

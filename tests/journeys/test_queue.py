@@ -18,7 +18,7 @@ from tests.journeys.test_journeys import settled, sign_in
 from whalecam.reviews import Journal, Review
 from whalecam.run import open_run
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
 PICTURES = 30
 VERDICTS = {"f": "flag", "k": "keep", "u": "unsure"}
 
