@@ -108,15 +108,17 @@ class _Networks:
 def _networks(run: Run, fold: int, data: Dataset, options: AuditOptions) -> _Networks:
     """One fold's network prepared for all it has to do, with what precision and another size cost, in words."""
     model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
-    model.to(network.pick_device(options.device))
+    device = network.pick_device(options.device)
+    model.to(device)
     judge, mapper, said = _sized(model, run, fold, data, options)
-    apart = rounding(mapper, network.quick(mapper), data) if options.precision == "auto" else float("inf")
+    wanted = options.precision == "auto" and network.fast_halves(device)
+    apart = rounding(mapper, network.quick(mapper), data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
-    if halves and apart > 0:
+    if halves:
         said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
     draws = network.quick(mapper, halves)
     # A change of probability is measured in one arithmetic, so what bfloat16 adds to both sides falls away.
-    asked = network.quick(model, options.precision == "auto")
+    asked = network.quick(model, wanted)
     return _Networks(draws if judge is mapper else network.quick(judge, halves), draws, asked, said)
 
 
