@@ -84,8 +84,7 @@ def mask_sources(options: AuditOptions) -> MaskSources:
 
 def stored_options(run: Run) -> AuditOptions:
     """The options of the run's last audit; the defaults before the first."""
-    stored = {name: value for name, value in run.manifest.audit.items() if name != "model_sha256"}
-    return AuditOptions(**{**stored, "boxes": tuple(stored.get("boxes", ()))})
+    return AuditOptions.stored(run.manifest.audit)
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
