@@ -24,8 +24,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.synthetic import write_run
-
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("dashboard.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")))
 FIRST = {"dashboard.py": "stMetric", "pages/5_Leaks.py": "stMetric", "pages/3_Top_losses.py": ".gallery"}
@@ -40,7 +38,8 @@ def server_runs(folder: Path, runs: int) -> Figures:
         [sys.executable, "-c", code],
         cwd=ROOT,
         env={**os.environ, "WHALECAM_RUNS": str(folder)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
         check=True,
     )
@@ -161,6 +160,8 @@ def exported(run: Path, times: int) -> list[float]:
 
 def measure(rows: list[int], runs: int, folder: Path) -> dict[int, dict[str, Any]]:
     """By number of rows: `runs`, `paints`, `megabytes`, `export`."""
+    from benchmarks.synthetic import write_run
+
     found: dict[int, dict[str, Any]] = {}
     for count in rows:
         place = folder / str(count)

@@ -212,7 +212,8 @@ def _journal(url: str) -> Journal:
 
 @st.cache_data(max_entries=4000, show_spinner=False)
 def _uri(path: str, stamp: int) -> str:
-    return "data:image/webp;base64," + base64.b64encode(Path(path).read_bytes()).decode()
+    kind = "jpeg" if path.endswith(".jpg") else "webp"
+    return f"data:image/{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode()
 
 
 def _stamp(path: Path) -> int:
