@@ -15,7 +15,7 @@ from whalecam.table.filters import ORDERS, Filters, where_of
 from whalecam.table.judging import Judge, joined_sql
 from whalecam.table.store import HEAVY, NO_REVIEWS, Store
 
-SAMPLE = 20_000
+SAMPLE, SMALL = 20_000, 200
 _TERM = re.compile(r"(?P<what>.+?)(?P<how> desc| asc)?(?P<nulls> nulls last)?")
 
 
@@ -59,11 +59,13 @@ class Table:
     def page(self, filters: Filters, order: str = "evidence", limit: int = 48, offset: int = 0) -> pd.DataFrame:
         """Some rows, without maps, in a stable order (ties by name)."""
         where, values = where_of(filters)
-        return self._store.ask(
-            f"select * exclude (part) from {self._joined} where {where} order by {ORDERS[order]}, image "
-            "limit $limit offset $offset",
-            {**values, "limit": limit, "offset": offset},
-        )
+        asked = f"select * exclude (part) from {self._joined} where {where} order by {ORDERS[order]}, image "
+        values |= {"limit": limit, "offset": offset}
+
+        def find() -> pd.DataFrame:
+            return self._store.ask(asked + "limit $limit offset $offset", values)
+
+        return self._frame("page", find, (filters, order, limit, offset)) if limit <= SMALL else find()
 
     def all_rows(self, filters: Filters | None = None) -> pd.DataFrame:
         """Every row that passes, by name; for the export."""
@@ -107,6 +109,12 @@ class Table:
 
     def place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
         """Where an image stands in a filtered order: (0-based place or -1, the one before, the one after)."""
+        found: tuple[int, str | None, str | None] = self._answer(
+            "place", lambda: self._place(image, filters, order), (image, filters, order)
+        )
+        return found
+
+    def _place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
         where, values = where_of(filters)
         among = f"(select image, {_sort_key(order)} as key from {self._joined} where {where})"
         here = self._store.rows(f"select key from {among} where image = $image", {**values, "image": image})

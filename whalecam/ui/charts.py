@@ -134,7 +134,7 @@ def counts(values: pd.Series, title: str, log: bool = False) -> go.Figure:
 def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None) -> go.Figure:
     """Where a score lies, coloured by verdict, with the threshold as a line."""
     figure = go.Figure()
-    for name in [name for name in COLOURS if name in set(scores["verdict"])]:
+    for name in _present(scores):
         figure.add_histogram(
             x=scores.loc[scores["verdict"] == name, column].clip(-1, 3),
             xbins={"start": -1, "end": 3, "size": 0.1},
@@ -154,7 +154,7 @@ def scatter(
 ) -> go.Figure:
     """A point per picture, coloured by verdict, for a lasso; `customdata` carries the image's name."""
     figure = go.Figure()
-    for name in [name for name in COLOURS if name in set(scores["verdict"])]:
+    for name in _present(scores):
         part = scores[scores["verdict"] == name]
         figure.add_scattergl(
             x=part[x],
@@ -222,3 +222,9 @@ def losses(steps: list[dict[str, Any]]) -> go.Figure:
 
 def _legend() -> dict[str, Any]:
     return {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": "", "traceorder": "normal"}
+
+
+def _present(scores: pd.DataFrame) -> list[str]:
+    """The verdicts that occur, in the order of the legend."""
+    found = set(scores["verdict"].unique())
+    return [name for name in COLOURS if name in found]
