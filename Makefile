@@ -53,8 +53,8 @@ $(VENV)/app: requirements.txt | $(VENV)/bin/python
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/dev: requirements-dev.txt $(VENV)/app
-	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+$(VENV)/dev: requirements-dev.txt requirements-ray.txt $(VENV)/app
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -r requirements-ray.txt
 	@touch $@
 
 clean:

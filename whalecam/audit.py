@@ -1,25 +1,19 @@
 """Explain what a run does not hold yet. Resumable: every few seconds of work become one Parquet part."""
 
-import functools
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whalecam import dataset, network, pipeline, swap
+from whalecam import dataset, work
 from whalecam.arrays import Progress, Report, silent
-from whalecam.config import NEEDS_CHOICES, NEEDS_SAMPLE, AuditOptions, Columns
+from whalecam.config import NEEDS_CHOICES, AuditOptions, Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.explainer import Explained, Explainer
-from whalecam.masks import MASK_METHODS, MaskSources, find_mask
-from whalecam.network import Network
-from whalecam.resolution import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, rounding
+from whalecam.masks import MASK_METHODS, MaskSources
 from whalecam.run import Run
 
-PART_ROWS, PART_SECONDS = 512, 10.0
-"""How much work a crash can cost."""
+LOCAL = work.Local()
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,9 @@ class AuditSummary:
     passes: int = 0
 
 
-def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = silent) -> AuditSummary:
+def run_audit(
+    run: Run, data: Dataset, options: AuditOptions, report: Report = silent, engine: work.Engine = LOCAL
+) -> AuditSummary:
     """Fill or complete the table of `run` with the pictures of `data`.
 
     Rows made with other masks or another network are dropped first, so that a table never mixes two audits.
@@ -59,14 +55,14 @@ def run_audit(run: Run, data: Dataset, options: AuditOptions, report: Report = s
         )
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
-    networks = [_networks(run, fold, data, options) for fold in range(run.folds)]
+    networks = [work.prepared(run, fold, data, options) for fold in range(run.folds)]
     restarted = bool(run.parts()) and dict(run.manifest.audit) != settings
     if restarted:
         run.clear_audit()
     run.update(audit=settings)
-    new, passes = _explain(run, data, sources, networks, options, report)
+    new, passes = _explain(run, data, sources, networks, options, report, engine)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
-    return AuditSummary(len(run.audited()), new, restarted, refused, networks[0].said, passes)
+    return AuditSummary(len(engine.held(run)), new, restarted, refused, networks[0].said, passes)
 
 
 def mask_sources(options: AuditOptions) -> MaskSources:
@@ -94,61 +90,6 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
     return dataset.open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
 
 
-@dataclass(frozen=True)
-class _Networks:
-    """One fold's network in its roles: it `judges`, `draws` the maps, is `asked` about other waters; `said` of them."""
-
-    judges: Network
-    draws: Network
-    asked: Network
-    said: str
-
-
-def _networks(run: Run, fold: int, data: Dataset, options: AuditOptions) -> _Networks:
-    """One fold's network prepared for all it has to do, with what precision and another size cost, in words."""
-    model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
-    device = network.pick_device(options.device)
-    model.to(device)
-    judge, mapper, said = _sized(model, run, fold, data, options)
-    wanted = options.precision == "auto" and network.fast_halves(device)
-    apart = rounding(mapper, network.quick(mapper), data) if wanted else float("inf")
-    halves = apart <= TOLERATED_ROUNDING
-    if halves:
-        said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
-    draws = network.quick(mapper, halves)
-    # A change of probability is measured in one arithmetic, so what bfloat16 adds to both sides falls away.
-    asked = network.quick(model, wanted)
-    return _Networks(draws if judge is mapper else network.quick(judge, halves), draws, asked, said)
-
-
-def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
-    if options.size in (None, model.size):
-        return model, model, ""
-    larger, drop = at_map_size(model, run, data, int(options.size or 0), fold)
-    said = f"Maps at {larger.size} px: accuracy differs by {-drop * 100:+.1f} points from {model.size} px, "
-    said += "at which predictions and loss are taken."
-    return model, larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
-
-
-def _donors(
-    run: Run, data: Dataset, sources: MaskSources, options: AuditOptions, report: Report
-) -> list[swap.Donor] | None:
-    """The pictures that lend their water, None where no second witness is wanted."""
-    if options.needs == "none":
-        return None
-    find = functools.partial(find_mask, sources=sources, fallback=options.mask_method)
-    size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
-    return swap.gather(data, run.manifest.classes, find, size, resize, report)
-
-
-def _probes(data: Dataset, options: AuditOptions) -> frozenset[str] | None:
-    """The pictures that the second witness sees beyond the suspects; None: every one."""
-    names = data.good()["image"].drop_duplicates()
-    if options.needs == "all" or len(names) <= NEEDS_SAMPLE:
-        return None
-    return frozenset(names.sample(NEEDS_SAMPLE, random_state=0))
-
-
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
     """What must stay the same between two calls for their rows to stand in one table."""
     free = replace(options, limit=None, batch=AuditOptions.batch, device=AuditOptions.device)
@@ -159,40 +100,28 @@ def _explain(
     run: Run,
     data: Dataset,
     sources: MaskSources,
-    networks: Sequence[_Networks],
+    networks: Sequence[work.Networks],
     options: AuditOptions,
     report: Report,
+    engine: work.Engine,
 ) -> tuple[int, int]:
     """Explain what has no row yet, one fold's network after the other; how many rows, and forward passes."""
     rows = data.table.drop_duplicates("image")
     rows = rows.head(options.limit) if options.limit else rows
-    todo = rows[~rows["image"].isin(run.audited())]
+    todo = rows[~rows["image"].isin(engine.held(run))]
     done = len(rows) - len(todo)
-    donors = _donors(run, data, sources, options, report) if len(todo) else None
+    donors = work.donors_of(run, data, sources, options, report) if len(todo) else None
+    probes = work.probes_of(data, options)
     fold_of, passes = judges(run, todo["image"].tolist()), len(todo)
     for fold in sorted(set(fold_of)):
-        roles = networks[fold]
-        witness = None if donors is None else swap.Witness(roles.asked, donors, options.donors)
-        explainer = Explainer(
-            roles.judges,
-            sources,
-            options.mask_method,
-            run.training_images(fold),
-            device=options.device,
-            mapper=roles.draws,
-            witness=witness,
-            probes=_probes(data, options),
-            fold=fold,
-        )
+        training = frozenset(run.training_images(fold))
         mine = todo[[one == fold for one in fold_of]]
         batches = [mine.iloc[start : start + options.batch] for start in range(0, len(mine), options.batch)]
         report(Progress("audit", done, len(rows)))
-        with _Parts(run) as parts:
-            for told in pipeline.explained(explainer, batches):
-                parts.add(told)
-                done += len(told)
-                report(Progress("audit", done, len(rows)))
-        passes += witness.spent if witness else 0
+        todo_here = work.Work(networks[fold], sources, options, training, donors, probes, fold)
+        for stored, asked in engine(run, todo_here, batches):
+            done, passes = done + stored, passes + asked
+            report(Progress("audit", done, len(rows)))
     report(Progress("audit", len(rows), len(rows)))
     return len(todo), passes
 
@@ -201,29 +130,3 @@ def judges(run: Run, images: Sequence[str]) -> list[int]:
     """For each image the first fold whose network was not trained on it; 0 where all were."""
     seen = [run.training_images(fold) for fold in range(run.folds)]
     return [next((fold for fold, names in enumerate(seen) if image not in names), 0) for image in images]
-
-
-class _Parts:
-    """Rows on their way into the run: one part for some hundred rows or some seconds of work, whichever ends first."""
-
-    def __init__(self, run: Run) -> None:
-        self.run, self.rows, self.since = run, list[dict[str, Any]](), time.monotonic()
-
-    def __enter__(self) -> "_Parts":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._write()
-
-    def add(self, explained: Sequence[Explained]) -> None:
-        for item in explained:
-            if item.thumb is not None:
-                self.run.save_thumb(item.row["image"], item.thumb)
-        self.rows += [item.row for item in explained]
-        if len(self.rows) >= PART_ROWS or time.monotonic() - self.since >= PART_SECONDS:
-            self._write()
-
-    def _write(self) -> None:
-        if self.rows:
-            self.run.write_part(self.rows)
-        self.rows, self.since = [], time.monotonic()

@@ -8,6 +8,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".g
 MAX_PIXELS = 120_000_000
 SPLITS = ("random", "group")
 PRECISIONS = ("auto", "float32")
+ENGINES = ("local", "ray")
 RECIPES = ("fast", "seed")
 RESIZES = ("squish", "crop", "pad")
 CONTRASTS = ("relative", "versus", "raw")

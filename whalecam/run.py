@@ -1,6 +1,7 @@
 """The run folder: manifest, checkpoints, Parquet parts, thumbnails. The only reader and writer of it."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -117,11 +118,17 @@ class Run:
 
     def write_part(self, rows: list[dict[str, Any]]) -> Path:
         """Store one batch of rows. The part appears whole or not at all."""
+        target = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), target, compression="zstd", row_group_size=64)
+        return self.take_part(target.getvalue())
+
+    def take_part(self, content: bytes) -> Path:
+        """Store rows that are Parquet of SCHEMA already."""
         folder = self.path / "audit"
         folder.mkdir(exist_ok=True)
         target = folder / f"part-{len(self.parts()):06d}-{uuid.uuid4().hex[:8]}.parquet"
         aside = target.with_suffix(".writing")
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), aside, compression="zstd", row_group_size=64)
+        aside.write_bytes(content)
         aside.replace(target)
         return target
 

@@ -12,6 +12,7 @@ from whalecam.cli.options import FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
     BOX_KINDS,
+    ENGINES,
     MASK_FALLBACKS,
     NEEDS_CHOICES,
     PRECISIONS,
@@ -109,6 +110,13 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Pictures a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--engine", default="local", show_default=True, type=click.Choice(ENGINES), help="This machine, or a Ray cluster."
+)
+@click.option("--address", help="Of the Ray cluster, as in ray://host:10001; else Ray is started here.")
+@click.option("--images-url", help="The image folder as Ray's workers see it: s3://…, file:///…")
+@click.option("--parts-url", help="Where Ray's workers write rows to, instead of sending them here.")
+@click.option("--workers", type=click.IntRange(1), help="Of Ray; else one a core, or one a GPU.")
 @click.option("--fail-if", multiple=True, help="Gate such as 'suspect>0.02' (share of assessable pictures); exit 1.")
 @JSON
 def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **given: Any) -> None:
@@ -126,11 +134,32 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
         for name in ("box_kind", "mask_method", "size", "needs", "donors", "limit", "batch", "device", "precision")
     }
     options = AuditOptions(masks, boxes, **known)
-    summary = auditing.run_audit(opened, data, options, reporter())
+    summary = auditing.run_audit(opened, data, options, reporter(), _engine(given))
+    if given["parts_url"]:
+        tell({**vars(summary), "parts": given["parts_url"]}, as_json)
+        return
     facts = facts_of(opened)
     failed = [rule for rule in given["fail_if"] if gate(rule, facts)]
     tell({**vars(summary), **facts, "failed": failed}, as_json)
     sys.exit(1 if failed else 0)
+
+
+def _engine(given: dict[str, Any]) -> Any:
+    """Who does the work of an audit. Raises RunError for Ray's options without Ray."""
+    from whalecam import audit as auditing
+    from whalecam.errors import RunError
+
+    asked = {name: given[name] for name in ("address", "images_url", "parts_url", "workers") if given[name]}
+    if given["engine"] == "local":
+        if asked:
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in asked)
+            raise RunError(f"{named} is for Ray's workers. Add --engine ray, or leave it out.")
+        return auditing.LOCAL
+    if given["parts_url"] and given["fail_if"]:
+        raise RunError("--fail-if needs the rows here. Leave --parts-url out, or copy them into the run and ask again.")
+    from whalecam.ray_runner import OnRay
+
+    return OnRay(given["address"], given["images_url"], given["parts_url"], given["workers"])
 
 
 VERBS = (train, audit)
