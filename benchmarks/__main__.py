@@ -8,31 +8,51 @@ DATA (photos/, photos.csv, masks/, masks.csv) is what training is measured on; w
 import argparse
 import platform
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from benchmarks import audit, training
+from benchmarks import audit, pages, scaling, training
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 IMAGES, ROUNDS = 1024, 5
+ROWS, RUNS = [51_033, 1_000_000], 20
+SIZES = [1_000, 4_000, 16_000]
+
+
+def audits() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        return audit.table(audit.measure(audit.prepare(Path(folder), IMAGES), IMAGES, ROUNDS))
+
+
+def opened() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        return pages.table(pages.measure(ROWS, RUNS, Path(folder)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?")
     given = parser.parse_args()
-    parts = [
+    parts: dict[str, tuple[str | None, Callable[[], str]]] = {
+        "Audit": (audit.__doc__, audits),
+        "Memory, pace and Ray": (scaling.__doc__, lambda: scaling.table(scaling.measure(SIZES))),
+        "Pages": (pages.__doc__, opened),
+    }
+    if given.data and given.data.is_dir():
+        parts["Training"] = (training.__doc__, lambda: training.table(training.measure(given.data, 3, 3)))
+    told = [
         "# Benchmarks\n",
         f"`make bench` on {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}. "
-        "Everything in a table ran in turn in one process; ratios count, not the figures themselves.\n",
+        "Ratios of things that ran in turn count, not the figures themselves.\n",
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        run = audit.prepare(Path(folder), IMAGES)
-        parts += ["## Audit\n", f"{audit.__doc__}", audit.table(audit.measure(run, IMAGES, ROUNDS)), ""]
-    if given.data and given.data.is_dir():
-        parts += ["## Training\n", f"{training.__doc__}", training.table(training.measure(given.data, 3, 3)), ""]
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    for title, (words, run) in parts.items():
+        start = time.perf_counter()
+        made = run()
+        told += [f"## {title}\n", f"{words}", made, f"\n(Measured in {time.perf_counter() - start:.0f} s.)\n"]
+        PAGE.write_text("\n".join(told), encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
 
 

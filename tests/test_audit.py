@@ -169,6 +169,23 @@ def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several) 
     assert list(several(explainer, [])) == []
 
 
+def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = audit.open_data(run)
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    explainer = Explainer(model, audit.mask_sources(audit.stored_options(run)))
+    whole, batch = explainer(data.table.head(9)), data.table.head(9)
+    sizes = [item.row["width"] * item.row["height"] for item in whole]
+    monkeypatch.setattr("whalecam.explainer.PORTION", 2 * max(sizes))
+    held = [
+        [sample.pixels.size // 3 for _, sample in part if sample is not None] for part in explainer._portions(batch)
+    ]
+    assert sum(held, []) == sizes and len(held) > 2
+    assert all(sum(part[:-1]) < 2 * max(sizes) for part in held)
+    for item, wanted in zip(explainer(batch), whole, strict=True):
+        assert item.row["image"] == wanted.row["image"]
+        assert item.row["loss"] == pytest.approx(wanted.row["loss"], abs=1e-5)
+
+
 @pytest.mark.parametrize("several", [overlapped, side_by_side])
 def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several) -> None:  # type: ignore[no-untyped-def]
     class Broken(Explainer):

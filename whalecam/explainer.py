@@ -1,6 +1,6 @@
 """A batch of pictures in, a batch of table rows out: one callable for the local loop and for a cluster."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from whalecam.config import Assessable, Thresholds
 from whalecam.errors import DatasetError
 from whalecam.network import Network, pick_device
 
+PORTION = 48_000_000
+"""Pixels that are held at once while a batch is explained, give or take one picture."""
 TOLD = 0.05
 """Below this fall there is nothing to show of the second witness."""
 
@@ -70,7 +72,21 @@ class Explainer:
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
-        return self.tell(self.look(self.read(batch)))
+        return [item for loaded in self._portions(batch) for item in self.tell(self.look(loaded))]
+
+    def _portions(self, batch: pd.DataFrame) -> Iterator[Loaded]:
+        """The batch's pictures, no more at once than PORTION: a batch of a camera's own would be gigabytes."""
+        loaded: Loaded = []
+        pixels = 0
+        for row in records(batch):
+            loaded.append(self._read(row))
+            sample = loaded[-1][1]
+            pixels += sample.pixels.size // 3 if sample else 0
+            if pixels >= PORTION:
+                yield loaded
+                loaded, pixels = [], 0
+        if loaded:
+            yield loaded
 
     def read(self, batch: pd.DataFrame) -> Loaded:
         """The first of three steps, which may overlap with those of other batches: files → pictures."""

@@ -1,0 +1,104 @@
+"""An audit's memory and pace by the number of pictures, and what Ray costs beside the engine of this machine.
+
+usage: python -m benchmarks.scaling [--images 1000 4000 16000] [--json FILE]
+
+Each audit runs in a process of its own, files of 128 px to rows with given masks. The pace of the last tenth is held
+against that of the first; Ray is started on this machine with a worker a core, its start counted apart.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import audit as setting
+from whalecam import audit
+from whalecam.arrays import Progress
+from whalecam.config import AuditOptions
+from whalecam.run import open_run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def alone(folder: Path, images: int, engine: str) -> dict[str, Any]:
+    """One audit in a process of its own: `seconds`, `peak_mb`, `pace` of the last tenth to the first, `start`."""
+    code = f"from benchmarks.scaling import audited; audited({str(folder)!r}, {images}, {engine!r})"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return found
+
+
+def audited(folder: str, images: int, engine: str) -> None:
+    """Prints what `alone` returns, as JSON."""
+    run = open_run(Path(folder) / "run")
+    run.clear_audit()
+    marks: list[tuple[float, int]] = []
+
+    def note(at: Progress) -> None:
+        if at.stage == "audit":
+            marks.append((time.perf_counter(), at.done))
+
+    options = AuditOptions(masks=str(Path(folder) / "masks"), needs="none", limit=images)
+    data, how, started = audit.open_data(run), audit.LOCAL, 0.0
+    if engine == "ray":
+        from whalecam.ray_runner import OnRay
+
+        how, before = OnRay(workers=os.cpu_count()), time.perf_counter()
+        how.held(run)
+        started = time.perf_counter() - before
+    before = time.perf_counter()
+    audit.run_audit(run, data, options, note, how)
+    passed = time.perf_counter() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": passed, "peak_mb": peak, "pace": _pace(marks, images), "start": started}))
+
+
+def _pace(marks: list[tuple[float, int]], images: int) -> float:
+    def when(done: int) -> float:
+        return next(at for at, count in marks if count >= done)
+
+    first = when(images // 10) - marks[0][0]
+    return first / (when(images) - when(images - images // 10))
+
+
+def measure(sizes: list[int]) -> dict[str, dict[str, Any]]:
+    """By name of the audit."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        setting.prepare(Path(folder), max(sizes))
+        for images in sizes:
+            found[f"{images:,} pictures"] = alone(Path(folder), images, "local") | {"images": images}
+        found[f"{sizes[-1]:,} pictures on Ray"] = alone(Path(folder), sizes[-1], "ray") | {"images": sizes[-1]}
+    return found
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """Markdown: one row per audit."""
+    lines = ["| | pictures/s | peak memory | last tenth to first tenth | start of Ray |", "|---|---|---|---|---|"]
+    for name, row in found.items():
+        lines.append(
+            f"| {name} | {row['images'] / row['seconds']:.0f} | {row['peak_mb']:.0f} MB | {row['pace']:.2f} | "
+            f"{row['start']:.1f} s |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 4000, 16000])
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = measure(given.images)
+    print(table(found))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
