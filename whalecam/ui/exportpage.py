@@ -11,6 +11,7 @@ from whalecam.errors import WhalecamError
 from whalecam.run import Run
 from whalecam.table import Filters, Table
 from whalecam.ui import session
+from whalecam.ui.download import download
 from whalecam.ui.frame import errors_shown, plain
 
 WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
@@ -67,9 +68,9 @@ def preview(frame: pd.DataFrame, only: str) -> None:
 def downloads(run: Run, frame: pd.DataFrame, only: str) -> None:
     """The CSV, and the source CSV without the flagged rows."""
     with st.container(horizontal=True):
-        st.download_button(
+        download(
             "Download the CSV",
-            export.write_csv(frame),
+            lambda: export.write_csv(frame),
             f"{run.name}-{only}.csv",
             "text/csv",
             key="get_csv",
@@ -81,7 +82,7 @@ def downloads(run: Run, frame: pd.DataFrame, only: str) -> None:
         reviews = session.latest_reviews(run)
         flagged = set(reviews.loc[reviews["verdict"] == "flag", "image"])
         with errors_shown():
-            st.download_button(
+            download(
                 "Download train.csv without the flagged rows",
                 lambda: export.cleaned_source(Path(record.csv), record.columns["image"], flagged),
                 f"{Path(record.csv).stem}-cleaned.csv",

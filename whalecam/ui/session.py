@@ -18,6 +18,7 @@ from whalecam.findings import Evidence, Finding, properties
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
 from whalecam.table import Table, unseen_odds
+from whalecam.ui import access
 from whalecam.ui.signer import Signer
 
 DEMO = "demo"
@@ -162,7 +163,7 @@ def is_behind(run: Run) -> bool:
 
 def reviewer() -> str:
     """Who signs verdicts in this session; empty until asked."""
-    return str(st.session_state.get("reviewer", "") or "").strip()
+    return access.who() or str(st.session_state.get("reviewer", "") or "").strip()
 
 
 def signer(run: Run, **words: str) -> Signer:
