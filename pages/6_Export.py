@@ -14,4 +14,6 @@ with page("Export") as run:
     exportpage.preview(frame, only)
     exportpage.downloads(run, frame, only)
     st.divider()
+    exportpage.report(run)
+    st.divider()
     exportpage.take_in(run)

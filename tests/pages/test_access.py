@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
-from tests.pages.test_pages import open_page, texts
+from tests.pages.test_pages import open_page
 
 PAGES = (None, *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py")))
 AUTH = {"redirect_uri": "http://here/oauth2callback", "cookie_secret": "s" * 32}

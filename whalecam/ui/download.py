@@ -39,10 +39,6 @@ def download(label: str, made: Callable[[], bytes], name: str, mime: str, key: s
         look: whatever else `st.button` takes.
     """
     if st.button(label, key=key, **look):
-        data = {
-            "ticket": secrets.token_hex(8),
-            "content": base64.b64encode(made()).decode(),
-            "name": name,
-            "mime": mime,
-        }
+        content = base64.b64encode(made()).decode()
+        data = {"ticket": secrets.token_hex(8), "content": content, "name": name, "mime": mime}
         _saver(key=f"{key}_saver", data=data, height=0)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam import export
+from whalecam import report as reporting
 from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS
 from whalecam.errors import WhalecamError
 from whalecam.run import Run
@@ -92,6 +93,22 @@ def downloads(run: Run, frame: pd.DataFrame, only: str) -> None:
                 disabled=not flagged,
                 help="Every other byte of the source file stays as it is",
             )
+
+
+def report(run: Run) -> None:
+    """The page about the run that can be handed on."""
+    st.subheader("Report", anchor=False)
+    st.caption(
+        "One HTML file that opens anywhere without a network: the overview, every species, the top cases with their "
+        "maps and verdicts, the method, versions. Signed verdicts and the thresholds in the sidebar count."
+    )
+
+    def made() -> bytes:
+        with st.spinner("Writing the report …"):
+            return reporting.report_html(run, session.data_of(run), thresholds=session.thresholds()).encode()
+
+    look = {"icon": ":material/description:"}
+    download("Download the report", made, f"{run.name}-report.html", "text/html", "get_report", **look)
 
 
 def take_in(run: Run) -> None:
