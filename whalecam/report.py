@@ -46,7 +46,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
 
     Raises RunError where nothing is audited yet, ReviewError where the journal cannot be read.
     """
-    journal = Journal(run.reviews_url)
+    journal = Journal.of(run)
     table = Table(run.parts(), leak.verdicts, thresholds, journal.latest())
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page.filters.update(share=_share, number=_number, count=_count)

@@ -116,7 +116,7 @@ def picture_of(run: Run, image: str) -> Sample:
 
 def journal_of(run: Run) -> Journal:
     """The journal of people's verdicts."""
-    return _journal(run.reviews_url)
+    return _journal(run.reviews_url, run.reviews_key)
 
 
 def thresholds() -> Thresholds:
@@ -212,8 +212,8 @@ def _dismissals(url: str, csv: str) -> Dismissals:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _journal(url: str) -> Journal:
-    return Journal(url)
+def _journal(url: str, run: str) -> Journal:
+    return Journal(url, run)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
