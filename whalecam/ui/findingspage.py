@@ -11,7 +11,7 @@ from whalecam.dataset import Dataset
 from whalecam.findings import SEVERITIES, Finding, labels_map
 from whalecam.reviews import Dismissal
 from whalecam.run import Run
-from whalecam.ui import datapage, jobs, session
+from whalecam.ui import bulk, datapage, jobs, session
 from whalecam.ui.download import download
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import gallery
@@ -130,6 +130,7 @@ def _affected(run: Run, data: Dataset, finding: Finding) -> None:
         if len(pictures):
             cards = [datapage.card_of(run, row) for row in records(pictures)]
             gallery(cards, key=f"gallery_{finding.key}", selectable=False, openable=False, columns_min_px=120)
+        bulk.offer(run, "of this finding", lambda: rows["image"].tolist(), f"all_{finding.key}")
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, height=min(320, 38 + 35 * len(rows)))
     download(
         "Download these rows" if len(rows) <= SHOWN_ROWS else f"Download all {len(rows):,} rows",

@@ -82,6 +82,7 @@ def _open(title: str, needs: str) -> Run:
     if run is None or _being_prepared(run):
         _first_start()
     st.title(title, anchor=False)
+    session.hide_scores(frozenset())
     _job_line(run)
     _require(run, needs)
     return run

@@ -13,8 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.errors import DatasetError
 from whalecam.run import Run
-from whalecam.table import ORDERS, Filters, Table
-from whalecam.ui import parts, session
+from whalecam.table import Filters, Queue, Table
+from whalecam.ui import parts, queue, session
 from whalecam.ui.canvas import heat_canvas
 from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import errors_shown, plain
@@ -27,6 +27,7 @@ KINDS = {
 }
 SCALES = ("this picture", "whole run")
 LARGEST = 1280
+HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
 def choose_image(table: Table) -> str:
@@ -40,18 +41,6 @@ def choose_image(table: Table) -> str:
     return str(
         st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
     ).strip()
-
-
-def neighbours(table: Table, image: str) -> tuple[str | None, str | None]:
-    """Order and buttons for the picture before and after; returns both names."""
-    order = st.selectbox("Order", list(ORDERS), key="image_order", bind="query-params")
-    place, before, after = table.place(image, Filters(), order)
-    st.button(
-        "Previous", icon=":material/chevron_left:", disabled=before is None, on_click=_go, args=(before,), key="before"
-    )
-    st.button("Next", icon=":material/chevron_right:", disabled=after is None, on_click=_go, args=(after,), key="after")
-    st.caption(f"{place + 1:,} of {table.count():,}")
-    return before, after
 
 
 def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,14 +91,18 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
 
 
 @st.fragment
-def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], before: str | None, after: str | None) -> None:
-    """The photograph, the verdict on it, and what people said of it. A verdict draws these anew and nothing else."""
+def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queue) -> None:
+    """The photograph, the verdict on it, what people said of it and how far the reviewer is in the queue `line`.
+
+    A verdict draws these anew and nothing else.
+    """
     image = str(row["image"])
     with errors_shown():
         hand = parts.signer(run, "one")
         pressed = show_canvas(run, session.table_of(run), row, view)
-        act_on_key(hand, pressed, image, before, after)
+        act_on_key(run, hand, pressed, image, line)
         parts.review_bar(run, (image,), "one")
+        queue.progress(run, line)
         history = session.journal_of(run).history(image)
         if len(history):
             st.caption("What people said about this picture")
@@ -198,24 +191,20 @@ def _mask_words(row: Mapping[str, Any]) -> str:
     )
 
 
-def act_on_key(hand: Signer, pressed: str | None, image: str, before: str | None, after: str | None) -> None:
+def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Queue) -> None:
     """What a key on the canvas means."""
     if pressed in ("next", "previous"):
-        goal = after if pressed == "next" else before
-        if goal:
-            st.session_state["_open"] = goal
+        if goal := line.after(image) if pressed == "next" else line.before(image):
+            queue.go(goal)
             st.rerun()
+    elif pressed == "skip":
+        queue.skip(run, image, line.after(image))
     elif pressed in ("flag", "keep", "unsure"):
         parts.decide(hand, (image,), pressed)
     elif pressed in parts.STEPS:
         parts.step(hand, pressed)
     elif pressed == "help":
-        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo · y redo", icon=":material/keyboard:")
-
-
-def _go(image: str | None) -> None:
-    if image:
-        st.session_state["_open"] = image
+        st.toast(HELP, icon=":material/keyboard:")
 
 
 def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:

@@ -5,6 +5,7 @@ import base64
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -166,9 +167,15 @@ def reviewer() -> str:
     return access.who() or str(st.session_state.get("reviewer", "") or "").strip()
 
 
-def signer(run: Run, **words: str) -> Signer:
+def signer(run: Run, **words: Any) -> Signer:
     """All that a verdict of this session needs, read now: see `Signer`."""
-    return Signer(journal_of(run), reviewer(), thresholds(), **words)
+    controls: frozenset[str] = st.session_state.get("_controls", frozenset())
+    return Signer(journal_of(run), reviewer(), thresholds(), controls=controls, **words)
+
+
+def hide_scores(controls: frozenset[str]) -> None:
+    """Note which pictures of the page are blind controls."""
+    st.session_state["_controls"] = controls
 
 
 def latest_reviews(run: Run) -> pd.DataFrame:
