@@ -146,7 +146,8 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
             given = (name, (), key)
             st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=given)
-        st.pills("Reason", REASONS, key=f"{key}_reason", label_visibility="collapsed")
+    st.pills("Reason", REASONS, key=f"{key}_reason", label_visibility="collapsed")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
         st.selectbox(
             "Suggested label", run.manifest.classes, index=None, key=f"{key}_label", placeholder="suggested label"

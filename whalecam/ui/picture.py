@@ -99,10 +99,10 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
     image = str(row["image"])
     with errors_shown():
         hand = parts.signer(run, "one")
+        queue.progress(run, line)
         pressed = show_canvas(run, session.table_of(run), row, view)
         act_on_key(run, hand, pressed, image, line)
         parts.review_bar(run, (image,), "one")
-        queue.progress(run, line)
         history = session.journal_of(run).history(image)
         if len(history):
             st.caption("What people said about this picture")

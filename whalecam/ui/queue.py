@@ -8,7 +8,7 @@ from whalecam.table import ORDERS, Filters, Queue, Table, least_sure_first, pace
 from whalecam.ui import mine, session
 from whalecam.ui.frame import errors_shown
 
-ALL, NEW, SUSPECTS = "all pictures", "not yet judged by me", "suspects not yet judged by me"
+ALL, NEW, SUSPECTS = "all pictures", "new to me", "suspects new to me"
 UNCERTAIN = "uncertainty"
 CONTROLS = 0.1
 EVERY = 2**31
@@ -17,7 +17,7 @@ EVERY = 2**31
 def bar(run: Run, table: Table, image: str) -> Queue:
     """Order, choice and buttons; returns the queue of this reviewer."""
     order = st.selectbox("Order", (*ORDERS, UNCERTAIN), key="image_order", bind="query-params", help=_ORDER_HINT)
-    which = st.selectbox("Queue", (ALL, NEW, SUSPECTS), key="image_queue", bind="query-params")
+    which = st.selectbox("Queue", (ALL, NEW, SUSPECTS), key="image_queue", bind="query-params", help=_QUEUE_HINT)
     share = _controls() if which == SUSPECTS else 0.0
     queue = queue_of(run, table, order, which, share)
     session.hide_scores(queue.controls)
@@ -96,6 +96,7 @@ def scores_are_hidden() -> None:
     )
 
 
+_QUEUE_HINT = "New to me: not yet judged by you, whatever others said."
 _ORDER_HINT = (
     "Uncertainty: pictures whose automatic verdict is nearest to flipping at the present thresholds come first. "
     "Evidence: confirmed leaks first, the strongest in front."
