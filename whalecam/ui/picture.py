@@ -27,6 +27,7 @@ KINDS = {
 }
 SCALES = ("this picture", "whole run")
 LARGEST = 1280
+BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
 HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
@@ -85,7 +86,7 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
         uri = _picture_uri(run, str(row["image"]))
     except DatasetError as error:
         st.warning(plain(f"{error}."), title="This picture cannot be shown", icon=":material/broken_image:")
-        return None
+        return heat_canvas(BLANK, None, None, "no picture", key="canvas")  # so that keys lead on
     versus = f" versus {view['against']}" if view["against"] else ""
     return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
 
