@@ -44,6 +44,13 @@ def test_half_a_provider_locks_the_page_and_says_what_is_missing(runs: Path) -> 
     assert not app.metric
 
 
+@pytest.mark.parametrize("access", ["all", {"allowed": "@example.org"}])
+def test_a_wrong_allow_list_locks_every_page(runs: Path, access: Any) -> None:
+    app = opened(None, auth={**AUTH, "client_id": "x"}, access=access)
+    assert not app.exception and not app.metric and not app.button
+    assert "allowed" in app.error[0].value
+
+
 def test_secrets_of_another_kind_lock_nothing(runs: Path) -> None:
     app = opened("pages/4_Heatmaps.py", database={"password": "x"})
     assert app.title[0].value == "Heatmaps"

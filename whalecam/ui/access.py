@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAuthError, StreamlitSecretNotFoundError
+from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError, StreamlitSecretNotFoundError
 
 from whalecam.errors import AccessError
 
@@ -95,7 +95,12 @@ def _rules() -> Mapping[str, Any]:
         if any(Path(place).is_file() for place in st.get_option("secrets.files")):
             raise AccessError(f"{PLACE} cannot be read, so nobody can sign in. Correct it; it is TOML.") from error
         return {}
-    return secrets if "auth" in secrets else {}
+    if "auth" not in secrets:
+        return {}
+    access = secrets.get("access", {})
+    if not isinstance(access, Mapping) or not isinstance(access.get("allowed", []), list):
+        raise AccessError(f'[access] in {PLACE} is wrong, so nobody can sign in. It holds: allowed = ["@example.org"]')
+    return secrets
 
 
 def _providers(auth: Mapping[str, Any]) -> list[str]:
@@ -107,6 +112,8 @@ def _providers(auth: Mapping[str, Any]) -> list[str]:
 def _send_to(provider: str) -> None:
     try:
         st.login(provider or None)
+    except StreamlitMissingAuthlibError as error:
+        raise AccessError("Signing in needs Authlib. Install what requirements.txt lists.") from error
     except StreamlitAuthError as error:
         needed = ", ".join(NEEDED)
         raise AccessError(f"[auth] in {PLACE} is not complete, so nobody can sign in. It needs: {needed}.") from error
