@@ -10,7 +10,7 @@ with page("Heatmaps") as run:
     session.up_to_date(run)
     table = session.table_of(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        image = picture.choose_image(table)
+        image = picture.choose_image(run, table)
         line = queue.bar(run, table, image)
     row = table.row(image)
     view = picture.choose_view(run, row)

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import ROOT
 from tests.pages.test_pages import open_page, texts
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.leak import verdicts
 from whalecam.reviews import Journal, Review, Skips
 from whalecam.run import open_run
 from whalecam.table import NO_REVIEWS, Filters, Table, least_sure_first
+from whalecam.ui.filters import View
 from whalecam.ui.parts import REASONS
 
 HEATMAPS, LEAKS = "pages/4_Heatmaps.py", "pages/5_Leaks.py"
@@ -51,6 +53,29 @@ def test_uncertainty_goes_through_the_pictures_least_sure_first(runs: Path, tabl
     app.slider(key="excess").set_value(0.5).run()
     app.text_input(key="image").set_value(least_sure_first(table.all_rows(), Thresholds(excess=0.5))[0]).run()
     assert shown(press(app, "queue_next")) == least_sure_first(table.all_rows(), Thresholds(excess=0.5))[1]
+
+
+def test_the_first_picture_of_the_queue_is_one_i_have_not_judged(runs: Path, table: Table, journal: Journal) -> None:
+    names = table.page(Filters(), "name")["image"].tolist()
+    journal.add([Review(name, "keep", "Ana") for name in names[:3]])
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60).run()
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.query_params["image_order"], app.query_params["image_queue"] = "name", "new to me"
+    app.switch_page(HEATMAPS).run()
+    assert not app.exception and shown(app) == names[3]
+
+
+@pytest.mark.parametrize("order", ["uncertainty", "loss"])
+def test_a_gallery_page_shows_its_rows_in_the_chosen_order(runs: Path, table: Table, order: str) -> None:
+    wanted = Filters(verdicts=("clean", "cosmetic"))
+    view = View(wanted, order, 10, 10)
+    rows, kept = view.rows(table), table.all_rows(wanted).set_index("image")
+    if order == "uncertainty":
+        names = [name for name in least_sure_first(table.all_rows(), Thresholds()) if name in kept.index]
+        assert rows["image"].tolist() == names[10:20] != sorted(names[10:20])
+    else:
+        assert rows["loss"].tolist() == sorted(kept["loss"], reverse=True)[10:20]
+    assert list(rows.columns) == list(table.page(wanted).columns) and set(rows["image"]) <= set(kept.index)
 
 
 def test_what_i_have_judged_is_passed_over_whatever_others_said(runs: Path, table: Table, journal: Journal) -> None:

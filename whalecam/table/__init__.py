@@ -4,13 +4,14 @@ what a reviewer is shown next (`queue`)."""
 from whalecam.table.cells import Overlay, unpack_maps, wilson
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
-from whalecam.table.queue import Queue, least_sure_first, pace, with_controls
+from whalecam.table.queue import UNCERTAIN, Queue, least_sure_first, pace, with_controls
 from whalecam.table.rows import NO_REVIEWS, Table
 
 __all__ = [
     "NO_REVIEWS",
     "ORDERS",
     "REVIEW_STATES",
+    "UNCERTAIN",
     "Filters",
     "Overlay",
     "Queue",

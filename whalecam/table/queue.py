@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from whalecam.arrays import FloatArray
 from whalecam.config import Thresholds
 
+UNCERTAIN = "uncertainty"
+"""The order of `least_sure_first`, beside ORDERS: it depends on the thresholds."""
 LAST = 20
 """Verdicts over which the pace is taken."""
 BREAK = 300.0

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.config import AUTO_VERDICTS
 from whalecam.run import Run
-from whalecam.table import ORDERS, REVIEW_STATES, Filters, Table
-from whalecam.ui import mine
+from whalecam.table import ORDERS, REVIEW_STATES, UNCERTAIN, Filters, Table, least_sure_first
+from whalecam.ui import mine, session
 from whalecam.ui.charts import WORDS
 
 PAGE_SIZES = (24, 48, 96)
@@ -28,12 +29,20 @@ class View:
     size: int
     offset: int
 
+    def rows(self, table: Table) -> pd.DataFrame:
+        """The rows of the page, as `Table.page` gives them."""
+        if self.order != UNCERTAIN:
+            return table.page(self.filters, self.order, self.size, self.offset)
+        rows = table.all_rows(self.filters).set_index("image", drop=False).rename_axis(None)
+        names = [name for name in least_sure_first(table.all_rows(), session.thresholds()) if name in rows.index]
+        return rows.loc[names[self.offset : self.offset + self.size]].reset_index(drop=True)
+
 
 def filter_bar(
     table: Table,
     key: str,
     verdicts: Sequence[str] = (),
-    orders: Sequence[str] = tuple(ORDERS),
+    orders: Sequence[str] = (*ORDERS, UNCERTAIN),
     images: tuple[str, ...] | None = None,
     run: Run | None = None,
 ) -> View:

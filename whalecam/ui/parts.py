@@ -90,7 +90,7 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
     """
     with errors_shown():
         table = session.table_of(run)
-        rows = table.page(view.filters, view.order, view.size, view.offset)
+        rows = view.rows(table)
         _reviewed(run, cards_of(run, table, rows), key, detail and functools.partial(detail, run, table))
 
 

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.errors import DatasetError
 from whalecam.run import Run
-from whalecam.table import Filters, Queue, Table
+from whalecam.table import Queue, Table
 from whalecam.ui import parts, queue, session
 from whalecam.ui.canvas import heat_canvas
 from whalecam.ui.charts import WORDS
@@ -31,14 +31,12 @@ BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640
 HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
-def choose_image(table: Table) -> str:
-    """The picture in view, from the URL, from another page, or the first by evidence."""
+def choose_image(run: Run, table: Table) -> str:
+    """The picture in view, from the URL, from another page, or the first of the queue."""
     if wanted := st.session_state.pop("_open", None):
         st.session_state["image"] = wanted
     if not st.session_state.get("image"):
-        asked = st.query_params.get("image")
-        first = table.page(Filters(), "evidence", limit=1)["image"]
-        st.session_state["image"] = asked or (str(first.iloc[0]) if len(first) else "")
+        st.session_state["image"] = st.query_params.get("image") or queue.start(run, table)
     return str(
         st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
     ).strip()

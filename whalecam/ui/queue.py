@@ -4,12 +4,11 @@ import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
 from whalecam.run import Run
-from whalecam.table import ORDERS, Filters, Queue, Table, least_sure_first, pace, with_controls
+from whalecam.table import ORDERS, UNCERTAIN, Filters, Queue, Table, least_sure_first, pace, with_controls
 from whalecam.ui import mine, session
 from whalecam.ui.frame import errors_shown
 
 ALL, NEW, SUSPECTS = "all pictures", "new to me", "suspects new to me"
-UNCERTAIN = "uncertainty"
 CONTROLS = 0.1
 EVERY = 2**31
 
@@ -31,6 +30,15 @@ def bar(run: Run, table: Table, image: str) -> Queue:
     st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
     _skip_if_asked(run)
     return queue
+
+
+def start(run: Run, table: Table) -> str:
+    """The first picture still to be judged, by the choices in the session or the URL; "" where there is none."""
+    told = {name: st.session_state.get(name) or st.query_params.get(name) for name in ("image_order", "image_queue")}
+    order = told["image_order"] if told["image_order"] in (*ORDERS, UNCERTAIN) else next(iter(ORDERS))
+    which = told["image_queue"] if told["image_queue"] in (NEW, SUSPECTS) else ALL
+    queue = queue_of(run, table, str(order), str(which), 0.0)
+    return next(iter(queue.left or queue.line), "")
 
 
 def queue_of(run: Run, table: Table, order: str, which: str, share: float) -> Queue:

@@ -25,6 +25,8 @@ def reviewer_name() -> None:
     if held and not st.session_state.get("_reviewer_asked"):
         st.session_state["_reviewer_asked"] = True
         st.session_state["reviewer"] = held
+    if known := st.session_state.get("reviewer"):
+        st.session_state["reviewer"] = known  # else the first run of another page would know nobody
     name = st.text_input(
         "Reviewer",
         key="reviewer",
