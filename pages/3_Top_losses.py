@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whalecam.ui import filters, parts, session
+from whalecam.ui import bulk, filters, parts, session
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
@@ -12,8 +12,9 @@ with page("Top losses") as run:
     overlay_controls()
     threshold_sliders()
     view = filters.filter_bar(
-        table, "losses", orders=("loss", "least confident", "confidence", "evidence", "name", "random")
+        table, "losses", orders=("loss", "least confident", "confidence", "evidence", "name", "random"), run=run
     )
+    bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "losses")
     parts.reviewing_gallery(run, view, "losses")
     parts.news(run)
     st.caption(

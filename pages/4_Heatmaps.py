@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whalecam.ui import parts, picture, session
+from whalecam.ui import parts, picture, queue, session
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
@@ -10,29 +10,32 @@ with page("Heatmaps") as run:
     session.up_to_date(run)
     table = session.table_of(run)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        image = picture.choose_image(table)
-        before, after = picture.neighbours(table, image)
+        image = picture.choose_image(run, table)
+        line = queue.bar(run, table, image)
     row = table.row(image)
     view = picture.choose_view(run, row)
     overlay_controls()
     threshold_sliders()
     large, side = st.columns([3, 2], gap="medium")
     with large:
-        picture.review(run, row, view, before, after)
+        picture.review(run, row, view, line)
     with side:
-        picture.facts(run, row)
-        picture.show_me(run, row)
-        st.dataframe(
-            picture.class_table(run, row),
-            hide_index=True,
-            height=320,
-            column_config={
-                "probability": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
-                "logit": st.column_config.NumberColumn(format="%.2f"),
-                "evidence": st.column_config.NumberColumn(
-                    format="%.2f", help="Sum of the map; with the bias, the logit"
-                ),
-                "bias": st.column_config.NumberColumn(format="%.2f"),
-            },
-        )
+        if line.controls:
+            queue.scores_are_hidden()
+        else:
+            picture.facts(run, row)
+            picture.show_me(run, row)
+            st.dataframe(
+                picture.class_table(run, row),
+                hide_index=True,
+                height=320,
+                column_config={
+                    "probability": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+                    "logit": st.column_config.NumberColumn(format="%.2f"),
+                    "evidence": st.column_config.NumberColumn(
+                        format="%.2f", help="Sum of the map; with the bias, the logit"
+                    ),
+                    "bias": st.column_config.NumberColumn(format="%.2f"),
+                },
+            )
     parts.news(run)

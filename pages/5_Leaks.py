@@ -3,7 +3,7 @@
 import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
-from whalecam.ui import charts, filters, leaks, parts, session, trust
+from whalecam.ui import bulk, charts, filters, leaks, parts, session, trust
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
@@ -26,6 +26,7 @@ with page("Leaks") as run:
     with st.expander("Per species"):
         leaks.species_table(table)
     trust.calibration_and_agreement(run, table)
-    view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed)
+    view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed, run=run)
+    bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")
     parts.reviewing_gallery(run, view, "leaks", leaks.show_me)
     parts.news(run)

@@ -13,4 +13,6 @@ with page("Export") as run:
     exportpage.preview(run, table, only)
     exportpage.downloads(run, table, only)
     st.divider()
+    exportpage.report(run)
+    st.divider()
     exportpage.take_in(run)

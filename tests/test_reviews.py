@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 from tests.postgres import Server
 from whalecam.errors import ReviewError
 from whalecam.reviews import COLUMNS, Journal, Review, checked, database, schema
+from whalecam.run import DatasetRecord, Manifest, Run
 
 OLD, MIDDLE, NEW = (f"2024-0{month}-01T12:00:00+00:00" for month in (1, 2, 3))
 KINDS = ("sqlite", "postgresql")
@@ -487,11 +488,20 @@ INSERT INTO whalecam_entries VALUES
 """
 
 
-def first_version(url: str) -> None:
+SECOND_VERSION = (
+    FIRST_VERSION
+    + """CREATE INDEX whalecam_moment ON whalecam_entries (reviewed_at);
+CREATE TABLE whalecam_schema (version INTEGER NOT NULL, PRIMARY KEY (version));
+INSERT INTO whalecam_schema VALUES (2);
+"""
+)
+
+
+def first_version(url: str, made: str = FIRST_VERSION) -> None:
     """A journal as WhaleCAM made it before journals had a version."""
     engine = sa.create_engine(url)
     with engine.begin() as connection:
-        for statement in FIRST_VERSION.strip().split(";")[:-1]:
+        for statement in made.strip().split(";")[:-1]:
             connection.exec_driver_sql(statement.replace("id INTEGER NOT NULL", _numbered(url), 1))
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("select setval('whalecam_entries_id_seq', 3)")
@@ -518,6 +528,61 @@ def test_a_journal_without_a_version_is_brought_up_to_date(url: str) -> None:
         assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION]
     migrated, made = tables(url), schema.METADATA.tables["whalecam_entries"].indexes
     assert migrated["whalecam_entries"] == {index.name for index in made}
+
+
+def test_the_version_before_is_brought_up_to_date_and_its_entries_count_in_every_run(url: str) -> None:
+    first_version(url, SECOND_VERSION)
+    one, other = Journal(url, "one"), Journal(url, "other")
+    assert one.history("a")["reason"].tolist() == ["water"]
+    one.add([Review("c", "flag", "ana", blind=True)])
+    assert stands(one) == {"a": ("flag", "ana"), "c": ("flag", "ana")}
+    assert stands(other) == {"a": ("flag", "ana")}
+    assert one.controls().to_numpy().tolist() == [["c", "flag", "ana"]]
+    with sa.create_engine(url).connect() as connection:
+        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION] == [3]
+
+
+def test_runs_that_share_a_server_keep_their_verdicts_apart(url: str) -> None:
+    one, other, every = Journal(url, "one"), Journal(url, "other"), Journal(url)
+    one.add([Review("a", "flag", "ana")])
+    other.add([Review("a", "keep", "ana"), Review("b", "keep", "ana")])
+    assert (stands(one), stands(other)) == ({"a": ("flag", "ana")}, {"a": ("keep", "ana"), "b": ("keep", "ana")})
+    assert (one.version(), other.version(), every.version()) == (1, 2, 3)
+    assert one.undo("ana") == ["a"], "the newer verdict is the other run's"
+    assert (stands(one), len(stands(other))) == ({}, 2)
+    other.add([Review("c", "keep", "ana")])
+    assert one.redo("ana") == ["a"], "what was signed since belongs to the other run"
+    assert one.counts() == {"flag": 1, "keep": 0, "unsure": 0}
+    assert one.history("a")["event"].tolist() == ["review", "undo", "redo"]
+    assert other.history("a")["event"].tolist() == ["review"]
+    assert set(every.standing()["image"]) == {"a", "b", "c"}
+
+
+def test_a_run_has_a_key_where_runs_share_a_server_and_its_copies_have_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(name: str, fingerprint: str, created: str) -> Run:
+        record = DatasetRecord("train.csv", None, {}, fingerprint)
+        return Run(tmp_path / name, Manifest(record, created=created))
+
+    runs = [made("a", "f", "2024"), made("copy of a", "f", "2024"), made("a", "f", "2025"), made("a", "g", "2024")]
+    monkeypatch.delenv("WHALECAM_REVIEWS_URL", raising=False)
+    assert {run.reviews_key for run in runs} == {""}
+    monkeypatch.setenv("WHALECAM_REVIEWS_URL", "postgresql://server/reviews")
+    keys = [run.reviews_key for run in runs]
+    assert keys[0] == keys[1] and len(set(keys)) == 3 and all(keys)
+
+
+def test_what_one_reviewer_judged_is_told_apart_by_action(journal: Journal) -> None:
+    first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")])
+    journal.add([Review("c", "keep", "bo")])
+    second = journal.add([Review("a", "keep", "ana")])
+    judged = journal.judged_by("ana")
+    assert judged[["image", "action"]].to_numpy().tolist() == [["a", first], ["b", first], ["a", second]]
+    journal.undo("ana")
+    assert journal.judged_by("ana")["image"].tolist() == ["a", "b"]
+    assert journal.undo("ana") == ["a", "b"], "many pictures, one action, one undo"
+    assert journal.judged_by("ana").empty
 
 
 def test_a_new_journal_has_the_present_version_and_keeps_it(url: str) -> None:

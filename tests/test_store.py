@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.least_sure import least_sure_first
 from tests.test_table import make_rows
 from whalecam import leak
 from whalecam.config import Thresholds
@@ -125,3 +126,17 @@ def test_questions_asked_while_parts_and_verdicts_arrive(run: Run) -> None:
         thread.join()
     assert not faults
     assert table(store, run).count() == 40
+
+
+def test_the_order_by_uncertainty_is_that_of_the_formula(run: Run) -> None:
+    rng = np.random.default_rng(1)
+    rows = make_rows()
+    for at, row in enumerate(rows):
+        if "excess" in row and at % 2:
+            row["needs"] = float(rng.normal(0.2, 0.3))
+    run.write_part(rows)
+    for level in (Thresholds(), Thresholds(0.4, 0.6)):
+        asked = Table(run.parts(), leak.verdicts, level)
+        wanted = least_sure_first(asked.all_rows(), level)
+        assert asked.images(Filters(), "uncertainty") == wanted
+        assert asked.place(wanted[3], Filters(), "uncertainty") == (3, wanted[2], wanted[4])

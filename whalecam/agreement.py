@@ -1,4 +1,4 @@
-"""Whether reviewers say the same: Cohen's kappa of each two, and the pictures on which they differ."""
+"""Whether reviewers say the same, on which pictures they differ, and how often they flag where nothing is."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from whalecam.config import REVIEW_VERDICTS
+from whalecam.table import wilson
 
 FEW = 10
 """Pictures that two reviewers must share before their kappa says something."""
@@ -39,6 +40,24 @@ def agreement(standing: pd.DataFrame) -> Agreement:
     pairs = pd.DataFrame(rows, columns=["reviewer", "other", "images", "agreed", "kappa"])
     several = wide[wide.notna().sum(axis=1) > 1]
     return Agreement(pairs[pairs["images"] > 0].reset_index(drop=True), _disagreements(said, several), len(several))
+
+
+def false_alarms(controls: pd.DataFrame) -> pd.DataFrame:
+    """How often each reviewer flags what the audit does not suspect, when the scores are hidden.
+
+    Args:
+        controls: `image verdict reviewer` of the verdicts on blind controls, oldest first (`Journal.controls`).
+
+    Returns: `reviewer controls flagged rate low high`: of each picture the last verdict, `unsure` left out, with the
+    95 % Wilson interval.
+    """
+    said = controls.drop_duplicates(["image", "reviewer"], keep="last")
+    said = said[said["verdict"].isin(["flag", "keep"])]
+    rows = []
+    for reviewer, verdicts in said.groupby("reviewer")["verdict"]:
+        flagged = int((verdicts == "flag").sum())
+        rows.append((reviewer, len(verdicts), flagged, *wilson(flagged, len(verdicts))))
+    return pd.DataFrame(rows, columns=["reviewer", "controls", "flagged", "rate", "low", "high"])
 
 
 def kappa(first: "pd.Series[str]", other: "pd.Series[str]") -> float:

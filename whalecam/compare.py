@@ -32,7 +32,7 @@ def compare_runs(runs: Sequence[Run], thresholds: Thresholds = Thresholds()) -> 
 
 
 def _rows(run: Run, thresholds: Thresholds) -> pd.DataFrame:
-    table = Table(run.parts(), leak.verdicts, thresholds, Journal(run.reviews_url).latest())
+    table = Table(run.parts(), leak.verdicts, thresholds, Journal.of(run).latest())
     rows = table.all_rows()[SCORES].set_index("image")
     return rows.assign(correct=rows["species"] == rows["predicted"])
 

@@ -34,6 +34,12 @@ MASK_FALLBACKS = ("net", "border")
 BOX_KINDS = ("body", "fin", "fluke")
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
+LICENCES = {
+    "exact here": "The head is piecewise linear: each map adds up to its logit for the picture it is drawn on.",
+    "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
+    "approximate": "The head is not linear: the map leaves a rest unexplained, which is shown beside it.",
+}
+"""What a map may claim, by the word that a run's licence begins with; the first that fits counts."""
 THUMB_SIZE = 192
 MASK_GRID = 96
 

@@ -19,3 +19,7 @@ class RunError(WhalecamError):
 
 class ReviewError(WhalecamError):
     """A verdict cannot be recorded, undone or imported."""
+
+
+class AccessError(WhalecamError):
+    """Nobody can sign in: the server's secrets are wrong."""

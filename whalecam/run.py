@@ -68,6 +68,14 @@ class Run:
         """SQLAlchemy URL of the journal: WHALECAM_REVIEWS_URL, else `reviews.sqlite` in the folder."""
         return os.environ.get("WHALECAM_REVIEWS_URL") or f"sqlite:///{self.path / 'reviews.sqlite'}"
 
+    @property
+    def reviews_key(self) -> str:
+        """Names this run in a journal that several share; copies of its folder have the same. "" in its own journal."""
+        if not os.environ.get("WHALECAM_REVIEWS_URL"):
+            return ""
+        made = f"{self.manifest.created} {self.manifest.dataset.fingerprint}"
+        return hashlib.sha256(made.encode()).hexdigest()[:16]
+
     def update(self, **changes: Any) -> None:
         """Replace fields of the manifest and write it."""
         self.manifest = replace(self.manifest, **changes)

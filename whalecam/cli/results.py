@@ -79,7 +79,7 @@ def export_dataset(run: Path, remedy: str, out: Path, as_json: bool) -> None:
     opened, progress = open_run(run), reporter()
     data = dataset.inspect_pictures(audit.open_data(opened), progress)
     sources = audit.mask_sources(audit.stored_options(opened))
-    reviews = Journal(opened.reviews_url).latest()
+    reviews = Journal.of(opened).latest()
     done = remedies.export_dataset(opened, data, sources, reviews, remedy, out, progress)
     tell({"remedy": remedy, "out": str(out), **vars(done)}, as_json)
 
@@ -90,7 +90,7 @@ def table_of(run: Any) -> Any:
     from whalecam.reviews import Journal
     from whalecam.table import Table
 
-    reviews = Journal(run.reviews_url).latest()
+    reviews = Journal.of(run).latest()
     return Table(run.parts(), leak.verdicts, Thresholds(), reviews), reviews
 
 

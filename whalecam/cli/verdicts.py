@@ -20,7 +20,7 @@ from whalecam.errors import ReviewError
 @click.option("--reason", default="", help="Why, in a word.")
 @click.option("--note", default="", help="Anything else.")
 @click.option("--suggested-label", default="", help="The label it should have.")
-def flag(run: Path, images: tuple[str, ...], **words: str) -> None:
+def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
     """Sign a verdict for images of a run."""
     from whalecam.reviews import Journal, Review
     from whalecam.run import open_run
@@ -32,7 +32,7 @@ def flag(run: Path, images: tuple[str, ...], **words: str) -> None:
             f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
         )
     given = [Review(image, **words, excess_threshold=level.excess, needs_threshold=level.needs) for image in images]
-    Journal(opened.reviews_url).add(given)
+    Journal.of(opened).add(given)
     click.echo(f"{words['verdict']}: {len(given)}")
 
 
@@ -67,7 +67,7 @@ def take_in(run: Path, file: Path, as_json: bool) -> None:
     from whalecam.run import open_run
 
     opened = open_run(run)
-    report = exporting.merge(Journal(opened.reviews_url), exporting.read_csv(file), opened.audited())
+    report = exporting.merge(Journal.of(opened), exporting.read_csv(file), opened.audited())
     lists: dict[str, Any] = {
         name: [dict(item) if hasattr(item, "keys") else item for item in getattr(report, name)]
         for name in ("added", "unchanged", "conflicts", "unknown", "refused")

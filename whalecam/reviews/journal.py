@@ -12,7 +12,7 @@ from whalecam.errors import ReviewError
 from whalecam.reviews.database import Database
 from whalecam.reviews.review import Review, checked, signed, storable
 from whalecam.reviews.schema import ENTRIES, prepare
-from whalecam.run import now
+from whalecam.run import Run, now
 
 COLUMNS = (
     "image",
@@ -28,17 +28,25 @@ COLUMNS = (
 )
 
 FETCH = 500
+Condition = sa.ColumnElement[bool]
 
 
 class Journal:
     """Verdicts in a database: SQLite or PostgreSQL, by SQLAlchemy URL. Safe for several processes and threads.
 
-    An action is what one call of `add` wrote. Entries are only ever appended. Every method raises ReviewError where
-    the database cannot be reached, is broken, or stays locked.
+    An action is what one call of `add` wrote, of however many pictures; entries are only ever appended. Every method
+    raises ReviewError where the database cannot be reached, is broken, or stays locked.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, run: str = "") -> None:
+        """Open the journal at `url`; on one that several runs share, only entries of `run` and of none are seen."""
         self._database = Database(url, prepare)
+        self._run = run or None
+
+    @classmethod
+    def of(cls, run: Run) -> "Journal":
+        """The journal of a run: in its folder, or its part of the server's."""
+        return cls(run.reviews_url, run.reviews_key)
 
     def add(self, reviews: Sequence[Review], imported: bool = False) -> str:
         """Append verdicts as one action and return its id. Imported actions are not on anybody's undo list.
@@ -48,7 +56,8 @@ class Journal:
         if not reviews:
             raise ReviewError("No picture was named, so there is no verdict to record. Select at least one.")
         action, event = uuid4().hex, "import" if imported else "review"
-        rows = [{**vars(checked(review)), "action": action, "event": event} for review in reviews]
+        more = {"action": action, "event": event, "run": self._run}
+        rows = [{**vars(checked(review)), **more, "blind": int(review.blind)} for review in reviews]
 
         def write(connection: sa.Connection) -> str:
             stamp = _stamp(connection)
@@ -67,13 +76,20 @@ class Journal:
 
     def latest(self) -> pd.DataFrame:
         """One row per reviewed image, by name: COLUMNS; thresholds float with NaN, all else str."""
-        newest = _newest()
+        newest = _newest(self._mine())
         return self._frame(sa.select(*(newest.c[name] for name in COLUMNS)).order_by(newest.c.image))
 
     def standing(self) -> pd.DataFrame:
         """Every verdict of every reviewer that is not undone, oldest first: COLUMNS."""
-        columns = (ENTRIES.c[name] for name in COLUMNS)
-        return self._frame(sa.select(*columns).where(_counts(ENTRIES)).order_by(ENTRIES.c.reviewed_at, ENTRIES.c.id))
+        return self._standing(COLUMNS)
+
+    def controls(self) -> pd.DataFrame:
+        """Every verdict on a blind control that is not undone, oldest first: `image verdict reviewer`."""
+        return self._standing(("image", "verdict", "reviewer"), ENTRIES.c.blind == 1)
+
+    def judged_by(self, reviewer: str) -> pd.DataFrame:
+        """What one reviewer has judged, oldest first: `image action reviewed_at` of each verdict that is not undone."""
+        return self._standing(("image", "action", "reviewed_at"), ENTRIES.c.reviewer == reviewer)
 
     def history(self, image: str) -> pd.DataFrame:
         """All that was ever said of one image, in the order of writing: `event`, `action`, `target`, COLUMNS.
@@ -83,30 +99,40 @@ class Journal:
         spoken = sa.select(ENTRIES.c.action, ENTRIES.c.reviewer).where(ENTRIES.c.image == storable("image", image))
         concerns = sa.tuple_(ENTRIES.c.target, ENTRIES.c.reviewer).in_(spoken)
         columns = (ENTRIES.c[name] for name in ("event", "action", "target", *COLUMNS))
-        question = sa.select(*columns).where((ENTRIES.c.image == image) | concerns).order_by(ENTRIES.c.id)
+        about = (ENTRIES.c.image == image) | concerns
+        question = sa.select(*columns).where(about, self._mine()).order_by(ENTRIES.c.id)
         frame = self._frame(question)
         return frame.fillna(dict.fromkeys(frame.select_dtypes("str").columns, ""))
 
     def version(self) -> int:
         """The number of entries: grows with each, also where ids are committed out of order."""
-        question = sa.select(sa.func.count()).select_from(ENTRIES)
+        question = sa.select(sa.func.count()).select_from(ENTRIES).where(self._mine())
         return self._database.do(lambda connection: connection.execute(question).scalar_one())
 
     def counts(self) -> dict[str, int]:
         """How many images stand at `flag`, `keep` and `unsure`."""
-        newest = _newest()
+        newest = _newest(self._mine())
         question = sa.select(newest.c.verdict, sa.func.count()).group_by(newest.c.verdict)
         found = self._database.do(lambda connection: {row[0]: int(row[1]) for row in connection.execute(question)})
         return {verdict: found.get(verdict, 0) for verdict in REVIEW_VERDICTS}
 
-    def _toggle(self, event: str, reviewer: str, pick: "Callable[[str], sa.Select[str]]") -> list[str]:
+    def _mine(self) -> Condition:
+        """The entry belongs to this run, or to every one."""
+        return sa.true() if self._run is None else ENTRIES.c.run.is_(None) | (ENTRIES.c.run == self._run)
+
+    def _standing(self, names: Sequence[str], *conditions: Condition) -> pd.DataFrame:
+        columns = (ENTRIES.c[name] for name in names)
+        question = sa.select(*columns).where(_counts(ENTRIES), self._mine(), *conditions)
+        return self._frame(question.order_by(ENTRIES.c.reviewed_at, ENTRIES.c.id))
+
+    def _toggle(self, event: str, reviewer: str, pick: Callable[[str, Condition], "sa.Select[str]"]) -> list[str]:
         reviewer = signed(reviewer)
 
         def write(connection: sa.Connection) -> list[str]:
-            target = connection.scalar(pick(reviewer))
+            target = connection.scalar(pick(reviewer, self._mine()))
             if target is None:
                 return []
-            entry = {"event": event, "action": uuid4().hex, "target": target, "reviewer": reviewer}
+            entry = {"event": event, "action": uuid4().hex, "target": target, "reviewer": reviewer, "run": self._run}
             connection.execute(sa.insert(ENTRIES), {**entry, "reviewed_at": _stamp(connection)})
             touched = sa.select(ENTRIES.c.image).where(ENTRIES.c.action == target, ENTRIES.c.reviewer == reviewer)
             return list(dict.fromkeys(connection.scalars(touched.order_by(ENTRIES.c.id))))
@@ -133,21 +159,21 @@ def _stamp(connection: sa.Connection) -> str:
     return max(now(), connection.scalar(sa.select(sa.func.max(ENTRIES.c.reviewed_at))) or "")
 
 
-def _last_word(toggle: "sa.FromClause") -> "sa.ColumnElement[bool]":
+def _last_word(toggle: "sa.FromClause") -> Condition:
     """No later undo or redo speaks of the same action of the same reviewer."""
     later = ENTRIES.alias()
     same = (later.c.target == toggle.c.target, later.c.reviewer == toggle.c.reviewer)
     return ~sa.exists().where(*same, later.c.id > toggle.c.id)
 
 
-def _counts(entry: "sa.FromClause") -> "sa.ColumnElement[bool]":
+def _counts(entry: "sa.FromClause") -> Condition:
     """The entry is a verdict, and the last word on it is not an undo."""
     undo = ENTRIES.alias()
     same = (undo.c.target == entry.c.action, undo.c.reviewer == entry.c.reviewer)
     return entry.c.target.is_(None) & ~sa.exists().where(*same, undo.c.event == "undo", _last_word(undo))
 
 
-def _newest() -> "sa.Subquery":
+def _newest(mine: Condition) -> "sa.Subquery":
     """The newest verdict on each image that counts: COLUMNS; of two in one second, the one written later.
 
     Numbered in one pass: looked up image by image, PostgreSQL took a minute over 50,000 entries just imported, before
@@ -156,17 +182,17 @@ def _newest() -> "sa.Subquery":
     last = (ENTRIES.c.reviewed_at.desc(), ENTRIES.c.id.desc())
     place = sa.func.row_number().over(partition_by=ENTRIES.c.image, order_by=last).label("place")
     columns = (ENTRIES.c[name] for name in COLUMNS)
-    numbered = sa.select(*columns, place).where(_counts(ENTRIES)).subquery()
+    numbered = sa.select(*columns, place).where(_counts(ENTRIES), mine).subquery()
     return sa.select(numbered).where(numbered.c.place == 1).subquery()
 
 
-def _to_undo(reviewer: str) -> "sa.Select[Any]":
-    own = (ENTRIES.c.reviewer == reviewer, ENTRIES.c.event == "review")
+def _to_undo(reviewer: str, mine: Condition) -> "sa.Select[Any]":
+    own = (mine, ENTRIES.c.reviewer == reviewer, ENTRIES.c.event == "review")
     return sa.select(ENTRIES.c.action).where(*own, _counts(ENTRIES)).order_by(ENTRIES.c.id.desc()).limit(1)
 
 
-def _to_redo(reviewer: str) -> "sa.Select[Any]":
-    own = ENTRIES.c.reviewer == reviewer
+def _to_redo(reviewer: str, mine: Condition) -> "sa.Select[Any]":
+    own = mine & (ENTRIES.c.reviewer == reviewer)
     newest = sa.select(sa.func.coalesce(sa.func.max(ENTRIES.c.id), 0)).where(own, ENTRIES.c.event == "review")
     undone = (own, ENTRIES.c.event == "undo", _last_word(ENTRIES), ENTRIES.c.id > newest.scalar_subquery())
     return sa.select(ENTRIES.c.target).where(*undone).order_by(ENTRIES.c.id.desc()).limit(1)

@@ -26,6 +26,7 @@ class Review:
         needs_threshold: the same for `needs`.
         map: the contrast that was looked at.
         reviewed_at: ISO 8601; "" means now, which the journal fills in.
+        blind: whether the picture was a control: not suspect by its scores, mixed in with these hidden.
     """
 
     image: str
@@ -38,6 +39,7 @@ class Review:
     needs_threshold: float | None = None
     map: str = "relative"
     reviewed_at: str = ""
+    blind: bool = False
 
 
 TEXTS = tuple(field.name for field in fields(Review) if field.type is str)

@@ -22,12 +22,16 @@ ENTRIES = sa.Table(
     sa.Column("excess_threshold", sa.Float),
     sa.Column("needs_threshold", sa.Float),
     sa.Column("map", sa.String),
+    sa.Column("blind", sa.Integer),
+    sa.Column("run", sa.String),
     sa.Index("whalecam_newest", "image", "reviewed_at", "id"),
     sa.Index("whalecam_undone", "target", "reviewer", "id"),
     sa.Index("whalecam_moment", "reviewed_at"),
 )
 """One row per verdict (`event` review or import) and per undo or redo, whose `target` is the action it speaks of.
-`reviewed_at` has one fixed width, so that its order as text is its order in time under every collation."""
+`reviewed_at` has one fixed width, so that its order as text is its order in time under every collation. `blind` is 1
+where the picture was a control. `run` names the run on a server that several share; entries without one count in every
+run, as those do that an older WhaleCAM wrote there, and those of a journal in a run's own folder."""
 
 VERSIONS = sa.Table("whalecam_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True))
 """One row: the version of ENTRIES. Journals of the first version have no such table."""
@@ -35,6 +39,10 @@ VERSIONS = sa.Table("whalecam_schema", METADATA, sa.Column("version", sa.Integer
 STEPS = {
     # Every verdict asks for the newest moment, which took as long as the journal was.
     2: ("create index if not exists whalecam_moment on whalecam_entries (reviewed_at)",),
+    3: (
+        "alter table whalecam_entries add column blind integer",
+        "alter table whalecam_entries add column run varchar",
+    ),
 }
 """Version → what makes it of the one before."""
 VERSION = max(STEPS)

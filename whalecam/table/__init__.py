@@ -1,8 +1,10 @@
-"""Questions to the table of a run: which rows (`filters`), what they say (`rows`), how sure networks were (`odds`)."""
+"""Questions to the table of a run: which rows (`filters`), what they say (`rows`), how sure networks were (`odds`); and
+what a reviewer is shown next (`queue`)."""
 
 from whalecam.table.cells import Overlay, unpack_maps, wilson
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
+from whalecam.table.queue import Queue, pace, with_controls
 from whalecam.table.rows import Table
 from whalecam.table.store import NO_REVIEWS, Store
 
@@ -12,9 +14,12 @@ __all__ = [
     "REVIEW_STATES",
     "Filters",
     "Overlay",
+    "Queue",
     "Store",
     "Table",
+    "pace",
     "unpack_maps",
     "unseen_odds",
     "wilson",
+    "with_controls",
 ]

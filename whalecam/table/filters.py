@@ -14,7 +14,9 @@ ORDERS = {
     "name": "image",
     "species": "species, excess desc nulls last",
     "random": "hash(image)",
+    "uncertainty": "doubt asc nulls last",
 }
+"""`doubt`: how far the scores are from where the automatic verdict flips, see `judging.doubt_sql`."""
 REVIEW_STATES = ("reviewed", "unreviewed", "flag", "keep", "unsure")
 
 
@@ -30,6 +32,7 @@ class Filters:
     in_training: bool | None = None
     text: str = ""
     images: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
 
 
 def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
@@ -49,6 +52,9 @@ def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
         if flag is not None:
             parts.append(f"{column} = ${column}")
             values[column] = flag
+    if filters.without:
+        parts.append("image not in (select unnest($without::varchar[]))")
+        values["without"] = list(filters.without)
     if filters.text:
         parts.append("(contains(lower(image), lower($text)) or contains(lower(individual_id), lower($text)))")
         values["text"] = filters.text

@@ -12,7 +12,7 @@ from whalecam.errors import RunError
 from whalecam.table import totals
 from whalecam.table.cells import Overlay, unpack_maps
 from whalecam.table.filters import ORDERS, Filters, where_of
-from whalecam.table.judging import Judge, joined_sql
+from whalecam.table.judging import Judge, doubt_sql, joined_sql
 from whalecam.table.store import HEAVY, NO_REVIEWS, Store
 
 SAMPLE, SMALL = 20_000, 200
@@ -43,7 +43,7 @@ class Table:
 
     def judge(self, judge: Judge, thresholds: Thresholds) -> None:
         """Take the automatic verdicts at other thresholds."""
-        self._joined = joined_sql(judge, thresholds)
+        self._joined, self._thresholds = joined_sql(judge, thresholds), thresholds
 
     def join(self, reviews: pd.DataFrame) -> None:
         """Take people's latest verdicts in."""
@@ -59,13 +59,19 @@ class Table:
     def page(self, filters: Filters, order: str = "evidence", limit: int = 48, offset: int = 0) -> pd.DataFrame:
         """Some rows, without maps, in a stable order (ties by name)."""
         where, values = where_of(filters)
-        asked = f"select * exclude (part) from {self._joined} where {where} order by {ORDERS[order]}, image "
+        asked = f"select * exclude (part) from {self._joined} where {where} order by {self._order(order)}, image "
         values |= {"limit": limit, "offset": offset}
 
         def find() -> pd.DataFrame:
             return self._store.ask(asked + "limit $limit offset $offset", values)
 
         return self._frame("page", find, (filters, order, limit, offset)) if limit <= SMALL else find()
+
+    def images(self, filters: Filters, order: str = "name", limit: int = 2**31) -> list[str]:
+        """Names alone, in an order."""
+        where, values = where_of(filters)
+        asked = f"select image from {self._joined} where {where} order by {self._order(order)}, image limit $limit"
+        return [image for (image,) in self._store.rows(asked, {**values, "limit": limit})]
 
     def all_rows(self, filters: Filters | None = None) -> pd.DataFrame:
         """Every row that passes, by name; for the export."""
@@ -116,7 +122,7 @@ class Table:
 
     def _place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
         where, values = where_of(filters)
-        among = f"(select image, {_sort_key(order)} as key from {self._joined} where {where})"
+        among = f"(select image, {_sort_key(self._order(order))} as key from {self._joined} where {where})"
         here = self._store.rows(f"select key from {among} where image = $image", {**values, "image": image})
         if not here:
             return -1, None, None
@@ -168,6 +174,15 @@ class Table:
         """See `totals.scores`."""
         return self._frame("scores", lambda: totals.scores(self._store, self._joined, limit), limit)
 
+    def _order(self, order: str) -> str:
+        """ORDERS as SQL at these thresholds."""
+        terms = ORDERS[order]
+        if "doubt" not in terms:
+            return terms
+        asked = f"select stddev_pop(excess::double), stddev_pop(needs::double) from {self._joined}"
+        looks, falls = self._answer("spread", lambda: self._store.rows(asked))[0]
+        return terms.replace("doubt", doubt_sql(self._thresholds, looks or 1.0, falls or 1.0))
+
     def _frame(self, name: str, find: Any, given: Any = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._answer(name, find, given).copy(deep=False)
         return frame
@@ -176,8 +191,8 @@ class Table:
         return self._store.answered((name, given, self._joined), find)
 
 
-def _sort_key(order: str) -> str:
+def _sort_key(terms: str) -> str:
     """An order as one value per row that sorts as the order does, ties by name."""
-    terms = [match for term in f"{ORDERS[order]}, image".split(", ") if (match := _TERM.fullmatch(term))]
-    keys = [f"{t['what']}, '{(t['how'] or ' asc').strip()}{t['nulls'] or ' nulls last'}'" for t in terms]
+    found = [match for term in f"{terms}, image".split(", ") if (match := _TERM.fullmatch(term))]
+    keys = [f"{t['what']}, '{(t['how'] or ' asc').strip()}{t['nulls'] or ' nulls last'}'" for t in found]
     return f"create_sort_key({', '.join(keys)})"

@@ -2,7 +2,7 @@ const views = new WeakMap()
 const LARGEST = 1024
 const KEYS = {
   n: "next", j: "next", ArrowRight: "next", p: "previous", ArrowLeft: "previous",
-  f: "flag", k: "keep", u: "unsure", z: "undo", y: "redo", "?": "help",
+  f: "flag", k: "keep", u: "unsure", z: "undo", y: "redo", s: "skip", "?": "help",
 }
 
 export default function (component) {

@@ -90,8 +90,8 @@ def heat_canvas(
         colours: colour maps that can be chosen.
 
     Returns:
-        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `help`; or
-        None.
+        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip` or
+        `help`; else None.
     """
     shown = zlib.crc32(picture_uri.encode())
     data = {
@@ -146,9 +146,12 @@ def text64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+ABOUT_IT = (*REVIEW_VERDICTS, "skip")
+
+
 def _pressed(event: tuple[str, Any] | None, shown: int) -> str | None:
-    """The key's meaning; a verdict counts only for the picture that was on the screen when the key went down."""
+    """The key's meaning; a verdict or skip counts only for the picture that was on the screen at the press."""
     press = event[1] if event else None
-    if not isinstance(press, dict) or (press.get("name") in REVIEW_VERDICTS and press.get("shown") != shown):
+    if not isinstance(press, dict) or (press.get("name") in ABOUT_IT and press.get("shown") != shown):
         return None
     return str(press.get("name"))

@@ -6,11 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from whalecam import export
+from whalecam import report as reporting
 from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS
 from whalecam.errors import WhalecamError
 from whalecam.run import Run
 from whalecam.table import Filters, Table
 from whalecam.ui import session
+from whalecam.ui.download import download
 from whalecam.ui.frame import errors_shown, plain
 
 WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
@@ -67,7 +69,7 @@ def preview(run: Run, table: Table, only: str) -> None:
 def downloads(run: Run, table: Table, only: str) -> None:
     """The CSV, and the source CSV without the flagged rows; both written when they are asked for."""
     with st.container(horizontal=True):
-        st.download_button(
+        download(
             "Download the CSV",
             lambda: export.write_csv(rows(run, table, only)),
             f"{run.name}-{only}.csv",
@@ -81,7 +83,7 @@ def downloads(run: Run, table: Table, only: str) -> None:
         reviews = session.latest_reviews(run)
         flagged = set(reviews.loc[reviews["verdict"] == "flag", "image"])
         with errors_shown():
-            st.download_button(
+            download(
                 "Download train.csv without the flagged rows",
                 lambda: export.cleaned_source(Path(record.csv), record.columns["image"], flagged),
                 f"{Path(record.csv).stem}-cleaned.csv",
@@ -91,6 +93,22 @@ def downloads(run: Run, table: Table, only: str) -> None:
                 disabled=not flagged,
                 help="Every other byte of the source file stays as it is",
             )
+
+
+def report(run: Run) -> None:
+    """The page about the run that can be handed on."""
+    st.subheader("Report", anchor=False)
+    st.caption(
+        "One HTML file that opens anywhere without a network: the overview, every species, the top cases with their "
+        "maps and verdicts, the method, versions. Signed verdicts and the thresholds in the sidebar count."
+    )
+
+    def made() -> bytes:
+        with st.spinner("Writing the report …"):
+            return reporting.report_html(run, session.data_of(run), thresholds=session.thresholds()).encode()
+
+    look = {"icon": ":material/description:"}
+    download("Download the report", made, f"{run.name}-report.html", "text/html", "get_report", **look)
 
 
 def take_in(run: Run) -> None:

@@ -11,7 +11,8 @@ from whalecam.dataset import Dataset
 from whalecam.findings import SEVERITIES, Finding, labels_map
 from whalecam.reviews import Dismissal
 from whalecam.run import Run
-from whalecam.ui import datapage, jobs, session
+from whalecam.ui import bulk, datapage, jobs, session
+from whalecam.ui.download import download
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import gallery
 
@@ -89,9 +90,9 @@ def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:
 def _merges(found: Sequence[Finding]) -> None:
     merges = labels_map(found)
     if len(merges):
-        st.download_button(
+        download(
             f"Download the labels map · {len(merges)} merge{'' if len(merges) == 1 else 's'}",
-            safe_csv(merges),
+            lambda: safe_csv(merges),
             "labels-map.csv",
             "text/csv",
             key="get_labels_map",
@@ -129,10 +130,11 @@ def _affected(run: Run, data: Dataset, finding: Finding) -> None:
         if len(pictures):
             cards = [datapage.card_of(run, row) for row in records(pictures)]
             gallery(cards, key=f"gallery_{finding.key}", selectable=False, openable=False, columns_min_px=120)
+        bulk.offer(run, "of this finding", lambda: rows["image"].tolist(), f"all_{finding.key}")
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, height=min(320, 38 + 35 * len(rows)))
-    st.download_button(
+    download(
         "Download these rows" if len(rows) <= SHOWN_ROWS else f"Download all {len(rows):,} rows",
-        safe_csv(rows),
+        lambda: safe_csv(rows),
         f"{finding.code.replace('_', '-')}.csv",
         "text/csv",
         key=f"get_{finding.key}",

@@ -11,7 +11,7 @@ import streamlit as st
 from whalecam.config import Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.run import Run
-from whalecam.ui import jobs, session
+from whalecam.ui import access, jobs, session
 from whalecam.ui.reviewer import reviewer_name
 
 PAGES = (
@@ -29,7 +29,18 @@ LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Turn our errors into a message on the page; whatever else goes wrong stays Streamlit's to show."""
+    """Turn our errors into a message on the page; whatever else goes wrong stays Streamlit's to show.
+
+    A fragment opens with it too, and ends here where its visitor has signed out meanwhile.
+    """
+    if access.locked():
+        st.stop()
+    with _errors_told():
+        yield
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
     try:
         yield
     except WhalecamError as error:
@@ -40,22 +51,29 @@ def errors_shown() -> Iterator[None]:
 def page(title: str, needs: str = "audit") -> Iterator[Run]:
     """Open a page: `with page("Leaks") as run:`. Stops with an empty state where the run is not far enough.
 
+    Nothing of a run is touched before `access.gate`.
+
     Args:
         title: the page's name, shown in the browser's tab and as its heading.
         needs: how far the run must be: `data`, `model` or `audit`.
     """
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
-    with st.sidebar:
-        for path, label, icon in PAGES:
-            st.page_link(path, label=label, icon=icon, width="stretch")
     run = None
-    with errors_shown():
+    with _errors_told():
+        access.gate()
+        _links()
         run = _open(title, needs)
     if run is None:
         st.stop()
     with errors_shown():
         yield run
+
+
+def _links() -> None:
+    with st.sidebar:
+        for path, label, icon in PAGES:
+            st.page_link(path, label=label, icon=icon, width="stretch")
 
 
 def _open(title: str, needs: str) -> Run:
@@ -64,6 +82,7 @@ def _open(title: str, needs: str) -> Run:
     if run is None or _being_prepared(run):
         _first_start()
     st.title(title, anchor=False)
+    session.hide_scores(frozenset())
     _job_line(run)
     _require(run, needs)
     return run

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from whalecam.config import LICENCES
 from whalecam.run import Run, read_json
 from whalecam.table import Table
 from whalecam.ui import jobs, session
@@ -15,11 +16,6 @@ SELFTEST = "selftest.json"
 STANDS_OUT = 0.1
 """A species stands out whose share of leaks lies surely (95 %) above this."""
 NAMED = 4
-LICENCES = {
-    "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
-    "exact here": "The head is piecewise linear: each map adds up to its logit for the picture it is drawn on.",
-    "approximate": "The head is not linear: the map leaves a rest unexplained, which is shown beside it.",
-}
 
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
     """
     with errors_shown():
         table = session.table_of(run)
-        rows = table.page(view.filters, view.order, view.size, view.offset)
+        rows = view.rows(table)
         _reviewed(run, cards_of(run, table, rows), key, detail and functools.partial(detail, run, table))
 
 
@@ -114,7 +114,9 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
 
 
 def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
-    """Verdict buttons for `images`, with reason, note and suggested label."""
+    """Verdict buttons for `images`, with reason, note and suggested label, which are empty again after a verdict."""
+    if st.session_state.pop("_signed", False):
+        st.session_state.update({f"{key}_reason": None, f"{key}_note": "", f"{key}_label": None})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.markdown(f"**{len(images)}** selected" if len(images) != 1 else f"**{plain(images[0])}**")
         for verdict, icon, hint in (
@@ -144,7 +146,8 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
             given = (name, (), key)
             st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=given)
-        st.selectbox("Reason", REASONS, index=None, key=f"{key}_reason", placeholder="reason")
+    st.pills("Reason", REASONS, key=f"{key}_reason", label_visibility="collapsed")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
         st.selectbox(
             "Suggested label", run.manifest.classes, index=None, key=f"{key}_label", placeholder="suggested label"
@@ -166,6 +169,7 @@ def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
         else:
             hand.sign(images, verdict)
         session.told_of(len(images))
+        st.session_state["_signed"] = True
         done = "mask rejected" if verdict == "reject" else verdict
         st.session_state["_said"] = f"{done}: {len(images)} picture{'s' if len(images) != 1 else ''}"
         if verdict == "reject":  # which changes every figure

@@ -13,8 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.errors import DatasetError
 from whalecam.run import Run
-from whalecam.table import ORDERS, Filters, Table
-from whalecam.ui import parts, session
+from whalecam.table import Queue, Table
+from whalecam.ui import parts, queue, session
 from whalecam.ui.canvas import heat_canvas
 from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import errors_shown, plain
@@ -27,31 +27,19 @@ KINDS = {
 }
 SCALES = ("this picture", "whole run")
 LARGEST = 1280
+BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
+HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
-def choose_image(table: Table) -> str:
-    """The picture in view, from the URL, from another page, or the first by evidence."""
+def choose_image(run: Run, table: Table) -> str:
+    """The picture in view, from the URL, from another page, or the first of the queue."""
     if wanted := st.session_state.pop("_open", None):
         st.session_state["image"] = wanted
     if not st.session_state.get("image"):
-        asked = st.query_params.get("image")
-        first = table.page(Filters(), "evidence", limit=1)["image"]
-        st.session_state["image"] = asked or (str(first.iloc[0]) if len(first) else "")
+        st.session_state["image"] = st.query_params.get("image") or queue.start(run, table)
     return str(
         st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
     ).strip()
-
-
-def neighbours(table: Table, image: str) -> tuple[str | None, str | None]:
-    """Order and buttons for the picture before and after; returns both names."""
-    order = st.selectbox("Order", list(ORDERS), key="image_order", bind="query-params")
-    place, before, after = table.place(image, Filters(), order)
-    st.button(
-        "Previous", icon=":material/chevron_left:", disabled=before is None, on_click=_go, args=(before,), key="before"
-    )
-    st.button("Next", icon=":material/chevron_right:", disabled=after is None, on_click=_go, args=(after,), key="after")
-    st.caption(f"{place + 1:,} of {table.count():,}")
-    return before, after
 
 
 def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,19 +84,23 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
         uri = _picture_uri(run, str(row["image"]))
     except DatasetError as error:
         st.warning(plain(f"{error}."), title="This picture cannot be shown", icon=":material/broken_image:")
-        return None
+        return heat_canvas(BLANK, None, None, "no picture", key="canvas")  # so that keys lead on
     versus = f" versus {view['against']}" if view["against"] else ""
     return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
 
 
 @st.fragment
-def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], before: str | None, after: str | None) -> None:
-    """The photograph, the verdict on it, and what people said of it. A verdict draws these anew and nothing else."""
+def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queue) -> None:
+    """The photograph, the verdict on it, what people said of it and how far the reviewer is in the queue `line`.
+
+    A verdict draws these anew and nothing else.
+    """
     image = str(row["image"])
     with errors_shown():
         hand = parts.signer(run, "one")
+        queue.progress(run, line)
         pressed = show_canvas(run, session.table_of(run), row, view)
-        act_on_key(hand, pressed, image, before, after)
+        act_on_key(run, hand, pressed, image, line)
         parts.review_bar(run, (image,), "one")
         history = session.journal_of(run).history(image)
         if len(history):
@@ -198,24 +190,20 @@ def _mask_words(row: Mapping[str, Any]) -> str:
     )
 
 
-def act_on_key(hand: Signer, pressed: str | None, image: str, before: str | None, after: str | None) -> None:
+def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Queue) -> None:
     """What a key on the canvas means."""
     if pressed in ("next", "previous"):
-        goal = after if pressed == "next" else before
-        if goal:
-            st.session_state["_open"] = goal
+        if goal := line.after(image) if pressed == "next" else line.before(image):
+            queue.go(goal)
             st.rerun()
+    elif pressed == "skip":
+        queue.skip(run, image, line.after(image))
     elif pressed in ("flag", "keep", "unsure"):
         parts.decide(hand, (image,), pressed)
     elif pressed in parts.STEPS:
         parts.step(hand, pressed)
     elif pressed == "help":
-        st.toast("n j → next · p ← previous · f flag · k keep · u unsure · z undo · y redo", icon=":material/keyboard:")
-
-
-def _go(image: str | None) -> None:
-    if image:
-        st.session_state["_open"] = image
+        st.toast(HELP, icon=":material/keyboard:")
 
 
 def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:

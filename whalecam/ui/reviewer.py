@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from whalecam.ui import access
+
 _memory = st.components.v2.component(
     "whalecam_reviewer",
     js="""
@@ -15,11 +17,16 @@ _memory = st.components.v2.component(
 
 
 def reviewer_name() -> None:
-    """Ask who signs verdicts; a name given earlier in this browser is filled in."""
+    """Ask who signs verdicts, unless a provider has said it; a name given earlier in this browser is filled in."""
+    if name := access.who():
+        access.badge(name)
+        return
     held = (st.session_state.get("reviewer_memory") or {}).get("held")
     if held and not st.session_state.get("_reviewer_asked"):
         st.session_state["_reviewer_asked"] = True
         st.session_state["reviewer"] = held
+    if known := st.session_state.get("reviewer"):
+        st.session_state["reviewer"] = known  # else the first run of another page would know nobody
     name = st.text_input(
         "Reviewer",
         key="reviewer",

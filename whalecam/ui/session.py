@@ -5,6 +5,7 @@ import base64
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +19,7 @@ from whalecam.findings import Evidence, Finding, properties
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
 from whalecam.table import Store, Table, unseen_odds
+from whalecam.ui import access
 from whalecam.ui.signer import Signer
 
 DEMO = "demo"
@@ -115,7 +117,7 @@ def picture_of(run: Run, image: str) -> Sample:
 
 def journal_of(run: Run) -> Journal:
     """The journal of people's verdicts."""
-    return _journal(run.reviews_url)
+    return _journal(run.reviews_url, run.reviews_key)
 
 
 def thresholds() -> Thresholds:
@@ -152,12 +154,18 @@ def is_behind(run: Run) -> bool:
 
 def reviewer() -> str:
     """Who signs verdicts in this session; empty until asked."""
-    return str(st.session_state.get("reviewer", "") or "").strip()
+    return access.who() or str(st.session_state.get("reviewer", "") or "").strip()
 
 
-def signer(run: Run, **words: str) -> Signer:
+def signer(run: Run, **words: Any) -> Signer:
     """All that a verdict of this session needs, read now: see `Signer`."""
-    return Signer(journal_of(run), reviewer(), thresholds(), **words)
+    controls: frozenset[str] = st.session_state.get("_controls", frozenset())
+    return Signer(journal_of(run), reviewer(), thresholds(), controls=controls, **words)
+
+
+def hide_scores(controls: frozenset[str]) -> None:
+    """Note which pictures of the page are blind controls."""
+    st.session_state["_controls"] = controls
 
 
 def latest_reviews(run: Run) -> pd.DataFrame:
@@ -206,8 +214,8 @@ def _dismissals(url: str, csv: str) -> Dismissals:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _journal(url: str) -> Journal:
-    return Journal(url)
+def _journal(url: str, run: str) -> Journal:
+    return Journal(url, run)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)

@@ -20,6 +20,7 @@ class Signer:
     reason: str = ""
     note: str = ""
     suggested_label: str = ""
+    controls: frozenset[str] = frozenset()
 
     def sign(self, images: tuple[str, ...], verdict: str) -> None:
         """Write one verdict for all `images` as one action. Raises ReviewError without a reviewer's name."""
@@ -34,6 +35,7 @@ class Signer:
                     suggested_label=self.suggested_label,
                     excess_threshold=self.level.excess,
                     needs_threshold=self.level.needs,
+                    blind=image in self.controls,
                 )
                 for image in images
             ]

@@ -23,6 +23,7 @@ def calibration_and_agreement(run: Run, table: Table) -> None:
         if part.open:
             _calibration(table)
             _agreement(run)
+            _false_alarms(run)
 
 
 def _calibration(table: Table) -> None:
@@ -89,6 +90,17 @@ def _disagreements(differ: pd.DataFrame) -> None:
     chosen = picked["selection"]["rows"]
     if chosen:
         parts.open_picture(str(differ["image"].iloc[chosen[0]]))
+
+
+def _false_alarms(run: Run) -> None:
+    found = agreement.false_alarms(session.journal_of(run).controls())
+    if found.empty:
+        st.caption("Nobody has judged a blind control yet; they are switched on in the queue of the Heatmaps page.")
+        return
+    st.markdown("**False alarms**: how often reviewers flag blind controls, which the audit does not suspect.")
+    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("rate", "low", "high")}
+    st.dataframe(found, hide_index=True, column_config=shares)
+    st.caption("With the 95 % Wilson interval. Where the audit missed a leak, a flag on a control is no false alarm.")
 
 
 def _share(label: str, found: Estimate | None, hint: str) -> None:

@@ -1,0 +1,189 @@
+"""Queue, bulk verdicts, chips and blind controls, through Streamlit's own test runner."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from tests.least_sure import least_sure_first
+from tests.pages.test_pages import open_page, texts
+from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.leak import verdicts
+from whalecam.reviews import Journal, Review, Skips
+from whalecam.run import open_run
+from whalecam.table import NO_REVIEWS, Filters, Table
+from whalecam.ui.filters import View
+from whalecam.ui.parts import REASONS
+
+HEATMAPS, LEAKS = "pages/4_Heatmaps.py", "pages/5_Leaks.py"
+SUSPECTS = "suspects new to me"
+
+
+@pytest.fixture
+def journal(runs: Path) -> Journal:
+    return Journal(open_run(runs / "demo").reviews_url)
+
+
+@pytest.fixture
+def table(runs: Path) -> Table:
+    return Table(open_run(runs / "demo").parts(), verdicts, Thresholds(), NO_REVIEWS)
+
+
+def heatmaps(name: str = "Ana", **query: str) -> AppTest:
+    app = open_page(HEATMAPS, **query)
+    return app.text_input(key="reviewer").set_value(name).run() if name else app
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    assert not app.exception, app.exception
+    return app
+
+
+def shown(app: AppTest) -> str:
+    return str(app.text_input(key="image").value)
+
+
+def test_uncertainty_goes_through_the_pictures_least_sure_first(runs: Path, table: Table) -> None:
+    wanted = least_sure_first(table.all_rows(), Thresholds())
+    app = heatmaps(image=wanted[0], image_order="uncertainty")
+    seen = [shown(app), *(shown(press(app, "queue_next")) for _ in range(4))]
+    assert seen == wanted[:5]
+    assert shown(press(app, "queue_previous")) == wanted[3]
+    app.slider(key="excess").set_value(0.5).run()
+    app.text_input(key="image").set_value(least_sure_first(table.all_rows(), Thresholds(excess=0.5))[0]).run()
+    assert shown(press(app, "queue_next")) == least_sure_first(table.all_rows(), Thresholds(excess=0.5))[1]
+
+
+def test_the_first_picture_of_the_queue_is_one_i_have_not_judged(runs: Path, table: Table, journal: Journal) -> None:
+    names = table.page(Filters(), "name")["image"].tolist()
+    journal.add([Review(name, "keep", "Ana") for name in names[:3]])
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60).run()
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.query_params["image_order"], app.query_params["image_queue"] = "name", "new to me"
+    app.switch_page(HEATMAPS).run()
+    assert not app.exception and shown(app) == names[3]
+
+
+@pytest.mark.parametrize("order", ["uncertainty", "loss"])
+def test_a_gallery_page_shows_its_rows_in_the_chosen_order(runs: Path, table: Table, order: str) -> None:
+    wanted = Filters(verdicts=("clean", "cosmetic"))
+    view = View(wanted, order, 10, 10)
+    rows, kept = view.rows(table), table.all_rows(wanted).set_index("image")
+    if order == "uncertainty":
+        names = [name for name in least_sure_first(table.all_rows(), Thresholds()) if name in kept.index]
+        assert rows["image"].tolist() == names[10:20] != sorted(names[10:20])
+    else:
+        assert rows["loss"].tolist() == sorted(kept["loss"], reverse=True)[10:20]
+    assert list(rows.columns) == list(table.page(wanted).columns) and set(rows["image"]) <= set(kept.index)
+
+
+def test_what_i_have_judged_is_passed_over_whatever_others_said(runs: Path, table: Table, journal: Journal) -> None:
+    names = table.page(Filters(), "name")["image"].tolist()
+    journal.add([Review(names[1], "keep", "Ana"), Review(names[2], "keep", "Ben")])
+    app = heatmaps(image=names[0], image_order="name", image_queue="new to me")
+    assert shown(press(app, "queue_next")) == names[2]
+    assert f"1 of {len(table.all_rows())}" in texts(app).replace("*", "")
+    press(app, "one_flag")
+    assert journal.history(names[2])["reviewer"].tolist() == ["Ben", "Ana"]
+    assert "2 of" in texts(app).replace("*", "") and shown(app) == names[2]
+
+
+def test_skipped_pictures_come_last_for_me_after_a_restart_too(runs: Path, table: Table) -> None:
+    names = table.page(Filters(), "name", 2**31)["image"].tolist()
+    app = heatmaps(image=names[0], image_order="name", image_queue="new to me")
+    assert shown(press(app, "queue_skip")) == names[1]
+    assert "1 skipped, at the end" in texts(app)
+    again = heatmaps(image=names[-1], image_order="name", image_queue="new to me")
+    assert shown(press(again, "queue_next")) == names[0], "behind the last one"
+    other = heatmaps("Ben", image=names[-1], image_order="name")
+    assert "skipped" not in texts(other)
+    press(again, "queue_resume")
+    assert Skips.of(open_run(runs / "demo")).standing("Ana") == ()
+    assert "skipped" not in texts(again)
+
+
+def test_without_a_name_nothing_is_put_off_and_the_page_says_why(runs: Path) -> None:
+    app = press(heatmaps(""), "queue_skip")
+    assert "signed" in app.error[0].value
+    assert "Give your name" in texts(app)
+
+
+def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(runs: Path, journal: Journal) -> None:
+    app = heatmaps(image_order="name")
+    first = shown(app)
+    assert [option.content for option in app.button_group(key="one_reason").proto.options] == list(REASONS)
+    app.button_group(key="one_reason").set_value("boat").run()
+    app.text_input(key="one_note").set_value("a ferry").run()
+    app.selectbox(key="one_label").set_value("beluga").run()
+    press(app, "one_flag")
+    said = journal.latest().set_index("image").loc[first]
+    assert said[["reason", "note", "suggested_label"]].tolist() == ["boat", "a ferry", "beluga"]
+    second = shown(press(app, "queue_next"))
+    press(app, "one_keep")
+    said = journal.latest().set_index("image").loc[second]
+    assert said[["verdict", "reason", "note", "suggested_label"]].tolist() == ["keep", "", "", ""]
+
+
+def test_all_that_a_filter_shows_is_signed_and_undone_at_once(runs: Path, table: Table, journal: Journal) -> None:
+    suspects = table.all_rows(Filters(verdicts=SUSPECT_VERDICTS))["image"].tolist()
+    journal.add([Review(suspects[0], "keep", "Ben")])
+    app = open_page(LEAKS)
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.session_state["leaks_bulk"] = True
+    app.run()
+    assert f"{len(suspects)} pictures shown by this filter, 1 of them with a verdict" in texts(app).replace("*", "")
+    assert app.button(key="leaks_bulk_sign").label == f"Flag {len(suspects) - 1} pictures"
+    app.button_group(key="leaks_bulk_reason").set_value("water").run()
+    press(app, "leaks_bulk_sign")
+    latest = journal.latest().set_index("image")
+    assert set(latest.index) == set(suspects) and latest.loc[suspects[0], "verdict"] == "keep"
+    assert set(latest.loc[suspects[1:], "verdict"]) == {"flag"} and set(latest.loc[suspects[1:], "reason"]) == {"water"}
+    press(app, "leaks_undo")
+    assert journal.latest()["image"].tolist() == [suspects[0]]
+    press(app, "leaks_redo")
+    assert len(journal.latest()) == len(suspects)
+
+
+def test_a_bulk_verdict_without_a_name_is_refused(runs: Path, journal: Journal) -> None:
+    app = open_page(LEAKS)
+    app.session_state["leaks_bulk"] = True
+    app.run()
+    press(app, "leaks_bulk_sign")
+    assert "signed" in app.error[0].value and journal.version() == 0
+
+
+def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Table, journal: Journal) -> None:
+    rows = table.all_rows().set_index("image")
+    suspects = rows.index[rows["verdict"].isin(SUSPECT_VERDICTS)]
+    plain = heatmaps(image=suspects[0], image_queue=SUSPECTS)
+    assert "Excess" in {metric.label for metric in plain.metric}
+    app = heatmaps(image=suspects[0], image_queue=SUSPECTS, controls_on="true")
+    assert "hidden" in texts(app)
+    seen, controls = [], []
+    for _ in range(len(suspects) + round(len(suspects) / 9)):
+        assert not app.metric and not app.dataframe, "neither scores nor classes"
+        seen.append(shown(app))
+        press(app, "one_keep" if len(controls) % 2 else "one_flag")
+        controls += [seen[-1]] if seen[-1] not in suspects else []
+        press(app, "queue_next") if not app.button(key="queue_next").disabled else None
+    assert set(seen) == set(suspects) | set(controls) and len(controls) == round(len(suspects) / 9) > 2
+    assert set(rows.loc[controls, "verdict"]) <= {"clean", "cosmetic", "not_tested"}
+    assert set(journal.controls()["image"]) == set(controls)
+    trust = open_page(LEAKS)
+    trust.session_state["trust"] = True
+    trust.run()
+    frame = next(table.value for table in trust.dataframe if "controls" in table.value)
+    assert frame[["reviewer", "controls"]].to_numpy().tolist() == [["Ana", len(controls)]]
+    flagged = int((journal.controls()["verdict"] == "flag").sum())
+    assert frame["flagged"].tolist() == [flagged] and frame["rate"].tolist() == [flagged / len(controls)]
+
+
+def test_a_verdict_given_with_scores_in_sight_is_no_control(runs: Path, table: Table, journal: Journal) -> None:
+    app = heatmaps(image_queue=SUSPECTS, controls_on="true")
+    app.switch_page("pages/3_Top_losses.py").run()
+    app.session_state["losses_bulk"] = True
+    app.run()
+    press(app, "losses_bulk_sign")
+    assert journal.version() == len(table.all_rows()) and journal.controls().empty

@@ -1,0 +1,45 @@
+"""One verdict on many pictures: what a filter shows, or a finding lists; one action, so one undo takes it back."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from whalecam.config import REVIEW_VERDICTS
+from whalecam.run import Run
+from whalecam.ui import session
+from whalecam.ui.frame import errors_shown
+from whalecam.ui.parts import REASONS
+
+SIGNED = {"flag": "Flag", "keep": "Keep", "unsure": "Sign unsure for"}
+
+
+def offer(run: Run, what: str, images: Callable[[], Sequence[str]], key: str) -> None:
+    """A popover that signs one verdict for all of `images`, after saying how many and what they hold already.
+
+    Args:
+        what: the pictures in words, as in "shown by this filter".
+        images: their names; asked only while the popover is open.
+    """
+    popover = st.popover(f"Sign all {what}", icon=":material/done_all:", key=f"{key}_bulk", on_change="rerun")
+    if popover.open:
+        with popover, errors_shown():
+            _form(run, what, list(dict.fromkeys(images())), key)
+
+
+def _form(run: Run, what: str, images: list[str], key: str) -> None:
+    reviewed = set(session.latest_reviews(run)["image"]) & set(images)
+    st.markdown(f"**{len(images):,}** pictures {what}, {len(reviewed):,} of them with a verdict.")
+    fresh = st.checkbox("Only those without a verdict", value=True, key=f"{key}_bulk_fresh")
+    wanted = tuple(image for image in images if not fresh or image not in reviewed)
+    verdict = str(
+        st.segmented_control("Verdict", REVIEW_VERDICTS, default="flag", key=f"{key}_bulk_verdict", required=True)
+    )
+    reason = st.pills("Reason", REASONS, key=f"{key}_bulk_reason")
+    note = st.text_input("Note", key=f"{key}_bulk_note", max_chars=500, placeholder="note")
+    label = f"{SIGNED[verdict]} {len(wanted):,} picture{'' if len(wanted) == 1 else 's'}"
+    if st.button(label, key=f"{key}_bulk_sign", type="primary", disabled=not wanted):
+        session.signer(run, reason=reason or "", note=note).sign(wanted, verdict)
+        session.told_of(len(wanted))
+        st.session_state["_said"] = f"{verdict}: {len(wanted):,} pictures. One undo takes all of them back."
+        st.rerun()
+    st.caption("Undo on any page (key Z) takes all of them back at once.")
