@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from whalecam.config import SUSPECT_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.errors import RunError
+from whalecam.schema import SCHEMA
 from whalecam.table.cells import Overlay, bootstrap, unpack_maps, wilson
 from whalecam.table.filters import ORDERS, Filters, where_of
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
+LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, "embedding", "verdict"))
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 REJECTED = f"coalesce(reviews.reason = '{WRONG_MASK}', false)"
 REJECTS = {
@@ -44,7 +46,7 @@ class Table:
         self._changing = threading.Lock()
         files = [str(part) for part in parts]
         self._con.execute(
-            f"create table rows as select * exclude ({', '.join(HEAVY)}, verdict), filename as part, "
+            f"create table rows as select {', '.join(LIGHT)}, filename as part, "
             "species = predicted as correct from read_parquet($files, filename = true)",
             {"files": files},
         )
