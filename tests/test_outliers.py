@@ -66,7 +66,9 @@ def test_single_outliers_are_those_of_the_local_outlier_factor() -> None:
         values[at, channel] += 25
     peer = LocalOutlierFactor(n_neighbors=50).fit(values.astype(float)).negative_outlier_factor_
     (finding,) = outliers(evidence_of(vectors_of(values)))
-    assert set(finding.rows["image"]) == {f"{at:05d}.jpg" for at in np.argsort(peer)[:3]} == {f"{i:05d}.jpg" for i in odd}
+    assert (
+        set(finding.rows["image"]) == {f"{at:05d}.jpg" for at in np.argsort(peer)[:3]} == {f"{i:05d}.jpg" for i in odd}
+    )
     assert finding.rows["distance"].is_monotonic_decreasing and finding.rows["distance"].min() >= FAR
 
 

@@ -26,9 +26,10 @@ def embeddings(parts: Sequence[Path]) -> pd.DataFrame:
             tables.append(pq.read_table(part, columns=COLUMNS).to_pandas())
     rows = pd.concat(tables) if tables else pd.DataFrame(columns=COLUMNS)
     rows = rows[rows["embedding"].notna()].drop_duplicates("image", keep="last")
-    rows["embedding"] = [np.frombuffer(raw, "<f2").astype(np.float32) for raw in rows["embedding"]]
-    finite = [bool(np.isfinite(vector).all()) for vector in rows["embedding"]]
-    return rows[np.array(finite, bool)].sort_values("image").reset_index(drop=True)
+    vectors = [np.frombuffer(raw, "<f2").astype(np.float32) for raw in rows["embedding"]]
+    finite = np.array([bool(np.isfinite(vector).all()) for vector in vectors], bool)
+    rows = rows.assign(embedding=pd.Series(vectors, rows.index, object))
+    return rows[finite].sort_values("image").reset_index(drop=True)
 
 
 def aligned(rows: pd.DataFrame) -> NDArray[np.float32]:
