@@ -12,7 +12,8 @@ from whalecam import audit, dataset, evidence, geometry, leak, network
 from whalecam.arrays import Progress
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, ModelError, RunError
-from whalecam.explainer import Explainer, overlapped
+from whalecam.explainer import Explainer
+from whalecam.pipeline import overlapped, side_by_side
 from whalecam.resolution import rounding
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.table import Table
@@ -154,20 +155,22 @@ def test_the_second_witness_is_asked_about_whom_it_should_be(run: Run) -> None:
         audit.run_audit(run, data, replace(options, needs="some"))
 
 
-def test_batches_that_overlap_give_what_one_after_the_other_gives(run: Run) -> None:
+@pytest.mark.parametrize("several", [overlapped, side_by_side])
+def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several) -> None:  # type: ignore[no-untyped-def]
     data = audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     explainer = Explainer(model, audit.mask_sources(audit.stored_options(run)))
     batches = [data.table.iloc[start : start + 7] for start in range(0, 30, 7)]
-    found = list(overlapped(explainer, batches))
+    found = list(several(explainer, batches))
     assert [[item.row["image"] for item in part] for part in found] == [batch["image"].tolist() for batch in batches]
     for part, batch in zip(found, batches, strict=True):
         for item, wanted in zip(part, explainer(batch), strict=True):
             assert item.row == wanted.row and item.thumb == wanted.thumb
-    assert list(overlapped(explainer, [])) == []
+    assert list(several(explainer, [])) == []
 
 
-def test_an_error_in_a_step_beside_is_not_swallowed(run: Run) -> None:
+@pytest.mark.parametrize("several", [overlapped, side_by_side])
+def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several) -> None:  # type: ignore[no-untyped-def]
     class Broken(Explainer):
         def tell(self, looked):
             raise RuntimeError("broken")
@@ -175,7 +178,7 @@ def test_an_error_in_a_step_beside_is_not_swallowed(run: Run) -> None:
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     data = audit.open_data(run)
     with pytest.raises(RuntimeError, match="broken"):
-        list(overlapped(Broken(model, audit.mask_sources(audit.stored_options(run))), [data.table.head(3)]))
+        list(several(Broken(model, audit.mask_sources(audit.stored_options(run))), [data.table.head(3)]))
 
 
 def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:

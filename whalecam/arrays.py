@@ -22,11 +22,13 @@ class Sample:
         image: name of the picture, as in the CSV.
         pixels: uint8, shape (H, W, 3), RGB, after EXIF rotation.
         orientation: the EXIF orientation (1 to 8) that was undone to get `pixels`; boxes speak of the file as stored.
+        encoded: the file itself where it is a JPEG no larger than a thumbnail, which it then serves as; else empty.
     """
 
     image: str
     pixels: ByteArray
     orientation: int = 1
+    encoded: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whalecam import dataset, network, swap
+from whalecam import dataset, network, pipeline, swap
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import NEEDS_CHOICES, NEEDS_SAMPLE, AuditOptions, Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.explainer import Explained, Explainer, overlapped
+from whalecam.explainer import Explained, Explainer
 from whalecam.masks import MASK_METHODS, MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.resolution import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, rounding
@@ -84,8 +84,7 @@ def mask_sources(options: AuditOptions) -> MaskSources:
 
 def stored_options(run: Run) -> AuditOptions:
     """The options of the run's last audit; the defaults before the first."""
-    stored = {name: value for name, value in run.manifest.audit.items() if name != "model_sha256"}
-    return AuditOptions(**{**stored, "boxes": tuple(stored.get("boxes", ()))})
+    return AuditOptions.stored(run.manifest.audit)
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
@@ -189,9 +188,9 @@ def _explain(
         batches = [mine.iloc[start : start + options.batch] for start in range(0, len(mine), options.batch)]
         report(Progress("audit", done, len(rows)))
         with _Parts(run) as parts:
-            for explained in overlapped(explainer, batches):
-                parts.add(explained)
-                done += len(explained)
+            for told in pipeline.explained(explainer, batches):
+                parts.add(told)
+                done += len(told)
                 report(Progress("audit", done, len(rows)))
         passes += witness.spent if witness else 0
     report(Progress("audit", len(rows), len(rows)))

@@ -1,6 +1,8 @@
 """Every knob, with its default and its unit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 MAX_PIXELS = 120_000_000
@@ -88,6 +90,12 @@ class AuditOptions:
     batch: int = 64
     device: str = "auto"
     precision: str = "auto"
+
+    @classmethod
+    def stored(cls, record: Mapping[str, Any]) -> "AuditOptions":
+        """What `Manifest.audit` holds; the defaults before the first audit."""
+        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
+        return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A batch of pictures in, a batch of table rows out: one callable for the local loop and for a cluster."""
 
-from collections.abc import Iterator, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ TOLD = 0.05
 
 @dataclass(frozen=True)
 class Explained:
-    """One image: its row for the table and its thumbnail (WebP), None where it could not be read."""
+    """One image: its row for the table and its thumbnail (WebP or JPEG), None where it could not be read."""
 
     row: dict[str, Any]
     thumb: bytes | None
@@ -132,7 +131,9 @@ class Explainer:
             self.thresholds,
         )
         row["verdict"] = str(judged[0])
-        return Explained({name: _null(value) for name, value in row.items()}, render.thumbnail(sample.pixels))
+        return Explained(
+            {name: _null(value) for name, value in row.items()}, sample.encoded or render.thumbnail(sample.pixels)
+        )
 
     def _needs(self, sample: Sample, mask: Mask | None, row: dict[str, Any], top: int) -> dict[str, Any]:
         """What the second witness says of one sample; nothing where it is not asked."""
@@ -181,25 +182,6 @@ class Explainer:
             own = leak.score(leak.contrast(maps, "relative", self.network.classes.index(label)), weights)
             facts |= {"leak_label": own.leak, "excess_label": own.excess}
         return facts
-
-
-def overlapped(explainer: Explainer, batches: Sequence[pd.DataFrame]) -> Iterator[list[Explained]]:
-    """What the explainer says of each batch, in order: while one is looked at, the next is read and the last is told.
-
-    Both beside the network's forward pass, which leaves the interpreter free while it computes.
-    """
-    if not batches:
-        return
-    with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "telling") as teller:
-        loaded, told = reader.submit(explainer.read, batches[0]), list[Future[list[Explained]]]()
-        for following in [*batches[1:], None]:
-            looked = explainer.look(loaded.result())
-            if following is not None:
-                loaded = reader.submit(explainer.read, following)
-            told.append(teller.submit(explainer.tell, looked))
-            if len(told) > 1:
-                yield told.pop(0).result()
-        yield told.pop().result()
 
 
 def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:

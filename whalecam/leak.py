@@ -84,11 +84,14 @@ def weigh(
     shown = np.ones_like(values) if seen is None else np.asarray(seen, np.float64)
     if values.ndim != 2 or values.shape != shown.shape:
         raise ValueError(f"mask {values.shape} and seen {shown.shape} must be of one shape (H, W)")
-    animal, water = values * shown, (1 - values) * shown
+    animal = values * shown
     down, across = _upsampling(values.shape[0], grid[0]), _upsampling(values.shape[1], grid[1])
-    total, wet = down.T @ shown @ across, down.T @ water @ across
+    total = down.T @ shown @ across
+    # What is seen and not animal is water: `Uᵀ(S − A) = UᵀS − UᵀA`, less what rounding leaves below nothing.
+    wet = np.maximum(total - down.T @ animal @ across, 0)
     seen_area = max(float(shown.sum()), 1e-12)
-    area, chance = float(animal.sum()) / seen_area, float(water.sum()) / seen_area
+    area = float(animal.sum()) / seen_area
+    chance = max(0.0, (float(shown.sum()) - float(animal.sum())) / seen_area)
     floor = _ratio(_cell_mean(animal, grid), wet, total)
     cells = float(animal.mean()) * grid[0] * grid[1]
     return LeakWeights(wet, total, floor, chance, area, _unfit(area, cells, chance - floor, limits))

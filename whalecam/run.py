@@ -137,7 +137,9 @@ class Run:
 
     def thumb(self, image: str) -> Path:
         """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
-        return self.path / "thumbs" / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.webp"
+        webp = self.path / "thumbs" / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.webp"
+        jpeg = webp.with_suffix(".jpg")
+        return jpeg if jpeg.is_file() else webp
 
     @property
     def properties(self) -> Path:
@@ -145,9 +147,16 @@ class Run:
         return self.path / "properties"
 
     def save_thumb(self, image: str, data: bytes) -> None:
-        target = self.thumb(image)
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(data)
+        """Keep a thumbnail, WebP or JPEG as its first bytes say, in place of the one before."""
+        before = self.thumb(image)
+        target = before.with_suffix(".jpg" if data.startswith(b"\xff\xd8\xff") else ".webp")
+        try:
+            target.write_bytes(data)
+        except FileNotFoundError:
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(data)
+        if before != target:
+            before.unlink(missing_ok=True)
 
 
 def create_run(path: Path, dataset: DatasetRecord) -> Run:

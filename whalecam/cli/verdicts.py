@@ -49,7 +49,7 @@ def export(run: Path, out: Path, only: str) -> None:
     opened = open_run(run)
     table, reviews = table_of(opened)
     frame = exporting.flag_rows(
-        table.all_rows(), reviews, only, opened.name, opened.manifest.model_sha256, Thresholds()
+        table.all_rows(exporting.CHOSEN[only]), reviews, only, opened.name, opened.manifest.model_sha256, Thresholds()
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(exporting.write_csv(frame))

@@ -5,12 +5,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from whalecam.arrays import ByteArray, Sample
-from whalecam.config import MAX_PIXELS
+from whalecam.config import MAX_PIXELS, THUMB_SIZE
 from whalecam.errors import DatasetError
 
 MISSING, ZERO, NO_IMAGE = "missing file", "zero bytes", "not an image"
@@ -18,6 +19,8 @@ LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768
+"""What every browser shows as it is, and up to how many bytes."""
 BROKEN = (
     ArithmeticError,
     AssertionError,
@@ -49,15 +52,23 @@ class Header:
     tables: tuple[tuple[int, ...], ...] = ()
 
 
+class _Opened(NamedTuple):
+    """Pixels, the EXIF orientation they were stored in, and whether the file can be shown as it is, small."""
+
+    pixels: ByteArray
+    orientation: int
+    shown: bool
+
+
 def read_sample(path: Path, image: str) -> Sample:
     """An upright RGB picture. Raises DatasetError whose message is one of the reasons of this module."""
-    pixels, orientation = _open(Path(path), _coloured)
-    return Sample(image, pixels, orientation)
+    found = _open(Path(path), _coloured)
+    return Sample(image, found.pixels, found.orientation, Path(path).read_bytes() if found.shown else b"")
 
 
 def read_grey(path: Path) -> ByteArray:
     """An upright grey picture, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
-    return _open(Path(path), _grey)[0]
+    return _open(Path(path), _grey).pixels
 
 
 def read_header(path: Path) -> Header:
@@ -71,11 +82,12 @@ def read_header(path: Path) -> Header:
         raise DatasetError(UNREADABLE) from error
 
 
-def _open(path: Path, convert: Callable[[Image.Image], Image.Image]) -> tuple[ByteArray, int]:
-    """Decode to the end, undo the EXIF rotation, convert; returns pixels and the orientation they were stored in."""
+def _open(path: Path, convert: Callable[[Image.Image], Image.Image]) -> _Opened:
+    """Decode to the end, undo the EXIF rotation, convert."""
     _check_file(path)
     try:
-        if path.stat().st_size == 0:
+        length = path.stat().st_size
+        if length == 0:
             raise DatasetError(ZERO)
         with Image.open(path, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
@@ -84,7 +96,9 @@ def _open(path: Path, convert: Callable[[Image.Image], Image.Image]) -> tuple[By
                 picture.load()  # its getexif decodes: an error passed over there would let half a picture through
             orientation = _orientation(picture)  # before load: Pillow turns a TIFF as it loads, and forgets
             picture.load()
-            return np.array(convert(_upright(picture, orientation))), orientation
+            small = length <= SMALL_FILE and max(picture.size) <= THUMB_SIZE
+            shown = small and orientation == 1 and (picture.format, picture.mode) in SHOWN
+            return _Opened(np.array(convert(_upright(picture, orientation))), orientation, shown)
     except Image.DecompressionBombError as error:
         raise DatasetError(LARGE) from error
     except UnidentifiedImageError as error:

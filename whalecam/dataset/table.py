@@ -47,7 +47,7 @@ class Dataset:
 
     def classes(self) -> tuple[str, ...]:
         """The labels of the usable rows, sorted."""
-        return tuple(sorted(set(self.good()["species"])))
+        return tuple(sorted(self.good()["species"].unique()))
 
 
 def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -> Dataset:

@@ -11,6 +11,7 @@ from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS, Thresholds
 from whalecam.csvtext import read_text, restored, safe_csv
 from whalecam.errors import ReviewError
 from whalecam.reviews import COLUMNS as REVIEW_COLUMNS
+from whalecam.table import Filters
 
 SOURCE = ("image", "species", "individual_id")
 SAID = ("verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
@@ -20,6 +21,13 @@ COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
 NUMBERS = ("confidence", "loss", "leak", "excess", "needs", "excess_threshold", "needs_threshold")
 NEEDED = ("image", "verdict", "reviewer")
 UNKNOWN = Thresholds(np.nan, np.nan)
+CHOSEN = {
+    "flagged": Filters(review="flag"),
+    "reviewed": Filters(review="reviewed"),
+    "suspects": Filters(verdicts=SUSPECT_VERDICTS),
+    "all": Filters(),
+}
+"""What to ask the table for, by what goes out: one of EXPORT_CHOICES."""
 
 
 def flag_rows(

@@ -1,6 +1,7 @@
 """The second witness: keep the animal, change one property of the water, and ask the network again."""
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -70,8 +71,9 @@ class Witness:
     def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 4) -> None:
         self.network, self.donors = network, donors
         self.pool = list(pool)
+        self._counting = threading.Lock()
         self.spent = 0
-        """Forward passes so far."""
+        """Forward passes so far, of all threads that ask."""
 
     @property
     def passes(self) -> int:
@@ -110,7 +112,8 @@ class Witness:
 
     def _probabilities(self, inputs: Sequence[ByteArray]) -> NDArray[np.float64]:
         found = []
-        self.spent += len(inputs)
+        with self._counting:
+            self.spent += len(inputs)
         for start in range(0, len(inputs), BATCH):
             with torch.no_grad():
                 activations = self.network.features(self.network.batch(np.stack(inputs[start : start + BATCH])))

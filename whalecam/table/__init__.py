@@ -5,7 +5,8 @@ from whalecam.table.cells import Overlay, unpack_maps, wilson
 from whalecam.table.embeddings import aligned, embeddings
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
-from whalecam.table.rows import NO_REVIEWS, Table
+from whalecam.table.rows import Table
+from whalecam.table.store import NO_REVIEWS, Store
 
 __all__ = [
     "NO_REVIEWS",
@@ -13,6 +14,7 @@ __all__ = [
     "REVIEW_STATES",
     "Filters",
     "Overlay",
+    "Store",
     "Table",
     "aligned",
     "embeddings",

@@ -20,10 +20,8 @@ def embeddings(parts: Sequence[Path]) -> pd.DataFrame:
     Returns: `image`, `species`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
         the networks of different folds do not speak one language, so vectors compare within a fold, or `aligned`.
     """
-    tables = []
-    for part in parts:
-        if "embedding" in pq.read_schema(part).names:
-            tables.append(pq.read_table(part, columns=COLUMNS).to_pandas())
+    newer = [part for part in parts if "embedding" in pq.read_schema(part).names]
+    tables = [pq.read_table(part, columns=COLUMNS).to_pandas() for part in newer]
     rows = pd.concat(tables) if tables else pd.DataFrame(columns=COLUMNS)
     rows = rows[rows["embedding"].notna()].drop_duplicates("image", keep="last")
     vectors = [np.frombuffer(raw, "<f2").astype(np.float32) for raw in rows["embedding"]]

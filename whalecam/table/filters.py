@@ -43,7 +43,7 @@ def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
         ("image", filters.images),
     ):
         if wanted is not None:
-            parts.append(f"list_contains(${column}::varchar[], {column})")
+            parts.append(f"{column} in (select unnest(${column}::varchar[]))")
             values[column] = list(wanted)
     for column, flag in (("correct", filters.correct), ("in_training", filters.in_training)):
         if flag is not None:

@@ -96,7 +96,11 @@ def browse(data: Dataset) -> None:
 def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the species chosen on the page, or all."""
     species = st.multiselect(
-        "Species", sorted(set(table["species"]) - {""}), key="dataset_species", bind="query-params", placeholder="all"
+        "Species",
+        sorted(set(table["species"].unique()) - {""}),
+        key="dataset_species",
+        bind="query-params",
+        placeholder="all",
     )
     return table[table["species"].isin(species)] if species else table
 

@@ -14,7 +14,7 @@ from whalecam.ui import session
 from whalecam.ui.frame import errors_shown, plain
 
 WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
-PREVIEW = 200
+PREVIEW, ALL = 200, 2**31
 
 
 def progress(table: Table) -> None:
@@ -42,17 +42,17 @@ def choose() -> str:
     )
 
 
-def rows(run: Run, table: Table, only: str) -> pd.DataFrame:
-    """The rows of the CSV."""
-    level = session.thresholds()
-    return export.flag_rows(
-        table.all_rows(), session.latest_reviews(run), only, run.name, run.manifest.model_sha256, level
-    )
+def rows(run: Run, table: Table, only: str, limit: int | None = None) -> pd.DataFrame:
+    """The rows of the CSV by name, or the first `limit` of them."""
+    found = table.page(export.CHOSEN[only], "name", limit or ALL)
+    reviews = session.latest_reviews(run)
+    return export.flag_rows(found, reviews, only, run.name, run.manifest.model_sha256, session.thresholds())
 
 
-def preview(frame: pd.DataFrame, only: str) -> None:
+def preview(run: Run, table: Table, only: str) -> None:
     """What the file will hold."""
-    if frame.empty:
+    count = table.count(export.CHOSEN[only])
+    if not count:
         st.info(
             "Nobody has flagged a picture yet." if only == "flagged" else f"No row is among “{WORDS[only]}”.",
             title="Nothing to export",
@@ -60,22 +60,22 @@ def preview(frame: pd.DataFrame, only: str) -> None:
         )
         st.page_link("pages/5_Leaks.py", label="Review the suspects", icon=":material/arrow_forward:")
         return
-    st.caption(f"{len(frame):,} rows; the first {min(PREVIEW, len(frame))} are shown")
-    st.dataframe(frame.head(PREVIEW), hide_index=True, height=300)
+    st.caption(f"{count:,} rows; the first {min(PREVIEW, count)} are shown")
+    st.dataframe(rows(run, table, only, PREVIEW), hide_index=True, height=300)
 
 
-def downloads(run: Run, frame: pd.DataFrame, only: str) -> None:
-    """The CSV, and the source CSV without the flagged rows."""
+def downloads(run: Run, table: Table, only: str) -> None:
+    """The CSV, and the source CSV without the flagged rows; both written when they are asked for."""
     with st.container(horizontal=True):
         st.download_button(
             "Download the CSV",
-            export.write_csv(frame),
+            lambda: export.write_csv(rows(run, table, only)),
             f"{run.name}-{only}.csv",
             "text/csv",
             key="get_csv",
             type="primary",
             icon=":material/download:",
-            disabled=frame.empty,
+            disabled=not table.count(export.CHOSEN[only]),
         )
         record = run.manifest.dataset
         reviews = session.latest_reviews(run)
@@ -102,8 +102,9 @@ def take_in(run: Run) -> None:
     if file is None or not st.button("Merge into this run", key="merge", type="primary"):
         return
     try:
-        known = set(session.table_of(run).all_rows()["image"])
-        report = export.merge(session.journal_of(run), export.read_csv(file.getvalue()), known)
+        given = export.read_csv(file.getvalue())
+        known = session.table_of(run).known(given["image"].tolist())
+        report = export.merge(session.journal_of(run), given, known)
     except WhalecamError as error:
         st.error(plain(str(error)))
         return

@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam import audit
-from whalecam.config import BOX_KINDS, MASK_FALLBACKS, NEEDS_CHOICES, SPLITS, TrainOptions
+from whalecam.config import BOX_KINDS, MASK_FALLBACKS, NEEDS_CHOICES, SPLITS, AuditOptions, TrainOptions
 from whalecam.errors import ModelError
 from whalecam.run import Run
 from whalecam.table import Filters, Table
@@ -89,7 +88,7 @@ def load_form(run: Run) -> None:
 
 def audit_form(run: Run) -> None:
     """Masks, boxes and limit; starts `whalecam audit` beside the pages."""
-    stored = audit.stored_options(run)
+    stored = AuditOptions.stored(run.manifest.audit)
     with st.form("audit"):
         left, right = st.columns(2)
         masks = left.text_input(

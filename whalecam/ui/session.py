@@ -17,7 +17,7 @@ from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
-from whalecam.table import Table, embeddings, unseen_odds
+from whalecam.table import Store, Table, embeddings, unseen_odds
 from whalecam.ui.signer import Signer
 
 DEMO = "demo"
@@ -125,23 +125,13 @@ def thresholds() -> Thresholds:
 
 
 def table_of(run: Run) -> Table:
-    """The run's table with this session's thresholds and the newest verdicts; rebuilt only when parts changed."""
-    parts, held = run.parts(), st.session_state.get("_table", {})
-    key = (str(run.path), len(parts), parts[-1].name if parts else "")
-    if held.get("key") != key:
-        version, latest = journal_of(run).version(), journal_of(run).latest()
-        made = Table(parts, leak.verdicts, thresholds(), latest)
-        held = {"key": key, "table": made, "at": thresholds(), "version": version}
-        st.session_state["_table"] = held
-    table: Table = held["table"]
-    if held["at"] != thresholds():
-        table.judge(leak.verdicts, thresholds())
-        held["at"] = thresholds()
-    if held["version"] != journal_of(run).version():
-        version = journal_of(run).version()
-        table.join(journal_of(run).latest())
-        held["version"] = version
-    return table
+    """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
+    store, parts, journal = _store(str(run.path)), run.parts(), journal_of(run)
+    store.take(parts)
+    version = (run.reviews_url, journal.version())
+    if store.version != version:
+        store.join(journal.latest(), version)
+    return Table(parts, leak.verdicts, thresholds(), store=store)
 
 
 def up_to_date(run: Run) -> None:
@@ -191,6 +181,11 @@ def _data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], st
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
+def _store(path: str) -> Store:
+    return Store()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _properties(folder: str, parts: int) -> pd.DataFrame:
     return properties.kept(Path(folder)).drop_duplicates("image", keep="last")
 
@@ -218,7 +213,8 @@ def _journal(url: str) -> Journal:
 
 @st.cache_data(max_entries=4000, show_spinner=False)
 def _uri(path: str, stamp: int) -> str:
-    return "data:image/webp;base64," + base64.b64encode(Path(path).read_bytes()).decode()
+    kind = "jpeg" if path.endswith(".jpg") else "webp"
+    return f"data:image/{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode()
 
 
 def _stamp(path: Path) -> int:

@@ -1,0 +1,138 @@
+"""An audited run of any size whose figures are drawn by chance, for what depends on the number of rows alone.
+
+Names, species and individuals follow the real data set: 30 species whose sizes fall off geometrically, 15 pictures to
+every four individuals. Pictures, thumbnails and maps are a few, under many names.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from whalecam import network, render
+from whalecam.classifier import adopt
+from whalecam.network import Network
+from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.schema import SCHEMA
+
+CLASSES, PART_ROWS, SOURCES, GRID, SIZE = 30, 512, 64, 4, 128
+NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])
+Texts, Whole = NDArray[np.str_], NDArray[np.int64]
+MEASURED = 20_000
+"""How many rows hold what the second witness says; an audit asks it about suspects and a sample."""
+
+
+def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run:
+    """A trained and audited run of `rows` pictures in `folder`; `files`: with pictures and thumbnails, hard-linked."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    names = np.array([hashlib.sha256(str(n).encode()).hexdigest()[:14] + ".jpg" for n in range(rows)])
+    weights = 0.85 ** np.arange(CLASSES)
+    label = rng.choice(CLASSES, rows, p=weights / weights.sum())
+    owner = rng.integers(0, max(1, rows * 4 // 15), rows)
+    images = folder / "images"
+    images.mkdir()
+    lines = [f"{n},species_{c:02d},{i:012x}" for n, c, i in zip(names, label, owner, strict=True)]
+    (folder / "train.csv").write_text("\n".join(["image,species,individual_id", *lines]), encoding="utf-8")
+    record = DatasetRecord(str(folder / "train.csv"), str(images), {}, hashlib.sha256(b"synthetic").hexdigest())
+    run = create_run(folder / "run", record)
+    adopt(run, _untrained())
+    if files:
+        _files(run, images, names.tolist(), rng)
+    _parts(run, names, label, owner, rng)
+    run.update(audit={"model_sha256": run.manifest.model_sha256})
+    return run
+
+
+def _untrained() -> Network:
+    body = network.build_body("resnet18", pretrained=False)
+    head = network.linear_head(body.channels, CLASSES).eval()
+    return Network(body.features.eval(), head, "resnet18", tuple(NAMES.tolist()), SIZE, "squish", body.mean, body.std)
+
+
+def _files(run: Run, images: Path, names: list[str], rng: np.random.Generator) -> None:
+    """Hard links, many to one file; a file system allows tens of thousands of them."""
+    copies = max(SOURCES, len(names) // 20_000)
+    store = images.parent / "sources"
+    store.mkdir()
+    (run.path / "thumbs").mkdir()
+    for number in range(copies):
+        coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), np.uint8))
+        pixels = np.asarray(coarse.resize((SIZE, SIZE * 3 // 4)), np.uint8)
+        Image.fromarray(pixels).save(store / f"{number}.jpg")
+        (store / f"{number}.thumb").write_bytes(render.thumbnail(pixels))
+    for number, name in enumerate(names):
+        os.link(store / f"{number % copies}.jpg", images / name)
+        os.link(store / f"{number % copies}.thumb", run.thumb(name))
+
+
+def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Generator) -> None:
+    pool = 256
+    maps = np.array([rng.normal(0, 1, (CLASSES, GRID, GRID)).astype("<f2").tobytes() for _ in range(pool)], object)
+    bits = np.array([np.packbits(rng.random(64 * 64) < 0.3).tobytes() for _ in range(pool)], object)
+    (run.path / "audit").mkdir()
+    for number, start in enumerate(range(0, len(names), PART_ROWS)):
+        at = slice(start, min(start + PART_ROWS, len(names)))
+        picked = rng.integers(0, pool, len(names[at]))
+        values = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
+        values |= {"maps": maps[picked], "mask_bits": bits[picked]}
+        values |= _judged(label[at], rng) | _scored(label[at], MEASURED / len(names), rng)
+        rows = pa.Table.from_arrays([_column(field, values, len(picked)) for field in SCHEMA], schema=SCHEMA)
+        target = run.path / "audit" / f"part-{number:06d}-synthetic.parquet"
+        pq.write_table(rows, target, compression="zstd", row_group_size=64)
+
+
+def _column(field: pa.Field, values: dict[str, Any], count: int) -> pa.Array:
+    if field.name not in values:
+        return pa.nulls(count, field.type)
+    return pa.array(values[field.name], field.type, from_pandas=True)
+
+
+def _judged(label: Whole, rng: np.random.Generator) -> dict[str, Any]:
+    """What the network is made to say of pictures with these labels."""
+    count = len(label)
+    logits = np.where(np.arange(CLASSES) == label[:, None], 2.0, 0.0) + rng.normal(0, 1, (count, CLASSES))
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    own = logits[np.arange(count), label]
+    return {
+        "species": NAMES[label],
+        "predicted": NAMES[logits.argmax(axis=1)],
+        "confidence": np.exp(logits.max(axis=1)),
+        "p_label": np.exp(own),
+        "loss": -own,
+        "logits": list(logits.astype(np.float32)),
+        "in_training": rng.random(count) < 0.5,
+        "fold": np.zeros(count, int),
+        "map_height": np.full(count, GRID),
+        "map_width": np.full(count, GRID),
+        "width": np.full(count, SIZE),
+        "height": np.full(count, SIZE * 3 // 4),
+    }
+
+
+def _scored(label: Whole, asked: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Scores by chance; the second witness was asked about a share `asked` of the pictures."""
+    count = len(label)
+    measured = rng.random(count) < asked
+    needs = np.where(measured, np.clip(rng.normal(0.1, 0.2, count), -1, 1), np.nan)
+    excess = rng.normal(0.7, 0.35, count)
+    plain = ("mask_area", "mask_confidence", "leak", "leak_label", "floor", "chance", "residual", "peak")
+    falls = ("needs", *(f"needs_{name}" for name in ("colour", "brightness", "texture", "together", "swap")))
+    return {
+        **{name: rng.random(count) for name in plain},
+        **dict.fromkeys(falls, needs),
+        "excess": excess,
+        "excess_label": excess,
+        "needs_property": np.where(measured, "colour", None),
+        "bg_gap": np.where(measured, rng.normal(0.1, 0.1, count), np.nan),
+        "water_predicted": np.where(measured, NAMES[label], None),
+        "mask_source": ["net"] * count,
+        "verdict": ["suspect"] * count,
+        "reason": [""] * count,
+    }

@@ -1,0 +1,127 @@
+"""Rows held once for many sessions: verdicts as SQL against the rule itself, parts that come and go, kept answers."""
+
+import threading
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.test_table import make_rows
+from whalecam import leak
+from whalecam.config import Thresholds
+from whalecam.errors import RunError
+from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.table import ORDERS, Filters, Store, Table
+from whalecam.table.judging import verdict_sql
+
+LEVELS = st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.7, 1.0, 1.3])
+SCORE = st.one_of(st.none(), st.just(float("nan")), LEVELS, st.floats(-2, 3, width=32))
+
+
+@given(st.lists(st.tuples(SCORE, SCORE, st.sampled_from([None, "", "truncated"])), min_size=1), LEVELS, LEVELS)
+@settings(max_examples=150, deadline=None)
+def test_verdicts_in_sql_are_those_of_the_rule(
+    rows: list[tuple[float | None, float | None, str | None]], excess: float, needs: float
+) -> None:
+    """Stored scores are 32 bits wide, so a threshold of 0.7 lies above a stored 0.7: both must see it so."""
+    level = Thresholds(excess, needs)
+    frame = pd.DataFrame(rows, columns=["excess", "needs", "reason"]).astype({"excess": "f4", "needs": "f4"})
+    frame["reason"] = frame["reason"].astype(object)
+    con = duckdb.connect()
+    con.register("rows", frame)
+    found = [name for (name,) in con.execute(f"select {verdict_sql(leak.verdicts, level)} from rows").fetchall()]
+    scores = [frame[name].to_numpy(np.float64) for name in ("excess", "needs")]
+    assert found == leak.verdicts(*scores, frame["reason"].fillna("").to_numpy(object), level).tolist()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return create_run(tmp_path / "r", DatasetRecord("a", "b", {}, ""))
+
+
+def table(store: Store, run: Run, excess: float = 1.0) -> Table:
+    return Table(run.parts(), leak.verdicts, Thresholds(excess), store=store)
+
+
+def test_parts_that_come_are_added_and_parts_that_go_are_forgotten(run: Run) -> None:
+    store, rows = Store(), make_rows()
+    with pytest.raises(RunError, match="Audit it first"):
+        store.take([])
+    for start in (0, 10, 20):
+        run.write_part(rows[start : start + 10])
+        store.take(run.parts())
+        assert table(store, run).count() == start + 10
+    whole = Table(run.parts(), leak.verdicts, Thresholds()).all_rows()
+    pd.testing.assert_frame_equal(table(store, run).all_rows(), whole)
+    run.clear_audit()
+    run.write_part(rows[35:])
+    store.take(run.parts())
+    assert table(store, run).all_rows()["image"].tolist() == [f"{i:03}.jpg" for i in range(35, 40)]
+
+
+def test_sessions_share_rows_but_not_thresholds(run: Run) -> None:
+    run.write_part(make_rows())
+    store = Store()
+    store.take(run.parts())
+    low, high = table(store, run, 0.2), table(store, run, 1.5)
+    assert low.overview()["suspects"] > high.overview()["suspects"] > 0
+    assert low.overview()["suspects"] == low.count(Filters(verdicts=("suspect",)))
+
+
+def test_kept_answers_are_forgotten_when_verdicts_change(run: Run) -> None:
+    run.write_part(make_rows())
+    store = Store()
+    store.take(run.parts())
+    asked = table(store, run)
+    assert (asked.overview()["flagged"], asked.count(Filters(review="flag"))) == (0, 0)
+    store.join(pd.DataFrame({"image": ["003.jpg"], "verdict": ["flag"], "reviewer": ["Ana"]}), version=1)
+    assert (asked.overview()["flagged"], asked.count(Filters(review="flag"))) == (1, 1)
+    frame = asked.per_species()
+    frame["species"] = "spoilt by a caller"
+    assert set(asked.per_species()["species"]) == {"beluga", "orca"}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_places_follow_the_pages_in_every_order(run: Run, order: str) -> None:
+    run.write_part(make_rows())
+    asked = Table(run.parts(), leak.verdicts, Thresholds())
+    names = asked.page(Filters(), order, 100)["image"].tolist()
+    around = [None, *names, None]
+    for at, name in enumerate(names):
+        assert asked.place(name, Filters(), order) == (at, around[at], around[at + 2])
+
+
+def test_questions_asked_while_parts_and_verdicts_arrive(run: Run) -> None:
+    """Eight sessions ask for a second while an audit writes and people judge; no answer is wrong or an error."""
+    store, rows, faults, over = Store(), make_rows(), list[BaseException](), threading.Event()
+    run.write_part(rows[:5])
+    store.take(run.parts())
+
+    def ask(level: float) -> None:
+        try:
+            while not over.is_set():
+                asked = table(store, run, level)
+                assert asked.count() >= 5
+                assert len(asked.page(Filters(), "evidence", 3)) == 3
+                assert asked.overview()["images"] >= 5
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=ask, args=(0.2 * n,), daemon=True) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        for start in range(5, 40, 5):
+            run.write_part(rows[start : start + 5])
+            store.take(run.parts())
+            store.join(pd.DataFrame({"image": ["001.jpg"], "verdict": ["flag"], "reviewer": ["Ana"]}), version=start)
+    finally:
+        over.set()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert table(store, run).count() == 40

@@ -1,0 +1,107 @@
+"""The rows of one audit, held once for all sessions: the light columns compressed in memory, maps left on disk."""
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from whalecam.errors import RunError
+from whalecam.schema import SCHEMA
+
+HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
+"""What is read from the parts, for single pictures only."""
+LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, "embedding", "verdict"))
+"""What is held, by name: parts of earlier audits lack some of the other columns."""
+REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
+NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
+MEMORY = "300MB"
+KEPT = 64
+SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
+"""Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
+
+
+class Store:
+    """The rows of a run without their heavy columns, and people's latest verdicts.
+
+    A million rows take some 150 MB and 3 s to read. Each question has a cursor of its own, so sessions do not wait
+    for one another. `version` is the caller's mark of the verdicts that were joined last.
+    """
+
+    def __init__(self) -> None:
+        self._con = duckdb.connect(config={**SETTINGS, "temp_directory": tempfile.gettempdir()})
+        self._con.execute("attach ':memory:' as held (compress)")
+        self._changing, self._answers = threading.RLock(), OrderedDict[Any, Any]()
+        self._parts: frozenset[str] = frozenset()
+        self._reviews: pd.DataFrame | None = None
+        self.version: Any = None
+        self.join(NO_REVIEWS)
+
+    def take(self, parts: Sequence[Path]) -> None:
+        """Read the parts that are not held yet; where some of those held are gone, everything anew.
+
+        Raises RunError where there are none.
+        """
+        wanted = frozenset(str(part) for part in parts)
+        if not wanted:
+            raise RunError("This run has no audited pictures yet. Audit it first: whalecam audit RUN.")
+        with self._changing:
+            if wanted == self._parts:
+                return
+            fresh = not self._parts or bool(self._parts - wanted)
+            start = "create or replace table held.rows as" if fresh else "insert into held.rows"
+            self._con.cursor().execute(
+                f"{start} select {', '.join(LIGHT)}, filename as part, "
+                "species = predicted as correct from read_parquet($files, filename = true)",
+                {"files": sorted(wanted if fresh else wanted - self._parts)},
+            )
+            self._parts = wanted
+            self._answers.clear()
+            # What compresses new rows; it can wait for the next part where somebody is just asking.
+            with suppress(duckdb.TransactionException):
+                self._con.cursor().execute("checkpoint held")
+
+    def join(self, reviews: pd.DataFrame, version: Any = None) -> None:
+        """Take people's latest verdicts in: any of REVIEW_COLUMNS, `image` once."""
+        given = pa.Table.from_pandas(reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str))
+        with self._changing:
+            own = self._con.cursor()
+            own.register("given", given)
+            own.execute("create or replace table held.reviews as select * from given")
+            self._answers.clear()
+            self.version = version
+
+    def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A question in SQL to `held.rows` and `held.reviews`, with named values."""
+        return self._con.cursor().execute(question, values or {}).df()
+
+    def rows(self, question: str, values: dict[str, Any] | None = None) -> list[Any]:
+        """The same as tuples."""
+        return self._con.cursor().execute(question, values or {}).fetchall()
+
+    def record(self, question: str) -> dict[str, Any]:
+        """The first row of an answer, by column."""
+        found = self._con.cursor().execute(question)
+        names = [column[0] for column in found.description]
+        return dict(zip(names, found.fetchall()[0], strict=True))
+
+    def answered(self, key: Any, find: Callable[[], Any]) -> Any:
+        """What `find` returns, asked once until rows or verdicts change; the last KEPT answers are held."""
+        with self._changing:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]
+            version = self.version
+        found = find()
+        with self._changing:
+            if version == self.version:
+                self._answers[key] = found
+            while len(self._answers) > KEPT:
+                self._answers.popitem(last=False)
+        return found
