@@ -15,6 +15,7 @@ CELLS, AROUND = 32, 0.5
 LOUD = 1.5
 """From how many times the average evidence a part is named."""
 MOST = 1500
+OUTER = ("above", "below", "beside")
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,14 @@ def parts_of(mean: NDArray[np.float64]) -> dict[str, float]:
     return {name: float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for name, part in boxes.items()}
 
 
-def caption(found: Atlas) -> str:
-    """An atlas in words: on what share of the evidence lies, and which parts hold more than LOUD of the average."""
+def caption(found: Atlas) -> tuple[str, str]:
+    """An atlas in words: what share of the evidence lies on the animal and on water ("" where that is not known), and
+    which parts hold LOUD of the average or more."""
     parts = {name: value for name, value in parts_of(found.mean).items() if value >= LOUD}
     loud = sorted(parts, key=lambda name: -parts[name])[:2]
-    where = f"most at the {' and the '.join(loud)} of the box" if loud else "spread evenly over the box"
-    if loud and set(loud) <= {"above", "below", "beside"}:
-        where = f"most {' and '.join(loud)} the box"
-    on = "" if np.isnan(found.leak) else f"{1 - found.leak:.0%} on the animal, {found.leak:.0%} on water; "
-    return f"{on}{where}."
+    inside = [name for name in loud if name not in OUTER]
+    outside = [name for name in loud if name in OUTER]
+    places = [f"at the {' and '.join(inside)} of the box"] if inside else []
+    places += [f"{' and '.join(outside)} the box"] if outside else []
+    on = "" if np.isnan(found.leak) else f"{1 - found.leak:.0%} on the animal, {found.leak:.0%} on water"
+    return on, f"most {' and '.join(places)}" if places else "no part stands out"

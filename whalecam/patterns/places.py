@@ -1,6 +1,8 @@
 """A place on a plane for each picture, so that pictures in which the network saw alike lie near each other."""
 
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,8 @@ def umap(vectors: NDArray[np.float32], report: Report = silent) -> NDArray[np.fl
     near = min(15, len(vectors) - 1)
     # With a seed UMAP runs in one thread and says so; here that is wanted.
     model = UMAP(n_neighbors=near, metric="cosine", random_state=0, n_jobs=1, verbose=True, tqdm_kwds=ticks)
-    return np.asarray(model.fit_transform(vectors), np.float64)
+    with redirect_stdout(io.StringIO()):  # which its other words go to
+        return np.asarray(model.fit_transform(vectors), np.float64)
 
 
 class _Ticks:

@@ -144,8 +144,8 @@ def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> g
         )
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": ""}
     figure.update_layout(height=460, margin=charts.MARGIN, legend=legend, dragmode="lasso")
-    figure.update_xaxes(showticklabels=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, zeroline=False)
+    figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
     return figure
 
 

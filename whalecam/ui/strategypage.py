@@ -22,7 +22,7 @@ NO_MAPS = "No picture here has a map of its predicted class."
 
 def strategies(run: Run, table: Table) -> None:
     """Groups of pictures of a species that the network looks at alike, odd ones first, each flagged in one click."""
-    species = st.selectbox("Species", table.names("species"), key="strategy_species", bind="query-params", width=260)
+    species = st.selectbox("Species", _species(table), key="strategy_species", bind="query-params", width=260)
     found = patterns.strategies_of(run, species)
     st.caption(
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
@@ -38,6 +38,12 @@ def strategies(run: Run, table: Table) -> None:
     with st.container(horizontal=True):
         st.button("Undo", key="strategy_undo", icon=":material/undo:", help=parts.UNDO_HINT, on_click=_ask_undo)
     _carry_out(run)
+
+
+def _species(table: Table) -> list[str]:
+    """The species of pictures with maps, those with most pictures first."""
+    counts = table.confusion(unseen_only=False).groupby("species")["images"].sum()
+    return [str(name) for name in counts.sort_values(ascending=False, kind="stable").index]
 
 
 def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
@@ -96,11 +102,12 @@ def _carry_out(run: Run) -> None:
 def atlas(run: Run, table: Table) -> None:
     """Per species where the evidence lies, in the coordinates of the animal's box."""
     cards = []
-    for species in table.names("species"):
+    for species in _species(table):
         found = patterns.atlas_of(run, species)
         if found.images:
-            lines = (f"{found.images:,} picture{'' if found.images == 1 else 's'}", caption(found))
-            cards.append(Card(species, patterns.heat_uri(found.mean, boxed=True), species, lines, tooltip=lines[1]))
+            lines = (f"{found.images:,} picture{'' if found.images == 1 else 's'}", *caption(found))
+            uri = patterns.heat_uri(found.mean, boxed=True)
+            cards.append(Card(species, uri, species, lines, tooltip=", ".join(lines)))
     if not cards:
         st.info(f"{NO_MAPS} Audit with masks or boxes.", icon=":material/info:")
         return
@@ -108,7 +115,7 @@ def atlas(run: Run, table: Table) -> None:
         "Maps of the predicted class laid over one another so that the animals' boxes (white) coincide; each map is "
         "divided by its own average, the brightest part of each square is full colour. Grey: beyond all pictures."
     )
-    gallery(cards, key="atlas", selectable=False, openable=False, columns_min_px=170)
+    gallery(cards, key="atlas", selectable=False, openable=False, columns_min_px=230)
 
 
 def pairs(run: Run, table: Table) -> None:
@@ -149,7 +156,7 @@ def _card(run: Run, row: Mapping[str, Any], overlays: Mapping[str, Any], view: M
     held = overlays[row["image"]]
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = parts.layer_of(row, held.maps, run.manifest.classes, resize, **view)
-    lines = (f"{row['predicted']} {row['confidence']:.0%}",)
+    lines = (f"{row['confidence']:.0%} sure",)
     return Card(
         row["image"], session.thumb_uri(run, row["image"]), row["image"], lines, layer=layer, mask_bits=held.mask_bits
     )
