@@ -70,7 +70,7 @@ def with_a_copyright_text(runs: Path) -> set[str]:
         maps[run.manifest.classes.index(row["predicted"])] = share
         row |= {"species": "beluga", "maps": maps.astype("<f2").tobytes(), "map_height": 8, "map_width": 8}
     shutil.rmtree(run.path / "audit")
-    run.write_part(rows)
+    run.write_part(known)
     return {row["image"] for row in known[80:]}
 
 
