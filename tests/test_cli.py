@@ -171,3 +171,29 @@ def test_progress_for_programs_and_a_cancelled_training_leaves_nothing(prepared:
     assert "train_loss" in next(line for line in lines if line.get("stage") == "training" and line["done"])["values"]
     assert not (tmp_path / "r" / "model").exists()
     assert not open_run(tmp_path / "r").trained
+
+
+def test_export_takes_the_labels_map_and_leaves_the_source_alone(runs: Path, tmp_path: Path) -> None:
+    run = runs / "demo"
+    source = Path(open_run(run).manifest.dataset.csv)
+    before = source.read_bytes()
+    (tmp_path / "map.csv").write_text("old,new\nbottlenose_dolpin,bottlenose_dolphin\n")
+    plain = whalecam("export", run, "--out", tmp_path / "plain.csv", "--only", "all")
+    merged = whalecam(
+        "export", run, "--out", tmp_path / "merged.csv", "--only", "all", "--labels-map", tmp_path / "map.csv"
+    )
+    assert plain.returncode == merged.returncode == 0, merged.stderr
+    one, other = (pd.read_csv(tmp_path / name, dtype=str) for name in ("plain.csv", "merged.csv"))
+    assert "bottlenose_dolpin" in set(one["species"]) and source.read_bytes() == before
+    for name in one.columns:
+        slow = ["bottlenose_dolphin" if cell == "bottlenose_dolpin" else cell for cell in one[name].fillna("")]
+        assert other[name].fillna("").tolist() == slow, name
+    refused = whalecam("export", run, "--out", tmp_path / "no.csv", "--labels-map", tmp_path / "plain.csv")
+    assert refused.returncode == 2 and "old" in refused.stderr and not (tmp_path / "no.csv").exists()
+
+
+def test_check_of_a_run_speaks_of_outliers_only_where_there_are_some(runs: Path, prepared: Path) -> None:
+    pictures = prepared / "pictures"
+    done = whalecam("check", pictures / "train.csv", "--no-images", "--run", runs / "demo", "--json")
+    codes = {finding["code"] for finding in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1 and "look_alike" in codes and "outlier" not in codes

@@ -29,8 +29,8 @@ class Explained:
     thumb: bytes | None
 
 
-Facts = tuple[NDArray[Any], NDArray[Any], float]
-"""Logits (C,), evidence maps (C, h, w) and residual of one picture."""
+Facts = tuple[NDArray[Any], NDArray[Any], float, NDArray[Any]]
+"""Logits (C,), evidence maps (C, h, w), residual and pooled activations (K,) of one picture."""
 Loaded = list[tuple[dict[str, Any], Sample | None]]
 Looked = list[tuple[dict[str, Any], Sample | None, Facts | None]]
 
@@ -116,23 +116,26 @@ class Explainer:
             return row | {"reason": str(error), "verdict": "not_assessable"}, None
 
     def _look(self, samples: list[Sample]) -> list[Facts]:
-        found = self._explain(self.mapper, samples)
-        judged = found if self.mapper is self.network else self._explain(self.network, samples)
-        logits, maps, residual = (t.float().cpu().numpy() for t in (judged.logits, found.maps, found.residual))
-        return list(zip(logits, maps, residual.tolist(), strict=True))
+        found, pooled = self._explain(self.mapper, samples)
+        judged, pooled = (found, pooled) if self.mapper is self.network else self._explain(self.network, samples)
+        tensors = (judged.logits, found.maps, found.residual, pooled)
+        logits, maps, residual, vectors = (t.float().cpu().numpy() for t in tensors)
+        return list(zip(logits, maps, residual.tolist(), vectors, strict=True))
 
-    def _explain(self, network: Network, samples: list[Sample]) -> evidence.Evidence:
+    def _explain(self, network: Network, samples: list[Sample]) -> tuple[evidence.Evidence, torch.Tensor]:
         inputs = np.stack([geometry.to_input(sample.pixels, network.size, network.resize) for sample in samples])
         with torch.no_grad():
             activations = network.features(network.batch(inputs).to(self.device))
-        return evidence.explain(network.head, activations)
+            pooled = activations.mean(dim=(2, 3))  # before the head, whose first layer may work in place
+        return evidence.explain(network.head, activations), pooled
 
     def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> Explained:
-        logits, maps, residual = facts
+        logits, maps, residual, pooled = facts
         height, width = sample.pixels.shape[:2]
         classes = self.network.classes
         row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
         row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": maps.astype("<f2").tobytes()}
+        row["embedding"] = pooled.astype("<f2").tobytes()
         row |= outcome(logits, classes, row["species"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
         row |= self._leak(sample, mask, maps, int(logits.argmax()), row["species"])

@@ -51,10 +51,13 @@ SCHEMA = pa.schema(
         ("map_width", pa.int16()),
         ("logits", pa.list_(pa.float32())),
         ("maps", pa.binary()),
+        ("embedding", pa.binary()),
     ]
 )
 """One row per image. `maps` holds float16 little-endian, classes × map_height × map_width; `mask_bits` holds the
 mask, thresholded at 0.5 on a MASK_GRID × MASK_GRID grid of the picture, packed eight to a byte;
 `needs_picture` is the edited picture behind `needs` (WebP), with the donor and the probabilities before and after;
 `mask_agreement` is the IoU of the mask with the mask network's where the mask comes from elsewhere;
-`peak` is the largest value of the predicted class's relative map, in logits. Scores as in README, "The scores"."""
+`peak` is the largest value of the predicted class's relative map, in logits; `embedding` holds float16 little-endian,
+the activations at the cut averaged over their positions; parts older than it lack it.
+Scores as in README, "The scores"."""

@@ -80,7 +80,7 @@ def check(
 
         properties = measure(data, MaskSources(masks, found_boxes), keep, reporter())
         data = with_faults(data, properties)
-    found = findings.find(findings.Evidence(data, found_boxes, properties, _odds(run_path)))
+    found = findings.find(findings.Evidence(data, found_boxes, properties, *_said(run_path)))
     facts = _facts(data)
     if found_boxes is not None:
         facts |= {"boxes": len(found_boxes), "boxes_refused": found_boxes.attrs["refused"]}
@@ -90,15 +90,15 @@ def check(
     sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
 
 
-def _odds(run_path: Path | None) -> Any:
-    """What the networks of a run say of pictures that they had not seen; None without a run."""
+def _said(run_path: Path | None) -> tuple[Any, Any]:
+    """What the networks of a run say of pictures that they had not seen, and saw in all; None without a run."""
     if run_path is None:
-        return None
+        return None, None
     from whalecam.run import open_run
-    from whalecam.table import unseen_odds
+    from whalecam.table import embeddings, unseen_odds
 
     run = open_run(run_path)
-    return unseen_odds(run.parts(), run.manifest.classes)
+    return unseen_odds(run.parts(), run.manifest.classes), embeddings(run.parts())
 
 
 def _say(facts: dict[str, Any], found: Sequence[Any], as_json: bool) -> None:

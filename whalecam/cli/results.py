@@ -84,6 +84,17 @@ def export_dataset(run: Path, remedy: str, out: Path, as_json: bool) -> None:
     tell({"remedy": remedy, "out": str(out), **vars(done)}, as_json)
 
 
+@click.command("map")
+@RUN
+def lay_out(run: Path) -> None:
+    """Lay the pictures of an audited run out by UMAP, for the Patterns page."""
+    from whalecam.patterns import places
+    from whalecam.run import open_run
+
+    count = places.lay_out(open_run(run), reporter())
+    tell({"pictures": count, "run": str(run)}, False)
+
+
 def table_of(run: Any) -> Any:
     """A run's table at the default thresholds, and the latest verdicts."""
     from whalecam import leak
@@ -117,4 +128,4 @@ def gate(rule: str, facts: dict[str, Any]) -> bool:
     return bool(SIGNS[found[2]](share, float(found[3])))
 
 
-VERBS = (info, compare, report, export_dataset)
+VERBS = (info, compare, report, export_dataset, lay_out)

@@ -40,19 +40,21 @@ def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
 @RUN
 @click.option("--out", required=True, type=FOLDER, help="CSV file to write.")
 @click.option("--only", default="flagged", show_default=True, type=click.Choice(EXPORT_CHOICES), help="Which rows.")
-def export(run: Path, out: Path, only: str) -> None:
+@click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge in what is written.")
+def export(run: Path, out: Path, only: str, labels_map: Path | None) -> None:
     """Write verdicts and scores as CSV."""
+    from whalecam import dataset
     from whalecam import export as exporting
     from whalecam.cli.results import table_of
     from whalecam.run import open_run
 
-    opened = open_run(run)
+    opened, names = open_run(run), dataset.read_labels_map(labels_map) if labels_map else {}
     table, reviews = table_of(opened)
     frame = exporting.flag_rows(
         table.all_rows(exporting.CHOSEN[only]), reviews, only, opened.name, opened.manifest.model_sha256, Thresholds()
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(exporting.write_csv(frame))
+    out.write_bytes(exporting.write_csv(exporting.relabelled(frame, names)))
     click.echo(f"{len(frame)} rows: {out}")
 
 

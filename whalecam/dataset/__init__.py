@@ -2,7 +2,7 @@
 
 from whalecam.dataset.boxes import read_boxes
 from whalecam.dataset.pictures import Header, read_grey, read_header, read_sample
-from whalecam.dataset.table import OK, Dataset, inspect_pictures, merge_labels, open_dataset
+from whalecam.dataset.table import OK, Dataset, inspect_pictures, merge_labels, open_dataset, read_labels_map
 
 __all__ = [
     "OK",
@@ -14,5 +14,6 @@ __all__ = [
     "read_boxes",
     "read_grey",
     "read_header",
+    "read_labels_map",
     "read_sample",
 ]

@@ -1,6 +1,6 @@
 """The flag CSV: one row per image, safe to open in a spreadsheet, and back again without loss."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ MEASURED = ("predicted", "confidence", "loss", "leak", "excess", "needs", "auto_
 MADE_WITH = ("excess_threshold", "needs_threshold", "map", "run", "model_sha256")
 COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
 NUMBERS = ("confidence", "loss", "leak", "excess", "needs", "excess_threshold", "needs_threshold")
+LABELS = ("species", "predicted", "suggested_label")
 NEEDED = ("image", "verdict", "reviewer")
 UNKNOWN = Thresholds(np.nan, np.nan)
 CHOSEN = {
@@ -67,6 +68,11 @@ def flag_rows(
         for name in COLUMNS
     }
     return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def relabelled(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with labels of old names under their new ones, as a network trained with the same map calls them."""
+    return frame.assign(**{name: frame[name].replace(dict(names)) for name in LABELS})
 
 
 def write_csv(frame: pd.DataFrame) -> bytes:

@@ -10,6 +10,7 @@ from whalecam.findings.finding import SEVERITIES, Detector, Evidence, Finding
 from whalecam.findings.individuals import individuals
 from whalecam.findings.judgements import judgements
 from whalecam.findings.labels import labels, labels_map
+from whalecam.findings.outliers import outliers
 from whalecam.findings.shortcuts import shortcuts
 
 FAMILIES: Mapping[str, Detector] = {
@@ -19,6 +20,7 @@ FAMILIES: Mapping[str, Detector] = {
     "Duplicates": duplicates,
     "Shortcuts": shortcuts,
     "Judgements": judgements,
+    "Outliers": outliers,
 }
 
 __all__ = ["FAMILIES", "SEVERITIES", "Detector", "Evidence", "Finding", "find", "labels_map", "write"]

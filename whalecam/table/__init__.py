@@ -1,7 +1,8 @@
-"""Questions to the table of a run: which rows (`filters`), what they say (`rows`), how sure networks were (`odds`); and
-what a reviewer is shown next (`queue`)."""
+"""Questions to the table of a run: which rows (`filters`), what they say (`rows`), how sure networks were (`odds`),
+what they saw, as vectors (`embeddings`), and what a reviewer is shown next (`queue`)."""
 
 from whalecam.table.cells import Overlay, unpack_maps, wilson
+from whalecam.table.embeddings import aligned, embeddings
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
 from whalecam.table.queue import Queue, pace, with_controls
@@ -17,6 +18,8 @@ __all__ = [
     "Queue",
     "Store",
     "Table",
+    "aligned",
+    "embeddings",
     "pace",
     "unpack_maps",
     "unseen_odds",

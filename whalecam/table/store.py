@@ -13,9 +13,12 @@ import pandas as pd
 import pyarrow as pa
 
 from whalecam.errors import RunError
+from whalecam.schema import SCHEMA
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 """What is read from the parts, for single pictures only."""
+LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, "embedding", "verdict"))
+"""What is held, by name: parts of earlier audits lack some of the other columns."""
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 MEMORY = "300MB"
@@ -54,7 +57,7 @@ class Store:
             fresh = not self._parts or bool(self._parts - wanted)
             start = "create or replace table held.rows as" if fresh else "insert into held.rows"
             self._con.cursor().execute(
-                f"{start} select * exclude ({', '.join(HEAVY)}, verdict), filename as part, "
+                f"{start} select {', '.join(LIGHT)}, filename as part, "
                 "species = predicted as correct from read_parquet($files, filename = true)",
                 {"files": sorted(wanted if fresh else wanted - self._parts)},
             )

@@ -21,6 +21,7 @@ PAGES = (
     ("pages/3_Top_losses.py", "Top losses", ":material/sort:"),
     ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
     ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
+    ("pages/8_Patterns.py", "Patterns", ":material/bubble_chart:"),
     ("pages/6_Export.py", "Export", ":material/download:"),
 )
 PREPARING = "Preparing the demo"

@@ -18,7 +18,7 @@ from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
-from whalecam.table import Store, Table, unseen_odds
+from whalecam.table import Store, Table, embeddings, unseen_odds
 from whalecam.ui import access
 from whalecam.ui.signer import Signer
 
@@ -205,7 +205,8 @@ def _findings(_run: Run, _data: Dataset, boxes: tuple[str, ...], key: tuple[obje
     found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
-    return findings.find(Evidence(data, found, rows if len(rows) else None, odds))
+    vectors = embeddings(_run.parts()) if _run.trained else None
+    return findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -1,0 +1,48 @@
+"""The Patterns page in a real browser: a box over the map becomes a gallery, and a tab survives a reload."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.journeys.conftest import serving
+from tests.journeys.test_journeys import page, place, settled  # noqa: F401  fixtures
+
+pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
+
+
+@pytest.fixture(scope="module")
+def address(place: Path) -> Iterator[str]:  # noqa: F811
+    with serving(ROOT / "dashboard.py", place / "log.txt", WHALECAM_RUNS=str(place / "runs")) as url:
+        yield url
+
+
+def test_a_box_over_the_map_becomes_a_gallery(page: Any, address: str) -> None:  # noqa: F811
+    page.goto(f"{address}/Patterns")
+    settled(page)
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    plot.wait_for()
+    assert page.locator(".gallery").count() == 0
+    page.wait_for_timeout(1500)
+    plot.hover()
+    page.locator('.modebar-btn[data-title="Box Select"]').first.click()
+    at = plot.bounding_box()
+    page.mouse.move(at["x"] + 4, at["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2, steps=5)
+    page.mouse.move(at["x"] + at["width"] - 4, at["y"] + at["height"] - 4, steps=5)
+    page.mouse.up()
+    page.locator(".gallery").first.wait_for()
+    assert page.get_by_role("button", name="Flag").first.is_visible()
+
+
+def test_a_tab_survives_a_reload(page: Any, address: str) -> None:  # noqa: F811
+    page.goto(f"{address}/Patterns")
+    settled(page)
+    page.get_by_role("tab", name="Attention atlas").click()
+    page.get_by_text("so that the animals' boxes").wait_for()
+    page.reload()
+    settled(page)
+    page.get_by_text("so that the animals' boxes").wait_for()

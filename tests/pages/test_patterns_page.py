@@ -1,0 +1,105 @@
+"""The Patterns page: the library's own answers, and verdicts on groups."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.test_pages import open_page, texts
+from tests.test_patterns import looks
+from whalecam.patterns import places
+from whalecam.reviews import Journal
+from whalecam.run import open_run
+from whalecam.table import embeddings
+
+
+def tab(name: str, **query: str) -> AppTest:
+    app = open_page("pages/8_Patterns.py", **query)
+    app.query_params["patterns_tab"] = name
+    return app.run()
+
+
+@pytest.mark.parametrize("name", ["Map", "Strategies", "Attention atlas", "Confused pairs"])
+def test_each_tab_opens(runs: Path, name: str) -> None:
+    app = tab(name)
+    assert not app.exception and not app.error, texts(app)
+    assert len(texts(app)) > 40
+
+
+def test_the_map_says_what_it_draws_and_falls_back_to_pca(runs: Path) -> None:
+    count = len(embeddings(open_run(runs / "demo").parts()))
+    app = tab("Map")
+    assert f"{count:,} pictures of" in texts(app)
+    app.segmented_control(key="map_way").set_value("umap").run()
+    assert not app.exception and "Until then: PCA" in texts(app)
+    assert app.button(key="lay_out").label == "Compute UMAP"
+    for colouring in ("verdict", "fold", "right"):
+        app.selectbox(key="map_colour").set_value(colouring).run()
+        assert not app.exception, app.exception
+
+
+def test_kept_places_are_drawn_without_a_button(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    rows = places.sampled(embeddings(run.parts()))
+    spots = np.zeros((len(rows), 2), np.float32)
+    np.savez(places.kept_in(run), places=spots, stamp=np.array(places.stamp(run)), image=rows["image"].to_numpy(str))
+    app = tab("Map")
+    app.segmented_control(key="map_way").set_value("umap").run()
+    assert "lay_out" not in [button.key for button in app.button] and not app.exception
+
+
+def test_an_audit_without_vectors_says_audit_again(runs: Path) -> None:
+    for part in open_run(runs / "demo").parts():
+        pq.write_table(pq.read_table(part).drop_columns(["embedding"]), part)
+    app = tab("Map")
+    assert not app.exception and "audit again" in texts(app)
+    assert not tab("Strategies").exception
+
+
+def with_a_copyright_text(runs: Path) -> set[str]:
+    """Give the pictures of the demo maps of which eight of one species look at the bottom right corner."""
+    run = open_run(runs / "demo")
+    (part, *rest) = run.parts()
+    rows = [row for path in (part, *rest) for row in pq.read_table(path).to_pylist()]
+    known = [row for row in rows if row["predicted"]][:88]
+    for row, share in zip(known, looks(0), strict=True):
+        maps = np.zeros((len(run.manifest.classes), 8, 8))
+        maps[run.manifest.classes.index(row["predicted"])] = share
+        row |= {"species": "beluga", "maps": maps.astype("<f2").tobytes(), "map_height": 8, "map_width": 8}
+    shutil.rmtree(run.path / "audit")
+    run.write_part(known)
+    return {row["image"] for row in known[80:]}
+
+
+def test_an_odd_strategy_is_flagged_as_a_group_with_one_undo(runs: Path) -> None:
+    odd = with_a_copyright_text(runs)
+    journal = Journal(open_run(runs / "demo").reviews_url)
+    app = tab("Strategies")
+    app.selectbox(key="strategy_species").set_value("beluga").run()
+    shown = texts(app)
+    assert (
+        "An odd way" in shown and "· 8 pictures" in shown and shown.index("An odd way") < shown.index("The usual way")
+    )
+    app.button(key="flag_all_beluga_1").click().run()
+    assert "signed" in app.error[0].value and journal.latest().empty
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.selectbox(key="strategy_beluga_1_reason").set_value("text").run()
+    app.button(key="flag_all_beluga_1").click().run()
+    assert not app.exception and not app.error, texts(app)
+    latest = journal.latest()
+    assert set(latest["image"]) == odd and set(latest["verdict"]) == {"flag"} and set(latest["reason"]) == {"text"}
+    app.button(key="strategy_undo").click().run()
+    assert not app.exception and journal.latest().empty
+
+
+def test_the_page_needs_no_network_library() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, whalecam.ui.mappage, whalecam.ui.strategypage;sys.exit(bool({'torch', 'umap'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,88 @@
+"""What the networks saw: stored by the audit, read back, compared within and across folds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.test_table import make_rows
+from whalecam import leak
+from whalecam.config import Thresholds
+from whalecam.dataset import open_dataset, read_sample
+from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.schema import SCHEMA
+from whalecam.table import NO_REVIEWS, Table, aligned, embeddings
+
+
+def older_part(run: Run, rows: list[dict[str, object]]) -> None:
+    """A part as written before the column existed."""
+    part = run.write_part(rows)
+    table = pq.read_table(part).drop_columns(["embedding"])
+    pq.write_table(table, part)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return create_run(tmp_path / "r", DatasetRecord("a", "b", {}, ""))
+
+
+@pytest.mark.parametrize("newer", [0, 23])
+def test_a_run_audited_before_the_column_opens_as_ever(run: Run, newer: int) -> None:
+    rows = make_rows()
+    older_part(run, rows[newer:])
+    if newer:
+        run.write_part([row | {"embedding": np.arange(3, dtype="<f2").tobytes()} for row in rows[:newer]])
+    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    assert table.count() == 40 and "embedding" not in table.all_rows()
+    assert table.row("000.jpg")["maps"].shape == (2, 2, 3) and table.row("039.jpg")["image"] == "039.jpg"
+    assert embeddings(run.parts())["image"].tolist() == [f"{at:03}.jpg" for at in range(newer)]
+
+
+def test_what_was_written_is_read(run: Run) -> None:
+    vectors = np.random.default_rng(0).normal(size=(4, 5)).astype("<f2")
+    rows = [{"image": f"{at}.jpg", "fold": at % 2, "embedding": vectors[at].tobytes()} for at in (3, 1, 0, 2)]
+    run.write_part([*rows, {"image": "4.jpg"}, {"image": "5.jpg", "embedding": np.full(5, np.inf, "<f2").tobytes()}])
+    found = embeddings(run.parts())
+    assert found["image"].tolist() == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+    np.testing.assert_array_equal(np.stack(found["embedding"].tolist()), vectors.astype(np.float32))
+    assert embeddings([]).empty and aligned(embeddings([])).shape[0] == 0
+
+
+def test_the_audit_stores_the_mean_of_the_activations_that_the_head_sees(prepared: Path) -> None:
+    import torch
+
+    from whalecam import geometry, network
+
+    run = open_run(prepared / "runs" / "demo")
+    found = embeddings(run.parts())
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    folder = open_dataset(prepared / "pictures" / "train.csv", prepared / "pictures" / "images").table
+    paths = dict(zip(folder["image"], folder["path"], strict=True))
+    for image, vector in found[["image", "embedding"]].head(5).itertuples(index=False):
+        pixels = read_sample(Path(paths[image]), image).pixels
+        with torch.no_grad():
+            seen = model.features(model.batch(geometry.to_input(pixels, model.size, model.resize)[None]))[0].numpy()
+        slow = [channel.sum() / channel.size for channel in seen]
+        np.testing.assert_allclose(vector, slow, atol=2e-2, rtol=2e-2)
+    light = pq.read_table(run.parts()[0], columns=["image", "predicted"]).to_pandas()
+    assert set(light.loc[light["predicted"].notna(), "image"]) <= set(found["image"])
+    assert SCHEMA.field("embedding").type == pa.binary()
+
+
+def test_folds_are_standardised_apart() -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(30, 6))
+    vectors[:, 5] = 3.0  # says nothing
+    folds = np.repeat([0, 1], 15)
+    skewed = np.where(folds[:, None] == 1, vectors * [4, 1, 9, 2, 1, 1] + 7, vectors)
+    rows = pd.DataFrame({"fold": folds, "embedding": list(skewed.astype(np.float32))})
+    slow = np.zeros_like(vectors)
+    for fold in (0, 1):
+        for channel in range(5):
+            own = vectors[folds == fold, channel]
+            slow[folds == fold, channel] = (own - own.sum() / 15) / (((own - own.mean()) ** 2).sum() / 15) ** 0.5
+    slow /= ((slow**2).sum(axis=1) ** 0.5)[:, None]
+    np.testing.assert_allclose(aligned(rows), slow, atol=1e-5)

@@ -1,0 +1,35 @@
+"""Which two species a network takes for one another most often."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+FEWEST = 2
+"""Pictures of two species that must be taken for the other one."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two species: `images` of `of` pictures of them that a network had not seen were taken for the other one."""
+
+    one: str
+    other: str
+    images: int
+    of: int
+
+
+def confused_pairs(confusion: pd.DataFrame, most: int = 8) -> list[Pair]:
+    """The pairs with most pictures taken for the other one; among equals the one with the larger share, then by name.
+
+    Args:
+        confusion: `species`, `predicted`, `images`, as `Table.confusion` gives them.
+    """
+    own = confusion.groupby("species")["images"].sum().to_dict()
+    swapped: dict[tuple[str, str], int] = {}
+    for species, predicted, images in confusion[["species", "predicted", "images"]].itertuples(index=False):
+        if species != predicted and species in own and predicted in own:
+            pair = (min(species, predicted), max(species, predicted))
+            swapped[pair] = swapped.get(pair, 0) + int(images)
+    found = [Pair(*pair, images, int(own[pair[0]] + own[pair[1]])) for pair, images in swapped.items()]
+    found = [pair for pair in found if pair.images >= FEWEST]
+    return sorted(found, key=lambda pair: (-pair.images, -pair.images / pair.of, pair.one, pair.other))[:most]
