@@ -40,15 +40,39 @@ def info(run: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FOLDER)
+@click.option("--out", type=FOLDER, help="CSV file to write: what each shared picture was and became.")
 @JSON
-def compare(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Compare runs on the images they share."""
+def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Hold runs against the first one, on the images they share.
+
+    Exit status 0 whatever differs; 2 where the runs cannot be compared. Gates are `audit --baseline` and `--fail-if`.
+    """
     from whalecam.compare import compare_runs
+    from whalecam.compare.sentence import sentence, write_csv, written
     from whalecam.run import open_run
 
-    if len(runs) < 2:
-        raise RunError("Name two runs or more to compare.")
-    tell(compare_runs([open_run(path) for path in runs]), as_json)
+    found = compare_runs([open_run(path) for path in runs])
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(write_csv(found))
+    if as_json:
+        tell(found.plain(), True)
+        return
+    for name in found.names[1:]:
+        click.echo(sentence(found, name))
+        for one in found.differences[name]:
+            click.echo(f"  {written(one)}: {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {_chance(one)}")
+        counts = {kind: len(images) for kind, images in found.changes[name].items()}
+        click.echo("  pictures: " + ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items()))
+    for note in found.notes:
+        click.echo(note)
+
+
+def _chance(one: Any) -> str:
+    """Whether a difference is beyond chance, for the command line."""
+    if one.corrected != one.corrected:
+        return "not tested"
+    return f"corrected p {one.corrected:.2g}" + (f", {one.verdict}" if one.beyond_chance else "")
 
 
 @click.command()
