@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from whalecam.cli.data import record_of
+from whalecam.cli.gating import Gate, gate_options
 from whalecam.cli.options import FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
@@ -109,13 +110,16 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Pictures a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--fail-if", multiple=True, help="Gate such as 'suspect>0.02' (share of assessable pictures); exit 1.")
+@gate_options
 @JSON
 def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **given: Any) -> None:
     """Fill or complete a run's table: evidence maps, leak scores, verdicts. Resumable."""
-    from whalecam import audit as auditing
-    from whalecam.cli.results import facts_of, gate
     from whalecam.run import open_run
+
+    gate = Gate(**{name: given[name] for name in ("fail_if", "baseline", "junit", "summary")})
+    # Seconds of imports, so only once the gate is known to be good.
+    from whalecam import audit as auditing
+    from whalecam.cli.results import facts_of
 
     opened = open_run(run)
     data = auditing.open_data(opened, csv, images)
@@ -127,10 +131,9 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     }
     options = AuditOptions(masks, boxes, **known)
     summary = auditing.run_audit(opened, data, options, reporter())
-    facts = facts_of(opened)
-    failed = [rule for rule in given["fail_if"] if gate(rule, facts)]
-    tell({**vars(summary), **facts, "failed": failed}, as_json)
-    sys.exit(1 if failed else 0)
+    judged = gate.close(opened)
+    tell({**vars(summary), **facts_of(opened), **judged}, as_json)
+    sys.exit(1 if judged["failed"] else 0)
 
 
 VERBS = (train, audit)

@@ -1,7 +1,5 @@
 """Verbs on what a run holds: info, compare, report, export-dataset."""
 
-import operator
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +7,8 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
-from whalecam.config import AUTO_VERDICTS, Thresholds
-from whalecam.errors import RunError
+from whalecam.config import Thresholds
 
-RULE = re.compile(r"^\s*(\w+)\s*(>=|<=|>|<)\s*([0-9.]+)\s*$")
-SIGNS = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
 REMEDIES = ("crop", "neutral", "drop", "relabel")
 
 
@@ -130,15 +125,6 @@ def facts_of(run: Any) -> dict[str, Any]:
         "reasons": reasons,
         "per_species": table.per_species().to_dict("records"),
     }
-
-
-def gate(rule: str, facts: dict[str, Any]) -> bool:
-    """Whether a rule such as `suspect>0.02` is met: a verdict's share of the assessable pictures."""
-    found = RULE.match(rule)
-    if found is None or found[1] not in AUTO_VERDICTS:
-        raise RunError(f"'{rule}' is no gate. Write a verdict, a sign and a share: 'suspect>0.02'.")
-    share = facts["verdicts"].get(found[1], 0) / max(1, facts["assessable"])
-    return bool(SIGNS[found[2]](share, float(found[3])))
 
 
 VERBS = (info, compare, report, export_dataset)

@@ -14,7 +14,18 @@ from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.run import Run
 
-__all__ = ["LEVEL", "METRICS", "Comparison", "Difference", "Metric", "bootstrap", "compare_runs", "holm", "mcnemar"]
+__all__ = [
+    "LEVEL",
+    "METRICS",
+    "Comparison",
+    "Difference",
+    "Metric",
+    "bootstrap",
+    "compare_runs",
+    "figures_of",
+    "holm",
+    "mcnemar",
+]
 LEVEL = 0.05
 MEASURED_ON_FEW = 2
 CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")
@@ -105,6 +116,14 @@ class Comparison:
             "changes": {name: dict(lists) for name, lists in self.changes.items()},
             "notes": list(self.notes),
         }
+
+
+def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
+    """Every metric of one run, and `not_assessable` as a share of all its pictures; NaN where nothing was measured."""
+    rows = read(run, thresholds)
+    unseen = ~rows["in_training"].fillna(True).astype(bool)
+    found = {name: _figure(rows, unseen, metric) for name, metric in METRICS.items()}
+    return found | {"not_assessable": float((rows["verdict"] == "not_assessable").mean())}
 
 
 def compare_runs(runs: Sequence[Run], thresholds: Thresholds = Thresholds()) -> Comparison:

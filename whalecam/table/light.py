@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from whalecam.errors import RunError
+from whalecam.table.cells import unpack_maps
 
 
 def light_rows(parts: Sequence[Path], schema: pa.Schema) -> pd.DataFrame:
@@ -20,3 +24,13 @@ def light_rows(parts: Sequence[Path], schema: pa.Schema) -> pd.DataFrame:
     joined = pa.concat_tables(tables) if tables else schema.empty_table()
     frame: pd.DataFrame = joined.to_pandas()
     return frame.set_index("image").sort_index()
+
+
+def one_row(parts: Sequence[Path], image: str) -> dict[str, Any]:
+    """One image's row with its maps, float32 (classes, h, w) or None. Raises RunError where no part holds it."""
+    for part in parts:
+        found = pq.read_table(part, filters=[("image", "==", image)]).to_pylist()
+        if found:
+            row: dict[str, Any] = found[0]
+            return row | {"maps": unpack_maps(row["maps"], row["map_height"], row["map_width"])}
+    raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")

@@ -22,6 +22,7 @@ PAGES = (
     ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
     ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
     ("pages/6_Export.py", "Export", ":material/download:"),
+    ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
 )
 PREPARING = "Preparing the demo"
 LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
