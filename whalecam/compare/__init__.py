@@ -58,7 +58,10 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it."""
+        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it;
+        `untested` where no test was made."""
+        if self.corrected != self.corrected:
+            return "untested"
         if not self.beyond_chance:
             return "none"
         side = METRICS[self.metric].better * np.sign(self.difference)
@@ -211,8 +214,7 @@ def _figure(rows: pd.DataFrame, unseen: "pd.Series[bool]", metric: Metric) -> fl
 
 def _differences(before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]") -> tuple[Difference, ...]:
     found = [_difference(name, metric, before, after, unseen) for name, metric in METRICS.items()]
-    # What has no good side is shown, but is no question that was asked.
-    asked = [one.p if METRICS[one.metric].better else float("nan") for one in found]
+    asked = [one.p if METRICS[one.metric].tested else float("nan") for one in found]
     return tuple(
         Difference(**asdict(one) | {"corrected": corrected}) for one, corrected in zip(found, holm(asked), strict=True)
     )

@@ -20,6 +20,7 @@ class Metric:
         unseen: whether only pictures count that neither network was trained on.
         per_species: means by species are taken first, and `reduce` joins them; else there is one group.
         better: 1 where more is better, -1 where less is, 0 where neither.
+        tested: whether its p joins the family; not what has no good side, nor a minimum (no valid bootstrap test).
         share: whether it is a share, to be written in percent.
     """
 
@@ -30,6 +31,7 @@ class Metric:
     per_species: bool = False
     reduce: Reduce = lambda means: means[:, 0]
     share: bool = True
+    tested: bool = True
     why: str = ""
 
     def of(self, values: Values, species: "pd.Series[str]") -> float:
@@ -52,14 +54,21 @@ class Metric:
 
 def _verdict(name: str) -> Metric:
     better = {"clean": 1, "not_tested": 0, "not_assessable": 0}.get(name, -1)
-    return Metric(name.replace("_", " "), f"is_{name}", better, unseen=False, why="share of assessable pictures")
+    return Metric(
+        name.replace("_", " "),
+        f"is_{name}",
+        better,
+        unseen=False,
+        tested=better != 0,
+        why="share of assessable pictures",
+    )
 
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric("accuracy", "right", 1),
     "balanced_accuracy": Metric("balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1)),
     "worst_species_accuracy": Metric(
-        "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1)
+        "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
     ),
     "unseen_water_accuracy": Metric(
         "accuracy on unseen water", "swap_correct", 1, why="the animal before waters of other labels"

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from whalecam.compare import METRICS, Difference
 from whalecam.ui.charts import MARGIN
 
-SIDES = {"better": "#0e7490", "worse": "#b91c1c", "different": "#64748b", "none": "#a8b4bc"}
-SAID = {"better": "better", "worse": "worse", "none": "within chance"}
+SIDES = {"better": "#0e7490", "worse": "#b91c1c", "different": "#64748b", "none": "#a8b4bc", "untested": "#cbd5e1"}
+SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
 SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
 
 

@@ -18,7 +18,13 @@ from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import plain
 
 LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_verdict": "Changed verdict"}
-SIDES = {"better": "better", "worse": "worse", "different": "differs", "none": "within chance"}
+SIDES = {
+    "better": "better",
+    "worse": "worse",
+    "different": "differs",
+    "none": "within chance",
+    "untested": "not tested",
+}
 TOP = (
     *("accuracy", "unseen_water_accuracy", "worst_species_accuracy", "loss"),
     *("confirmed_leak", "hidden_reliance", "water_only_accuracy"),
@@ -120,6 +126,7 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     rows = picked["selection"]["rows"]
     image = str(frame["image"].iloc[rows[0]]) if rows and rows[0] < len(frame) else _linked(lists[which])
     st.query_params["picture"] = image
+    st.markdown(f"**{plain(image)}**")
     pair(image, first, second)
 
 
@@ -154,7 +161,7 @@ def _card(one: Difference) -> None:
         metric.words[0].upper() + metric.words[1:],
         amount(one.after, metric.share),
         points.replace(" %", " points") or None,
-        delta_color="off" if one.verdict == "none" else "inverse" if metric.better == LESS else "normal",
+        delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
         help=f"{metric.why or metric.words}; {amount(one.before, metric.share)} before; {one.images:,} pictures",
         border=True,
     )
