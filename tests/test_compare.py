@@ -175,11 +175,11 @@ def test_a_reseeded_twin_shows_no_significant_difference(tmp_path: Path) -> None
     pictures = tmp_path / "pictures"
     assert whalecam("demo", pictures, "--images", 240).returncode == 0
     common = ("--arch", "efficientnet_lite0_fine", "--epochs", 6, "--lr", "1e-2", "--size", 96, "--batch", 16)
-    for seed in (0, 1):
+    for seed in (2, 3):
         run = tmp_path / f"seed{seed}"
         source = (pictures / "train.csv", pictures / "images", "--run", run)
         assert whalecam("train", *source, *common, "--folds", 2, "--seed", seed).returncode == 0
         assert whalecam("audit", run, "--masks", pictures / "masks").returncode == 0
-    found = compare_runs([open_run(tmp_path / "seed0"), open_run(tmp_path / "seed1")])
+    found = compare_runs([open_run(tmp_path / "seed2"), open_run(tmp_path / "seed3")])
     assert int(found.unseen.sum()) > 200
-    assert not [one for one in found.differences["seed1"] if one.beyond_chance]
+    assert not [one for one in found.differences["seed3"] if one.beyond_chance]
