@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-PAGES = ("", "Dataset", "Model", "Top_losses", "Heatmaps", "Leaks", "Patterns", "Export")
+PAGES = ("", "Dataset", "Model", "Top_losses", "Heatmaps", "Leaks", "Export", "Compare", "Patterns")
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,3 +141,16 @@ def test_the_order_by_uncertainty_is_that_of_the_formula(run: Run) -> None:
         wanted = least_sure_first(asked.all_rows(), level)
         assert asked.images(Filters(), "uncertainty") == wanted
         assert asked.place(wanted[3], Filters(), "uncertainty") == (3, wanted[2], wanted[4])
+
+
+def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: Run) -> None:
+    """Alone, then beside parts that have them all."""
+    rows = make_rows()
+    old = run.write_part(rows[:20])
+    content = pq.read_table(old)
+    pq.write_table(content.drop_columns(["swap_correct", "embedding", "needs_together"]), old)
+    assert Table(run.parts(), leak.verdicts, Thresholds()).all_rows()["swap_correct"].isna().all()
+    run.write_part([{**row, "swap_correct": 0.5} for row in rows[20:]])
+    both = Table(run.parts(), leak.verdicts, Thresholds()).all_rows()
+    assert both["swap_correct"].tolist()[20:] == [0.5] * 20 and both["swap_correct"].isna().sum() == 20
+    assert both["image"].tolist() == [f"{i:03}.jpg" for i in range(40)]

@@ -166,6 +166,8 @@ class Explainer:
         facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}
         facts["mask_agreement"] = agreement
         facts |= {"p_water_only": found.water_only, "water_predicted": self.network.classes[found.water_predicted]}
+        if row["species"] in self.network.classes:
+            facts["swap_correct"] = found.kept(row["species"], self.network.classes.index(row["species"]))
         if needs >= TOLD and which in found.examples:
             example = found.examples[which]
             facts |= {"needs_before": found.before, "needs_after": example.after, "needs_donor": example.donor}

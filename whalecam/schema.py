@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         ("needs_texture", pa.float32()),
         ("needs_together", pa.float32()),
         ("needs_swap", pa.float32()),
+        ("swap_correct", pa.float32()),
         ("needs_before", pa.float32()),
         ("needs_after", pa.float32()),
         ("needs_donor", pa.string()),
@@ -57,6 +58,8 @@ SCHEMA = pa.schema(
 """One row per image. `maps` holds float16 little-endian, classes × map_height × map_width; `mask_bits` holds the
 mask, thresholded at 0.5 on a MASK_GRID × MASK_GRID grid of the picture, packed eight to a byte;
 `needs_picture` is the edited picture behind `needs` (WebP), with the donor and the probabilities before and after;
+`swap_correct` is the share of exchanged waters, from other labels, on which the label is still predicted; parts written
+before it was measured lack the column;
 `mask_agreement` is the IoU of the mask with the mask network's where the mask comes from elsewhere;
 `peak` is the largest value of the predicted class's relative map, in logits; `embedding` holds float16 little-endian,
 the activations at the cut averaged over their positions; parts older than it lack it.

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from whalecam.cli.data import record_of
+from whalecam.cli.gating import Gate, gate_options
 from whalecam.cli.options import FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
@@ -117,13 +118,16 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @click.option("--images-url", help="The image folder as Ray's workers see it: s3://…, file:///…")
 @click.option("--parts-url", help="Where Ray's workers write rows to, instead of sending them here.")
 @click.option("--workers", type=click.IntRange(1), help="Of Ray; else one a core, or one a GPU.")
-@click.option("--fail-if", multiple=True, help="Gate such as 'suspect>0.02' (share of assessable pictures); exit 1.")
+@gate_options
 @JSON
 def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **given: Any) -> None:
     """Fill or complete a run's table: evidence maps, leak scores, verdicts. Resumable."""
-    from whalecam import audit as auditing
-    from whalecam.cli.results import facts_of, gate
     from whalecam.run import open_run
+
+    gate = Gate(**{name: given[name] for name in ("fail_if", "baseline", "junit", "summary")})
+    # Seconds of imports, so only once the gate is known to be good.
+    from whalecam import audit as auditing
+    from whalecam.cli.results import facts_of
 
     opened = open_run(run)
     data = auditing.open_data(opened, csv, images)
@@ -138,10 +142,9 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     if given["parts_url"]:
         tell({**vars(summary), "parts": given["parts_url"]}, as_json)
         return
-    facts = facts_of(opened)
-    failed = [rule for rule in given["fail_if"] if gate(rule, facts)]
-    tell({**vars(summary), **facts, "failed": failed}, as_json)
-    sys.exit(1 if failed else 0)
+    judged = gate.close(opened)
+    tell({**vars(summary), **facts_of(opened), **judged}, as_json)
+    sys.exit(1 if judged["failed"] else 0)
 
 
 def _engine(given: dict[str, Any]) -> Any:
@@ -155,8 +158,8 @@ def _engine(given: dict[str, Any]) -> Any:
             named = ", ".join(f"--{name.replace('_', '-')}" for name in asked)
             raise RunError(f"{named} is for Ray's workers. Add --engine ray, or leave it out.")
         return auditing.LOCAL
-    if given["parts_url"] and given["fail_if"]:
-        raise RunError("--fail-if needs the rows here. Leave --parts-url out, or copy them into the run and ask again.")
+    if given["parts_url"] and (given["fail_if"] or given["baseline"]):
+        raise RunError("A gate needs the rows here. Leave --parts-url out, or copy them into the run and ask again.")
     from whalecam.ray_runner import OnRay
 
     return OnRay(given["address"], given["images_url"], given["parts_url"], given["workers"])

@@ -1,7 +1,5 @@
 """Verbs on what a run holds: info, compare, report, export-dataset."""
 
-import operator
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +7,8 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
-from whalecam.config import AUTO_VERDICTS, Thresholds
-from whalecam.errors import RunError
+from whalecam.config import Thresholds
 
-RULE = re.compile(r"^\s*(\w+)\s*(>=|<=|>|<)\s*([0-9.]+)\s*$")
-SIGNS = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
 REMEDIES = ("crop", "neutral", "drop", "relabel")
 
 
@@ -40,15 +35,39 @@ def info(run: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FOLDER)
+@click.option("--out", type=FOLDER, help="CSV file to write: what each shared picture was and became.")
 @JSON
-def compare(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Compare runs on the images they share."""
+def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Hold runs against the first one, on the images they share.
+
+    Exit status 0 whatever differs; 2 where the runs cannot be compared. Gates are `audit --baseline` and `--fail-if`.
+    """
     from whalecam.compare import compare_runs
+    from whalecam.compare.sentence import sentence, write_csv, written
     from whalecam.run import open_run
 
-    if len(runs) < 2:
-        raise RunError("Name two runs or more to compare.")
-    tell(compare_runs([open_run(path) for path in runs]), as_json)
+    found = compare_runs([open_run(path) for path in runs])
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(write_csv(found))
+    if as_json:
+        tell(found.plain(), True)
+        return
+    for name in found.names[1:]:
+        click.echo(sentence(found, name))
+        for one in found.differences[name]:
+            click.echo(f"  {written(one)}: {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {_chance(one)}")
+        counts = {kind: len(images) for kind, images in found.changes[name].items()}
+        click.echo("  pictures: " + ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items()))
+    for note in found.notes:
+        click.echo(note)
+
+
+def _chance(one: Any) -> str:
+    """Whether a difference is beyond chance, for the command line."""
+    if one.corrected != one.corrected:
+        return "not tested"
+    return f"corrected p {one.corrected:.2g}" + (f", {one.verdict}" if one.beyond_chance else "")
 
 
 @click.command()
@@ -117,15 +136,6 @@ def facts_of(run: Any) -> dict[str, Any]:
         "reasons": reasons,
         "per_species": table.per_species().to_dict("records"),
     }
-
-
-def gate(rule: str, facts: dict[str, Any]) -> bool:
-    """Whether a rule such as `suspect>0.02` is met: a verdict's share of the assessable pictures."""
-    found = RULE.match(rule)
-    if found is None or found[1] not in AUTO_VERDICTS:
-        raise RunError(f"'{rule}' is no gate. Write a verdict, a sign and a share: 'suspect>0.02'.")
-    share = facts["verdicts"].get(found[1], 0) / max(1, facts["assessable"])
-    return bool(SIGNS[found[2]](share, float(found[3])))
 
 
 VERBS = (info, compare, report, export_dataset, lay_out)

@@ -57,6 +57,16 @@ class Needs:
     examples: Mapping[str, Example]
     water_only: float
     water_predicted: int
+    swapped: Sequence[tuple[str, int]] = ()
+    """For each donor of the exchange of the whole water: its label, and the class predicted on it."""
+
+    def kept(self, label: str, place: int) -> float:
+        """Share of the donor waters from labels other than `label` on which class `place` is predicted; NaN for none.
+
+        That is the accuracy, of one picture, on kinds of water which its label does not come with.
+        """
+        told = [predicted == place for donor, predicted in self.swapped if donor != label]
+        return sum(told) / len(told) if told else float("nan")
 
 
 class Witness:
@@ -99,8 +109,10 @@ class Witness:
         apart = float(swapped[: len(others)].mean()) if others else np.nan
         alike = float(swapped[len(others) :].mean()) if same else np.nan
         water = every[-1]
+        on_swapped = every[:-2].reshape(len(EDITS), len(lent), -1)[list(EDITS).index("swap")].argmax(1)
+        told = tuple((donor.label, int(one)) for donor, one in zip(lent, on_swapped, strict=True))
         return Needs(
-            scores, apart, apart - alike, float(before), examples, float(water[predicted]), int(water.argmax())
+            scores, apart, apart - alike, float(before), examples, float(water[predicted]), int(water.argmax()), told
         )
 
     def donors_of(self, image: str, label: str) -> tuple[list[Donor], list[Donor]]:

@@ -19,6 +19,8 @@ HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 """What is read from the parts, for single pictures only."""
 LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, "embedding", "verdict"))
 """What is held, by name: parts of earlier audits lack some of the other columns."""
+_KINDS = {pa.string(): "varchar", pa.float32(): "float", pa.int16(): "smallint", pa.int32(): "int", pa.bool_(): "bool"}
+_NULLS = {name: f"null::{_KINDS[SCHEMA.field(name).type]}" for name in LIGHT}
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 MEMORY = "300MB"
@@ -56,16 +58,28 @@ class Store:
                 return
             fresh = not self._parts or bool(self._parts - wanted)
             start = "create or replace table held.rows as" if fresh else "insert into held.rows"
-            self._con.cursor().execute(
-                f"{start} select {', '.join(LIGHT)}, filename as part, "
-                "species = predicted as correct from read_parquet($files, filename = true)",
-                {"files": sorted(wanted if fresh else wanted - self._parts)},
-            )
+            files = sorted(wanted if fresh else wanted - self._parts)
+            try:
+                self._read(start, files, LIGHT, "")
+            except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
+                self._read(start, files, self._present(files), ", union_by_name = true")
             self._parts = wanted
             self._answers.clear()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
             with suppress(duckdb.TransactionException):
                 self._con.cursor().execute("checkpoint held")
+
+    def _read(self, start: str, files: list[str], present: Sequence[str], how: str) -> None:
+        columns = [name if name in present else f"{_NULLS[name]} as {name}" for name in LIGHT]
+        self._con.cursor().execute(
+            f"{start} select {', '.join(columns)}, filename as part, species = predicted as correct "
+            f"from read_parquet($files, filename = true{how})",
+            {"files": files},
+        )
+
+    def _present(self, files: list[str]) -> list[str]:
+        asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
+        return [name for (name,) in self.rows(asked, {"files": files})]
 
     def join(self, reviews: pd.DataFrame, version: Any = None) -> None:
         """Take people's latest verdicts in: any of REVIEW_COLUMNS, `image` once."""

@@ -23,6 +23,7 @@ PAGES = (
     ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
     ("pages/8_Patterns.py", "Patterns", ":material/bubble_chart:"),
     ("pages/6_Export.py", "Export", ":material/download:"),
+    ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
 )
 PREPARING = "Preparing the demo"
 LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")

@@ -81,7 +81,7 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
             icon=":material/info:",
         )
     try:
-        uri = _picture_uri(run, str(row["image"]))
+        uri = picture_uri(run, str(row["image"]))
     except DatasetError as error:
         st.warning(plain(f"{error}."), title="This picture cannot be shown", icon=":material/broken_image:")
         return heat_canvas(BLANK, None, None, "no picture", key="canvas")  # so that keys lead on
@@ -210,7 +210,7 @@ def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
     st.metric(label, format(value, form) if value is not None and pd.notna(value) else "–", help=hint)
 
 
-def _picture_uri(run: Run, image: str) -> str:
+def picture_uri(run: Run, image: str) -> str:
     """The upright picture as a WebP data URI, at most LARGEST pixels long."""
     picture = Image.fromarray(session.picture_of(run, image).pixels)
     picture.thumbnail((LARGEST, LARGEST))

@@ -1,0 +1,67 @@
+"""The Compare page: what it says of two runs, of one, and of a link."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pages.test_pages import open_page, texts
+from whalecam.compare import compare_runs
+from whalecam.run import open_run
+
+PAGE = "pages/7_Compare.py"
+
+
+@pytest.fixture
+def pair(runs: Path) -> Path:
+    """`demo` as it is, and `mended`: every leak gone, one unseen picture now wrong."""
+    shutil.copytree(runs / "demo", runs / "mended")
+    run = open_run(runs / "mended")
+    rows: list[dict[str, Any]] = [row for part in run.parts() for row in pq.read_table(part).to_pylist()]
+    right = [row for row in rows if not row["in_training"] and row["predicted"] == row["species"]]
+    lost = next(row for row in right if row["needs"] is not None and row["needs"] < 0.25)
+    lost["predicted"] = next(name for name in run.manifest.classes if name != lost["species"])
+    for row in rows:
+        row["needs"] = None if row["needs"] is None else 0.0
+    run.clear_audit()
+    run.write_part(rows)
+    return runs
+
+
+def test_one_run_says_what_to_do(runs: Path) -> None:
+    app = open_page(PAGE)
+    assert not app.exception and "two audited runs" in texts(app)
+
+
+def test_the_figures_are_those_of_the_library(pair: Path) -> None:
+    app = open_page(PAGE)
+    app.multiselect(key="compared").set_value(["demo", "mended"]).run()
+    assert not app.exception and not app.error, texts(app)
+    found = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")])
+    shown = {metric.label: metric.value for metric in app.metric}
+    figures = found.figures("mended")
+    assert shown["Accuracy"] == f"{figures['accuracy'] * 100:.1f} %"
+    assert shown["Confirmed leak"] == "0.0 %"
+    said = texts(app).replace("\\", "")
+    assert "McNemar p = 1" in said and "pictures shared" in said
+
+
+def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None:
+    app = open_page(PAGE)
+    app.multiselect(key="compared").set_value(["demo", "mended"]).run()
+    worse = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")]).changes["mended"]["got_worse"]
+    said = texts(app).replace("\\", "")
+    listed = next(frame.value for frame in app.dataframe if "predicted" in frame.value)
+    assert isinstance(listed, pd.DataFrame) and listed["image"].tolist() == worse and len(worse) == 1
+    assert worse[0] in said and "right" in said and "wrong" in said
+
+
+def test_the_other_way_round_and_a_run_chosen_alone(pair: Path) -> None:
+    app = open_page(PAGE)
+    app.multiselect(key="compared").set_value(["demo"]).run()
+    assert not app.exception and "Choose two runs" in texts(app)
+    app.multiselect(key="compared").set_value(["mended", "demo"]).run()
+    assert (not app.exception and "Nothing tells" in texts(app)) or "worse" in texts(app)

@@ -1,0 +1,185 @@
+"""Runs compared: each test statistic a second time by a peer, figures on toy tables with known answers."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from tests.test_cli import whalecam
+from whalecam.compare import METRICS, bootstrap, compare_runs, holm, mcnemar
+from whalecam.compare.sentence import sentence
+from whalecam.errors import RunError
+from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.swap import Needs
+
+
+@given(st.integers(0, 1500), st.integers(0, 1500))
+def test_mcnemar_is_the_two_sided_binomial_test(lost: int, gained: int) -> None:
+    peer = binomtest(lost, lost + gained, 0.5).pvalue if lost + gained else 1.0
+    assert mcnemar(lost, gained) == pytest.approx(peer, rel=1e-9)
+
+
+def test_mcnemar_of_one_against_nine() -> None:
+    assert mcnemar(1, 9) == 2 * (1 + 10) / 1024
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_the_slow_way(p: list[float]) -> None:
+    def slow(at: int) -> float:
+        ranks = sorted(range(len(p)), key=lambda one: (p[one], one))
+        return max(min(1.0, (len(p) - rank) * p[one]) for rank, one in enumerate(ranks[: ranks.index(at) + 1]))
+
+    assert holm(p) == [slow(at) for at in range(len(p))]
+
+
+def test_holm_leaves_out_what_was_not_asked() -> None:
+    assert holm([0.01, float("nan"), 0.03])[::2] == [0.02, 0.03]
+
+
+def one_group(values: np.ndarray) -> np.ndarray:
+    return values[:, 0]
+
+
+def test_the_bootstrap_of_a_mean_is_near_the_normal_interval() -> None:
+    rng = np.random.default_rng(1)
+    before = rng.normal(0, 1, 2000)
+    after = before + rng.normal(0.2, 0.5, 2000)
+    low, high, p = bootstrap(before, after, np.zeros(2000, int), one_group)
+    error = 1.96 * (after - before).std() / np.sqrt(2000)
+    middle = (after - before).mean()
+    assert low == pytest.approx(middle - error, abs=0.004) and high == pytest.approx(middle + error, abs=0.004)
+    assert p < 0.002
+    assert (low, high, p) == bootstrap(before, after, np.zeros(2000, int), one_group)
+
+
+def test_the_bootstrap_by_group_equals_a_slow_loop() -> None:
+    rng = np.random.default_rng(2)
+    groups = np.array([1, 0, 0, 1, 2, 0, 2, 1])
+    before, after = rng.random(8), rng.random(8)
+    low, high, _ = bootstrap(before, after, groups, lambda means: means.min(axis=1), times=50, seed=3)
+    again, found = np.random.default_rng(3), []
+    order = np.argsort(groups, kind="stable")
+    for _ in range(50):
+        draws, chosen = again.random(8), []
+        for place, at in enumerate(order):
+            members = order[groups[order] == groups[at]]
+            chosen.append(members[int(draws[place] * len(members))])
+        drawn = np.array(chosen)
+        worst = [min(values[drawn][groups[drawn] == group].mean() for group in range(3)) for values in (after, before)]
+        found.append(worst[0] - worst[1])
+    assert (low, high) == pytest.approx(tuple(np.quantile(found, (0.025, 0.975))))
+
+
+def test_a_run_without_change_has_p_1() -> None:
+    values = np.arange(20.0)
+    assert bootstrap(values, values, np.zeros(20, int), one_group) == (0, 0, 1)
+
+
+def made(folder: Path, rows: list[dict[str, Any]], classes: tuple[str, ...] = ("orca", "beluga")) -> Run:
+    """A run folder with the given rows."""
+    run = create_run(folder, DatasetRecord("train.csv", None, {}, ""))
+    run.update(classes=classes)
+    run.write_part(rows)
+    return run
+
+
+def row(name: str, species: str, predicted: str, **more: Any) -> dict[str, Any]:
+    base = {"loss": 0.1 if species == predicted else 2.0, "excess": 0.2, "needs": 0.0, "in_training": False}
+    return {"image": name, "species": species, "predicted": predicted, **base, **more}
+
+
+def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
+    before = [row(f"o{n}", "orca", "beluga" if n < 4 else "orca", excess=1.5, needs=0.5) for n in range(8)]
+    before += [row(f"b{n}", "beluga", "beluga") for n in range(2)] + [row("seen", "orca", "orca", in_training=True)]
+    after = [row(f"o{n}", "orca", "orca") for n in range(8)]
+    after += [row(f"b{n}", "beluga", "orca" if n else "beluga") for n in range(2)] + [row("seen", "orca", "beluga")]
+    found = compare_runs([made(tmp_path / "a", before), made(tmp_path / "b", [*after, row("alone", "orca", "orca")])])
+    a, b = found.figures("a"), found.figures("b")
+    assert (a["accuracy"], b["accuracy"]) == (0.6, 0.9)
+    assert (a["balanced_accuracy"], b["balanced_accuracy"]) == (0.75, 0.75)
+    assert (a["worst_species_accuracy"], b["worst_species_accuracy"]) == (0.5, 0.5)
+    assert (a["confirmed_leak"], b["confirmed_leak"]) == (8 / 11, 0)
+    told = {one.metric: one for one in found.differences["b"]}
+    assert told["accuracy"].p == mcnemar(1, 4) and told["accuracy"].images == 10
+    assert told["confirmed_leak"].verdict == "better" and told["accuracy"].verdict == "none"
+    changes = found.changes["b"]
+    assert changes["became_right"] == ["o0", "o1", "o2", "o3"] and changes["became_wrong"] == ["b1"]
+    assert changes["got_worse"] == ["b1"] and changes["got_better"] == [f"o{n}" for n in range(8)]
+    assert "11 of 12 pictures are shared" in found.notes[0] and "10 of 11" in found.notes[1]
+    assert "not beyond chance" in sentence(found, "b") and "confirmed leak" in sentence(found, "b")
+    assert len(json.dumps(found.plain())) > 100
+
+
+def test_other_classes_are_compared_on_those_that_all_know(tmp_path: Path) -> None:
+    rows = [row("o", "orca", "orca"), row("b", "beluga", "beluga"), row("n", "narwhal", "narwhal")]
+    runs = [
+        made(tmp_path / "a", rows, ("orca", "beluga", "narwhal")),
+        made(tmp_path / "b", rows[:2], ("orca", "beluga")),
+    ]
+    runs[1].write_part([row("n", "narwhal", "orca", loss=None)])
+    found = compare_runs(runs)
+    assert len(found.unseen) == 2 and "2 of 3" in found.notes[0]
+
+
+def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
+    first = made(tmp_path / "a", [row("a", "orca", "orca")])
+    with pytest.raises(RunError, match="share no image"):
+        compare_runs([first, made(tmp_path / "b", [row("b", "orca", "orca")])])
+    with pytest.raises(RunError, match="no class in common"):
+        compare_runs([first, made(tmp_path / "c", [row("a", "cat", "cat")], ("cat", "dog"))])
+    with pytest.raises(RunError, match="no audited pictures"):
+        compare_runs([first, create_run(tmp_path / "d", DatasetRecord("x", None, {}, ""))])
+
+
+def test_unseen_water_is_the_share_of_other_labels_waters_that_keep_the_label() -> None:
+    swapped = (("beluga", 0), ("beluga", 1), ("narwhal", 0), ("orca", 1))
+    needs = Needs({}, 0, 0, 1, {}, 1, 0, swapped)
+    assert needs.kept("orca", 0) == 2 / 3
+    assert np.isnan(Needs({}, 0, 0, 1, {}, 1, 0, swapped[3:]).kept("orca", 0))
+
+
+def test_a_run_compared_with_itself_shows_no_difference(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "demo", runs / "twin")
+    found = compare_runs([open_run(runs / "demo"), open_run(runs / "twin"), open_run(runs / "demo")])
+    assert found.names == ("demo", "twin", "demo (2)")
+    for later in found.names[1:]:
+        told = {one.metric: one for one in found.differences[later]}
+        assert set(told) == set(METRICS)
+        assert not any(one.difference or one.low or one.high for one in told.values() if one.images >= 2)
+        assert all(one.p == 1 and not one.beyond_chance for one in told.values() if one.images >= 2)
+        assert not any(found.changes[later].values())
+        assert "Nothing tells" in sentence(found, later)
+    shares = found.rows["demo"]["swap_correct"].dropna()
+    assert len(shares) and shares.between(0, 1).all() and told["unseen_water_accuracy"].images > 0
+
+
+def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "demo", runs / "twin")
+    done = whalecam("compare", runs / "demo", runs / "twin", "--out", tmp_path / "out" / "c.csv")
+    assert done.returncode == 0 and "not beyond chance (McNemar p = 1" in done.stdout
+    frame = pd.read_csv(tmp_path / "out" / "c.csv")
+    assert len(frame) == len(open_run(runs / "demo").audited())
+    assert frame["change"].isna().all() and set(frame["run"]) == {"twin"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_reseeded_twin_shows_no_significant_difference(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    assert whalecam("demo", pictures, "--images", 240).returncode == 0
+    common = ("--arch", "efficientnet_lite0_fine", "--epochs", 6, "--lr", "1e-2", "--size", 96, "--batch", 16)
+    for seed in (2, 3):
+        run = tmp_path / f"seed{seed}"
+        source = (pictures / "train.csv", pictures / "images", "--run", run)
+        assert whalecam("train", *source, *common, "--folds", 2, "--seed", seed).returncode == 0
+        assert whalecam("audit", run, "--masks", pictures / "masks").returncode == 0
+    found = compare_runs([open_run(tmp_path / "seed2"), open_run(tmp_path / "seed3")])
+    assert int(found.unseen.sum()) > 200
+    assert not [one for one in found.differences["seed3"] if one.beyond_chance]

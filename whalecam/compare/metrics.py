@@ -1,0 +1,82 @@
+"""What runs are compared by: a value per picture, and how the pictures' values become one figure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from whalecam.compare.paired import Reduce, Values
+from whalecam.config import AUTO_VERDICTS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a run.
+
+    Attributes:
+        words: what people call it.
+        column: of the pictures' values in the table of `rows.read`; NaN where a picture has none.
+        unseen: whether only pictures count that neither network was trained on.
+        per_species: means by species are taken first, and `reduce` joins them; else there is one group.
+        better: 1 where more is better, -1 where less is, 0 where neither.
+        tested: whether its p joins the family; not what has no good side, nor a minimum (no valid bootstrap test).
+        share: whether it is a share, to be written in percent.
+    """
+
+    words: str
+    column: str
+    better: int
+    unseen: bool = True
+    per_species: bool = False
+    reduce: Reduce = lambda means: means[:, 0]
+    share: bool = True
+    tested: bool = True
+    why: str = ""
+
+    def of(self, values: Values, species: "pd.Series[str]") -> float:
+        """The figure of pictures with known values (N,), by the species of each; NaN for no picture."""
+        if not len(values):
+            return float("nan")
+        return float(self.reduce(self.means(values, species)[None, :])[0])
+
+    def means(self, values: Values, species: "pd.Series[str]") -> Values:
+        """Means by group, (groups,)."""
+        codes = self.groups(species)
+        return np.asarray(np.bincount(codes, values) / np.bincount(codes), np.float64)
+
+    def groups(self, species: "pd.Series[str]") -> "np.typing.NDArray[np.int64]":
+        """The group of each picture, numbered from 0."""
+        if not self.per_species:
+            return np.zeros(len(species), np.int64)
+        return np.asarray(pd.factorize(species, sort=True)[0], np.int64)
+
+
+def _verdict(name: str) -> Metric:
+    better = {"clean": 1, "not_tested": 0, "not_assessable": 0}.get(name, -1)
+    return Metric(
+        name.replace("_", " "),
+        f"is_{name}",
+        better,
+        unseen=False,
+        tested=better != 0,
+        why="share of assessable pictures",
+    )
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("accuracy", "right", 1),
+    "balanced_accuracy": Metric("balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1)),
+    "worst_species_accuracy": Metric(
+        "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
+    ),
+    "unseen_water_accuracy": Metric(
+        "accuracy on unseen water", "swap_correct", 1, why="the animal before waters of other labels"
+    ),
+    "loss": Metric("loss", "loss", -1, share=False, why="cross-entropy of the label, nats"),
+    "excess": Metric("excess", "excess", -1, unseen=False, share=False, why="1: looks no better than a flat map"),
+    "bg_gap": Metric("BG-gap", "bg_gap", -1, unseen=False, share=False, why="fall that the label's own water spares"),
+    "water_only_accuracy": Metric("water-only accuracy", "water_right", -1, why="the animal painted over"),
+    **{name: _verdict(name) for name in AUTO_VERDICTS if name != "not_assessable"},
+}
+"""Name, as the command line spells it → metric."""

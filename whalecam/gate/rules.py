@@ -1,0 +1,46 @@
+"""The grammar of a gate: a name, a comparison, a number."""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from whalecam.errors import RunError
+
+SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+PATTERN = re.compile(r"\s*([A-Za-z_-]+)\s*(>=|<=|>|<)\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition under which a gate fails: `confirmed_leak>0.02`."""
+
+    name: str
+    sign: str
+    level: float
+
+    @classmethod
+    def of(cls, text: str, names: Sequence[str]) -> "Rule":
+        """Read `NAME SIGN NUMBER`; `2%` is 0.02. Raises RunError with what would be right."""
+        found = PATTERN.fullmatch(text)
+        if found is None:
+            raise RunError(f"'{text}' is no gate. Write a name, >, >=, < or <=, and a number: 'confirmed_leak>0.02'.")
+        name, level = found[1].replace("-", "_"), float(found[3]) / (100 if found[4] else 1)
+        if name not in names:
+            raise RunError(f"A gate knows no '{found[1]}'. It knows: {', '.join(names)}.")
+        if not math.isfinite(level):
+            raise RunError(f"'{text}' has no number that can be reached.")
+        return cls(name, found[2], level)
+
+    def met(self, value: float) -> bool:
+        """Whether the condition holds, so that the gate fails."""
+        return SIGNS[self.sign](value, self.level)
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.sign}{self.level:g}"

@@ -1,0 +1,218 @@
+"""The Compare page's own pieces: which runs, what tells them apart, and the pictures that changed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.compare import METRICS, Comparison, Difference, compare_runs
+from whalecam.compare.sentence import amount, pictures, sentence, write_csv
+from whalecam.config import Thresholds
+from whalecam.errors import DatasetError
+from whalecam.run import Run
+from whalecam.table.light import one_row
+from whalecam.ui import parts, picture, session
+from whalecam.ui.canvas import Layer, heat_canvas
+from whalecam.ui.charts import WORDS
+from whalecam.ui.frame import plain
+
+LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_verdict": "Changed verdict"}
+SIDES = {
+    "better": "better",
+    "worse": "worse",
+    "different": "differs",
+    "none": "within chance",
+    "untested": "not tested",
+}
+TOP = (
+    *("accuracy", "unseen_water_accuracy", "worst_species_accuracy", "loss"),
+    *("confirmed_leak", "hidden_reliance", "water_only_accuracy"),
+)
+LESS = -1
+
+
+def choose(run: Run) -> list[str]:
+    """The names of the runs to compare, the first being what the others are held against; else says what to do."""
+    audited = [name for name, path in session.run_paths().items() if any((path / "audit").glob("part-*.parquet"))]
+    if len(audited) < 2:
+        st.info(
+            "A comparison needs two audited runs of one data set, such as one before and one after a remedy. "
+            f"There {'is one' if audited else 'is none'} so far.",
+            title="Audit a second run first",
+            icon=":material/compare_arrows:",
+        )
+        st.page_link("pages/2_Model.py", label="Train and audit another run", icon=":material/arrow_forward:")
+        st.stop()
+    rest = [name for name in audited if name != run.name]
+    start = [rest[0], run.name] if run.name in audited else audited[1::-1]
+    names = st.multiselect(
+        "Runs, the one before the change first",
+        audited,
+        default=start,
+        key="compared",
+        bind="query-params",
+        help="Every other run is held against the first, on the pictures that all of them audited.",
+    )
+    if len(names) < 2:
+        st.info("Choose two runs or more.", icon=":material/compare_arrows:")
+        st.stop()
+    return list(names)
+
+
+def comparison(names: Sequence[str]) -> Comparison:
+    """The comparison at this session's thresholds, made anew when a table or a journal changed."""
+    runs = [session.open_named(name) for name in names]
+    key = [(str(run.path), tuple(part.name for part in run.parts()), session.journal_of(run).version()) for run in runs]
+    return _comparison(runs, session.thresholds(), tuple(key))
+
+
+def choose_later(found: Comparison) -> str:
+    """Which run is held against the first."""
+    if len(found.names) == 2:
+        return found.names[1]
+    options = found.names[1:]
+    chosen = st.segmented_control("Held against the first", options, default=options[0], key="later", required=True)
+    return str(chosen)
+
+
+def say(found: Comparison, later: str) -> None:
+    """The plain sentence, the notes, and the CSV."""
+    st.markdown(plain(sentence(found, later)))
+    notes = " ".join(found.notes) or "All pictures are shared, and new to both networks."
+    st.caption(plain(f"{len(found.unseen):,} pictures shared. {notes}"))
+
+
+def figures(found: Comparison, later: str) -> None:
+    """The figures that matter as cards, and all of them as a table to open."""
+    told = {one.metric: one for one in found.differences[later]}
+    with st.container(horizontal=True):
+        for name in TOP:
+            _card(told[name])
+    with st.expander("All figures, with intervals"):
+        st.dataframe(pd.DataFrame([_line(one) for one in told.values()]), hide_index=True)
+        st.caption(
+            "95 % intervals of the difference by drawing the same pictures anew for both runs; p of McNemar's exact "
+            "test for accuracy, else of the bootstrap, corrected (Holm) over the table. They tell whether these two "
+            "networks differ on pictures like these, not what another training of either would give."
+        )
+        st.download_button(
+            "Download every picture as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
+        )
+
+
+def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
+    """The pictures that changed, as a list, and the chosen one under both runs' maps."""
+    lists = found.changes[later]
+    which = str(
+        st.segmented_control(
+            "Which pictures",
+            list(LISTS),
+            default="got_worse",
+            key="change",
+            bind="query-params",
+            required=True,
+            format_func=lambda name: f"{LISTS[name]} · {len(lists[name]):,}",
+        )
+    )
+    if not lists[which]:
+        st.info(f"No picture is among “{LISTS[which].lower()}”.", icon=":material/check:")
+        return
+    frame = pictures(found, later).set_index("image").loc[lists[which]].reset_index()
+    first, second = names[0], names[found.names.index(later)]
+    picked = st.dataframe(
+        _words(frame), hide_index=True, height=240, key="changed_rows", on_select="rerun", selection_mode="single-row"
+    )
+    rows = picked["selection"]["rows"]
+    image = str(frame["image"].iloc[rows[0]]) if rows and rows[0] < len(frame) else _linked(lists[which])
+    st.query_params["picture"] = image
+    st.markdown(f"**{plain(image)}**")
+    pair(image, first, second)
+
+
+def pair(image: str, first: str, second: str) -> None:
+    """One picture twice, under both runs' evidence for what each predicted; the sidebar's sliders move both."""
+    sides = [(name, session.open_named(name)) for name in (first, second)]
+    rows = [one_row(run.parts(), image) for _, run in sides]
+    shared = st.toggle("Both on one scale", True, key="one_scale", bind="query-params")
+    layers = [_layer(run, row, None) for (_, run), row in zip(sides, rows, strict=True)]
+    top = max((layer.top for layer in layers if layer), default=0.0)
+    for place, column, (name, run), row in zip(("before", "after"), st.columns(2), sides, rows, strict=True):
+        with column:
+            st.markdown(f"**{plain(name)}** · {_told(row)}")
+            layer = _layer(run, row, top if shared else None)
+            try:
+                uri = picture.picture_uri(run, image)
+            except DatasetError as error:
+                st.warning(plain(str(error)), title="This picture cannot be shown", icon=":material/broken_image:")
+                continue
+            heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing …")
+def _comparison(_runs: Sequence[Run], thresholds: Thresholds, key: tuple[object, ...]) -> Comparison:
+    return compare_runs(_runs, thresholds)
+
+
+def _card(one: Difference) -> None:
+    metric = METRICS[one.metric]
+    points = "" if one.p != one.p else f"{amount(one.difference, metric.share, True)}, {SIDES[one.verdict]}"
+    st.metric(
+        metric.words[0].upper() + metric.words[1:],
+        amount(one.after, metric.share),
+        points.replace(" %", " points") or None,
+        delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
+        help=f"{metric.why or metric.words}; {amount(one.before, metric.share)} before; {one.images:,} pictures",
+        border=True,
+    )
+
+
+def _line(one: Difference) -> dict[str, Any]:
+    metric = METRICS[one.metric]
+    return {
+        "figure": metric.words,
+        "pictures": one.images,
+        "before": amount(one.before, metric.share),
+        "after": amount(one.after, metric.share),
+        "difference": amount(one.difference, metric.share, True),
+        "95 % interval": f"{amount(one.low, metric.share, True)} to {amount(one.high, metric.share, True)}",
+        "p": one.p,
+        "corrected p": one.corrected,
+        "says": SIDES[one.verdict],
+    }
+
+
+def _words(frame: pd.DataFrame) -> pd.DataFrame:
+    verdicts = (frame[f"verdict_{side}"].map(WORDS) for side in ("before", "after"))
+    before, after = verdicts
+    return pd.DataFrame(
+        {
+            "image": frame["image"],
+            "species": frame["species_before"],
+            "predicted": frame["predicted_before"].fillna("–") + " → " + frame["predicted_after"].fillna("–"),
+            "verdict": before + " → " + after,
+            "needs before": frame["needs_before"],
+            "needs after": frame["needs_after"],
+        }
+    )
+
+
+def _linked(images: Sequence[str]) -> str:
+    """The picture that the URL names, if it is in the list, else the first."""
+    asked = str(st.query_params.get("picture", ""))
+    return asked if asked in images else images[0]
+
+
+def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
+    resize = str(run.manifest.network.get("resize", "squish"))
+    return parts.layer_of(row, row["maps"], run.manifest.classes, resize, top=top)
+
+
+def _told(row: dict[str, Any]) -> str:
+    """What a run said of a picture, in Markdown."""
+    if row["predicted"] is None:
+        return "not readable"
+    right = ":green-badge[right]" if row["species"] == row["predicted"] else ":red-badge[wrong]"
+    heat = f"excess {row['excess']:.2f}" if row["excess"] is not None else "not assessable"
+    needs = f" · needs {row['needs']:.2f}" if row["needs"] is not None else ""
+    return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {heat}{needs}"
