@@ -2,7 +2,7 @@
 
 from whalecam.dataset.boxes import read_boxes
 from whalecam.dataset.pictures import Header, read_grey, read_header, read_sample
-from whalecam.dataset.table import OK, Dataset, inspect_pictures, merge_labels, open_dataset
+from whalecam.dataset.table import OK, Dataset, inspect_pictures, merge_labels, merges_of, open_dataset
 
 __all__ = [
     "OK",
@@ -10,6 +10,7 @@ __all__ = [
     "Header",
     "inspect_pictures",
     "merge_labels",
+    "merges_of",
     "open_dataset",
     "read_boxes",
     "read_grey",

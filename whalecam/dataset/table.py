@@ -90,10 +90,14 @@ def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
 
 def merge_labels(data: Dataset, mapping: Path) -> Dataset:
     """Labels renamed by a CSV of `old,new`; the source file stays as it is. Raises DatasetError for another layout."""
+    return replace(data, table=data.table.assign(species=data.table["species"].replace(merges_of(mapping))))
+
+
+def merges_of(mapping: Path) -> dict[str, str]:
+    """Old label → new one, from a CSV of `old,new`. Raises DatasetError for another layout."""
     frame = read_frame(mapping)
     old, new = ([restored(cell) for cell in column_of(mapping, frame, name)] for name in ("old", "new"))
-    names = dict(zip(old, new, strict=True))
-    return replace(data, table=data.table.assign(species=data.table["species"].replace(names)))
+    return dict(zip(old, new, strict=True))
 
 
 def _inspect(path: str) -> tuple[str, int, int]:
