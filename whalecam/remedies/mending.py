@@ -93,7 +93,7 @@ def mend(
         "fingerprint": data.fingerprint,
         "created": now(),
     }
-    told |= {"images": str(data.images), "columns": vars(data.columns)}
+    told |= {"images": str(data.images), "columns": vars(data.columns), "fingerprint": data.fingerprint}
     write_json(out / "remedy.json", {**told, **provenance, **vars(export), "mean_water": list(water)})
     report(Progress(f"remedy {remedy}", len(good), len(good)))
     return export
