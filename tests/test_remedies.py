@@ -71,7 +71,7 @@ def test_crop_keeps_no_sea_of_a_slanted_animal() -> None:
     assert mended.pixels[2, -3].tolist() == [70, 80, 90] and mended.pixels[-3, 2].tolist() == [70, 80, 90]
     sea = np.abs(mended.pixels.astype(int) - SEA).sum(-1) < np.abs(mended.pixels.astype(int) - MEAN).sum(-1)
     rim = cv2.dilate(mended.mask, np.ones((5, 5))) == 1
-    assert 0 < sea.mean() and not sea[~rim].any()
+    assert sea.mean() > 0 and not sea[~rim].any()
 
 
 @pytest.mark.parametrize(("rows", "columns", "wanted"), [(4, 100, 52), (10, 60, 31)])
@@ -129,8 +129,8 @@ def test_relabel_takes_accepted_suggestions_and_merges(review: dict, merges: dic
 
 def test_drop_leaves_flagged_pictures_out_and_no_others() -> None:
     case = drawn(20, 60, 30, 90)
-    left = [REMEDIES["drop"](Case(case.sample, "orca", None, {"verdict": v})) is None for v in ("flag", "keep", "unsure")]
-    assert left == [True, False, False]
+    said = [Case(case.sample, "orca", None, {"verdict": verdict}) for verdict in ("flag", "keep", "unsure")]
+    assert [REMEDIES["drop"](one) is None for one in said] == [True, False, False]
 
 
 # --- mended data sets ---------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def source(tmp_path: Path) -> Dataset:
     folder = tmp_path / "source"
     names = ["a.jpg", "deep/b.png", "deep/c.webp", "d.bmp", "e.jpeg", "f.tif", "g.jpg", "h.gif"]
     rng = np.random.default_rng(0)
-    for at, name in enumerate(names):
+    for name in names:
         pixels = rng.integers(0, 255, (60, 90, 3)).astype(np.uint8)
         (folder / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         exif = Image.Exif()
@@ -173,7 +173,9 @@ def masks_of(data: Dataset) -> functools.partial:
 def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp_path: Path, remedy: str) -> None:
     before, home = digest(source.csv.parent), source.csv.parent
     reviews = pd.DataFrame([{"image": "a.jpg", "verdict": "flag", "reason": "", "suggested_label": "narwhal"}])
-    done = remedies.mend(source, masks_of(source), reviews, remedy, tmp_path / "out", {"run": "r"}, merges={"orca": "k"})
+    done = remedies.mend(
+        source, masks_of(source), reviews, remedy, tmp_path / "out", {"run": "r"}, merges={"orca": "k"}
+    )
     assert digest(home) == before
     mended = open_dataset(tmp_path / "out" / "train.csv", tmp_path / "out" / "images", source.columns)
     good = dataset.inspect_pictures(mended).good()
@@ -197,7 +199,9 @@ def test_what_a_remedy_leaves_alone_is_copied_byte_for_byte(source: Dataset, tmp
 
 
 def test_a_rejected_mask_counts_as_none(source: Dataset, tmp_path: Path) -> None:
-    reviews = pd.DataFrame([{"image": "d.bmp", "verdict": "unsure", "reason": config.WRONG_MASK, "suggested_label": ""}])
+    reviews = pd.DataFrame(
+        [{"image": "d.bmp", "verdict": "unsure", "reason": config.WRONG_MASK, "suggested_label": ""}]
+    )
     remedies.mend(source, masks_of(source), reviews, "neutral", tmp_path / "out", {})
     assert (tmp_path / "out/images/d.bmp").read_bytes() == (source.images / "d.bmp").read_bytes()
     assert not (tmp_path / "out/masks/d.bmp.png").exists()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from whalecam import audit, evidence, folds, geometry, leak, network, remedies, swap
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.config import SIMULATED, Columns, TrainOptions
-from whalecam.dataset import Dataset, open_dataset
+from whalecam.dataset import Dataset, inspect_pictures, open_dataset
 from whalecam.errors import RunError
 from whalecam.masks import MaskMethod, find_mask
 from whalecam.network import Network
@@ -70,7 +70,7 @@ def simulate(
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
     source = source_of(run)
     names = () if source.trained else tuple(SIMULATED if wanted is None else wanted)
-    rows = _unseen(run, source.data, limit)
+    rows = _unseen(run, source.data, limit, report)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
     donors = swap.gather(source.data, run.manifest.classes, source.find, size, resize, report)
     water = remedies.mean_water(rows, source.find, report)
@@ -95,8 +95,8 @@ def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:
     return Sample(sample.image, mixed.round().astype(np.uint8), sample.orientation)
 
 
-def _unseen(run: Run, data: Dataset, limit: int) -> pd.DataFrame:
-    """Some of the pictures of known species that a network had not seen, with its number as `fold`."""
+def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame:
+    """Some of the readable pictures of known species that a network had not seen, with its number as `fold`."""
     good = data.good().drop_duplicates("image")
     good = good[good["species"].isin(run.manifest.classes) & (good["path"] != "")]
     rows = good.assign(fold=audit.judges(run, good["image"].tolist()))
@@ -104,7 +104,8 @@ def _unseen(run: Run, data: Dataset, limit: int) -> pd.DataFrame:
     rows = rows[[image not in seen[fold] for image, fold in zip(rows["image"], rows["fold"], strict=True)]]
     if rows.empty:
         raise RunError(f"The networks of run '{run.name}' have seen every picture, so nothing can be simulated.")
-    return rows.sample(min(limit, len(rows)), random_state=0).sort_values("image")
+    some = rows.sample(min(limit, len(rows)), random_state=0).sort_values("image", ignore_index=True)
+    return inspect_pictures(replace(data, table=some), report).good()
 
 
 def _judged(
