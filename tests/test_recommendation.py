@@ -103,6 +103,11 @@ def test_what_the_evidence_supports(facts, given, measured, remedy, todo, words)
     assert words in advice.said
 
 
+def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
+    advice = recommend(LEAKING, {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}, (), "shuffle")
+    assert advice.remedy is None and "No remedy helps" in advice.said
+
+
 def test_the_figures_stand_beside_the_advice() -> None:
     advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), NOTHING), (FAILED,))
     told = " ".join(advice.why)

@@ -60,7 +60,10 @@ class Advice:
 
 
 def recommend(
-    facts: Mapping[str, Any], simulated: Mapping[str, Any] | None = None, measured: Sequence[Measured] = ()
+    facts: Mapping[str, Any],
+    simulated: Mapping[str, Any] | None = None,
+    measured: Sequence[Measured] = (),
+    own: str = "none",
 ) -> Advice:
     """What to do about the leaks of a run.
 
@@ -68,6 +71,7 @@ def recommend(
         facts: `Table.overview()`: `measured` pictures that the second witness saw, `confirmed` and `hidden` among them.
         simulated: `figures` of `simulation.json`, None before a simulation.
         measured: trainings with a remedy, compared with this run.
+        own: the remedy that this run was trained with.
     """
     asked, hits = int(facts["measured"] or 0), int(facts["confirmed"] or 0) + int(facts["hidden"] or 0)
     if not asked:
@@ -79,7 +83,7 @@ def recommend(
     leak = f"{hits:,} of {asked:,} tested pictures need their water: {share.value:.0%} ({bounds})."
     if share.high < NEGLIGIBLE or not hits:
         return Advice(None, "No remedy is called for: next to no answer hangs on the water.", (leak,))
-    tried = {one.remedy for one in measured}
+    tried = {own, *(one.remedy for one in measured)}
     helped = sorted((one for one in measured if one.helped), key=lambda one: -one.unseen.value)
     if helped:
         return _proved(helped[0], leak)
