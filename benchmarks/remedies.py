@@ -1,7 +1,7 @@
 """What each remedy is worth: on planted leaks with a known truth, and on real photographs.
 
-usage: python -m benchmarks.remedies planted TOOLS/planted.py [--seeds 3] [--n 700] [--animals 16] [--keep DIR]
-       python -m benchmarks.remedies photos DATA [--seeds 1] [--keep DIR]
+usage: python -m benchmarks.remedies planted TOOLS/planted.py [--seeds 3] [--n 700] [--animals 16] [--keep FILE]
+       python -m benchmarks.remedies photos DATA [--seeds 1] [--first 0] [--keep FILE]
 
 planted: the developers' tool pastes real animals on waters of two colours, one for each label (97 %). Each arm trains
 on the leaky set with the same split and seed, and is judged on the `flipped` twins of the pictures it had not seen: the
@@ -161,6 +161,20 @@ def pooled(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def listed(rows: list[dict[str, Any]]) -> str:
+    """Markdown: the photographs, every remedy and seed."""
+    head = "| remedy | seed | accuracy | balanced | loss | own water | unseen water "
+    lines = [head + "| change own | change unseen | simulated |", "|---|---|---|---|---|---|---|---|---|---|"]
+    said = {row["seed"]: row["simulated"] for row in rows if row["remedy"] == "none"}
+    for row in sorted(rows, key=lambda row: TRAIN_REMEDIES.index(row["remedy"])):
+        changes = [row[name] and list(row[name].values()) for name in ("own_change", "unseen_change")]
+        simulated = said[row["seed"]].get(row["remedy"], {}).get("unseen_gain")
+        cells = " | ".join(_cell(figure) for figure in (row["own"], row["unseen"], *changes, simulated))
+        metrics = f"{row['accuracy']:.1%} | {row['balanced']:.1%} | {row['loss']:.2f}"
+        lines.append(f"| {row['remedy']} | {row['seed']} | {metrics} | {cells} |")
+    return "\n".join(lines)
+
+
 def _cell(figure: Any) -> str:
     return "–" if figure is None else f"{figure[0]:.1%} ({figure[1]:.1%} to {figure[2]:.1%})"
 
@@ -170,17 +184,18 @@ def main() -> None:
     parser.add_argument("which", choices=("planted", "photos"))
     parser.add_argument("source", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="The first seed.")
     parser.add_argument("--n", type=int, default=700)
     parser.add_argument("--animals", type=int, default=16)
     parser.add_argument("--keep", type=Path, help="Write every row here as JSON.")
     given = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for seed in range(given.seeds):
+    for seed in range(given.first, given.first + given.seeds):
         with tempfile.TemporaryDirectory() as folder:
             rows += (planted if given.which == "planted" else photos)(given, Path(folder), seed)
         if given.keep:
             given.keep.write_text(json.dumps(rows), encoding="utf-8")
-    print(pooled(rows) if given.which == "planted" else "")
+    print(pooled(rows) if given.which == "planted" else listed(rows))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.test_cli import whalecam
 from whalecam import config, dataset, remedies
 from whalecam.arrays import Mask, Sample
 from whalecam.classifier import train as train_plainly
@@ -357,3 +358,23 @@ def test_pictures_that_change_need_the_fast_recipe(source: Dataset, tmp_path: Pa
         remedies.train(source, run, TrainOptions(remedy="drop"))
     with pytest.raises(DatasetError, match="mask folder"):
         remedies.train(source, run, TrainOptions(remedy="shuffle", masks="/nowhere"))
+
+
+def test_train_and_export_with_remedies_on_the_command_line(planted, tmp_path: Path) -> None:
+    leaky, run = planted.leaky, tmp_path / "run"
+    verb = ["train", leaky / "train.csv", leaky / "images", "--run", run, "--remedy", "neutral", "--masks"]
+    short = ["--arch", "efficientnet_lite0_fine", "--epochs", 1, "--size", 64, "--split", "random", "--json"]
+    done = whalecam(*verb, leaky / "masks", *short)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["remedy"] == {"name": "neutral"}
+    manifest = open_run(run).manifest
+    assert manifest.train["masks"] == str(leaky / "masks") and manifest.dataset.csv.startswith(str(run.resolve()))
+    (tmp_path / "map.csv").write_text("old,new\nhumpback_whale,humpback\n")
+    export = ["export-dataset", run, "--out", tmp_path / "out", "--labels-map", tmp_path / "map.csv", "--remedy"]
+    refused = whalecam(*export, "crop")
+    assert refused.returncode == 2 and "relabel" in refused.stderr and not (tmp_path / "out").exists()
+    facts = json.loads(whalecam(*export, "relabel", "--json").stdout)
+    table = pd.read_csv(tmp_path / "out" / "train.csv")
+    assert set(table["species"]) == {"humpback", "bottlenose_dolphin"}
+    assert facts["changed"] == (table["species"] == "humpback").sum()
+    assert whalecam(*verb, "/nowhere", *short).returncode == 2
