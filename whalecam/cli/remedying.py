@@ -34,7 +34,8 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
         click.echo(f"{name}:")
         for measure, value in figures["all"].items():
             if isinstance(value, list):
-                click.echo(f"  {measure}: {value[0]:+.3f} ({value[1]:+.3f} to {value[2]:+.3f})")
+                sign = "" if measure in ("own", "unseen", "leak") else "+"
+                click.echo(f"  {measure}: {value[0]:{sign}.3f} ({value[1]:{sign}.3f} to {value[2]:{sign}.3f})")
 
 
 @click.command()

@@ -96,7 +96,7 @@ def _proved(best: Measured, leak: str) -> Advice:
     """A training that helped stands above every prediction."""
     return Advice(
         best.remedy,
-        f"Take run {best.run}: to {WORDS[best.remedy]} helped.",
+        f"Take run {best.run}: {best.remedy} helped ({WORDS[best.remedy]}).",
         (leak, f"Measured: {best.unseen.points} of accuracy on unseen water, {best.own.points} on the pictures' own."),
     )
 
@@ -106,9 +106,9 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
     cost = Figure(*simulated["present"]["all"]["water_cost"])
     gains = {name: Figure(*found["all"]["unseen_gain"]) for name, found in simulated.items() if name != "present"}
     told = tuple(
-        f"Simulated: to {WORDS[name]}, {gain.points} of accuracy on unseen water." for name, gain in gains.items()
+        f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on unseen water." for name, gain in gains.items()
     )
-    why = (leak, f"Another label's water costs the network {cost.points} of accuracy.", *told, *failed)
+    why = (leak, f"A picture's own water against another label's: {cost.points} of accuracy.", *told, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
     if cost.low <= 0 and best is None:
@@ -117,18 +117,20 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
         )
     if best is not None and sure[best].value >= ENOUGH * cost.value:
         return Advice(
-            best, f"The evidence supports to {WORDS[best]}: the present network is better so.", why, "retrain"
+            best,
+            f"The evidence supports {best}: {WORDS[best]}. The present network is right more often so.",
+            why,
+            "retrain",
         )
     if "shuffle" not in tried:
-        lead = "no mended data set wins enough of that back before a training"
-        return Advice("shuffle", f"The evidence supports to {WORDS['shuffle']}: {lead}.", why, "retrain")
+        lead = "Before a training, mending the pictures wins too little back"
+        return Advice("shuffle", f"The evidence supports shuffle: {WORDS['shuffle']}. {lead}.", why, "retrain")
     if best is not None:
-        return Advice(best, f"What is left to try is to {WORDS[best]}.", why, "retrain")
+        return Advice(best, f"What is left to try is {best}: {WORDS[best]}.", why, "retrain")
     return Advice(None, "No remedy helps: none that was tried or simulated is surely better on unseen water.", why)
 
 
 def _failures(measured: Sequence[Measured]) -> tuple[str, ...]:
     return tuple(
-        f"Measured: to {WORDS[one.remedy]} did not help: {one.unseen.points} of accuracy on unseen water."
-        for one in measured
+        f"Measured: {one.remedy} did not help: {one.unseen.points} of accuracy on unseen water." for one in measured
     )
