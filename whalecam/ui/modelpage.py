@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam import audit
-from whalecam.config import BOX_KINDS, MASK_FALLBACKS, NEEDS_CHOICES, SPLITS, TrainOptions
+from whalecam.config import BOX_KINDS, MASK_FALLBACKS, NEEDS_CHOICES, SPLITS, TRAIN_REMEDIES, TrainOptions
 from whalecam.errors import ModelError
 from whalecam.run import Run
 from whalecam.table import Filters, Table
@@ -26,6 +26,7 @@ ARCHS = (
 )
 SHOWN = 12
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
+REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
 WITNESSES = "auto: suspects and 2,000 others · all: every picture, 42 passes each · none: heat alone"
 
 
@@ -54,6 +55,7 @@ def train_form(run: Run) -> None:
         )
         least = three.number_input("Pictures per class, at least", 1, 1000, 1)
         seed = four.number_input("Seed", 0, 9999, 0)
+        remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
             "Compare with the other split", help="One more training: what sharing individuals is worth"
@@ -61,9 +63,9 @@ def train_form(run: Run) -> None:
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
             options = {"arch": arch, "epochs": epochs, "lr": lr, "size": size, "batch": batch, "split": split}
-            options |= {"min-per-class": least, "seed": seed, "folds": folds}
+            options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            launch(run, "Training", [*_train_verb(run), *_flags(options), *switches])
+            launch(run, "Training", [*_train_verb(run), *_flags(options), *switches, *_found_by(run, remedy)])
 
 
 def load_form(run: Run) -> None:
@@ -231,6 +233,14 @@ def _train_verb(run: Run) -> list[str]:
     columns = record.columns
     named = {"image-column": columns["image"], "label-column": columns["label"], "group-column": columns["group"]}
     return ["train", record.csv, record.images, "--run", str(run.path), *_flags(named)]
+
+
+def _found_by(run: Run, remedy: str) -> list[str]:
+    """Where a remedy finds the animals: the masks and boxes of the run's audit."""
+    stored = audit.stored_options(run)
+    if remedy == "none":
+        return []
+    return [*_flags({"masks": stored.masks or ""}), *(word for name in stored.boxes for word in ("--boxes", name))]
 
 
 def _flags(options: dict[str, Any]) -> list[str]:
