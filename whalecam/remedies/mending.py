@@ -83,18 +83,8 @@ def mend(
             sources[case.mask.source if case.mask is not None else "none"] += 1
             _write(Path(row["path"]).relative_to(str(data.images)), Path(row["path"]), mended, case.mask, out)
             rows.append((row["image"], mended.label, row["individual_id"]))
-    columns = dict.fromkeys((data.columns.image, data.columns.label, data.columns.group))
-    with (out / "train.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([tuple(columns), *(row[: len(columns)] for row in rows)])
     export = Export(len(rows), changed, len(good) - len(rows), dict(sources))
-    told: dict[str, Any] = {
-        "remedy": remedy,
-        "source": str(data.csv),
-        "fingerprint": data.fingerprint,
-        "created": now(),
-    }
-    told |= {"images": str(data.images), "columns": vars(data.columns), "fingerprint": data.fingerprint}
-    write_json(out / "remedy.json", {**told, **provenance, **vars(export), "mean_water": list(water)})
+    _describe(data, rows, out, {"remedy": remedy, **provenance, **vars(export), "mean_water": list(water)})
     report(Progress(f"remedy {remedy}", len(good), len(good)))
     return export
 
@@ -169,6 +159,16 @@ def _write(place: Path, source: Path, mended: Mended, mask: Mask | None, out: Pa
         beside = out / "masks" / place.parent / f"{place.name}.png"
         beside.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8)).save(beside)
+
+
+def _describe(data: Dataset, rows: list[tuple[str, str, str]], out: Path, told: Mapping[str, Any]) -> None:
+    """The table, and where all of it came from."""
+    columns = dict.fromkeys((data.columns.image, data.columns.label, data.columns.group))
+    with (out / "train.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([tuple(columns), *(row[: len(columns)] for row in rows)])
+    images = str(data.images.resolve()) if data.images else None
+    source = {"source": str(data.csv.resolve()), "images": images, "fingerprint": data.fingerprint}
+    write_json(out / "remedy.json", {"created": now(), **source, "columns": vars(data.columns), **told})
 
 
 def _save(pixels: ByteArray, target: Path) -> None:
