@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whalecam.ui import charts, overview, session
+from whalecam.ui import charts, mending, overview, session
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Overview") as run:
@@ -24,6 +24,7 @@ with page("Overview") as run:
             charts.species_leaks(species), key="species_leaks", on_select="rerun", alt="Leaks per species"
         )
         overview.open_species(picked)
+    mending.advice(run, facts)
     overview.whole_model(table, facts)
     overview.licence(run, facts)
     overview.not_assessable(table)

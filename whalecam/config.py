@@ -10,6 +10,12 @@ SPLITS = ("random", "group")
 PRECISIONS = ("auto", "float32")
 ENGINES = ("local", "ray")
 RECIPES = ("fast", "seed")
+DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
+"""Remedies that make a mended data set."""
+TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
+"""Remedies that `train` can apply; `shuffle` exists only there, since its waters are drawn anew every epoch."""
+SIMULATED = ("crop", "neutral")
+"""Remedies that need no new network, so that the present one can be asked what they would do."""
 RESIZES = ("squish", "crop", "pad")
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
@@ -59,6 +65,7 @@ class TrainOptions:
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
     `recipe` seed feeds the network as the seed notebook did, for comparison: from files, through 224 px, in float32.
+    `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals.
     """
 
     arch: str = "resnet18"
@@ -77,6 +84,9 @@ class TrainOptions:
     device: str = "auto"
     recipe: str = "fast"
     body_from: str | None = None
+    remedy: str = "none"
+    masks: str | None = None
+    boxes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

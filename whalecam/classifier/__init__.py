@@ -13,27 +13,32 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from whalecam import evidence, folds, network
 from whalecam.arrays import Report, silent
-from whalecam.classifier.fitting import LEAST_BATCH, Fit, Watch, fit, seed_all
+from whalecam.classifier.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.config import SPLITS, TrainOptions
 from whalecam.dataset import Dataset
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, load_state
 from whalecam.run import Run, open_run
 
-__all__ = ["LEAST_BATCH", "adopt", "load_state", "train"]
+__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "load_state", "train"]
 
 LIBRARIES = ("whalecam", "torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
-def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
+def train(
+    data: Dataset, run: Run, options: TrainOptions, report: Report = silent, augment: Augment | None = None
+) -> dict[str, Any]:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
     With `folds` above 1 there are as many networks, and each picture is judged by the one that saw neither it nor its
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
-    Nothing is written before all training has ended; a KeyboardInterrupt passes through.
+    Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
+    pictures anew every epoch, under the `fast` recipe only.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on.
     """
+    if augment is not None and options.recipe != "fast":
+        raise ModelError("Training pictures are changed under the recipe 'fast' only. Leave --recipe seed out.")
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
     body = network.build_body(options.arch, options.pretrained)
@@ -41,7 +46,7 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
         body = _body_of(open_run(Path(options.body_from)))
     judged, never = _validation(rows, options)
     watch = Watch(report, len(judged) + options.compare_splits)
-    fits = [fit(rows, is_valid, copy.deepcopy(body), options, watch) for is_valid in judged]
+    fits = [fit(rows, is_valid, copy.deepcopy(body), options, watch, augment) for is_valid in judged]
     metrics = _metrics(rows, judged, fits) | {
         "split": options.split,
         "arch": body.arch,
@@ -50,7 +55,8 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
         "never_judged": never,
     }
     if options.compare_splits:
-        metrics["other_split"] = _other_split(rows, body, options, watch)
+        metrics["other_split"] = _other_split(rows, body, options, watch, augment)
+    metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
     digests = [
         run.save_checkpoint(fold, one.model.tensors(), rows.loc[~is_valid, "image"])
         for fold, (one, is_valid) in enumerate(zip(fits, judged, strict=True))
@@ -133,12 +139,14 @@ def _metrics(rows: pd.DataFrame, judged: list[NDArray[np.bool_]], fits: list[Fit
     }
 
 
-def _other_split(rows: pd.DataFrame, body: Body, options: TrainOptions, watch: Watch) -> dict[str, Any]:
+def _other_split(
+    rows: pd.DataFrame, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
+) -> dict[str, Any]:
     """The same recipe on the other kind of split: what its accuracy is worth when individuals are shared, or not."""
     other = next(kind for kind in SPLITS if kind != options.split)
     individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
     is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
-    metrics = _metrics(rows, [is_valid], [fit(rows, is_valid, copy.deepcopy(body), options, watch)])
+    metrics = _metrics(rows, [is_valid], [fit(rows, is_valid, copy.deepcopy(body), options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
     return {"split": other} | {name: metrics[name] for name in kept}
 

@@ -2,9 +2,10 @@
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ from fastai.vision.all import (
 from numpy.typing import NDArray
 
 from whalecam import geometry, network
-from whalecam.arrays import Progress, Report
+from whalecam.arrays import ByteArray, Progress, Report
 from whalecam.config import TrainOptions
 from whalecam.dataset import read_sample
 from whalecam.network import Body, Network
@@ -42,6 +43,21 @@ CACHE_BYTES = 1_500_000_000
 SEED_SIDE = 224
 LEAST_STEPS = 8
 LEAST_BATCH = 8
+
+
+Change = Callable[[str, ByteArray, np.random.Generator], ByteArray]
+"""(image, network input uint8 (S, S, 3), source of chance) → the input to train on this time, of the same shape."""
+
+
+class Augment(Protocol):
+    """A change of training pictures that is drawn anew every epoch."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it did, for the metrics."""
+
+    def __call__(self, training: pd.DataFrame) -> Change:
+        """The change for one network, made from the rows it is trained on and from no others."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +74,21 @@ class Fit:
     epochs: list[dict[str, float]]
 
 
-def fit(rows: pd.DataFrame, is_valid: NDArray[np.bool_], body: Body, options: TrainOptions, watch: "Watch") -> Fit:
+def fit(
+    rows: pd.DataFrame,
+    is_valid: NDArray[np.bool_],
+    body: Body,
+    options: TrainOptions,
+    watch: "Watch",
+    augment: Augment | None = None,
+) -> Fit:
     """Train on the rows that are not for validation: the seed's `fine_tune(epochs, lr)` with `aug_transforms`.
 
-    The head is linear, so that maps are exact.
+    The head is linear, so that maps are exact. `augment` changes the training pictures, never those for validation.
     """
+    change = augment(rows[~is_valid]) if augment is not None else None
     seed_all(options.seed)
-    loaders = _loaders(rows, is_valid, body, options)
+    loaders = _loaders(rows, is_valid, body, options, change)
     learner = _learner(loaders, body, options.recipe)
     watch.begin(options.epochs + 1)
     with learner.no_bar(), learner.no_logging():
@@ -114,9 +138,9 @@ class Watch(Callback):  # type: ignore[misc]
         self.tell(Progress(stage, (self.begun - 1) * each + self.step_count, self.networks * each, shown))
 
 
-def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions) -> Any:
+def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions, change: Change | None) -> Any:
     """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels."""
-    read = _Reader(options, len(rows))
+    read = _Reader(options, len(rows), change, frozenset(rows.loc[~is_valid, "image"]))
     seed = options.recipe == "seed"
     n_train = int((~is_valid).sum())
     # Steps enough to learn from a small set, but never batches so small that BatchNorm's statistics are noise.
@@ -137,10 +161,10 @@ def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOption
 
 
 class _Reader:
-    """Row → picture at the network's size; kept in memory where the whole set fits."""
+    """Row → picture at the network's size; kept in memory where the whole set fits, changed after that."""
 
-    def __init__(self, options: TrainOptions, pictures: int) -> None:
-        self.options = options
+    def __init__(self, options: TrainOptions, pictures: int, change: Change | None, training: frozenset[str]) -> None:
+        self.options, self.change, self.training = options, change, training
         self.caches = pictures * options.size**2 * 3 <= CACHE_BYTES
         self.held: dict[str, Any] = {}
 
@@ -151,6 +175,10 @@ class _Reader:
             pixels = geometry.to_input(sample.pixels, self.options.size, self.options.resize)
             if self.caches:
                 self.held[row["image"]] = pixels
+        if self.change is not None and row["image"] in self.training:
+            # torch's chance is seeded once a training, and anew each epoch in a loader's worker processes.
+            rng = np.random.default_rng(int(torch.randint(2**62, ())))
+            pixels = self.change(row["image"], pixels, rng)
         return PILImage.create(pixels)
 
 

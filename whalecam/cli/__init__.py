@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from whalecam.cli import data, model, results, testing, verdicts
+from whalecam.cli import data, model, remedying, results, testing, verdicts
 from whalecam.cli.output import finish
 from whalecam.errors import WhalecamError
 
@@ -21,7 +21,7 @@ def cli() -> None:
     """
 
 
-for verb in (*data.VERBS, *model.VERBS, *verdicts.VERBS, *results.VERBS, *testing.VERBS):
+for verb in (*data.VERBS, *model.VERBS, *remedying.VERBS, *verdicts.VERBS, *results.VERBS, *testing.VERBS):
     cli.add_command(verb)
 
 

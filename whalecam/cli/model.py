@@ -20,6 +20,7 @@ from whalecam.config import (
     RECIPES,
     RESIZES,
     SPLITS,
+    TRAIN_REMEDIES,
     AuditOptions,
     Columns,
     TrainOptions,
@@ -48,6 +49,11 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option(
     "--recipe", default=DEFAULT.recipe, show_default=True, type=click.Choice(RECIPES), help="seed: as the notebook."
 )
+@click.option(
+    "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."
+)
+@click.option("--masks", type=FOLDER, help="Folder of PNG masks for the remedy; else boxes, else the mask network.")
+@click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes for the remedy; may be given several times.")
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
@@ -65,7 +71,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     if given["labels_map"]:
         data = dataset.merge_labels(data, given["labels_map"])
     # Ten seconds of imports, so only once the input is known to be good.
-    from whalecam import classifier
+    from whalecam import classifier, remedies
     from whalecam.run import create_run
 
     if given["checkpoint"]:
@@ -78,9 +84,11 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     else:
         body_from = str(given["body_from"]) if given["body_from"] else None
         known = {name: given[name] for name in vars(DEFAULT) if name in given}
+        known |= {"masks": str(given["masks"].resolve()) if given["masks"] else None}
+        known |= {"boxes": tuple(str(path.resolve()) for path in given["boxes"])}
         data = dataset.inspect_pictures(data, report)
         run = create_run(run_path, record_of(data))
-        classifier.train(data, run, replace(DEFAULT, **known | {"body_from": body_from}), report)
+        remedies.train(data, run, replace(DEFAULT, **known | {"body_from": body_from}), report)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     tell({"run": str(run.path), "licence": run.manifest.licence, **shown}, as_json)

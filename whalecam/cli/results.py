@@ -1,5 +1,6 @@
 """Verbs on what a run holds: info, compare, report, export-dataset."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,8 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
-from whalecam.config import Thresholds
-
-REMEDIES = ("crop", "neutral", "drop", "relabel")
+from whalecam.config import DATA_REMEDIES, Thresholds
+from whalecam.errors import DatasetError
 
 
 @click.command()
@@ -86,20 +86,26 @@ def report(run: Path, out: Path, cases: int) -> None:
 
 @click.command("export-dataset")
 @RUN
-@click.option("--remedy", required=True, type=click.Choice(REMEDIES), help="What to mend.")
+@click.option("--remedy", required=True, type=click.Choice(DATA_REMEDIES), help="What to mend.")
 @click.option("--out", required=True, type=FOLDER, help="New folder for the mended data set.")
+@click.option("--labels-map", type=FOLDER, help="For relabel: CSV of old,new label names to merge.")
 @JSON
-def export_dataset(run: Path, remedy: str, out: Path, as_json: bool) -> None:
+def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, as_json: bool) -> None:
     """Write a mended data set; the source stays as it is."""
     from whalecam import audit, dataset, remedies
+    from whalecam.masks import find_mask
     from whalecam.reviews import Journal
     from whalecam.run import open_run
 
+    if labels_map is not None and remedy != "relabel":
+        raise DatasetError(f"--labels-map merges labels, which '{remedy}' does not. Use it with --remedy relabel.")
     opened, progress = open_run(run), reporter()
     data = dataset.inspect_pictures(audit.open_data(opened), progress)
-    sources = audit.mask_sources(audit.stored_options(opened))
+    merges = dataset.read_labels_map(labels_map) if labels_map is not None else {}
+    options = audit.stored_options(opened)
+    find = functools.partial(find_mask, sources=audit.mask_sources(options), fallback=options.mask_method)
     reviews = Journal.of(opened).latest()
-    done = remedies.export_dataset(opened, data, sources, reviews, remedy, out, progress)
+    done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
     tell({"remedy": remedy, "out": str(out), **vars(done)}, as_json)
 
 

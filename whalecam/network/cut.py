@@ -44,6 +44,12 @@ class Network:
         mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return pixels.mul_(1 / (255 * std)).sub_(mean / std)
 
+    def look(self, inputs: ByteArray) -> Tensor:
+        """Network inputs uint8 (N, S, S, 3) → activations (N, K, h, w), without gradients."""
+        with torch.no_grad():
+            found: Tensor = self.features(self.batch(inputs))
+        return found
+
     def to(self, device: torch.device) -> "Network":
         self.features.to(device)
         self.head.to(device)

@@ -6,11 +6,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.config import BOX_KINDS, MASK_FALLBACKS, NEEDS_CHOICES, SPLITS, AuditOptions, TrainOptions
+from whalecam.config import (
+    BOX_KINDS,
+    MASK_FALLBACKS,
+    NEEDS_CHOICES,
+    SPLITS,
+    TRAIN_REMEDIES,
+    AuditOptions,
+    TrainOptions,
+)
 from whalecam.errors import ModelError
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import charts, jobs, parts, session
+from whalecam.ui import charts, jobs, mending, parts, session
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import gallery
 
@@ -25,6 +33,7 @@ ARCHS = (
 )
 SHOWN = 12
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
+REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
 WITNESSES = "auto: suspects and 2,000 others · all: every picture, 42 passes each · none: heat alone"
 
 
@@ -53,6 +62,7 @@ def train_form(run: Run) -> None:
         )
         least = three.number_input("Pictures per class, at least", 1, 1000, 1)
         seed = four.number_input("Seed", 0, 9999, 0)
+        remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
             "Compare with the other split", help="One more training: what sharing individuals is worth"
@@ -60,9 +70,9 @@ def train_form(run: Run) -> None:
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
             options = {"arch": arch, "epochs": epochs, "lr": lr, "size": size, "batch": batch, "split": split}
-            options |= {"min-per-class": least, "seed": seed, "folds": folds}
+            options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            launch(run, "Training", [*_train_verb(run), *_flags(options), *switches])
+            launch(run, "Training", [*_train_verb(run), *_flags(options), *switches, *mending.found_by(run, remedy)])
 
 
 def load_form(run: Run) -> None:

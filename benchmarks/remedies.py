@@ -1,0 +1,202 @@
+"""What each remedy is worth: on planted leaks with a known truth, and on real photographs.
+
+usage: python -m benchmarks.remedies planted TOOLS/planted.py [--seeds 3] [--n 700] [--animals 16] [--keep FILE]
+       python -m benchmarks.remedies photos DATA [--seeds 1] [--first 0] [--keep FILE]
+
+planted: the developers' tool pastes real animals on waters of two colours, one for each label (97 %). Each arm trains
+on the leaky set with the same split and seed, and is judged on the `flipped` twins of the pictures it had not seen: the
+same animals on the other label's water. Where a remedy mends pictures (crop, neutral), the flipped pictures are mended
+alike before they are judged, with the true masks, as they would be in use. Beside it stands what the simulation said
+of the network without a remedy before anything was trained again.
+
+photos: DATA holds photos/, photos.csv, masks/, boxes.csv. Three folds grouped by individual, species with ten pictures
+or more. Unseen water: each picture's animal on the waters of two pictures of other species.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.planted_leaks import load
+from whalecam import dataset, geometry, network, remedies
+from whalecam.arrays import records
+from whalecam.config import FINE_ARCH, SIMULATED, TRAIN_REMEDIES, TrainOptions
+from whalecam.folds import groups_of
+from whalecam.recommendation import interval, measured_of
+from whalecam.run import DatasetRecord, Run, create_run, read_json
+from whalecam.simulation import simulate
+
+PLANTED = TrainOptions(arch=FINE_ARCH, epochs=8, lr=1e-2, size=96, batch=32, split="random", valid_share=0.3)
+PHOTOS = TrainOptions(arch=FINE_ARCH, epochs=8, lr=5e-3, size=128, batch=32, folds=3, min_per_class=10)
+
+
+def plant(tool_path: Path, out: Path, n: int, size: int, seed: int, animals: int) -> None:
+    """The tool's own three sets, of its first animals only, so that each is seen often enough to be learnt."""
+    tool = load(tool_path)
+    every = tool.load
+    tool.load = lambda folder: every(folder)[:animals]
+    given, sys.argv = sys.argv, ["planted", str(out), "--n", str(n), "--size", str(size), "--seed", str(seed)]
+    try:
+        tool.main()
+    finally:
+        sys.argv = given
+
+
+def trained(path: Path, csv: Path, images: Path, options: TrainOptions) -> Run:
+    data = dataset.open_dataset(csv, images)
+    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    remedies.train(dataset.inspect_pictures(data), run, options)
+    return run
+
+
+def flipped(run: Run, folder: Path) -> "pd.Series[float]":
+    """By image: 1 where the run's network is right on the flipped picture; those it was not trained on."""
+    data, remedy = dataset.open_dataset(folder / "train.csv", folder / "images"), str(run.manifest.train["remedy"])
+    rows = data.good()[~data.good()["image"].isin(run.training_images())]
+    find = remedies.finder(str(folder / "masks"), ())
+    red, green, blue = (
+        read_json(run.path / "mended" / "remedy.json")["mean_water"] if remedy in SIMULATED else (0, 0, 0)
+    )
+    model, right = network.from_spec(run.manifest.network, run.load_checkpoint()), {}
+    for row in records(rows):
+        case = remedies.case_of(row, find, {}, (red, green, blue))
+        mended = remedies.REMEDIES[remedy](case) if remedy in SIMULATED else None
+        pixels = case.sample.pixels if mended is None or mended.pixels is None else mended.pixels
+        inputs = geometry.to_input(pixels, model.size, model.resize)
+        logits = model.head(model.look(inputs[None]))
+        right[row["image"]] = float(model.classes[int(logits.argmax())] == row["species"])
+    return pd.Series(right)
+
+
+def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str, Any]]:
+    """One row per arm: right on own and flipped pictures, the gain over none, what was simulated."""
+    plant(given.source, folder, given.n, 128, seed, given.animals)
+    leaky, rows = folder / "leaky", []
+    table = pd.read_csv(leaky / "train.csv", dtype=str).set_index("image")
+    base, said = pd.Series(dtype=float), {}
+    for remedy in TRAIN_REMEDIES:
+        options = TrainOptions(**{**vars(PLANTED), "seed": seed, "remedy": remedy, "masks": str(leaky / "masks")})
+        run = trained(folder / f"run-{remedy}", leaky / "train.csv", leaky / "images", options)
+        right = flipped(run, folder / "flipped").sort_index()
+        groups = groups_of(table.loc[right.index, "individual_id"].tolist()).tolist()
+        if remedy == "none":
+            # Before anything is trained again: the tool's masks, as an audit would be given them.
+            run.update(audit={"masks": str(leaky / "masks")})
+            base, said = right, simulate(run)["figures"]
+        rows.append(
+            {
+                "seed": seed,
+                "remedy": remedy,
+                "n": len(right),
+                "own": run.metrics()["accuracy"],
+                "flipped": interval(right.to_numpy(), groups),
+                "gain": interval((right - base).to_numpy(), groups),
+                "simulated": said[remedy]["all"].get("unseen_gain") if remedy in said else None,
+                "right": right.to_dict(),
+                "individual": table.loc[right.index, "individual_id"].to_dict(),
+            }
+        )
+        print(json.dumps({name: rows[-1][name] for name in list(rows[-1])[:7]}), flush=True)
+    return rows
+
+
+def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str, Any]]:
+    """One row per arm: out-of-fold accuracy on own and on unseen water, and the paired differences to none."""
+    source, runs, rows = given.source, [], []
+    for remedy in TRAIN_REMEDIES:
+        places = {"masks": str(source / "masks"), "boxes": (str(source / "boxes.csv"),)}
+        options = TrainOptions(**{**vars(PHOTOS), **places, "seed": seed, "remedy": remedy})
+        run = trained(folder / f"run-{remedy}", source / "photos.csv", source / "photos", options)
+        if remedy not in SIMULATED:
+            run.update(audit={"masks": places["masks"], "boxes": list(places["boxes"])})
+        runs.append(run)
+        found, metrics = simulate(run, limit=10_000), run.metrics()
+        change = measured_of(runs[0], [run])
+        rows.append(
+            {
+                "seed": seed,
+                "remedy": remedy,
+                "n": metrics["n_valid"],
+                "accuracy": metrics["accuracy"],
+                "balanced": metrics["balanced_accuracy"],
+                "loss": metrics["valid_loss"],
+                "with_mask": found["pictures"],
+                "own": found["figures"]["present"]["all"]["own"],
+                "unseen": found["figures"]["present"]["all"]["unseen"],
+                "own_change": vars(change[0].own) if change else None,
+                "unseen_change": vars(change[0].unseen) if change else None,
+                "simulated": {name: one["all"] for name, one in found["figures"].items() if name != "present"},
+            }
+        )
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def pooled(rows: list[dict[str, Any]]) -> str:
+    """Markdown: every seed, and all seeds together, their pictures counted as one sample with its individuals."""
+    lines = ["| remedy | seed | own water | flipped | gain over none | simulated gain |", "|---|---|---|---|---|---|"]
+    for remedy in TRAIN_REMEDIES:
+        mine = [row for row in rows if row["remedy"] == remedy]
+        for row in mine:
+            figures = (row["flipped"], row["gain"] if remedy != "none" else None, row["simulated"])
+            cells = " | ".join(_cell(figure) for figure in figures)
+            lines.append(f"| {remedy} | {row['seed']} | {row['own']:.1%} | {cells} |")
+        base = {row["seed"]: row["right"] for row in rows if row["remedy"] == "none"}
+        right, gain, who = [], [], []
+        for row in mine:
+            for image, value in row["right"].items():
+                right.append(value)
+                gain.append(value - base[row["seed"]][image])
+                who.append(row["individual"][image])
+        groups = groups_of(who).tolist()
+        cells = f"{_cell(interval(np.array(right), groups))} | {_cell(interval(np.array(gain), groups))}"
+        own = np.mean([row["own"] for row in mine])
+        lines.append(f"| **{remedy}** | all | {own:.1%} | {cells} | |")
+    return "\n".join(lines)
+
+
+def listed(rows: list[dict[str, Any]]) -> str:
+    """Markdown: the photographs, every remedy and seed."""
+    head = "| remedy | seed | accuracy | balanced | loss | own water | unseen water "
+    lines = [head + "| change own | change unseen | simulated |", "|---|---|---|---|---|---|---|---|---|---|"]
+    said = {row["seed"]: row["simulated"] for row in rows if row["remedy"] == "none"}
+    for row in sorted(rows, key=lambda row: TRAIN_REMEDIES.index(row["remedy"])):
+        changes = [row[name] and list(row[name].values()) for name in ("own_change", "unseen_change")]
+        simulated = said[row["seed"]].get(row["remedy"], {}).get("unseen_gain")
+        cells = " | ".join(_cell(figure) for figure in (row["own"], row["unseen"], *changes, simulated))
+        metrics = f"{row['accuracy']:.1%} | {row['balanced']:.1%} | {row['loss']:.2f}"
+        lines.append(f"| {row['remedy']} | {row['seed']} | {metrics} | {cells} |")
+    return "\n".join(lines)
+
+
+def _cell(figure: Any) -> str:
+    return "–" if figure is None else f"{figure[0]:.1%} ({figure[1]:.1%} to {figure[2]:.1%})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", choices=("planted", "photos"))
+    parser.add_argument("source", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="The first seed.")
+    parser.add_argument("--n", type=int, default=700)
+    parser.add_argument("--animals", type=int, default=16)
+    parser.add_argument("--keep", type=Path, help="Write every row here as JSON.")
+    given = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for seed in range(given.first, given.first + given.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            rows += (planted if given.which == "planted" else photos)(given, Path(folder), seed)
+        if given.keep:
+            given.keep.write_text(json.dumps(rows), encoding="utf-8")
+    print(pooled(rows) if given.which == "planted" else listed(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Figures of a simulation on toy pictures, and what the evidence is said to support."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whalecam.recommendation import Figure, Measured, figures, interval, measured_of, recommend, simulation_of
+from whalecam.run import DatasetRecord, create_run, open_run
+
+LEAKING = {"measured": 200, "confirmed": 60, "hidden": 10}
+
+
+def rows_of(present: list, crop: list) -> pd.DataFrame:
+    """(own, unseen, leak) of pictures a, b, … of species s0, s1, s0, …, each an individual of its own."""
+    found = []
+    for remedy, values in (("present", present), ("crop", crop)):
+        for at, (own, unseen, leak) in enumerate(values):
+            about = {"image": f"p{at}", "species": f"s{at % 2}", "group": at, "remedy": remedy}
+            found.append(about | {"own": own, "unseen": unseen, "leak": leak})
+    return pd.DataFrame(found)
+
+
+def test_figures_of_four_pictures() -> None:
+    rows = rows_of([(1, 0, 0.8), (1, 0.5, 0.6), (1, 0, np.nan), (0, 0, 0.4)], [(1, 1, 0.1)] * 4)
+    found = figures(rows)
+    assert found["present"]["all"]["own"][0] == 0.75 and found["present"]["all"]["unseen"][0] == 0.125
+    assert found["present"]["all"]["water_cost"][0] == 0.625
+    crop = found["crop"]["all"]
+    assert (crop["own_gain"][0], crop["unseen_gain"][0]) == (0.25, 0.875)
+    assert crop["leak_drop"][0] == pytest.approx((0.7 + 0.5 + 0.3) / 3)
+    assert found["crop"]["species"]["s0"]["unseen_gain"][:1] == [1.0] and found["crop"]["species"]["s1"]["n"] == 2
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_same_gain_on_every_picture_has_no_width() -> None:
+    rows = rows_of([(0, 0, 0.5)] * 6, [(1, 0.5, 0.25)] * 6)
+    assert figures(rows)["crop"]["all"]["unseen_gain"] == [0.5, 0.5, 0.5]
+
+
+def test_the_interval_the_slow_way_over_individuals() -> None:
+    rng = np.random.default_rng(3)
+    values, groups = rng.normal(size=40), rng.integers(0, 9, 40).tolist()
+    values[5] = np.nan
+    mean, low, high = interval(values, groups, times=300)
+    members = [[v for v, g in zip(values, groups, strict=True) if g == name and v == v] for name in sorted(set(groups))]
+    chance, means = np.random.default_rng(0), []
+    for drawn in chance.integers(len(members), size=(300, len(members))):
+        some = [value for at in drawn for value in members[at]]
+        means.append(sum(some) / len(some))
+    assert mean == pytest.approx(np.nanmean(values))
+    assert (low, high) == pytest.approx(tuple(np.quantile(means, (0.025, 0.975))))
+
+
+def test_pictures_of_one_individual_tell_less_than_those_of_many() -> None:
+    values = np.repeat([0.0, 1.0, 0.0, 1.0, 1.0], 8)
+    alone, shared = interval(values, list(range(40))), interval(values, np.repeat(range(5), 8).tolist())
+    assert shared[2] - shared[1] > 1.5 * (alone[2] - alone[1])
+    assert interval(values[:3], [0, 0, 0]) == [pytest.approx(1 / 3 * 0), -1.0, 1.0]
+    assert interval(np.array([np.nan]), [0]) is None
+
+
+# --- what is recommended ---------------------------------------------------------------------------------------------
+
+
+def simulated(cost: tuple, crop: tuple, neutral: tuple) -> dict:
+    return {
+        "present": {"all": {"water_cost": list(cost)}},
+        "crop": {"all": {"unseen_gain": list(crop)}},
+        "neutral": {"all": {"unseen_gain": list(neutral)}},
+    }
+
+
+NOTHING = (0.0, -0.05, 0.05)
+HELPED = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.01, -0.03, 0.01))
+FAILED = Measured("shuffle", "mine-shuffle", Figure(0.01, -0.05, 0.07), Figure(0.0, -0.03, 0.03))
+COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2, -0.3, -0.1))
+
+
+@pytest.mark.parametrize(
+    ("facts", "given", "measured", "remedy", "todo", "words"),
+    [
+        ({"measured": 0, "confirmed": 0, "hidden": 0}, None, (), None, "audit", "second witness"),
+        ({"measured": 900, "confirmed": 2, "hidden": 1}, None, (), None, "", "No remedy is called for"),
+        ({"measured": 20, "confirmed": 0, "hidden": 0}, None, (), None, "", "No remedy is called for"),
+        (LEAKING, None, (), None, "simulate", "Simulate"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.35, 0.3, 0.4)), (), "neutral", "retrain", "neutral"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.25, 0.1, 0.4)), (), "crop", "retrain", "crop"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (), "shuffle", "retrain", "exchanged"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, (-0.2, -0.3, -0.1)), (), "shuffle", "retrain", "exchanged"),
+        (LEAKING, simulated(NOTHING, NOTHING, NOTHING), (), None, "", "No remedy is supported"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (HELPED,), "shuffle", "", "Take run mine-shuffle"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (FAILED,), None, "", "No remedy helps"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (COSTLY,), "shuffle", "", "Take run mine-shuffle"),
+        (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (FAILED,), "crop", "retrain", "left to try"),
+    ],
+)
+def test_what_the_evidence_supports(facts, given, measured, remedy, todo, words) -> None:
+    advice = recommend(facts, given, measured)
+    assert (advice.remedy, advice.todo) == (remedy, todo)
+    assert words in advice.said
+
+
+def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
+    advice = recommend(LEAKING, {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}, (), "shuffle")
+    assert advice.remedy is None and "No remedy helps" in advice.said
+
+
+def test_the_figures_stand_beside_the_advice() -> None:
+    advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), NOTHING), (FAILED,))
+    told = " ".join(advice.why)
+    for words in ("70 of 200", "35%", "+40 points (+30 to +50)", "+30 points (+20 to +40)", "did not help: +1 points"):
+        assert words in told, words
+
+
+def test_the_best_of_the_trainings_that_helped_is_taken() -> None:
+    better = Measured("crop", "mine-crop", Figure(0.5, 0.4, 0.6), Figure(0.0, -0.01, 0.01))
+    assert recommend(LEAKING, None, (HELPED, better)).remedy == "crop"
+
+
+# --- what run folders hold -------------------------------------------------------------------------------------------
+
+
+def stored(path: Path, remedy: str, right: dict, sha: str = "s", source: str = "f"):
+    run = create_run(path, DatasetRecord("a.csv", None, {}, "f"))
+    run.update(train={"remedy": remedy}, model_sha256="s")
+    content = {"model_sha256": sha, "source": source, "unseen": right, "own": dict.fromkeys(right, 1.0)}
+    content["groups"] = {name: at for at, name in enumerate(right)}
+    (path / "simulation.json").write_text(json.dumps(content))
+    return open_run(path)
+
+
+def test_trainings_are_compared_on_the_pictures_that_both_judged(tmp_path: Path) -> None:
+    base = stored(tmp_path / "base", "none", {"a": 0.0, "b": 0.5, "c": 1.0, "d": None, "e": 0.0})
+    mended = stored(tmp_path / "mended", "shuffle", {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0})
+    others = [
+        base,
+        mended,
+        stored(tmp_path / "twin", "none", {"a": 0.0}),
+        stored(tmp_path / "elsewhere", "crop", {"a": 0.0}, source="g"),
+        stored(tmp_path / "stale", "crop", {"a": 0.0}, sha="old"),
+    ]
+    found = measured_of(base, others)
+    assert [(one.remedy, one.run) for one in found] == [("shuffle", "mended")]
+    assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Figure(0.0, 0.0, 0.0)
+    assert simulation_of(others[-1]) is None and measured_of(others[-1], others) == []

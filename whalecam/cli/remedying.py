@@ -1,0 +1,98 @@
+"""Verbs from a leak to a better network: simulate, retrain."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from whalecam.cli.data import record_of
+from whalecam.cli.options import FOLDER, JSON, RUN
+from whalecam.cli.output import reporter, tell
+from whalecam.config import SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
+from whalecam.errors import RunError
+
+
+@click.command()
+@RUN
+@click.option("--remedy", "wanted", multiple=True, type=click.Choice(SIMULATED), help="Only this one; else all.")
+@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Pictures, drawn at random.")
+@JSON
+def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """What crop and neutral would do before any training: the present network on changed pictures."""
+    from whalecam.run import open_run
+
+    opened = open_run(run)
+    from whalecam.simulation import simulate as simulated
+
+    found = simulated(opened, wanted or None, limit, reporter())
+    if as_json:
+        tell({name: found[name] for name in ("pictures", "without_mask", "waters", "figures")}, True)
+        return
+    tell({name: found[name] for name in ("pictures", "without_mask")}, False)
+    for name, figures in found["figures"].items():
+        click.echo(f"{name}:")
+        for measure, value in figures["all"].items():
+            if isinstance(value, list):
+                sign = "" if measure in ("own", "unseen", "leak") else "+"
+                click.echo(f"  {measure}: {value[0]:{sign}.3f} ({value[1]:{sign}.3f} to {value[2]:{sign}.3f})")
+
+
+@click.command()
+@RUN
+@click.option("--remedy", required=True, type=click.Choice(TRAIN_REMEDIES), help="What to train with.")
+@click.option("--out", required=True, type=FOLDER, help="New run folder.")
+@click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
+@JSON
+def retrain(run: Path, remedy: str, out: Path, seed: int | None, as_json: bool) -> None:
+    """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
+    from whalecam import audit, dataset
+    from whalecam.run import create_run, open_run
+
+    opened, report = open_run(run), reporter()
+    before, options = audit.stored_options(opened), _options(opened, remedy, seed)
+    if (out / "run.json").is_file():
+        raise RunError(f"There is a run in {out} already. Name a new folder.")
+    data = audit.open_data(opened)
+    gone = set(opened.manifest.classes) - set(data.good()["species"])
+    if gone:
+        raise RunError(
+            f"Run '{opened.name}' was trained on merged labels, such as '{min(gone)}', that its CSV lacks. "
+            f"Use: whalecam train --labels-map FILE --remedy {remedy}."
+        )
+    from whalecam import remedies
+    from whalecam.simulation import simulate as simulated
+
+    made = create_run(out, record_of(data))
+    remedies.train(dataset.inspect_pictures(data, report), made, options, report)
+    audit.run_audit(made, audit.open_data(made), _audit(before, made, remedy), report)
+    found = simulated(made, (), report=report)
+    metrics = made.metrics()
+    shown = {"run": str(made.path), "remedy": remedy, "accuracy": metrics["accuracy"]}
+    tell(shown | {"unseen_water": found["figures"]["present"]["all"]["unseen"]}, as_json)
+
+
+def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
+    """The run's own training with the remedy, its masks those of the run's audit."""
+    if not run.manifest.train:
+        raise RunError(f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Use: whalecam train.")
+    from whalecam import audit
+
+    options, stored = TrainOptions(**run.manifest.train), audit.stored_options(run)
+    if options.remedy in SIMULATED:
+        raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
+    return replace(
+        options, remedy=remedy, masks=stored.masks, boxes=stored.boxes, seed=options.seed if seed is None else seed
+    )
+
+
+def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
+    """The audit of the run before; mended pictures are judged by the masks they were mended with."""
+    if remedy not in SIMULATED:
+        return before
+    from whalecam.remedies import MENDED
+
+    return replace(before, masks=str(made.path / MENDED / "masks"), boxes=())
+
+
+VERBS = (simulate, retrain)

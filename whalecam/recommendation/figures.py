@@ -1,0 +1,70 @@
+"""What was simulated, as figures: per remedy, over all pictures and per species, with intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+PRESENT = "present"
+MEASURES = ("own", "unseen", "leak")
+TIMES = 1000
+
+
+def figures(rows: pd.DataFrame) -> dict[str, Any]:
+    """Per remedy: `all`, and `species` by name; each figure is [value, low, high], or None where there is none.
+
+    Args:
+        rows: one per picture and remedy (`present` is the picture as it is): `image`, `species`, `group` (number of the
+            individual), `remedy`, `own` (1 where right), `unseen` (share right on other labels' waters), `leak`; the
+            three in [0, 1], NaN where not measured.
+
+    Returns: `n`; the levels `own`, `unseen`, `leak`; for `present` also `water_cost` = own − unseen; for a remedy also
+    `own_gain`, `unseen_gain` and `leak_drop` against the same pictures as they are.
+    """
+    wide = rows.pivot(index="image", columns="remedy", values=list(MEASURES)).astype(float)
+    about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["species", "group"]]
+    found: dict[str, Any] = {}
+    for remedy in rows["remedy"].unique():
+        columns = _columns(wide, str(remedy))
+        parts = {str(name): columns.loc[part.index] for name, part in about.groupby("species")}
+        found[str(remedy)] = {
+            "all": _told(columns, about["group"]),
+            "species": {name: _told(part, about["group"].loc[part.index]) for name, part in parts.items()},
+        }
+    return found
+
+
+def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:
+    """[mean, low, high]: 95 % percentile bootstrap (Efron 1979) over groups, as pictures of one individual are alike.
+
+    A difference of the same pictures as `values` makes it a paired one. The same in every call. None without a value;
+    with a single group the interval is all that a mean of such values can be, [-1, 1].
+    """
+    known = ~np.isnan(values)
+    if not known.any():
+        return None
+    _, of = np.unique(np.asarray(groups)[known], return_inverse=True)
+    sums, counts = np.bincount(of, values[known]), np.bincount(of)
+    mean = float(values[known].mean())
+    if len(counts) < 2:
+        return [mean, -1.0, 1.0]
+    drawn = np.random.default_rng(0).integers(len(counts), size=(times, len(counts)))
+    low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), (0.025, 0.975))
+    return [mean, float(low), float(high)]
+
+
+def _columns(wide: pd.DataFrame, remedy: str) -> pd.DataFrame:
+    """The levels of one remedy and its differences to the present, per picture."""
+    level = {name: wide[name, remedy] for name in MEASURES}
+    if remedy == PRESENT:
+        return pd.DataFrame({**level, "water_cost": level["own"] - level["unseen"]})
+    before = {name: wide[name, PRESENT] for name in MEASURES}
+    gains = {f"{name}_gain": level[name] - before[name] for name in ("own", "unseen")}
+    return pd.DataFrame({**level, **gains, "leak_drop": before["leak"] - level["leak"]})
+
+
+def _told(columns: pd.DataFrame, groups: "pd.Series[int]") -> Mapping[str, Any]:
+    numbers = groups.tolist()
+    return {"n": len(columns), **{str(name): interval(columns[name].to_numpy(float), numbers) for name in columns}}

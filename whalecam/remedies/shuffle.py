@@ -1,0 +1,113 @@
+"""Exchange waters between labels while training, so that the water tells nothing of the label."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam import dataset, swap
+from whalecam.arrays import ByteArray, Progress, Report, records, silent
+from whalecam.errors import DatasetError
+from whalecam.masks import MaskMethod
+from whalecam.remedies.kinds import inside
+from whalecam.swap.pool import MOST_AREA
+
+LEAST_OWN = 0.25
+"""The least share of draws in which a picture keeps its own water: the network is judged on pictures as they are."""
+LENDERS = 48
+"""Pictures of a label that lend their water, at most; it bounds memory and the time for filling animals in."""
+MOST_ANIMAL, LEAST_ANIMAL = 0.9, 0.001
+
+
+class Shuffle:
+    """What `classifier.train` asks for the change of its training pictures; masks are found once and kept.
+
+    Args:
+        find: the best mask of a picture, or None.
+        size, resize: of the network's input.
+        seed: of the choice of lenders.
+    """
+
+    def __init__(self, find: MaskMethod, size: int, resize: str, seed: int = 0, report: Report = silent) -> None:
+        self.find, self.size, self.resize, self.seed, self.report = find, size, resize, seed, report
+        self._keeps: dict[str, ByteArray | None] = {}
+        self._filled: dict[str, ByteArray] = {}
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """How many of the pictures met so far have a mask, without which a picture keeps its water."""
+        return {"pictures": len(self._keeps), "with_mask": sum(keep is not None for keep in self._keeps.values())}
+
+    def __call__(self, training: pd.DataFrame) -> "Exchange":
+        """The change of one network's training pictures; only they lend. Columns: `image`, `species`, `path`."""
+        rng = np.random.default_rng(self.seed)
+        rows = records(training.iloc[rng.permutation(len(training))])
+        lent: dict[str, list[ByteArray]] = {}
+        for done, row in enumerate(rows):
+            self.report(Progress("looking for water", done, len(rows)))
+            wanted = len(lent.setdefault(row["species"], [])) < LENDERS
+            filled = self._meet(row, wanted)
+            if wanted and filled is not None:
+                lent[row["species"]].append(filled)
+        labels = {row["image"]: row["species"] for row in rows}
+        keeps = {image: keep for image, keep in self._keeps.items() if keep is not None and image in labels}
+        return Exchange(keeps, labels, {label: waters for label, waters in lent.items() if waters})
+
+    def _meet(self, row: Mapping[str, Any], wanted: bool) -> ByteArray | None:
+        """Keep a picture's mask; give its water, the animal filled in, where that is wanted and fit to be lent."""
+        name = row["image"]
+        if name in self._filled or (name in self._keeps and (not wanted or self._keeps[name] is None)):
+            return self._filled.get(name)
+        self._keeps[name] = None
+        try:
+            sample = dataset.read_sample(Path(row["path"]), name)
+        except DatasetError:
+            return None
+        mask = self.find(sample)
+        if mask is None:
+            return None
+        scene = swap.scene_of(sample, mask, self.size, self.resize)
+        area = float(scene.mask.mean())
+        if LEAST_ANIMAL <= area <= MOST_ANIMAL:
+            self._keeps[name] = np.asarray(np.rint(255 * inside(scene.mask)), np.uint8)
+        if not wanted or area > MOST_AREA:
+            return None
+        self._filled[name] = scene.filled
+        return scene.filled
+
+
+class Exchange:
+    """One picture at a time: with probability `share` it gets the water of a picture of another label.
+
+    The share is `1 − 1/C` for C labels that lend, at most 1 − LEAST_OWN, and the same for every label; the other label
+    is drawn evenly, then one of its pictures. So each label stands on each label's water equally often (with up to four
+    labels; with more its own water comes a little more often), and whether a picture was edited tells nothing either.
+    """
+
+    def __init__(
+        self, keeps: Mapping[str, ByteArray], labels: Mapping[str, str], lent: Mapping[str, Sequence[ByteArray]]
+    ) -> None:
+        self.keeps, self.labels, self.lent = keeps, labels, lent
+        self.share = min(1 - LEAST_OWN, 1 - 1 / max(1, len(lent)))
+
+    def __call__(self, image: str, pixels: ByteArray, rng: np.random.Generator) -> ByteArray:
+        """`pixels` uint8 (S, S, 3), the network's input → the same animal on the water drawn; as it was without a mask.
+
+        Composed as `keep · pixels + (1 − keep) · water`, the soft edge of `keep` inside the animal's outline.
+        """
+        keep = self.keeps.get(image)
+        others = [label for label in self.lent if label != self.labels.get(image)]
+        if keep is None or not others or rng.random() >= self.share:
+            return pixels
+        waters = self.lent[others[int(rng.integers(len(others)))]]
+        return laid(pixels, keep, waters[int(rng.integers(len(waters)))])
+
+
+def laid(pixels: ByteArray, keep: ByteArray, water: ByteArray) -> ByteArray:
+    """`pixels` where `keep` (S, S) is 255, `water` where it is 0, mixed between; uint8 (S, S, 3)."""
+    weight: NDArray[np.uint16] = keep[..., None].astype(np.uint16)
+    mixed = weight * pixels + (255 - weight) * water
+    return np.asarray((mixed + 127) // 255, np.uint8)
