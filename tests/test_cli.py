@@ -121,7 +121,7 @@ def test_info_gate_report_compare(runs: Path, tmp_path: Path) -> None:
     assert page.count('class="case"') == 3 and "http" not in page.split("<body>")[1]
     same = json.loads(whalecam("compare", run, run, "--json").stdout)
     assert same["runs"][0]["accuracy"] == same["runs"][1]["accuracy"]
-    assert not any(same["changes"]["demo"].values())
+    assert not any(same["changes"]["demo (2)"].values())
 
 
 @pytest.mark.parametrize("remedy", ["crop", "neutral", "drop", "relabel"])

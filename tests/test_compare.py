@@ -65,14 +65,15 @@ def test_the_bootstrap_by_group_equals_a_slow_loop() -> None:
     before, after = rng.random(8), rng.random(8)
     low, high, _ = bootstrap(before, after, groups, lambda means: means.min(axis=1), times=50, seed=3)
     again, found = np.random.default_rng(3), []
-    order = np.argsort(groups, kind="stable")
-    for _ in range(50):
-        draws, chosen = again.random(8), []
-        for place, at in enumerate(order):
-            members = order[groups[order] == groups[at]]
-            chosen.append(members[int(draws[place] * len(members))])
-        drawn = np.array(chosen)
-        worst = [min(values[drawn][groups[drawn] == group].mean() for group in range(3)) for values in (after, before)]
+    members = [[at for at in range(8) if groups[at] == group] for group in range(3)]
+    draws = [again.integers(len(own), size=(50, len(own))) for own in members]
+    for time in range(50):
+        worst = []
+        for values in (after, before):
+            means = []
+            for own, drawn in zip(members, draws, strict=True):
+                means.append(sum(values[own[at]] for at in drawn[time]) / len(own))
+            worst.append(min(means))
         found.append(worst[0] - worst[1])
     assert (low, high) == pytest.approx(tuple(np.quantile(found, (0.025, 0.975))))
 
@@ -80,6 +81,26 @@ def test_the_bootstrap_by_group_equals_a_slow_loop() -> None:
 def test_a_run_without_change_has_p_1() -> None:
     values = np.arange(20.0)
     assert bootstrap(values, values, np.zeros(20, int), one_group) == (0, 0, 1)
+    many = np.random.default_rng(0).random(5000)
+    assert bootstrap(many, many, np.zeros(5000, int), one_group) == (0, 0, 1)
+
+
+def test_a_large_group_gets_the_interval_of_plain_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    groups = rng.integers(0, 3, 6000)
+    before = (rng.random(6000) < 0.6).astype(float)
+    after = np.where(rng.random(6000) < 0.9, before, 1 - before)
+
+    def balanced(means: np.ndarray) -> np.ndarray:
+        return means.mean(axis=1)
+
+    quick = bootstrap(before, after, groups, balanced)
+    monkeypatch.setattr("whalecam.compare.paired.LARGE", 10**9)
+    plain = bootstrap(before, after, groups, balanced)
+    width = plain[1] - plain[0]
+    assert quick[0] == pytest.approx(plain[0], abs=0.05 * width) and quick[1] == pytest.approx(
+        plain[1], abs=0.05 * width
+    )
 
 
 def made(folder: Path, rows: list[dict[str, Any]], classes: tuple[str, ...] = ("orca", "beluga")) -> Run:

@@ -104,7 +104,7 @@ class AuditOptions:
     needs: str = "auto"
     donors: int = 4
     limit: int | None = None
-    batch: int = 64
+    batch: int = 32
     device: str = "auto"
     precision: str = "auto"
 

@@ -36,6 +36,8 @@ def frame_of(width: int, height: int, resize: str) -> Frame:
 
 def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
     """Picture (H, W, 3) → network input (size, size, 3), both uint8 RGB. Padding is black."""
+    if pixels.shape[:2] == (size, size):
+        return pixels
     return np.asarray(_resized(Image.fromarray(pixels), size, resize))
 
 

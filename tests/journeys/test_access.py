@@ -164,6 +164,8 @@ def test_without_signing_in_no_address_gives_anything_of_a_run(
             sign_in(page)
         settled(page)
         page.wait_for_timeout(500)
+    page.goto(f"{address}/Export?run=demo")
+    settled(page)
     with page.expect_download() as waiting:
         page.get_by_text("all pictures", exact=True).click()
         settled(page).wait_for_timeout(500)

@@ -9,7 +9,7 @@ import click
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
 from whalecam.config import DATA_REMEDIES, Thresholds
-from whalecam.errors import DatasetError
+from whalecam.errors import DatasetError, RunError
 
 
 @click.command()
@@ -42,6 +42,8 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 
     Exit status 0 whatever differs; 2 where the runs cannot be compared. Gates are `audit --baseline` and `--fail-if`.
     """
+    if len(runs) < 2:
+        raise RunError("Name two runs or more to compare.")
     from whalecam.compare import compare_runs
     from whalecam.compare.sentence import sentence, write_csv, written
     from whalecam.run import open_run

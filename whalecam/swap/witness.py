@@ -109,7 +109,7 @@ class Witness:
         apart = float(swapped[: len(others)].mean()) if others else np.nan
         alike = float(swapped[len(others) :].mean()) if same else np.nan
         water = every[-1]
-        on_swapped = every[:-2].reshape(len(EDITS), len(lent), -1)[list(EDITS).index("swap")].argmax(1)
+        on_swapped = every[list(EDITS).index("swap") * len(lent) :][: len(lent)].argmax(axis=1)
         told = tuple((donor.label, int(one)) for donor, one in zip(lent, on_swapped, strict=True))
         return Needs(
             scores, apart, apart - alike, float(before), examples, float(water[predicted]), int(water.argmax()), told
