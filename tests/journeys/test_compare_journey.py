@@ -22,7 +22,7 @@ def look(browser: Any, runs: Path, before: str, after: str) -> str:
     with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs)) as url:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(60_000)
-        page.goto(f"{url}/Compare?compared={before}&compared={after}&change=got_better")
+        page.goto(f"{url}/Compare?compared={before}&compared={after}&change=Got+better")
         settled(page)
         page.get_by_text("Pictures that changed").wait_for()
         page.get_by_text("evidence for").nth(1).wait_for()

@@ -104,15 +104,16 @@ def figures(found: Comparison, later: str) -> None:
 def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     """The pictures that changed, as a list, and the chosen one under both runs' maps."""
     lists = found.changes[later]
+    st.caption(" · ".join(f"{LISTS[name]} · {len(lists[name]):,}" for name in LISTS))
     which = str(
         st.segmented_control(
             "Which pictures",
             list(LISTS),
-            default="got_worse",
+            default=next((name for name in LISTS if lists[name]), "got_worse"),
             key="change",
             bind="query-params",
             required=True,
-            format_func=lambda name: f"{LISTS[name]} · {len(lists[name]):,}",
+            format_func=lambda name: LISTS[name],
         )
     )
     if not lists[which]:
