@@ -99,11 +99,17 @@ class Explainer:
         return [(row, sample, None if sample is None else next(facts)) for row, sample in loaded]
 
     def tell(self, looked: Looked) -> list[Explained]:
-        """The third: masks, scores, second witness and thumbnails."""
-        return [
+        """The third: masks, scores, second witness, verdicts and thumbnails."""
+        told = [
             Explained(row, None) if sample is None or facts is None else self._row(row, sample, facts)
             for row, sample, facts in looked
         ]
+        scored = [item.row for item in told if item.thumb is not None]
+        scores = (np.array([row.get(name) for row in scored], float) for name in ("excess", "needs"))
+        verdicts = leak.verdicts(*scores, np.array([row["reason"] for row in scored], object), self.thresholds)
+        for row, verdict in zip(scored, verdicts.tolist(), strict=True):
+            row["verdict"] = verdict
+        return told
 
     def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], Sample | None]:
         row = {name: record[name] for name in ("image", "species", "individual_id")}
@@ -140,13 +146,6 @@ class Explainer:
         mask = masks.find_mask(sample, self.sources, self.fallback)
         row |= self._leak(sample, mask, maps, int(logits.argmax()), row["species"])
         row |= self._needs(sample, mask, row, int(logits.argmax()))
-        judged = leak.verdicts(
-            np.array([row["excess"]], float),
-            np.array([row.get("needs")], float),
-            np.array([row["reason"]]),
-            self.thresholds,
-        )
-        row["verdict"] = str(judged[0])
         return Explained(
             {name: _null(value) for name, value in row.items()}, sample.encoded or render.thumbnail(sample.pixels)
         )
@@ -204,7 +203,9 @@ class Explainer:
 
 def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:
     """Prediction, its probability, the label's probability and the cross-entropy loss (nats) of one image."""
-    log_p = torch.log_softmax(torch.from_numpy(np.asarray(logits, np.float64)), 0).numpy()
+    scores = np.asarray(logits, np.float64)
+    log_p = scores - scores.max()
+    log_p -= np.log(np.exp(log_p).sum())
     found: dict[str, Any] = {"predicted": classes[int(log_p.argmax())], "confidence": float(np.exp(log_p.max()))}
     if label in classes:
         own = float(log_p[classes.index(label)])

@@ -188,6 +188,7 @@ def _connected(address: str | None, workers: int | None) -> Any:
             ) from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     return ray
 
 

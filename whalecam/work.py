@@ -88,11 +88,12 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions) -> Netwo
     model.to(device)
     judge, mapper, said = _sized(model, run, fold, data, options)
     wanted = options.precision == "auto" and network.fast_halves(device)
-    apart = rounding(mapper, network.quick(mapper), data) if wanted else float("inf")
+    quick = network.quick(mapper, wanted)
+    apart = rounding(mapper, quick, data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
     if halves:
         said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
-    draws = network.quick(mapper, halves)
+    draws = quick if halves == wanted else network.quick(mapper, halves)
     # A change of probability is measured in one arithmetic, so what bfloat16 adds to both sides falls away.
     asked = draws if (judge is mapper and halves == wanted) else network.quick(model, wanted)
     return Networks(draws if judge is mapper else network.quick(judge, halves), draws, asked, said)

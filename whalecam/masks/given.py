@@ -78,6 +78,8 @@ def _path_of(sources: MaskSources, image: str) -> Path | None:
 
 def _is_inside(path: Path, home: Path) -> bool:
     try:
+        if path.parent == home and not path.is_symlink():
+            return path.is_file()
         return path.is_file() and path.resolve().is_relative_to(home)
     except (OSError, ValueError):
         return False
