@@ -105,8 +105,9 @@ class Explainer:
             for row, sample, facts in looked
         ]
         scored = [item.row for item in told if item.thumb is not None]
-        scores = (np.array([row.get(name) for row in scored], float) for name in ("excess", "needs"))
-        verdicts = leak.verdicts(*scores, np.array([row["reason"] for row in scored], object), self.thresholds)
+        excess, needs = (np.array([row.get(name) for row in scored], float) for name in ("excess", "needs"))
+        reasons = np.array([row["reason"] for row in scored], object)
+        verdicts = leak.verdicts(excess, needs, reasons, self.thresholds)
         for row, verdict in zip(scored, verdicts.tolist(), strict=True):
             row["verdict"] = verdict
         return told
