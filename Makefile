@@ -10,7 +10,7 @@ dashboard: $(VENV)/app
 	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
 
 test: $(VENV)/dev browser postgres check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/journeys tests
 
 selftest: $(VENV)/app
 	$(BIN)/python -m whalecam selftest
