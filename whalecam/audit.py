@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whalecam import dataset, work
+from whalecam import dataset, masks, work
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import NEEDS_CHOICES, AuditOptions, Columns
 from whalecam.dataset import Dataset
@@ -67,15 +67,13 @@ def run_audit(
 
 def mask_sources(options: AuditOptions) -> MaskSources:
     """Open what an audit takes its masks from."""
-    folder = Path(options.masks) if options.masks else None
-    if folder and not folder.is_dir():
-        raise DatasetError(f"There is no mask folder {folder}. Give a folder of PNG masks named like the pictures.")
-    boxes = dataset.read_boxes([Path(path) for path in options.boxes]) if options.boxes else None
+    sources = masks.opened(options.masks, options.boxes)
+    boxes = sources.boxes
     if boxes is not None and options.box_kind != "body" and set(boxes["kind"]) == {"body"}:
         refused = boxes.attrs.get("refused", [])
         boxes = boxes.assign(kind=options.box_kind)
         boxes.attrs["refused"] = refused
-    return MaskSources(folder, boxes)
+    return MaskSources(sources.folder, boxes)
 
 
 def stored_options(run: Run) -> AuditOptions:

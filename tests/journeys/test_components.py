@@ -287,6 +287,7 @@ def test_verdict_by_key_is_not_lost_to_a_quick_click(visit: Any) -> None:
     page.locator(".card").nth(2).click()
     until(page, lambda: selected(page), "0.jpg,2.jpg", 15_000)
     until(page, lambda: log(page), ["flag:0.jpg"], 15_000)
+    assert (log(page), selected(page)) == (["flag:0.jpg"], "0.jpg,2.jpg")
 
 
 def test_cards_show_text_as_text_and_say_what_cannot_be_read(visit: Any) -> None:

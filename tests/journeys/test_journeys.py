@@ -161,6 +161,7 @@ def test_looking_at_every_picture_fills_the_findings(page: Any, address: str) ->
     page.get_by_role("button", name="Look at every picture").click()
     page.get_by_text("119 of 119 pictures looked at").wait_for(timeout=LONG)
     page.get_by_text("Truncated: 1 of 121 rows").wait_for(timeout=LONG)
+    assert page.get_by_text("119 of 119 pictures looked at").is_visible()
 
 
 def _until(page: Any, true: Any, seconds: int = 20) -> None:
@@ -228,6 +229,7 @@ def test_keys_move_on_and_judge(page: Any, address: str, place: Path) -> None:
     page.locator("h1").click()
     page.keyboard.press("u")
     _until(page, lambda: "unsure" in journal.history(second)["verdict"].tolist())
+    assert second != first and journal.history(second)["reviewer"].tolist()[-1] == "Cleo"
 
 
 def test_errors_are_words(page: Any, address: str, place: Path, tmp_path: Path) -> None:

@@ -46,3 +46,4 @@ def test_a_tab_survives_a_reload(page: Any, address: str) -> None:  # noqa: F811
     page.reload()
     settled(page)
     page.get_by_text("so that the animals' boxes").wait_for()
+    assert page.get_by_role("tab", name="Attention atlas").get_attribute("aria-selected") == "true"

@@ -11,7 +11,7 @@ from whalecam.masks.border import border_method
 from whalecam.masks.boxes import boxes_method, boxes_of
 from whalecam.masks.given import given_method
 from whalecam.masks.net import net_method
-from whalecam.masks.sources import MaskMethod, MaskSources
+from whalecam.masks.sources import MaskMethod, MaskSources, opened
 
 MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
     "given": given_method,
@@ -23,7 +23,7 @@ MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
 UNFOUND = {"net": "no animal that the mask network is sure of", "border": "no mask"}
 """Why a picture has no mask, by the method that found none."""
 
-__all__ = ["MASK_METHODS", "UNFOUND", "MaskMethod", "MaskSources", "agreement", "fin_region", "find_mask"]
+__all__ = ["MASK_METHODS", "UNFOUND", "MaskMethod", "MaskSources", "agreement", "fin_region", "find_mask", "opened"]
 
 
 def find_mask(sample: Sample, sources: MaskSources, fallback: str = "net") -> Mask | None:

@@ -1,6 +1,6 @@
 """What mask methods may draw on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from whalecam.arrays import Mask, Sample, records
+from whalecam.dataset import read_boxes
+from whalecam.errors import DatasetError
 
 MaskMethod = Callable[[Sample], Mask | None]
 """None means: this method finds no animal in this picture."""
@@ -48,3 +50,11 @@ class MaskSources:
     def rows_of(self, image: str) -> list[dict[str, Any]]:
         """The boxes of one picture."""
         return self._by_image.get(image, [])
+
+
+def opened(folder: str | None, boxes: Sequence[str]) -> MaskSources:
+    """A folder of masks and files of boxes, as options name them. Raises DatasetError for what cannot be read."""
+    home = Path(folder) if folder else None
+    if home is not None and not home.is_dir():
+        raise DatasetError(f"There is no mask folder {home}. Give a folder of PNG masks named like the pictures.")
+    return MaskSources(home, read_boxes([Path(path) for path in boxes]) if boxes else None)

@@ -13,7 +13,7 @@ from whalecam.arrays import Report, silent
 from whalecam.config import TRAIN_REMEDIES, TrainOptions
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError
-from whalecam.masks import MaskMethod, MaskSources
+from whalecam.masks import MaskMethod
 from whalecam.remedies.mending import mend
 from whalecam.remedies.menu import AUGMENTS
 from whalecam.run import DatasetRecord, Run
@@ -43,11 +43,7 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
 
 def finder(folder: str | None, boxes: tuple[str, ...], fallback: str = "net") -> MaskMethod:
     """The best mask of a picture: given, boxes, else by `fallback`. Raises DatasetError for what cannot be read."""
-    home = Path(folder) if folder else None
-    if home is not None and not home.is_dir():
-        raise DatasetError(f"There is no mask folder {home}. Give a folder of PNG masks named like the pictures.")
-    found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
-    return functools.partial(masks.find_mask, sources=MaskSources(home, found), fallback=fallback)
+    return functools.partial(masks.find_mask, sources=masks.opened(folder, boxes), fallback=fallback)
 
 
 def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod, report: Report) -> dict[str, Any]:

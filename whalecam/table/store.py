@@ -41,7 +41,6 @@ class Store:
         self._con.execute("attach ':memory:' as held (compress)")
         self._changing, self._answers = threading.RLock(), OrderedDict[Any, Any]()
         self._parts: frozenset[str] = frozenset()
-        self._reviews: pd.DataFrame | None = None
         self.version: Any = None
         self.join(NO_REVIEWS)
 
