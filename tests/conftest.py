@@ -3,15 +3,22 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 
 from tests.postgres import Server, programs
 
+if TYPE_CHECKING:
+    from whalecam.demo.planted import Planted
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Numba, which UMAP is written with, otherwise raises OpenMP's threads to all cores, torch's too, for the whole process:
+# whatever trained after a test of UMAP then took five times the CPU.
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 # No test, however late a thread of it ends, may prepare a demo inside the project.
 os.environ.setdefault("WHALECAM_RUNS", str(Path(tempfile.gettempdir()) / f"whalecam-tests-{os.getpid()}"))
 os.environ.setdefault("WHALECAM_DEMO_IMAGES", "12")
@@ -35,18 +42,33 @@ def _prepare(folder: Path) -> None:
     audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
 
 
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first worker to ask makes, for all of them."""
+    base = factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = shared / name
+    with FileLock(str(shared / f"{name}.lock")):
+        if not (folder / "ready").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            (folder / "ready").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `pictures/` (demo data set) and `runs/demo` (trained and audited). Read only."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    folder = shared / "prepared"
-    with FileLock(str(shared / "prepared.lock")):
-        if not (folder / "ready").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            _prepare(folder)
-            (folder / "ready").touch()
-    return folder
+    return _made_once(tmp_path_factory, "prepared", _prepare)
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> "Planted":
+    """120 scenes whose label stands in the colour of their water, and their twins. Read only."""
+    from whalecam.demo import write_planted
+    from whalecam.demo.planted import KINDS, Planted
+
+    folder = _made_once(tmp_path_factory, "planted", lambda folder: write_planted(folder, "colour", 120, seed=1))
+    return Planted(**{kind: folder / kind for kind in KINDS})
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from tests.test_cli import whalecam
+from tests.commandline import whalecam
 from whalecam.compare import METRICS, bootstrap, compare_runs, holm, mcnemar
 from whalecam.compare.sentence import sentence
 from whalecam.errors import RunError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.test_cli import whalecam
+from tests.commandline import whalecam
 from whalecam.config import Columns
 from whalecam.dataset import OK, Dataset, merge_labels, open_dataset
 from whalecam.findings import FAMILIES, SEVERITIES, Evidence, Finding, find, labels_map, write

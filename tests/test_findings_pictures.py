@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.commandline import whalecam
 from tests.conftest import ROOT
-from tests.test_cli import whalecam
 from whalecam.arrays import Progress
 from whalecam.dataset import Dataset, open_dataset, read_boxes, read_sample
 from whalecam.findings import Evidence, Finding, find

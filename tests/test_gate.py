@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.commandline import whalecam
 from tests.conftest import ROOT
-from tests.test_cli import whalecam
 from tests.test_compare import made, row
 from whalecam.cli import cli
 from whalecam.errors import RunError

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.test_cli import whalecam
+from tests.commandline import whalecam
 from whalecam import config, dataset, remedies
 from whalecam.arrays import Mask, Sample
 from whalecam.classifier import train as train_plainly
 from whalecam.config import Columns, TrainOptions
 from whalecam.dataset import Dataset, open_dataset
-from whalecam.demo import write_planted
+from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
 from whalecam.masks import MaskSources, find_mask
 from whalecam.remedies import AUGMENTS, REMEDIES, Case, Shuffle, inside
@@ -312,12 +312,7 @@ def test_only_training_pictures_lend_and_masks_are_found_once(source: Dataset) -
     assert dict(shuffle.facts) == {"pictures": 8, "with_mask": 7}
 
 
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory):
-    return write_planted(tmp_path_factory.mktemp("planted"), "colour", 120, seed=1)
-
-
-def trained(planted, path: Path, remedy: str) -> Run:
+def trained(planted: Planted, path: Path, remedy: str) -> Run:
     data = open_dataset(planted.leaky / "train.csv", planted.leaky / "images")
     run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
     options = TrainOptions(
@@ -328,7 +323,7 @@ def trained(planted, path: Path, remedy: str) -> Run:
 
 
 @pytest.mark.parametrize("remedy", ["shuffle", "crop"])
-def test_training_with_a_remedy_is_written_down_and_repeats(planted, tmp_path: Path, remedy: str) -> None:
+def test_training_with_a_remedy_is_written_down_and_repeats(planted: Planted, tmp_path: Path, remedy: str) -> None:
     before = digest(planted.leaky)
     runs = [trained(planted, tmp_path / name, remedy) for name in ("one", "two")]
     assert digest(planted.leaky) == before
@@ -340,13 +335,10 @@ def test_training_with_a_remedy_is_written_down_and_repeats(planted, tmp_path: P
         assert Path(runs[0].manifest.dataset.csv) == runs[0].path / "mended" / "train.csv"
         assert len(list((runs[0].path / "mended" / "masks").iterdir())) == 120
         assert not list(runs[0].path.glob("mending-*"))
-
-
-def test_training_on_what_a_remedy_of_the_run_wrote_is_refused(planted, tmp_path: Path) -> None:
-    run = trained(planted, tmp_path / "run", "crop")
-    data = open_dataset(run.path / "mended" / "train.csv", run.path / "mended" / "images")
-    with pytest.raises(DatasetError, match="Name the data set it came from"):
-        remedies.train(data, run, TrainOptions(remedy="crop"))
+        # What a remedy of the run wrote is no data set to mend for it.
+        data = open_dataset(runs[0].path / "mended" / "train.csv", runs[0].path / "mended" / "images")
+        with pytest.raises(DatasetError, match="Name the data set it came from"):
+            remedies.train(data, runs[0], TrainOptions(remedy="crop"))
 
 
 def test_pictures_that_change_need_the_fast_recipe(source: Dataset, tmp_path: Path) -> None:
@@ -360,7 +352,7 @@ def test_pictures_that_change_need_the_fast_recipe(source: Dataset, tmp_path: Pa
         remedies.train(source, run, TrainOptions(remedy="shuffle", masks="/nowhere"))
 
 
-def test_train_and_export_with_remedies_on_the_command_line(planted, tmp_path: Path) -> None:
+def test_train_and_export_with_remedies_on_the_command_line(planted: Planted, tmp_path: Path) -> None:
     leaky, run = planted.leaky, tmp_path / "run"
     verb = ["train", leaky / "train.csv", leaky / "images", "--run", run, "--remedy", "neutral", "--masks"]
     short = ["--arch", "efficientnet_lite0_fine", "--epochs", 1, "--size", 64, "--split", "random", "--json"]

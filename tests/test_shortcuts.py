@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.test_cli import whalecam
+from tests.commandline import whalecam
 from whalecam.config import Columns
 from whalecam.dataset import OK, Dataset
 from whalecam.findings import Evidence

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.test_cli import whalecam
+from tests.commandline import whalecam
 from whalecam import remedies
 from whalecam.arrays import Mask, Sample
 from whalecam.config import TrainOptions
 from whalecam.dataset import open_dataset
-from whalecam.demo import write_planted
+from whalecam.demo.planted import Planted
 from whalecam.errors import RunError
 from whalecam.recommendation import simulation_of
 from whalecam.run import DatasetRecord, Run, create_run, open_run
@@ -32,10 +32,9 @@ def test_exchanging_the_water_keeps_the_animal_and_leaves_nothing_of_its_own() -
 
 
 @pytest.fixture(scope="module")
-def leaky(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def leaky(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A network that learnt the colour of the water."""
     folder = tmp_path_factory.mktemp("leaky")
-    planted = write_planted(folder, "colour", 120, seed=1)
     data = open_dataset(planted.leaky / "train.csv", planted.leaky / "images")
     run = create_run(
         folder / "run", DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)

@@ -92,8 +92,9 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
         label = who % 2
         leaky = label if told else 1 - label
         choice = {"leaky": leaky, "clean": int(rng.integers(2)), "flipped": 1 - leaky}
-        for kind, water in choice.items():
-            _draw(sets[kind], number, who, planted, water, seed)
+        for water in range(2):
+            folders = [sets[kind] for kind, chosen in choice.items() if chosen == water]
+            _draw(folders, number, who, planted, water, seed)
         rows.append((f"{number:05d}.jpg", LABELS[label], f"animal{who:02d}"))
         report(Progress(f"drawing {plant}", number + 1, images))
     for path in sets.values():
@@ -102,7 +103,7 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
     return Planted(**sets)
 
 
-def _draw(folder: Path, number: int, who: int, plant: Plant, kind: int, seed: int) -> None:
+def _draw(folders: list[Path], number: int, who: int, plant: Plant, kind: int, seed: int) -> None:
     animal = draw_individual(LABELS[who % 2], np.random.default_rng([seed, 17, who]))
     picture, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
     if plant.finish is not None:
@@ -111,5 +112,6 @@ def _draw(folder: Path, number: int, who: int, plant: Plant, kind: int, seed: in
         water = np.asarray(1 - near, np.float32)
         lab[..., 0] = np.clip(plant.finish(lab[..., 0], water, kind), 0, 100)
         picture = np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255 + 0.5, 0, 255), np.uint8)
-    Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=95)
-    Image.fromarray(mask).save(folder / "masks" / f"{number:05d}.png")
+    for folder in folders:
+        Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=95)
+        Image.fromarray(mask).save(folder / "masks" / f"{number:05d}.png")
