@@ -28,6 +28,11 @@ SHARED = ROOT.parent / "shared" / "data"
 PICTURES = 120
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First a file that needs no demo run, so that no worker waits while another makes it."""
+    items.sort(key=lambda item: item.path.name != "test_components.py")
+
+
 def _prepare(folder: Path) -> None:
     from whalecam import audit, classifier, dataset, demo
     from whalecam.config import AuditOptions, TrainOptions

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.audit import prepare
+from tests.commandline import whalecam
 from whalecam import leak
 from whalecam.config import Thresholds
 from whalecam.run import Run, open_run
 from whalecam.table import NO_REVIEWS, Table
 
-VERB = [sys.executable, "-m", "whalecam", "audit"]
 EXACT = ["image", "species", "predicted", "excess", "leak", "loss", "verdict", "reason", "mask_source", "peak"]
 
 
@@ -50,12 +50,12 @@ def kill_at_random(command: list[str], chance: random.Random) -> bool:
 def survives(folder: Path, images: int, kills: int) -> int:
     """How many of the kills met an audit at work; the table must be that of an unbroken run."""
     run, chance = prepare(folder, images), random.Random(0)
-    command = [*VERB, str(run.path), "--masks", str(folder / "masks"), "--needs", "none", "--batch", "32"]
-    subprocess.run(command, check=True, capture_output=True)
+    words = ["audit", str(run.path), "--masks", str(folder / "masks"), "--needs", "none", "--batch", "32"]
+    assert whalecam(*words).returncode == 0
     whole = rows_of(open_run(run.path))
     run.clear_audit()
-    met = sum(kill_at_random(command, chance) for _ in range(kills))
-    subprocess.run(command, check=True, capture_output=True)
+    met = sum(kill_at_random([sys.executable, "-m", "whalecam", *words], chance) for _ in range(kills))
+    assert whalecam(*words).returncode == 0
     pd.testing.assert_frame_equal(rows_of(open_run(run.path)), whole, check_exact=False, rtol=1e-3, atol=1e-4)
     assert not list((run.path / "audit").glob("*.writing"))
     return met

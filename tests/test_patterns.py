@@ -178,11 +178,15 @@ def test_nearest_are_those_of_the_peer() -> None:
 def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_path: Path) -> None:
     import shutil
 
+    import torch
+
     shutil.copytree(prepared / "runs" / "demo", tmp_path / "demo")
     run, said = open_run(tmp_path / "demo"), list[Progress]()
     rows = places.sampled(embeddings(run.parts()))
     assert places.kept(run, rows) is None
+    threads = torch.get_num_threads()
     assert places.lay_out(run, said.append) == len(rows)
+    assert torch.get_num_threads() == threads, "the environment of the tests must hold Numba's threads down"
     found = places.kept(run, rows)
     assert found is not None and found.shape == (len(rows), 2) and np.isfinite(found).all()
     assert said[-1].done == said[-1].total > 0

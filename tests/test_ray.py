@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,11 +18,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
 
 from whalecam import audit, leak
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
-from whalecam.ray_runner import OnRay, opened, stored
+from whalecam.ray_runner import OnRay, fetch, opened, stored
 from whalecam.run import Run, open_run
 from whalecam.table import Table
 
@@ -28,18 +32,12 @@ EXACT = ["image", "species", "fold", "predicted", "verdict", "reason", "mask_sou
 CLOSE = ["confidence", "loss", "leak", "floor", "chance", "excess", "needs", "needs_swap", "bg_gap", "mask_agreement"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ray_of_two() -> Iterator[None]:
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
 def run(runs: Path) -> Run:
-    return open_run(runs / "demo")
+    """Trained, and not audited."""
+    run = open_run(runs / "demo")
+    run.clear_audit()
+    return run
 
 
 def rows_of(run: Run) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -75,13 +73,13 @@ def assert_alike(one: Run, other: tuple[pd.DataFrame, dict[str, Any]]) -> None:
         assert one.thumb(image).is_file() == (overlay.maps is not None)
 
 
-@pytest.fixture
-def local(run: Run) -> tuple[pd.DataFrame, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def local(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """What the local engine says."""
+    run = open_run(shutil.copytree(prepared / "runs" / "demo", tmp_path_factory.mktemp("local") / "demo"))
     run.clear_audit()
     audited(run, audit.LOCAL)
-    found = rows_of(run)
-    run.clear_audit()
-    return found
+    return rows_of(run)
 
 
 def test_the_table_is_that_of_the_local_engine_though_a_worker_is_killed(run: Run, local: Any) -> None:
@@ -114,32 +112,81 @@ def test_what_is_held_already_is_not_done_again(run: Run, local: Any) -> None:
     assert_alike(run, local)
 
 
-def test_workers_read_and_write_by_url(run: Run, local: Any, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The options, after `s3://bucket/…`, of an S3 server on this machine; the bucket is there and empty."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "ACCESS_KEY_ID": "id",
+            "SECRET_ACCESS_KEY": "secret",
+            "EC2_METADATA_DISABLED": "true",
+        }.items():
+            patch.setenv(f"AWS_{name}", value)  # Ray starts its workers with the environment it finds
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        options = f"?scheme=http&region=us-east-1&endpoint_override={':'.join(map(str, server.get_host_and_port()))}"
+        store, _ = opened(f"s3://bucket{options}&allow_bucket_creation=true")
+        store.create_dir("bucket")
+        yield options
+        t = time.time()
+        server.stop()
+        print("STOP", time.time() - t)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_of_two(bucket: str) -> Iterator[None]:
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
+    yield
+    t = time.time()
+    ray.shutdown()
+    print("SHUT", time.time() - t)
+
+
+def parquet(url: str) -> pd.DataFrame:
+    store, home = opened(url)
+    parts = store.get_file_info(fs.FileSelector(home))
+    assert parts and not [part.path for part in parts if not part.path.endswith(".parquet")]
+    return pd.concat(pq.read_table(part.path, filesystem=store).to_pandas() for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_workers_read_and_write_by_url(run: Run, local: Any, tmp_path: Path, bucket: str, kind: str) -> None:
     """The workers see the pictures in another place, and write their rows where the driver never looks."""
     source = Path(str(run.manifest.dataset.images))
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    for path in source.iterdir():
-        (elsewhere / path.name).symlink_to(path)
-    missing = sorted(elsewhere.iterdir())[0]
-    missing.unlink()
-    engine = OnRay(workers=2, images=elsewhere.as_uri(), parts=(tmp_path / "out").as_uri())
+    place, options = {"file": (tmp_path.as_uri(), ""), "s3": ("s3://bucket", bucket)}[kind]
+    missing, *others = sorted(local[0]["image"])[:12]
+    for name in others:
+        stored(f"{place}/elsewhere{options}", name, (source / name).read_bytes())
+    engine = OnRay(workers=2, images=f"{place}/elsewhere{options}", parts=f"{place}/out{options}")
     audited(run, engine, limit=12)
     assert run.parts() == []
-    rows = pd.concat(pq.read_table(part).to_pandas() for part in (tmp_path / "out" / "audit").iterdir())
-    wanted = local[0].set_index("image")
-    assert sorted(rows["image"]) == sorted(engine.held(run)) and len(rows) == 12
-    for row in rows.itertuples():
-        if row.image == missing.name:
-            assert row.reason == "missing file"
-        else:
-            assert row.predicted == wanted.loc[row.image, "predicted"]
-    thumbs = pd.concat(pq.read_table(part).to_pandas() for part in (tmp_path / "out" / "thumbs").iterdir())
-    assert set(thumbs["image"]) <= set(rows["image"]) and len(thumbs)
+    rows = parquet(f"{place}/out/audit{options}").set_index("image").sort_index()
+    assert sorted(rows.index) == sorted(engine.held(run)) == [missing, *others]
+    assert rows.loc[missing, "reason"] == "missing file"
+    wanted = local[0].set_index("image").loc[others]
+    assert rows.loc[others, "predicted"].tolist() == wanted["predicted"].tolist()
+    np.testing.assert_allclose(rows.loc[others, "loss"], wanted["loss"], atol=1e-3)
+    thumbs = parquet(f"{place}/out/thumbs{options}")
+    assert len(thumbs) and set(thumbs["image"]) <= set(others) and thumbs["thumb"].map(bool).all()
+
+
+def test_a_store_that_does_not_answer_makes_no_picture_missing(run: Run, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
+        url = f"s3://bucket?scheme=http&region=us-east-1&endpoint_override=127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(DatasetError, match=r"'a\.jpg' cannot be read from 's3://bucket"):
+            fetch(url, "a.jpg", tmp_path / "a.jpg")
+        with pytest.raises(RunError, match=r"A worker gave up: '.*' cannot be read"):
+            audited(run, OnRay(workers=1, images=url), limit=1)
+    assert not run.parts()
+    fetch(tmp_path.as_uri(), "none.jpg", tmp_path / "a.jpg")
+    assert not (tmp_path / "a.jpg").exists()
 
 
 def test_a_file_by_url_appears_whole(tmp_path: Path) -> None:
-    stored(f"{tmp_path.as_uri()}/deep/er", "a.parquet", b"content")
+    stored(f"{tmp_path.as_uri()}/deep", "er/a.parquet", b"content")
     assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["a.parquet"]
     assert opened(str(tmp_path))[1] == str(tmp_path)
     with pytest.raises(DatasetError, match="no URL that can be read"):
@@ -149,7 +196,6 @@ def test_a_file_by_url_appears_whole(tmp_path: Path) -> None:
 def test_a_cluster_that_does_not_answer_is_said_in_words(run: Run, tmp_path: Path) -> None:
     """In a process of its own: this one is connected already."""
     command = [sys.executable, "-m", "whalecam", "audit", str(run.path), "--engine", "ray", "--address", "127.0.0.1:1"]
-    run.clear_audit()
     told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert told.returncode == 2 and "no Ray cluster" in told.stderr and "Traceback" not in told.stderr
     assert json.loads((run.path / "run.json").read_text())["classes"]
@@ -157,6 +203,5 @@ def test_a_cluster_that_does_not_answer_is_said_in_words(run: Run, tmp_path: Pat
 
 def test_an_engine_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    run.clear_audit()
     with pytest.raises(RunError, match=r"requirements-ray\.txt"):
         audited(run, OnRay())

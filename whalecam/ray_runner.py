@@ -5,6 +5,7 @@ where a URL is given to write to, workers write there and only say how many. A t
 died gives the same rows under the same name, so nothing is lost or doubled.
 """
 
+import functools
 import hashlib
 import io
 import json
@@ -84,6 +85,8 @@ class OnRay:
             **({"num_gpus": 1} if on_gpu else {}),
         )
         for row in told.iter_rows():
+            if row["failed"]:
+                raise RunError(f"A worker gave up: {row['failed']}")
             if row["rows"]:
                 _take(run, row["rows"], row["thumbs"])
             yield int(row["count"]), int(row["asked"])
@@ -101,19 +104,26 @@ class Worker:
         self.root, self.images, self.parts = root, images, parts
 
     def __call__(self, task: dict[str, Any]) -> dict[str, list[Any]]:
-        """Explain the batches of a task: `count` rows, `asked` passes, and `rows` and `thumbs` as Parquet, or empty."""
+        """Explain the batches of a task: `count` rows, `asked` passes, and `rows` and `thumbs` as Parquet, or empty.
+
+        `failed` says in words why there is nothing: an exception would come out of Ray as pages of traceback.
+        """
         before = self._spent()
-        told = [item for batch in json.loads(task["task"][0]) for item in self._explained(pd.DataFrame(batch))]
+        try:
+            told = [item for batch in json.loads(task["task"][0]) for item in self._explained(pd.DataFrame(batch))]
+        except DatasetError as error:
+            return {"count": [0], "asked": [0], "rows": [b""], "thumbs": [b""], "failed": [str(error)]}
         rows = _parquet(pa.Table.from_pylist([item.row for item in told], schema=SCHEMA))
         shown = [{"image": item.row["image"], "thumb": item.thumb} for item in told if item.thumb]
         thumbs = _parquet(pa.Table.from_pylist(shown, schema=THUMBS))
         if self.parts is not None:
             names = "\n".join(item.row["image"] for item in told)
             name = hashlib.sha256(names.encode()).hexdigest()[:24]
-            stored(f"{self.parts}/thumbs", f"part-{name}.parquet", thumbs)
-            stored(f"{self.parts}/audit", f"part-{name}.parquet", rows)
+            stored(self.parts, f"thumbs/part-{name}.parquet", thumbs)
+            stored(self.parts, f"audit/part-{name}.parquet", rows)
             rows = thumbs = b""
-        return {"count": [len(told)], "asked": [self._spent() - before], "rows": [rows], "thumbs": [thumbs]}
+        asked = self._spent() - before
+        return {"count": [len(told)], "asked": [asked], "rows": [rows], "thumbs": [thumbs], "failed": [""]}
 
     def _spent(self) -> int:
         return self.explainer.witness.spent if self.explainer.witness else 0
@@ -122,21 +132,15 @@ class Worker:
         if self.images is None:
             return list(self.explainer(batch))
         with tempfile.TemporaryDirectory() as folder:
-            paths = [self._fetched(path, Path(folder) / str(place)) for place, path in enumerate(batch["path"])]
-            return list(self.explainer(batch.assign(path=paths)))
-
-    def _fetched(self, path: str, target: Path) -> str:
-        """A picture of the workers' own image folder as a local file; none where it is not there."""
-        if path:
-            store, home = opened(str(self.images))
-            try:
-                with store.open_input_stream(f"{home}/{os.path.relpath(path, self.root)}") as source:
-                    target.write_bytes(source.read())
-            except OSError:
-                return str(target)
-        return str(target) if path else ""
+            paths = [Path(folder) / str(place) for place in range(len(batch))]
+            for path, target in zip(batch["path"], paths, strict=True):
+                if path:
+                    fetch(str(self.images), os.path.relpath(path, self.root), target)
+            found = [str(target) if path else "" for path, target in zip(batch["path"], paths, strict=True)]
+            return list(self.explainer(batch.assign(path=found)))
 
 
+@functools.cache
 def opened(url: str) -> tuple[fs.FileSystem, str]:
     """The file system and path of a URL; of a plain path, this machine's. Raises DatasetError for another scheme."""
     try:
@@ -146,14 +150,30 @@ def opened(url: str) -> tuple[fs.FileSystem, str]:
     return store, path.rstrip("/")
 
 
-def stored(folder: str, name: str, data: bytes) -> None:
-    """Write a file aside and give it its name, so that nobody sees half of it."""
-    store, home = opened(folder)
-    store.create_dir(home, recursive=True)
-    aside = f"{home}/{name}.{os.getpid()}.writing"
+def fetch(url: str, name: str, target: Path) -> None:
+    """Copy a file from below a URL's folder; nothing where it is not there.
+
+    Raises DatasetError where the store refuses or does not answer, so that no picture is called missing for that.
+    """
+    store, home = opened(url)
+    try:
+        with store.open_input_stream(f"{home}/{name}") as source:
+            target.write_bytes(source.read())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise DatasetError(f"'{name}' cannot be read from '{url}': {error}") from error
+
+
+def stored(url: str, name: str, data: bytes) -> None:
+    """Write a file below a URL's folder, aside first, so that nobody sees half of it."""
+    store, home = opened(url)  # before the name is added: a URL may end in options (`?region=…`)
+    place = f"{home}/{name}"
+    store.create_dir(place.rpartition("/")[0], recursive=True)
+    aside = f"{place}.{os.getpid()}.writing"
     with store.open_output_stream(aside) as target:
         target.write(data)
-    store.move(aside, f"{home}/{name}")
+    store.move(aside, place)
 
 
 def _parquet(rows: pa.Table) -> bytes:

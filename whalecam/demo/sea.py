@@ -63,9 +63,13 @@ def noise_tile(seed: int, slope: float = 1.6, longest: float = TILE) -> Picture:
 
 def sample(tile: Picture, u: Picture, v: Picture) -> Picture:
     """Read a tile at wrapped coordinates."""
-    # As np.mod to the last bit, since TILE is a power of two, and twenty times quicker.
-    wrapped = ((place - np.floor(place / TILE) * TILE).astype(np.float32) for place in (u, v))
-    return np.asarray(cv2.remap(tile, *wrapped, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+    x, y = _wrapped(u), _wrapped(v)
+    return np.asarray(cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+
+
+def _wrapped(place: Picture) -> Picture:
+    """As np.mod to the last bit, since TILE is a power of two, and twenty times quicker."""
+    return np.asarray(place - np.floor(place / TILE) * TILE, np.float32)
 
 
 def draw_weather(rng: np.random.Generator, water: Water) -> Weather:
