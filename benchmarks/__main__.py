@@ -17,7 +17,7 @@ import torch
 from benchmarks import audit, pages, scaling, training
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-IMAGES, ROUNDS = 4096, 5
+IMAGES, ROUNDS = 8192, 5
 ROWS, RUNS = [51_033, 1_000_000], 20
 SIZES = [1_000, 4_000, 16_000]
 
