@@ -55,13 +55,15 @@ def prepare(folder: Path, images: int) -> Run:
             mask.resize((SIZE, SIZE)).save(folder / "masks" / f"{number:06d}.png")
         rows.append(f"{number:06d}.jpg,class{number % CLASSES:02d},")
     (folder / "train.csv").write_text("\n".join(rows), encoding="utf-8")
-    data = dataset.open_dataset(folder / "train.csv", folder / "images")
-    record = DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)
-    run = create_run(folder / "run", record)
-    body = network.build_body("resnet18", pretrained=False)
-    head = network.linear_head(body.channels, CLASSES).eval()
-    model = Network(body.features.eval(), head, "resnet18", tuple(data.classes()), SIZE, "squish", body.mean, body.std)
-    classifier.adopt(run, model)
+    return untrained(folder / "run", dataset.open_dataset(folder / "train.csv", folder / "images"))
+
+
+def untrained(path: Path, data: dataset.Dataset) -> Run:
+    """A run of this data set with an untrained resnet18: it costs what a trained one does."""
+    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    body, classes = network.build_body("resnet18", pretrained=False), tuple(data.classes())
+    head = network.linear_head(body.channels, len(classes)).eval()
+    classifier.adopt(run, Network(body.features.eval(), head, "resnet18", classes, SIZE, "squish", body.mean, body.std))
     return run
 
 
