@@ -52,7 +52,7 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
 def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None:
     app = open_page(PAGE)
     app.multiselect(key="compared").set_value(["demo", "mended"]).run()
-    worse = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")]).changes["mended"]["got_worse"]
+    worse = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")]).changed("mended", "got_worse")
     said = texts(app).replace("\\", "")
     listed = next(frame.value for frame in app.dataframe if "predicted" in frame.value)
     assert isinstance(listed, pd.DataFrame) and listed["image"].tolist() == worse and len(worse) == 1
