@@ -84,15 +84,13 @@ class Store:
         own = self._con.cursor()
         for setting in COUNTING:
             own.execute(setting)
-        with ThreadPoolExecutor(1) as aside:
-            reading = aside.submit(own.execute, question, {"files": files})
-            try:
-                while wait((reading,), TICK).not_done:
-                    report(Progress("reading rows", max(0, int(own.query_progress())), 100))
-            except BaseException:  # also what ends the run of a page
-                own.interrupt()
-                raise
-            reading.result()
+        own.begin()
+        try:
+            _watched(own, question, {"files": files}, report)
+        except BaseException:  # also what ends the run of a page
+            own.rollback()
+            raise
+        own.commit()
 
     def _present(self, files: list[str]) -> list[str]:
         asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
@@ -140,3 +138,16 @@ class Store:
             while len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
         return found
+
+
+def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, Any], report: Report) -> None:
+    """Ask something long; where `report`, which hears how far it is, raises, it is broken off."""
+    with ThreadPoolExecutor(1) as aside:
+        asked = aside.submit(own.execute, question, values)
+        try:
+            while wait((asked,), TICK).not_done:
+                report(Progress("reading rows", max(0, int(own.query_progress())), 100))
+        except BaseException:
+            own.interrupt()
+            raise
+        asked.result()

@@ -39,6 +39,7 @@ def comparison(runs: Sequence[Run]) -> Comparison:
     if found is None:
         place = st.empty()
         _ask_again(place, key)
+        held.make_room()
         found = compare_runs(runs, at, _telling(place, key), session.table_of)
         place.empty()
         held.keep(key, found)
@@ -63,6 +64,12 @@ class Comparisons:
         with self._changing:
             self._held[key] = found
             while len(self._held) > 1 and (len(self._held) > KEPT or self._pictures() > PICTURES):
+                self._held.popitem(last=False)
+
+    def make_room(self) -> None:
+        """Let go of what leaves no room for one more as large as the latest, before that one is made."""
+        with self._changing:
+            while self._held and 2 * self._pictures() > PICTURES:
                 self._held.popitem(last=False)
 
     def _pictures(self) -> int:
