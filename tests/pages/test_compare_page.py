@@ -10,6 +10,8 @@ import pytest
 
 from tests.pages.test_pages import open_page, texts
 from whalecam.compare import compare_runs
+from whalecam.config import WRONG_MASK
+from whalecam.reviews import Journal, Review
 from whalecam.run import open_run
 
 PAGE = "pages/7_Compare.py"
@@ -57,6 +59,10 @@ def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None
     listed = next(frame.value for frame in app.dataframe if "predicted" in frame.value)
     assert isinstance(listed, pd.DataFrame) and listed["image"].tolist() == worse and len(worse) == 1
     assert worse[0] in said and "right" in said and "wrong" in said
+    assert "not assessable" not in said
+    Journal.of(open_run(pair / "demo")).add([Review(worse[0], "unsure", "Ann", reason=WRONG_MASK)])
+    app.run()
+    assert not app.exception and "not assessable" in texts(app), "a rejected mask takes the scores back here too"
 
 
 def test_the_other_way_round_and_a_run_chosen_alone(pair: Path) -> None:
