@@ -219,14 +219,29 @@ def test_stored_maps_are_those_of_the_species(prepared: Path) -> None:
     run = open_run(prepared / "runs" / "demo")
     rows = pd.concat([pq.read_table(part).to_pandas() for part in run.parts()])
     wanted = rows[(rows["species"] == "beluga") & rows["predicted"].notna()]
-    found = {row["image"]: row["maps"] for row in stored_maps(run.parts(), "beluga", 100)}
+    found = {row["image"]: row["maps"] for row in stored_maps(run.parts(), ["beluga"], 100)}
     assert set(found) == set(wanted["image"])
     for image, raw, height, width in wanted[["image", "maps", "map_height", "map_width"]].itertuples(index=False):
         slow = np.frombuffer(raw, np.float16).reshape(len(run.manifest.classes), int(height), int(width))
         np.testing.assert_array_equal(found[image], slow)
-    few = [row["image"] for row in stored_maps(run.parts(), "beluga", 5)]
-    assert len(few) == 5 and few == [row["image"] for row in stored_maps(run.parts(), "beluga", 5)]
-    assert list(stored_maps(run.parts(), "no such", 5)) == []
+    few = [row["image"] for row in stored_maps(run.parts(), ["beluga"], 5)]
+    assert len(few) == 5 and few == [row["image"] for row in stored_maps(run.parts(), ["beluga"], 5)]
+    assert list(stored_maps(run.parts(), ["no such"], 5)) == []
+
+
+def test_several_species_are_read_at_once_and_each_as_if_alone(prepared: Path) -> None:
+    run, told = open_run(prepared / "runs" / "demo"), list[Progress]()
+    names, resize = run.manifest.classes, str(run.manifest.network["resize"])
+    rows = list(stored_maps(run.parts(), names, 7, told.append))
+    assert [one.done for one in told] == list(range(1, len(run.parts()) + 1)) and told[-1].total == len(run.parts())
+    found = atlas.atlases(rows, names, resize)
+    assert set(found) == {row["species"] for row in rows} and len(found) > 2
+    for name, together in found.items():
+        alone = list(stored_maps(run.parts(), [name], 7))
+        assert [row["image"] for row in rows if row["species"] == name] == [row["image"] for row in alone]
+        slow = atlas.atlas(alone, names, resize)
+        np.testing.assert_array_equal(together.mean, slow.mean)
+        assert (together.images, together.leak) == (slow.images, pytest.approx(slow.leak, nan_ok=True))
 
 
 def test_umap_is_not_loaded_before_it_is_asked_for() -> None:
