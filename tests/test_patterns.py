@@ -22,7 +22,7 @@ from whalecam.geometry import frame_of
 from whalecam.patterns import atlas, pairs, places
 from whalecam.patterns.strategies import odd, smaller, strategies
 from whalecam.run import DatasetRecord, create_run, open_run
-from whalecam.table import aligned, embeddings
+from whalecam.table import aligned
 from whalecam.table.maps import stored_maps
 
 CLASSES = ("beluga", "orca")
@@ -180,7 +180,7 @@ def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_
 
     shutil.copytree(prepared / "runs" / "demo", tmp_path / "demo")
     run, said = open_run(tmp_path / "demo"), list[Progress]()
-    rows = places.sampled(embeddings(run.parts()))
+    rows = places.laid_out(run)
     assert places.kept(run, rows) is None
     assert places.lay_out(run, said.append) == len(rows)
     found = places.kept(run, rows)
@@ -204,13 +204,6 @@ def test_an_older_audit_is_told_to_audit_again(tmp_path: Path) -> None:
     run.write_part([{"image": "a.jpg"}])
     with pytest.raises(RunError, match="audit again"):
         places.lay_out(run)
-
-
-def test_a_large_run_is_sampled_alike_each_time() -> None:
-    rows = pd.DataFrame({"image": [f"{at:06}.jpg" for at in range(places.MOST + 500)]})
-    found = places.sampled(rows)
-    assert len(found) == places.MOST and found["image"].is_unique and found["image"].is_monotonic_increasing
-    assert found.equals(places.sampled(rows)) and places.sampled(rows.head(9)).equals(rows.head(9))
 
 
 def test_stored_maps_are_those_of_the_species(prepared: Path) -> None:

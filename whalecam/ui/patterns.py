@@ -17,7 +17,7 @@ from whalecam.patterns import atlas, places, strategies
 from whalecam.patterns.atlas import AROUND, Atlas
 from whalecam.patterns.strategies import Strategy
 from whalecam.run import Run
-from whalecam.table import aligned, embeddings
+from whalecam.table import aligned
 from whalecam.table.maps import stored_maps
 
 SIDE, COLOURS, EMPTY = 192, "magma", (226, 232, 240)
@@ -69,7 +69,7 @@ def heat_uri(mean: NDArray[np.float64], boxed: bool = False) -> str:
 
 @st.cache_resource(max_entries=2, show_spinner="Reading what the network saw …")
 def _vectors(_run: Run, path: str, stamp: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    rows = places.sampled(embeddings(_run.parts()))
+    rows = places.laid_out(_run)
     return rows.drop(columns="embedding"), aligned(rows)
 
 
