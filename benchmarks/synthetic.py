@@ -17,11 +17,12 @@ from PIL import Image
 
 from whalecam import network, render
 from whalecam.classifier import adopt
+from whalecam.config import MASK_GRID
 from whalecam.network import Network
 from whalecam.run import DatasetRecord, Run, create_run
 from whalecam.schema import SCHEMA
 
-CLASSES, PART_ROWS, SOURCES, GRID, SIZE = 30, 512, 64, 4, 128
+CLASSES, PART_ROWS, SOURCES, GRID, SIZE, VECTOR = 30, 512, 64, 4, 128, 512
 NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])
 Texts, Whole = NDArray[np.str_], NDArray[np.int64]
 MEASURED = 20_000
@@ -90,17 +91,27 @@ def _files(run: Run, images: Path, names: list[str], rng: np.random.Generator) -
 def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Generator, sure: float = 2.0) -> None:
     pool = 256
     maps = np.array([rng.normal(0, 1, (CLASSES, GRID, GRID)).astype("<f2").tobytes() for _ in range(pool)], object)
-    bits = np.array([np.packbits(rng.random(64 * 64) < 0.3).tobytes() for _ in range(pool)], object)
+    bits = np.array([np.packbits(_animal(rng)).tobytes() for _ in range(pool)], object)
+    seen = np.array([(rng.integers(0, 9, VECTOR) / 8).astype("<f2").tobytes() for _ in range(pool)], object)
     (run.path / "audit").mkdir()
     for number, start in enumerate(range(0, len(names), PART_ROWS)):
         at = slice(start, min(start + PART_ROWS, len(names)))
         picked = rng.integers(0, pool, len(names[at]))
         values = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
-        values |= {"maps": maps[picked], "mask_bits": bits[picked]}
+        values |= {"maps": maps[picked], "mask_bits": bits[picked], "embedding": seen[picked]}
         values |= _judged(label[at], rng, sure) | _scored(label[at], MEASURED / len(names), rng)
         rows = pa.Table.from_arrays([_column(field, values, len(picked)) for field in SCHEMA], schema=SCHEMA)
         target = run.path / "audit" / f"part-{number:06d}-synthetic.parquet"
         pq.write_table(rows, target, compression="zstd", row_group_size=64)
+
+
+def _animal(rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A box somewhere in the picture."""
+    top, left = rng.integers(0, MASK_GRID // 2, 2)
+    height, width = rng.integers(MASK_GRID // 8, MASK_GRID // 2, 2)
+    mask = np.zeros((MASK_GRID, MASK_GRID), bool)
+    mask[top : top + height, left : left + width] = True
+    return mask
 
 
 def _column(field: pa.Field, values: dict[str, Any], count: int) -> pa.Array:
