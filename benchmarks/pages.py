@@ -123,7 +123,7 @@ class Server:
 
 
 def paints(folder: Path, times: int) -> tuple[Figures, list[float]]:
-    """Milliseconds to the first figures of each page in Chromium, and the server's memory in MB before Compare and after.
+    """Milliseconds to each page's first figures in Chromium, and the server's memory in MB before Compare and after.
 
     Every page was opened before in another browser, so that the server is warm and the browser is not.
     """
