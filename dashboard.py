@@ -4,6 +4,7 @@ import streamlit as st
 
 from whalecam.ui import charts, mending, overview, session
 from whalecam.ui.frame import page, threshold_sliders
+from whalecam.ui.opening import figures_first
 
 with page("Overview") as run:
     threshold_sliders()
@@ -11,6 +12,7 @@ with page("Overview") as run:
     facts = table.overview()
     overview.sentence(run, facts)
     overview.figures(run, facts)
+    figures_first()
     st.plotly_chart(charts.verdict_bar(table.verdicts()), key="verdicts", alt="Verdicts of the audit")
     left, right = st.columns([2, 3], gap="medium")
     with left:

@@ -2,7 +2,8 @@
 
 usage: python -m benchmarks [DATA]
 
-DATA (photos/, photos.csv, masks/, masks.csv) is what training is measured on; without it that part is left out.
+DATA (photos/, pseudo_masks/, happywhale/, photos.csv) is what training and the full size are measured on; without it
+these parts are left out.
 """
 
 import argparse
@@ -14,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audit, pages, scaling, training
+from benchmarks import audit, full_size, pages, scaling, training
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-IMAGES, ROUNDS = 4096, 5
+IMAGES, ROUNDS = 8192, 5
 ROWS, RUNS = [51_033, 1_000_000], 20
 SIZES = [1_000, 4_000, 16_000]
 
@@ -42,6 +43,7 @@ def main() -> None:
         "Pages": (pages.__doc__, opened),
     }
     if given.data and given.data.is_dir():
+        parts["Full size"] = (full_size.__doc__, lambda: full_size.table(full_size.measure(given.data)))
         parts["Training"] = (training.__doc__, lambda: training.table(training.measure(given.data, 3, 3)))
     told = [
         "# Benchmarks\n",

@@ -1,14 +1,17 @@
 """What an audit costs beside the bare forward pass of the same network, and beside its peers.
 
-usage: python -m benchmarks.audit [--images 4096] [--rounds 5] [--json FILE]
+usage: python -m benchmarks.audit [--images 8192] [--rounds 5] [--json FILE]
 
 Files of 128 px on the disk become stored rows (maps of all classes, loss, leak under given masks, thumbnails). The bare
-forward and the peers have their inputs in memory, except fastai, which reads files. Peers give one class its map, the
-audit gives all. The bare forward is tried with batches of 64, 32 and 16. All run in turn, round by round, so that a
-noisy machine does not matter: ratios do.
+forward has its inputs in memory and is tried with batches of 64, 32 and 16. Peers give one class its map, from memory
+and from files, and the maps of all classes from files, which is nearest to what the audit does; none of them scores or
+stores anything. Each has the batch size and the number of workers at which it is fastest here. All run in turn, round
+by round, so that a noisy machine does not matter: ratios do.
 """
 
 import argparse
+import copy
+import functools
 import json
 import statistics
 import tempfile
@@ -21,14 +24,21 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks import peers
 from whalecam import audit, classifier, dataset, geometry, network
 from whalecam.config import AuditOptions
 from whalecam.demo import write_planted
 from whalecam.network import Network
 from whalecam.run import DatasetRecord, Run, create_run
 
-SIZE, CLASSES, DRAWN = 128, 30, 128
+SIZE, CLASSES, DRAWN, SOME = 128, 30, 128, 256
 Task = Callable[[], int]
+PEERS = (
+    ("pytorch-grad-cam HiResCAM", peers.grad_cam, 16),
+    ("captum LayerGradCam", peers.captum, 32),
+    ("torch-cam CAM", peers.torch_cam, SOME),
+)
+"""Name, how it is made, and on how many pictures all classes are timed: two of them run the network once a class."""
 
 
 def prepare(folder: Path, images: int) -> Run:
@@ -45,13 +55,15 @@ def prepare(folder: Path, images: int) -> Run:
             mask.resize((SIZE, SIZE)).save(folder / "masks" / f"{number:06d}.png")
         rows.append(f"{number:06d}.jpg,class{number % CLASSES:02d},")
     (folder / "train.csv").write_text("\n".join(rows), encoding="utf-8")
-    data = dataset.open_dataset(folder / "train.csv", folder / "images")
-    record = DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)
-    run = create_run(folder / "run", record)
-    body = network.build_body("resnet18", pretrained=False)
-    head = network.linear_head(body.channels, CLASSES).eval()
-    model = Network(body.features.eval(), head, "resnet18", tuple(data.classes()), SIZE, "squish", body.mean, body.std)
-    classifier.adopt(run, model)
+    return untrained(folder / "run", dataset.open_dataset(folder / "train.csv", folder / "images"))
+
+
+def untrained(path: Path, data: dataset.Dataset) -> Run:
+    """A run of this data set with an untrained resnet18: it costs what a trained one does."""
+    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    body, classes = network.build_body("resnet18", pretrained=False), tuple(data.classes())
+    head = network.linear_head(body.channels, len(classes)).eval()
+    classifier.adopt(run, Network(body.features.eval(), head, "resnet18", classes, SIZE, "squish", body.mean, body.std))
     return run
 
 
@@ -60,20 +72,37 @@ def tasks(run: Run, images: int) -> dict[str, Task]:
     data = audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     paths = [Path(path) for path in data.table["path"]]
-    inputs = np.stack([geometry.to_input(dataset.read_sample(p, p.name).pixels, SIZE, "squish") for p in paths])
-    some = model.batch(inputs[: min(images, 256)])
-    return {
+    inputs = [geometry.to_input(dataset.read_sample(p, p.name).pixels, SIZE, "squish") for p in paths[:SOME]]
+    some = model.batch(np.stack(inputs))
+    own: dict[str, Task] = {
         "audit, files to rows": lambda: audited(run, data),
         "bare forward, bf16 autocast, channels_last, batches of 64": lambda: bare(model, some, images // 4),
         "the same, batches of 32": lambda: bare(model, some, images // 4, batch=32),
         "the same, batches of 16": lambda: bare(model, some, images // 4, batch=16),
         "bare forward, float32": lambda: bare(model, some, images // 4, halves=False),
-        "fastai get_preds, 2 workers": fastai_task(paths, 2),
-        "fastai get_preds, no workers": fastai_task(paths, 0),
-        "pytorch-grad-cam, batches of 32": lambda: grad_cam(model, some[:64]),
-        "captum LayerGradCam": lambda: captum_maps(model, some[:64]),
-        "torch-cam CAM": lambda: torch_cam(model, some[:64]),
     }
+    return own | peer_tasks(model, some, paths[:SOME])
+
+
+def peer_tasks(model: Network, some: torch.Tensor, paths: list[Path]) -> dict[str, Task]:
+    """Each peer at the batch size and number of workers at which it is fastest here."""
+    batch, workers = peers.fastest(functools.partial(peers.fastai, paths, model), peers.BATCHES, peers.WORKERS)
+    told = f"fastai get_preds, from files (no map; {workers} workers, batches of {batch})"
+    found: dict[str, Task] = {told: functools.partial(peers.fastai, paths, model, batch, workers)}
+    for name, make, few in PEERS:
+        maps = make(copy.deepcopy(model))  # what a peer hooks onto a network must not slow the others
+        single, every, files = [0], range(CLASSES), peers.Files(paths, model)
+        memory = functools.partial(peers.from_memory, maps, some[: SOME // 2])
+        disk = functools.partial(peers.from_files, maps, files)
+        (batch,) = peers.fastest(functools.partial(memory, single), peers.BATCHES)
+        found[f"{name}, one class, from memory (batches of {batch})"] = functools.partial(memory, single, batch)
+        batch, workers = peers.fastest(functools.partial(disk, single), peers.BATCHES, peers.WORKERS)
+        told = f"{workers} workers, batches of {batch}"
+        found[f"{name}, one class, from files ({told})"] = functools.partial(disk, single, batch, workers)
+        some_files = peers.Files(paths[:few], model)
+        disk = functools.partial(peers.from_files, maps, some_files, every, min(batch, few), 0)
+        found[f"{name}, all classes, from files (batches of {min(batch, few)})"] = disk
+    return found
 
 
 def audited(run: Run, data: Any) -> int:
@@ -92,58 +121,6 @@ def bare(model: Network, some: torch.Tensor, images: int, halves: bool = True, b
                 whole(some[start : start + batch])
             done += len(some)
     return done
-
-
-def fastai_task(paths: list[Path], workers: int) -> Task:
-    from fastai.vision.all import ImageDataLoaders, Resize, vision_learner
-    from torchvision.models import resnet18
-
-    labels = [f"class{number % CLASSES:02d}" for number in range(len(paths))]
-    loaders = ImageDataLoaders.from_lists(
-        paths[0].parent, paths, labels, item_tfms=Resize(SIZE), bs=64, num_workers=workers, valid_pct=0.0
-    )
-    learner = vision_learner(loaders, resnet18, pretrained=False)
-
-    def predict() -> int:
-        with learner.no_bar():
-            return len(learner.get_preds(dl=loaders.test_dl(paths[:256]))[0])
-
-    return predict
-
-
-def grad_cam(model: Network, some: torch.Tensor) -> int:
-    from pytorch_grad_cam import HiResCAM
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    whole = torch.nn.Sequential(model.features, model.head)
-    with HiResCAM(whole, [model.features]) as cam:
-        for start in range(0, len(some), 32):
-            part = some[start : start + 32]
-            cam(part, [ClassifierOutputTarget(0)] * len(part))
-    return len(some)
-
-
-def captum_maps(model: Network, some: torch.Tensor) -> int:
-    from captum.attr import LayerGradCam
-
-    whole = torch.nn.Sequential(model.features, model.head)
-    for start in range(0, len(some), 32):
-        LayerGradCam(whole, model.features).attribute(some[start : start + 32], target=0)
-    return len(some)
-
-
-def torch_cam(model: Network, some: torch.Tensor) -> int:
-    from torchcam.methods import CAM
-
-    whole = torch.nn.Sequential()
-    whole.add_module("features", model.features)
-    whole.add_module("pool", torch.nn.AdaptiveAvgPool2d(1))
-    whole.add_module("flat", torch.nn.Flatten())
-    whole.add_module("fc", torch.nn.Linear(512, CLASSES))
-    with CAM(whole.eval(), "features", "fc") as cam, torch.no_grad():
-        for start in range(0, len(some), 32):
-            cam(0, whole(some[start : start + 32]))
-    return len(some)
 
 
 def measure(run: Run, images: int, rounds: int) -> dict[str, list[float]]:
@@ -172,7 +149,7 @@ def table(found: dict[str, list[float]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=4096)
+    parser.add_argument("--images", type=int, default=8192)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

@@ -3,8 +3,9 @@
 usage: python -m benchmarks.pages [--rows 51033 1000000] [--runs 20] [--json FILE]
 
 Each page is opened and then run again RUNS times in one session (AppTest); the class switch takes another class each
-time. The first paint is that of a real Chromium on a running server whose pages were open before: from the request to
-the page's first figures. Memory is that of this server's process after all pages were open.
+time. Compare is opened with two runs of the same pictures; its first computation is told apart, and so is `whalecam
+compare` of the two. The first paint is that of a real Chromium on a running server whose pages were open before: from
+the request to the page's first figures. Memory is that of this server's process when the pages were open.
 """
 
 import argparse
@@ -26,7 +27,19 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("dashboard.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")))
-FIRST = {"dashboard.py": "stMetric", "pages/5_Leaks.py": "stMetric", "pages/3_Top_losses.py": ".gallery"}
+COMPARE = "pages/7_Compare.py"
+FIRST = {
+    "dashboard.py": "stMetric",
+    "pages/1_Dataset.py": "stMetric",
+    "pages/2_Model.py": "stForm",
+    "pages/3_Top_losses.py": ".gallery",
+    "pages/4_Heatmaps.py": "stMetric",
+    "pages/5_Leaks.py": "stMetric",
+    "pages/6_Export.py": "stMetric",
+    "pages/8_Patterns.py": "stPlotlyChart",
+    COMPARE: "stMetric",
+}
+"""What a page is opened for, and draws first; Compare last, as it alone holds a second run."""
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 Figures = dict[str, list[float]]
 
@@ -57,7 +70,8 @@ def timed(runs: int) -> None:
         app.session_state["reviewer"] = "Benchmark"
         app.run()
         if page != PAGES[0]:
-            app.switch_page(page).run()
+            opening = _milliseconds(app.switch_page(page).run)
+            found |= {"Compare, first computation": [opening]} if page == COMPARE else {}
         if app.exception or app.error:
             raise SystemExit(f"{page}: {[item.value for item in (*app.exception, *app.error)]}")
         found[page] = [_milliseconds(app.run) for _ in range(runs)]
@@ -108,34 +122,37 @@ class Server:
         return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-def paints(folder: Path, times: int) -> tuple[Figures, float]:
-    """Milliseconds to the first figures of some pages in Chromium, and the server's memory in MB at the end."""
+def paints(folder: Path, times: int) -> tuple[Figures, list[float]]:
+    """Milliseconds to each page's first figures in Chromium, and the server's memory in MB before Compare and after.
+
+    Every page was opened before in another browser, so that the server is warm and the browser is not.
+    """
     from playwright.sync_api import sync_playwright
 
-    server, found = Server(folder), dict[str, list[float]]()
+    server, found, held = Server(folder), dict[str, list[float]](), list[float]()
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-            for page in PAGES:
-                _paint(browser, server.url, page)
+            for page in FIRST:
+                held += [server.megabytes()] if page == COMPARE else []
+                _paint(browser, server.url, page, stay=3000)
             for page in FIRST:
                 found[page] = [_paint(browser, server.url, page) for _ in range(times)]
             browser.close()
-        return found, server.megabytes()
+        return found, [*held, server.megabytes()]
     finally:
         server.process.kill()
 
 
-def _paint(browser: Any, url: str, page: str) -> float:
+def _paint(browser: Any, url: str, page: str, stay: float = 0) -> float:
     tab = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     name = "" if page == PAGES[0] else Path(page).stem.partition("_")[2]
     start = time.perf_counter()
     tab.goto(f"{url}/{name}")
-    mark = FIRST.get(page, "stHeading")
+    mark = FIRST[page]
     tab.locator(mark if mark.startswith(".") else f'[data-testid="{mark}"]').first.wait_for(timeout=120_000)
     passed = (time.perf_counter() - start) * 1000
-    if page not in FIRST:
-        tab.wait_for_timeout(3000)
+    tab.wait_for_timeout(stay)
     tab.context.close()
     return passed
 
@@ -158,18 +175,34 @@ def exported(run: Path, times: int) -> list[float]:
     ]
 
 
+def compared(place: Path) -> dict[str, float]:
+    """`whalecam compare` of the two runs: `seconds` in all, `megabytes` at its peak."""
+    words = ["-m", "whalecam", "compare", str(place / "run"), str(place / "twin")]
+    start = time.perf_counter()
+    child = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit("whalecam compare failed")
+    return {"seconds": time.perf_counter() - start, "megabytes": used.ru_maxrss / 1024}
+
+
 def measure(rows: list[int], runs: int, folder: Path) -> dict[int, dict[str, Any]]:
-    """By number of rows: `runs`, `paints`, `megabytes`, `export`."""
-    from benchmarks.synthetic import write_run
+    """By number of rows: `runs`, `paints`, `megabytes`, `export`, `compare`."""
+    from benchmarks.synthetic import write_run, write_twin
+    from whalecam.run import open_run
 
     found: dict[int, dict[str, Any]] = {}
     for count in rows:
         place = folder / str(count)
         if not (place / "run" / "run.json").is_file():
             write_run(place, count)
+        if not (place / "twin" / "run.json").is_file():
+            write_twin(open_run(place / "run"), count)
         seen, megabytes = paints(place, 5)
         found[count] = {"runs": server_runs(place, runs), "paints": seen, "megabytes": megabytes}
         found[count]["export"] = exported(place / "run", 5) if count < 200_000 else []
+        found[count]["compare"] = compared(place)
     return found
 
 
@@ -184,11 +217,15 @@ def table(found: dict[int, dict[str, Any]]) -> str:
     for name in found[counts[0]]["paints"]:
         told = " | ".join(f"{statistics.median(found[count]['paints'][name]) / 1000:.2f} s" for count in counts)
         lines.append(f"| {name}, first paint in Chromium, median | {told} |")
-    told = " | ".join(f"{found[count]['megabytes']:.0f} MB" for count in counts)
-    lines.append(f"| server memory, all pages open | {told} |")
+    for at, what in enumerate(("all pages of one run open", "Compare with a second run open too")):
+        told = " | ".join(f"{found[count]['megabytes'][at]:.0f} MB" for count in counts)
+        lines.append(f"| server memory, {what} | {told} |")
     exports = [found[count]["export"] for count in counts]
     told = " | ".join(f"{statistics.median(times) / 1000:.2f} s" if times else "–" for times in exports)
-    return "\n".join([*lines, f"| export of all rows, median | {told} |"])
+    lines.append(f"| export of all rows, median | {told} |")
+    verbs = [found[count]["compare"] for count in counts]
+    told = " | ".join(f"{verb['seconds']:.1f} s, {verb['megabytes']:.0f} MB" for verb in verbs)
+    return "\n".join([*lines, f"| `whalecam compare`, time and peak memory | {told} |"])
 
 
 def main() -> None:

@@ -43,7 +43,8 @@ def audited(folder: str, images: int, engine: str) -> None:
         if at.stage == "audit":
             marks.append((time.perf_counter(), at.done))
 
-    options = AuditOptions(masks=str(Path(folder) / "masks"), needs="none", limit=images)
+    masks = Path(folder) / "masks"
+    options = AuditOptions(masks=str(masks) if masks.is_dir() else None, needs="none", limit=images)
     data, how, started = audit.open_data(run), audit.LOCAL, 0.0
     if engine == "ray":
         from whalecam.ray_runner import OnRay

@@ -17,11 +17,12 @@ from PIL import Image
 
 from whalecam import network, render
 from whalecam.classifier import adopt
+from whalecam.config import MASK_GRID
 from whalecam.network import Network
 from whalecam.run import DatasetRecord, Run, create_run
 from whalecam.schema import SCHEMA
 
-CLASSES, PART_ROWS, SOURCES, GRID, SIZE = 30, 512, 64, 4, 128
+CLASSES, PART_ROWS, SOURCES, GRID, SIZE, VECTOR = 30, 512, 64, 4, 128, 512
 NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])
 Texts, Whole = NDArray[np.str_], NDArray[np.int64]
 MEASURED = 20_000
@@ -32,10 +33,7 @@ def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run
     """A trained and audited run of `rows` pictures in `folder`; `files`: with pictures and thumbnails, hard-linked."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    names = np.array([hashlib.sha256(str(n).encode()).hexdigest()[:14] + ".jpg" for n in range(rows)])
-    weights = 0.85 ** np.arange(CLASSES)
-    label = rng.choice(CLASSES, rows, p=weights / weights.sum())
-    owner = rng.integers(0, max(1, rows * 4 // 15), rows)
+    names, label, owner = _pictures(rows, rng)
     images = folder / "images"
     images.mkdir()
     lines = [f"{n},species_{c:02d},{i:012x}" for n, c, i in zip(names, label, owner, strict=True)]
@@ -48,6 +46,24 @@ def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run
     _parts(run, names, label, owner, rng)
     run.update(audit={"model_sha256": run.manifest.model_sha256})
     return run
+
+
+def write_twin(run: Run, rows: int, seed: int = 0) -> Run:
+    """A second run beside one of `write_run(…, rows, seed)`: the same pictures, its network a bit better."""
+    twin = create_run(run.path.parent / "twin", run.manifest.dataset)
+    adopt(twin, _untrained())
+    (twin.path / "thumbs").symlink_to(run.path / "thumbs")
+    _parts(twin, *_pictures(rows, np.random.default_rng(seed)), np.random.default_rng(seed + 1), sure=2.2)
+    twin.update(audit={"model_sha256": twin.manifest.model_sha256})
+    return twin
+
+
+def _pictures(rows: int, rng: np.random.Generator) -> tuple[Texts, Whole, Whole]:
+    """Names, labels and individuals."""
+    names = np.array([hashlib.sha256(str(n).encode()).hexdigest()[:14] + ".jpg" for n in range(rows)])
+    weights = 0.85 ** np.arange(CLASSES)
+    label = rng.choice(CLASSES, rows, p=weights / weights.sum())
+    return names, label, rng.integers(0, max(1, rows * 4 // 15), rows)
 
 
 def _untrained() -> Network:
@@ -72,20 +88,30 @@ def _files(run: Run, images: Path, names: list[str], rng: np.random.Generator) -
         os.link(store / f"{number % copies}.thumb", run.thumb(name))
 
 
-def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Generator) -> None:
+def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Generator, sure: float = 2.0) -> None:
     pool = 256
     maps = np.array([rng.normal(0, 1, (CLASSES, GRID, GRID)).astype("<f2").tobytes() for _ in range(pool)], object)
-    bits = np.array([np.packbits(rng.random(64 * 64) < 0.3).tobytes() for _ in range(pool)], object)
+    bits = np.array([np.packbits(_animal(rng)).tobytes() for _ in range(pool)], object)
+    seen = np.array([(rng.integers(0, 9, VECTOR) / 8).astype("<f2").tobytes() for _ in range(pool)], object)
     (run.path / "audit").mkdir()
     for number, start in enumerate(range(0, len(names), PART_ROWS)):
         at = slice(start, min(start + PART_ROWS, len(names)))
         picked = rng.integers(0, pool, len(names[at]))
         values = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
-        values |= {"maps": maps[picked], "mask_bits": bits[picked]}
-        values |= _judged(label[at], rng) | _scored(label[at], MEASURED / len(names), rng)
+        values |= {"maps": maps[picked], "mask_bits": bits[picked], "embedding": seen[picked]}
+        values |= _judged(label[at], rng, sure) | _scored(label[at], MEASURED / len(names), rng)
         rows = pa.Table.from_arrays([_column(field, values, len(picked)) for field in SCHEMA], schema=SCHEMA)
         target = run.path / "audit" / f"part-{number:06d}-synthetic.parquet"
         pq.write_table(rows, target, compression="zstd", row_group_size=64)
+
+
+def _animal(rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A box somewhere in the picture."""
+    top, left = rng.integers(0, MASK_GRID // 2, 2)
+    height, width = rng.integers(MASK_GRID // 8, MASK_GRID // 2, 2)
+    mask = np.zeros((MASK_GRID, MASK_GRID), bool)
+    mask[top : top + height, left : left + width] = True
+    return mask
 
 
 def _column(field: pa.Field, values: dict[str, Any], count: int) -> pa.Array:
@@ -94,10 +120,10 @@ def _column(field: pa.Field, values: dict[str, Any], count: int) -> pa.Array:
     return pa.array(values[field.name], field.type, from_pandas=True)
 
 
-def _judged(label: Whole, rng: np.random.Generator) -> dict[str, Any]:
-    """What the network is made to say of pictures with these labels."""
+def _judged(label: Whole, rng: np.random.Generator, sure: float) -> dict[str, Any]:
+    """What the network is made to say of pictures with these labels, whose logits stand out by `sure`."""
     count = len(label)
-    logits = np.where(np.arange(CLASSES) == label[:, None], 2.0, 0.0) + rng.normal(0, 1, (count, CLASSES))
+    logits = np.where(np.arange(CLASSES) == label[:, None], sure, 0.0) + rng.normal(0, 1, (count, CLASSES))
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     own = logits[np.arange(count), label]
     return {

@@ -4,6 +4,7 @@ import streamlit as st
 
 from whalecam.ui import charts, modelpage, session
 from whalecam.ui.frame import page
+from whalecam.ui.opening import figures_first
 
 with page("Model", needs="data") as run:
     train, load, audit = st.tabs(["Train", "Load a checkpoint", "Audit"], key="model_tab", bind="query-params")
@@ -17,6 +18,7 @@ with page("Model", needs="data") as run:
     if run.trained:
         metrics = run.metrics()
         modelpage.results(run, metrics)
+        figures_first()
         epochs, matrix = st.columns([2, 3], gap="medium")
         with epochs:
             modelpage.epochs(metrics)

@@ -6,6 +6,7 @@ from whalecam.config import SUSPECT_VERDICTS
 from whalecam.ui import bulk, charts, filters, leaks, parts, session, trust
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
+from whalecam.ui.opening import figures_first
 
 with page("Leaks") as run:
     session.up_to_date(run)
@@ -13,6 +14,7 @@ with page("Leaks") as run:
     threshold_sliders()
     overlay_controls()
     leaks.summary(run)
+    figures_first()
     scores = table.scores()
     left, right = st.columns(2, gap="medium")
     with left:
@@ -23,8 +25,7 @@ with page("Leaks") as run:
         )
     with right:
         lassoed = leaks.lasso(scores)
-    with st.expander("Per species"):
-        leaks.species_table(table)
+    leaks.species_table(table)
     trust.calibration_and_agreement(run, table)
     view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed, run=run)
     bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")

@@ -5,6 +5,7 @@ import streamlit as st
 from whalecam.ui import comparecharts, comparepage
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
+from whalecam.ui.opening import figures_first
 
 with page("Compare", needs="data") as run:
     names = comparepage.choose(run)
@@ -14,6 +15,7 @@ with page("Compare", needs="data") as run:
     later = comparepage.choose_later(found)
     comparepage.say(found, later)
     comparepage.figures(found, later)
+    figures_first()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("Differences beyond chance, and within it", anchor=False)

@@ -74,7 +74,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
         if step.stage == "audit" and step.done >= 32:
             raise KeyboardInterrupt
 
-    data, options = audit.open_data(run), AuditOptions(**{**vars(audit.stored_options(run)), "batch": 16})
+    data, options = audit.open_data(run), AuditOptions(**{**vars(AuditOptions.stored(run.manifest.audit)), "batch": 16})
     with pytest.raises(KeyboardInterrupt):
         audit.run_audit(run, data, options, stop)
     assert 0 < len(run.audited()) < len(whole)
@@ -117,7 +117,7 @@ def test_pictures_never_serve_as_their_own_masks(run: Run) -> None:
 
 def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) -> None:
     before, data = rows_of(run).set_index("image"), audit.open_data(run)
-    summary = audit.run_audit(run, data, replace(audit.stored_options(run), size=160, limit=30))
+    summary = audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), size=160, limit=30))
     after = rows_of(run).set_index("image")
     both = after.index[after["predicted"] != ""]
     assert summary.restarted and "160 px" in summary.note and "96 px" in summary.note
@@ -141,12 +141,12 @@ def test_statistics_of_a_larger_input_are_those_of_its_pooled_activations(run: R
 def test_a_size_that_cannot_be_is_refused_before_rows_are_lost(run: Run) -> None:
     rows = len(rows_of(run))
     with pytest.raises(ModelError, match="from 32 to 1024"):
-        audit.run_audit(run, audit.open_data(run), replace(audit.stored_options(run), size=8))
+        audit.run_audit(run, audit.open_data(run), replace(AuditOptions.stored(run.manifest.audit), size=8))
     assert len(rows_of(run)) == rows
 
 
 def test_the_second_witness_is_asked_about_whom_it_should_be(run: Run) -> None:
-    data, options = audit.open_data(run), audit.stored_options(run)
+    data, options = audit.open_data(run), AuditOptions.stored(run.manifest.audit)
     audit.run_audit(run, data, replace(options, needs="none", limit=20))
     rows = rows_of(run)
     assert rows["needs"].isna().all()
@@ -162,7 +162,7 @@ ROUNDED = ("maps", "logits", "embedding", "needs_picture")
 def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several) -> None:  # type: ignore[no-untyped-def]
     data = audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    explainer = Explainer(model, audit.mask_sources(audit.stored_options(run)))
+    explainer = Explainer(model, audit.mask_sources(AuditOptions.stored(run.manifest.audit)))
     batches = [data.table.iloc[start : start + 7] for start in range(0, 30, 7)]
     found = list(several(explainer, batches))
     assert [[item.row["image"] for item in part] for part in found] == [batch["image"].tolist() for batch in batches]
@@ -178,7 +178,7 @@ def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several) 
 def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     data = audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    explainer = Explainer(model, audit.mask_sources(audit.stored_options(run)))
+    explainer = Explainer(model, audit.mask_sources(AuditOptions.stored(run.manifest.audit)))
     whole, batch = explainer(data.table.head(9)), data.table.head(9)
     sizes = [item.row["width"] * item.row["height"] for item in whole]
     monkeypatch.setattr("whalecam.explainer.PORTION", 2 * max(sizes))
@@ -201,7 +201,7 @@ def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several) -> None: 
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     data = audit.open_data(run)
     with pytest.raises(RuntimeError, match="broken"):
-        list(several(Broken(model, audit.mask_sources(audit.stored_options(run))), [data.table.head(3)]))
+        list(several(Broken(model, audit.mask_sources(AuditOptions.stored(run.manifest.audit))), [data.table.head(3)]))
 
 
 def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:
@@ -210,12 +210,14 @@ def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:
     assert rounding(model, model, data) == 0
     assert rounding(model, network.quick(model, halves=False), data) < 1e-4
     run.clear_audit()
-    summary = audit.run_audit(run, data, replace(audit.stored_options(run), needs="none", limit=8))
+    summary = audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), needs="none", limit=8))
     used = network.fast_halves(network.pick_device("cpu")) and rounding(model, network.quick(model), data) <= 0.03
     assert ("bfloat16" in summary.note) == used and summary.passes == 8
 
 
 def test_the_witness_counts_its_passes(run: Run) -> None:
     run.clear_audit()
-    summary = audit.run_audit(run, audit.open_data(run), replace(audit.stored_options(run), limit=4, donors=2))
+    summary = audit.run_audit(
+        run, audit.open_data(run), replace(AuditOptions.stored(run.manifest.audit), limit=4, donors=2)
+    )
     assert 4 < summary.passes <= 4 + 4 * (5 * 4 + 2)

@@ -130,9 +130,10 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     told = {one.metric: one for one in found.differences["b"]}
     assert told["accuracy"].p == mcnemar(1, 4) and told["accuracy"].images == 10
     assert told["confirmed_leak"].verdict == "better" and told["accuracy"].verdict == "none"
-    changes = found.changes["b"]
-    assert changes["became_right"] == ["o0", "o1", "o2", "o3"] and changes["became_wrong"] == ["b1"]
-    assert changes["got_worse"] == ["b1"] and changes["got_better"] == [f"o{n}" for n in range(8)]
+    assert found.changed("b", "became_right") == ["o0", "o1", "o2", "o3"]
+    assert found.changed("b", "became_wrong") == found.changed("b", "got_worse") == ["b1"]
+    assert found.changed("b", "got_better") == [f"o{n}" for n in range(8)]
+    assert found.changed("b", "got_better", 2) == ["o0", "o1"] and found.counts["b"]["got_better"] == 8
     assert "11 of 12 pictures are shared" in found.notes[0] and "10 of 11" in found.notes[1]
     assert "not beyond chance" in sentence(found, "b") and "confirmed leak" in sentence(found, "b")
     assert len(json.dumps(found.plain())) > 100
@@ -175,7 +176,7 @@ def test_a_run_compared_with_itself_shows_no_difference(runs: Path, tmp_path: Pa
         assert set(told) == set(METRICS)
         assert not any(one.difference or one.low or one.high for one in told.values() if one.images >= 2)
         assert all(one.p == 1 and not one.beyond_chance for one in told.values() if one.images >= 2)
-        assert not any(found.changes[later].values())
+        assert not any(found.counts[later].values())
         assert "Nothing tells" in sentence(found, later)
     shares = found.rows["demo"]["swap_correct"].dropna()
     assert len(shares) and shares.between(0, 1).all() and told["unseen_water_accuracy"].images > 0

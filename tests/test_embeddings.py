@@ -51,6 +51,22 @@ def test_what_was_written_is_read(run: Run) -> None:
     assert embeddings([]).empty and aligned(embeddings([])).shape[0] == 0
 
 
+def test_a_large_run_is_sampled_alike_each_time_whatever_its_parts(run: Run, tmp_path: Path) -> None:
+    vectors = {f"{at:03}.jpg": np.full(2, at, "<f2") for at in range(200)}
+    names = list(np.random.default_rng(1).permutation(list(vectors)))
+    for start in range(0, 200, 20):
+        run.write_part([{"image": name, "embedding": vectors[name].tobytes()} for name in names[start : start + 20]])
+    run.write_part([{"image": name, "embedding": (-vectors[name]).tobytes()} for name in names[:50]])
+    lots = dict(zip(vectors, pd.util.hash_array(np.array(list(vectors), object)), strict=True))
+    slowly = sorted(sorted(lots, key=lots.__getitem__)[:30])
+    for parts in (run.parts(), [*run.parts()[5:10], *run.parts()[:5], *run.parts()[10:]]):
+        found = embeddings(parts, 30)
+        assert found["image"].tolist() == slowly
+        told = {name: -vectors[name] if name in names[:50] else vectors[name] for name in slowly}
+        np.testing.assert_array_equal(np.stack(found["embedding"].tolist()), np.stack([told[name] for name in slowly]))
+    assert embeddings(run.parts(), 200).equals(embeddings(run.parts()))
+
+
 def test_the_audit_stores_the_mean_of_the_activations_that_the_head_sees(prepared: Path) -> None:
     import torch
 

@@ -121,6 +121,11 @@ def test_crop_and_pad_show_a_centred_square(width: int, height: int, resize: str
     assert frame.top + frame.bottom == pytest.approx(1)
 
 
+def whole(mask: np.ndarray, seen: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Ones where an input is all picture."""
+    return mask, np.ones_like(mask) if seen is None else seen
+
+
 @pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("shape", [(31, 60), (60, 31), (97, 96), (96, 97), (40, 40), (200, 150), (1, 9)])
 def test_input_equals_the_slow_filter(shape: tuple[int, int], resize: str) -> None:
@@ -133,7 +138,7 @@ def test_input_equals_the_slow_filter(shape: tuple[int, int], resize: str) -> No
     assert np.abs(fast - slow).max() <= 1.5
 
     values = rng.random(shape)
-    mask, seen = mask_to_input(values, SIZE, resize)
+    mask, seen = whole(*mask_to_input(values, SIZE, resize))
     assert mask.dtype == seen.dtype == np.float32
     assert mask * seen == pytest.approx(slow_input(values, resize), abs=1e-5)
     assert seen == pytest.approx(slow_input(np.ones(shape), resize), abs=1e-5)
@@ -205,7 +210,7 @@ def test_an_orientation_that_does_not_exist_leaves_the_box(orientation: int) -> 
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from(RESIZES), st.integers(0, 9))
 def test_animal_and_water_fill_what_was_seen(width: int, height: int, resize: str, seed: int) -> None:
     values = np.random.default_rng(seed).random((height, width)).astype(np.float32)
-    mask, seen = mask_to_input(values, SIZE, resize)
+    mask, seen = whole(*mask_to_input(values, SIZE, resize))
     water, _ = mask_to_input(1 - values, SIZE, resize)
     assert mask.min() >= 0
     assert mask.max() <= 1

@@ -155,6 +155,15 @@ def test_padding_is_neither_animal_nor_water() -> None:
     assert leak.leak_of(np.ones((1, 4)), weights) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("grid", [(4, 4), (3, 7)])
+def test_an_input_that_is_all_picture_is_as_one_seen_everywhere(grid: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).random((30, 20))
+    for one, other in ((mask, np.ones_like(mask)), (np.float32(mask), np.ones(mask.shape, np.float32))):
+        taken, given = vars(leak.weigh(one, None, grid)), vars(leak.weigh(one, other, grid))
+        for name, value in given.items():
+            assert value is None or np.array_equal(taken[name], value), name
+
+
 def test_a_cell_is_measured_on_the_input_not_on_what_is_seen() -> None:
     # The animal is 1/16 of what is seen but half a cell of the grid.
     mask, seen = np.zeros((16, 16)), np.zeros((16, 16))

@@ -1,8 +1,10 @@
 """The network cut in two: the weights that come with the install, heads, and checkpoints made here and elsewhere."""
 
+import copy
 import json
 import pickle
 import time
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from whalecam.errors import ModelError
 from whalecam.geometry import to_input
 from whalecam.network import Network, bodies
 from whalecam.network.folding import folded
+from whalecam.network.fusing import Joined, joined
 from whalecam.run import DatasetRecord, create_run, open_run
 
 CLASSES = ("beluga", "orca")
@@ -299,6 +302,89 @@ def test_folding_norms_changes_no_activation(arch: str) -> None:
     with torch.no_grad():
         before, after = model.features(inputs), network.quick(model, halves=False).features(inputs)
     assert (before - after).abs().max() <= 1e-4 * before.abs().max()
+
+
+class TestJoined:
+    """Convolutions with the sum and activation that follow."""
+
+    @staticmethod
+    def parts(module: nn.Module) -> list[Joined]:
+        return [part for part in module.modules() if isinstance(part, Joined)]
+
+    @staticmethod
+    def nearly(one: Tensor, other: Tensor) -> bool:
+        return bool((one - other).abs().max() <= 1e-5 * other.abs().max())
+
+    def test_every_activation_of_a_resnet_is_joined_and_nothing_changes_at_any_size(self) -> None:
+        plain = folded(varied(bodies.build_body("resnet18", False).features))
+        quick = joined(plain)
+        assert len(self.parts(quick)) == 17  # the stem's, and two in each of eight blocks
+        with torch.no_grad():
+            for shape in ((1, 3, 64, 64), (5, 3, 96, 32), (2, 3, 33, 70)):
+                inputs = torch.rand(shape)
+                assert self.nearly(quick(inputs), plain(inputs))
+
+    def test_activation_and_sum_by_hand(self) -> None:
+        class Block(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.one, self.two, self.cut = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.ReLU6()
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.cut(self.two(torch.relu(self.one(x) + x)))
+
+        block = Block().eval()
+        nn.init.constant_(block.one.weight, 2.0)
+        nn.init.constant_(block.one.bias, -1.0)
+        nn.init.constant_(block.two.weight, 1.0)
+        nn.init.constant_(block.two.bias, -1.0)
+        quick = joined(block)
+        assert len(self.parts(quick)) == 2
+        with torch.no_grad():  # max(0, 3x − 1) − 1, between 0 and 6
+            assert quick(torch.tensor([[[[-1.0, 0.0, 1.0, 3.0]]]])).flatten().tolist() == [0.0, 0.0, 1.0, 6.0]
+
+    def test_what_is_read_twice_or_broadcast_keeps_its_values(self) -> None:
+        class Twice(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.one, self.two = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 3, stride=2)
+
+            def forward(self, x: Tensor) -> Tensor:
+                found = self.one(x)
+                kept = torch.relu(found) * found.mean()
+                return torch.relu(self.two(x) + kept.mean(dim=(2, 3), keepdim=True))
+
+        plain = varied(Twice())
+        quick = joined(plain)
+        inputs = torch.rand(2, 3, 16, 16)
+        assert len(self.parts(quick)) == 1  # `one` is read twice
+        with torch.no_grad():
+            assert self.nearly(quick(inputs), plain(inputs))
+
+    def test_a_forward_pass_that_looks_at_its_input_runs_as_it_is(self) -> None:
+        class Choosing(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.one = nn.Conv2d(3, 4, 1)
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.one(x).relu() if x.mean() > 0 else x
+
+        choosing = Choosing()
+        assert joined(choosing) is choosing
+
+    def test_it_can_be_copied_sent_and_turned_to_halves_after_it_has_run(self) -> None:
+        plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()).eval()
+        inputs = torch.rand(2, 3, 16, 16)
+        with torch.no_grad():
+            quick = joined(plain)
+            before = quick(inputs)
+            assert len(self.parts(quick)) == 1
+            assert torch.equal(copy.deepcopy(quick)(inputs), before)
+            assert torch.equal(ForkingPickler.loads(ForkingPickler.dumps(quick))(inputs), before)
+            halves = quick.to(torch.bfloat16)(inputs.to(torch.bfloat16))
+        assert halves.dtype == torch.bfloat16
+        assert (halves - before).abs().max() <= 0.02 * before.abs().max()
 
 
 def test_a_body_whose_children_do_not_follow_one_another_is_left_alone() -> None:

@@ -22,7 +22,7 @@ from whalecam.geometry import frame_of
 from whalecam.patterns import atlas, pairs, places
 from whalecam.patterns.strategies import odd, smaller, strategies
 from whalecam.run import DatasetRecord, create_run, open_run
-from whalecam.table import aligned, embeddings
+from whalecam.table import aligned
 from whalecam.table.maps import stored_maps
 
 CLASSES = ("beluga", "orca")
@@ -182,7 +182,7 @@ def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_
 
     shutil.copytree(prepared / "runs" / "demo", tmp_path / "demo")
     run, said = open_run(tmp_path / "demo"), list[Progress]()
-    rows = places.sampled(embeddings(run.parts()))
+    rows = places.laid_out(run)
     assert places.kept(run, rows) is None
     threads = torch.get_num_threads()
     assert places.lay_out(run, said.append) == len(rows)
@@ -210,27 +210,35 @@ def test_an_older_audit_is_told_to_audit_again(tmp_path: Path) -> None:
         places.lay_out(run)
 
 
-def test_a_large_run_is_sampled_alike_each_time() -> None:
-    rows = pd.DataFrame({"image": [f"{at:06}.jpg" for at in range(places.MOST + 500)]})
-    found = places.sampled(rows)
-    assert len(found) == places.MOST and found["image"].is_unique and found["image"].is_monotonic_increasing
-    assert found.equals(places.sampled(rows)) and places.sampled(rows.head(9)).equals(rows.head(9))
-
-
 def test_stored_maps_are_those_of_the_species(prepared: Path) -> None:
     import pyarrow.parquet as pq
 
     run = open_run(prepared / "runs" / "demo")
     rows = pd.concat([pq.read_table(part).to_pandas() for part in run.parts()])
     wanted = rows[(rows["species"] == "beluga") & rows["predicted"].notna()]
-    found = {row["image"]: row["maps"] for row in stored_maps(run.parts(), "beluga", 100)}
+    found = {row["image"]: row["maps"] for row in stored_maps(run.parts(), ["beluga"], 100)}
     assert set(found) == set(wanted["image"])
     for image, raw, height, width in wanted[["image", "maps", "map_height", "map_width"]].itertuples(index=False):
         slow = np.frombuffer(raw, np.float16).reshape(len(run.manifest.classes), int(height), int(width))
         np.testing.assert_array_equal(found[image], slow)
-    few = [row["image"] for row in stored_maps(run.parts(), "beluga", 5)]
-    assert len(few) == 5 and few == [row["image"] for row in stored_maps(run.parts(), "beluga", 5)]
-    assert list(stored_maps(run.parts(), "no such", 5)) == []
+    few = [row["image"] for row in stored_maps(run.parts(), ["beluga"], 5)]
+    assert len(few) == 5 and few == [row["image"] for row in stored_maps(run.parts(), ["beluga"], 5)]
+    assert list(stored_maps(run.parts(), ["no such"], 5)) == []
+
+
+def test_several_species_are_read_at_once_and_each_as_if_alone(prepared: Path) -> None:
+    run, told = open_run(prepared / "runs" / "demo"), list[Progress]()
+    names, resize = run.manifest.classes, str(run.manifest.network["resize"])
+    rows = list(stored_maps(run.parts(), names, 7, told.append))
+    assert [one.done for one in told] == list(range(1, len(run.parts()) + 1)) and told[-1].total == len(run.parts())
+    found = atlas.atlases(rows, names, resize)
+    assert set(found) == {row["species"] for row in rows} and len(found) > 2
+    for name, together in found.items():
+        alone = list(stored_maps(run.parts(), [name], 7))
+        assert [row["image"] for row in rows if row["species"] == name] == [row["image"] for row in alone]
+        slow = atlas.atlas(alone, names, resize)
+        np.testing.assert_array_equal(together.mean, slow.mean)
+        assert (together.images, together.leak) == (slow.images, pytest.approx(slow.leak, nan_ok=True))
 
 
 def test_umap_is_not_loaded_before_it_is_asked_for() -> None:

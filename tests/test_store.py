@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.least_sure import least_sure_first
 from tests.test_table import make_rows
 from whalecam import leak
+from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
 from whalecam.run import DatasetRecord, Run, create_run
@@ -154,3 +155,41 @@ def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: R
     both = Table(run.parts(), leak.verdicts, Thresholds()).all_rows()
     assert both["swap_correct"].tolist()[20:] == [0.5] * 20 and both["swap_correct"].isna().sum() == 20
     assert both["image"].tolist() == [f"{i:03}.jpg" for i in range(40)]
+
+
+def test_values_are_those_of_the_rows_each_picture_once(run: Run) -> None:
+    """A rejected mask takes scores back; two audits at a time leave a picture twice."""
+    rows = make_rows()
+    run.write_part(rows)
+    run.write_part(rows[30:])
+    images = [str(row["image"]) for row in rows]
+    reviews = pd.DataFrame({"image": images[:3], "reason": "bad mask", "reviewer": "Ann"})
+    asked = Table(run.parts(), leak.verdicts, Thresholds(0.5), reviews)
+    found, wanted = asked.values(), asked.all_rows().drop_duplicates("image").set_index("image")
+    assert found.index.tolist() == wanted.index.tolist() == sorted(images)
+    assert found["verdict"].astype("str").tolist() == wanted["verdict"].tolist()
+    assert set(found["verdict"][:3]) == {"not_assessable"} and found["excess"][:3].isna().all()
+    for name in ("loss", "excess", "needs", "bg_gap", "swap_correct"):
+        np.testing.assert_array_equal(found[name], wanted[name].to_numpy("f4"))
+    right = [float(row["species"] == row["predicted"]) if row.get("loss") is not None else None for row in rows]
+    np.testing.assert_array_equal(found["right"], np.array(right, "f4"))
+
+
+def test_whoever_stops_the_reading_finds_the_rows_as_they_were(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stopped(BaseException):
+        """What ends the run of a page is no Exception."""
+
+    def stop(step: Progress) -> None:
+        assert (step.stage, step.total) == ("reading rows", 100)
+        raise Stopped
+
+    monkeypatch.setattr("whalecam.table.store.TICK", 0)
+    run.write_part(make_rows()[:20])
+    store = Store()
+    store.take(run.parts())
+    run.write_part(make_rows()[20:])
+    with pytest.raises(Stopped):
+        store.take(run.parts(), stop)
+    assert table(store, run).count() == 20
+    store.take(run.parts())
+    assert table(store, run).count() == 40

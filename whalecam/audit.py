@@ -76,11 +76,6 @@ def mask_sources(options: AuditOptions) -> MaskSources:
     return MaskSources(sources.folder, boxes)
 
 
-def stored_options(run: Run) -> AuditOptions:
-    """The options of the run's last audit; the defaults before the first."""
-    return AuditOptions.stored(run.manifest.audit)
-
-
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
     """The run's own data set, or another one to audit with its network."""
     record = run.manifest.dataset

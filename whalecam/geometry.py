@@ -41,16 +41,17 @@ def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
     return np.asarray(_resized(Image.fromarray(pixels), size, resize))
 
 
-def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Mask (H, W) in [0, 1] → the same in the network's input, and where the input shows the picture at all.
 
-    Both float32, shape (size, size), in [0, 1]. A pixel half on padding holds the mask's mean over its other half, so
-    that `mask · seen` and `(1 − mask) · seen` are the animal and the water that were seen; 0 where nothing was.
+    Both float32, shape (size, size), in [0, 1]; None in place of the second where the input is all picture. A pixel
+    half on padding holds the mask's mean over its other half, so that `mask · seen` and `(1 − mask) · seen` are the
+    animal and the water that were seen; 0 where nothing was.
     """
     values = np.asarray(values, np.float32)
     if resize == "squish":
         whole = values if values.shape == (size, size) else _resized(Image.fromarray(values), size, resize)
-        return np.clip(np.asarray(whole, np.float32), 0, 1), np.ones((size, size), np.float32)
+        return np.clip(np.asarray(whole, np.float32), 0, 1), None
     seen = np.ones_like(values)
     mask, shown = (np.asarray(_resized(Image.fromarray(a), size, resize), np.float32) for a in (values, seen))
     share = np.divide(mask, shown, out=np.zeros_like(mask), where=shown > 0)

@@ -81,20 +81,31 @@ def weigh(
     Raises ValueError for mask and seen of different shapes.
     """
     values = np.asarray(mask, np.float64)
-    shown = np.ones_like(values) if seen is None else np.asarray(seen, np.float64)
-    if values.ndim != 2 or values.shape != shown.shape:
-        raise ValueError(f"mask {values.shape} and seen {shown.shape} must be of one shape (H, W)")
-    animal = values * shown
+    other = values.shape if seen is None else np.asarray(seen).shape
+    if values.ndim != 2 or values.shape != other:
+        raise ValueError(f"mask {values.shape} and seen {other} must be of one shape (H, W)")
+    # Most inputs are all picture: what is the same for every mask is then taken once, as this runs for each image.
+    total, seen_area = _all_seen(values.shape, grid) if seen is None else _partly_seen(np.asarray(seen, float), grid)
+    animal = values if seen is None else values * np.asarray(seen, np.float64)
     down, across = _upsampling(values.shape[0], grid[0]), _upsampling(values.shape[1], grid[1])
-    total = down.T @ shown @ across
     # What is seen and not animal is water: `Uᵀ(S − A) = UᵀS − UᵀA`, less what rounding leaves below nothing.
     wet = np.maximum(total - down.T @ animal @ across, 0)
-    seen_area = max(float(shown.sum()), 1e-12)
-    area = float(animal.sum()) / seen_area
-    chance = max(0.0, (float(shown.sum()) - float(animal.sum())) / seen_area)
+    covered = float(animal.sum())
+    area, chance = covered / max(seen_area, 1e-12), max(0.0, (seen_area - covered) / max(seen_area, 1e-12))
     floor = _ratio(_cell_mean(animal, grid), wet, total)
-    cells = float(animal.mean()) * grid[0] * grid[1]
+    cells = covered / animal.size * grid[0] * grid[1]
     return LeakWeights(wet, total, floor, chance, area, _unfit(area, cells, chance - floor, limits))
+
+
+@functools.lru_cache(64)
+def _all_seen(shape: tuple[int, ...], grid: tuple[int, ...]) -> tuple[NDArray[np.float64], float]:
+    return _partly_seen(np.ones(shape), grid)
+
+
+def _partly_seen(shown: NDArray[np.float64], grid: tuple[int, ...]) -> tuple[NDArray[np.float64], float]:
+    """`Uᵀ S` on the grid, and the area that is seen, in pixels."""
+    down, across = _upsampling(shown.shape[0], grid[0]), _upsampling(shown.shape[1], grid[1])
+    return down.T @ shown @ across, float(shown.sum())
 
 
 def leak_of(maps: FloatArray, weights: LeakWeights) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from whalecam.arrays import ByteArray, records
 from whalecam.config import AUTO_VERDICTS, LICENCES, MASK_GRID, SUSPECT_VERDICTS, Thresholds
 from whalecam.dataset import Dataset, read_sample
 from whalecam.errors import DatasetError
+from whalecam.judged import judged
 from whalecam.reviews import Journal
 from whalecam.run import Run, now
 from whalecam.table import Filters, Overlay, Table
@@ -47,7 +48,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
     Raises RunError where nothing is audited yet, ReviewError where the journal cannot be read.
     """
     journal = Journal.of(run)
-    table = Table(run.parts(), leak.verdicts, thresholds, journal.latest())
+    table = judged(run, thresholds, journal=journal)
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page.filters.update(share=_share, number=_number, count=_count)
     facts, licence = table.overview(), run.manifest.licence

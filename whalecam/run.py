@@ -152,9 +152,11 @@ class Run:
 
     def thumb(self, image: str) -> Path:
         """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
-        webp = self.path / "thumbs" / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.webp"
-        jpeg = webp.with_suffix(".jpg")
-        return jpeg if jpeg.is_file() else webp
+        jpeg = Path(f"{self._thumb_stem(image)}.jpg")
+        return jpeg if jpeg.is_file() else jpeg.with_suffix(".webp")
+
+    def _thumb_stem(self, image: str) -> str:
+        return f"{self.path}/thumbs/{hashlib.sha256(image.encode()).hexdigest()[:24]}"
 
     @property
     def properties(self) -> Path:
@@ -163,15 +165,14 @@ class Run:
 
     def save_thumb(self, image: str, data: bytes) -> None:
         """Keep a thumbnail, WebP or JPEG as its first bytes say, in place of the one before."""
-        before = self.thumb(image)
-        target = before.with_suffix(".jpg" if data.startswith(b"\xff\xd8\xff") else ".webp")
+        stem, jpeg = self._thumb_stem(image), data.startswith(b"\xff\xd8\xff")
+        target, before = (Path(f"{stem}.{ending}") for ending in (("jpg", "webp") if jpeg else ("webp", "jpg")))
         try:
             target.write_bytes(data)
         except FileNotFoundError:
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(data)
-        if before != target:
-            before.unlink(missing_ok=True)
+        before.unlink(missing_ok=True)
 
 
 def create_run(path: Path, dataset: DatasetRecord) -> Run:

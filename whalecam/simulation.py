@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from whalecam import audit, evidence, folds, geometry, leak, network, remedies, swap
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
-from whalecam.config import SIMULATED, Columns, TrainOptions
+from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
 from whalecam.dataset import Dataset, inspect_pictures, open_dataset
 from whalecam.errors import RunError
 from whalecam.masks import MaskMethod, find_mask
@@ -46,7 +46,7 @@ def source_of(run: Run) -> Source:
         told, options = read_json(mended), TrainOptions(**run.manifest.train)
         data = open_dataset(Path(told["source"]), Path(told["images"]), Columns(**told["columns"]))
         return Source(data, remedies.finder(options.masks, tuple(options.boxes)), remedy)
-    stored = audit.stored_options(run)
+    stored = AuditOptions.stored(run.manifest.audit)
     find = functools.partial(find_mask, sources=audit.mask_sources(stored), fallback=stored.mask_method)
     return Source(audit.open_data(run), find)
 

@@ -42,7 +42,7 @@ def test_two_ready_runs_are_compared_from_a_link(browser: Any, prepared: Path, t
     run.write_part([row | {"needs": None if row["needs"] is None else 0.0} for row in rows])
     assert before, "the demo has no leak to lose"
     said = look(browser, runs, "demo", "mended")
-    better = compare_runs([open_run(runs / "demo"), run]).changes["mended"]["got_better"]
+    better = compare_runs([open_run(runs / "demo"), run]).changed("mended", "got_better")
     assert f"Got better · {len(better)}" in said and better[0] in said
     assert "demo ·" in said and "mended ·" in said
 

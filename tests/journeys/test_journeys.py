@@ -67,6 +67,24 @@ def test_the_first_start_prepares_the_demo(browser: Any, page: Any, tmp_path: Pa
     assert len(open_run(runs / "demo").audited()) == 36
 
 
+@pytest.mark.parametrize("path", ["", "Leaks"])
+def test_figures_are_drawn_before_what_draws_charts_is_asked_for(page: Any, address: str, path: str) -> None:
+    page.add_init_script(
+        """const look = () => {
+            if (document.querySelector('[data-testid="stMetric"]')) window.drawn = performance.now()
+            else requestAnimationFrame(look)
+        }
+        look()"""
+    )
+    page.goto(f"{address}/{path}")
+    page.locator(".js-plotly-plot").first.wait_for()
+    asked = page.evaluate(
+        "() => performance.getEntriesByType('resource').find((e) => e.name.includes('PlotlyChart')).startTime"
+    )
+    assert 0 < page.evaluate("window.drawn") < asked
+    assert not page.locator('[data-testid="stException"]').count()
+
+
 def test_own_data_becomes_the_chosen_run(page: Any, address: str, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for name in ("00000.jpg", "00001.jpg", "00002.jpg"):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.pages.test_pages import open_page, texts
 from whalecam.compare import compare_runs
+from whalecam.config import WRONG_MASK
+from whalecam.reviews import Journal, Review
 from whalecam.run import open_run
 
 PAGE = "pages/7_Compare.py"
@@ -52,11 +54,15 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
 def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None:
     app = open_page(PAGE)
     app.multiselect(key="compared").set_value(["demo", "mended"]).run()
-    worse = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")]).changes["mended"]["got_worse"]
+    worse = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")]).changed("mended", "got_worse")
     said = texts(app).replace("\\", "")
     listed = next(frame.value for frame in app.dataframe if "predicted" in frame.value)
     assert isinstance(listed, pd.DataFrame) and listed["image"].tolist() == worse and len(worse) == 1
     assert worse[0] in said and "right" in said and "wrong" in said
+    assert "not assessable" not in said
+    Journal.of(open_run(pair / "demo")).add([Review(worse[0], "unsure", "Ann", reason=WRONG_MASK)])
+    app.run()
+    assert not app.exception and "not assessable" in texts(app), "a rejected mask takes the scores back here too"
 
 
 def test_the_other_way_round_and_a_run_chosen_alone(pair: Path) -> None:

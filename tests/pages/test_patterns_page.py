@@ -43,7 +43,7 @@ def test_the_map_says_what_it_draws_and_falls_back_to_pca(runs: Path) -> None:
 
 def test_kept_places_are_drawn_without_a_button(runs: Path) -> None:
     run = open_run(runs / "demo")
-    rows = places.sampled(embeddings(run.parts()))
+    rows = places.laid_out(run)
     spots = np.zeros((len(rows), 2), np.float32)
     np.savez(places.kept_in(run), places=spots, stamp=np.array(places.stamp(run)), image=rows["image"].to_numpy(str))
     app = tab("Map")

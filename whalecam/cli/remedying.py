@@ -50,7 +50,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, as_json: bool) 
     from whalecam.run import create_run, open_run
 
     opened, report = open_run(run), reporter()
-    before, options = audit.stored_options(opened), _options(opened, remedy, seed)
+    before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
     if (out / "run.json").is_file():
         raise RunError(f"There is a run in {out} already. Name a new folder.")
     data = audit.open_data(opened)
@@ -76,9 +76,8 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
     """The run's own training with the remedy, its masks those of the run's audit."""
     if not run.manifest.train:
         raise RunError(f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Use: whalecam train.")
-    from whalecam import audit
 
-    options, stored = TrainOptions(**run.manifest.train), audit.stored_options(run)
+    options, stored = TrainOptions(**run.manifest.train), AuditOptions.stored(run.manifest.audit)
     if options.remedy in SIMULATED:
         raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
     return replace(

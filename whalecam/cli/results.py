@@ -8,7 +8,7 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
-from whalecam.config import DATA_REMEDIES, Thresholds
+from whalecam.config import DATA_REMEDIES, AuditOptions
 from whalecam.errors import DatasetError, RunError
 
 
@@ -59,8 +59,10 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         click.echo(sentence(found, name))
         for one in found.differences[name]:
             click.echo(f"  {written(one)}: {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {_chance(one)}")
-        counts = {kind: len(images) for kind, images in found.changes[name].items()}
-        click.echo("  pictures: " + ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items()))
+        click.echo(
+            "  pictures: "
+            + ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in found.counts[name].items())
+        )
     for note in found.notes:
         click.echo(note)
 
@@ -104,7 +106,7 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     opened, progress = open_run(run), reporter()
     data = dataset.inspect_pictures(audit.open_data(opened), progress)
     merges = dataset.read_labels_map(labels_map) if labels_map is not None else {}
-    options = audit.stored_options(opened)
+    options = AuditOptions.stored(opened.manifest.audit)
     find = functools.partial(find_mask, sources=audit.mask_sources(options), fallback=options.mask_method)
     reviews = Journal.of(opened).latest()
     done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
@@ -122,19 +124,11 @@ def lay_out(run: Path) -> None:
     tell({"pictures": count, "run": str(run)}, False)
 
 
-def table_of(run: Any) -> Any:
-    """A run's table at the default thresholds, and the latest verdicts."""
-    from whalecam import leak
-    from whalecam.reviews import Journal
-    from whalecam.table import Table
-
-    reviews = Journal.of(run).latest()
-    return Table(run.parts(), leak.verdicts, Thresholds(), reviews), reviews
-
-
 def facts_of(run: Any) -> dict[str, Any]:
     """Counts, rates, verdicts, reasons and species of an audited run."""
-    table, _ = table_of(run)
+    from whalecam.judged import judged
+
+    table = judged(run)
     verdicts = dict(table.verdicts().itertuples(index=False, name=None))
     reasons = dict(table.reasons().itertuples(index=False, name=None))
     return {

@@ -45,11 +45,13 @@ def export(run: Path, out: Path, only: str, labels_map: Path | None) -> None:
     """Write verdicts and scores as CSV."""
     from whalecam import dataset
     from whalecam import export as exporting
-    from whalecam.cli.results import table_of
+    from whalecam.judged import judged
+    from whalecam.reviews import Journal
     from whalecam.run import open_run
 
     opened, names = open_run(run), dataset.read_labels_map(labels_map) if labels_map else {}
-    table, reviews = table_of(opened)
+    journal = Journal.of(opened)
+    table, reviews = judged(opened, journal=journal), journal.latest()
     frame = exporting.flag_rows(
         table.all_rows(exporting.CHOSEN[only]), reviews, only, opened.name, opened.manifest.model_sha256, Thresholds()
     )

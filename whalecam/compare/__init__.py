@@ -1,18 +1,21 @@
 """Two or more runs on the images they share: figures, what changed per picture and species, and what is chance."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
-from whalecam.compare.metrics import METRICS, Metric
+from whalecam.arrays import Progress, Report, silent
+from whalecam.compare.comparison import LEVEL, Comparison, Difference, Marks
+from whalecam.compare.metrics import METRICS, Metric, figure
 from whalecam.compare.paired import bootstrap, holm, mcnemar
-from whalecam.compare.rows import read
+from whalecam.compare.shared import notes, shared
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
+from whalecam.judged import judged
 from whalecam.run import Run
+from whalecam.table import Table
 
 __all__ = [
     "LEVEL",
@@ -26,136 +29,46 @@ __all__ = [
     "holm",
     "mcnemar",
 ]
-LEVEL = 0.05
 MEASURED_ON_FEW = 2
 CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of a run against the first run's, on the `images` for which both have it.
-
-    Attributes:
-        before, after, difference: the figures, and `after − before`; NaN where no picture has it in both.
-        low, high: 95 % paired bootstrap interval of the difference.
-        p: two-sided; of McNemar's exact test for accuracy, else of the bootstrap.
-        corrected: p after Holm's correction over all metrics of this pair of runs.
-    """
-
-    metric: str
-    images: int
-    before: float
-    after: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    corrected: float = float("nan")
-
-    @property
-    def beyond_chance(self) -> bool:
-        return self.corrected < LEVEL
-
-    @property
-    def verdict(self) -> str:
-        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it;
-        `untested` where no test was made."""
-        if self.corrected != self.corrected:
-            return "untested"
-        if not self.beyond_chance:
-            return "none"
-        side = METRICS[self.metric].better * np.sign(self.difference)
-        return "better" if side > 0 else "worse" if side < 0 else "different"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The first run against each other one.
-
-    Attributes:
-        names: of the runs, the first being what the others are held against; unlike each other.
-        rows: by run, one row per shared picture (see `rows.read`), all in the same order.
-        unseen: (N,) whether no network was trained on the picture.
-        differences: by later run, one per metric.
-        changes: by later run, the pictures of each of `CHANGES`.
-        notes: what a reader must know, in words.
-    """
-
-    names: tuple[str, ...]
-    rows: Mapping[str, pd.DataFrame]
-    unseen: "pd.Series[bool]"
-    differences: Mapping[str, tuple[Difference, ...]]
-    changes: Mapping[str, Mapping[str, list[str]]]
-    notes: tuple[str, ...]
-
-    def figures(self, name: str) -> dict[str, float]:
-        """Every metric of one run on the shared pictures."""
-        return {metric: _figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
-
-    def per_species(self) -> pd.DataFrame:
-        """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen pictures."""
-        found = []
-        for name, rows in self.rows.items():
-            unseen = rows[self.unseen].groupby("species").agg(accuracy=("right", "mean"), loss=("loss", "mean"))
-            every = rows.groupby("species").agg(images=("right", "size"), confirmed_leak=("is_confirmed_leak", "mean"))
-            found.append(every.join(unseen).reset_index().assign(run=name))
-        return pd.concat(found)[["run", "species", "images", "accuracy", "loss", "confirmed_leak"]]
-
-    def plain(self) -> dict[str, Any]:
-        """All of it in numbers, texts, lists and dicts."""
-        counts = {name: rows["verdict"].value_counts().to_dict() for name, rows in self.rows.items()}
-        return {
-            "images": len(self.unseen),
-            "unseen": int(self.unseen.sum()),
-            "runs": [{"run": name, **self.figures(name), "verdicts": counts[name]} for name in self.names],
-            "differences": {
-                name: {
-                    one.metric: asdict(one) | {"beyond_chance": one.beyond_chance, "verdict": one.verdict}
-                    for one in found
-                }
-                for name, found in self.differences.items()
-            },
-            "per_species": self.per_species().to_dict("records"),
-            "changes": {name: dict(lists) for name, lists in self.changes.items()},
-            "notes": list(self.notes),
-        }
+Opener = Callable[..., Table]
+"""`judged`: (run, thresholds, report=…) → the run's table."""
 
 
 def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
     """Every metric of one run, and `not_assessable` as a share of all its pictures; NaN where nothing was measured."""
-    rows = read(run, thresholds)
-    unseen = ~rows["in_training"].fillna(True).astype(bool)
-    found = {name: _figure(rows, unseen, metric) for name, metric in METRICS.items()}
+    rows = judged(run, thresholds).values()
+    unseen = ~rows["in_training"].to_numpy()
+    found = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
     return found | {"not_assessable": float((rows["verdict"] == "not_assessable").mean())}
 
 
-def compare_runs(runs: Sequence[Run], thresholds: Thresholds = Thresholds()) -> Comparison:
+def compare_runs(
+    runs: Sequence[Run], thresholds: Thresholds = Thresholds(), report: Report = silent, opened: Opener = judged
+) -> Comparison:
     """Hold every run against the first, on the pictures that all of them audited, of classes that all of them know.
+
+    Args:
+        opened: gives a run's table, where rows are held already.
 
     Raises RunError for fewer than two runs, a run without an audit, or runs that share no picture or class.
     """
     if len(runs) < 2:
         raise RunError("Name two runs or more to compare.")
     names = _names(runs)
-    tables = {name: read(run, thresholds) for name, run in zip(names, runs, strict=True)}
-    shared = sorted(set.intersection(*(set(table.index) for table in tables.values())))
-    if not shared:
-        raise RunError(
-            f"Runs {', '.join(names)} share no image. Compare runs of one data set; pictures are matched by file name."
-        )
-    held = {name: table.loc[shared] for name, table in tables.items()}
-    held, notes = _of_shared_classes(held, runs)
-    first = held[names[0]]
-    unseen = ~pd.concat([rows["in_training"].fillna(True).astype(bool) for rows in held.values()], axis=1).any(axis=1)
-    notes += _notes(held, tables, unseen)
-    later = {name: held[name] for name in names[1:]}
+    tables = {name: opened(run, thresholds, report=report).values() for name, run in zip(names, runs, strict=True)}
+    report(Progress("comparing", 0, len(METRICS)))
+    most = max(len(table) for table in tables.values())
+    held, said = shared(tables, [run.manifest.classes for run in runs])
+    unseen = ~np.logical_or.reduce([rows["in_training"].to_numpy() for rows in held.values()])
+    first, later = held[names[0]], {name: held[name] for name in names[1:]}
     return Comparison(
         names,
         held,
         unseen,
-        {name: _differences(first, rows, unseen) for name, rows in later.items()},
+        {name: _differences(first, rows, unseen, report) for name, rows in later.items()},
         {name: _changes(first, rows, unseen) for name, rows in later.items()},
-        tuple(notes),
+        tuple(said + notes(held, most, unseen)),
     )
 
 
@@ -168,65 +81,22 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _of_shared_classes(held: dict[str, pd.DataFrame], runs: Sequence[Run]) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    lists = [set(run.manifest.classes) for run in runs]
-    shared = set.intersection(*lists)
-    if all(shared == names for names in lists):
-        return held, []
-    if not shared:
-        raise RunError("These runs have no class in common, so there is nothing to compare them by.")
-    known = np.logical_and.reduce([rows["species"].isin(shared).to_numpy() for rows in held.values()])
-    if not known.any():
-        raise RunError("No shared picture shows a class that all of these runs know.")
-    every = set.union(*lists)
-    note = f"The runs know different classes: compared on the {len(shared)} of {len(every)} that all know."
-    return {name: rows[known] for name, rows in held.items()}, [note]
-
-
-def _notes(
-    held: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataFrame], unseen: "pd.Series[bool]"
-) -> list[str]:
-    most = max(len(table) for table in tables.values())
+def _differences(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks, report: Report) -> tuple[Difference, ...]:
     found = []
-    if len(unseen) < most:
-        found.append(f"{len(unseen):,} of {most:,} pictures are shared; the others are left out.")
-    if not unseen.any():
-        found.append("Every shared picture was trained on by one of the networks, so accuracy cannot be compared.")
-    elif not unseen.all():
-        found.append(
-            f"Accuracy, loss and unseen water are told on {int(unseen.sum()):,} of {len(unseen):,} shared pictures: "
-            "those that none of the networks was trained on."
-        )
-    first, *others = held.values()
-    differ = np.logical_or.reduce([(rows["species"] != first["species"]).to_numpy() for rows in others])
-    if differ.any():
-        found.append(f"{int(differ.sum()):,} pictures have another label in another run; each is judged by its own.")
-    if any(rows["swap_correct"].isna().all() for rows in held.values()):
-        found.append("Accuracy on unseen water was not measured in every run: audit the others anew.")
-    return found
-
-
-def _figure(rows: pd.DataFrame, unseen: "pd.Series[bool]", metric: Metric) -> float:
-    held = rows[unseen] if metric.unseen else rows
-    held = held[held[metric.column].notna()]
-    return metric.of(held[metric.column].to_numpy(float), held["species"])
-
-
-def _differences(before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]") -> tuple[Difference, ...]:
-    found = [_difference(name, metric, before, after, unseen) for name, metric in METRICS.items()]
+    for name, metric in METRICS.items():
+        found.append(_difference(name, metric, before, after, unseen))
+        report(Progress("comparing", len(found), len(METRICS)))
     asked = [one.p if METRICS[one.metric].tested else float("nan") for one in found]
     return tuple(
         Difference(**asdict(one) | {"corrected": corrected}) for one, corrected in zip(found, holm(asked), strict=True)
     )
 
 
-def _difference(
-    name: str, metric: Metric, before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]"
-) -> Difference:
-    known = before[metric.column].notna() & after[metric.column].notna()
+def _difference(name: str, metric: Metric, before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Difference:
+    first, second = metric.values(before), metric.values(after)
+    known = ~np.isnan(first) & ~np.isnan(second)
     known = known & unseen if metric.unseen else known
-    first, second = (rows.loc[known, metric.column].to_numpy(float) for rows in (before, after))
-    species = before.loc[known, "species"]
+    first, second, species = first[known], second[known], before["species"][known]
     if len(first) < MEASURED_ON_FEW:
         return Difference(name, len(first), *[float("nan")] * 6)
     low, high, p = bootstrap(first, second, metric.groups(species), metric.reduce)
@@ -236,14 +106,13 @@ def _difference(
     return Difference(name, len(first), *figures, figures[1] - figures[0], low, high, p)
 
 
-def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]") -> dict[str, list[str]]:
+def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mapping[str, Marks]:
     """Right and wrong count on unseen pictures; a picture got worse that became wrong or came under suspicion."""
-    gained = ((after["right"] > before["right"]) & unseen).to_numpy()
-    lost = ((after["right"] < before["right"]) & unseen).to_numpy()
+    right = before["right"].to_numpy(), after["right"].to_numpy()
+    gained, lost = (right[1] > right[0]) & unseen, (right[1] < right[0]) & unseen
     was, became = (rows["verdict"].isin(SUSPECT_VERDICTS).to_numpy() for rows in (before, after))
     judged = ((before["verdict"] != "not_assessable") & (after["verdict"] != "not_assessable")).to_numpy()
     freed, caught = was & ~became & judged, ~was & became & judged
     changed = (before["verdict"] != after["verdict"]).to_numpy()
     better, worse = (gained | freed) & ~lost & ~caught, (lost | caught) & ~gained & ~freed
-    masks = (gained, lost, changed, better, worse)
-    return {name: before.index[mask].tolist() for name, mask in zip(CHANGES, masks, strict=True)}
+    return dict(zip(CHANGES, (gained, lost, changed, better, worse), strict=True))

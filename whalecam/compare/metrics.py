@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from whalecam.compare.paired import Reduce, Values
 from whalecam.config import AUTO_VERDICTS
@@ -16,7 +17,8 @@ class Metric:
 
     Attributes:
         words: what people call it.
-        column: of the pictures' values in the table of `rows.read`; NaN where a picture has none.
+        column: of the pictures' values in `table.values`; NaN where a picture has none.
+        verdict: where set, a picture's value is whether its verdict is this one; NaN where it is not assessable.
         unseen: whether only pictures count that neither network was trained on.
         per_species: means by species are taken first, and `reduce` joins them; else there is one group.
         better: 1 where more is better, -1 where less is, 0 where neither.
@@ -33,6 +35,14 @@ class Metric:
     share: bool = True
     tested: bool = True
     why: str = ""
+    verdict: str = ""
+
+    def values(self, rows: pd.DataFrame) -> Values:
+        """The pictures' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
+        if not self.verdict:
+            return rows[self.column].to_numpy(np.float64)
+        judged = rows["verdict"] != "not_assessable"
+        return np.where(judged, (rows["verdict"] == self.verdict).to_numpy(np.float64), np.nan)
 
     def of(self, values: Values, species: "pd.Series[str]") -> float:
         """The figure of pictures with known values (N,), by the species of each; NaN for no picture."""
@@ -45,7 +55,7 @@ class Metric:
         codes = self.groups(species)
         return np.asarray(np.bincount(codes, values) / np.bincount(codes), np.float64)
 
-    def groups(self, species: "pd.Series[str]") -> "np.typing.NDArray[np.int64]":
+    def groups(self, species: "pd.Series[str]") -> NDArray[np.int64]:
         """The group of each picture, numbered from 0."""
         if not self.per_species:
             return np.zeros(len(species), np.int64)
@@ -56,11 +66,12 @@ def _verdict(name: str) -> Metric:
     better = {"clean": 1, "not_tested": 0, "not_assessable": 0}.get(name, -1)
     return Metric(
         name.replace("_", " "),
-        f"is_{name}",
+        "verdict",
         better,
         unseen=False,
         tested=better != 0,
         why="share of assessable pictures",
+        verdict=name,
     )
 
 
@@ -80,3 +91,11 @@ METRICS: Mapping[str, Metric] = {
     **{name: _verdict(name) for name in AUTO_VERDICTS if name != "not_assessable"},
 }
 """Name, as the command line spells it → metric."""
+
+
+def figure(rows: pd.DataFrame, unseen: NDArray[np.bool_], metric: Metric) -> float:
+    """A metric of one run's rows; `unseen` (N,) tells which pictures count where the network must not know them."""
+    values = metric.values(rows)
+    known = ~np.isnan(values)
+    known = known & unseen if metric.unseen else known
+    return metric.of(values[known], rows["species"][known])

@@ -1,11 +1,15 @@
 """A comparison in one plain sentence, and as a CSV of pictures."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from whalecam.compare import METRICS, Comparison, Difference
 from whalecam.csvtext import safe_csv
 
 SIDES = ("species", "predicted", "loss", "excess", "needs", "verdict", "swap_correct")
+WORDED = ("species", "predicted", "verdict")
 MAIN = ("unseen_water_accuracy", "accuracy", "balanced_accuracy", "worst_species_accuracy", "loss", "confirmed_leak")
 
 
@@ -50,15 +54,16 @@ def _accuracy(one: Difference) -> str:
     )
 
 
-def pictures(found: Comparison, later: str) -> pd.DataFrame:
-    """One row per shared picture: `image`, `run` (the later one), `change`, `unseen`, and both runs' words."""
-    lists = found.changes[later]
+def pictures(found: Comparison, later: str, images: Sequence[str] | None = None) -> pd.DataFrame:
+    """One row per shared picture, or of `images`: `image`, `run` (the later one), `change`, `unseen`, and both runs'
+    words."""
     before, after = found.rows[found.names[0]], found.rows[later]
-    change = pd.Series("", before.index)
-    change[before.index.isin(lists["got_better"])] = "better"
-    change[before.index.isin(lists["got_worse"])] = "worse"
-    sides = {f"{name}_before": before[name] for name in SIDES} | {f"{name}_after": after[name] for name in SIDES}
-    frame = pd.DataFrame({"run": later, "change": change, "unseen": found.unseen, **sides})
+    at = slice(None) if images is None else np.flatnonzero(before.index.isin(images))
+    marks = found.marks[later]
+    change = np.select([marks["got_better"][at], marks["got_worse"][at]], ["better", "worse"], "")
+    sides = [rows.iloc[at][list(SIDES)].astype(dict.fromkeys(WORDED, "str")) for rows in (before, after)]
+    frame = pd.DataFrame({"run": later, "change": change, "unseen": found.unseen[at]}, before.index[at])
+    frame = frame.join([side.add_suffix(f"_{when}") for side, when in zip(sides, ("before", "after"), strict=True)])
     return frame.rename_axis("image").reset_index()
 
 

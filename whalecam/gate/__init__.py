@@ -61,7 +61,7 @@ def judge(run: Run, rules: Sequence[Rule], baseline: Run | None = None) -> Outco
     found: Comparison | None = compare_runs([baseline, run]) if baseline else None
     worse: list[str] = []
     if found is not None and baseline is not None:
-        worse = found.changes[found.names[1]][GOT_WORSE]
+        worse = found.changed(found.names[1], GOT_WORSE)
         figures[GOT_WORSE] = len(worse) / len(found.unseen)
     checks = []
     for rule in rules:

@@ -39,10 +39,12 @@ class Network:
     def batch(self, inputs: ByteArray) -> Tensor:
         """Network inputs uint8 (N, S, S, 3) → normalised float32 (N, 3, S, S), on the network's device."""
         device = next(self.head.parameters()).device
-        # One pass over the pixels; the permuted tensor lies in memory as channels_last networks read it.
-        pixels = torch.tensor(inputs, device=device).permute(0, 3, 1, 2).float()
-        mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return pixels.mul_(1 / (255 * std)).sub_(mean / std)
+        # Whole lines of pixels against statistics as long: three numbers at a time would take three times as long.
+        # The permuted tensor lies in memory as channels_last networks read it.
+        images, height, width, _ = inputs.shape
+        lines = torch.tensor(inputs, device=device).view(images, height, width * 3).float()
+        mean, std = (torch.tensor(values, device=device).repeat(width) for values in (self.mean, self.std))
+        return lines.mul_(1 / (255 * std)).sub_(mean / std).view(images, height, width, 3).permute(0, 3, 1, 2)
 
     def look(self, inputs: ByteArray) -> Tensor:
         """Network inputs uint8 (N, S, S, 3) → activations (N, K, h, w), without gradients."""

@@ -1,4 +1,4 @@
-"""A network made quick for judging: BatchNorms folded into convolutions, bfloat16 where the CPU computes in it."""
+"""A network made quick for judging: BatchNorms folded, activations joined, bfloat16 where the CPU computes in it."""
 
 import copy
 from dataclasses import replace
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whalecam.network.cut import Network, fast_halves
+from whalecam.network.fusing import joined
 
 TOLERANCE = 1e-3
 PROBE = (2, 3, 64, 64)
@@ -35,6 +36,8 @@ def quick(network: Network, halves: bool = True) -> Network:
     """
     features = folded(network.features).to(memory_format=torch.channels_last)
     device = next(network.head.parameters()).device
+    if device.type == "cpu":
+        features = _where_alike(features, joined(features))
     return replace(network, features=Halved(features) if halves and fast_halves(device) else features)
 
 
@@ -43,13 +46,19 @@ def folded(module: nn.Module) -> nn.Module:
 
     Neighbours in a module's list of children need not follow one another in its forward pass, so a probe decides.
     """
-    changed, device = copy.deepcopy(module), next(module.parameters()).device
+    changed = copy.deepcopy(module)
     fold(changed)
-    probe = torch.rand(PROBE, generator=torch.Generator().manual_seed(0)).to(device)
+    kept = _where_alike(module, changed)
+    return changed if kept is changed else copy.deepcopy(module)
+
+
+def _where_alike(module: nn.Module, changed: nn.Module) -> nn.Module:
+    """The changed module where it does the same on a probe, else the module as it was."""
+    probe = torch.rand(PROBE, generator=torch.Generator().manual_seed(0)).to(next(module.parameters()).device)
     with torch.no_grad():
         before, after = module(probe), changed(probe)
-    alike = (before - after).abs().max() <= TOLERANCE * before.abs().max().clamp_min(1e-12)
-    return changed if alike else copy.deepcopy(module)
+    same = (before - after).abs().max() <= TOLERANCE * before.abs().max().clamp_min(1e-12)
+    return changed if same else module
 
 
 def fold(module: nn.Module) -> None:

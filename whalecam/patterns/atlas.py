@@ -1,5 +1,6 @@
 """Where a network looks at a species: its maps laid over one another in the coordinates of the animal's box."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,22 +43,43 @@ def atlas(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: s
         classes: in the order of the maps.
         resize: how pictures became network input.
     """
-    total, count, images = np.zeros((CELLS, CELLS)), np.zeros((CELLS, CELLS)), 0
-    leaks = []
+    pile = _Pile()
     for row in rows:
+        pile.add(row, classes, resize)
+    return pile.atlas()
+
+
+def atlases(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: str) -> dict[str, Atlas]:
+    """The atlas of each species of the rows: see `atlas`."""
+    piles: defaultdict[str, _Pile] = defaultdict(_Pile)
+    for row in rows:
+        piles[row["species"]].add(row, classes, resize)
+    return {species: pile.atlas() for species, pile in piles.items()}
+
+
+class _Pile:
+    """Maps laid over one another so far: their sums, how many reach each cell, and their leaks."""
+
+    def __init__(self) -> None:
+        self._total, self._count = np.zeros((CELLS, CELLS)), np.zeros((CELLS, CELLS), int)
+        self._images, self._leaks = 0, list[float]()
+
+    def add(self, row: Mapping[str, Any], classes: tuple[str, ...], resize: str) -> None:
         box = animal_box(row["mask_bits"])
         positive = np.maximum(leak.contrast(row["maps"], "relative", classes.index(row["predicted"])), 0)
         if box is None or positive.sum() <= 0:
-            continue
+            return
         frame = geometry.frame_of(row["width"], row["height"], resize)
         found = in_box(positive / positive.mean(), box, frame)
         seen = np.isfinite(found)
-        total[seen] += found[seen]
-        count += seen
-        images += 1
-        leaks += [] if row["leak"] is None else [row["leak"]]
-    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    return Atlas(mean, images, float(np.mean(leaks)) if leaks else float("nan"))
+        self._total[seen] += found[seen]
+        self._count += seen
+        self._images += 1
+        self._leaks += [] if row["leak"] is None else [row["leak"]]
+
+    def atlas(self) -> Atlas:
+        mean = np.divide(self._total, self._count, out=np.full_like(self._total, np.nan), where=self._count > 0)
+        return Atlas(mean, self._images, float(np.mean(self._leaks)) if self._leaks else float("nan"))
 
 
 def animal_box(mask_bits: bytes | None) -> tuple[float, float, float, float] | None:

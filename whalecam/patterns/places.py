@@ -20,12 +20,9 @@ MOST = 8000
 FEWEST = 10
 
 
-def sampled(rows: pd.DataFrame) -> pd.DataFrame:
+def laid_out(run: Run) -> pd.DataFrame:
     """The rows of `table.embeddings` that are laid out: all of them, or a sample that is the same in every call."""
-    if len(rows) <= MOST:
-        return rows
-    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:MOST])
-    return rows.iloc[chosen].reset_index(drop=True)
+    return embeddings(run.parts(), MOST)
 
 
 def pca(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -83,7 +80,7 @@ def lay_out(run: Run, report: Report = silent) -> int:
 
     Raises RunError where the audit holds no vectors, or too few.
     """
-    rows = sampled(embeddings(run.parts()))
+    rows = laid_out(run)
     if len(rows) < FEWEST:
         raise RunError(f"{len(rows)} pictures of run '{run.name}' have vectors; a map needs {FEWEST}. {AGAIN}")
     places = umap(aligned(rows), report)

@@ -20,7 +20,8 @@ MOST_AREA = 0.7
 def scene_of(sample: Sample, mask: Mask, size: int, resize: str) -> Scene:
     """A picture and its mask as a network input; padding counts as animal, so that no edit touches it."""
     values, seen = geometry.mask_to_input(np.asarray(mask, np.float32), size, resize)
-    return Scene(geometry.to_input(sample.pixels, size, resize), np.asarray(1 - (1 - values) * seen, np.float32))
+    animal = values if seen is None else np.asarray(1 - (1 - values) * seen, np.float32)
+    return Scene(geometry.to_input(sample.pixels, size, resize), animal)
 
 
 def gather(

@@ -9,25 +9,49 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 COLUMNS = ["image", "species", "predicted", "fold", "in_training", "embedding"]
+ALL = np.uint64(2**64 - 1)
 
 
-def embeddings(parts: Sequence[Path]) -> pd.DataFrame:
+def embeddings(parts: Sequence[Path], most: int | None = None) -> pd.DataFrame:
     """One row per audited picture that has a vector, by name; empty where the audit is older than the column.
 
     Args:
         parts: the Parquet parts of an audit.
+        most: how many pictures at most; of more, a sample that is the same in every call, and memory stays flat.
 
     Returns: `image`, `species`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
         the networks of different folds do not speak one language, so vectors compare within a fold, or `aligned`.
     """
-    newer = [part for part in parts if "embedding" in pq.read_schema(part).names]
-    tables = [pq.read_table(part, columns=COLUMNS).to_pandas() for part in newer]
-    rows = pd.concat(tables) if tables else pd.DataFrame(columns=COLUMNS)
-    rows = rows[rows["embedding"].notna()].drop_duplicates("image", keep="last")
+    found, latest = [pd.DataFrame(columns=COLUMNS)], ALL
+    for part in parts:
+        if "embedding" not in pq.read_schema(part).names:
+            continue
+        found.append(_read(part, latest))
+        if most is not None and sum(map(len, found)) > 2 * most:
+            found = [_sampled(pd.concat(found), most)]
+            latest = _lots(found[0]).max(initial=0) if len(found[0]) == most else ALL
+    rows = _sampled(pd.concat([some for some in found if len(some)] or found), most)
+    return rows.sort_values("image").reset_index(drop=True)
+
+
+def _read(part: Path, latest: np.uint64) -> pd.DataFrame:
+    """The rows of a part with a vector whose lot is not above `latest`."""
+    rows: pd.DataFrame = pq.read_table(part, columns=COLUMNS).to_pandas()
+    rows = rows[rows["embedding"].notna() & (_lots(rows) <= latest)]
     vectors = [np.frombuffer(raw, "<f2").astype(np.float32) for raw in rows["embedding"]]
-    finite = np.array([bool(np.isfinite(vector).all()) for vector in vectors], bool)
-    rows = rows.assign(embedding=pd.Series(vectors, rows.index, object))
-    return rows[finite].sort_values("image").reset_index(drop=True)
+    return rows.assign(embedding=pd.Series(vectors, rows.index, object))
+
+
+def _sampled(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
+    """The last row of each picture, where its vector is finite; of more than `most` those with the smallest lots."""
+    rows = rows.drop_duplicates("image", keep="last")
+    rows = rows[np.array([bool(np.isfinite(vector).all()) for vector in rows["embedding"]], bool)]
+    return rows if most is None else rows.iloc[np.argsort(_lots(rows), kind="stable")[:most]]
+
+
+def _lots(rows: pd.DataFrame) -> NDArray[np.uint64]:
+    """A number by chance per picture, which hangs on its name alone."""
+    return pd.util.hash_array(rows["image"].to_numpy(object))
 
 
 def aligned(rows: pd.DataFrame) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from whalecam.table.cells import Overlay, unpack_maps
 from whalecam.table.filters import ORDERS, Filters, where_of
 from whalecam.table.judging import Judge, doubt_sql, joined_sql
 from whalecam.table.store import HEAVY, NO_REVIEWS, Store
+from whalecam.table.values import values as values_of
 
 SAMPLE, SMALL = 20_000, 200
 _TERM = re.compile(r"(?P<what>.+?)(?P<how> desc| asc)?(?P<nulls> nulls last)?")
@@ -173,6 +174,10 @@ class Table:
     def scores(self, limit: int = SAMPLE) -> pd.DataFrame:
         """See `totals.scores`."""
         return self._frame("scores", lambda: totals.scores(self._store, self._joined, limit), limit)
+
+    def values(self) -> pd.DataFrame:
+        """See `values.values`; not kept, for it is as long as the table."""
+        return values_of(self._store, self._joined)
 
     def _order(self, order: str) -> str:
         """ORDERS as SQL at these thresholds."""

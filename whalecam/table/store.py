@@ -3,7 +3,8 @@
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from whalecam.arrays import Progress, Report, silent
 from whalecam.errors import RunError
 from whalecam.schema import SCHEMA
 
@@ -24,9 +26,14 @@ _NULLS = {name: f"null::{_KINDS[SCHEMA.field(name).type]}" for name in LIGHT}
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 MEMORY = "300MB"
+BATCH = 65_536
+TICK = 0.2
+"""Seconds between two reports."""
 KEPT = 64
 SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
 """Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
+COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
+"""How far a question is, is counted on the cursor that is told so, and not printed."""
 
 
 class Store:
@@ -44,10 +51,10 @@ class Store:
         self.version: Any = None
         self.join(NO_REVIEWS)
 
-    def take(self, parts: Sequence[Path]) -> None:
+    def take(self, parts: Sequence[Path], report: Report = silent) -> None:
         """Read the parts that are not held yet; where some of those held are gone, everything anew.
 
-        Raises RunError where there are none.
+        Where `report` raises, what was held stays as it was. Raises RunError where there are no parts.
         """
         wanted = frozenset(str(part) for part in parts)
         if not wanted:
@@ -59,22 +66,31 @@ class Store:
             start = "create or replace table held.rows as" if fresh else "insert into held.rows"
             files = sorted(wanted if fresh else wanted - self._parts)
             try:
-                self._read(start, files, LIGHT, "")
+                self._read(start, files, LIGHT, "", report)
             except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
-                self._read(start, files, self._present(files), ", union_by_name = true")
+                self._read(start, files, self._present(files), ", union_by_name = true", report)
             self._parts = wanted
             self._answers.clear()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
             with suppress(duckdb.TransactionException):
                 self._con.cursor().execute("checkpoint held")
 
-    def _read(self, start: str, files: list[str], present: Sequence[str], how: str) -> None:
+    def _read(self, start: str, files: list[str], present: Sequence[str], how: str, report: Report) -> None:
         columns = [name if name in present else f"{_NULLS[name]} as {name}" for name in LIGHT]
-        self._con.cursor().execute(
+        question = (
             f"{start} select {', '.join(columns)}, filename as part, species = predicted as correct "
-            f"from read_parquet($files, filename = true{how})",
-            {"files": files},
+            f"from read_parquet($files, filename = true{how})"
         )
+        own = self._con.cursor()
+        for setting in COUNTING:
+            own.execute(setting)
+        own.begin()
+        try:
+            _watched(own, question, {"files": files}, report)
+        except BaseException:  # also what ends the run of a page
+            own.rollback()
+            raise
+        own.commit()
 
     def _present(self, files: list[str]) -> list[str]:
         asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
@@ -93,6 +109,10 @@ class Store:
     def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
         """A question in SQL to `held.rows` and `held.reviews`, with named values."""
         return self._con.cursor().execute(question, values or {}).df()
+
+    def batches(self, question: str) -> Iterator[pa.RecordBatch]:
+        """The same in parts, as Arrow has it: one million answers are no objects of Python, nor all held here."""
+        yield from self._con.cursor().sql(question).to_arrow_reader(BATCH)
 
     def rows(self, question: str, values: dict[str, Any] | None = None) -> list[Any]:
         """The same as tuples."""
@@ -118,3 +138,16 @@ class Store:
             while len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
         return found
+
+
+def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, Any], report: Report) -> None:
+    """Ask something long; where `report`, which hears how far it is, raises, it is broken off."""
+    with ThreadPoolExecutor(1) as aside:
+        asked = aside.submit(own.execute, question, values)
+        try:
+            while wait((asked,), TICK).not_done:
+                report(Progress("reading rows", max(0, int(own.query_progress())), 100))
+        except BaseException:
+            own.interrupt()
+            raise
+        asked.result()

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 COLOURS = {
     "confirmed_leak": "#b91c1c",
@@ -131,15 +133,27 @@ def counts(values: pd.Series, title: str, log: bool = False) -> go.Figure:
     return figure
 
 
+EDGES = np.round(np.linspace(-1, 3, 41), 1)
+"""Where the bars of a histogram of scores begin and end."""
+
+
+def binned(values: pd.Series) -> NDArray[np.int64]:
+    """How many values lie from one of EDGES to the next, those beyond the ends in the first and the last bar."""
+    return np.histogram(values.dropna().clip(EDGES[0], EDGES[-1]), EDGES)[0]
+
+
 def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None) -> go.Figure:
     """Where a score lies, coloured by verdict, with the threshold as a line."""
     figure = go.Figure()
     for name in _present(scores):
-        figure.add_histogram(
-            x=scores.loc[scores["verdict"] == name, column].clip(-1, 3),
-            xbins={"start": -1, "end": 3, "size": 0.1},
+        values = scores.loc[scores["verdict"] == name, column]
+        figure.add_bar(
+            x=(EDGES[:-1] + EDGES[1:]) / 2,
+            y=binned(values),
             name=WORDS[name],
             marker_color=COLOURS[name],
+            customdata=np.stack([EDGES[:-1], EDGES[1:]], axis=1),
+            hovertemplate=f"{WORDS[name]}, %{{customdata[0]:.1f}} to %{{customdata[1]:.1f}}: %{{y:,}}<extra></extra>",
         )
     figure.update_layout(barmode="stack", height=215, margin=MARGIN, legend=_legend(), bargap=0.04)
     figure.update_xaxes(title=f"{column} (values beyond −1 and 3 stand at the edge)")
@@ -152,10 +166,11 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
 def scatter(
     scores: pd.DataFrame, x: str, y: str, words: dict[str, str], levels: Mapping[str, float] = NO_LEVELS
 ) -> go.Figure:
-    """A point per picture, coloured by verdict, for a lasso; `customdata` carries the image's name."""
+    """A point per picture that has both values, coloured by verdict, for a lasso; `customdata` carries its name."""
     figure = go.Figure()
-    for name in _present(scores):
-        part = scores[scores["verdict"] == name]
+    placed = scores[scores[x].notna() & scores[y].notna()]
+    for name in _present(placed):
+        part = placed[placed["verdict"] == name]
         figure.add_scattergl(
             x=part[x],
             y=part[y],

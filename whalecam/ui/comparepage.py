@@ -6,13 +6,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.compare import METRICS, Comparison, Difference, compare_runs
+from whalecam.compare import METRICS, Comparison, Difference
 from whalecam.compare.sentence import amount, pictures, sentence, write_csv
-from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
 from whalecam.run import Run
-from whalecam.table.light import one_row
-from whalecam.ui import parts, picture, session
+from whalecam.ui import comparing, parts, picture, session
 from whalecam.ui.canvas import Layer, heat_canvas
 from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import plain
@@ -30,6 +28,8 @@ TOP = (
     *("confirmed_leak", "hidden_reliance", "water_only_accuracy"),
 )
 LESS = -1
+MOST = 1000
+"""Rows of the list that a browser is sent."""
 
 
 def choose(run: Run) -> list[str]:
@@ -62,9 +62,7 @@ def choose(run: Run) -> list[str]:
 
 def comparison(names: Sequence[str]) -> Comparison:
     """The comparison at this session's thresholds, made anew when a table or a journal changed."""
-    runs = [session.open_named(name) for name in names]
-    key = [(str(run.path), tuple(part.name for part in run.parts()), session.journal_of(run).version()) for run in runs]
-    return _comparison(runs, session.thresholds(), tuple(key))
+    return comparing.comparison([session.open_named(name) for name in names])
 
 
 def choose_later(found: Comparison) -> str:
@@ -103,38 +101,44 @@ def figures(found: Comparison, later: str) -> None:
 
 def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     """The pictures that changed, as a list, and the chosen one under both runs' maps."""
-    lists = found.changes[later]
-    st.caption(" · ".join(f"{LISTS[name]} · {len(lists[name]):,}" for name in LISTS))
+    counts = found.counts[later]
+    st.caption(" · ".join(f"{LISTS[name]} · {counts[name]:,}" for name in LISTS))
     which = str(
         st.segmented_control(
             "Which pictures",
             list(LISTS),
-            default=next((name for name in LISTS if lists[name]), "got_worse"),
+            default=next((name for name in LISTS if counts[name]), "got_worse"),
             key="change",
             bind="query-params",
             required=True,
             format_func=lambda name: LISTS[name],
         )
     )
-    if not lists[which]:
+    if not counts[which]:
         st.info(f"No picture is among “{LISTS[which].lower()}”.", icon=":material/check:")
         return
-    frame = pictures(found, later).set_index("image").loc[lists[which]].reset_index()
-    first, second = names[0], names[found.names.index(later)]
+    listed = found.changed(later, which, MOST)
+    if counts[which] > MOST:
+        st.caption(f"The first {MOST:,} of {counts[which]:,} by name; the CSV of all figures has every picture.")
     picked = st.dataframe(
-        _words(frame), hide_index=True, height=240, key="changed_rows", on_select="rerun", selection_mode="single-row"
+        _words(pictures(found, later, listed)),
+        hide_index=True,
+        height=240,
+        key="changed_rows",
+        on_select="rerun",
+        selection_mode="single-row",
     )
     rows = picked["selection"]["rows"]
-    image = str(frame["image"].iloc[rows[0]]) if rows and rows[0] < len(frame) else _linked(lists[which])
+    image = listed[rows[0]] if rows and rows[0] < len(listed) else _linked(listed)
     st.query_params["picture"] = image
     st.markdown(f"**{plain(image)}**")
-    pair(image, first, second)
+    pair(image, names[0], names[found.names.index(later)])
 
 
 def pair(image: str, first: str, second: str) -> None:
     """One picture twice, under both runs' evidence for what each predicted; the sidebar's sliders move both."""
     sides = [(name, session.open_named(name)) for name in (first, second)]
-    rows = [one_row(run.parts(), image) for _, run in sides]
+    rows = [session.table_of(run).row(image) for _, run in sides]
     shared = st.toggle("Both on one scale", True, key="one_scale", bind="query-params")
     layers = [_layer(run, row, None) for (_, run), row in zip(sides, rows, strict=True)]
     top = max((layer.top for layer in layers if layer), default=0.0)
@@ -148,11 +152,6 @@ def pair(image: str, first: str, second: str) -> None:
                 st.warning(plain(str(error)), title="This picture cannot be shown", icon=":material/broken_image:")
                 continue
             heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Comparing …")
-def _comparison(_runs: Sequence[Run], thresholds: Thresholds, key: tuple[object, ...]) -> Comparison:
-    return compare_runs(_runs, thresholds)
 
 
 def _card(one: Difference) -> None:

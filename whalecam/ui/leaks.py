@@ -67,15 +67,12 @@ def lasso(scores: pd.DataFrame) -> tuple[str, ...] | None:
 
 
 def species_table(table: Table) -> None:
-    """Per species: accuracy, suspects with interval, flags."""
-    st.dataframe(
-        table.per_species(),
-        hide_index=True,
-        column_config={
-            name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")
-        }
-        | {
-            name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
-            for name in ("median_excess", "median_needs", "bg_gap")
-        },
-    )
+    """Per species: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
+    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")}
+    scores = {
+        name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
+        for name in ("median_excess", "median_needs", "bg_gap")
+    }
+    with st.expander("Per species", key="leaks_per_species", on_change="rerun") as part:
+        if part.open:
+            st.dataframe(table.per_species(), hide_index=True, column_config=shares | scores)

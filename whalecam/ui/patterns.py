@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam import render
+from whalecam.arrays import Report, silent
 from whalecam.patterns import atlas, places, strategies
 from whalecam.patterns.atlas import AROUND, Atlas
 from whalecam.patterns.strategies import Strategy
 from whalecam.run import Run
-from whalecam.table import aligned, embeddings
+from whalecam.table import aligned
 from whalecam.table.maps import stored_maps
 
 SIDE, COLOURS, EMPTY = 192, "magma", (226, 232, 240)
@@ -36,9 +38,14 @@ def strategies_of(run: Run, species: str) -> list[Strategy]:
     return _strategies(run, species, str(run.path), places.stamp(run))
 
 
-def atlas_of(run: Run, species: str) -> Atlas:
-    """See `patterns.atlas`."""
-    return _atlas(run, species, str(run.path), places.stamp(run))
+def atlases_of(run: Run, species: Sequence[str], report: Report = silent) -> dict[str, Atlas]:
+    """See `patterns.atlas`: that of each species which has pictures with maps; `report` is told while they are made."""
+    held = _atlases(str(run.path), places.stamp(run))
+    if any(name not in held for name in species):
+        resize = str(run.manifest.network.get("resize", "squish"))
+        found = atlas.atlases(stored_maps(run.parts(), species, atlas.MOST, report), run.manifest.classes, resize)
+        held.update({name: found.get(name) for name in species})
+    return {name: one for name in species if (one := held[name]) is not None}
 
 
 def heat_uri(mean: NDArray[np.float64], boxed: bool = False) -> str:
@@ -62,7 +69,7 @@ def heat_uri(mean: NDArray[np.float64], boxed: bool = False) -> str:
 
 @st.cache_resource(max_entries=2, show_spinner="Reading what the network saw …")
 def _vectors(_run: Run, path: str, stamp: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    rows = places.sampled(embeddings(_run.parts()))
+    rows = places.laid_out(_run)
     return rows.drop(columns="embedding"), aligned(rows)
 
 
@@ -73,11 +80,11 @@ def _pca(_run: Run, path: str, stamp: str) -> NDArray[np.float64]:
 
 @st.cache_resource(max_entries=64, show_spinner="Comparing maps …")
 def _strategies(_run: Run, species: str, path: str, stamp: str) -> list[Strategy]:
-    rows = stored_maps(_run.parts(), species, strategies.MOST)
+    rows = stored_maps(_run.parts(), (species,), strategies.MOST)
     return strategies.strategies(rows, _run.manifest.classes)
 
 
-@st.cache_resource(max_entries=128, show_spinner="Laying maps over one another …")
-def _atlas(_run: Run, species: str, path: str, stamp: str) -> Atlas:
-    resize = str(_run.manifest.network.get("resize", "squish"))
-    return atlas.atlas(stored_maps(_run.parts(), species, atlas.MOST), _run.manifest.classes, resize)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _atlases(path: str, stamp: str) -> dict[str, Atlas | None]:
+    """The atlases made so far; kept apart from their making, which shows how far it is."""
+    return {}

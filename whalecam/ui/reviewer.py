@@ -9,8 +9,9 @@ _memory = st.components.v2.component(
     js="""
     const place = "whalecam.reviewer"
     export default function ({ data, setStateValue }) {
-      if (data.name) localStorage.setItem(place, data.name)
-      else if (!data.asked) setStateValue("held", localStorage.getItem(place) ?? "")
+      if (data.name) return localStorage.setItem(place, data.name)
+      const held = data.asked ? null : localStorage.getItem(place)
+      if (held) setStateValue("held", held) // each word of it runs the page once more
     }
     """,
 )

@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam import dataset, findings, leak
-from whalecam.arrays import Sample
+from whalecam import dataset, findings
+from whalecam.arrays import Report, Sample, silent
 from whalecam.config import Columns, Thresholds
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
+from whalecam.judged import judged
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
 from whalecam.table import Store, Table, embeddings, unseen_odds
@@ -126,14 +127,9 @@ def thresholds() -> Thresholds:
     return Thresholds(**{name: float(value) for name, value in given.items()})
 
 
-def table_of(run: Run) -> Table:
+def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) -> Table:
     """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
-    store, parts, journal = _store(str(run.path)), run.parts(), journal_of(run)
-    store.take(parts)
-    version = (run.reviews_url, journal.version())
-    if store.version != version:
-        store.join(journal.latest(), version)
-    return Table(parts, leak.verdicts, thresholds(), store=store)
+    return judged(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
 
 
 def up_to_date(run: Run) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from whalecam.arrays import records
-from whalecam.patterns.atlas import caption
+from whalecam.arrays import Progress, records
+from whalecam.patterns.atlas import Atlas, caption
 from whalecam.patterns.pairs import Pair, confused_pairs
 from whalecam.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.run import Run
@@ -102,8 +102,7 @@ def _carry_out(run: Run) -> None:
 def atlas(run: Run, table: Table) -> None:
     """Per species where the evidence lies, in the coordinates of the animal's box."""
     cards = []
-    for species in _species(table):
-        found = patterns.atlas_of(run, species)
+    for species, found in _atlases(run, _species(table)).items():
         if found.images:
             lines = (f"{found.images:,} picture{'' if found.images == 1 else 's'}", *caption(found))
             uri = patterns.heat_uri(found.mean, boxed=True)
@@ -116,6 +115,18 @@ def atlas(run: Run, table: Table) -> None:
         "divided by its own average, the brightest part of each square is full colour. Grey: beyond all pictures."
     )
     gallery(cards, key="atlas", selectable=False, openable=False, columns_min_px=230)
+
+
+def _atlases(run: Run, species: list[str]) -> dict[str, Atlas]:
+    """The atlases, behind a bar that says how far their making is."""
+    place = st.empty()
+
+    def tell(now: Progress) -> None:
+        place.progress(now.done / now.total, text=f"Laying maps over one another … {now.done:,} of {now.total:,} parts")
+
+    found = patterns.atlases_of(run, species, tell)
+    place.empty()
+    return found
 
 
 def pairs(run: Run, table: Table) -> None:

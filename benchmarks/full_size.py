@@ -1,0 +1,87 @@
+"""The audit at its real size: 51,033 files under the real names, the real train.csv, and what time and memory it takes.
+
+usage: python -m benchmarks.full_size DATA [--masks given|net] [--json FILE]
+
+The photographs of DATA/photos, scaled to 128 px, stand under the names of DATA/happywhale/train.csv, each name with a
+photograph of its species where there is one. `given` lays DATA/pseudo_masks beside them as given masks; with `net` the
+mask network finds the animals. The network is an untrained resnet18, which costs what a trained one does.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from benchmarks import audit as setting
+from benchmarks import scaling
+from whalecam import dataset
+from whalecam.run import Run
+
+SIZE = 128
+
+
+def prepare(folder: Path, data: Path) -> tuple[Run, int]:
+    """A run over as many files as train.csv has rows, and their number."""
+    table = pd.read_csv(data / "happywhale" / "train.csv", dtype=str)
+    photos = pd.read_csv(data / "photos.csv", dtype=str)
+    by_species = defaultdict[str, list[str]](list)
+    for photo in photos.itertuples():
+        by_species[str(photo.species)].append(str(photo.image))
+    everything = photos["image"].tolist()
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    scaled = {name: _scaled(folder, data, name) for name in everything}
+    for at, row in enumerate(table.itertuples()):
+        some: Sequence[str] = by_species.get(str(row.species)) or everything
+        picture, mask = scaled[some[at % len(some)]]
+        (folder / "images" / str(row.image)).write_bytes(picture)
+        (folder / "masks" / f"{Path(str(row.image)).stem}.png").write_bytes(mask)
+    opened = dataset.open_dataset(data / "happywhale" / "train.csv", folder / "images")
+    return setting.untrained(folder / "run", opened), len(table)
+
+
+def _scaled(folder: Path, data: Path, name: str) -> tuple[bytes, bytes]:
+    """One photograph as a JPEG of 128 px, and its mask as a PNG."""
+    picture, mask = folder / "one.jpg", folder / "one.png"
+    with Image.open(data / "photos" / name) as whole:
+        whole.convert("RGB").resize((SIZE, SIZE)).save(picture, quality=90)
+    with Image.open(data / "pseudo_masks" / f"{Path(name).stem}.png") as grey:
+        grey.convert("L").resize((SIZE, SIZE)).save(mask)
+    return picture.read_bytes(), mask.read_bytes()
+
+
+def measure(data: Path, masks: str = "given") -> dict[str, Any]:
+    """`seconds`, `images`, `peak_mb`, `pace` of the last tenth to the first."""
+    with TemporaryDirectory() as folder:
+        _, images = prepare(Path(folder), data)
+        if masks == "net":
+            (Path(folder) / "masks").rename(Path(folder) / "set_aside")
+        return scaling.alone(Path(folder), images, "local") | {"images": images}
+
+
+def table(found: dict[str, Any], masks: str = "given") -> str:
+    seconds = found["seconds"]
+    told = f"{found['images']:,} pictures, masks: {masks}"
+    return scaling.table({told: found}) + f"\n\nIn {seconds // 60:.0f} min {seconds % 60:.0f} s."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--masks", choices=("given", "net"), default="given")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    found = measure(given.data, given.masks)
+    print(table(found, given.masks))
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

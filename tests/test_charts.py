@@ -1,0 +1,48 @@
+"""What the charts of the Leaks page are made of."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whalecam.ui import charts
+
+
+def test_bars_of_the_histogram_are_counts_per_verdict() -> None:
+    scores = pd.DataFrame(
+        {
+            "excess": np.array([-7, -0.95, 0.51, 0.59, 0.61, 3, 9, np.nan], np.float32),
+            "verdict": ["clean", "clean", "suspect", "suspect", "suspect", "suspect", "suspect", "clean"],
+        }
+    )
+    suspect, clean = charts.histogram(scores, "excess", 0.5).data
+    assert (suspect.name, clean.name) == ("Suspect", "Clean")
+    assert {round(x, 2): y for x, y in zip(suspect.x, suspect.y, strict=True) if y} == {0.55: 2, 0.65: 1, 2.95: 2}
+    assert {round(x, 2): y for x, y in zip(clean.x, clean.y, strict=True) if y} == {-0.95: 2}
+    assert suspect.customdata[15].tolist() == [0.5, 0.6]
+
+
+@given(st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), max_size=40))
+def test_every_value_stands_in_one_bar(values: list[float]) -> None:
+    slowly = [0] * (len(charts.EDGES) - 1)
+    for value in (value for value in values if not math.isnan(value)):
+        slowly[min(len(slowly) - 1, max(0, sum(edge <= value for edge in charts.EDGES) - 1))] += 1
+    assert charts.binned(pd.Series(values, dtype=np.float32)).tolist() == slowly
+
+
+def test_points_without_a_place_are_not_sent() -> None:
+    scores = pd.DataFrame(
+        {
+            "image": ["a", "b", "c"],
+            "excess": [0.1, 0.9, 0.2],
+            "needs": [0.5, math.nan, math.nan],
+            "loss": [1.0, 2.0, 3.0],
+            "verdict": ["confirmed_leak", "not_tested", "not_tested"],
+        }
+    )
+    (confirmed,) = charts.scatter(scores, "excess", "needs", {}).data
+    assert confirmed.customdata.tolist() == [["a"]] and list(confirmed.y) == [0.5]
+    by_loss = charts.scatter(scores, "excess", "loss", {}).data
+    assert [trace.customdata.ravel().tolist() for trace in by_loss] == [["a"], ["b", "c"]]

@@ -1,0 +1,89 @@
+"""The pictures that all of some runs tell of: their rows side by side, and what a reader must know of the others."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam.errors import RunError
+
+Rows = Mapping[str, pd.DataFrame]
+"""By run, see `table.values`."""
+
+
+def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The rows of the pictures that all runs audited, of classes that all of them know, under one index; and notes.
+
+    Args:
+        classes: of each run.
+
+    Raises RunError where no picture or class is shared.
+    """
+    first, *others = (rows.index for rows in tables.values())
+    names = first
+    for other in others:
+        names = names if names.equals(other) else names[names.isin(other)]
+    if names.empty:
+        raise RunError(
+            f"Runs {', '.join(tables)} share no image. Compare runs of one data set; pictures are matched by file name."
+        )
+    held = _one_vocabulary({name: _among(rows, names) for name, rows in tables.items()})
+    return _of_shared_classes(held, classes)
+
+
+def notes(held: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
+    """What a reader must know, in words.
+
+    Args:
+        held: the shared rows.
+        most: how many pictures the largest of the runs has.
+        unseen: (N,) whether no network was trained on the picture.
+    """
+    found = []
+    if len(unseen) < most:
+        found.append(f"{len(unseen):,} of {most:,} pictures are shared; the others are left out.")
+    if not unseen.any():
+        found.append("Every shared picture was trained on by one of the networks, so accuracy cannot be compared.")
+    elif not unseen.all():
+        found.append(
+            f"Accuracy, loss and unseen water are told on {int(unseen.sum()):,} of {len(unseen):,} shared pictures: "
+            "those that none of the networks was trained on."
+        )
+    first, *others = held.values()
+    differ = np.logical_or.reduce([(rows["species"] != first["species"]).to_numpy() for rows in others])
+    if differ.any():
+        found.append(f"{int(differ.sum()):,} pictures have another label in another run; each is judged by its own.")
+    if any(rows["swap_correct"].isna().all() for rows in held.values()):
+        found.append("Accuracy on unseen water was not measured in every run: audit the others anew.")
+    return found
+
+
+def _among(rows: pd.DataFrame, names: "pd.Index[str]") -> pd.DataFrame:
+    """The rows of these names; both stand in the order of names, so no row is looked up."""
+    kept = rows if len(rows) == len(names) else rows[rows.index.isin(names)]
+    return kept.set_axis(names, axis=0)
+
+
+def _one_vocabulary(held: Rows) -> dict[str, pd.DataFrame]:
+    """The same species under the same code in every run."""
+    species = sorted(set().union(*(rows["species"].cat.categories for rows in held.values())))
+    return {name: rows.assign(species=rows["species"].cat.set_categories(species)) for name, rows in held.items()}
+
+
+def _of_shared_classes(
+    held: dict[str, pd.DataFrame], classes: Sequence[Iterable[str]]
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    lists = [set(names) for names in classes]
+    common = set.intersection(*lists)
+    if all(common == names for names in lists):
+        return held, []
+    if not common:
+        raise RunError("These runs have no class in common, so there is nothing to compare them by.")
+    known = np.logical_and.reduce([rows["species"].isin(common).to_numpy() for rows in held.values()])
+    if not known.any():
+        raise RunError("No shared picture shows a class that all of these runs know.")
+    every = set.union(*lists)
+    note = f"The runs know different classes: compared on the {len(common)} of {len(every)} that all know."
+    index = next(iter(held.values())).index[known]
+    return {name: rows[known].set_axis(index, axis=0) for name, rows in held.items()}, [note]
