@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.commandline import process as whalecam
 from tests.conftest import ROOT
 from tests.journeys.conftest import serving
 from tests.journeys.test_journeys import settled
-from tests.test_cli import whalecam
 from whalecam.compare import compare_runs
 from whalecam.run import open_run
 
