@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from whalecam.compare.difference import LEVEL, Difference, differences, figure
+from whalecam.compare.fate import Fate, fate
 from whalecam.compare.metrics import METRICS, Metric
-from whalecam.compare.paired import bootstrap, holm, mcnemar
+from whalecam.compare.paired import bootstrap, exchange, holm, mcnemar
 from whalecam.compare.rows import read
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
@@ -19,53 +21,17 @@ __all__ = [
     "METRICS",
     "Comparison",
     "Difference",
+    "Fate",
     "Metric",
     "bootstrap",
     "compare_runs",
+    "exchange",
+    "fate",
     "figures_of",
     "holm",
     "mcnemar",
 ]
-LEVEL = 0.05
-MEASURED_ON_FEW = 2
 CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of a run against the first run's, on the `images` for which both have it.
-
-    Attributes:
-        before, after, difference: the figures, and `after − before`; NaN where no picture has it in both.
-        low, high: 95 % paired bootstrap interval of the difference.
-        p: two-sided; of McNemar's exact test for accuracy, else of the bootstrap.
-        corrected: p after Holm's correction over all metrics of this pair of runs.
-    """
-
-    metric: str
-    images: int
-    before: float
-    after: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    corrected: float = float("nan")
-
-    @property
-    def beyond_chance(self) -> bool:
-        return self.corrected < LEVEL
-
-    @property
-    def verdict(self) -> str:
-        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it;
-        `untested` where no test was made."""
-        if self.corrected != self.corrected:
-            return "untested"
-        if not self.beyond_chance:
-            return "none"
-        side = METRICS[self.metric].better * np.sign(self.difference)
-        return "better" if side > 0 else "worse" if side < 0 else "different"
 
 
 @dataclass(frozen=True)
@@ -78,6 +44,7 @@ class Comparison:
         unseen: (N,) whether no network was trained on the picture.
         differences: by later run, one per metric.
         changes: by later run, the pictures of each of `CHANGES`.
+        leaks: by later run, what became of the first run's confirmed leaks.
         notes: what a reader must know, in words.
     """
 
@@ -86,11 +53,12 @@ class Comparison:
     unseen: "pd.Series[bool]"
     differences: Mapping[str, tuple[Difference, ...]]
     changes: Mapping[str, Mapping[str, list[str]]]
+    leaks: Mapping[str, Fate]
     notes: tuple[str, ...]
 
     def figures(self, name: str) -> dict[str, float]:
         """Every metric of one run on the shared pictures."""
-        return {metric: _figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
+        return {metric: figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
 
     def per_species(self) -> pd.DataFrame:
         """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen pictures."""
@@ -117,6 +85,7 @@ class Comparison:
             },
             "per_species": self.per_species().to_dict("records"),
             "changes": {name: dict(lists) for name, lists in self.changes.items()},
+            "leaks": {name: asdict(one) for name, one in self.leaks.items()},
             "notes": list(self.notes),
         }
 
@@ -125,7 +94,7 @@ def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, flo
     """Every metric of one run, and `not_assessable` as a share of all its pictures; NaN where nothing was measured."""
     rows = read(run, thresholds)
     unseen = ~rows["in_training"].fillna(True).astype(bool)
-    found = {name: _figure(rows, unseen, metric) for name, metric in METRICS.items()}
+    found = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
     return found | {"not_assessable": float((rows["verdict"] == "not_assessable").mean())}
 
 
@@ -149,14 +118,22 @@ def compare_runs(runs: Sequence[Run], thresholds: Thresholds = Thresholds()) -> 
     unseen = ~pd.concat([rows["in_training"].fillna(True).astype(bool) for rows in held.values()], axis=1).any(axis=1)
     notes += _notes(held, tables, unseen)
     later = {name: held[name] for name in names[1:]}
+    told = {name: differences(first, rows, unseen) for name, rows in later.items()}
     return Comparison(
         names,
         held,
         unseen,
-        {name: _differences(first, rows, unseen) for name, rows in later.items()},
+        told,
         {name: _changes(first, rows, unseen) for name, rows in later.items()},
+        {name: _fate(found, thresholds) for name, found in told.items()},
         tuple(notes),
     )
+
+
+def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
+    leaks = next(one for one in found if one.metric == "confirmed_leak")
+    counts = [round(share * leaks.images) if leaks.images >= 2 else 0 for share in (leaks.before, leaks.after)]
+    return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -204,36 +181,6 @@ def _notes(
     if any(rows["swap_correct"].isna().all() for rows in held.values()):
         found.append("Accuracy on unseen water was not measured in every run: audit the others anew.")
     return found
-
-
-def _figure(rows: pd.DataFrame, unseen: "pd.Series[bool]", metric: Metric) -> float:
-    held = rows[unseen] if metric.unseen else rows
-    held = held[held[metric.column].notna()]
-    return metric.of(held[metric.column].to_numpy(float), held["species"])
-
-
-def _differences(before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]") -> tuple[Difference, ...]:
-    found = [_difference(name, metric, before, after, unseen) for name, metric in METRICS.items()]
-    asked = [one.p if METRICS[one.metric].tested else float("nan") for one in found]
-    return tuple(
-        Difference(**asdict(one) | {"corrected": corrected}) for one, corrected in zip(found, holm(asked), strict=True)
-    )
-
-
-def _difference(
-    name: str, metric: Metric, before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]"
-) -> Difference:
-    known = before[metric.column].notna() & after[metric.column].notna()
-    known = known & unseen if metric.unseen else known
-    first, second = (rows.loc[known, metric.column].to_numpy(float) for rows in (before, after))
-    species = before.loc[known, "species"]
-    if len(first) < MEASURED_ON_FEW:
-        return Difference(name, len(first), *[float("nan")] * 6)
-    low, high, p = bootstrap(first, second, metric.groups(species), metric.reduce)
-    if name == "accuracy":
-        p = mcnemar(int((first > second).sum()), int((second > first).sum()))
-    figures = metric.of(first, species), metric.of(second, species)
-    return Difference(name, len(first), *figures, figures[1] - figures[0], low, high, p)
 
 
 def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: "pd.Series[bool]") -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from whalecam.schema import SCHEMA
 from whalecam.table.light import light_rows
 
 NAMES = (
-    *("image", "species", "predicted", "in_training", "loss", "excess", "needs", "reason"),
+    *("image", "species", "individual_id", "predicted", "in_training", "loss", "excess", "needs", "reason"),
     *("bg_gap", "water_predicted", "swap_correct"),
 )
 LIGHT = pa.schema([SCHEMA.field(name) for name in NAMES])
