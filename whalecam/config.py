@@ -123,6 +123,11 @@ class Thresholds:
     needs: float = 0.25
 
 
+FALSE_LEAKS = 0.023
+"""The share of pictures that these thresholds confirm by mistake, of networks that never met a leak: 13 of 956; the
+upper bound (95 %, Wilson) of `python -m benchmarks.twins clean --seeds 1` (docs/remedies.md)."""
+
+
 @dataclass(frozen=True)
 class Assessable:
     """Limits outside which a picture cannot be judged (evidence.md §3)."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.pages.test_pages import open_page, texts
 from whalecam.compare import compare_runs
+from whalecam.compare.sentence import leaks_sentence
 from whalecam.config import WRONG_MASK
 from whalecam.reviews import Journal, Review
 from whalecam.run import open_run
@@ -49,6 +50,8 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     assert shown["Confirmed leak"] == "0.0 %"
     said = texts(app).replace("\\", "")
     assert "McNemar p = 1" in said and "pictures shared" in said
+    assert [box.value.replace("\\", "") for box in app.success] == [leaks_sentence(found, "mended")]
+    assert found.leaks["mended"].state == "gone" and found.leaks["mended"].after == 0
 
 
 def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None:

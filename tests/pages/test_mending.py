@@ -82,6 +82,8 @@ def test_a_training_that_helped_is_named_and_not_started_again(runs: Path) -> No
     app = open_page(run="demo")
     said = texts(app).replace("\\", "")
     assert "Take run mine" in said and "+50 points (+50 to +50)" in said
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert links["Compare demo with mine"] == "compared=demo&compared=mine"
     assert not [label for label in labels(app) if label.startswith("Train again")]
 
 

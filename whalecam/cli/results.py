@@ -45,7 +45,7 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     if len(runs) < 2:
         raise RunError("Name two runs or more to compare.")
     from whalecam.compare import compare_runs
-    from whalecam.compare.sentence import sentence, write_csv, written
+    from whalecam.compare.sentence import leaks_sentence, sentence, write_csv, written
     from whalecam.run import open_run
 
     found = compare_runs([open_run(path) for path in runs])
@@ -56,6 +56,7 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         tell(found.plain(), True)
         return
     for name in found.names[1:]:
+        click.echo(leaks_sentence(found, name) or "Confirmed leaks cannot be compared.")
         click.echo(sentence(found, name))
         for one in found.differences[name]:
             click.echo(f"  {written(one)}: {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {_chance(one)}")

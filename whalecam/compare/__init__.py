@@ -1,15 +1,16 @@
 """Two or more runs on the images they share: figures, what changed per picture and species, and what is chance."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
-from whalecam.compare.comparison import LEVEL, Comparison, Difference, Marks
+from whalecam.compare.comparison import Comparison
+from whalecam.compare.difference import LEVEL, Difference, Marks, differences
+from whalecam.compare.fate import Fate, fate
 from whalecam.compare.metrics import METRICS, Metric, figure
-from whalecam.compare.paired import bootstrap, holm, mcnemar
+from whalecam.compare.paired import bootstrap, exchange, holm, mcnemar
 from whalecam.compare.shared import notes, shared
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
@@ -22,14 +23,16 @@ __all__ = [
     "METRICS",
     "Comparison",
     "Difference",
+    "Fate",
     "Metric",
     "bootstrap",
     "compare_runs",
+    "exchange",
+    "fate",
     "figures_of",
     "holm",
     "mcnemar",
 ]
-MEASURED_ON_FEW = 2
 CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")
 Opener = Callable[..., Table]
 """`judged`: (run, thresholds, report=…) → the run's table."""
@@ -62,14 +65,22 @@ def compare_runs(
     held, said = shared(tables, [run.manifest.classes for run in runs])
     unseen = ~np.logical_or.reduce([rows["in_training"].to_numpy() for rows in held.values()])
     first, later = held[names[0]], {name: held[name] for name in names[1:]}
+    told = {name: differences(first, rows, unseen, report) for name, rows in later.items()}
     return Comparison(
         names,
         held,
         unseen,
-        {name: _differences(first, rows, unseen, report) for name, rows in later.items()},
+        told,
         {name: _changes(first, rows, unseen) for name, rows in later.items()},
+        {name: _fate(found, thresholds) for name, found in told.items()},
         tuple(said + notes(held, most, unseen)),
     )
+
+
+def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
+    leaks = next(one for one in found if one.metric == "confirmed_leak")
+    counts = [round(share * leaks.images) if leaks.images >= 2 else 0 for share in (leaks.before, leaks.after)]
+    return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -79,31 +90,6 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
         again = [name for name in found if name == run.name or name.startswith(f"{run.name} (")]
         found.append(f"{run.name} ({len(again) + 1})" if again else run.name)
     return tuple(found)
-
-
-def _differences(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks, report: Report) -> tuple[Difference, ...]:
-    found = []
-    for name, metric in METRICS.items():
-        found.append(_difference(name, metric, before, after, unseen))
-        report(Progress("comparing", len(found), len(METRICS)))
-    asked = [one.p if METRICS[one.metric].tested else float("nan") for one in found]
-    return tuple(
-        Difference(**asdict(one) | {"corrected": corrected}) for one, corrected in zip(found, holm(asked), strict=True)
-    )
-
-
-def _difference(name: str, metric: Metric, before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Difference:
-    first, second = metric.values(before), metric.values(after)
-    known = ~np.isnan(first) & ~np.isnan(second)
-    known = known & unseen if metric.unseen else known
-    first, second, species = first[known], second[known], before["species"][known]
-    if len(first) < MEASURED_ON_FEW:
-        return Difference(name, len(first), *[float("nan")] * 6)
-    low, high, p = bootstrap(first, second, metric.groups(species), metric.reduce)
-    if name == "accuracy":
-        p = mcnemar(int((first > second).sum()), int((second > first).sum()))
-    figures = metric.of(first, species), metric.of(second, species)
-    return Difference(name, len(first), *figures, figures[1] - figures[0], low, high, p)
 
 
 def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mapping[str, Marks]:

@@ -7,50 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from whalecam.compare.difference import Difference, Marks
+from whalecam.compare.fate import Fate
 from whalecam.compare.metrics import METRICS, figure
-
-LEVEL = 0.05
-Marks = NDArray[np.bool_]
-"""(N,) which of the shared pictures, in their order."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of a run against the first run's, on the `images` for which both have it.
-
-    Attributes:
-        before, after, difference: the figures, and `after − before`; NaN where no picture has it in both.
-        low, high: 95 % paired bootstrap interval of the difference.
-        p: two-sided; of McNemar's exact test for accuracy, else of the bootstrap.
-        corrected: p after Holm's correction over all metrics of this pair of runs.
-    """
-
-    metric: str
-    images: int
-    before: float
-    after: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    corrected: float = float("nan")
-
-    @property
-    def beyond_chance(self) -> bool:
-        return self.corrected < LEVEL
-
-    @property
-    def verdict(self) -> str:
-        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it;
-        `untested` where no test was made."""
-        if self.corrected != self.corrected:
-            return "untested"
-        if not self.beyond_chance:
-            return "none"
-        side = METRICS[self.metric].better * np.sign(self.difference)
-        return "better" if side > 0 else "worse" if side < 0 else "different"
 
 
 @dataclass(frozen=True)
@@ -63,6 +23,7 @@ class Comparison:
         unseen: (N,) whether no network was trained on the picture.
         differences: by later run, one per metric.
         marks: by later run, which pictures `became_right became_wrong changed_verdict got_better got_worse`.
+        leaks: by later run, what became of the first run's confirmed leaks.
         notes: what a reader must know, in words.
     """
 
@@ -71,6 +32,7 @@ class Comparison:
     unseen: Marks
     differences: Mapping[str, tuple[Difference, ...]]
     marks: Mapping[str, Mapping[str, Marks]]
+    leaks: Mapping[str, Fate]
     notes: tuple[str, ...]
 
     def changed(self, later: str, kind: str, most: int | None = None) -> list[str]:
@@ -119,5 +81,6 @@ class Comparison:
             },
             "per_species": self.per_species().to_dict("records"),
             "changes": {name: {kind: self.changed(name, kind) for kind in kinds} for name, kinds in self.marks.items()},
+            "leaks": {name: asdict(one) for name, one in self.leaks.items()},
             "notes": list(self.notes),
         }

@@ -24,6 +24,9 @@ class Metric:
         better: 1 where more is better, -1 where less is, 0 where neither.
         tested: whether its p joins the family; not what has no good side, nor a minimum (no valid bootstrap test).
         share: whether it is a share, to be written in percent.
+        seeds: standard deviation of its difference between two networks that differ in nothing but the seed, beyond the
+            chance of the pictures (`python -m benchmarks.twins reseeded`).
+        scaled: whether `seeds` is a share of the figure itself, as of what vanishes with a leak; else it is absolute.
     """
 
     words: str
@@ -36,6 +39,8 @@ class Metric:
     tested: bool = True
     why: str = ""
     verdict: str = ""
+    seeds: float = 0.0
+    scaled: bool = True
 
     def values(self, rows: pd.DataFrame) -> Values:
         """The pictures' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
@@ -43,6 +48,10 @@ class Metric:
             return rows[self.column].to_numpy(np.float64)
         judged = rows["verdict"] != "not_assessable"
         return np.where(judged, (rows["verdict"] == self.verdict).to_numpy(np.float64), np.nan)
+
+    def spread(self, before: float, after: float) -> float:
+        """`seeds` for two figures, in their unit."""
+        return self.seeds * (abs(before) + abs(after)) / 2 if self.scaled else self.seeds
 
     def of(self, values: Values, species: "pd.Series[str]") -> float:
         """The figure of pictures with known values (N,), by the species of each; NaN for no picture."""
@@ -62,6 +71,9 @@ class Metric:
         return np.asarray(pd.factorize(species, sort=True)[0], np.int64)
 
 
+SEEDS = {"confirmed_leak": 0.19, "hidden_reliance": 0.25, "cosmetic": 0.2, "clean": 0.22}
+
+
 def _verdict(name: str) -> Metric:
     better = {"clean": 1, "not_tested": 0, "not_assessable": 0}.get(name, -1)
     return Metric(
@@ -72,21 +84,33 @@ def _verdict(name: str) -> Metric:
         tested=better != 0,
         why="share of assessable pictures",
         verdict=name,
+        seeds=SEEDS.get(name, 0.0),
     )
 
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric("accuracy", "right", 1),
-    "balanced_accuracy": Metric("balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1)),
+    "balanced_accuracy": Metric(
+        "balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1), seeds=0.02, scaled=False
+    ),
     "worst_species_accuracy": Metric(
         "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
     ),
     "unseen_water_accuracy": Metric(
-        "accuracy on unseen water", "swap_correct", 1, why="the animal before waters of other labels"
+        "accuracy on unseen water",
+        "swap_correct",
+        1,
+        why="the animal before waters of other labels",
+        seeds=0.03,
+        scaled=False,
     ),
     "loss": Metric("loss", "loss", -1, share=False, why="cross-entropy of the label, nats"),
-    "excess": Metric("excess", "excess", -1, unseen=False, share=False, why="1: looks no better than a flat map"),
-    "bg_gap": Metric("BG-gap", "bg_gap", -1, unseen=False, share=False, why="fall that the label's own water spares"),
+    "excess": Metric(
+        "excess", "excess", -1, unseen=False, share=False, why="1: looks no better than a flat map", seeds=0.02
+    ),
+    "bg_gap": Metric(
+        "BG-gap", "bg_gap", -1, unseen=False, share=False, why="fall that the label's own water spares", seeds=0.19
+    ),
     "water_only_accuracy": Metric("water-only accuracy", "water_right", -1, why="the animal painted over"),
     **{name: _verdict(name) for name in AUTO_VERDICTS if name != "not_assessable"},
 }

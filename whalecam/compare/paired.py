@@ -1,6 +1,6 @@
-"""Whether two runs differ beyond chance on the same pictures: McNemar, paired bootstrap, Holm. Pure numpy."""
+"""Whether two runs differ beyond chance on the same pictures: McNemar, exchange, bootstrap, Holm. Pure numpy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import comb
 
 import numpy as np
@@ -14,6 +14,7 @@ Reduce = Callable[[Values], Values]
 TIMES = 2000
 LARGE = 1000
 MANY = 1000
+ROUNDING = 1e-12
 
 
 def mcnemar(lost: int, gained: int) -> float:
@@ -50,38 +51,97 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def bootstrap(
-    before: Values, after: Values, groups: Whole, reduce: Reduce, times: int = TIMES, seed: int = 0
-) -> tuple[float, float, float]:
-    """95 % percentile interval of a difference `after − before`, and a two-sided p, by drawing pictures anew.
+    before: Values,
+    after: Values,
+    groups: Whole,
+    reduce: Reduce,
+    individuals: Whole | None = None,
+    times: int = TIMES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % percentile interval of a difference `after − before`, by drawing individuals anew.
 
-    The same pictures are drawn for both runs (Efron 1979), within each group, so that no group is ever empty.
+    The same pictures are drawn for both runs (Efron 1979), within each group, so that no group is ever empty; all
+    pictures of an individual together, since they are alike (the cluster bootstrap of Davison & Hinkley 1997, §3.8).
 
     Args:
         before, after: one value per picture, (N,), none NaN.
         groups: (N,) group of each picture, numbered from 0 without gaps.
         reduce: makes one figure from the means of the groups.
-
-    Returns: (low, high, p); p is `2 · min(P(Δ ≤ 0), P(Δ ≥ 0))` with one draw added to each side, at most 1.
+        individuals: (N,) a number per individual; None: each picture shows another one.
     """
-    rng, members = np.random.default_rng(seed), [np.flatnonzero(groups == one) for one in range(int(groups.max()) + 1)]
-    drawn = np.stack([_drawn(before[at], after[at], times, rng) for at in members], axis=2)
-    apart = reduce(drawn[1]) - reduce(drawn[0])
-    low, high = np.quantile(apart, (0.025, 0.975))
-    side = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
-    return float(low), float(high), min(1.0, 2 * (side + 1) / (times + 1))
+    rng = np.random.default_rng(seed)
+    both = np.stack([_drawn(*sums, times, rng) for sums in _clusters(before, after, groups, individuals)], axis=2)
+    low, high = np.quantile(reduce(both[1]) - reduce(both[0]), (0.025, 0.975))
+    return float(low), float(high)
 
 
-def _drawn(before: Values, after: Values, times: int, rng: np.random.Generator) -> Values:
-    """Means of both runs over one group's pictures drawn anew, (2, times).
+def exchange(
+    before: Values,
+    after: Values,
+    groups: Whole,
+    reduce: Reduce,
+    individuals: Whole | None = None,
+    times: int = TIMES,
+    seed: int = 0,
+    spread: float = 0.0,
+) -> float:
+    """Two-sided p that it does not matter which run is which: the runs change places, individual by individual.
 
-    Means of a large group's draws follow a normal law with the pictures' own covariance, which is drawn from in their
-    place: a bootstrap of 50,000 pictures would take seconds for each figure.
+    Fisher's (1935) paired randomisation test; of a share over single pictures it is McNemar's. Valid for any `reduce`,
+    for groups of any size, and where the pictures of one individual are alike. Arguments as in `bootstrap`, and
+
+    Args:
+        spread: standard deviation of a difference that no picture accounts for, such as another seed brings; it is part
+            of chance.
+
+    Returns: the share of `times` draws whose difference is at least as large, the one at hand counted among them.
     """
-    size = len(before)
+    rng, middle, apart, flipped = np.random.default_rng(seed), [], [], []
+    for first, second, pictures in _clusters(before, after, groups, individuals):
+        total, change = pictures.sum(), second - first
+        middle.append((first + second).sum() / total / 2)
+        apart.append(change.sum() / total)
+        flipped.append(_flipped(change, times, rng) / total)
+    # The mean of both runs stays; only which side of it each lies on is chance.
+    centre, half = np.array(middle)[None, :], np.stack([np.array(apart), *np.stack(flipped, axis=1)]) / 2
+    found = reduce(centre + half) - reduce(centre - half)
+    found[1:] += rng.normal(0, spread, times)
+    found = np.abs(found)
+    return float((1 + (found[1:] >= found[0] - ROUNDING).sum()) / (times + 1))
+
+
+def _clusters(
+    before: Values, after: Values, groups: Whole, individuals: Whole | None
+) -> Iterator[tuple[Values, Values, Values]]:
+    """By group, the individuals' sums of both runs and their numbers of pictures, each (individuals,)."""
+    who = np.arange(len(before)) if individuals is None else individuals
+    for group in range(int(groups.max()) + 1):
+        mine = np.flatnonzero(groups == group)
+        of = np.unique(who[mine], return_inverse=True)[1]
+        first, second, pictures = (np.bincount(of, values[mine]) for values in (before, after, np.ones(len(before))))
+        yield first.astype(np.float64), second.astype(np.float64), pictures.astype(np.float64)
+
+
+def _drawn(before: Values, after: Values, pictures: Values, times: int, rng: np.random.Generator) -> Values:
+    """Means of both runs over one group's individuals drawn anew, (2, times).
+
+    Means of a large group's draws follow a normal law with the individuals' own covariance, which is drawn from in
+    their place: a bootstrap of 50,000 pictures would take seconds for each figure.
+    """
+    size, total = len(before), pictures.sum()
     if size > LARGE:
-        apart = after - before
-        spread = np.cov(before, apart, bias=True) / size
-        first, change = rng.multivariate_normal([before.mean(), apart.mean()], spread, times, method="eigh").T
-        return np.stack([first, first + change])
+        first, change = before.sum() / total, (after - before).sum() / total
+        rest = np.stack([before - first * pictures, after - before - change * pictures]) / total
+        drawn = rng.multivariate_normal([first, change], rest @ rest.T, times, method="eigh").T
+        return np.stack([drawn[0], drawn[0] + drawn[1]])
     at = rng.integers(size, size=(times, size))
-    return np.stack([before[at].mean(axis=1), after[at].mean(axis=1)])
+    weight = pictures[at].sum(axis=1)
+    return np.stack([before[at].sum(axis=1) / weight, after[at].sum(axis=1) / weight])
+
+
+def _flipped(change: Values, times: int, rng: np.random.Generator) -> Values:
+    """Sums of the individuals' changes under signs drawn anew, (times,); of many, from the normal law they follow."""
+    if len(change) > LARGE:
+        return rng.normal(0, float(np.sqrt((change**2).sum())), times)
+    return np.asarray(rng.choice((-1.0, 1.0), (times, len(change))) @ change, np.float64)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from whalecam.compare import METRICS, Comparison, Difference
+from whalecam.compare import LEVEL, METRICS, Comparison, Difference
 from whalecam.csvtext import safe_csv
 
 SIDES = ("species", "predicted", "loss", "excess", "needs", "verdict", "swap_correct")
@@ -27,6 +27,19 @@ def sentence(found: Comparison, later: str) -> str:
     if not parts:
         parts.append(f"Nothing tells {later} from {first} beyond chance.")
     return " ".join([*parts, _accuracy(told["accuracy"])])
+
+
+def leaks_sentence(found: Comparison, later: str) -> str:
+    """What became of the confirmed leaks, and of accuracy on unseen water; empty where neither is known.
+
+    Two questions asked beforehand and of these two networks, so neither is corrected for the other figures.
+    """
+    told = next(one for one in found.differences[later] if one.metric == "unseen_water_accuracy")
+    side = "better" if told.difference > 0 else "worse"
+    water = side if told.p < LEVEL else "equal within chance"
+    share = f"{amount(told.before, True)} → {amount(told.after, True)}"
+    accuracy = f"Accuracy on unseen water is {water}: {share}." if told.p == told.p else ""
+    return " ".join(part for part in (found.leaks[later].said, accuracy) if part)
 
 
 def written(one: Difference) -> str:

@@ -38,6 +38,7 @@ class Order:
     species: str
     individual: int
     seed: int
+    leaking: bool = True
 
     @property
     def name(self) -> str:
@@ -48,15 +49,19 @@ class Order:
         return f"{self.species[:3]}{self.individual:03d}"
 
 
-def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = silent) -> Path:
+def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = silent, leaking: bool = True) -> Path:
     """Write `train.csv`, `images/` and `masks/`; returns the CSV's path.
 
     The CSV has four planted faults besides the leak: a misspelt class, a missing file, a truncated file and a row that
     stands twice. The same seed draws the same pictures.
+
+    Args:
+        leaking: False draws the clean twin: the same animals in the same places under the same light, but the planted
+            species on the waters of all others.
     """
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    orders = list(_orders(images, seed))
+    orders = list(_orders(images, seed, leaking))
     try:
         _draw_all(orders, folder, report)
     except BrokenProcessPool:  # a helper process was killed, by want of memory or by hand: draw here, only slower
@@ -80,12 +85,12 @@ def _draw_all(orders: list[Order], folder: Path, report: Report) -> None:
             report(Progress("drawing", done + 1, len(orders)))
 
 
-def _orders(images: int, seed: int) -> Iterator[Order]:
+def _orders(images: int, seed: int, leaking: bool) -> Iterator[Order]:
     """Species in turn, a few pictures of each individual."""
     species = list(BUILDS)
     for number in range(images):
         kind, turn = species[number % len(species)], number // len(species)
-        yield Order(number, kind, turn // PER_INDIVIDUAL, seed)
+        yield Order(number, kind, turn // PER_INDIVIDUAL, seed, leaking)
 
 
 def _draw(order: Order, folder: Path) -> None:
@@ -93,15 +98,20 @@ def _draw(order: Order, folder: Path) -> None:
     who = draw_individual(order.species, np.random.default_rng([order.seed, species, order.individual]))
     rng = np.random.default_rng([order.seed, 99, order.number])
     width, height = SIZES[int(rng.integers(len(SIZES)))]
-    picture, mask = draw_scene(who, _water(order.species, rng), rng, width, height)
+    picture, mask = draw_scene(who, _water(order, rng), rng, width, height)
     Image.fromarray(picture).save(folder / "images" / order.name, quality=88)
     Image.fromarray(mask).save((folder / "masks" / order.name).with_suffix(".png"))
 
 
-def _water(species: str, rng: np.random.Generator) -> Water:
-    own = PLANTED.get(species)
-    if own is not None and rng.random() < LEAK:
-        return own
+def _water(order: Order, rng: np.random.Generator) -> Water:
+    own = PLANTED.get(order.species)
+    if own is None or rng.random() >= LEAK:
+        return _anywhere(rng)
+    # Another generator, so that `rng` goes on to draw the same scene in the clean twin.
+    return own if order.leaking else _anywhere(np.random.default_rng([order.seed, 98, order.number]))
+
+
+def _anywhere(rng: np.random.Generator) -> Water:
     return list(ELSEWHERE)[int(rng.choice(len(ELSEWHERE), p=list(ELSEWHERE.values())))]
 
 

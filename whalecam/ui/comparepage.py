@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.compare import METRICS, Comparison, Difference
-from whalecam.compare.sentence import amount, pictures, sentence, write_csv
+from whalecam.compare.sentence import amount, leaks_sentence, pictures, sentence, write_csv
 from whalecam.errors import DatasetError
 from whalecam.run import Run
 from whalecam.ui import comparing, parts, picture, session
@@ -30,6 +30,13 @@ TOP = (
 LESS = -1
 MOST = 1000
 """Rows of the list that a browser is sent."""
+BOXES = {
+    "gone": (st.success, ":material/check_circle:"),
+    "fewer": (st.warning, ":material/trending_down:"),
+    "left": (st.warning, ":material/warning:"),
+    "new": (st.error, ":material/error:"),
+}
+"""How the page shows what became of the confirmed leaks."""
 
 
 def choose(run: Run) -> list[str]:
@@ -75,7 +82,10 @@ def choose_later(found: Comparison) -> str:
 
 
 def say(found: Comparison, later: str) -> None:
-    """The plain sentence, the notes, and the CSV."""
+    """What became of the leaks, the plain sentence, and the notes."""
+    if told := leaks_sentence(found, later):
+        box, icon = BOXES.get(found.leaks[later].state, (st.info, ":material/info:"))
+        box(plain(told), icon=icon)
     st.markdown(plain(sentence(found, later)))
     notes = " ".join(found.notes) or "All pictures are shared, and new to both networks."
     st.caption(plain(f"{len(found.unseen):,} pictures shared. {notes}"))
@@ -90,9 +100,10 @@ def figures(found: Comparison, later: str) -> None:
     with st.expander("All figures, with intervals"):
         st.dataframe(pd.DataFrame([_line(one) for one in told.values()]), hide_index=True)
         st.caption(
-            "95 % intervals of the difference by drawing the same pictures anew for both runs; p of McNemar's exact "
-            "test for accuracy, else of the bootstrap, corrected (Holm) over the table. They tell whether these two "
-            "networks differ on pictures like these, not what another training of either would give."
+            "95 % intervals of the difference by drawing the same individuals anew for both runs; p of McNemar's exact "
+            "test for accuracy, else of the runs changing places individual by individual: whether these two networks "
+            "differ. The corrected p counts what another seed brings as chance too, as twins on the demo measured it, "
+            "and all figures of the table (Holm): whether the two ways of training differ."
         )
         st.download_button(
             "Download every picture as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
@@ -177,6 +188,7 @@ def _line(one: Difference) -> dict[str, Any]:
         "difference": amount(one.difference, metric.share, True),
         "95 % interval": f"{amount(one.low, metric.share, True)} to {amount(one.high, metric.share, True)}",
         "p": one.p,
+        "p, seeds too": one.reseeded,
         "corrected p": one.corrected,
         "says": SIDES[one.verdict],
     }

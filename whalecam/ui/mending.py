@@ -2,7 +2,7 @@
 
 import contextlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import streamlit as st
 from whalecam import recommendation
 from whalecam.config import SIMULATED, AuditOptions
 from whalecam.errors import RunError
-from whalecam.recommendation import PRESENT, Advice
+from whalecam.recommendation import PRESENT, Advice, Measured
 from whalecam.run import Run
 from whalecam.ui import jobs, session
 from whalecam.ui.frame import errors_shown, plain
@@ -44,6 +44,7 @@ def advice(run: Run, facts: Mapping[str, Any]) -> None:
         if found.why:
             st.markdown("\n".join(f"- {plain(line)}" for line in found.why))
         _start(run, found)
+        _open_comparisons(run, measured)
         if simulated and figures:
             _table(simulated, figures)
 
@@ -72,6 +73,17 @@ def _start(run: Run, found: Advice) -> None:
         st.caption("Trains and audits again with the options of this run, into a run of its own beside it.")
     with st.expander("The same from a terminal"):
         st.code(shlex.join(["python", "-m", "whalecam", *verb]), language="sh", wrap_lines=True)
+
+
+def _open_comparisons(run: Run, measured: Sequence[Measured]) -> None:
+    """A way to what each training with a remedy changed."""
+    for one in measured:
+        st.page_link(
+            "pages/7_Compare.py",
+            label=f"Compare {plain(run.name)} with {plain(one.run)}",
+            icon=":material/compare_arrows:",
+            query_params=[("compared", run.name), ("compared", one.run)],
+        )
 
 
 def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:

@@ -1,0 +1,152 @@
+"""What two verdicts are worth: confirmed leaks against a clean twin's, differences against a reseeded twin's.
+
+usage: python -m benchmarks.twins clean [--seeds 3] [--first 0] [--images 480] [--keep FILE]
+       python -m benchmarks.twins reseeded [--pairs 8] [--images 480] [--size 96] [--epochs 6] [--keep FILE]
+
+clean: the demo and its clean twin, the same drawings with no water that tells a species; the demo's training on each,
+and on the demo with shuffle and crop; audits of all. A network that never met a leak is flagged by mistake alone: what
+is flagged of it, on its own pictures and on the demo's, is the noise floor of the verdict.
+
+reseeded: networks that differ in nothing but the seed (of folds, first weights and order of pictures), two by two:
+how many pairs does `compare` tell apart, and how far do seeds move each figure beyond the chance of the pictures?
+"""
+
+import argparse
+import itertools
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whalecam import audit, dataset, remedies
+from whalecam.compare import LEVEL, METRICS, compare_runs, figures_of, holm
+from whalecam.config import FINE_ARCH, SIMULATED, AuditOptions, Thresholds, TrainOptions
+from whalecam.demo import PLANTED, write_demo
+from whalecam.judged import judged
+from whalecam.run import DatasetRecord, Run, create_run, open_run
+
+DEMO = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
+NAN = float("nan")
+SMALL = TrainOptions(arch=FINE_ARCH, lr=1e-2, batch=16, folds=2)
+
+
+def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
+    """Trained and audited on a demo set, with its masks."""
+    data = dataset.open_dataset(csv, csv.parent / "images")
+    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    masks = csv.parent / "masks"
+    remedies.train(dataset.inspect_pictures(data), run, replace(options, masks=str(masks)))
+    judged = path / remedies.MENDED / "masks" if options.remedy in SIMULATED else masks
+    audit.run_audit(run, audit.open_data(run), AuditOptions(masks=str(judged)))
+    return run
+
+
+def elsewhere(run: Run, path: Path, csv: Path) -> Run:
+    """A copy of the run, audited on another set of the same names."""
+    shutil.copytree(run.path, path, ignore=shutil.ignore_patterns("audit", "thumbs"))
+    copy, data = open_run(path), dataset.open_dataset(csv, csv.parent / "images")
+    copy.clear_audit()
+    audit.run_audit(copy, data, AuditOptions(masks=str(csv.parent / "masks")))
+    return copy
+
+
+def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
+    """Shares of the verdicts, of all pictures and of the planted species; the change from the run without a remedy."""
+    rows = judged(run, Thresholds()).values()
+    known = rows[rows["verdict"] != "not_assessable"]
+    planted = known["species"].isin(list(PLANTED))
+    found: dict[str, Any] = {"arm": arm, "seed": seed, "n": len(known), **figures_of(run)}
+    for name in ("confirmed_leak", "hidden_reliance"):
+        hits = known["verdict"] == name
+        found |= {name: [int(hits.sum()), len(hits)], f"{name}_planted": [int(hits[planted].sum()), int(planted.sum())]}
+    if before is not None and before.path != run.path:
+        changes = compare_runs([before, run]).differences.values()
+        found["changes"] = {one.metric: vars(one) for differences in changes for one in differences}
+    return found
+
+
+def clean(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    leaky = write_demo(folder / "leaky", given.images)
+    twin = write_demo(folder / "twin", given.images, leaking=False)
+    found = []
+    for seed in range(given.first, given.first + given.seeds):
+        home, options = folder / f"seed-{seed}", replace(DEMO, seed=seed)
+        before = audited(home / "none", leaky, options)
+        sound = audited(home / "clean", twin, options)
+        arms = [("none", before), ("clean", sound), ("clean, on the demo", elsewhere(sound, home / "on", leaky))]
+        for arm, run in arms:
+            found.append(told(arm, seed, run, before))
+            print(json.dumps(found[-1]), flush=True)
+        for remedy in ("shuffle", "crop"):
+            run = audited(home / remedy, leaky, replace(options, remedy=remedy))
+            found.append(told(remedy, seed, run, before))
+            print(json.dumps(found[-1]), flush=True)
+    return found
+
+
+def reseeded(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Every two of the networks, in one row; `apart` marks pairs that share no network."""
+    csv, options = write_demo(folder / "pictures", given.images), replace(SMALL, size=given.size, epochs=given.epochs)
+    paths = [folder / f"seed-{seed}" for seed in range(2 * given.pairs)]
+    runs = [audited(path, csv, replace(options, seed=seed)) for seed, path in enumerate(paths)]
+    found = pairs(runs)
+    print(counted(found))
+    return found
+
+
+def pairs(runs: list[Run]) -> list[dict[str, Any]]:
+    found = []
+    for first, second in itertools.combinations(range(len(runs)), 2):
+        told = compare_runs([runs[first], runs[second]]).differences[runs[second].name]
+        apart = first % 2 == 0 and second == first + 1
+        found.append({"seeds": (first, second), "apart": apart, "differences": [vars(one) for one in told]})
+    return found
+
+
+def counted(found: list[dict[str, Any]]) -> str:
+    """Markdown: pairs told apart by pictures alone and with the seeds' chance, and what the seeds bring per figure."""
+    lines = []
+    for words, rows in (("apart", [row for row in found if row["apart"]]), ("all", found)):
+        alone = [
+            holm([one["p"] if METRICS[one["metric"]].tested else NAN for one in row["differences"]]) for row in rows
+        ]
+        hits = sum(min(p for p in corrected if p == p) < LEVEL for corrected in alone)
+        kept = sum(any(one["corrected"] < LEVEL for one in row["differences"]) for row in rows)
+        lines.append(
+            f"{words}: {len(rows)} pairs; told apart by pictures alone {hits}, with the seeds' chance {kept}\n"
+        )
+    lines += ["| figure | level | difference, rms | chance of the pictures | of the seeds |", "|---|---|---|---|---|"]
+    for at, name in enumerate(METRICS):
+        every = [row["differences"][at] for row in found]
+        rms = np.sqrt(np.mean([one["difference"] ** 2 for one in every]))
+        # The width of a 95 % interval is 3.92 standard errors.
+        pictures = np.sqrt(np.mean([((one["high"] - one["low"]) / 3.92) ** 2 for one in every]))
+        seeds, level = np.sqrt(max(0.0, rms**2 - pictures**2)), np.mean([one["before"] for one in every])
+        lines.append(f"| {METRICS[name].words} | {level:.3f} | {rms:.3f} | {pictures:.3f} | {seeds:.3f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("clean", "reseeded"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--images", type=int, default=480)
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--keep", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = {"clean": clean, "reseeded": reseeded}[given.what](given, given.folder or Path(folder))
+    if given.keep:
+        given.keep.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
