@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import ByteArray, FloatArray
+from whalecam.config import THUMB_SIZE
+
+FINER = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,14 @@ def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
     if pixels.shape[:2] == (size, size):
         return pixels
     return np.asarray(_resized(Image.fromarray(pixels), size, resize))
+
+
+def needed(size: int) -> int:
+    """How many pixels a picture's sides must have, so that what becomes of it does not show that it had more.
+
+    That is its network input of `size`, its thumbnail, and the mask network's closer look at a small animal.
+    """
+    return FINER * max(size, THUMB_SIZE)
 
 
 def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
