@@ -23,8 +23,8 @@ class Sample:
         pixels: uint8, shape (H, W, 3), RGB, after EXIF rotation.
         orientation: the EXIF orientation (1 to 8) that was undone to get `pixels`; boxes speak of the file as stored.
         encoded: the file itself where it is a JPEG no larger than a thumbnail, which it then serves as; else empty.
-        whole: (height, width) of the upright picture where `pixels` are fewer, of the same proportions; None: they are
-            all there is.
+        whole: (height, width) of the upright picture where `pixels` are fewer, of its proportions to a pixel; None:
+            they are all there is.
     """
 
     image: str

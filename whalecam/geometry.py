@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import ByteArray, FloatArray
-from whalecam.config import THUMB_SIZE
 
-FINER = 3
+FINER, CLOSE = 3, 720
+"""At the least: pixels of a side for each of the network's, and pixels of a side in any case."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
 def needed(size: int) -> int:
     """How many pixels a picture's sides must have, so that what becomes of it does not show that it had more.
 
-    That is its network input of `size`, its thumbnail, and the mask network's closer look at a small animal.
+    That is its network input of `size`, its thumbnail, and the mask network's closer look at a small animal: of 720
+    pixels, an animal a tenth as long as the picture still has with its surroundings all that this look takes in.
     """
-    return FINER * max(size, THUMB_SIZE)
+    return max(FINER * size, CLOSE)
 
 
 def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -55,12 +55,13 @@ class Header:
 
 
 class _Opened(NamedTuple):
-    """Pixels, the EXIF orientation they were stored in, and whether the file can be shown as it is, small."""
+    """Pixels, the EXIF orientation they were stored in, whether the file can be shown as it is, small, and its full
+    upright (height, width) where the pixels are fewer."""
 
     pixels: ByteArray
     orientation: int
     shown: bool
-    whole: tuple[int, int]
+    whole: tuple[int, int] | None
 
 
 def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
@@ -71,9 +72,8 @@ def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
             or an eighth of its sides, which takes as much less time; None: everything.
     """
     found = _open(Path(path), _coloured, need)
-    whole = found.whole if found.whole != found.pixels.shape[:2] else None
     encoded = Path(path).read_bytes() if found.shown else b""
-    return Sample(image, found.pixels, found.orientation, encoded, whole)
+    return Sample(image, found.pixels, found.orientation, encoded, found.whole)
 
 
 def read_grey(path: Path) -> ByteArray:
@@ -108,11 +108,13 @@ def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int |
             width, height = picture.size
             if need is not None:
                 picture.draft(None, (need, need))
+            reduced = picture.size != (width, height)  # before load too, which turns the size of some TIFFs
             picture.load()
             small = length <= SMALL_FILE and max(width, height) <= THUMB_SIZE
             shown = small and orientation == 1 and (picture.format, picture.mode) in SHOWN
             whole = (width, height) if orientation >= TURNED else (height, width)
-            return _Opened(np.array(convert(_upright(picture, orientation))), orientation, shown, whole)
+            upright = np.array(convert(_upright(picture, orientation)))
+            return _Opened(upright, orientation, shown, whole if reduced else None)
     except Image.DecompressionBombError as error:
         raise DatasetError(LARGE) from error
     except UnidentifiedImageError as error:
