@@ -23,12 +23,21 @@ class Sample:
         pixels: uint8, shape (H, W, 3), RGB, after EXIF rotation.
         orientation: the EXIF orientation (1 to 8) that was undone to get `pixels`; boxes speak of the file as stored.
         encoded: the file itself where it is a JPEG no larger than a thumbnail, which it then serves as; else empty.
+        whole: (height, width) of the upright picture where `pixels` are fewer, of its proportions to a pixel; None:
+            they are all there is.
     """
 
     image: str
     pixels: ByteArray
     orientation: int = 1
     encoded: bytes = b""
+    whole: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the upright picture at full size."""
+        height, width = self.pixels.shape[:2]
+        return self.whole or (height, width)
 
 
 @dataclass(frozen=True)

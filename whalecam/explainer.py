@@ -65,6 +65,7 @@ class Explainer:
     ) -> None:
         self.device = pick_device(device)
         self.network, self.mapper = network, mapper or network
+        self.need = geometry.needed(max(self.network.size, self.mapper.size))
         network.to(self.device)
         self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
@@ -118,7 +119,7 @@ class Explainer:
         if record["status"] != dataset.OK:
             return row | {"reason": record["status"], "verdict": "not_assessable"}, None
         try:
-            return row, dataset.read_sample(record["path"], record["image"])
+            return row, dataset.read_sample(record["path"], record["image"], self.need)
         except DatasetError as error:
             return row | {"reason": str(error), "verdict": "not_assessable"}, None
 
@@ -138,7 +139,7 @@ class Explainer:
 
     def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> Explained:
         logits, maps, residual, pooled = facts
-        height, width = sample.pixels.shape[:2]
+        height, width = sample.shape
         classes = self.network.classes
         row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
         row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": maps.astype("<f2").tobytes()}

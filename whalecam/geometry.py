@@ -9,6 +9,9 @@ from PIL import Image
 
 from whalecam.arrays import ByteArray, FloatArray
 
+FINER, CLOSE = 3, 720
+"""At the least: pixels of a side for each of the network's, and pixels of a side in any case."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -39,6 +42,15 @@ def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
     if pixels.shape[:2] == (size, size):
         return pixels
     return np.asarray(_resized(Image.fromarray(pixels), size, resize))
+
+
+def needed(size: int) -> int:
+    """How many pixels a picture's sides must have, so that what becomes of it does not show that it had more.
+
+    That is its network input of `size`, its thumbnail, and the mask network's closer look at a small animal: of 720
+    pixels, an animal a tenth as long as the picture still has with its surroundings all that this look takes in.
+    """
+    return max(FINER * size, CLOSE)
 
 
 def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -69,7 +69,7 @@ def _batches(rows: pd.DataFrame, model: Network, size: int) -> Iterator[tuple[By
         inputs, labels = [], []
         for row in records(rows.iloc[start : start + BATCH]):
             try:
-                pixels = dataset.read_sample(row["path"], row["image"]).pixels
+                pixels = dataset.read_sample(row["path"], row["image"], geometry.needed(size)).pixels
             except DatasetError:
                 continue
             inputs.append(geometry.to_input(pixels, size, model.resize))

@@ -171,7 +171,7 @@ class _Reader:
     def __call__(self, row: Any) -> PILImage:
         pixels = self.held.get(row["image"])
         if pixels is None:
-            sample = read_sample(Path(row["path"]), row["image"])
+            sample = read_sample(Path(row["path"]), row["image"], geometry.needed(self.options.size))
             pixels = geometry.to_input(sample.pixels, self.options.size, self.options.resize)
             if self.caches:
                 self.held[row["image"]] = pixels

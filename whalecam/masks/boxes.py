@@ -29,17 +29,18 @@ def boxes_of(sample: Sample, sources: MaskSources, kind: str) -> NDArray[np.floa
         return None
     rows = sources.rows_of(sample.image)
     height, width = sample.pixels.shape[:2]
+    down, across = height / sample.shape[0], width / sample.shape[1]
     region = np.zeros((height, width), np.float32)
     for row in rows:
         if row["kind"] == kind and (box := _upright(row, sample)) is not None:
-            x1, y1, x2, y2 = box
+            x1, y1, x2, y2 = box[0] * across, box[1] * down, box[2] * across, box[3] * down
             region[max(0, round(y1)) : round(y2), max(0, round(x1)) : round(x2)] = 1
     return region if region.any() else None
 
 
 def _upright(row: dict[str, Any], sample: Sample) -> tuple[float, float, float, float] | None:
-    """A box in upright pixels; None where it cannot belong to a picture of this size."""
-    height, width = sample.pixels.shape[:2]
+    """A box in upright pixels of the full size; None where it cannot belong to a picture of this size."""
+    height, width = sample.shape
     stored = (height, width) if sample.orientation >= 5 else (width, height)
     box = (row["x1"], row["y1"], row["x2"], row["y2"])
     if row["relative"]:

@@ -39,7 +39,7 @@ def _read(path: Path, sample: Sample) -> NDArray[np.float32] | None:
     except DatasetError as error:
         log.warning("mask %s is not used: %s", path.name, error)
         return None
-    reason = _unfit(values, sample.pixels)
+    reason = _unfit(values, sample.shape)
     if reason:
         log.warning("mask %s is not used: %s", path.name, reason)
         return None
@@ -49,9 +49,9 @@ def _read(path: Path, sample: Sample) -> NDArray[np.float32] | None:
     return np.asarray(values, np.float32) / np.float32(255)
 
 
-def _unfit(values: ByteArray, pixels: ByteArray) -> str:
-    """Why this cannot be the mask of this picture; empty where it can."""
-    (high, wide), (height, width) = values.shape, pixels.shape[:2]
+def _unfit(values: ByteArray, shape: tuple[int, int]) -> str:
+    """Why this cannot be the mask of a picture of this full size; empty where it can."""
+    (high, wide), (height, width) = values.shape, shape
     if values.shape != (height, width) and abs(wide * height / (high * width) - 1) > ASPECT_TOLERANCE:
         return f"it is {wide} × {high} pixels, its picture {width} × {height}; both must have one shape"
     if values.max() == 1:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam import dataset, swap
+from whalecam import dataset, geometry, swap
 from whalecam.arrays import ByteArray, Progress, Report, records, silent
 from whalecam.errors import DatasetError
 from whalecam.masks import MaskMethod
@@ -63,7 +63,7 @@ class Shuffle:
             return self._filled.get(name)
         self._keeps[name] = None
         try:
-            sample = dataset.read_sample(Path(row["path"]), name)
+            sample = dataset.read_sample(Path(row["path"]), name, geometry.needed(self.size))
         except DatasetError:
             return None
         mask = self.find(sample)

@@ -43,7 +43,7 @@ def gather(
     for done, row in enumerate(records(rows)):
         report(Progress("looking for water", done, len(rows)))
         try:
-            sample = dataset.read_sample(row["path"], row["image"])
+            sample = dataset.read_sample(row["path"], row["image"], geometry.needed(size))
         except DatasetError:
             continue
         mask = find(sample)
