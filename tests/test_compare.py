@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from tests.commandline import whalecam
-from whalecam.compare import METRICS, bootstrap, compare_runs, exchange, fate, holm, mcnemar
+from whalecam.compare import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, holm, mcnemar
 from whalecam.compare.sentence import leaks_sentence, sentence
 from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
@@ -49,22 +49,26 @@ def one_group(values: np.ndarray) -> np.ndarray:
     return values[:, 0]
 
 
+def balanced(means: np.ndarray) -> np.ndarray:
+    return means.mean(axis=1)
+
+
 def test_the_bootstrap_of_a_mean_is_near_the_normal_interval() -> None:
     rng = np.random.default_rng(1)
     before = rng.normal(0, 1, 2000)
     after = before + rng.normal(0.2, 0.5, 2000)
-    low, high = bootstrap(before, after, np.zeros(2000, int), one_group)
+    low, high = bootstrap(Pairs(before, after, np.zeros(2000, int)), one_group)
     error = 1.96 * (after - before).std() / np.sqrt(2000)
     middle = (after - before).mean()
     assert low == pytest.approx(middle - error, abs=0.004) and high == pytest.approx(middle + error, abs=0.004)
-    assert (low, high) == bootstrap(before, after, np.zeros(2000, int), one_group)
+    assert (low, high) == bootstrap(Pairs(before, after, np.zeros(2000, int)), one_group)
 
 
 def test_the_bootstrap_by_group_equals_a_slow_loop() -> None:
     rng = np.random.default_rng(2)
     groups = np.array([1, 0, 0, 1, 2, 0, 2, 1])
     before, after = rng.random(8), rng.random(8)
-    low, high = bootstrap(before, after, groups, lambda means: means.min(axis=1), times=50, seed=3)
+    low, high = bootstrap(Pairs(before, after, groups), lambda means: means.min(axis=1), times=50, seed=3)
     again, found = np.random.default_rng(3), []
     members = [[at for at in range(8) if groups[at] == group] for group in range(3)]
     draws = [again.integers(len(own), size=(50, len(own))) for own in members]
@@ -81,7 +85,7 @@ def test_the_bootstrap_by_group_equals_a_slow_loop() -> None:
 
 def test_a_run_without_change_has_p_1() -> None:
     for values in (np.arange(20.0), np.random.default_rng(0).random(5000)):
-        asked = values, values, np.zeros(len(values), int), one_group
+        asked = Pairs(values, values, np.zeros(len(values), int)), one_group
         assert bootstrap(*asked) == (0, 0) and exchange(*asked) == 1
 
 
@@ -101,12 +105,12 @@ def test_exchanging_the_runs_the_slow_way_over_every_choice(reduce: Any) -> None
 
     every = [apart(kept) for kept in itertools.product((True, False), repeat=9)]
     exact = np.mean([one >= apart((True,) * 9) - 1e-9 for one in every])
-    assert exchange(before, after, groups, reduce, who, times=20_000) == pytest.approx(exact, abs=0.012)
+    assert exchange(Pairs(before, after, groups, who), reduce, times=20_000) == pytest.approx(exact, abs=0.012)
 
 
 def test_exchanging_single_pictures_of_a_share_is_mcnemar() -> None:
     before, after = np.array([1.0] * 3 + [0.0] * 12 + [1.0] * 30), np.array([0.0] * 3 + [1.0] * 12 + [1.0] * 30)
-    found = exchange(before, after, np.zeros(45, int), one_group, times=50_000)
+    found = exchange(Pairs(before, after, np.zeros(45, int)), one_group, times=50_000)
     assert found == pytest.approx(mcnemar(3, 12), abs=0.003)
 
 
@@ -116,16 +120,16 @@ def test_exchange_keeps_its_level_in_tiny_groups_and_among_pictures_alike() -> N
     groups, who = np.array([0] * 12 + [1]), np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 6])
     for _ in range(400):
         apart = rng.normal(0, 1, 7)[who] + rng.normal(0, 0.2, 13)
-        asked = np.zeros(13), apart, groups, lambda means: means.mean(axis=1)
-        found.append(exchange(*asked, who, times=200) <= 0.05)
-        naive.append(exchange(*asked, times=200) <= 0.05)
+        asked = np.zeros(13), apart, groups
+        found.append(exchange(Pairs(*asked, who), balanced, times=200) <= 0.05)
+        naive.append(exchange(Pairs(*asked), balanced, times=200) <= 0.05)
     assert np.mean(found) <= 0.085 < np.mean(naive)
 
 
 def test_a_large_group_is_exchanged_as_by_plain_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(7)
     before = rng.random(3000)
-    asked = before, before + rng.normal(0.01, 0.3, 3000), np.zeros(3000, int), one_group
+    asked = Pairs(before, before + rng.normal(0.01, 0.3, 3000), np.zeros(3000, int)), one_group
     quick = exchange(*asked)
     monkeypatch.setattr("whalecam.compare.paired.LARGE", 10**9)
     assert 0.01 < quick < 0.5 and quick == pytest.approx(exchange(*asked), abs=0.03)
@@ -134,7 +138,7 @@ def test_a_large_group_is_exchanged_as_by_plain_signs(monkeypatch: pytest.Monkey
 def test_what_another_seed_brings_is_part_of_chance() -> None:
     """Without pictures' chance: a difference of d against a normal law of width s."""
     before, after = np.zeros(4000), np.full(4000, 0.1)
-    asked = before, after, np.repeat(np.arange(2), 2000), lambda means: means.mean(axis=1)
+    asked = Pairs(before, after, np.repeat(np.arange(2), 2000)), balanced
     assert exchange(*asked) < 0.001
     found = exchange(*asked, times=20_000, spread=0.1)
     # Signs of 4000 pictures alike in size: 0.1 / sqrt(4000), beside a spread of 0.1.
@@ -144,7 +148,7 @@ def test_what_another_seed_brings_is_part_of_chance() -> None:
 def test_drawing_individuals_the_slow_way() -> None:
     rng = np.random.default_rng(8)
     who, before, after = np.array([0, 0, 1, 2, 2, 2, 3]), rng.random(7), rng.random(7)
-    low, high = bootstrap(before, after, np.zeros(7, int), one_group, who, times=60, seed=3)
+    low, high = bootstrap(Pairs(before, after, np.zeros(7, int), who), one_group, times=60, seed=3)
     found = []
     for drawn in np.random.default_rng(3).integers(4, size=(60, 4)):
         pictures = [at for one in drawn for at in np.flatnonzero(who == one)]
@@ -157,9 +161,9 @@ def test_many_individuals_get_the_interval_of_plain_drawing(monkeypatch: pytest.
     who = rng.integers(0, 1500, 6000)
     before = (rng.random(6000) < 0.6).astype(float)
     after = np.clip(before + rng.normal(0.1, 0.3, 1500)[who], 0, 1)
-    quick = bootstrap(before, after, np.zeros(6000, int), one_group, who)
+    quick = bootstrap(Pairs(before, after, np.zeros(6000, int), who), one_group)
     monkeypatch.setattr("whalecam.compare.paired.LARGE", 10**9)
-    assert quick == pytest.approx(bootstrap(before, after, np.zeros(6000, int), one_group, who), abs=0.001)
+    assert quick == pytest.approx(bootstrap(Pairs(before, after, np.zeros(6000, int), who), one_group), abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +197,9 @@ def test_a_large_group_gets_the_interval_of_plain_drawing(monkeypatch: pytest.Mo
     before = (rng.random(6000) < 0.6).astype(float)
     after = np.where(rng.random(6000) < 0.9, before, 1 - before)
 
-    def balanced(means: np.ndarray) -> np.ndarray:
-        return means.mean(axis=1)
-
-    quick = bootstrap(before, after, groups, balanced)
+    quick = bootstrap(Pairs(before, after, groups), balanced)
     monkeypatch.setattr("whalecam.compare.paired.LARGE", 10**9)
-    plain = bootstrap(before, after, groups, balanced)
+    plain = bootstrap(Pairs(before, after, groups), balanced)
     width = plain[1] - plain[0]
     assert quick[0] == pytest.approx(plain[0], abs=0.05 * width) and quick[1] == pytest.approx(
         plain[1], abs=0.05 * width

@@ -7,10 +7,10 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.compare.comparison import Comparison
-from whalecam.compare.difference import LEVEL, Difference, Marks, differences
+from whalecam.compare.difference import LEVEL, MEASURED_ON_FEW, Difference, Marks, differences
 from whalecam.compare.fate import Fate, fate
 from whalecam.compare.metrics import METRICS, Metric, figure
-from whalecam.compare.paired import bootstrap, exchange, holm, mcnemar
+from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
 from whalecam.compare.shared import notes, shared
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
@@ -25,6 +25,7 @@ __all__ = [
     "Difference",
     "Fate",
     "Metric",
+    "Pairs",
     "bootstrap",
     "compare_runs",
     "exchange",
@@ -79,7 +80,9 @@ def compare_runs(
 
 def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
     leaks = next(one for one in found if one.metric == "confirmed_leak")
-    counts = [round(share * leaks.images) if leaks.images >= 2 else 0 for share in (leaks.before, leaks.after)]
+    counts = [
+        round(share * leaks.images) if leaks.images >= MEASURED_ON_FEW else 0 for share in (leaks.before, leaks.after)
+    ]
     return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
 
 

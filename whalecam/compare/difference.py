@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.compare.metrics import METRICS, Metric
-from whalecam.compare.paired import bootstrap, exchange, holm, mcnemar
+from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
 
 LEVEL = 0.05
 MEASURED_ON_FEW = 2
@@ -85,7 +85,7 @@ def _difference(
     first, second, species = first[known], second[known], before["species"][known]
     if len(first) < MEASURED_ON_FEW:
         return Difference(name, len(first), *[float("nan")] * 7)
-    asked = first, second, metric.groups(species), metric.reduce, individuals[known]
+    asked = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce
     low, high = bootstrap(*asked)
     p = mcnemar(int((first > second).sum()), int((second > first).sum())) if name == "accuracy" else exchange(*asked)
     figures = metric.of(first, species), metric.of(second, species)

@@ -1,6 +1,8 @@
 """Whether two runs differ beyond chance on the same pictures: McNemar, exchange, bootstrap, Holm. Pure numpy."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import comb
 
 import numpy as np
@@ -50,55 +52,65 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def bootstrap(
-    before: Values,
-    after: Values,
-    groups: Whole,
-    reduce: Reduce,
-    individuals: Whole | None = None,
-    times: int = TIMES,
-    seed: int = 0,
-) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Pairs:
+    """What two runs say of the same pictures.
+
+    Attributes:
+        before, after: one value per picture, (N,), none NaN.
+        groups: (N,) group of each picture, numbered from 0 without gaps.
+        individuals: (N,) a number per individual; None: each picture shows another one.
+    """
+
+    before: Values
+    after: Values
+    groups: Whole
+    individuals: Whole | None = None
+
+    @cached_property
+    def clusters(self) -> list[tuple[Values, Values, Values]]:
+        """By group, the individuals' sums of both runs and their numbers of pictures, each (individuals,)."""
+        who, found = np.arange(len(self.before)) if self.individuals is None else self.individuals, []
+        for group in range(int(self.groups.max()) + 1):
+            mine = np.flatnonzero(self.groups == group)
+            of = np.unique(who[mine], return_inverse=True)[1]
+            first, second, pictures = (
+                np.bincount(of, values).astype(np.float64) for values in (self.before[mine], self.after[mine], None)
+            )
+            found.append((first, second, pictures))
+        return found
+
+
+def bootstrap(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of a difference `after − before`, by drawing individuals anew.
 
     The same pictures are drawn for both runs (Efron 1979), within each group, so that no group is ever empty; all
     pictures of an individual together, since they are alike (the cluster bootstrap of Davison & Hinkley 1997, §3.8).
 
     Args:
-        before, after: one value per picture, (N,), none NaN.
-        groups: (N,) group of each picture, numbered from 0 without gaps.
         reduce: makes one figure from the means of the groups.
-        individuals: (N,) a number per individual; None: each picture shows another one.
     """
     rng = np.random.default_rng(seed)
-    both = np.stack([_drawn(*sums, times, rng) for sums in _clusters(before, after, groups, individuals)], axis=2)
+    both = np.stack([_drawn(*sums, times, rng) for sums in pairs.clusters], axis=2)
     low, high = np.quantile(reduce(both[1]) - reduce(both[0]), (0.025, 0.975))
     return float(low), float(high)
 
 
-def exchange(
-    before: Values,
-    after: Values,
-    groups: Whole,
-    reduce: Reduce,
-    individuals: Whole | None = None,
-    times: int = TIMES,
-    seed: int = 0,
-    spread: float = 0.0,
-) -> float:
+def exchange(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0, spread: float = 0.0) -> float:
     """Two-sided p that it does not matter which run is which: the runs change places, individual by individual.
 
     Fisher's (1935) paired randomisation test; of a share over single pictures it is McNemar's. Valid for any `reduce`,
-    for groups of any size, and where the pictures of one individual are alike. Arguments as in `bootstrap`, and
+    for groups of any size, and where the pictures of one individual are alike.
 
     Args:
+        reduce: makes one figure from the means of the groups.
         spread: standard deviation of a difference that no picture accounts for, such as another seed brings; it is part
             of chance.
 
     Returns: the share of `times` draws whose difference is at least as large, the one at hand counted among them.
     """
     rng, middle, apart, flipped = np.random.default_rng(seed), [], [], []
-    for first, second, pictures in _clusters(before, after, groups, individuals):
+    for first, second, pictures in pairs.clusters:
         total, change = pictures.sum(), second - first
         middle.append((first + second).sum() / total / 2)
         apart.append(change.sum() / total)
@@ -109,18 +121,6 @@ def exchange(
     found[1:] += rng.normal(0, spread, times)
     found = np.abs(found)
     return float((1 + (found[1:] >= found[0] - ROUNDING).sum()) / (times + 1))
-
-
-def _clusters(
-    before: Values, after: Values, groups: Whole, individuals: Whole | None
-) -> Iterator[tuple[Values, Values, Values]]:
-    """By group, the individuals' sums of both runs and their numbers of pictures, each (individuals,)."""
-    who = np.arange(len(before)) if individuals is None else individuals
-    for group in range(int(groups.max()) + 1):
-        mine = np.flatnonzero(groups == group)
-        of = np.unique(who[mine], return_inverse=True)[1]
-        first, second, pictures = (np.bincount(of, values[mine]) for values in (before, after, np.ones(len(before))))
-        yield first.astype(np.float64), second.astype(np.float64), pictures.astype(np.float64)
 
 
 def _drawn(before: Values, after: Values, pictures: Values, times: int, rng: np.random.Generator) -> Values:
