@@ -24,14 +24,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks import peers
+from benchmarks import peers, synthetic
+from benchmarks.synthetic import SIZE
 from whalecam import audit, classifier, dataset, geometry, network
 from whalecam.config import AuditOptions
 from whalecam.demo import write_planted
 from whalecam.network import Network
 from whalecam.run import DatasetRecord, Run, create_run
 
-SIZE, CLASSES, DRAWN, SOME = 128, 30, 128, 256
+CLASSES, DRAWN, SOME = 30, 128, 256
 Task = Callable[[], int]
 PEERS = (
     ("pytorch-grad-cam HiResCAM", peers.grad_cam, 16),
@@ -59,11 +60,9 @@ def prepare(folder: Path, images: int) -> Run:
 
 
 def untrained(path: Path, data: dataset.Dataset) -> Run:
-    """A run of this data set with an untrained resnet18: it costs what a trained one does."""
+    """A run of this data set with an untrained resnet18."""
     run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
-    body, classes = network.build_body("resnet18", pretrained=False), tuple(data.classes())
-    head = network.linear_head(body.channels, len(classes)).eval()
-    classifier.adopt(run, Network(body.features.eval(), head, "resnet18", classes, SIZE, "squish", body.mean, body.std))
+    classifier.adopt(run, synthetic.untrained(data.classes()))
     return run
 
 

@@ -20,10 +20,9 @@ from PIL import Image
 
 from benchmarks import audit as setting
 from benchmarks import scaling
+from benchmarks.synthetic import SIZE
 from whalecam import dataset
 from whalecam.run import Run
-
-SIZE = 128
 
 
 def prepare(folder: Path, data: Path) -> tuple[Run, int]:

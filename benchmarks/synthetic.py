@@ -6,6 +6,7 @@ every four individuals. Pictures, thumbnails and maps are a few, under many name
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run
     (folder / "train.csv").write_text("\n".join(["image,species,individual_id", *lines]), encoding="utf-8")
     record = DatasetRecord(str(folder / "train.csv"), str(images), {}, hashlib.sha256(b"synthetic").hexdigest())
     run = create_run(folder / "run", record)
-    adopt(run, _untrained())
+    adopt(run, untrained(NAMES.tolist()))
     if files:
         _files(run, images, names.tolist(), rng)
     _parts(run, names, label, owner, rng)
@@ -51,7 +52,7 @@ def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run
 def write_twin(run: Run, rows: int, seed: int = 0) -> Run:
     """A second run beside one of `write_run(…, rows, seed)`: the same pictures, its network a bit better."""
     twin = create_run(run.path.parent / "twin", run.manifest.dataset)
-    adopt(twin, _untrained())
+    adopt(twin, untrained(NAMES.tolist()))
     (twin.path / "thumbs").symlink_to(run.path / "thumbs")
     _parts(twin, *_pictures(rows, np.random.default_rng(seed)), np.random.default_rng(seed + 1), sure=2.2)
     twin.update(audit={"model_sha256": twin.manifest.model_sha256})
@@ -66,10 +67,11 @@ def _pictures(rows: int, rng: np.random.Generator) -> tuple[Texts, Whole, Whole]
     return names, label, rng.integers(0, max(1, rows * 4 // 15), rows)
 
 
-def _untrained() -> Network:
+def untrained(classes: Sequence[str]) -> Network:
+    """A resnet18 for inputs of SIZE that has learnt nothing: it costs what a trained one does."""
     body = network.build_body("resnet18", pretrained=False)
-    head = network.linear_head(body.channels, CLASSES).eval()
-    return Network(body.features.eval(), head, "resnet18", tuple(NAMES.tolist()), SIZE, "squish", body.mean, body.std)
+    head = network.linear_head(body.channels, len(classes)).eval()
+    return Network(body.features.eval(), head, "resnet18", tuple(classes), SIZE, "squish", body.mean, body.std)
 
 
 def _files(run: Run, images: Path, names: list[str], rng: np.random.Generator) -> None:
