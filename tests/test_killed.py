@@ -48,7 +48,7 @@ def kill_at_random(command: list[str], chance: random.Random) -> bool:
 
 
 def survives(folder: Path, images: int, kills: int) -> int:
-    """Kill an audit at work so many times; the table must be that of an unbroken run. How often it was whole again.
+    """How many kills met an audit at work, of so many wanted; the table must be that of an unbroken run.
 
     An audit that ended before its kill is held against the unbroken one and started anew.
     """
@@ -56,18 +56,19 @@ def survives(folder: Path, images: int, kills: int) -> int:
     words = ["audit", str(run.path), "--masks", str(folder / "masks"), "--needs", "none", "--batch", "32"]
     command = [sys.executable, "-m", "whalecam", *words]
     assert whalecam(*words).returncode == 0
-    whole, met, finished = rows_of(open_run(run.path)), 0, 0
+    whole, met = rows_of(open_run(run.path)), 0
     run.clear_audit()
-    while met < kills:
+    for _ in range(3 * kills):
+        if met == kills:
+            break
         if kill_at_random(command, chance):
             met += 1
             continue
         compare(run, whole)
-        finished += 1
         run.clear_audit()
     assert whalecam(*words).returncode == 0
     compare(run, whole)
-    return finished + 1
+    return met
 
 
 def compare(run: Run, whole: pd.DataFrame) -> None:
@@ -76,9 +77,9 @@ def compare(run: Run, whole: pd.DataFrame) -> None:
 
 
 def test_two_kills(tmp_path: Path) -> None:
-    assert survives(tmp_path, 400, 2) >= 1
+    assert survives(tmp_path, 400, 2) == 2
 
 
 @pytest.mark.slow
 def test_twenty_kills_of_two_thousand_pictures(tmp_path: Path) -> None:
-    assert survives(tmp_path, 2000, 20) >= 1
+    assert survives(tmp_path, 2000, 20) == 20

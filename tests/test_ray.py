@@ -128,9 +128,7 @@ def bucket() -> Iterator[str]:
         store, _ = opened(f"s3://bucket{options}&allow_bucket_creation=true")
         store.create_dir("bucket")
         yield options
-        t = time.time()
         server.stop()
-        print("STOP", time.time() - t)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,9 +137,7 @@ def ray_of_two(bucket: str) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=40)
     yield
-    t = time.time()
     ray.shutdown()
-    print("SHUT", time.time() - t)
 
 
 def parquet(url: str) -> pd.DataFrame:
