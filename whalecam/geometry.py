@@ -44,6 +44,10 @@ def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
     return np.asarray(_resized(Image.fromarray(pixels), size, resize))
 
 
+TURNED = 5
+"""From this EXIF orientation on, width and height change places."""
+
+
 def needed(size: int) -> int:
     """How many pixels a picture's sides must have, so that what becomes of it does not show that it had more.
 

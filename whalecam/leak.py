@@ -81,12 +81,13 @@ def weigh(
     Raises ValueError for mask and seen of different shapes.
     """
     values = np.asarray(mask, np.float64)
-    other = values.shape if seen is None else np.asarray(seen).shape
+    shown = None if seen is None else np.asarray(seen, np.float64)
+    other = values.shape if shown is None else shown.shape
     if values.ndim != 2 or values.shape != other:
         raise ValueError(f"mask {values.shape} and seen {other} must be of one shape (H, W)")
     # Most inputs are all picture: what is the same for every mask is then taken once, as this runs for each image.
-    total, seen_area = _all_seen(values.shape, grid) if seen is None else _partly_seen(np.asarray(seen, float), grid)
-    animal = values if seen is None else values * np.asarray(seen, np.float64)
+    total, seen_area = _all_seen(values.shape, grid) if shown is None else _partly_seen(shown, grid)
+    animal = values if shown is None else values * shown
     down, across = _upsampling(values.shape[0], grid[0]), _upsampling(values.shape[1], grid[1])
     # What is seen and not animal is water: `Uᵀ(S − A) = UᵀS − UᵀA`, less what rounding leaves below nothing.
     wet = np.maximum(total - down.T @ animal @ across, 0)

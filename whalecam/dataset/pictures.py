@@ -13,12 +13,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from whalecam.arrays import ByteArray, Sample
 from whalecam.config import MAX_PIXELS, THUMB_SIZE
 from whalecam.errors import DatasetError
+from whalecam.geometry import TURNED
 
 MISSING, ZERO, NO_IMAGE = "missing file", "zero bytes", "not an image"
 LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
-TURNED = 5
-"""From this EXIF orientation on, width and height change places."""
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768

@@ -102,7 +102,7 @@ def read_labels_map(mapping: Path) -> dict[str, str]:
 
 def _inspect(path: str) -> tuple[str, int, int]:
     try:
-        height, width = read_sample(Path(path), path).pixels.shape[:2]
+        height, width = read_sample(Path(path), path, need=1).shape  # a file is faulty at any size
     except DatasetError as error:
         return str(error), 0, 0
     return OK, width, height

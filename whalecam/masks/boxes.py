@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whalecam.arrays import Mask, Sample
-from whalecam.geometry import rotate_box
+from whalecam.geometry import TURNED, rotate_box
 from whalecam.masks.sources import MaskMethod, MaskSources
 
 CONFIDENCE = 0.6
@@ -41,7 +41,7 @@ def boxes_of(sample: Sample, sources: MaskSources, kind: str) -> NDArray[np.floa
 def _upright(row: dict[str, Any], sample: Sample) -> tuple[float, float, float, float] | None:
     """A box in upright pixels of the full size; None where it cannot belong to a picture of this size."""
     height, width = sample.shape
-    stored = (height, width) if sample.orientation >= 5 else (width, height)
+    stored = (height, width) if sample.orientation >= TURNED else (width, height)
     box = (row["x1"], row["y1"], row["x2"], row["y2"])
     if row["relative"]:
         box = (box[0] * stored[0], box[1] * stored[1], box[2] * stored[0], box[3] * stored[1])

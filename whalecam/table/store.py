@@ -87,10 +87,10 @@ class Store:
         own.begin()
         try:
             _watched(own, question, {"files": files}, report)
-        except BaseException:  # also what ends the run of a page
-            own.rollback()
-            raise
-        own.commit()
+            own.commit()
+        finally:
+            with suppress(duckdb.TransactionException):  # after a commit there is nothing to take back
+                own.rollback()
 
     def _present(self, files: list[str]) -> list[str]:
         asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
@@ -147,7 +147,7 @@ def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, An
         try:
             while wait((asked,), TICK).not_done:
                 report(Progress("reading rows", max(0, int(own.query_progress())), 100))
-        except BaseException:
-            own.interrupt()
-            raise
+        finally:
+            if not asked.done():
+                own.interrupt()
         asked.result()
