@@ -177,14 +177,24 @@ def exported(run: Path, times: int) -> list[float]:
 
 def compared(place: Path) -> dict[str, float]:
     """`whalecam compare` of the two runs: `seconds` in all, `megabytes` at its peak."""
-    words = ["-m", "whalecam", "compare", str(place / "run"), str(place / "twin")]
+    words = ["whalecam", "compare", str(place / "run"), str(place / "twin")]
+    code = f"import sys; from benchmarks.pages import command; sys.argv = {words!r}; command()"
     start = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit("whalecam compare failed")
-    return {"seconds": time.perf_counter() - start, "megabytes": used.ru_maxrss / 1024}
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return {"seconds": time.perf_counter() - start, "megabytes": float(told.stdout.splitlines()[-1])}
+
+
+def command() -> None:
+    """The command line as it is called, and then its peak memory in MB."""
+    from benchmarks.memory import peak_mb
+    from whalecam.cli import main as whalecam
+
+    try:
+        whalecam()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+    print(peak_mb())
 
 
 def measure(rows: list[int], runs: int, folder: Path) -> dict[int, dict[str, Any]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import audit as setting
+from benchmarks.memory import peak_mb
 from whalecam import audit
 from whalecam.arrays import Progress
 from whalecam.config import AuditOptions
@@ -55,10 +56,7 @@ def audited(folder: str, images: int, engine: str) -> None:
     before = time.perf_counter()
     audit.run_audit(run, data, options, note, how)
     passed = time.perf_counter() - before
-    # Not getrusage, whose peak begins with that of the process that started this one.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
-    print(json.dumps({"seconds": passed, "peak_mb": peak, "pace": _pace(marks, images), "start": started}))
+    print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
 
 
 def _pace(marks: list[tuple[float, int]], images: int) -> float:
