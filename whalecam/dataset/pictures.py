@@ -1,5 +1,7 @@
 """Reading one image file, whatever it is, as an upright RGB or grey picture."""
 
+import io
+import stat
 import struct
 import zlib
 from collections.abc import Callable
@@ -54,12 +56,12 @@ class Header:
 
 
 class _Opened(NamedTuple):
-    """Pixels, the EXIF orientation they were stored in, whether the file can be shown as it is, small, and its full
-    upright (height, width) where the pixels are fewer."""
+    """Pixels, the EXIF orientation they were stored in, the file itself where it is small and can be shown as it is,
+    and its full upright (height, width) where the pixels are fewer."""
 
     pixels: ByteArray
     orientation: int
-    shown: bool
+    encoded: bytes
     whole: tuple[int, int] | None
 
 
@@ -70,9 +72,7 @@ def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
         need: how many pixels each side must keep. A JPEG with twice as many, or more, is decoded at a half, a quarter
             or an eighth of its sides, which takes as much less time; None: everything.
     """
-    found = _open(Path(path), _coloured, need)
-    encoded = Path(path).read_bytes() if found.shown else b""
-    return Sample(image, found.pixels, found.orientation, encoded, found.whole)
+    return Sample(image, *_open(Path(path), _coloured, need))
 
 
 def read_grey(path: Path) -> ByteArray:
@@ -82,7 +82,7 @@ def read_grey(path: Path) -> ByteArray:
 
 def read_header(path: Path) -> Header:
     """Raises DatasetError as `read_sample`."""
-    _check_file(path)
+    _length(path)
     try:
         with Image.open(path, formats=FORMATS) as picture:
             tables = getattr(picture, "quantization", None) or {}
@@ -93,12 +93,12 @@ def read_header(path: Path) -> Header:
 
 def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int | None = None) -> _Opened:
     """Decode to the end, undo the EXIF rotation, convert."""
-    _check_file(path)
+    length = _length(path)
+    if length == 0:
+        raise DatasetError(ZERO)
     try:
-        length = path.stat().st_size
-        if length == 0:
-            raise DatasetError(ZERO)
-        with Image.open(path, formats=FORMATS) as picture:
+        kept = path.read_bytes() if length <= SMALL_FILE else b""
+        with Image.open(io.BytesIO(kept) if kept else path, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise DatasetError(LARGE)
             if picture.format == "PNG":
@@ -109,11 +109,10 @@ def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int |
                 picture.draft(None, (need, need))
             reduced = picture.size != (width, height)  # before load too, which turns the size of some TIFFs
             picture.load()
-            small = length <= SMALL_FILE and max(width, height) <= THUMB_SIZE
-            shown = small and orientation == 1 and (picture.format, picture.mode) in SHOWN
+            shown = max(width, height) <= THUMB_SIZE and orientation == 1 and (picture.format, picture.mode) in SHOWN
             whole = (width, height) if orientation >= TURNED else (height, width)
             upright = np.array(convert(_upright(picture, orientation)))
-            return _Opened(upright, orientation, shown, whole if reduced else None)
+            return _Opened(upright, orientation, kept if shown else b"", whole if reduced else None)
     except Image.DecompressionBombError as error:
         raise DatasetError(LARGE) from error
     except UnidentifiedImageError as error:
@@ -124,14 +123,15 @@ def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int |
         raise DatasetError(TRUNCATED if cut else UNREADABLE) from error
 
 
-def _check_file(path: Path) -> None:
+def _length(path: Path) -> int:
+    """Bytes of a file. Raises DatasetError for what is not there, or not a file."""
     try:
-        if path.is_file():
-            return
-        reason = NO_IMAGE if path.exists() else MISSING
-    except OSError:  # a name that no file system takes
-        reason = MISSING
-    raise DatasetError(reason)
+        found = path.stat()
+    except (OSError, ValueError) as error:  # also a name that no file system takes
+        raise DatasetError(MISSING) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DatasetError(NO_IMAGE)
+    return found.st_size
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -143,10 +143,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    if orientation == 1:
-        return picture.copy()
-    turned = ImageOps.exif_transpose(picture)
-    return turned if turned is not None else picture.copy()
+    return picture if orientation == 1 else ImageOps.exif_transpose(picture)
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 """Masks that people drew: PNG files named like the pictures, white on the animal."""
 
 import logging
+import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -61,8 +62,11 @@ def _unfit(values: ByteArray, shape: tuple[int, int]) -> str:
 
 def _path_of(sources: MaskSources, image: str) -> Path | None:
     """The mask's file, never outside the folder, whatever the image is called."""
-    name = PurePosixPath(image.replace("\\", "/"))
     home = sources.home
+    usual = f"{os.path.splitext(image)[0]}.png"  # noqa: PTH122  for each of a million pictures, as is the next look
+    if home is not None and usual in sources.at_home:
+        return home / usual
+    name = PurePosixPath(image.replace("\\", "/"))
     if home is None or not name.name or name.is_absolute() or ".." in name.parts:
         return None
     named = (name.with_suffix(".png"), f"{name}.png", f"{name.stem}.png")

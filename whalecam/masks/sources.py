@@ -1,5 +1,6 @@
 """What mask methods may draw on."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,14 @@ class MaskSources:
     def home(self) -> Path | None:
         """The folder itself, links followed."""
         return self.folder.resolve() if self.folder else None
+
+    @cached_property
+    def at_home(self) -> frozenset[str]:
+        """Names of the files in the folder itself; what is linked there is not counted."""
+        if self.home is None:
+            return frozenset()
+        with os.scandir(self.home) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
 
     @cached_property
     def _by_image(self) -> dict[str, list[dict[str, Any]]]:

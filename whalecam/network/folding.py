@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whalecam.network.cut import Network, fast_halves
 from whalecam.network.fusing import joined
+from whalecam.network.portions import portioned
 
 TOLERANCE = 1e-3
 PROBE = (2, 3, 64, 64)
@@ -37,7 +38,7 @@ def quick(network: Network, halves: bool = True) -> Network:
     features = folded(network.features).to(memory_format=torch.channels_last)
     device = next(network.head.parameters()).device
     if device.type == "cpu":
-        features = _where_alike(features, joined(features))
+        features = _where_alike(features, portioned(joined(features)))
     return replace(network, features=Halved(features) if halves and fast_halves(device) else features)
 
 

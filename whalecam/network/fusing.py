@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from whalecam.network import winograd
+
 ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ReLU6: "hardtanh"}
 LIMITS: dict[str, list[float]] = {"relu": [], "hardtanh": [0.0, 6.0]}
-PLAIN: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "hardtanh": F.relu6}
+PLAIN: dict[str, Callable[..., Tensor]] = {"relu": F.relu, "hardtanh": F.relu6}
 SUMS = (operator.add, operator.iadd, torch.add)
 
 
@@ -25,13 +27,14 @@ class Joined(nn.Module):
         super().__init__()
         self.convolution, self.activation = convolution, activation
         self._packed: Tensor | None = None
+        self._kernels: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Packed weights are this process's own: they can be neither copied nor sent."""
-        return {**self.__dict__, "_packed": None}
+        return {**self.__dict__, "_packed": None, "_kernels": None}
 
     def _apply(self, function: Callable[..., Any], recurse: bool = True) -> "Joined":
-        self._packed = None
+        self._packed = self._kernels = None
         super()._apply(function, recurse)  # type: ignore[no-untyped-call]
         return self
 
@@ -39,6 +42,9 @@ class Joined(nn.Module):
         if inputs.device.type != "cpu" or not available() or (other is not None and not self._fits(inputs, other)):
             found = self.convolution(inputs)
             return PLAIN[self.activation](found if other is None else found + other)
+        if winograd.fits(self.convolution, inputs):
+            found = winograd.convolved(inputs, self._transformed(), self.convolution.bias)
+            return PLAIN[self.activation](found if other is None else found.add_(other), inplace=True)
         conv, operation = self.convolution, torch.ops.mkldnn._convolution_pointwise
         frame = (conv.padding, conv.stride, conv.dilation, conv.groups)
         told = (self.activation, LIMITS[self.activation], "")
@@ -56,6 +62,11 @@ class Joined(nn.Module):
             reach = conv.dilation[axis] * (conv.kernel_size[axis] - 1) + 1
             sides.append((inputs.shape[2 + axis] + 2 * int(conv.padding[axis]) - reach) // conv.stride[axis] + 1)
         return other.shape == (inputs.shape[0], conv.out_channels, *sides) and other.dtype == inputs.dtype
+
+    def _transformed(self) -> Tensor:
+        if self._kernels is None:
+            self._kernels = winograd.transformed(self.convolution.weight)
+        return self._kernels
 
     def _weight(self) -> Tensor:
         if self._packed is None:

@@ -1,0 +1,102 @@
+"""Ways to compute the same activations in less time: fewer products on small grids, first layers in portions."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from whalecam.network import bodies, portions, winograd
+from whalecam.network.folding import folded
+from whalecam.network.fusing import Joined, joined
+
+
+def close(one: Tensor, other: Tensor, share: float) -> bool:
+    return bool((one.float() - other.float()).abs().max() <= share * other.float().abs().max())
+
+
+class TestWinograd:
+    @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.booleans())
+    @settings(max_examples=40, deadline=None)
+    def test_it_is_the_convolution(self, n: int, c: int, o: int, rows: int, columns: int, biased: bool) -> None:
+        torch.manual_seed(n * 7 + c)
+        inputs, weight = torch.randn(n, c, 2 * rows, 2 * columns), torch.randn(o, c, 3, 3)
+        bias = torch.randn(o) if biased else None
+        found = winograd.convolved(inputs, winograd.transformed(weight), bias)
+        assert found.shape == (n, o, 2 * rows, 2 * columns)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        assert close(found, F.conv2d(inputs, weight, bias, padding=1), 1e-5)
+
+    def test_neighbours_counted_by_hand(self) -> None:
+        found = winograd.convolved(torch.ones(1, 1, 4, 4), winograd.transformed(torch.ones(1, 1, 3, 3)), torch.ones(1))
+        edge, inner = [5, 7, 7, 5], [7, 10, 10, 7]  # itself and its neighbours, and a bias of 1
+        assert found[0, 0].tolist() == [edge, inner, inner, edge]
+
+    def test_where_it_is_taken(self) -> None:
+        def open_to(side: int, dtype: torch.dtype = torch.bfloat16, channels: int = 512, **frame: int) -> bool:
+            layer = nn.Conv2d(channels, 4, **{"kernel_size": 3, "padding": 1, **frame})  # type: ignore[arg-type]
+            return winograd.fits(layer, torch.empty(1, channels, side, side, dtype=dtype))
+
+        assert open_to(4) and open_to(8)
+        assert not open_to(7) and not open_to(10) and not open_to(4, torch.float32) and not open_to(4, channels=256)
+        assert not open_to(4, stride=2) and not open_to(4, padding=0) and not open_to(4, groups=2)
+        assert not open_to(4, kernel_size=1, padding=0) and not open_to(4, dilation=2)
+
+    def test_in_halves_it_rounds_by_less_than_a_hundredth(self) -> None:
+        torch.manual_seed(0)
+        plain = nn.Conv2d(512, 512, 3, padding=1)
+        inputs, other = torch.relu(torch.randn(3, 512, 4, 4)), torch.randn(3, 512, 4, 4)
+        layer = Joined(copy.deepcopy(plain).to(torch.bfloat16), "relu")
+        with torch.no_grad():
+            alone, summed = layer(inputs.bfloat16()), layer(inputs.bfloat16(), other.bfloat16())
+            assert layer._kernels is not None and layer._packed is None  # else this tests the other way
+            assert close(alone, torch.relu(plain(inputs)), 0.01)
+            assert close(summed, torch.relu(plain(inputs) + other), 0.01)
+            assert torch.equal(copy.deepcopy(layer)(inputs.bfloat16()), alone)
+
+
+class TestPortions:
+    @staticmethod
+    def largest_batches(module: nn.Module, inputs: Tensor) -> tuple[Tensor, list[int]]:
+        """What the module gives, and how many pictures its first layer, the one that reads colours, met at a time."""
+        met: list[int] = []
+        layers = [layer for layer in module.modules() if isinstance(layer, Joined | nn.Conv2d)]
+        for layer in layers:
+            layer.register_forward_pre_hook(
+                lambda _, given: met.append(len(given[0])) if given[0].shape[1] == 3 else None
+            )
+        with torch.no_grad():
+            return module(inputs), met
+
+    @pytest.mark.parametrize(("side", "expected"), [(128, [4, 4, 1]), (256, [1] * 9), (32, [9])])
+    def test_a_resnet_takes_its_stem_in_portions_and_gives_the_same(self, side: int, expected: list[int]) -> None:
+        plain = folded(bodies.build_body("resnet18", False).features.eval())
+        inputs = torch.rand(9, 3, side, side)
+        found, met = self.largest_batches(portions.portioned(joined(plain)), inputs)
+        assert met == expected
+        with torch.no_grad():
+            assert close(found, plain(inputs), 1e-5)
+
+    def test_what_is_read_twice_or_never_pooled_stays_whole(self) -> None:
+        class Twice(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.one, self.pool = nn.Conv2d(3, 4, 1), nn.MaxPool2d(2)
+
+            def forward(self, x: Tensor) -> Tensor:
+                found = self.one(x)
+                return self.pool(found) + found.mean()
+
+        for plain in (Twice().eval(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()):
+            inputs = torch.rand(5, 3, 200, 200)
+            found, met = self.largest_batches(portions.portioned(fx.symbolic_trace(plain)), inputs)
+            assert met == [5]
+            with torch.no_grad():
+                assert torch.equal(found, plain(inputs))
+
+    def test_a_module_that_was_not_traced_stays_as_it_is(self) -> None:
+        plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2))
+        assert portions.portioned(plain) is plain
