@@ -20,6 +20,7 @@ from benchmarks import audit, full_size, pages, scaling, training
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 IMAGES, ROUNDS = 8192, 5
 ROWS, RUNS = [51_033, 1_000_000], 20
+SEEDS, EPOCHS = 6, 3
 SIZES = [1_000, 4_000, 16_000]
 
 
@@ -44,7 +45,7 @@ def main() -> None:
     }
     if given.data and given.data.is_dir():
         parts["Full size"] = (full_size.__doc__, lambda: full_size.table(full_size.measure(given.data)))
-        parts["Training"] = (training.__doc__, lambda: training.table(training.measure(given.data, 3, 3)))
+        parts["Training"] = (training.__doc__, lambda: training.table(training.measure(given.data, SEEDS, EPOCHS)))
     told = [
         "# Benchmarks\n",
         f"`make bench` on {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}. "

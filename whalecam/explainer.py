@@ -1,5 +1,6 @@
 """A batch of pictures in, a batch of table rows out: one callable for the local loop and for a cluster."""
 
+import math
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any
@@ -217,4 +218,4 @@ def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[
 
 def _null(value: Any) -> Any:
     """The table says null, not NaN, where there is no figure."""
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
