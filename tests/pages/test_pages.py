@@ -1,5 +1,6 @@
 """Every page on a real run, through Streamlit's own test runner."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import ROOT
 from whalecam.reviews import Journal, Review
 from whalecam.run import open_run, write_json
+from whalecam.ui import charts, overview
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
 EXPLORING = [page for page in PAGES if "2_Model" not in page]
@@ -52,6 +54,16 @@ def test_overview_counts_equal_the_table(runs: Path) -> None:
     assert int(shown["Images"]) == len(open_run(runs / "demo").audited())
     assert shown["Flagged"] == "0"
     assert "exact" in texts(app)
+
+
+def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
+    counts = {"clean": 1200, "confirmed_leak": 3}
+    told = re.sub(r"<[^>]*>", "\n", overview.legend(counts)).split("\n")
+    assert [text.strip() for text in told if text.strip()] == ["Confirmed leak · 3", "Clean · 1,200"]
+    rows = pd.DataFrame({"verdict": list(counts), "images": list(counts.values())})
+    bar = charts.verdict_bar(rows)
+    assert [(part.name, part.x[0]) for part in bar.data] == [("Confirmed leak", 3), ("Clean", 1200)]
+    assert not bar.layout.showlegend and bar.layout.xaxis.range == (0, 1203)
 
 
 @pytest.mark.parametrize(
