@@ -76,7 +76,7 @@ def figures(run: Run, facts: Mapping[str, Any]) -> None:
 def verdicts(table: Table) -> None:
     """All verdicts in one bar, under a legend that breaks its lines where the screen is narrow."""
     found = table.verdicts()
-    st.html(legend(found.set_index("verdict")["images"].to_dict()))
+    st.html(legend(dict(zip(found["verdict"], found["images"], strict=True))))
     st.plotly_chart(charts.verdict_bar(found), key="verdicts", alt="Verdicts of the audit")
 
 

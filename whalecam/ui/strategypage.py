@@ -12,7 +12,7 @@ from whalecam.patterns.pairs import Pair, confused_pairs
 from whalecam.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import parts, patterns, session
+from whalecam.ui import jobs, parts, patterns, session
 from whalecam.ui.frame import plain
 from whalecam.ui.gallery import Card, gallery
 
@@ -137,10 +137,11 @@ def atlas(run: Run, table: Table) -> None:
 
 def _atlases(run: Run, species: list[str]) -> dict[str, Atlas]:
     """The atlases, behind a bar that says how far their making is."""
-    place = st.empty()
+    place, pace = st.empty(), jobs.Pace()
 
     def tell(now: Progress) -> None:
-        place.progress(now.done / now.total, text=f"Laying maps over one another … {now.done:,} of {now.total:,} parts")
+        told = f"Laying maps over one another … {now.done:,} of {now.total:,} parts · {pace.told(now)}"
+        place.progress(now.done / now.total, text=told)
 
     found = patterns.atlases_of(run, species, tell)
     place.empty()
