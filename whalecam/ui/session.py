@@ -16,6 +16,7 @@ from whalecam.config import Columns, Thresholds
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
+from whalecam.findings.outliers import MOST
 from whalecam.judged import judged
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
@@ -200,7 +201,7 @@ def _findings(_run: Run, _data: Dataset, boxes: tuple[str, ...], key: tuple[obje
     found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
-    vectors = embeddings(_run.parts()) if _run.trained else None
+    vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
     return findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))
 
 
