@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -28,10 +29,12 @@ def embeddings(parts: Sequence[Path], most: int | None = None, unseen: bool = Fa
         if "embedding" not in pq.read_schema(part).names:
             continue
         found.append(_read(part, latest, unseen))
-        if most is not None and sum(map(len, found)) > 2 * most:
+        if most is not None and sum(map(len, found)) > most + most // 4:
             found = [_sampled(pd.concat(found), most)]
             latest = _lots(found[0]).max(initial=0) if len(found[0]) == most else ALL
     rows = _sampled(pd.concat([some for some in found if len(some)] or found), most)
+    # Arrow keeps what reading took for the next time, which of a million vectors is much.
+    pa.default_memory_pool().release_unused()
     return rows.sort_values("image").reset_index(drop=True)
 
 

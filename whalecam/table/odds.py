@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -26,6 +27,7 @@ def unseen_odds(parts: Sequence[Path], classes: Sequence[str]) -> pd.DataFrame:
         )
         names.append(rows["image"].to_numpy())
         logits.append(pc.list_flatten(rows["logits"]).to_numpy().reshape(-1, len(classes)))
+    pa.default_memory_pool().release_unused()
     order = np.argsort(np.concatenate(names).astype(str), kind="stable")
     odds = np.concatenate(logits).astype(np.float64)[order]
     odds -= odds.max(axis=1, keepdims=True, initial=-np.inf)
