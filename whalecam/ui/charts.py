@@ -60,8 +60,7 @@ def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
         xaxis_visible=False,
         yaxis_visible=False,
     )
-    figure.update_xaxes(range=[0, max(1, total)])
-    return figure
+    return figure.update_xaxes(range=[0, max(1, total)])
 
 
 def quadrants(cells: pd.DataFrame) -> go.Figure:
