@@ -13,7 +13,7 @@ with page("Overview") as run:
     overview.sentence(run, facts)
     overview.figures(run, facts)
     figures_first()
-    st.plotly_chart(charts.verdict_bar(table.verdicts()), key="verdicts", alt="Verdicts of the audit")
+    overview.verdicts(table)
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.subheader("Right or wrong, animal or water", anchor=False)

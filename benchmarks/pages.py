@@ -36,7 +36,7 @@ FIRST = {
     "pages/4_Heatmaps.py": "stMetric",
     "pages/5_Leaks.py": "stMetric",
     "pages/6_Export.py": "stMetric",
-    "pages/8_Patterns.py": "stPlotlyChart",
+    "pages/8_Patterns.py": "stMetric",
     COMPARE: "stMetric",
 }
 """What a page is opened for, and draws first; Compare last, as it alone holds a second run."""

@@ -5,12 +5,15 @@ import streamlit as st
 from whalecam.ui import mappage, session, strategypage
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
+from whalecam.ui.opening import figures_first
 
 with page("Patterns") as run:
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
     threshold_sliders()
+    strategypage.figures(run, table)
+    figures_first()
     sights, strategies, atlas, pairs = st.tabs(
         ["Map", "Strategies", "Attention atlas", "Confused pairs"],
         key="patterns_tab",

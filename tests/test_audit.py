@@ -1,5 +1,6 @@
 """The audit on real pictures: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,36 @@ def test_other_masks_start_the_table_anew(run: Run) -> None:
     after = rows_of(run)
     assert set(after["mask_source"].dropna()) <= {"border"}
     assert set(before["mask_source"].dropna()) == {"given"}
+
+
+def as_by_an_older_version(run: Run) -> AuditOptions:
+    """The record of an audit that read every picture at full size, as it was before anybody noted how."""
+    record = dict(run.manifest.audit)
+    assert record.pop("reading")
+    run.update(audit=record)
+    return AuditOptions.stored(record)
+
+
+def test_a_complete_audit_of_an_older_version_stays(run: Run) -> None:
+    before, options = [part.read_bytes() for part in run.parts()], as_by_an_older_version(run)
+    record, data = dict(run.manifest.audit), audit.open_data(run)
+    for given in (options, replace(options, limit=20)):
+        summary = audit.run_audit(run, data, given)
+        assert (summary.new, summary.restarted) == (0, False)
+        assert [part.read_bytes() for part in run.parts()] == before and run.manifest.audit == record
+
+
+def test_an_audit_that_an_older_version_began_starts_anew(run: Run) -> None:
+    options, data = as_by_an_older_version(run), audit.open_data(run)
+    shutil.rmtree(run.path / "audit")
+    rows = [{"image": name, "reason": "read by the older version"} for name in data.table["image"].unique()[:10]]
+    run.write_part(rows)
+    short = replace(options, limit=12, needs="none")
+    run.update(audit={**run.manifest.audit, "needs": "none"})
+    summary = audit.run_audit(run, data, short)
+    assert (summary.new, summary.images, summary.restarted) == (12, 12, True)
+    assert "read by the older version" not in set(rows_of(run)["reason"]) and "reading" in run.manifest.audit
+    assert not audit.run_audit(run, data, replace(short, limit=14)).restarted
 
 
 def test_training_pictures_are_marked(run: Run) -> None:

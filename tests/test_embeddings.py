@@ -67,6 +67,13 @@ def test_a_large_run_is_sampled_alike_each_time_whatever_its_parts(run: Run, tmp
     assert embeddings(run.parts(), 200).equals(embeddings(run.parts()))
 
 
+def test_unseen_pictures_are_those_that_were_not_trained_on(run: Run) -> None:
+    vector = np.ones(2, "<f2").tobytes()
+    run.write_part([{"image": f"{at}", "in_training": at % 3 == 0, "embedding": vector} for at in range(9)])
+    assert embeddings(run.parts(), unseen=True)["image"].tolist() == ["1", "2", "4", "5", "7", "8"]
+    assert set(embeddings(run.parts(), 3, unseen=True)["image"]) < {"1", "2", "4", "5", "7", "8"}
+
+
 def test_the_audit_stores_the_mean_of_the_activations_that_the_head_sees(prepared: Path) -> None:
     import torch
 

@@ -14,7 +14,7 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from tests.test_judgements import data_of
 from whalecam.findings import Evidence, find
-from whalecam.findings.outliers import FAR, distances, outliers
+from whalecam.findings.outliers import CHUNK, FAR, distances, outliers
 from whalecam.run import open_run
 from whalecam.table import embeddings
 
@@ -95,6 +95,19 @@ def test_what_was_trained_on_and_small_folds_are_not_judged() -> None:
     assert outliers(evidence_of(frame)) == []
 
 
+def test_a_sample_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = photographs()
+    (whole,) = outliers(evidence_of(vectors_of(np.vstack([values, values[:1] * 15]))))
+    assert "sample" not in whole.sentence and "others were not" not in whole.sentence
+    monkeypatch.setattr(sys.modules["whalecam.findings.outliers"], "MOST", 200)
+    (checked,) = outliers(evidence_of(vectors_of(values)))
+    assert checked.severity == "info" and "None of a sample of 200 pictures" in checked.sentence
+    values[7] *= 15
+    (found,) = outliers(evidence_of(vectors_of(values)))
+    assert found.severity == "low" and found.sentence.startswith("1 of a sample of 200 pictures")
+    assert found.sentence.endswith("The others were not looked at.")
+
+
 @pytest.mark.parametrize("vectors", [None, vectors_of(photographs(4)).head(0)])
 def test_nothing_before_an_audit(vectors: pd.DataFrame | None) -> None:
     assert outliers(Evidence(data_of(["orca"] * 5), vectors=vectors)) == []
@@ -104,6 +117,7 @@ def test_a_large_set_is_held_against_a_sample_of_it() -> None:
     values = photographs(5000)
     values[4321] *= 10
     found = distances(values)
+    assert len(values) > 2 * CHUNK
     assert found.argmax() == 4321 and abs(np.median(found) - 1) < 1e-9 and np.delete(found, 4321).max() < FAR
 
 

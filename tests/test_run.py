@@ -45,6 +45,20 @@ def test_parts_hold_the_schema_and_leave_nothing_half_written(run: Run) -> None:
     assert not list((run.path / "audit").glob("*.writing"))
 
 
+def test_parts_are_those_that_lie_there_now(run: Run) -> None:
+    assert run.parts() == []
+    for name in ("part-000001-b.parquet", "part-000000-a.parquet", "part-000002-c.writing", "else.parquet"):
+        (run.path / "audit").mkdir(exist_ok=True)
+        (run.path / "audit" / name).touch()
+        assert run.parts() == sorted((run.path / "audit").glob("part-*.parquet"))
+    run.parts().clear()  # a caller's own list
+    assert [part.name[-9] for part in run.parts()] == ["a", "b"]
+    (run.path / "audit" / "part-000000-a.parquet").unlink()
+    assert [part.name[-9] for part in run.parts()] == ["b"]
+    run.clear_audit()
+    assert run.parts() == []
+
+
 def test_an_interrupted_part_is_not_a_part(run: Run) -> None:
     run.write_part([{"image": "a.jpg"}])
     (run.path / "audit" / "part-000001-dead.writing").write_bytes(b"half")

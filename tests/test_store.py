@@ -20,6 +20,7 @@ from whalecam.errors import RunError
 from whalecam.run import DatasetRecord, Run, create_run
 from whalecam.table import ORDERS, Filters, Store, Table
 from whalecam.table.judging import verdict_sql
+from whalecam.table.store import KEPT
 
 LEVELS = st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.7, 1.0, 1.3])
 SCORE = st.one_of(st.none(), st.just(float("nan")), LEVELS, st.floats(-2, 3, width=32))
@@ -86,6 +87,28 @@ def test_kept_answers_are_forgotten_when_verdicts_change(run: Run) -> None:
     frame = asked.per_species()
     frame["species"] = "spoilt by a caller"
     assert set(asked.per_species()["species"]) == {"beluga", "orca"}
+
+
+def test_a_row_is_read_once_until_somebody_judges_it(run: Run) -> None:
+    run.write_part(make_rows())
+    store = Store()
+    store.take(run.parts())
+    one = table(store, run)
+    first = one.row("021.jpg")
+    first["species"] = "spoilt by a caller"
+    again = one.row("021.jpg")
+    assert again["maps"] is first["maps"] and again["species"] == make_rows()[21]["species"]
+    store.join(pd.DataFrame({"image": ["021.jpg"], "verdict": ["flag"], "reviewer": ["Ana"]}), version=1)
+    assert (again["review"], one.row("021.jpg")["review"]) == (None, "flag")
+
+
+def test_looking_at_many_pictures_keeps_the_answers_on_the_whole_run() -> None:
+    store, told = Store(), list[int]()
+    for turn in (0, 1):
+        store.answered("totals", lambda: told.append(-1))
+        for picture in range(KEPT["picture"] + 1):
+            store.answered(picture, lambda turn=turn: told.append(turn), about="picture")
+    assert told == [-1] + [0] * (KEPT["picture"] + 1) + [1] * (KEPT["picture"] + 1)
 
 
 @pytest.mark.parametrize("order", ORDERS)

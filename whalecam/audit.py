@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from whalecam import dataset, masks, work
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import NEEDS_CHOICES, AuditOptions, Columns
@@ -14,6 +16,8 @@ from whalecam.masks import MASK_METHODS, MaskSources
 from whalecam.run import Run
 
 LOCAL = work.Local()
+READING = "large JPEGs reduced"
+"""How pictures are read, to be changed with it. Audits from before it was noted read all of them at full size."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ def run_audit(
 ) -> AuditSummary:
     """Fill or complete the table of `run` with the pictures of `data`.
 
-    Rows made with other masks or another network are dropped first, so that a table never mixes two audits.
+    Rows made with other masks or another network, or of pictures read in another way, are dropped first, so that a
+    table never mixes two audits; where nothing is left to do, the way of reading makes no difference and they stay.
     Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files.
     """
     if not run.trained:
@@ -56,10 +61,11 @@ def run_audit(
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
     networks = [work.prepared(run, fold, data, options) for fold in range(run.folds)]
-    restarted = bool(run.parts()) and dict(run.manifest.audit) != settings
+    restarted = bool(run.parts()) and not _goes_on(run, data, options, settings, engine)
     if restarted:
         run.clear_audit()
-    run.update(audit=settings)
+    if restarted or not run.parts():
+        run.update(audit=settings)
     new, passes = _explain(run, data, sources, networks, options, report, engine)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
     return AuditSummary(len(engine.held(run)), new, restarted, refused, networks[0].said, passes)
@@ -86,7 +92,27 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
     """What must stay the same between two calls for their rows to stand in one table."""
     free = replace(options, limit=None, batch=AuditOptions.batch, device=AuditOptions.device)
-    return {**asdict(free), "boxes": list(options.boxes), "model_sha256": run.manifest.model_sha256}
+    return {**asdict(free), "boxes": list(options.boxes), "model_sha256": run.manifest.model_sha256, "reading": READING}
+
+
+def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: work.Engine) -> bool:
+    """Whether the rows that the run holds can stay with those that this call would add."""
+    before = dict(run.manifest.audit)
+    if before == settings:
+        return True
+    same = {**before, "reading": READING} == settings
+    return same and _left(_wanted(data, options), run, engine).empty
+
+
+def _wanted(data: Dataset, options: AuditOptions) -> pd.DataFrame:
+    """The rows of the data set that an audit is about, each picture once."""
+    rows = data.table.drop_duplicates("image")
+    return rows.head(options.limit) if options.limit else rows
+
+
+def _left(rows: pd.DataFrame, run: Run, engine: work.Engine) -> pd.DataFrame:
+    """Those of the rows that are not explained yet."""
+    return rows[~rows["image"].isin(engine.held(run))]
 
 
 def _explain(
@@ -99,9 +125,8 @@ def _explain(
     engine: work.Engine,
 ) -> tuple[int, int]:
     """Explain what has no row yet, one fold's network after the other; how many rows, and forward passes."""
-    rows = data.table.drop_duplicates("image")
-    rows = rows.head(options.limit) if options.limit else rows
-    todo = rows[~rows["image"].isin(engine.held(run))]
+    rows = _wanted(data, options)
+    todo = _left(rows, run, engine)
     done = len(rows) - len(todo)
     donors = work.donors_of(run, data, sources, options, report) if len(todo) else None
     probes = work.probes_of(data, options)

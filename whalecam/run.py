@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class Run:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
+        self._listed: tuple[list[str], list[Path]] = [], []
 
     @property
     def name(self) -> str:
@@ -122,7 +124,12 @@ class Run:
         return read_json(target) if target.is_file() else {}
 
     def parts(self) -> list[Path]:
-        return sorted((self.path / "audit").glob("part-*.parquet"))
+        """Parts of the audit, by name; only new names become paths, for pages ask often and there may be thousands."""
+        names = sorted(glob("part-*.parquet", root_dir=self.path / "audit"))  # noqa: PTH207 - which makes paths of all
+        listed = self._listed
+        if listed[0] != names:
+            self._listed = listed = names, [self.path / "audit" / name for name in names]
+        return list(listed[1])
 
     def write_part(self, rows: list[dict[str, Any]]) -> Path:
         """Store one batch of rows. The part appears whole or not at all."""
@@ -180,12 +187,8 @@ def create_run(path: Path, dataset: DatasetRecord) -> Run:
 
     Raises RunError where the folder exists and is something else.
     """
-    if (
-        path.is_dir()
-        and any(path.iterdir())
-        and not (path / "run.json").is_file()
-        and not (path / "job.json").is_file()
-    ):
+    taken = path.is_dir() and any(path.iterdir())
+    if taken and not any((path / name).is_file() for name in ("run.json", "job.json")):
         raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that holds run.json.")
     path.mkdir(parents=True, exist_ok=True)
     run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))

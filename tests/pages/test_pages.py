@@ -1,18 +1,26 @@
 """Every page on a real run, through Streamlit's own test runner."""
 
+import base64
+import io
+import re
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from whalecam.arrays import Progress
+from whalecam.errors import DatasetError
 from whalecam.reviews import Journal, Review
 from whalecam.run import open_run, write_json
+from whalecam.ui import charts, jobs, overview, picture, session
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
 EXPLORING = [page for page in PAGES if "2_Model" not in page]
@@ -52,6 +60,48 @@ def test_overview_counts_equal_the_table(runs: Path) -> None:
     assert int(shown["Images"]) == len(open_run(runs / "demo").audited())
     assert shown["Flagged"] == "0"
     assert "exact" in texts(app)
+
+
+def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
+    counts = {"clean": 1200, "confirmed_leak": 3}
+    told = re.sub(r"<[^>]*>", "\n", overview.legend(counts)).split("\n")
+    assert [text.strip() for text in told if text.strip()] == ["Confirmed leak · 3", "Clean · 1,200"]
+    rows = pd.DataFrame({"verdict": list(counts), "images": list(counts.values())})
+    bar = charts.verdict_bar(rows)
+    assert [(part.name, part.x[0]) for part in bar.data] == [("Confirmed leak", 3), ("Clean", 1200)]
+    assert not bar.layout.showlegend and bar.layout.xaxis.range == (0, 1203)
+
+
+def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 130.0, 160.0, 161.0, 163.0])
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: next(clock))
+    pace = jobs.Pace()
+    steps = [("reading", 0, 10), ("reading", 1, 10), ("reading", 4, 10), ("comparing", 3, 9), ("comparing", 5, 9)]
+    told = [pace.told(Progress(*step)) for step in steps]
+    started, left = "estimating time left", "left in this step"
+    assert told == [started, f"4 min 30 s {left}", f"1 min 30 s {left}", started, f"0 min 4 s {left}"]
+    lines = [dict(zip(("stage", "done", "total"), step, strict=True)) for step in steps[:3]]
+    job = jobs.Job(
+        "A job", "running", 0, tuple(line | {"seconds": at} for line, at in zip(lines, (0, 30, 60), strict=True))
+    )
+    assert job.seconds_left == 90 and jobs.Job("A job", "running", 0).seconds_left is None
+
+
+def test_a_picture_is_drawn_again_where_its_file_changed(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    name = next(iter(session.data_of(run).good()["image"]))
+    path, images = Path(session.data_of(run).good()["path"].iloc[0]), runs / "images"
+    images.mkdir()
+    shutil.copy(path, images / name)
+    run.update(dataset=replace(run.manifest.dataset, images=str(images)))
+    first = picture.picture_uri(run, name)
+    assert picture.picture_uri(run, name) is first
+    Image.new("RGB", (30, 20), "red").save(images / name)
+    drawn = picture.picture_uri(run, name)
+    shown = Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2])))
+    assert drawn != first and shown.size == (30, 20)
+    with pytest.raises(DatasetError, match="no readable file"):
+        picture.picture_uri(run, "no such picture.jpg")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The Patterns page: the library's own answers, and verdicts on groups."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -27,6 +29,25 @@ def test_each_tab_opens(runs: Path, name: str) -> None:
     app = tab(name)
     assert not app.exception and not app.error, texts(app)
     assert len(texts(app)) > 40
+
+
+def test_the_page_opens_on_how_many_are_mistaken_and_for_what(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    audited = pd.concat(pq.read_table(part).drop_columns(["maps"]).to_pandas() for part in run.parts())
+    mapped = audited[audited["predicted"].notna()]
+    unseen = mapped[~mapped["in_training"].astype(bool) & mapped["species"].isin(run.manifest.classes)]
+    wrong = unseen[unseen["species"] != unseen["predicted"]]
+    pairs = Counter(frozenset(pair) for pair in wrong[["species", "predicted"]].itertuples(index=False))
+    shown = {metric.label: metric for metric in tab("Map").metric}
+    assert shown["Pictures with a map"].value == f"{len(mapped):,}"
+    assert shown["Species"].value == str(mapped["species"].nunique())
+    assert shown["Taken for another species"].value == f"{len(wrong):,} of {len(unseen):,}"
+    assert ("Most confused pair" in shown) == (pairs.most_common(1)[0][1] > 1)
+    if "Most confused pair" in shown:
+        most = shown["Most confused pair"]
+        names = frozenset(most.delta.replace("\\", "").split(" ↔ "))
+        assert pairs[names] == max(pairs.values())
+        assert most.value == f"{pairs[names]:,} of {int(unseen['species'].isin(names).sum()):,}"
 
 
 def test_the_map_says_what_it_draws_and_falls_back_to_pca(runs: Path) -> None:

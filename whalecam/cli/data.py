@@ -91,14 +91,16 @@ def check(
 
 
 def _said(run_path: Path | None) -> tuple[Any, Any]:
-    """What the networks of a run say of pictures that they had not seen, and saw in all; None without a run."""
+    """What the networks of a run say of pictures that they had not seen, and saw in them; None without a run."""
     if run_path is None:
         return None, None
+    from whalecam.findings.outliers import MOST
     from whalecam.run import open_run
     from whalecam.table import embeddings, unseen_odds
 
     run = open_run(run_path)
-    return unseen_odds(run.parts(), run.manifest.classes), embeddings(run.parts())
+    seen = embeddings(run.parts(), MOST, unseen=True)
+    return unseen_odds(run.parts(), run.manifest.classes), seen
 
 
 def _say(facts: dict[str, Any], found: Sequence[Any], as_json: bool) -> None:

@@ -51,7 +51,7 @@ class Evidence:
         boxes: what `dataset.read_boxes` gives; None where there are none.
         properties: what `measure` gives, one row per picture; None where no picture was looked at.
         odds: what `table.unseen_odds` gives, one row per picture judged unseen; None before an audit.
-        vectors: what `table.embeddings` gives, one row per audited picture; None before an audit.
+        vectors: what `table.embeddings` gives, at most `outliers.MOST` rows; None before an audit.
     """
 
     data: Dataset

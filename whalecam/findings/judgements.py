@@ -25,7 +25,8 @@ def judgements(evidence: Evidence) -> list[Finding]:
     kept = labels.isin(usual).to_numpy()
     if len(usual) < 2:
         return []
-    odds, labels = odds.loc[kept, usual], labels[kept]
+    if not kept.all() or len(usual) < len(odds.columns):  # a million rows are not copied for nothing
+        odds, labels = odds.loc[kept, usual], labels[kept]
     return [*_label_errors(odds, labels, good), *_confused(odds, labels, good)]
 
 

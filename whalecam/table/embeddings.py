@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -12,12 +13,13 @@ COLUMNS = ["image", "species", "predicted", "fold", "in_training", "embedding"]
 ALL = np.uint64(2**64 - 1)
 
 
-def embeddings(parts: Sequence[Path], most: int | None = None) -> pd.DataFrame:
+def embeddings(parts: Sequence[Path], most: int | None = None, unseen: bool = False) -> pd.DataFrame:
     """One row per audited picture that has a vector, by name; empty where the audit is older than the column.
 
     Args:
         parts: the Parquet parts of an audit.
         most: how many pictures at most; of more, a sample that is the same in every call, and memory stays flat.
+        unseen: only pictures that their network was not trained on.
 
     Returns: `image`, `species`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
         the networks of different folds do not speak one language, so vectors compare within a fold, or `aligned`.
@@ -26,18 +28,21 @@ def embeddings(parts: Sequence[Path], most: int | None = None) -> pd.DataFrame:
     for part in parts:
         if "embedding" not in pq.read_schema(part).names:
             continue
-        found.append(_read(part, latest))
-        if most is not None and sum(map(len, found)) > 2 * most:
+        found.append(_read(part, latest, unseen))
+        if most is not None and sum(map(len, found)) > most + most // 4:
             found = [_sampled(pd.concat(found), most)]
             latest = _lots(found[0]).max(initial=0) if len(found[0]) == most else ALL
     rows = _sampled(pd.concat([some for some in found if len(some)] or found), most)
+    # Arrow keeps what reading took for the next time, which of a million vectors is much.
+    pa.default_memory_pool().release_unused()
     return rows.sort_values("image").reset_index(drop=True)
 
 
-def _read(part: Path, latest: np.uint64) -> pd.DataFrame:
+def _read(part: Path, latest: np.uint64, unseen: bool) -> pd.DataFrame:
     """The rows of a part with a vector whose lot is not above `latest`."""
     rows: pd.DataFrame = pq.read_table(part, columns=COLUMNS).to_pandas()
-    rows = rows[rows["embedding"].notna() & (_lots(rows) <= latest)]
+    wanted = rows["embedding"].notna() & (_lots(rows) <= latest)
+    rows = rows[wanted & ~rows["in_training"].astype(bool)] if unseen else rows[wanted]
     vectors = [np.frombuffer(raw, "<f2").astype(np.float32) for raw in rows["embedding"]]
     return rows.assign(embedding=pd.Series(vectors, rows.index, object))
 

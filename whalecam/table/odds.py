@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
@@ -17,14 +19,18 @@ def unseen_odds(parts: Sequence[Path], classes: Sequence[str]) -> pd.DataFrame:
 
     Returns: probabilities, float64, each row adding up to 1; the index is `image`.
     """
-    names, logits = [], []
+    names, logits = [np.empty(0, object)], [np.empty((0, len(classes)), np.float32)]
     for part in parts:
-        rows = pq.read_table(part, columns=["image", "in_training", "logits"]).to_pydict()
-        for image, seen, values in zip(rows["image"], rows["in_training"], rows["logits"], strict=True):
-            if seen is False and values is not None and len(values) == len(classes):
-                names.append(image)
-                logits.append(values)
-    scores = np.asarray(logits, np.float64).reshape(-1, len(classes))
-    odds = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+        rows = pq.read_table(part, columns=["image", "in_training", "logits"])
+        rows = rows.filter(
+            pc.and_(pc.invert(rows["in_training"]), pc.equal(pc.list_value_length(rows["logits"]), len(classes)))
+        )
+        names.append(rows["image"].to_numpy())
+        logits.append(pc.list_flatten(rows["logits"]).to_numpy().reshape(-1, len(classes)))
+    pa.default_memory_pool().release_unused()
+    order = np.argsort(np.concatenate(names).astype(str), kind="stable")
+    odds = np.concatenate(logits).astype(np.float64)[order]
+    odds -= odds.max(axis=1, keepdims=True, initial=-np.inf)
+    np.exp(odds, out=odds)
     odds /= odds.sum(axis=1, keepdims=True)
-    return pd.DataFrame(odds, pd.Index(names, name="image", dtype=str), list(classes)).sort_index()
+    return pd.DataFrame(odds, pd.Index(np.concatenate(names)[order], name="image", dtype=str), list(classes))

@@ -85,6 +85,10 @@ class Table:
 
     def row(self, image: str) -> dict[str, Any]:
         """One image with its maps: `maps` float32 (classes, h, w) or None, `logits`, `mask_bits`."""
+        key = ("row", image, self._joined)
+        return dict(self._store.answered(key, lambda: self._row(image), about="picture"))
+
+    def _row(self, image: str) -> dict[str, Any]:
         found = self._store.ask(f"select * from {self._joined} where image = $image", {"image": image})
         if found.empty:
             raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")

@@ -29,7 +29,8 @@ MEMORY = "300MB"
 BATCH = 65_536
 TICK = 0.2
 """Seconds between two reports."""
-KEPT = 64
+KEPT = {"whole": 64, "picture": 64}
+"""How many answers are held: on many rows, and on single pictures, which push out only one another."""
 SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
 """Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
 COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
@@ -46,7 +47,7 @@ class Store:
     def __init__(self) -> None:
         self._con = duckdb.connect(config={**SETTINGS, "temp_directory": tempfile.gettempdir()})
         self._con.execute("attach ':memory:' as held (compress)")
-        self._changing, self._answers = threading.RLock(), OrderedDict[Any, Any]()
+        self._changing, self._answers = threading.RLock(), _no_answers()
         self._parts: frozenset[str] = frozenset()
         self.version: Any = None
         self.join(NO_REVIEWS)
@@ -70,7 +71,7 @@ class Store:
             except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
                 self._read(start, files, self._present(files), ", union_by_name = true", report)
             self._parts = wanted
-            self._answers.clear()
+            self._answers = _no_answers()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
             with suppress(duckdb.TransactionException):
                 self._con.cursor().execute("checkpoint held")
@@ -103,7 +104,7 @@ class Store:
             own = self._con.cursor()
             own.register("given", given)
             own.execute("create or replace table held.reviews as select * from given")
-            self._answers.clear()
+            self._answers = _no_answers()
             self.version = version
 
     def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -124,20 +125,26 @@ class Store:
         names = [column[0] for column in found.description]
         return dict(zip(names, found.fetchall()[0], strict=True))
 
-    def answered(self, key: Any, find: Callable[[], Any]) -> Any:
-        """What `find` returns, asked once until rows or verdicts change; the last KEPT answers are held."""
+    def answered(self, key: Any, find: Callable[[], Any], about: str = "whole") -> Any:
+        """What `find` returns, asked once until rows or verdicts change; the last of KEPT are held.
+
+        Args: about: of KEPT.
+        """
         with self._changing:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-            version = self.version
+            held = self._answers[about]
+            if key in held:
+                held.move_to_end(key)
+                return held[key]
         found = find()
-        with self._changing:
-            if version == self.version:
-                self._answers[key] = found
-            while len(self._answers) > KEPT:
-                self._answers.popitem(last=False)
+        with self._changing:  # into what was thrown away meanwhile, where rows or verdicts changed
+            held[key] = found
+            while len(held) > KEPT[about]:
+                held.popitem(last=False)
         return found
+
+
+def _no_answers() -> dict[str, OrderedDict[Any, Any]]:
+    return {about: OrderedDict() for about in KEPT}
 
 
 def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, Any], report: Report) -> None:

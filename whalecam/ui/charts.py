@@ -34,7 +34,7 @@ MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 
 
 def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
-    """One stacked bar: `verdict`, `images`."""
+    """One stacked bar: `verdict`, `images`. Its legend is the page's: Plotly lays one over the bar on a phone."""
     figure = go.Figure()
     known = [name for name in COLOURS if name in set(verdicts["verdict"])]
     total = int(verdicts["images"].sum())
@@ -44,7 +44,7 @@ def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
             x=[images],
             y=[""],
             orientation="h",
-            name=f"{WORDS[name]} · {images:,}",
+            name=WORDS[name],
             marker_color=COLOURS[name],
             customdata=[name],
             text=f"{images / total:.0%}" if images / total > 0.05 else "",
@@ -53,9 +53,14 @@ def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
             hovertemplate=f"{WORDS[name]}: {images:,} of {total:,}<extra></extra>",
         )
     figure.update_layout(
-        barmode="stack", height=96, margin=MARGIN, legend=_legend(), xaxis_visible=False, yaxis_visible=False
+        barmode="stack",
+        height=64,
+        margin={**MARGIN, "t": 0},
+        showlegend=False,
+        xaxis_visible=False,
+        yaxis_visible=False,
     )
-    return figure
+    return figure.update_xaxes(range=[0, max(1, total)])
 
 
 def quadrants(cells: pd.DataFrame) -> go.Figure:

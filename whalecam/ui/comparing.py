@@ -11,7 +11,7 @@ import streamlit as st
 from whalecam.arrays import Progress
 from whalecam.compare import Comparison, compare_runs
 from whalecam.run import Run
-from whalecam.ui import session
+from whalecam.ui import jobs, session
 
 KEPT, PICTURES = 8, 2_000_000
 """Comparisons that are held, and the pictures that all of them may have together."""
@@ -101,19 +101,20 @@ def _ask_again(place: Place, key: object) -> None:
 
 def _telling(place: Place, key: object) -> Callable[[Progress], None]:
     """A report that shows progress and a button; a click on it ends the run of the page at the next report."""
-    start, bar = time.monotonic(), None
+    start, bar, pace = time.monotonic(), None, jobs.Pace()
 
     def stop() -> None:
         st.session_state[STOPPED] = key
 
     def tell(step: Progress) -> None:
         nonlocal bar
+        left = pace.told(step)
         if time.monotonic() - start < PATIENCE:
             return
         if bar is None:
             with place.container():
                 bar = st.progress(0.0)
                 st.button("Stop", key="compare_stop", on_click=stop, icon=":material/stop_circle:")
-        bar.progress(step.done / step.total, text=f"{step.stage.capitalize()} …")
+        bar.progress(step.done / step.total, text=f"{step.stage.capitalize()} … · {left}")
 
     return tell

@@ -172,8 +172,7 @@ def _watch(folder: str) -> None:
     if job is None or job.state != "running":
         st.rerun()
         return
-    left = job.seconds_left
-    note = f"{left // 60:.0f} min {left % 60:.0f} s left in this step" if left is not None else "estimating time left"
+    note = jobs.time_left(job.seconds_left)
     with st.container(border=True):
         st.progress(job.share, text=f"**{plain(job.title)}** · {plain(job.stage)} · {note}")
         st.button("Cancel", key="job_cancel", icon=":material/stop_circle:", on_click=jobs.cancel, args=(path,))

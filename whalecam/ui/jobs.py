@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from whalecam.arrays import Progress
 from whalecam.errors import RunError
 from whalecam.run import read_json, write_json
 
@@ -49,10 +50,34 @@ class Job:
     def seconds_left(self) -> float | None:
         """Of the present stage, from its own pace; None before there is a pace."""
         stage = [step for step in self.steps if step["stage"] == self.stage]
-        if len(stage) < 2 or not stage[-1]["total"]:
-            return None
-        spent, done = stage[-1]["seconds"] - stage[0]["seconds"], stage[-1]["done"] - stage[0]["done"]
-        return float(spent / done * (stage[-1]["total"] - stage[-1]["done"])) if done > 0 else None
+        return _seconds_left(stage[0], stage[-1]) if stage else None
+
+
+def _seconds_left(first: Mapping[str, Any], last: Mapping[str, Any]) -> float | None:
+    """By the pace between two steps of one stage: `done`, `total`, `seconds`; None before there is one."""
+    spent, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
+    return float(spent / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
+
+
+def time_left(seconds: float | None) -> str:
+    """As a progress bar says it."""
+    if seconds is None:
+        return "estimating time left"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s left in this step"
+
+
+class Pace:
+    """How long work that a page waits for will take, told like that of a job."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, Any] = {}
+
+    def told(self, step: Progress) -> str:
+        """The time left in the stage of a step, which was reported just now."""
+        last = {"stage": step.stage, "done": step.done, "total": step.total, "seconds": time.monotonic()}
+        if last["stage"] != self._first.get("stage"):
+            self._first = last
+        return time_left(_seconds_left(self._first, last))
 
 
 def start(folder: Path, title: str, arguments: Sequence[str]) -> None:

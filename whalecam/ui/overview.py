@@ -9,7 +9,7 @@ import streamlit as st
 from whalecam.config import LICENCES
 from whalecam.run import Run, read_json
 from whalecam.table import Table
-from whalecam.ui import jobs, session
+from whalecam.ui import charts, jobs, session
 from whalecam.ui.frame import errors_shown, plain
 
 SELFTEST = "selftest.json"
@@ -71,6 +71,24 @@ def figures(run: Run, facts: Mapping[str, Any]) -> None:
         st.metric("Loss", _or_dash(facts["loss"], ".2f"), help=f"cross-entropy in nats, {unseen}", border=True)
         st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
         st.metric("Flagged", f"{facts['flagged']:,}", border=True)
+
+
+def verdicts(table: Table) -> None:
+    """All verdicts in one bar, under a legend that breaks its lines where the screen is narrow."""
+    found = table.verdicts()
+    st.html(legend(dict(zip(found["verdict"], found["images"], strict=True))))
+    st.plotly_chart(charts.verdict_bar(found), key="verdicts", alt="Verdicts of the audit")
+
+
+def legend(images: Mapping[str, int]) -> str:
+    """HTML: the colour, the name and the number of pictures of each verdict that occurs, in the order of the bar."""
+    entries = [
+        f'<span style="white-space:nowrap"><span style="display:inline-block;width:.8em;height:.8em;'
+        f'border-radius:2px;background:{colour}"></span> {charts.WORDS[name]} · {images[name]:,}</span>'
+        for name, colour in charts.COLOURS.items()
+        if name in images
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em;font-size:.87em">{"".join(entries)}</div>'
 
 
 def next_steps(run: Run, facts: Mapping[str, Any]) -> None:

@@ -11,11 +11,12 @@ import pandas as pd
 import streamlit as st
 
 from whalecam import dataset, findings
-from whalecam.arrays import Report, Sample, silent
+from whalecam.arrays import Report, silent
 from whalecam.config import Columns, Thresholds
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
+from whalecam.findings.outliers import MOST
 from whalecam.judged import judged
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
@@ -25,6 +26,8 @@ from whalecam.ui.signer import Signer
 
 DEMO = "demo"
 COLUMN_OPTIONS = ("image", "label", "group")
+Source = tuple[str, str | None, tuple[tuple[str, str], ...], int]
+"""CSV, folder of pictures, columns, and when the CSV was changed."""
 
 
 def runs_folder() -> Path:
@@ -53,7 +56,7 @@ def open_named(name: str) -> Run:
     path = run_paths().get(name)
     if path is None:
         raise RunError(f"There is no run '{name}'. Choose one of: {', '.join(run_paths())}.")
-    return _run(str(path), _stamp(path / "run.json"))
+    return _run(str(path), stamp_of(path / "run.json"))
 
 
 def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
@@ -72,11 +75,16 @@ def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
 
 def data_of(run: Run) -> Dataset:
     """The run's data set; read again when its CSV changed."""
+    return read_data(*source_of(run))
+
+
+def source_of(run: Run) -> Source:
+    """What `data_of` is read from; says so where its CSV is gone."""
     record = run.manifest.dataset
     csv = Path(record.csv)
     if not csv.is_file():
         raise DatasetError(f"The CSV of run '{run.name}' is gone: {csv}. Put it back, or open the data set anew.")
-    return _data(record.csv, record.images, tuple(sorted(record.columns.items())), _stamp(csv))
+    return record.csv, record.images, tuple(sorted(record.columns.items())), stamp_of(csv)
 
 
 def properties_of(run: Run) -> pd.DataFrame:
@@ -105,15 +113,6 @@ def check_arguments(run: Run) -> list[str]:
 def dismissals_of(run: Run) -> Dismissals:
     """The findings that people set aside."""
     return _dismissals(run.reviews_url, run.manifest.dataset.csv)
-
-
-def picture_of(run: Run, image: str) -> Sample:
-    """One picture at full size. Raises DatasetError with the reason where it cannot be read."""
-    rows = data_of(run).table
-    found = rows[rows["image"] == image]
-    if found.empty or not found.iloc[0]["path"]:
-        raise DatasetError(f"'{image}' has no readable file in {run.manifest.dataset.images}.")
-    return dataset.read_sample(Path(found.iloc[0]["path"]), image)
 
 
 def journal_of(run: Run) -> Journal:
@@ -171,7 +170,7 @@ def latest_reviews(run: Run) -> pd.DataFrame:
 def thumb_uri(run: Run, image: str) -> str | None:
     """A thumbnail as a data URI, so that no picture is served outside this session; None where there is none."""
     path = run.thumb(image)
-    return _uri(str(path), _stamp(path)) if path.is_file() else None
+    return _uri(str(path), stamp_of(path)) if path.is_file() else None
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -180,7 +179,8 @@ def _run(path: str, stamp: int) -> Run:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
-def _data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
+def read_data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
+    """Of a `Source`."""
     return dataset.open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)))
 
 
@@ -201,7 +201,7 @@ def _findings(_run: Run, _data: Dataset, boxes: tuple[str, ...], key: tuple[obje
     found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
-    vectors = embeddings(_run.parts()) if _run.trained else None
+    vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
     return findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))
 
 
@@ -221,7 +221,8 @@ def _uri(path: str, stamp: int) -> str:
     return f"data:image/{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode()
 
 
-def _stamp(path: Path) -> int:
+def stamp_of(path: Path) -> int:
+    """When a file was changed; 0 where there is none."""
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 

@@ -1,4 +1,4 @@
-"""The Patterns page's tabs on maps: strategies per species, the attention atlas, the most confused pairs."""
+"""The Patterns page's figures and its tabs on maps: strategies per species, the attention atlas, confused pairs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,30 @@ from whalecam.patterns.pairs import Pair, confused_pairs
 from whalecam.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import parts, patterns, session
+from whalecam.ui import jobs, parts, patterns, session
 from whalecam.ui.frame import plain
 from whalecam.ui.gallery import Card, gallery
 
 SHOWN = 12
+UNSEEN = "Among the pictures that the network had not seen"
 NO_MAPS = "No picture here has a map of its predicted class."
+
+
+def figures(run: Run, table: Table) -> None:
+    """What the tabs are about: pictures with maps, how many unseen ones are mistaken, and the most confused pair.
+
+    Labels that the network does not know are no mistakes, as in the accuracy of the Overview.
+    """
+    mapped, unseen = table.confusion(unseen_only=False), table.confusion()
+    known = unseen[unseen["species"].isin(run.manifest.classes)]
+    of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["species"] != known["predicted"]]))
+    with st.container(horizontal=True):
+        st.metric("Pictures with a map", f"{mapped['images'].sum():,}")
+        st.metric("Species", f"{mapped['species'].nunique():,}")
+        st.metric("Taken for another species", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
+        for pair in confused_pairs(unseen, most=1):
+            told, names = f"{pair.images:,} of {pair.of:,}", plain(f"{pair.one} ↔ {pair.other}")
+            st.metric("Most confused pair", told, names, delta_color="off", delta_arrow="off", help=UNSEEN)
 
 
 def strategies(run: Run, table: Table) -> None:
@@ -119,10 +137,11 @@ def atlas(run: Run, table: Table) -> None:
 
 def _atlases(run: Run, species: list[str]) -> dict[str, Atlas]:
     """The atlases, behind a bar that says how far their making is."""
-    place = st.empty()
+    place, pace = st.empty(), jobs.Pace()
 
     def tell(now: Progress) -> None:
-        place.progress(now.done / now.total, text=f"Laying maps over one another … {now.done:,} of {now.total:,} parts")
+        told = f"Laying maps over one another … {now.done:,} of {now.total:,} parts · {pace.told(now)}"
+        place.progress(now.done / now.total, text=told)
 
     found = patterns.atlases_of(run, species, tell)
     place.empty()
