@@ -7,7 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whalecam.recommendation import Figure, Measured, figures, interval, measured_of, recommend, simulation_of
+from whalecam.recommendation import (
+    Advice,
+    Figure,
+    Measured,
+    advise,
+    figures,
+    interval,
+    leaks_found,
+    measured_of,
+    recommend,
+    simulation_of,
+    step,
+)
+from whalecam.recommendation.leaks import standing_out
 from whalecam.run import DatasetRecord, create_run, open_run
 
 LEAKING = {"measured": 200, "confirmed": 60, "hidden": 10}
@@ -91,9 +104,23 @@ COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2,
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (), "shuffle", "retrain", "exchanged"),
         (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, (-0.2, -0.3, -0.1)), (), "shuffle", "retrain", "exchanged"),
         (LEAKING, simulated(NOTHING, NOTHING, NOTHING), (), None, "", "No remedy is supported"),
-        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (HELPED,), "shuffle", "", "Take run mine-shuffle"),
+        (
+            LEAKING,
+            simulated((0.4, 0.3, 0.5), NOTHING, NOTHING),
+            (HELPED,),
+            "shuffle",
+            "compare",
+            "Take run mine-shuffle",
+        ),
         (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (FAILED,), None, "", "No remedy helps"),
-        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (COSTLY,), "shuffle", "", "Take run mine-shuffle"),
+        (
+            LEAKING,
+            simulated((0.4, 0.3, 0.5), NOTHING, NOTHING),
+            (COSTLY,),
+            "shuffle",
+            "compare",
+            "Take run mine-shuffle",
+        ),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (FAILED,), "crop", "retrain", "left to try"),
     ],
 )
@@ -118,6 +145,42 @@ def test_the_figures_stand_beside_the_advice() -> None:
 def test_the_best_of_the_trainings_that_helped_is_taken() -> None:
     better = Measured("crop", "mine-crop", Figure(0.5, 0.4, 0.6), Figure(0.0, -0.01, 0.01))
     assert recommend(LEAKING, None, (HELPED, better)).remedy == "crop"
+
+
+# --- the leaks in words ----------------------------------------------------------------------------------------------
+
+SPECIES = pd.DataFrame(
+    {
+        "species": ["fin", "sei", "orca", "rare"],
+        "assessable": [80, 80, 80, 0],
+        "confirmed": [60, 40, 4, 0],
+        "suspects": [61, 41, 5, 0],
+        "share": [0.75, 0.5, 0.05, float("nan")],
+        "low": [0.65, 0.39, 0.02, float("nan")],
+    }
+)
+
+
+def bold(text: str) -> str:
+    return f"**{text}**"
+
+
+def test_the_species_that_stand_out_are_named_and_no_other() -> None:
+    others = "of each other species at most 5% of the pictures"
+    assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
+    assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
+    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5%")
+
+
+def test_the_leaks_of_a_run_in_words() -> None:
+    facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "suspects": 107, "assessable": 1240}
+    found = leaks_found(facts, SPECIES, bold)
+    assert found.startswith("**104** of 1,200 tested pictures are **confirmed leaks**: ") and "**fin** (60 of" in found
+    assert found.endswith("Another 3 need the water without heat on it.")
+    assert "Another" not in leaks_found(facts | {"hidden": 0}, SPECIES)
+    asked = leaks_found(facts | {"measured": 0}, SPECIES)
+    assert asked.startswith("107 of 1,240 assessable pictures look at the water") and "fin (61 of 80)" in asked
+    assert leaks_found(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
 
 
 # --- what run folders hold -------------------------------------------------------------------------------------------
@@ -146,3 +209,33 @@ def test_trainings_are_compared_on_the_pictures_that_both_judged(tmp_path: Path)
     assert [(one.remedy, one.run) for one in found] == [("shuffle", "mended")]
     assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Figure(0.0, 0.0, 0.0)
     assert simulation_of(others[-1]) is None and measured_of(others[-1], others) == []
+
+
+def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: Path) -> None:
+    alone = create_run(tmp_path / "alone", DatasetRecord("a.csv", None, {}, "f"))
+    assert advise(alone, LEAKING, []) == (recommend(LEAKING), [])
+    base = stored(tmp_path / "base", "none", {"a": 0.0, "b": 0.0})
+    content = json.loads((base.path / "simulation.json").read_text())
+    figures_told = simulated((0.4, 0.3, 0.5), NOTHING, NOTHING)
+    (base.path / "simulation.json").write_text(json.dumps(content | {"figures": figures_told}))
+    assert advise(base, LEAKING, [alone, base])[0].todo == "retrain"
+    found, measured = advise(base, LEAKING, [stored(tmp_path / "mended", "shuffle", {"a": 1.0, "b": 1.0})])
+    assert (found.remedy, found.run, found.todo) == ("shuffle", "mended", "compare")
+    assert measured[0].changed == (
+        "+100 points (+100 to +100) of accuracy on unseen water, +0 points (+0 to +0) on the pictures' own"
+    )
+    assert step(base, found) == ["compare", str(base.path), str(tmp_path / "mended")]
+
+
+@pytest.mark.parametrize(
+    ("train", "repeatable"), [({"remedy": "shuffle"}, True), ({"remedy": "crop"}, False), ({}, False)]
+)
+def test_the_next_step_is_one_that_can_be_done(tmp_path: Path, train: dict, repeatable: bool) -> None:
+    run = create_run(tmp_path / "mine", DatasetRecord("a.csv", None, {}, "f"))
+    run.update(train=train)
+    for taken in ("mine-shuffle", "mine-shuffle-2"):
+        (tmp_path / taken).mkdir()
+    again = ["retrain", str(run.path), "--remedy", "shuffle", "--out", str(tmp_path / "mine-shuffle-3")]
+    assert step(run, Advice("shuffle", "", todo="retrain")) == (again if repeatable else [])
+    assert step(run, Advice(None, "", todo="simulate")) == ["simulate", str(run.path)]
+    assert step(run, Advice(None, "")) == step(run, Advice(None, "", todo="audit")) == []

@@ -45,18 +45,24 @@ class Measured:
         """Surely better on unseen water. Accuracy on the pictures' own water rewards the leak, so it has no veto."""
         return self.unseen.low > 0
 
+    @property
+    def changed(self) -> str:
+        """Both differences in points."""
+        return f"{self.unseen.points} of accuracy on unseen water, {self.own.points} on the pictures' own"
+
 
 @dataclass(frozen=True)
 class Advice:
     """`remedy` out of TRAIN_REMEDIES, None where none is supported; `said` in one or two sentences; `why` with figures.
 
-    `todo` is the next step: `audit`, `simulate`, `retrain`, or nothing.
+    `todo` is the next step: `audit`, `simulate`, `retrain`, `compare` (with `run`), or nothing.
     """
 
     remedy: str | None
     said: str
     why: tuple[str, ...] = ()
     todo: str = ""
+    run: str = ""
 
 
 def recommend(
@@ -97,7 +103,9 @@ def _proved(best: Measured, leak: str) -> Advice:
     return Advice(
         best.remedy,
         f"Take run {best.run}: {best.remedy} helped ({WORDS[best.remedy]}).",
-        (leak, f"Measured: {best.unseen.points} of accuracy on unseen water, {best.own.points} on the pictures' own."),
+        (leak, f"Measured: {best.changed}."),
+        "compare",
+        best.run,
     )
 
 

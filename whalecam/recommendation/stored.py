@@ -1,11 +1,13 @@
 """What run folders hold of simulations, and what a training with a remedy changed between two of them."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from whalecam.recommendation.advice import Figure, Measured
+from whalecam.config import SIMULATED
+from whalecam.recommendation.advice import Advice, Figure, Measured, recommend
 from whalecam.recommendation.figures import interval
 from whalecam.run import Run, read_json
 
@@ -30,6 +32,41 @@ def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
             if unseen is not None and own is not None:
                 found.append(Measured(remedy, other.name, unseen, own))
     return found
+
+
+def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[Advice, list[Measured]]:
+    """What to do about a run's leaks, and the trainings with a remedy among `others` that it rests on.
+
+    Args:
+        facts: `Table.overview()` of the run.
+    """
+    simulated = simulation_of(run)
+    measured = measured_of(run, others) if simulated else []
+    figures, own = simulated["figures"] if simulated else None, str(run.manifest.train.get("remedy", "none"))
+    return recommend(facts, figures, measured, own), measured
+
+
+def step(run: Run, found: Advice) -> list[str]:
+    """The verb of the next step with its arguments; empty where there is none.
+
+    A network that was loaded, or trained on mended pictures, cannot be trained again from its run.
+    """
+    if found.todo == "simulate":
+        return ["simulate", str(run.path)]
+    if found.todo == "compare":
+        return ["compare", str(run.path), str(run.path.with_name(found.run))]
+    if found.todo == "retrain" and run.manifest.train and run.manifest.train.get("remedy") not in SIMULATED:
+        return ["retrain", str(run.path), "--remedy", str(found.remedy), "--out", str(_free(run, str(found.remedy)))]
+    return []
+
+
+def _free(run: Run, remedy: str) -> Path:
+    """A folder beside the run that does not exist yet."""
+    wanted, number = run.path.with_name(f"{run.name}-{remedy}"), 2
+    while wanted.exists():
+        wanted = run.path.with_name(f"{run.name}-{remedy}-{number}")
+        number += 1
+    return wanted
 
 
 def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure | None:
