@@ -9,7 +9,7 @@ import pandas as pd
 
 from whalecam.arrays import records
 from whalecam.compare import METRICS, Comparison, Difference
-from whalecam.compare.sentence import amount, leaks_sentence, sentence
+from whalecam.compare.sentence import SAID, amount, leaks_sentence, sentence
 from whalecam.config import AUTO_VERDICTS
 from whalecam.errors import RunError
 from whalecam.judged import judged
@@ -83,7 +83,7 @@ def compared(found: Comparison, later: str) -> Iterator[str]:
     """What a run changed against the first one: in sentences, then figure by figure."""
     yield leaks_sentence(found, later) or "Confirmed leaks cannot be compared."
     yield sentence(found, later)
-    told = [one for one in found.differences[later] if one.before or one.after]
+    told = [one for one in found.differences[later] if one.told]
     yield from columns(
         ["", found.names[0], later, "difference", "95 % interval", "corrected p"], [_difference(one) for one in told]
     )
@@ -105,14 +105,14 @@ def said_next(verb: Sequence[str]) -> str:
 
 def _difference(one: Difference) -> list[str]:
     share = METRICS[one.metric].share
-    chance = {"none": "", "untested": ""}.get(one.verdict, f" {one.verdict}")
+    said = SAID[one.verdict]
     return [
         METRICS[one.metric].words,
         amount(one.before, share),
         amount(one.after, share),
         amount(one.difference, share, True).replace(" %", " points"),
         f"{amount(one.low, share, True)} to {amount(one.high, share, True)}".replace(" %", ""),
-        "not tested" if one.verdict == "untested" else f"{one.corrected:.2g}{chance}",
+        said if one.corrected != one.corrected else f"{one.corrected:.2g}, {said}",
     ]
 
 

@@ -42,19 +42,22 @@ class Difference:
     corrected: float = float("nan")
 
     @property
+    def told(self) -> bool:
+        """Whether either run has anything to show: not a verdict that neither gave, nor what neither measured."""
+        return self.before == self.before and bool(self.before or self.after)
+
+    @property
     def beyond_chance(self) -> bool:
         return self.corrected < LEVEL
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it;
-        `untested` where no test was made."""
+        """`better` or `worse`, `none` where chance explains it, `untested` where no test was made."""
         if self.corrected != self.corrected:
             return "untested"
         if not self.beyond_chance:
             return "none"
-        side = METRICS[self.metric].better * np.sign(self.difference)
-        return "better" if side > 0 else "worse" if side < 0 else "different"
+        return "better" if METRICS[self.metric].better * self.difference > 0 else "worse"
 
 
 def differences(
