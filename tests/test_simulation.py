@@ -135,6 +135,7 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     assert facts["measured"][0]["unseen"] == vars(measured.unseen) and measured.helped
     said = list(retrained(leaky, better, known))
     assert said[0].startswith("Run better: trained with shuffle (train with waters exchanged")
+    assert said[1].startswith("The new network on 24 pictures") and "Gain" not in said[2], "nothing else was simulated"
     assert f"Against run, on the same pictures: {measured.changed}." in said
     assert said[-1] == f"Next: python -m whalecam compare {leaky.path} {better.path}"
     for words, arguments in {

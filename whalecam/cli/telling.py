@@ -51,18 +51,17 @@ def advised(run: Run, advice: Advice) -> Iterator[str]:
         yield said_next(verb)
 
 
-def simulated(found: Mapping[str, Any]) -> Iterator[str]:
-    """What each remedy would do to the present network's answers, as a table; see `simulation.simulate`."""
+def simulated(found: Mapping[str, Any], network: str = "present") -> Iterator[str]:
+    """What each remedy would do to a network's answers, as a table; see `simulation.simulate`."""
     without = f" ({found['without_mask']:,} more have no mask)" if found["without_mask"] else ""
     yield (
-        f"The present network on {found['pictures']:,} pictures that it had not seen{without}, each on its own water "
+        f"The {network} network on {found['pictures']:,} pictures that it had not seen{without}, each on its own water "
         f"and on {found['waters']} waters of other labels; in brackets 95 % intervals over individuals:"
     )
-    rows = [
-        [NAMES.get(name, name), *(cell(one["all"].get(key), key) for key in COLUMNS)]
-        for name, one in found["figures"].items()
-    ]
-    yield from columns(["", *COLUMNS.values()], rows)
+    told = {NAMES.get(name, name): one["all"] for name, one in found["figures"].items()}
+    keys = [key for key in COLUMNS if any(one.get(key) for one in told.values())]
+    rows = [[name, *(cell(one.get(key), key) for key in keys)] for name, one in told.items()]
+    yield from columns(["", *(COLUMNS[key] for key in keys)], rows)
 
 
 def retrained(before: Run, made: Run, found: Mapping[str, Any]) -> Iterator[str]:
@@ -73,7 +72,7 @@ def retrained(before: Run, made: Run, found: Mapping[str, Any]) -> Iterator[str]
     """
     remedy = str(made.manifest.train["remedy"])
     yield f"Run {made.name}: trained with {remedy} ({WORDS.get(remedy, 'no remedy')}), audited like {before.name}."
-    yield from simulated(found)
+    yield from simulated(found, "new")
     for one in measured_of(before, [made]):
         yield f"Against {before.name}, on the same pictures: {one.changed}."
     yield said_next(["compare", str(before.path), str(made.path)])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.compare.comparison import Comparison
-from whalecam.compare.difference import LEVEL, MEASURED_ON_FEW, Difference, Marks, differences
+from whalecam.compare.difference import FEWEST, LEVEL, Difference, Marks, differences
 from whalecam.compare.fate import Fate, fate
 from whalecam.compare.metrics import METRICS, Metric, figure
 from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
@@ -80,9 +80,7 @@ def compare_runs(
 
 def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
     leaks = next(one for one in found if one.metric == "confirmed_leak")
-    counts = [
-        round(share * leaks.images) if leaks.images >= MEASURED_ON_FEW else 0 for share in (leaks.before, leaks.after)
-    ]
+    counts = [round(share * leaks.images) if leaks.images >= FEWEST else 0 for share in (leaks.before, leaks.after)]
     return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
 
 

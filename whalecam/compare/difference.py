@@ -11,7 +11,9 @@ from whalecam.compare.metrics import METRICS, Metric
 from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
 
 LEVEL = 0.05
-MEASURED_ON_FEW = 2
+"""A difference is beyond chance where its corrected p is below this."""
+FEWEST = 2
+"""Pictures on which a figure is compared at all."""
 Marks = NDArray[np.bool_]
 """(N,) which of the shared pictures, in their order."""
 
@@ -86,7 +88,7 @@ def _difference(
     known = ~np.isnan(first) & ~np.isnan(second)
     known = known & unseen if metric.unseen else known
     first, second, species = first[known], second[known], before["species"][known]
-    if len(first) < MEASURED_ON_FEW:
+    if len(first) < FEWEST:
         return Difference(name, len(first), *[float("nan")] * 7)
     asked = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce
     low, high = bootstrap(*asked)
