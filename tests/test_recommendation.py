@@ -131,8 +131,22 @@ def test_what_the_evidence_supports(facts, given, measured, remedy, todo, words)
 
 
 def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
-    advice = recommend(LEAKING, {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}, (), "shuffle")
+    advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (), "shuffle")
     assert advice.remedy is None and "No remedy helps" in advice.said
+
+
+def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
+    """After `retrain` its run holds no simulated remedy, so nothing is known of them."""
+    alone = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
+    assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
+    assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").said
+    since = Measured("shuffle", "mine", Figure(0.3, 0.2, 0.4), Figure(0.0, -0.1, 0.1))
+    advice = recommend(LEAKING, alone, (), "shuffle", since)
+    assert advice.said.startswith("This network was trained with shuffle, and that helped")
+    assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
+    assert advice.why[-1].startswith("Measured against mine: +30 points (+20 to +40) of accuracy on unseen water")
+    failed = Measured("shuffle", "mine", *(FAILED.unseen, FAILED.own))
+    assert recommend(LEAKING, alone, (), "shuffle", failed).todo == "simulate"
 
 
 def test_the_figures_stand_beside_the_advice() -> None:
@@ -220,11 +234,17 @@ def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: 
     (base.path / "simulation.json").write_text(json.dumps(content | {"figures": figures_told}))
     assert advise(base, LEAKING, [alone, base])[0].todo == "retrain"
     found, measured = advise(base, LEAKING, [stored(tmp_path / "mended", "shuffle", {"a": 1.0, "b": 1.0})])
-    assert (found.remedy, found.run, found.todo) == ("shuffle", "mended", "compare")
+    assert (found.remedy, found.after, found.todo) == ("shuffle", "mended", "compare")
     assert measured[0].changed == (
         "+100 points (+100 to +100) of accuracy on unseen water, +0 points (+0 to +0) on the pictures' own"
     )
-    assert step(base, found) == ["compare", str(base.path), str(tmp_path / "mended")]
+    pair = ["compare", str(base.path), str(tmp_path / "mended")]
+    assert step(base, found) == pair
+    later = open_run(tmp_path / "mended")
+    told = json.loads((later.path / "simulation.json").read_text()) | {"figures": figures_told}
+    (later.path / "simulation.json").write_text(json.dumps(told))
+    found = advise(later, LEAKING, [alone, base, later])[0]
+    assert (found.before, found.todo) == ("base", "compare") and step(later, found) == pair
 
 
 @pytest.mark.parametrize(

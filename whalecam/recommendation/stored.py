@@ -1,6 +1,7 @@
 """What run folders hold of simulations, and what a training with a remedy changed between two of them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
     before = simulation_of(run)
     found = []
     for other in others:
-        remedy, after = str(other.manifest.train.get("remedy", "none")), simulation_of(other)
+        remedy, after = _remedy(other), simulation_of(other)
         if before and after and remedy != "none" and other.path != run.path and after["source"] == before["source"]:
             unseen, own = (_change(name, before, after) for name in ("unseen", "own"))
             if unseen is not None and own is not None:
@@ -40,10 +41,25 @@ def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[A
     Args:
         facts: `Table.overview()` of the run.
     """
-    simulated = simulation_of(run)
-    measured = measured_of(run, others) if simulated else []
-    figures, own = simulated["figures"] if simulated else None, str(run.manifest.train.get("remedy", "none"))
-    return recommend(facts, figures, measured, own), measured
+    simulated, own, beside = simulation_of(run), _remedy(run), list(others)
+    measured = measured_of(run, beside)
+    figures = simulated["figures"] if simulated else None
+    return recommend(facts, figures, measured, own, _since(run, beside)), measured
+
+
+def _since(run: Run, others: Iterable[Run]) -> Measured | None:
+    """What the run's own remedy changed, against an untouched run of `others`: where it won most."""
+    found = [
+        replace(one, run=other.name)
+        for other in others
+        if _remedy(other) == "none"
+        for one in measured_of(other, [run])
+    ]
+    return max(found, key=lambda one: one.unseen.value, default=None)
+
+
+def _remedy(run: Run) -> str:
+    return str(run.manifest.train.get("remedy", "none"))
 
 
 def step(run: Run, found: Advice) -> list[str]:
@@ -54,7 +70,8 @@ def step(run: Run, found: Advice) -> list[str]:
     if found.todo == "simulate":
         return ["simulate", str(run.path)]
     if found.todo == "compare":
-        return ["compare", str(run.path), str(run.path.with_name(found.run))]
+        pair = (found.before or run.name, found.after or run.name)
+        return ["compare", *(str(run.path.with_name(name)) for name in pair)]
     if found.todo == "retrain" and run.manifest.train and run.manifest.train.get("remedy") not in SIMULATED:
         return ["retrain", str(run.path), "--remedy", str(found.remedy), "--out", str(_free(run, str(found.remedy)))]
     return []

@@ -37,7 +37,7 @@ def advice(run: Run, facts: Mapping[str, Any]) -> None:
         if found.why:
             st.markdown("\n".join(f"- {plain(line)}" for line in found.why))
         _start(run, found)
-        _open_comparisons(run, measured)
+        _open_comparisons(run, found, measured)
         if simulated := recommendation.simulation_of(run):
             _table(simulated, simulated["figures"])
 
@@ -63,14 +63,15 @@ def _start(run: Run, found: Advice) -> None:
         st.code(shlex.join(["python", "-m", "whalecam", *verb]), language="sh", wrap_lines=True)
 
 
-def _open_comparisons(run: Run, measured: Sequence[Measured]) -> None:
-    """A way to what each training with a remedy changed."""
-    for one in measured:
+def _open_comparisons(run: Run, found: Advice, measured: Sequence[Measured]) -> None:
+    """A way to what each training with a remedy changed, and to what this run's own did."""
+    pairs = [(run.name, one.run) for one in measured] + ([(found.before, run.name)] if found.before else [])
+    for before, after in pairs:
         st.page_link(
             "pages/7_Compare.py",
-            label=f"Compare {plain(run.name)} with {plain(one.run)}",
+            label=f"Compare {plain(before)} with {plain(after)}",
             icon=":material/compare_arrows:",
-            query_params=[("compared", run.name), ("compared", one.run)],
+            query_params=[("compared", before), ("compared", after)],
         )
 
 
