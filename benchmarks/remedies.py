@@ -1,7 +1,7 @@
 """What each remedy is worth: on planted leaks with a known truth, and on real photographs.
 
 usage: python -m benchmarks.remedies planted TOOLS/planted.py [--seeds 3] [--n 700] [--animals 16] [--keep FILE]
-       python -m benchmarks.remedies photos DATA [--seeds 1] [--first 0] [--keep FILE]
+       python -m benchmarks.remedies photos DATA [--seeds 1] [--first 0] [--keep FILE] [--join FILE ...]
 
 planted: the developers' tool pastes real animals on waters of two colours, one for each label (97 %). Each arm trains
 on the leaky set with the same split and seed, and is judged on the `flipped` twins of the pictures it had not seen: the
@@ -11,12 +11,17 @@ of the network without a remedy before anything was trained again.
 
 photos: DATA holds photos/, photos.csv, masks/, boxes.csv. Three folds grouped by individual, species with ten pictures
 or more. Unseen water: each picture's animal on the waters of two pictures of other species.
+
+--join takes rows that earlier runs kept, so that seeds may be run one at a time. All seeds together count as one
+sample: every judgement of every seed, its 95 % interval by drawing individuals anew with all their pictures of all
+seeds (a picture of an unknown individual counts as one), and changes from the run of the same seed without a remedy.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +104,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
                 "gain": interval((right - base).to_numpy(), groups),
                 "simulated": said[remedy]["all"].get("unseen_gain") if remedy in said else None,
                 "right": right.to_dict(),
-                "individual": table.loc[right.index, "individual_id"].to_dict(),
+                "who": table.loc[right.index, "individual_id"].to_dict(),
             }
         )
         print(json.dumps({name: rows[-1][name] for name in list(rows[-1])[:7]}), flush=True)
@@ -109,6 +114,8 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
 def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str, Any]]:
     """One row per arm: out-of-fold accuracy on own and on unseen water, and the paired differences to none."""
     source, runs, rows = given.source, [], []
+    table = pd.read_csv(source / "photos.csv", dtype=str).set_index("image")
+    who = table["individual_id"].fillna(table.index.to_series()).to_dict()
     for remedy in TRAIN_REMEDIES:
         places = {"masks": str(source / "masks"), "boxes": (str(source / "boxes.csv"),)}
         options = TrainOptions(**{**vars(PHOTOS), **places, "seed": seed, "remedy": remedy})
@@ -132,9 +139,12 @@ def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str,
                 "own_change": vars(change[0].own) if change else None,
                 "unseen_change": vars(change[0].unseen) if change else None,
                 "simulated": {name: one["all"] for name, one in found["figures"].items() if name != "present"},
+                "right_own": found["own"],
+                "right_unseen": found["unseen"],
+                "who": {image: who[image] for image in found["own"]},
             }
         )
-        print(json.dumps(rows[-1]), flush=True)
+        print(json.dumps({name: rows[-1][name] for name in list(rows[-1])[:-3]}), flush=True)
     return rows
 
 
@@ -147,32 +157,53 @@ def pooled(rows: list[dict[str, Any]]) -> str:
             figures = (row["flipped"], row["gain"] if remedy != "none" else None, row["simulated"])
             cells = " | ".join(_cell(figure) for figure in figures)
             lines.append(f"| {remedy} | {row['seed']} | {row['own']:.1%} | {cells} |")
-        base = {row["seed"]: row["right"] for row in rows if row["remedy"] == "none"}
-        right, gain, who = [], [], []
-        for row in mine:
-            for image, value in row["right"].items():
-                right.append(value)
-                gain.append(value - base[row["seed"]][image])
-                who.append(row["individual"][image])
-        groups = groups_of(who).tolist()
-        cells = f"{_cell(interval(np.array(right), groups))} | {_cell(interval(np.array(gain), groups))}"
+        cells = " | ".join(_cell(figure) for figure in joined(rows, remedy, "right"))
         own = np.mean([row["own"] for row in mine])
         lines.append(f"| **{remedy}** | all | {own:.1%} | {cells} | |")
     return "\n".join(lines)
 
 
+def joined(rows: list[dict[str, Any]], remedy: str, name: str) -> tuple[list[float] | None, list[float] | None]:
+    """All seeds together: how often a remedy's runs are right, and what it changed, each with its interval.
+
+    Args:
+        name: of the judgements by image in a row, in [0, 1] or None.
+    """
+    base = {row["seed"]: row[name] for row in rows if row["remedy"] == "none"}
+    right, change, who = [], [], []
+    for row in rows:
+        for image, value in row[name].items() if row["remedy"] == remedy else ():
+            before = base[row["seed"]].get(image)
+            right.append(np.nan if value is None else value)
+            change.append(np.nan if value is None or before is None else value - before)
+            who.append(row["who"][image])
+    groups = groups_of(who).tolist()
+    return interval(np.array(right, float), groups), interval(np.array(change, float), groups)
+
+
 def listed(rows: list[dict[str, Any]]) -> str:
-    """Markdown: the photographs, every remedy and seed."""
+    """Markdown: the photographs, every remedy and seed, and all seeds together."""
     head = "| remedy | seed | accuracy | balanced | loss | own water | unseen water "
-    lines = [head + "| change own | change unseen | simulated |", "|---|---|---|---|---|---|---|---|---|---|"]
+    lines = [head + "| change own | change unseen | simulated gain |", "|---|---|---|---|---|---|---|---|---|---|"]
     said = {row["seed"]: row["simulated"] for row in rows if row["remedy"] == "none"}
-    for row in sorted(rows, key=lambda row: TRAIN_REMEDIES.index(row["remedy"])):
-        changes = [row[name] and list(row[name].values()) for name in ("own_change", "unseen_change")]
-        simulated = said[row["seed"]].get(row["remedy"], {}).get("unseen_gain")
-        cells = " | ".join(_cell(figure) for figure in (row["own"], row["unseen"], *changes, simulated))
-        metrics = f"{row['accuracy']:.1%} | {row['balanced']:.1%} | {row['loss']:.2f}"
-        lines.append(f"| {row['remedy']} | {row['seed']} | {metrics} | {cells} |")
+    for remedy in TRAIN_REMEDIES:
+        mine = sorted((row for row in rows if row["remedy"] == remedy), key=lambda row: int(row["seed"]))
+        for row in mine:
+            changes = [row[name] and list(row[name].values()) for name in ("own_change", "unseen_change")]
+            simulated = said[row["seed"]].get(remedy, {}).get("unseen_gain")
+            figures = (row["own"], row["unseen"], *changes, simulated)
+            lines.append(_line(remedy, str(row["seed"]), [row], figures))
+        if len(mine) > 1:
+            own, unseen = (joined(rows, remedy, f"right_{name}") for name in ("own", "unseen"))
+            changes = [own[1], unseen[1]] if remedy != "none" else [None, None]
+            lines.append(_line(f"**{remedy}**", "all", mine, (own[0], unseen[0], *changes, None)))
     return "\n".join(lines)
+
+
+def _line(remedy: str, seed: str, rows: list[dict[str, Any]], figures: Iterable[Any]) -> str:
+    accuracy, balanced, loss = (np.mean([row[name] for row in rows]) for name in ("accuracy", "balanced", "loss"))
+    cells = " | ".join(_cell(figure) for figure in figures)
+    return f"| {remedy} | {seed} | {accuracy:.1%} | {balanced:.1%} | {loss:.2f} | {cells} |"
 
 
 def _cell(figure: Any) -> str:
@@ -188,8 +219,9 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=700)
     parser.add_argument("--animals", type=int, default=16)
     parser.add_argument("--keep", type=Path, help="Write every row here as JSON.")
+    parser.add_argument("--join", type=Path, nargs="*", default=[], help="Rows that earlier runs kept.")
     given = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = [row for kept in given.join for row in json.loads(kept.read_text(encoding="utf-8"))]
     for seed in range(given.first, given.first + given.seeds):
         with tempfile.TemporaryDirectory() as folder:
             rows += (planted if given.which == "planted" else photos)(given, Path(folder), seed)

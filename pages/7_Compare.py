@@ -25,7 +25,7 @@ with page("Compare", needs="data") as run:
     with right:
         st.subheader("Accuracy per species", anchor=False)
         st.plotly_chart(
-            comparecharts.species(found.per_species(), found.names), key="compare_species", alt="Accuracy per species"
+            comparecharts.species(found.per_species, found.names), key="compare_species", alt="Accuracy per species"
         )
     st.subheader("Pictures that changed", anchor=False)
     comparepage.changed(found, later, names)

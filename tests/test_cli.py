@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from tests.commandline import process, whalecam
 from tests.conftest import ROOT
 from whalecam.cli import cli
+from whalecam.judged import judged
+from whalecam.recommendation import leaks_found
 from whalecam.run import open_run
 
 
@@ -121,6 +124,39 @@ def test_info_gate_report_compare(runs: Path, tmp_path: Path) -> None:
     same = json.loads(whalecam("compare", run, run, "--json").stdout)
     assert same["runs"][0]["accuracy"] == same["runs"][1]["accuracy"]
     assert not any(same["changes"]["demo (2)"].values())
+
+
+def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    table = judged(run)
+    facts, species = table.overview(), table.per_species()
+    said = whalecam("info", run.path).stdout
+    assert f"The leaks: {leaks_found(facts, species)}" in said
+    assert "What to do: Simulate the remedies first" in said
+    assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
+    lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "pictures" not in line]
+    most = species.sort_values(["share", "species"], ascending=[False, True]).iloc[0]
+    assert lines[0][0] == most["species"]
+    assert {line[0]: line[3] for line in lines[: len(species)]} == {
+        name: str(count) for name, count in zip(species["species"], species["confirmed"], strict=True)
+    }
+    assert f"Verdicts: confirmed leak {facts['confirmed']}, " in said and "missing file 1" in said
+    assert max(map(len, said.splitlines())) < 400, "no list of a program's is printed raw"
+    whalecam("simulate", run.path, "--limit", "12")
+    advice = json.loads(whalecam("info", run.path, "--json").stdout)["advice"]
+    assert f"What to do: {advice['said']}" in whalecam("info", run.path).stdout
+
+
+def test_info_of_a_run_before_its_audit_says_what_comes_next(runs: Path) -> None:
+    open_run(runs / "demo").clear_audit()
+    said = whalecam("info", runs / "demo").stdout.splitlines()
+    assert said[-2:] == ["Nothing is audited yet.", f"Next: python -m whalecam audit {runs / 'demo'}"]
+    shutil.rmtree(runs / "demo" / "model")
+    open_run(runs / "demo").update(model_sha256="", classes=())
+    assert whalecam("info", runs / "demo").stdout.splitlines()[1:] == [
+        "It has no network yet.",
+        "Nothing is audited yet.",
+    ]
 
 
 @pytest.mark.parametrize("remedy", ["crop", "neutral", "drop", "relabel"])

@@ -233,6 +233,7 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     told = {one.metric: one for one in found.differences["b"]}
     assert told["accuracy"].p == mcnemar(1, 4) and told["accuracy"].images == 10
     assert told["confirmed_leak"].p == pytest.approx(2 / 2**8, abs=0.005) and told["accuracy"].verdict == "none"
+    assert told["confirmed_leak"].told and not told["suspect"].told, "a verdict that neither run gave"
     assert found.changed("b", "became_right") == ["o0", "o1", "o2", "o3"]
     assert found.changed("b", "became_wrong") == found.changed("b", "got_worse") == ["b1"]
     assert found.changed("b", "got_better") == [f"o{n}" for n in range(8)]
@@ -246,6 +247,9 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     assert len(json.dumps(found.plain())) > 100
 
 
+NAMES = (("x", "a (2)"), ("x", "a"), ("y", "a"))
+
+
 def test_other_classes_are_compared_on_those_that_all_know(tmp_path: Path) -> None:
     rows = [row("o", "orca", "orca"), row("b", "beluga", "beluga"), row("n", "narwhal", "narwhal")]
     runs = [
@@ -255,6 +259,12 @@ def test_other_classes_are_compared_on_those_that_all_know(tmp_path: Path) -> No
     runs[1].write_part([row("n", "narwhal", "orca", loss=None)])
     found = compare_runs(runs)
     assert len(found.unseen) == 2 and "2 of 3" in found.notes[0]
+
+
+def test_runs_of_one_name_are_told_apart_whatever_they_are_called(tmp_path: Path) -> None:
+    rows = [row(f"o{n}", "orca", "orca") for n in range(4)]
+    numbered, plain, other = (made(tmp_path / part / name, rows) for part, name in NAMES)
+    assert compare_runs([numbered, plain, other]).names == ("a (2)", "a", "a (3)")
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
@@ -293,6 +303,12 @@ def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -
     shutil.copytree(runs / "demo", runs / "twin")
     done = whalecam("compare", runs / "demo", runs / "twin", "--out", tmp_path / "out" / "c.csv")
     assert done.returncode == 0 and "not beyond chance (McNemar p = 1" in done.stdout
+    found = compare_runs([open_run(runs / "demo"), open_run(runs / "twin")])
+    lines = {line.split("  ")[1]: line for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
+    assert set(lines) == {METRICS[one.metric].words for one in found.differences["twin"] if one.told} and lines
+    share = f"{found.figures('demo')['accuracy'] * 100:.1f} %"
+    assert lines["accuracy"].split("  ")[1] == "accuracy" and lines["accuracy"].count(f"{share} ") == 2
+    assert "+0.0 points" in lines["accuracy"] and lines["accuracy"].endswith("1, within chance")
     frame = pd.read_csv(tmp_path / "out" / "c.csv")
     assert len(frame) == len(open_run(runs / "demo").audited())
     assert frame["change"].isna().all() and set(frame["run"]) == {"twin"}

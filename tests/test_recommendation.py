@@ -7,7 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whalecam.recommendation import Figure, Measured, figures, interval, measured_of, recommend, simulation_of
+from whalecam.recommendation import (
+    Advice,
+    Figure,
+    Measured,
+    advise,
+    figures,
+    interval,
+    leaks_found,
+    measured_of,
+    recommend,
+    simulation_of,
+    step,
+)
+from whalecam.recommendation.leaks import standing_out
 from whalecam.run import DatasetRecord, create_run, open_run
 
 LEAKING = {"measured": 200, "confirmed": 60, "hidden": 10}
@@ -91,9 +104,23 @@ COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2,
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (), "shuffle", "retrain", "exchanged"),
         (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, (-0.2, -0.3, -0.1)), (), "shuffle", "retrain", "exchanged"),
         (LEAKING, simulated(NOTHING, NOTHING, NOTHING), (), None, "", "No remedy is supported"),
-        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (HELPED,), "shuffle", "", "Take run mine-shuffle"),
+        (
+            LEAKING,
+            simulated((0.4, 0.3, 0.5), NOTHING, NOTHING),
+            (HELPED,),
+            "shuffle",
+            "compare",
+            "Take run mine-shuffle",
+        ),
         (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (FAILED,), None, "", "No remedy helps"),
-        (LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (COSTLY,), "shuffle", "", "Take run mine-shuffle"),
+        (
+            LEAKING,
+            simulated((0.4, 0.3, 0.5), NOTHING, NOTHING),
+            (COSTLY,),
+            "shuffle",
+            "compare",
+            "Take run mine-shuffle",
+        ),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (FAILED,), "crop", "retrain", "left to try"),
     ],
 )
@@ -104,8 +131,22 @@ def test_what_the_evidence_supports(facts, given, measured, remedy, todo, words)
 
 
 def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
-    advice = recommend(LEAKING, {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}, (), "shuffle")
+    advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (), "shuffle")
     assert advice.remedy is None and "No remedy helps" in advice.said
+
+
+def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
+    """After `retrain` its run holds no simulated remedy, so nothing is known of them."""
+    alone = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
+    assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
+    assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").said
+    since = Measured("shuffle", "mine", Figure(0.3, 0.2, 0.4), Figure(0.0, -0.1, 0.1))
+    advice = recommend(LEAKING, alone, (), "shuffle", since)
+    assert advice.said.startswith("This network was trained with shuffle, and that helped")
+    assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
+    assert advice.why[-1].startswith("Measured against mine: +30 points (+20 to +40) of accuracy on unseen water")
+    failed = Measured("shuffle", "mine", *(FAILED.unseen, FAILED.own))
+    assert recommend(LEAKING, alone, (), "shuffle", failed).todo == "simulate"
 
 
 def test_the_figures_stand_beside_the_advice() -> None:
@@ -118,6 +159,42 @@ def test_the_figures_stand_beside_the_advice() -> None:
 def test_the_best_of_the_trainings_that_helped_is_taken() -> None:
     better = Measured("crop", "mine-crop", Figure(0.5, 0.4, 0.6), Figure(0.0, -0.01, 0.01))
     assert recommend(LEAKING, None, (HELPED, better)).remedy == "crop"
+
+
+# --- the leaks in words ----------------------------------------------------------------------------------------------
+
+SPECIES = pd.DataFrame(
+    {
+        "species": ["fin", "sei", "orca", "rare"],
+        "assessable": [80, 80, 80, 0],
+        "confirmed": [60, 40, 4, 0],
+        "suspects": [61, 41, 5, 0],
+        "share": [0.75, 0.5, 0.05, float("nan")],
+        "low": [0.65, 0.39, 0.02, float("nan")],
+    }
+)
+
+
+def bold(text: str) -> str:
+    return f"**{text}**"
+
+
+def test_the_species_that_stand_out_are_named_and_no_other() -> None:
+    others = "of each other species at most 5% of the pictures"
+    assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
+    assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
+    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5%")
+
+
+def test_the_leaks_of_a_run_in_words() -> None:
+    facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "suspects": 107, "assessable": 1240}
+    found = leaks_found(facts, SPECIES, bold)
+    assert found.startswith("**104** of 1,200 tested pictures are **confirmed leaks**: ") and "**fin** (60 of" in found
+    assert found.endswith("Another 3 need the water without heat on it.")
+    assert "Another" not in leaks_found(facts | {"hidden": 0}, SPECIES)
+    asked = leaks_found(facts | {"measured": 0}, SPECIES)
+    assert asked.startswith("107 of 1,240 assessable pictures look at the water") and "fin (61 of 80)" in asked
+    assert leaks_found(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
 
 
 # --- what run folders hold -------------------------------------------------------------------------------------------
@@ -146,3 +223,39 @@ def test_trainings_are_compared_on_the_pictures_that_both_judged(tmp_path: Path)
     assert [(one.remedy, one.run) for one in found] == [("shuffle", "mended")]
     assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Figure(0.0, 0.0, 0.0)
     assert simulation_of(others[-1]) is None and measured_of(others[-1], others) == []
+
+
+def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: Path) -> None:
+    alone = create_run(tmp_path / "alone", DatasetRecord("a.csv", None, {}, "f"))
+    assert advise(alone, LEAKING, []) == (recommend(LEAKING), [])
+    base = stored(tmp_path / "base", "none", {"a": 0.0, "b": 0.0})
+    content = json.loads((base.path / "simulation.json").read_text())
+    figures_told = simulated((0.4, 0.3, 0.5), NOTHING, NOTHING)
+    (base.path / "simulation.json").write_text(json.dumps(content | {"figures": figures_told}))
+    assert advise(base, LEAKING, [alone, base])[0].todo == "retrain"
+    found, measured = advise(base, LEAKING, [stored(tmp_path / "mended", "shuffle", {"a": 1.0, "b": 1.0})])
+    assert (found.remedy, found.after, found.todo) == ("shuffle", "mended", "compare")
+    assert measured[0].changed == (
+        "+100 points (+100 to +100) of accuracy on unseen water, +0 points (+0 to +0) on the pictures' own"
+    )
+    pair = ["compare", str(base.path), str(tmp_path / "mended")]
+    assert step(base, found) == pair
+    later = open_run(tmp_path / "mended")
+    told = json.loads((later.path / "simulation.json").read_text()) | {"figures": figures_told}
+    (later.path / "simulation.json").write_text(json.dumps(told))
+    found = advise(later, LEAKING, [alone, base, later])[0]
+    assert (found.before, found.todo) == ("base", "compare") and step(later, found) == pair
+
+
+@pytest.mark.parametrize(
+    ("train", "repeatable"), [({"remedy": "shuffle"}, True), ({"remedy": "crop"}, False), ({}, False)]
+)
+def test_the_next_step_is_one_that_can_be_done(tmp_path: Path, train: dict, repeatable: bool) -> None:
+    run = create_run(tmp_path / "mine", DatasetRecord("a.csv", None, {}, "f"))
+    run.update(train=train)
+    for taken in ("mine-shuffle", "mine-shuffle-2"):
+        (tmp_path / taken).mkdir()
+    again = ["retrain", str(run.path), "--remedy", "shuffle", "--out", str(tmp_path / "mine-shuffle-3")]
+    assert step(run, Advice("shuffle", "", todo="retrain")) == (again if repeatable else [])
+    assert step(run, Advice(None, "", todo="simulate")) == ["simulate", str(run.path)]
+    assert step(run, Advice(None, "")) == step(run, Advice(None, "", todo="audit")) == []

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmarks.remedies import joined
 from tests.commandline import whalecam
 from whalecam import config, dataset, remedies
 from whalecam.arrays import Mask, Sample
@@ -370,3 +371,19 @@ def test_train_and_export_with_remedies_on_the_command_line(planted: Planted, tm
     assert set(table["species"]) == {"humpback", "bottlenose_dolphin"}
     assert facts["changed"] == (table["species"] == "humpback").sum()
     assert whalecam(*verb, "/nowhere", *short).returncode == 2
+
+
+def test_seeds_of_a_benchmark_are_joined_over_individuals() -> None:
+    """Two seeds of three pictures, two of them of one animal: four judgements of it are drawn together."""
+    who = {"a": "Ann", "b": "Ann", "c": "c"}
+    right = {"none": [(0.0, 0.0, 0.5), (0.0, 0.0, None)], "crop": [(1.0, 1.0, 0.5), (0.5, 1.0, 1.0)]}
+    rows = [
+        {"seed": seed, "remedy": remedy, "right": dict(zip(who, values, strict=True)), "who": who}
+        for remedy, seeds in right.items()
+        for seed, values in enumerate(seeds)
+    ]
+    level, change = joined(rows, "crop", "right")
+    assert level is not None and level[0] == pytest.approx(5.0 / 6)
+    # Ann's changes are 1, 1, 0.5, 1; that of the picture c is 0 in one seed and unknown in the other.
+    assert change is not None and change == pytest.approx([3.5 / 5, 0.0, 3.5 / 4])
+    assert joined(rows, "none", "right")[0] == pytest.approx([0.1, 0.0, 0.5])

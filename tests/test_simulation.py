@@ -12,11 +12,12 @@ from PIL import Image
 from tests.commandline import whalecam
 from whalecam import remedies
 from whalecam.arrays import Mask, Sample
+from whalecam.cli.telling import retrained
 from whalecam.config import TrainOptions
 from whalecam.dataset import open_dataset
 from whalecam.demo.planted import Planted
 from whalecam.errors import RunError
-from whalecam.recommendation import simulation_of
+from whalecam.recommendation import cell, measured_of, simulation_of
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.simulation import exchanged, simulate, source_of
 from whalecam.table import unseen_odds
@@ -116,14 +117,27 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     facts = json.loads(done.stdout)
     assert set(facts["figures"]) == {"present", "neutral"} and facts["pictures"] == 10
     text = whalecam("simulate", leaky.path).stdout
-    assert "unseen_gain" in text and "crop:" in text
+    figures = simulation_of(leaky)["figures"]
+    assert "What to do" not in text, "nothing is audited, so nothing is known of the leaks"
+    for name, told in (("as it is", "present"), ("crop", "crop"), ("neutral water", "neutral")):
+        line = next(line for line in text.splitlines() if line.strip().startswith(name))
+        assert f"  {cell(figures[told]['all']['unseen'], 'unseen')}  " in line
+    assert cell(figures["crop"]["all"]["unseen_gain"], "unseen_gain") in text
     done = whalecam("retrain", leaky.path, "--remedy", "shuffle", "--out", tmp_path / "better", "--json")
     assert done.returncode == 0, done.stderr
     better = open_run(tmp_path / "better")
     assert better.manifest.train["remedy"] == "shuffle" and len(better.audited()) == 120
     assert better.training_images() == leaky.training_images(), "the same pictures judge both"
     known = simulation_of(better)
-    assert json.loads(done.stdout)["unseen_water"] == known["figures"]["present"]["all"]["unseen"]
+    facts = json.loads(done.stdout)
+    assert facts["unseen_water"] == known["figures"]["present"]["all"]["unseen"]
+    measured = measured_of(leaky, [better])[0]
+    assert facts["measured"][0]["unseen"] == vars(measured.unseen) and measured.helped
+    said = list(retrained(leaky, better, known))
+    assert said[0].startswith("Run better: trained with shuffle (train with waters exchanged")
+    assert said[1].startswith("The new network on 24 pictures") and "Gain" not in said[2], "nothing else was simulated"
+    assert f"Against run, on the same pictures: {measured.changed}." in said
+    assert said[-1] == f"Next: python -m whalecam compare {leaky.path} {better.path}"
     for words, arguments in {
         "a run in": ("retrain", leaky.path, "--remedy", "shuffle", "--out", tmp_path / "better"),
         "not a run folder": ("simulate", tmp_path),

@@ -59,7 +59,7 @@ def test_the_advice_leads_to_a_training_and_its_comparison(page: Any, prepared: 
     found = compare_runs([open_run(runs / name) for name in ("demo", "demo-shuffle")])
     assert leaks_sentence(found, "demo-shuffle") in said and sentence(found, "demo-shuffle") in said
     better, worse = (found.changed("demo-shuffle", kind) for kind in ("got_better", "got_worse"))
-    assert f"Got better · {len(better)}" in said and worse[0] in said
+    assert f"{len(better)} got better" in said and worse[0] in said
 
 
 @pytest.mark.slow

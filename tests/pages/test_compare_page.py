@@ -45,9 +45,10 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     assert not app.exception and not app.error, texts(app)
     found = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")])
     shown = {metric.label: metric.value for metric in app.metric}
-    figures = found.figures("mended")
-    assert shown["Accuracy"] == f"{figures['accuracy'] * 100:.1f} %"
-    assert shown["Confirmed leak"] == "0.0 %"
+    before, after = found.figures("demo"), found.figures("mended")
+    assert shown["Accuracy"] == f"{before['accuracy'] * 100:.1f} % → {after['accuracy'] * 100:.1f} %"
+    assert shown["Confirmed leaks"] == f"{before['confirmed_leak'] * 100:.1f} % → 0.0 %"
+    assert shown["Loss"] == f"{before['loss']:.3f} → {after['loss']:.3f}"
     said = texts(app).replace("\\", "")
     assert "McNemar p = 1" in said and "pictures shared" in said
     assert [box.value.replace("\\", "") for box in app.success] == [leaks_sentence(found, "mended")]
@@ -61,6 +62,7 @@ def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None
     said = texts(app).replace("\\", "")
     listed = next(frame.value for frame in app.dataframe if "predicted" in frame.value)
     assert isinstance(listed, pd.DataFrame) and listed["image"].tolist() == worse and len(worse) == 1
+    assert " → " in listed["predicted"][0] and "→" not in listed["verdict"][0], "a verdict that stayed is named once"
     assert worse[0] in said and "right" in said and "wrong" in said
     assert "not assessable" not in said
     Journal.of(open_run(pair / "demo")).add([Review(worse[0], "unsure", "Ann", reason=WRONG_MASK)])

@@ -85,6 +85,10 @@ def test_a_training_that_helped_is_named_and_not_started_again(runs: Path) -> No
     links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
     assert links["Compare demo with mine"] == "compared=demo&compared=mine"
     assert not [label for label in labels(app) if label.startswith("Train again")]
+    app = open_page(run="mine")
+    assert "trained with shuffle, and that helped" in texts(app).replace("\\", "")
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert links["Compare demo with mine"] == "compared=demo&compared=mine"
 
 
 def test_a_loaded_network_is_not_offered_to_be_trained_again(runs: Path) -> None:

@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -312,22 +311,3 @@ def test_the_real_table_opens_at_once_and_whole(real_data: Path, runs: Path) -> 
     assert "51,033" in shown.values() or "51033" in shown.values(), shown
     print(f"{spent:.2f} s")
     assert spent < 6  # 3 s on an idle machine, as measured; two workers share this one
-
-
-def test_the_species_that_stand_out_are_named_and_no_other() -> None:
-    from whalecam.ui.overview import standing_out
-
-    species = pd.DataFrame(
-        {
-            "species": ["fin", "sei", "orca", "rare"],
-            "assessable": [80, 80, 80, 0],
-            "confirmed": [60, 40, 4, 0],
-            "share": [0.75, 0.5, 0.05, float("nan")],
-            "low": [0.65, 0.39, 0.02, float("nan")],
-        }
-    )
-    assert (
-        standing_out(species, "confirmed")
-        == "**fin** (60 of 80), **sei** (40 of 80) stand out; of each other species at most 5% of the pictures."
-    )
-    assert standing_out(species.iloc[2:], "confirmed").startswith("No species stands out: at most 5%")

@@ -136,6 +136,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     # Seconds of imports, so only once the gate is known to be good.
     from whalecam import audit as auditing
     from whalecam.cli.results import facts_of
+    from whalecam.cli.telling import told
 
     opened = open_run(run)
     data = auditing.open_data(opened, csv, images)
@@ -151,7 +152,11 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
         tell({**vars(summary), "parts": given["parts_url"]}, as_json)
         return
     judged = gate.close(opened)
-    tell({**vars(summary), **facts_of(opened), **judged}, as_json)
+    if as_json:
+        tell({**vars(summary), **facts_of(opened), **judged}, True)
+    else:
+        tell(vars(summary) | judged, False)
+        click.echo("\n".join(["", *told(opened)]))
     sys.exit(1 if judged["failed"] else 0)
 
 

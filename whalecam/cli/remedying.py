@@ -1,6 +1,6 @@
 """Verbs from a leak to a better network: simulate, retrain."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +19,25 @@ from whalecam.errors import RunError
 @click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Pictures, drawn at random.")
 @JSON
 def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """What crop and neutral would do before any training: the present network on changed pictures."""
+    """What crop and neutral would do before any training: the present network on changed pictures.
+
+    Then which remedy the evidence supports.
+    """
+    from whalecam.cli.telling import advice_of, advised
+    from whalecam.cli.telling import simulated as told
+    from whalecam.judged import judged
     from whalecam.run import open_run
 
     opened = open_run(run)
     from whalecam.simulation import simulate as simulated
 
     found = simulated(opened, wanted or None, limit, reporter())
+    advice = advice_of(opened, judged(opened).overview()) if opened.parts() else None
     if as_json:
-        tell({name: found[name] for name in ("pictures", "without_mask", "waters", "figures")}, True)
+        shown = {name: found[name] for name in ("pictures", "without_mask", "waters", "figures")}
+        tell(shown | {"advice": vars(advice) if advice else None}, True)
         return
-    tell({name: found[name] for name in ("pictures", "without_mask")}, False)
-    for name, figures in found["figures"].items():
-        click.echo(f"{name}:")
-        for measure, value in figures["all"].items():
-            if isinstance(value, list):
-                sign = "" if measure in ("own", "unseen", "leak") else "+"
-                click.echo(f"  {measure}: {value[0]:{sign}.3f} ({value[1]:{sign}.3f} to {value[2]:{sign}.3f})")
+    click.echo("\n".join([*told(found), *(advised(opened, advice) if advice else ())]))
 
 
 @click.command()
@@ -61,15 +63,20 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, as_json: bool) 
             f"Use: whalecam train --labels-map FILE --remedy {remedy}."
         )
     from whalecam import remedies
+    from whalecam.cli.telling import retrained
+    from whalecam.recommendation import PRESENT, measured_of
     from whalecam.simulation import simulate as simulated
 
     made = create_run(out, record_of(data))
     remedies.train(dataset.inspect_pictures(data, report), made, options, report)
     audit.run_audit(made, audit.open_data(made), _audit(before, made, remedy), report)
     found = simulated(made, (), report=report)
-    metrics = made.metrics()
-    shown = {"run": str(made.path), "remedy": remedy, "accuracy": metrics["accuracy"]}
-    tell(shown | {"unseen_water": found["figures"]["present"]["all"]["unseen"]}, as_json)
+    if not as_json:
+        click.echo("\n".join(retrained(opened, made, found)))
+        return
+    shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
+    shown["unseen_water"] = found["figures"][PRESENT]["all"]["unseen"]
+    tell(shown | {"measured": [asdict(one) for one in measured_of(opened, [made])]}, True)
 
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:

@@ -16,10 +16,14 @@ from whalecam.errors import DatasetError, RunError
 @RUN
 @JSON
 def info(run: Path, as_json: bool) -> None:
-    """What a run holds."""
+    """What a run holds: its network, its leaks, which species stand out, and what to do next."""
+    from whalecam.cli.telling import told
     from whalecam.run import open_run
 
     opened = open_run(run)
+    if not as_json:
+        click.echo("\n".join(told(opened)))
+        return
     facts: dict[str, Any] = {
         "run": opened.name,
         "created": opened.manifest.created,
@@ -30,7 +34,7 @@ def info(run: Path, as_json: bool) -> None:
         "model_sha256": opened.manifest.model_sha256,
         "metrics": opened.metrics(),
     }
-    tell(facts | (facts_of(opened) if opened.parts() else {"images": 0}), as_json)
+    tell(facts | (facts_of(opened) if opened.parts() else {"images": 0}), True)
 
 
 @click.command()
@@ -44,8 +48,9 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """
     if len(runs) < 2:
         raise RunError("Name two runs or more to compare.")
+    from whalecam.cli.telling import compared
     from whalecam.compare import compare_runs
-    from whalecam.compare.sentence import leaks_sentence, sentence, write_csv, written
+    from whalecam.compare.sentence import write_csv
     from whalecam.run import open_run
 
     found = compare_runs([open_run(path) for path in runs])
@@ -56,23 +61,9 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         tell(found.plain(), True)
         return
     for name in found.names[1:]:
-        click.echo(leaks_sentence(found, name) or "Confirmed leaks cannot be compared.")
-        click.echo(sentence(found, name))
-        for one in found.differences[name]:
-            click.echo(f"  {written(one)}: {one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}], {_chance(one)}")
-        click.echo(
-            "  pictures: "
-            + ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in found.counts[name].items())
-        )
+        click.echo("\n".join(compared(found, name)))
     for note in found.notes:
         click.echo(note)
-
-
-def _chance(one: Any) -> str:
-    """Whether a difference is beyond chance, for the command line."""
-    if one.corrected != one.corrected:
-        return "not tested"
-    return f"corrected p {one.corrected:.2g}" + (f", {one.verdict}" if one.beyond_chance else "")
 
 
 @click.command()
@@ -126,18 +117,21 @@ def lay_out(run: Path) -> None:
 
 
 def facts_of(run: Any) -> dict[str, Any]:
-    """Counts, rates, verdicts, reasons and species of an audited run."""
+    """Counts, rates, verdicts, reasons, species and the advice of an audited run."""
+    from whalecam.cli.telling import advice_of
     from whalecam.judged import judged
 
     table = judged(run)
+    facts = table.overview()
     verdicts = dict(table.verdicts().itertuples(index=False, name=None))
     reasons = dict(table.reasons().itertuples(index=False, name=None))
     return {
-        **table.overview(),
+        **facts,
         "majority": table.majority(),
         "verdicts": verdicts,
         "reasons": reasons,
         "per_species": table.per_species().to_dict("records"),
+        "advice": vars(advice_of(run, facts)),
     }
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.compare.comparison import Comparison
-from whalecam.compare.difference import LEVEL, MEASURED_ON_FEW, Difference, Marks, differences
+from whalecam.compare.difference import FEWEST, LEVEL, Difference, Marks, differences
 from whalecam.compare.fate import Fate, fate
 from whalecam.compare.metrics import METRICS, Metric, figure
 from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
@@ -80,18 +80,19 @@ def compare_runs(
 
 def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
     leaks = next(one for one in found if one.metric == "confirmed_leak")
-    counts = [
-        round(share * leaks.images) if leaks.images >= MEASURED_ON_FEW else 0 for share in (leaks.before, leaks.after)
-    ]
+    counts = [round(share * leaks.images) if leaks.images >= FEWEST else 0 for share in (leaks.before, leaks.after)]
     return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The runs' names; a second one of the same name is told apart by a number."""
+    """The runs' names; a later one of the same name is told apart by the first number that is free."""
     found: list[str] = []
     for run in runs:
-        again = [name for name in found if name == run.name or name.startswith(f"{run.name} (")]
-        found.append(f"{run.name} ({len(again) + 1})" if again else run.name)
+        name, number = run.name, 1
+        while name in found:
+            number += 1
+            name = f"{run.name} ({number})"
+        found.append(name)
     return tuple(found)
 
 
@@ -100,8 +101,8 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mappin
     right = before["right"].to_numpy(), after["right"].to_numpy()
     gained, lost = (right[1] > right[0]) & unseen, (right[1] < right[0]) & unseen
     was, became = (rows["verdict"].isin(SUSPECT_VERDICTS).to_numpy() for rows in (before, after))
-    judged = ((before["verdict"] != "not_assessable") & (after["verdict"] != "not_assessable")).to_numpy()
-    freed, caught = was & ~became & judged, ~was & became & judged
+    assessable = ((before["verdict"] != "not_assessable") & (after["verdict"] != "not_assessable")).to_numpy()
+    freed, caught = was & ~became & assessable, ~was & became & assessable
     changed = (before["verdict"] != after["verdict"]).to_numpy()
     better, worse = (gained | freed) & ~lost & ~caught, (lost | caught) & ~gained & ~freed
     return dict(zip(CHANGES, (gained, lost, changed, better, worse), strict=True))

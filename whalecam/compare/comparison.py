@@ -49,13 +49,9 @@ class Comparison:
         """Every metric of one run on the shared pictures."""
         return {metric: figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
 
+    @cached_property
     def per_species(self) -> pd.DataFrame:
         """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen pictures."""
-        frame: pd.DataFrame = self._per_species
-        return frame
-
-    @cached_property
-    def _per_species(self) -> pd.DataFrame:
         found = []
         for name, rows in self.rows.items():
             values = {"confirmed_leak": METRICS["confirmed_leak"].values(rows)}
@@ -79,7 +75,7 @@ class Comparison:
                 }
                 for name, found in self.differences.items()
             },
-            "per_species": self.per_species().to_dict("records"),
+            "per_species": self.per_species.to_dict("records"),
             "changes": {name: {kind: self.changed(name, kind) for kind in kinds} for name, kinds in self.marks.items()},
             "leaks": {name: asdict(one) for name, one in self.leaks.items()},
             "notes": list(self.notes),

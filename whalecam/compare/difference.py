@@ -11,7 +11,9 @@ from whalecam.compare.metrics import METRICS, Metric
 from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
 
 LEVEL = 0.05
-MEASURED_ON_FEW = 2
+"""A difference is beyond chance where its corrected p is below this."""
+FEWEST = 2
+"""Pictures on which a figure is compared at all."""
 Marks = NDArray[np.bool_]
 """(N,) which of the shared pictures, in their order."""
 
@@ -42,19 +44,22 @@ class Difference:
     corrected: float = float("nan")
 
     @property
+    def told(self) -> bool:
+        """Whether either run has anything to show: not a verdict that neither gave, nor what neither measured."""
+        return self.before == self.before and bool(self.before or self.after)
+
+    @property
     def beyond_chance(self) -> bool:
         return self.corrected < LEVEL
 
     @property
     def verdict(self) -> str:
-        """`better`, `worse`, `different` (where neither is good), or `none` where chance explains it;
-        `untested` where no test was made."""
+        """`better` or `worse`, `none` where chance explains it, `untested` where no test was made."""
         if self.corrected != self.corrected:
             return "untested"
         if not self.beyond_chance:
             return "none"
-        side = METRICS[self.metric].better * np.sign(self.difference)
-        return "better" if side > 0 else "worse" if side < 0 else "different"
+        return "better" if METRICS[self.metric].better * self.difference > 0 else "worse"
 
 
 def differences(
@@ -83,7 +88,7 @@ def _difference(
     known = ~np.isnan(first) & ~np.isnan(second)
     known = known & unseen if metric.unseen else known
     first, second, species = first[known], second[known], before["species"][known]
-    if len(first) < MEASURED_ON_FEW:
+    if len(first) < FEWEST:
         return Difference(name, len(first), *[float("nan")] * 7)
     asked = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce
     low, high = bootstrap(*asked)

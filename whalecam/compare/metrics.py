@@ -18,6 +18,7 @@ class Metric:
     Attributes:
         words: what people call it.
         column: of the pictures' values in `table.values`; NaN where a picture has none.
+        why: what it says beyond its words, for a reader who asks.
         verdict: where set, a picture's value is whether its verdict is this one; NaN where it is not assessable.
         unseen: whether only pictures count that neither network was trained on.
         per_species: means by species are taken first, and `reduce` joins them; else there is one group.
@@ -71,13 +72,14 @@ class Metric:
         return np.asarray(pd.factorize(species, sort=True)[0], np.int64)
 
 
+MANY = {"confirmed_leak": "confirmed leaks", "suspect": "suspects"}
 SEEDS = {"confirmed_leak": 0.19, "hidden_reliance": 0.25, "cosmetic": 0.2, "clean": 0.22}
 
 
 def _verdict(name: str) -> Metric:
-    better = {"clean": 1, "not_tested": 0, "not_assessable": 0}.get(name, -1)
+    better = {"clean": 1, "not_tested": 0}.get(name, -1)
     return Metric(
-        name.replace("_", " "),
+        MANY.get(name, name.replace("_", " ")),
         "verdict",
         better,
         unseen=False,

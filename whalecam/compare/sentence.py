@@ -10,6 +10,8 @@ from whalecam.csvtext import safe_csv
 
 SIDES = ("species", "predicted", "loss", "excess", "needs", "verdict", "swap_correct")
 WORDED = ("species", "predicted", "verdict")
+SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
+"""`Difference.verdict` as people read it."""
 MAIN = ("unseen_water_accuracy", "accuracy", "balanced_accuracy", "worst_species_accuracy", "loss", "confirmed_leak")
 
 
@@ -62,7 +64,7 @@ def _accuracy(one: Difference) -> str:
     chance = "beyond" if one.beyond_chance else "not beyond"
     return (
         f"Accuracy on {one.images:,} pictures that no network was trained on: {amount(one.before, True)} → "
-        f"{amount(one.after, True)}; the difference is {chance} chance (McNemar p = {one.p:.2g}, "
+        f"{amount(one.after, True)}; the difference is {chance} chance (McNemar p = {one.p:.2g}; "
         f"{one.corrected:.2g} after Holm's correction over all figures)."
     )
 

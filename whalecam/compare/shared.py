@@ -41,14 +41,15 @@ def notes(held: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
         unseen: (N,) whether no network was trained on the picture.
     """
     found = []
+    told = unseen & np.logical_and.reduce([rows["right"].notna().to_numpy() for rows in held.values()])
     if len(unseen) < most:
         found.append(f"{len(unseen):,} of {most:,} pictures are shared; the others are left out.")
     if not unseen.any():
         found.append("Every shared picture was trained on by one of the networks, so accuracy cannot be compared.")
     elif not unseen.all():
         found.append(
-            f"Accuracy, loss and unseen water are told on {int(unseen.sum()):,} of {len(unseen):,} shared pictures: "
-            "those that none of the networks was trained on."
+            f"Accuracy, loss and unseen water are told on {int(told.sum()):,} of {len(unseen):,} shared pictures: "
+            "those that can be read and that none of the networks was trained on."
         )
     first, *others = held.values()
     differ = np.logical_or.reduce([(rows["species"] != first["species"]).to_numpy() for rows in others])

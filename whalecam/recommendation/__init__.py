@@ -1,8 +1,22 @@
 """Which remedy the evidence supports: what was simulated, what was measured, and what follows."""
 
 from whalecam.recommendation.advice import WORDS, Advice, Figure, Measured, recommend
-from whalecam.recommendation.figures import PRESENT, figures, interval
-from whalecam.recommendation.stored import SIMULATION, measured_of, simulation_of
+from whalecam.recommendation.figures import COLUMNS, NAMES, PRESENT, cell, figures, interval
+from whalecam.recommendation.leaks import leaks_found
+from whalecam.recommendation.stored import SIMULATION, advise, measured_of, simulation_of, step
 
-__all__ = ["PRESENT", "SIMULATION", "WORDS", "Advice", "Figure", "Measured", "figures", "interval"]
-__all__ += ["measured_of", "recommend", "simulation_of"]
+__all__ = [
+    "COLUMNS",
+    "NAMES",
+    "PRESENT",
+    "SIMULATION",
+    "WORDS",
+    "Advice",
+    "Figure",
+    "Measured",
+    "cell",
+    "figures",
+    "interval",
+    "leaks_found",
+]
+__all__ += ["advise", "measured_of", "recommend", "simulation_of", "step"]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whalecam.config import SIMULATED
+from whalecam.recommendation.figures import PRESENT
 from whalecam.table.cells import wilson
 
 NEGLIGIBLE = 0.02
@@ -45,18 +47,26 @@ class Measured:
         """Surely better on unseen water. Accuracy on the pictures' own water rewards the leak, so it has no veto."""
         return self.unseen.low > 0
 
+    @property
+    def changed(self) -> str:
+        """Both differences in points."""
+        return f"{self.unseen.points} of accuracy on unseen water, {self.own.points} on the pictures' own"
+
 
 @dataclass(frozen=True)
 class Advice:
     """`remedy` out of TRAIN_REMEDIES, None where none is supported; `said` in one or two sentences; `why` with figures.
 
-    `todo` is the next step: `audit`, `simulate`, `retrain`, or nothing.
+    `todo` is the next step: `audit`, `simulate`, `retrain`, `compare` with the run `before` or `after` this one, or
+    nothing.
     """
 
     remedy: str | None
     said: str
     why: tuple[str, ...] = ()
     todo: str = ""
+    before: str = ""
+    after: str = ""
 
 
 def recommend(
@@ -64,6 +74,7 @@ def recommend(
     simulated: Mapping[str, Any] | None = None,
     measured: Sequence[Measured] = (),
     own: str = "none",
+    since: Measured | None = None,
 ) -> Advice:
     """What to do about the leaks of a run.
 
@@ -72,6 +83,7 @@ def recommend(
         simulated: `figures` of `simulation.json`, None before a simulation.
         measured: trainings with a remedy, compared with this run.
         own: the remedy that this run was trained with.
+        since: what that changed, against an untouched `run`.
     """
     asked, hits = int(facts["measured"] or 0), int(facts["confirmed"] or 0) + int(facts["hidden"] or 0)
     if not asked:
@@ -87,7 +99,16 @@ def recommend(
     helped = sorted((one for one in measured if one.helped), key=lambda one: -one.unseen.value)
     if helped:
         return _proved(helped[0], leak)
-    if simulated is None:
+    if since is not None and since.helped:
+        return Advice(
+            own,
+            f"This network was trained with {own}, and that helped: {WORDS[own]}.",
+            (leak, f"Measured against {since.run}: {since.changed}."),
+            "compare",
+            before=since.run,
+        )
+    # A training with shuffle is judged as it is alone; mended pictures cannot be mended again.
+    if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
     return _predicted(simulated, tried, leak, _failures(measured))
 
@@ -97,14 +118,16 @@ def _proved(best: Measured, leak: str) -> Advice:
     return Advice(
         best.remedy,
         f"Take run {best.run}: {best.remedy} helped ({WORDS[best.remedy]}).",
-        (leak, f"Measured: {best.unseen.points} of accuracy on unseen water, {best.own.points} on the pictures' own."),
+        (leak, f"Measured: {best.changed}."),
+        "compare",
+        after=best.run,
     )
 
 
 def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...]) -> Advice:
     """The simulated remedy that wins back enough; else the exchange of waters, if other waters cost anything."""
-    cost = Figure(*simulated["present"]["all"]["water_cost"])
-    gains = {name: Figure(*found["all"]["unseen_gain"]) for name, found in simulated.items() if name != "present"}
+    cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
+    gains = {name: Figure(*found["all"]["unseen_gain"]) for name, found in simulated.items() if name != PRESENT}
     told = tuple(
         f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on unseen water." for name, gain in gains.items()
     )

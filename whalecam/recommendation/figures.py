@@ -9,6 +9,15 @@ from numpy.typing import NDArray
 
 PRESENT = "present"
 MEASURES = ("own", "unseen", "leak")
+NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
+COLUMNS = {
+    "own": "Own water",
+    "unseen": "Unseen water",
+    "unseen_gain": "Gain on unseen water",
+    "leak": "Evidence on water",
+    "leak_drop": "Drop of it",
+}
+"""What people read of a simulation: its rows, and its columns in their order."""
 TIMES = 1000
 
 
@@ -34,6 +43,14 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
             "species": {name: _told(part, about["group"].loc[part.index]) for name, part in parts.items()},
         }
     return found
+
+
+def cell(figure: Sequence[float] | None, key: str) -> str:
+    """A figure of COLUMNS with its interval, in percent; differences carry their sign."""
+    if figure is None:
+        return "–"
+    sign = "+" if key in ("unseen_gain", "leak_drop") else ""
+    return f"{figure[0] * 100:{sign}.0f} % ({figure[1] * 100:{sign}.0f} to {figure[2] * 100:{sign}.0f})"
 
 
 def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:

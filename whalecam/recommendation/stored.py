@@ -1,11 +1,14 @@
 """What run folders hold of simulations, and what a training with a remedy changed between two of them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from whalecam.recommendation.advice import Figure, Measured
+from whalecam.config import SIMULATED
+from whalecam.recommendation.advice import Advice, Figure, Measured, recommend
 from whalecam.recommendation.figures import interval
 from whalecam.run import Run, read_json
 
@@ -24,12 +27,63 @@ def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
     before = simulation_of(run)
     found = []
     for other in others:
-        remedy, after = str(other.manifest.train.get("remedy", "none")), simulation_of(other)
+        remedy, after = _remedy(other), simulation_of(other)
         if before and after and remedy != "none" and other.path != run.path and after["source"] == before["source"]:
             unseen, own = (_change(name, before, after) for name in ("unseen", "own"))
             if unseen is not None and own is not None:
                 found.append(Measured(remedy, other.name, unseen, own))
     return found
+
+
+def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[Advice, list[Measured]]:
+    """What to do about a run's leaks, and the trainings with a remedy among `others` that it rests on.
+
+    Args:
+        facts: `Table.overview()` of the run.
+    """
+    simulated, own, beside = simulation_of(run), _remedy(run), list(others)
+    measured = measured_of(run, beside)
+    figures = simulated["figures"] if simulated else None
+    return recommend(facts, figures, measured, own, _since(run, beside)), measured
+
+
+def _since(run: Run, others: Iterable[Run]) -> Measured | None:
+    """What the run's own remedy changed, against an untouched run of `others`: where it won most."""
+    found = [
+        replace(one, run=other.name)
+        for other in others
+        if _remedy(other) == "none"
+        for one in measured_of(other, [run])
+    ]
+    return max(found, key=lambda one: one.unseen.value, default=None)
+
+
+def _remedy(run: Run) -> str:
+    return str(run.manifest.train.get("remedy", "none"))
+
+
+def step(run: Run, found: Advice) -> list[str]:
+    """The verb of the next step with its arguments; empty where there is none.
+
+    A network that was loaded, or trained on mended pictures, cannot be trained again from its run.
+    """
+    if found.todo == "simulate":
+        return ["simulate", str(run.path)]
+    if found.todo == "compare":
+        pair = (found.before or run.name, found.after or run.name)
+        return ["compare", *(str(run.path.with_name(name)) for name in pair)]
+    if found.todo == "retrain" and run.manifest.train and run.manifest.train.get("remedy") not in SIMULATED:
+        return ["retrain", str(run.path), "--remedy", str(found.remedy), "--out", str(_free(run, str(found.remedy)))]
+    return []
+
+
+def _free(run: Run, remedy: str) -> Path:
+    """A folder beside the run that does not exist yet."""
+    wanted, number = run.path.with_name(f"{run.name}-{remedy}"), 2
+    while wanted.exists():
+        wanted = run.path.with_name(f"{run.name}-{remedy}-{number}")
+        number += 1
+    return wanted
 
 
 def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure | None:

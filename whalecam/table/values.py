@@ -11,10 +11,11 @@ TEXTS = ("species", "predicted", "verdict")
 
 
 def values(store: Store, joined: str) -> pd.DataFrame:
-    """One row per picture, by name: `species predicted verdict` as categories (`verdict` of
-    AUTO_VERDICTS), `in_training` as bool, and as float32
-    with NaN `loss excess needs bg_gap swap_correct`, `right` and `water_right`, 0 or 1 where there is a loss;
-    `individual`, uint64, the same for pictures of one individual, each picture's own where nobody knows whom it shows.
+    """One row per picture, by name.
+
+    `species predicted verdict` as categories (`verdict` of AUTO_VERDICTS), `in_training` as bool; float32 with NaN:
+    `loss excess needs bg_gap swap_correct`, and `right` and `water_right`, 0 or 1 where there is a loss; `individual`,
+    uint64, the same for pictures of one individual, each picture's own where nobody knows whom it shows.
 
     Args:
         joined: the rows with verdicts and reviews, as a subquery.

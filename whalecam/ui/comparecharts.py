@@ -6,16 +6,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from whalecam.compare import METRICS, Difference
+from whalecam.compare.sentence import SAID
 from whalecam.ui.charts import MARGIN
 
-SIDES = {"better": "#0e7490", "worse": "#b91c1c", "different": "#64748b", "none": "#a8b4bc", "untested": "#cbd5e1"}
-SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
+COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}
 SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
 
 
 def differences(found: Sequence[Difference]) -> go.Figure:
     """Every difference of shares with its 95 % interval in points; what is beyond chance is coloured."""
-    shown = [one for one in found if METRICS[one.metric].share and METRICS[one.metric].better and one.p == one.p][::-1]
+    shown = [one for one in found if METRICS[one.metric].share and METRICS[one.metric].better and one.told][::-1]
     figure = go.Figure()
     for side, word in SAID.items():
         these = [one for one in shown if one.verdict == side]
@@ -24,7 +24,7 @@ def differences(found: Sequence[Difference]) -> go.Figure:
             y=[METRICS[one.metric].words for one in these],
             mode="markers",
             name=word,
-            marker={"size": 10, "color": SIDES[side]},
+            marker={"size": 10, "color": COLOURS[side]},
             error_x={
                 "array": [(one.high - one.difference) * 100 for one in these],
                 "arrayminus": [(one.difference - one.low) * 100 for one in these],

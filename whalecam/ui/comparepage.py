@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.compare import METRICS, Comparison, Difference
-from whalecam.compare.sentence import amount, leaks_sentence, pictures, sentence, write_csv
+from whalecam.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
 from whalecam.errors import DatasetError
 from whalecam.run import Run
 from whalecam.ui import comparing, parts, picture, session
@@ -16,17 +16,7 @@ from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import plain
 
 LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_verdict": "Changed verdict"}
-SIDES = {
-    "better": "better",
-    "worse": "worse",
-    "different": "differs",
-    "none": "within chance",
-    "untested": "not tested",
-}
-TOP = (
-    *("accuracy", "unseen_water_accuracy", "worst_species_accuracy", "loss"),
-    *("confirmed_leak", "hidden_reliance", "water_only_accuracy"),
-)
+TOP = ("confirmed_leak", "unseen_water_accuracy", "accuracy", "worst_species_accuracy", "loss")
 LESS = -1
 MOST = 1000
 """Rows of the list that a browser is sent."""
@@ -113,7 +103,7 @@ def figures(found: Comparison, later: str) -> None:
 def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     """The pictures that changed, as a list, and the chosen one under both runs' maps."""
     counts = found.counts[later]
-    st.caption(" · ".join(f"{LISTS[name]} · {counts[name]:,}" for name in LISTS))
+    st.caption(" · ".join(f"**{counts[name]:,}** {words.lower()}" for name, words in LISTS.items()))
     which = str(
         st.segmented_control(
             "Which pictures",
@@ -134,6 +124,9 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     picked = st.dataframe(
         _words(pictures(found, later, listed)),
         hide_index=True,
+        column_config=dict.fromkeys(
+            ("needs before", "needs after"), st.column_config.NumberColumn(format="%.2f", width="small")
+        ),
         height=240,
         key="changed_rows",
         on_select="rerun",
@@ -167,13 +160,15 @@ def pair(image: str, first: str, second: str) -> None:
 
 def _card(one: Difference) -> None:
     metric = METRICS[one.metric]
-    points = "" if one.p != one.p else f"{amount(one.difference, metric.share, True)}, {SIDES[one.verdict]}"
+    points = amount(one.difference, metric.share, True).replace(" %", " points")
+    still = amount(one.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
     st.metric(
         metric.words[0].upper() + metric.words[1:],
-        amount(one.after, metric.share),
-        points.replace(" %", " points") or None,
+        f"{amount(one.before, metric.share)} → {amount(one.after, metric.share)}",
+        f"{points}, {SAID[one.verdict]}" if one.p == one.p else None,
         delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
-        help=f"{metric.why or metric.words}; {amount(one.before, metric.share)} before; {one.images:,} pictures",
+        delta_arrow="off" if still else "auto",
+        help=f"{metric.why or metric.words}; {one.images:,} pictures",
         border=True,
     )
 
@@ -190,23 +185,27 @@ def _line(one: Difference) -> dict[str, Any]:
         "p": one.p,
         "p, seeds too": one.reseeded,
         "corrected p": one.corrected,
-        "says": SIDES[one.verdict],
+        "says": SAID[one.verdict],
     }
 
 
 def _words(frame: pd.DataFrame) -> pd.DataFrame:
-    verdicts = (frame[f"verdict_{side}"].map(WORDS) for side in ("before", "after"))
-    before, after = verdicts
+    before, after = (frame[f"verdict_{side}"].map(WORDS) for side in ("before", "after"))
     return pd.DataFrame(
         {
             "image": frame["image"],
+            "verdict": _way(before, after),
             "species": frame["species_before"],
-            "predicted": frame["predicted_before"].fillna("–") + " → " + frame["predicted_after"].fillna("–"),
-            "verdict": before + " → " + after,
+            "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
             "needs before": frame["needs_before"],
             "needs after": frame["needs_after"],
         }
     )
+
+
+def _way(before: "pd.Series[str]", after: "pd.Series[str]") -> "pd.Series[str]":
+    """From one word to another, and the word alone where it stayed."""
+    return before.where(before == after, before + " → " + after)
 
 
 def _linked(images: Sequence[str]) -> str:

@@ -3,28 +3,24 @@
 import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from whalecam import recommendation
-from whalecam.config import SIMULATED, AuditOptions
+from whalecam.config import AuditOptions
 from whalecam.errors import RunError
-from whalecam.recommendation import PRESENT, Advice, Measured
+from whalecam.recommendation import COLUMNS, NAMES, PRESENT, Advice, Measured, cell
 from whalecam.run import Run
 from whalecam.ui import jobs, session
 from whalecam.ui.frame import errors_shown, plain
 
-NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
-COLUMNS = {
-    "own": "Own water",
-    "unseen": "Unseen water",
-    "unseen_gain": "Gain on unseen water",
-    "leak": "Evidence on water",
-    "leak_drop": "Drop of it",
+LABELS = {
+    "simulate": ("Simulate the remedies", "Simulation", ":material/experiment:"),
+    "retrain": ("Train again with {remedy}", "Training with a remedy", ":material/healing:"),
 }
+"""By what is to be done: the button, the job's title, the icon."""
 MEANT = (
     "Pictures that the network had not seen, as they are and under each remedy. *Own water* shares the leak with what "
     "the network learnt from, so it rewards the leak. *Unseen water*: the same animals on waters of other labels, the "
@@ -34,38 +30,30 @@ MEANT = (
 
 def advice(run: Run, facts: Mapping[str, Any]) -> None:
     """What to do about the leaks, in words, with the figures and a button."""
-    simulated = recommendation.simulation_of(run)
-    measured = recommendation.measured_of(run, _others()) if simulated else []
-    figures, own = simulated["figures"] if simulated else None, str(run.manifest.train.get("remedy", "none"))
-    found = recommendation.recommend(facts, figures, measured, own)
+    found, measured = recommendation.advise(run, facts, _others())
     with st.container(border=True):
         st.subheader("What to do about the leaks", anchor=False)
         st.markdown(f"**{plain(found.said)}**")
         if found.why:
             st.markdown("\n".join(f"- {plain(line)}" for line in found.why))
         _start(run, found)
-        _open_comparisons(run, measured)
-        if simulated and figures:
-            _table(simulated, figures)
+        _open_comparisons(run, found, measured)
+        if simulated := recommendation.simulation_of(run):
+            _table(simulated, simulated["figures"])
 
 
 def _start(run: Run, found: Advice) -> None:
     """The next step as a button, and as the command that it runs."""
-    if found.todo == "simulate":
-        verb = ["simulate", str(run.path)]
-        label, title, icon = "Simulate the remedies", "Simulation", ":material/experiment:"
-    elif found.todo == "retrain" and _repeatable(run):
-        verb = ["retrain", str(run.path), "--remedy", str(found.remedy), "--out", str(_free(run, str(found.remedy)))]
-        label, title, icon = f"Train again with {found.remedy}", "Training with a remedy", ":material/healing:"
-    elif found.todo == "retrain":
+    verb = recommendation.step(run, found)
+    if found.todo == "retrain" and not verb:
         st.caption(
             "This network was loaded, or trained on mended pictures, so it cannot be trained again from here: "
             "train from the untouched pictures with the option --remedy."
         )
+    if found.todo not in LABELS or not verb:
         return
-    else:
-        return
-    if st.button(label, key=f"mending_{found.todo}", icon=icon, type="primary"):
+    label, title, icon = LABELS[found.todo]
+    if st.button(label.format(remedy=found.remedy), key=f"mending_{found.todo}", icon=icon, type="primary"):
         with errors_shown():
             jobs.start(run.path, title, verb)
             st.rerun()
@@ -75,14 +63,15 @@ def _start(run: Run, found: Advice) -> None:
         st.code(shlex.join(["python", "-m", "whalecam", *verb]), language="sh", wrap_lines=True)
 
 
-def _open_comparisons(run: Run, measured: Sequence[Measured]) -> None:
-    """A way to what each training with a remedy changed."""
-    for one in measured:
+def _open_comparisons(run: Run, found: Advice, measured: Sequence[Measured]) -> None:
+    """A way to what each training with a remedy changed, and to what this run's own did."""
+    pairs = [(run.name, one.run) for one in measured] + ([(found.before, run.name)] if found.before else [])
+    for before, after in pairs:
         st.page_link(
             "pages/7_Compare.py",
-            label=f"Compare {plain(run.name)} with {plain(one.run)}",
+            label=f"Compare {plain(before)} with {plain(after)}",
             icon=":material/compare_arrows:",
-            query_params=[("compared", run.name), ("compared", one.run)],
+            query_params=[("compared", before), ("compared", after)],
         )
 
 
@@ -100,17 +89,10 @@ def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
 def _frame(rows: Mapping[str, Mapping[str, Any]], about: str) -> pd.DataFrame:
     """One row per name, each figure with its interval as text."""
     found = [
-        {about: name, "Pictures": row["n"], **{COLUMNS[key]: _cell(row.get(key), key) for key in COLUMNS}}
+        {about: name, "Pictures": row["n"], **{COLUMNS[key]: cell(row.get(key), key) for key in COLUMNS}}
         for name, row in rows.items()
     ]
     return pd.DataFrame(found).set_index(about)
-
-
-def _cell(figure: list[float] | None, key: str) -> str:
-    if figure is None:
-        return "–"
-    sign = "+" if key in ("unseen_gain", "leak_drop") else ""
-    return f"{figure[0] * 100:{sign}.0f} % ({figure[1] * 100:{sign}.0f} to {figure[2] * 100:{sign}.0f})"
 
 
 def _others() -> list[Run]:
@@ -120,20 +102,6 @@ def _others() -> list[Run]:
         with contextlib.suppress(RunError):
             found.append(session.open_named(name))
     return found
-
-
-def _repeatable(run: Run) -> bool:
-    return bool(run.manifest.train) and run.manifest.train.get("remedy") not in SIMULATED
-
-
-def _free(run: Run, remedy: str) -> Path:
-    """A folder beside the run that does not exist yet."""
-    wanted = run.path.with_name(f"{run.name}-{remedy}")
-    number = 2
-    while wanted.exists():
-        wanted = run.path.with_name(f"{run.name}-{remedy}-{number}")
-        number += 1
-    return wanted
 
 
 def found_by(run: Run, remedy: str) -> list[str]:

@@ -7,56 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.config import LICENCES
+from whalecam.recommendation import leaks_found
 from whalecam.run import Run, read_json
 from whalecam.table import Table
 from whalecam.ui import charts, jobs, session
 from whalecam.ui.frame import errors_shown, plain
 
 SELFTEST = "selftest.json"
-STANDS_OUT = 0.1
-"""A species stands out whose share of leaks lies surely (95 %) above this."""
-NAMED = 4
 
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     """The run in one sentence, and which species stand out."""
-    named = standing_out(session.table_of(run).per_species(), "confirmed" if facts["measured"] else "suspects")
-    if facts["measured"]:
-        hidden = f" Another {facts['hidden']:,} need the water without heat on it." if facts["hidden"] else ""
-        st.markdown(
-            f"**{facts['confirmed']:,}** of {facts['measured']:,} tested pictures are **confirmed leaks**: the network "
-            f"looks at the water, and its answer falls when only the water is changed. {named}{hidden}"
-        )
-    elif facts["suspects"]:
-        st.markdown(
-            f"**{facts['suspects']:,}** of {facts['assessable']:,} assessable pictures look at the water rather than "
-            f"the animal. {named} Heat on water is a suspicion: audit with the second witness to prove it."
-        )
-    else:
-        st.markdown(
-            f"None of {facts['assessable']:,} assessable pictures looks at the water more than a flat map would."
-        )
-
-
-def standing_out(species: pd.DataFrame, column: str) -> str:
-    """Which species leak, in words: those whose share is surely above STANDS_OUT; and the most among the others.
-
-    Args:
-        species: `Table.per_species()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
-    """
-    judged = species[species["assessable"] > 0].sort_values("share", ascending=False)
-    leaking = judged[judged["low"] >= STANDS_OUT]
-    others = judged.drop(index=leaking.index)
-    rest = f"at most {others['share'].max():.0%} of the pictures" if len(others) else ""
-    if leaking.empty:
-        return f"No species stands out: {rest} of any." if rest else ""
-    named = [
-        f"**{plain(str(name))}** ({hits:.0f} of {of:.0f})"
-        for name, hits, of in leaking[["species", column, "assessable"]].head(NAMED).itertuples(index=False)
-    ]
-    more = f" and {len(leaking) - NAMED} more" if len(leaking) > NAMED else ""
-    told = f"; of each other species {rest}" if rest else ""
-    return f"{', '.join(named)}{more} stand{'s' if len(leaking) == 1 else ''} out{told}."
+    st.markdown(leaks_found(facts, session.table_of(run).per_species(), lambda text: f"**{plain(text)}**"))
 
 
 def figures(run: Run, facts: Mapping[str, Any]) -> None:

@@ -1,0 +1,57 @@
+"""The leaks of a run in plain words: how many pictures, and which species stand out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+STANDS_OUT = 0.1
+"""A species stands out whose share of leaks lies surely (95 %) above this."""
+NAMED = 4
+Stress = Callable[[str], str]
+"""How a figure or a name is made to stand out in a text."""
+
+
+def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress = str) -> str:
+    """How many pictures rest on their water, and which species stand out.
+
+    Args:
+        facts: `Table.overview()`.
+        species: `Table.per_species()`.
+    """
+    named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
+    if facts["measured"]:
+        hidden = f" Another {facts['hidden']:,} need the water without heat on it." if facts["hidden"] else ""
+        count = strong(f"{facts['confirmed']:,}")
+        return (
+            f"{count} of {facts['measured']:,} tested pictures are {strong('confirmed leaks')}: the network "
+            f"looks at the water, and its answer falls when only the water is changed. {named}{hidden}"
+        )
+    if facts["suspects"]:
+        return (
+            f"{strong(format(facts['suspects'], ','))} of {facts['assessable']:,} assessable pictures look at the "
+            f"water rather than the animal. {named} Heat on water is a suspicion: audit with the second witness to "
+            "prove it."
+        )
+    return f"None of {facts['assessable']:,} assessable pictures looks at the water more than a flat map would."
+
+
+def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> str:
+    """Which species leak, in words: those whose share is surely above STANDS_OUT; and the most among the others.
+
+    Args:
+        species: `Table.per_species()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
+    """
+    judged = species[species["assessable"] > 0].sort_values("share", ascending=False)
+    leaking = judged[judged["low"] >= STANDS_OUT]
+    others = judged.drop(index=leaking.index)
+    rest = f"at most {others['share'].max():.0%} of the pictures" if len(others) else ""
+    if leaking.empty:
+        return f"No species stands out: {rest} of any." if rest else ""
+    named = [
+        f"{strong(str(name))} ({hits:.0f} of {of:.0f})"
+        for name, hits, of in leaking[["species", column, "assessable"]].head(NAMED).itertuples(index=False)
+    ]
+    more = f" and {len(leaking) - NAMED} more" if len(leaking) > NAMED else ""
+    told = f"; of each other species {rest}" if rest else ""
+    return f"{', '.join(named)}{more} stand{'s' if len(leaking) == 1 else ''} out{told}."
