@@ -1,5 +1,7 @@
 """What a network that had not seen them says of labels: those that may be wrong, and species that it confuses."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ def judgements(evidence: Evidence) -> list[Finding]:
     return [*_label_errors(odds, labels, good), *_confused(odds, labels, good)]
 
 
-def doubtful(odds: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def doubtful(odds: NDArray[np.floating[Any]], codes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows whose label is probably wrong by confident learning, the surest first (Northcutt et al. 2021, cleanlab).
 
     Args:
@@ -46,7 +48,7 @@ def doubtful(odds: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.
 
 
 def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) -> list[Finding]:
-    values: NDArray[np.float64] = odds.to_numpy(float)
+    values = odds.to_numpy()
     codes = odds.columns.get_indexer(pd.Index(labels)).astype(np.int64)
     at = doubtful(values, codes)
     if len(at) == 0:
@@ -57,8 +59,8 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
             "species": labels.iloc[at].to_numpy(),
             "individual_id": good["individual_id"].reindex(odds.index[at]).to_numpy(),
             "suggested_label": odds.columns[values[at].argmax(axis=1)],
-            "p_label": values[at, codes[at]].round(4),
-            "p_suggested": values[at].max(axis=1).round(4),
+            "p_label": values[at, codes[at]].astype(float).round(4),
+            "p_suggested": values[at].max(axis=1).astype(float).round(4),
         }
     )
     return [
@@ -78,7 +80,7 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
 def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) -> list[Finding]:
     """The pairs of species that are most often taken for one another."""
     codes = odds.columns.get_indexer(pd.Index(labels))
-    said = odds.to_numpy(float).argmax(axis=1)
+    said = odds.to_numpy().argmax(axis=1)
     n = len(odds.columns)
     grid = np.bincount(codes * n + said, minlength=n * n).reshape(n, n)
     own = grid.sum(axis=1)

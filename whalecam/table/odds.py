@@ -17,7 +17,7 @@ def unseen_odds(parts: Sequence[Path], classes: Sequence[str]) -> pd.DataFrame:
         parts: the Parquet parts of an audit.
         classes: in the order of the logits.
 
-    Returns: probabilities, float64, each row adding up to 1; the index is `image`.
+    Returns: probabilities, float32 as the logits are, each row adding up to 1 to 1e-6; the index is `image`.
     """
     names, logits = [np.empty(0, object)], [np.empty((0, len(classes)), np.float32)]
     for part in parts:
@@ -29,7 +29,7 @@ def unseen_odds(parts: Sequence[Path], classes: Sequence[str]) -> pd.DataFrame:
         logits.append(pc.list_flatten(rows["logits"]).to_numpy().reshape(-1, len(classes)))
     pa.default_memory_pool().release_unused()
     order = np.argsort(np.concatenate(names).astype(str), kind="stable")
-    odds = np.concatenate(logits).astype(np.float64)[order]
+    odds = np.concatenate(logits)[order]
     odds -= odds.max(axis=1, keepdims=True, initial=-np.inf)
     np.exp(odds, out=odds)
     odds /= odds.sum(axis=1, keepdims=True)
