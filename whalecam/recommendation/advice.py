@@ -102,7 +102,7 @@ def recommend(
     if since is not None and since.helped:
         return Advice(
             own,
-            f"This network was trained with {own}, and that helped: {WORDS[own]}.",
+            f"This network was trained with {own}, and that helped ({WORDS[own]}).",
             (leak, f"Measured against {since.run}: {since.changed}."),
             "compare",
             before=since.run,
