@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.commandline import whalecam
+from tests.commandline import process
 from tests.conftest import ROOT
 from whalecam.arrays import Progress
 from whalecam.dataset import Dataset, open_dataset, read_boxes, read_sample
@@ -258,7 +258,7 @@ def test_helper_processes_measure_the_same(tmp_path: Path) -> None:
         lines.append(f"{number}.png,orca,{number}")
     (tmp_path / "many" / "train.csv").write_text("\n".join(lines))
     # In a process of its own: helpers load the main module anew, which Streamlit's test runner may have replaced.
-    done = whalecam("check", tmp_path / "many" / "train.csv", tmp_path / "many" / "images", "--keep", tmp_path / "kept")
+    done = process("check", tmp_path / "many" / "train.csv", tmp_path / "many" / "images", "--keep", tmp_path / "kept")
     assert done.returncode == 1, done.stderr
     many, one = kept(tmp_path / "kept"), measure(few)
     columns = [name for name in (*TEXTS, *NUMBERS) if name not in ("image", "stamp")]
