@@ -104,10 +104,15 @@ def peer_tasks(model: Network, some: torch.Tensor, paths: list[Path]) -> dict[st
     return found
 
 
+def options_of(run: Run, limit: int | None = None) -> AuditOptions:
+    """No second witness; the masks beside the run where there are some, else the mask network's."""
+    masks = run.path.parent / "masks"
+    return AuditOptions(masks=str(masks) if masks.is_dir() else None, needs="none", limit=limit)
+
+
 def audited(run: Run, data: Any) -> int:
     run.clear_audit()
-    options = AuditOptions(masks=str(run.path.parent / "masks"), needs="none")
-    return audit.run_audit(run, data, options).new
+    return audit.run_audit(run, data, options_of(run)).new
 
 
 def bare(model: Network, some: torch.Tensor, images: int, halves: bool = True, batch: int = 64) -> int:

@@ -26,7 +26,6 @@ from benchmarks import scaling
 from benchmarks.synthetic import SIZE
 from whalecam import audit, dataset
 from whalecam.arrays import Progress
-from whalecam.config import AuditOptions
 from whalecam.run import Run, open_run
 
 
@@ -72,8 +71,7 @@ def measure(data: Path, masks: str = "given") -> dict[str, Any]:
 
 def resumed(run: Run) -> float:
     """Seconds from calling an audit again, its last part lost, to the first row that it stores anew."""
-    masks, marks = run.path.parent / "masks", list[float]()
-    options = AuditOptions(masks=str(masks) if masks.is_dir() else None, needs="none")
+    marks = list[float]()
     run.parts()[-1].unlink()
     held = len(run.audited())
 
@@ -82,7 +80,7 @@ def resumed(run: Run) -> float:
             marks.append(time.perf_counter())
 
     start = time.perf_counter()
-    audit.run_audit(run, audit.open_data(run), options, note)
+    audit.run_audit(run, audit.open_data(run), setting.options_of(run), note)
     return marks[0] - start
 
 

@@ -20,7 +20,6 @@ from benchmarks import audit as setting
 from benchmarks.memory import peak_mb
 from whalecam import audit
 from whalecam.arrays import Progress
-from whalecam.config import AuditOptions
 from whalecam.run import open_run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,8 +43,6 @@ def audited(folder: str, images: int, engine: str) -> None:
         if at.stage == "audit":
             marks.append((time.perf_counter(), at.done))
 
-    masks = Path(folder) / "masks"
-    options = AuditOptions(masks=str(masks) if masks.is_dir() else None, needs="none", limit=images)
     data, how, started = audit.open_data(run), audit.LOCAL, 0.0
     if engine == "ray":
         from whalecam.ray_runner import OnRay
@@ -54,7 +51,7 @@ def audited(folder: str, images: int, engine: str) -> None:
         how.held(run)
         started = time.perf_counter() - before
     before = time.perf_counter()
-    audit.run_audit(run, data, options, note, how)
+    audit.run_audit(run, data, setting.options_of(run, images), note, how)
     passed = time.perf_counter() - before
     print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
 

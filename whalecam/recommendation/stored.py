@@ -24,14 +24,18 @@ def simulation_of(run: Run) -> dict[str, Any] | None:
 
 def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
     """What training again with a remedy changed, for each other run of the same source on the pictures both judged."""
-    before = simulation_of(run)
+    trained = [other for other in others if _remedy(other) != "none" and other.path != run.path]
+    # Simulations hold every picture's outcome and are read on each visit: none that nothing is asked of.
+    before = simulation_of(run) if trained else None
+    if before is None:
+        return []
     found = []
-    for other in others:
-        remedy, after = _remedy(other), simulation_of(other)
-        if before and after and remedy != "none" and other.path != run.path and after["source"] == before["source"]:
+    for other in trained:
+        after = simulation_of(other)
+        if after and after["source"] == before["source"]:
             unseen, own = (_change(name, before, after) for name in ("unseen", "own"))
             if unseen is not None and own is not None:
-                found.append(Measured(remedy, other.name, unseen, own))
+                found.append(Measured(_remedy(other), other.name, unseen, own))
     return found
 
 
@@ -49,6 +53,8 @@ def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[A
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:
     """What the run's own remedy changed, against an untouched run of `others`: where it won most."""
+    if _remedy(run) == "none":
+        return None
     found = [
         replace(one, run=other.name)
         for other in others
