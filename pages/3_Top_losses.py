@@ -7,12 +7,12 @@ from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Top losses") as run:
+    threshold_sliders()
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
-    threshold_sliders()
     view = filters.filter_bar(
-        table, "losses", orders=("loss", "least confident", "confidence", "evidence", "name", "random"), run=run
+        table, "losses", run, ("loss", "least confident", "confidence", "evidence", "name", "random")
     )
     bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "losses")
     parts.reviewing_gallery(run, view, "losses")

@@ -7,15 +7,18 @@ from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 
 with page("Heatmaps") as run:
+    threshold_sliders()
     session.up_to_date(run)
     table = session.table_of(run)
+    place = st.container(horizontal=True, vertical_alignment="bottom")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        image = picture.choose_image(run, table)
-        line = queue.bar(run, table, image)
+        line = queue.choose(run, table)
+    with place:
+        image = picture.choose_image(line)
+        queue.buttons(run, line, image)
     row = table.row(image)
     view = picture.choose_view(run, row)
     overlay_controls()
-    threshold_sliders()
     large, side = st.columns([3, 2], gap="medium")
     with large:
         picture.review(run, row, view, line)

@@ -2,16 +2,15 @@
 
 import streamlit as st
 
-from whalecam.config import SUSPECT_VERDICTS
 from whalecam.ui import bulk, charts, filters, leaks, parts, session, trust
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 from whalecam.ui.opening import figures_first
 
 with page("Leaks") as run:
+    threshold_sliders()
     session.up_to_date(run)
     table = session.table_of(run)
-    threshold_sliders()
     overlay_controls()
     leaks.summary(run)
     figures_first()
@@ -24,10 +23,10 @@ with page("Leaks") as run:
             alt="Histogram of excess",
         )
     with right:
-        lassoed = leaks.lasso(scores)
+        leaks.lasso(scores)
     leaks.species_table(table)
     trust.calibration_and_agreement(run, table)
-    view = filters.filter_bar(table, "leaks", verdicts=SUSPECT_VERDICTS, images=lassoed, run=run)
+    view = filters.filter_bar(table, "leaks", run)
     bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")
     parts.reviewing_gallery(run, view, "leaks", leaks.show_me)
     parts.news(run)

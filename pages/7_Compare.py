@@ -8,8 +8,8 @@ from whalecam.ui.frame import page, threshold_sliders
 from whalecam.ui.opening import figures_first
 
 with page("Compare", needs="data") as run:
-    names = comparepage.choose(run)
     threshold_sliders()
+    names = comparepage.choose(run)
     overlay_controls()
     found = comparepage.comparison(names)
     later = comparepage.choose_later(found)

@@ -8,10 +8,10 @@ from whalecam.ui.frame import page, threshold_sliders
 from whalecam.ui.opening import figures_first
 
 with page("Patterns") as run:
+    threshold_sliders()
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
-    threshold_sliders()
     strategypage.figures(run, table)
     figures_first()
     sights, strategies, atlas, pairs = st.tabs(

@@ -14,7 +14,7 @@ from whalecam.arrays import FloatArray
 from whalecam.config import MASK_GRID, REVIEW_VERDICTS
 from whalecam.geometry import Frame
 from whalecam.render import COLOURMAPS, lut
-from whalecam.ui import events
+from whalecam.ui import events, links
 
 UNIT = "logits"
 _HERE = Path(__file__).parent
@@ -128,6 +128,7 @@ def overlay_controls() -> None:
         )
         st.selectbox("Colours", tuple(COLOURMAPS), key="colours", bind="query-params", on_change="ignore")
         st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
+    links.unbind("heat", "opacity", "threshold", "colours", "outline")
 
 
 def packed_layer(layer: Layer | None) -> dict[str, Any] | None:

@@ -11,20 +11,10 @@ import streamlit as st
 from whalecam.config import Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.run import Run
-from whalecam.ui import access, jobs, session
+from whalecam.ui import access, jobs, links, session
+from whalecam.ui.history import one_entry_per_page
 from whalecam.ui.reviewer import reviewer_name
 
-PAGES = (
-    ("dashboard.py", "Overview", ":material/dashboard:"),
-    ("pages/1_Dataset.py", "Dataset", ":material/database:"),
-    ("pages/2_Model.py", "Model", ":material/model_training:"),
-    ("pages/3_Top_losses.py", "Top losses", ":material/sort:"),
-    ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
-    ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
-    ("pages/8_Patterns.py", "Patterns", ":material/bubble_chart:"),
-    ("pages/6_Export.py", "Export", ":material/download:"),
-    ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
-)
 PREPARING = "Preparing the demo"
 LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
 
@@ -61,10 +51,10 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
     """
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
+    links.leave()
     run = None
     with _errors_told():
         access.gate()
-        _links()
         run = _open(title, needs)
     if run is None:
         st.stop()
@@ -72,15 +62,15 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
         yield run
 
 
-def _links() -> None:
-    with st.sidebar:
-        for path, label, icon in PAGES:
-            st.page_link(path, label=label, icon=icon, width="stretch")
-
-
 def _open(title: str, needs: str) -> Run:
     """The chosen run, far enough for the page; else an empty state, which ends the page."""
+    with st.sidebar:
+        one_entry_per_page()
+    place = st.sidebar.container()
     run = _choose_run()
+    carried = links.carried(run.name if run else None, session.preferred_run())
+    for path, label, icon in links.PAGES:
+        place.page_link(path, label=label, icon=icon, width="stretch", query_params=carried)
     if run is None or _being_prepared(run):
         _first_start()
     st.title(title, anchor=False)
@@ -111,6 +101,7 @@ def _choose_run() -> Run | None:
             bind="query-params",
             help="A run holds a data set, its network, its audit and everybody's verdicts.",
         )
+        links.unbind("run")
         reviewer_name()
     return session.open_named(name)
 
@@ -137,6 +128,7 @@ def threshold_sliders() -> None:
         bind="query-params",
         help="How far the prediction's probability falls when one property of the water changes and the animal stays.",
     )
+    links.unbind("excess", "needs")
 
 
 def _require(run: Run, needs: str) -> None:

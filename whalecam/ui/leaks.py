@@ -1,12 +1,14 @@
 """The Leaks page's own pieces: the summary, the lasso, the species table."""
 
+import functools
+
 import pandas as pd
 import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import charts, picture, session
+from whalecam.ui import charts, picture, regions, session
 from whalecam.ui.frame import errors_shown
 
 
@@ -49,21 +51,17 @@ def _summary(table: Table) -> None:
     )
 
 
-def lasso(scores: pd.DataFrame) -> tuple[str, ...] | None:
-    """Looks against needs, or against loss where needs were not measured; a lasso narrows the gallery, else None."""
+def lasso(scores: pd.DataFrame) -> None:
+    """Looks against needs, or against loss where needs were not measured; a selection narrows the gallery."""
     y = "needs" if scores["needs"].notna().any() else "loss"
     words = {"excess": "excess (looks at water)", "loss": "loss (nats)", "needs": "needs (fall of the probability)"}
-    event = st.plotly_chart(
+    st.plotly_chart(
         charts.scatter(scores, "excess", y, words, vars(session.thresholds())),
         key="lasso",
-        on_select="rerun",
+        on_select=functools.partial(regions.note, "lasso", "leaks_region", f"excess~{y}"),
         selection_mode=("lasso", "box", "points"),
         alt=f"Scatter of excess and {y}",
     )
-    points = event["selection"]["points"]
-    if points:
-        st.info(f"The gallery shows the {len(points)} pictures of your selection. Double-click the chart to end it.")
-    return tuple(str(point["customdata"][0]) for point in points) or None
 
 
 def species_table(table: Table) -> None:

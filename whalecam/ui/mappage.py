@@ -1,5 +1,6 @@
 """The Map tab of the Patterns page: a point per picture, what lies near what, and a gallery of a selection."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from whalecam.patterns import places
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import charts, filters, jobs, parts, patterns
+from whalecam.ui import charts, filters, jobs, parts, patterns, regions
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
 
@@ -47,13 +48,13 @@ def embedding_map(run: Run, table: Table) -> None:
             format_func=lambda name: COLOURINGS[name],
             width=180,
         )
-        found = _placed(run, rows, str(way))
-    chosen = _chart(_labelled(table, rows), found, str(colouring))
+        found, axes = _placed(run, rows, str(way))
+    _chart(_labelled(table, rows), found, str(colouring), axes)
     _say(table, rows)
-    if len(chosen) == 1:
-        neighbours(run, table, chosen[0])
-    if chosen:
-        view = filters.filter_bar(table, "map", images=chosen)
+    if st.session_state.get("map_region") or st.query_params.get("map_region"):
+        view = filters.filter_bar(table, "map", run)
+        if len(view.filters.images or ()) == 1:
+            neighbours(run, table, next(iter(view.filters.images or ())))
         parts.reviewing_gallery(run, view, "map", neighbours)
         parts.news(run)
 
@@ -83,11 +84,11 @@ def _with_line(card: Card, line: str) -> Card:
     return replace(card, lines=(card.lines[0], line, *card.lines[1:2]))
 
 
-def _placed(run: Run, rows: pd.DataFrame, way: str) -> NDArray[np.floating]:
-    """Places by the wished way; by PCA, with a button, while UMAP has not been computed for this audit."""
+def _placed(run: Run, rows: pd.DataFrame, way: str) -> tuple[NDArray[np.floating], str]:
+    """Places by the wished way, and its name; by PCA, with a button, while UMAP was not computed for this audit."""
     held = places.kept(run, rows) if way == "umap" else None
     if held is not None:
-        return held
+        return held, way
     if way == "umap":
         job = jobs.status(run.path)
         running = job is not None and job.state == "running"
@@ -96,7 +97,7 @@ def _placed(run: Run, rows: pd.DataFrame, way: str) -> NDArray[np.floating]:
                 jobs.start(run.path, LAYING, ["map", str(run.path)])
                 st.rerun()
         st.caption("Not computed for this audit yet. Until then: PCA.")
-    return patterns.pca_of(run)
+    return patterns.pca_of(run), "pca"
 
 
 def _labelled(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,16 +112,14 @@ def _labelled(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _chart(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> tuple[str, ...]:
-    event = st.plotly_chart(
+def _chart(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str, axes: str) -> None:
+    st.plotly_chart(
         points(rows, found, colouring),
         key="map_points",
-        on_select="rerun",
+        on_select=functools.partial(regions.note, "map_points", "map_region", axes),
         selection_mode=("lasso", "box", "points"),
         alt="Map of the pictures by what the network saw in them",
     )
-    picked = [str(point["customdata"][0]) for point in event["selection"]["points"] if point.get("customdata")]
-    return tuple(dict.fromkeys(picked))
 
 
 def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> go.Figure:

@@ -18,7 +18,7 @@ from whalecam.config import (
 from whalecam.errors import ModelError
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import charts, jobs, mending, parts, session
+from whalecam.ui import charts, jobs, links, mending, parts, session
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import gallery
 
@@ -220,9 +220,7 @@ def open_cell(event: Any) -> None:
     """A click on a cell opens its pictures in Top losses."""
     points = event["selection"]["points"]
     if points and st.button(f"Show {points[0]['y']} predicted as {points[0]['x']}", key="open_cell"):
-        st.session_state["losses_species"] = [points[0]["y"]]
-        st.session_state["losses_predicted"] = [points[0]["x"]]
-        st.switch_page("pages/3_Top_losses.py")
+        links.go("Top losses", losses_species=[points[0]["y"]], losses_predicted=[points[0]["x"]])
 
 
 def show_results(run: Run, table: Table) -> None:

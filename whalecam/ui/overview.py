@@ -10,7 +10,7 @@ from whalecam.config import LICENCES
 from whalecam.recommendation import leaks_found
 from whalecam.run import Run, read_json
 from whalecam.table import Table
-from whalecam.ui import charts, jobs, session
+from whalecam.ui import charts, jobs, links, session
 from whalecam.ui.frame import errors_shown, plain
 
 SELFTEST = "selftest.json"
@@ -76,8 +76,7 @@ def open_species(picked: Any) -> None:
     """A click on a species opens its suspects."""
     points = picked["selection"]["points"]
     if points:
-        st.session_state["leaks_species"] = [str(points[0]["y"])]
-        st.switch_page("pages/5_Leaks.py")
+        links.go("Leaks", leaks_species=[str(points[0]["y"])])
 
 
 def licence(run: Run, facts: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from whalecam.arrays import records
 from whalecam.config import REVIEW_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.run import Run
 from whalecam.table import Overlay, Table
-from whalecam.ui import session
+from whalecam.ui import filters, links, session
 from whalecam.ui.canvas import Layer
 from whalecam.ui.charts import PROPERTIES
-from whalecam.ui.filters import View
+from whalecam.ui.charts import WORDS as WORDS_OF_VERDICTS
+from whalecam.ui.filters import QUEUE, View
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.signer import Signer
@@ -102,7 +102,7 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
     hand = signer(run, key)
     event = gallery(cards, key=key)
     if event.opened:
-        open_picture(event.opened)
+        open_picture(event.opened, key)
     if event.key in REVIEW_VERDICTS and event.selected:
         decide(hand, event.selected, event.key)
     elif event.key in STEPS:
@@ -203,10 +203,17 @@ def _start_over() -> None:
         st.rerun()
 
 
-def open_picture(image: str) -> None:
-    """Show one picture large."""
-    st.session_state["_open"] = image
-    st.switch_page(str(Path("pages") / "4_Heatmaps.py"))
+def open_picture(image: str, key: str | None = None) -> None:
+    """Show one picture large.
+
+    Args:
+        key: of the list that it was opened from, whose filters and order the queue of the Heatmaps page takes over.
+    """
+    fields = filters.handed_on(key, QUEUE) | {"image": image}
+    if key:
+        fields["image_order"] = st.session_state.get(f"{key}_order", "evidence")
+    verdicts = f"{QUEUE}_verdict"
+    links.go("Heatmaps", {verdicts: [WORDS_OF_VERDICTS[name] for name in fields[verdicts]]}, **fields)
 
 
 def _remember(verdict: str, images: tuple[str, ...], key: str) -> None:

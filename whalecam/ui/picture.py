@@ -33,12 +33,12 @@ BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640
 HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
-def choose_image(run: Run, table: Table) -> str:
+def choose_image(line: Queue) -> str:
     """The picture in view, from the URL, from another page, or the first of the queue."""
     if wanted := st.session_state.pop("_open", None):
         st.session_state["image"] = wanted
     if not st.session_state.get("image"):
-        st.session_state["image"] = st.query_params.get("image") or queue.start(run, table)
+        st.session_state["image"] = st.query_params.get("image") or queue.start(line)
     return str(
         st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
     ).strip()

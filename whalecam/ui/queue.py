@@ -1,11 +1,13 @@
 """The Heatmaps page's queue: which pictures, in which order, what comes next, how far one is and how fast."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from whalecam.config import SUSPECT_VERDICTS
 from whalecam.run import Run
 from whalecam.table import ORDERS, Filters, Queue, Table, pace, with_controls
-from whalecam.ui import mine, session
+from whalecam.ui import filters, mine, session
 from whalecam.ui.frame import errors_shown
 
 ALL, NEW, SUSPECTS = "all pictures", "new to me", "suspects new to me"
@@ -14,13 +16,19 @@ MOST = 5_000
 """Pictures in a queue: nobody judges more before the thresholds or the run change, and each must be held."""
 
 
-def bar(run: Run, table: Table, image: str) -> Queue:
-    """Order, choice and buttons; returns the queue of this reviewer."""
+def choose(run: Run, table: Table) -> Queue:
+    """Order, choice and filters; returns the queue of this reviewer."""
     order = st.selectbox("Order", list(ORDERS), key="image_order", bind="query-params", help=_ORDER_HINT)
     which = st.selectbox("Queue", (ALL, NEW, SUSPECTS), key="image_queue", bind="query-params", help=_QUEUE_HINT)
+    place = st.container(width="content")
     share = _controls() if which == SUSPECTS else 0.0
-    queue = queue_of(run, table, order, which, share)
+    queue = queue_of(run, table, filters.choose(table, filters.QUEUE, run, place), order, which, share)
     session.hide_scores(queue.controls)
+    return queue
+
+
+def buttons(run: Run, queue: Queue, image: str) -> None:
+    """Previous, next, skip, and where in the queue the image stands."""
     before, after = queue.before(image), queue.after(image)
     for name, arrow, goal in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
         key, icon = f"queue_{name.lower()}", f":material/{arrow}:"
@@ -30,25 +38,20 @@ def bar(run: Run, table: Table, image: str) -> Queue:
     place = queue.place(image)
     st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
     _skip_if_asked(run)
-    return queue
 
 
-def start(run: Run, table: Table) -> str:
-    """The first picture still to be judged, by the choices in the session or the URL; "" where there is none."""
-    told = {name: st.session_state.get(name) or st.query_params.get(name) for name in ("image_order", "image_queue")}
-    order = told["image_order"] if told["image_order"] in ORDERS else next(iter(ORDERS))
-    which = told["image_queue"] if told["image_queue"] in (NEW, SUSPECTS) else ALL
-    queue = queue_of(run, table, str(order), str(which), 0.0)
+def start(queue: Queue) -> str:
+    """The first picture still to be judged; "" where there is none."""
     return next(iter(queue.left or queue.line), "")
 
 
-def queue_of(run: Run, table: Table, order: str, which: str, share: float) -> Queue:
+def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, share: float) -> Queue:
     """The queue as it stands: its order is kept until one of the choices or a threshold changes."""
     me, level = session.reviewer(), session.thresholds()
-    key = (str(run.path), len(run.parts()), order, which == SUSPECTS, share, level, me if share else "")
+    key = (str(run.path), len(run.parts()), chosen, order, which == SUSPECTS, share, level, me if share else "")
     held = st.session_state.get("_queue", {})
     if held.get("key") != key:
-        wanted = Filters(verdicts=SUSPECT_VERDICTS if which == SUSPECTS else ())
+        wanted = _suspects_of(chosen) if which == SUSPECTS else chosen
         names, controls = tuple(table.images(wanted, order, MOST)), frozenset[str]()
         if share:
             others = table.images(Filters(verdicts=("clean", "cosmetic", "not_tested")), "random", MOST)
@@ -57,6 +60,12 @@ def queue_of(run: Run, table: Table, order: str, which: str, share: float) -> Qu
         st.session_state["_queue"] = held
     done = frozenset[str]() if which == ALL else frozenset(mine.judged(run)["image"])
     return Queue(held["names"], done, mine.skips(run).standing(me), held["controls"])
+
+
+def _suspects_of(chosen: Filters) -> Filters:
+    """The suspects among what the filters let through."""
+    verdicts = tuple(name for name in SUSPECT_VERDICTS if not chosen.verdicts or name in chosen.verdicts)
+    return replace(chosen, verdicts=verdicts) if verdicts else replace(chosen, images=())
 
 
 def progress(run: Run, queue: Queue) -> None:

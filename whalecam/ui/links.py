@@ -1,0 +1,102 @@
+"""From page to page without losing the run, the thresholds or what a list shows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from whalecam.config import Thresholds
+
+PAGES = (
+    ("dashboard.py", "Overview", ":material/dashboard:"),
+    ("pages/1_Dataset.py", "Dataset", ":material/database:"),
+    ("pages/2_Model.py", "Model", ":material/model_training:"),
+    ("pages/3_Top_losses.py", "Top losses", ":material/sort:"),
+    ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
+    ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
+    ("pages/8_Patterns.py", "Patterns", ":material/bubble_chart:"),
+    ("pages/6_Export.py", "Export", ":material/download:"),
+    ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
+)
+KEPT = ("run", "excess", "needs", "heat", "opacity", "threshold", "colours", "outline")
+"""Fields that several pages have."""
+NO_WORDS: Mapping[str, Sequence[str]] = MappingProxyType({})
+PATHS = {title: path for path, title, _ in PAGES}
+
+
+def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: object) -> NoReturn:
+    """Show another page, whose fields have the values `fields`; the run, the thresholds and the heat stay as they are.
+
+    Args:
+        words: for fields whose choices are shown under other names than their values: those names, which are what
+            stands in the address.
+    """
+    st.session_state.update(fields)
+    kept = {name: st.session_state[name] for name in KEPT if name in st.session_state}
+    st.session_state["_going"] = (title, _parameters({**kept, **fields, **words}))
+    st.rerun()
+
+
+def leave() -> None:
+    """Leave for the page that `go` named; the first thing that a page does.
+
+    Not in `go` itself, because Streamlit forgets the fields outside of a fragment, the run among them, where a fragment
+    leaves the page. All that is to stay is written into the address of the new page: what Streamlit keeps of bound
+    fields by itself is lost where a click on the old page comes between.
+    """
+    if going := st.session_state.pop("_going", None):
+        title, parameters = going
+        unbind(*parameters)
+        st.switch_page(PATHS[title], query_params=parameters)
+
+
+def unbind(*names: str) -> None:
+    """Let the parameters of fields that several pages have outlive the page; to be called after the fields are drawn.
+
+    Where a page follows, *back* included, Streamlit drops the parameters that fields of the page before are bound to,
+    although the new page has the same fields, and has no public way to say that it has. The browser goes on writing
+    what is chosen into the address.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    with context.session_state.query_params() as parameters:
+        for name in names:
+            if binding := parameters.get_binding_for_param(name):
+                parameters.unbind_widget(binding.widget_id)
+
+
+def _parameters(fields: Mapping[str, object]) -> dict[str, str | list[str]]:
+    """Fields as an address has them, empty ones left out."""
+    found: dict[str, str | list[str]] = {}
+    for name, value in fields.items():
+        if isinstance(value, list | tuple):
+            found[name] = [str(each) for each in value]
+        elif value is not None:
+            found[name] = (
+                str(value).lower()
+                if isinstance(value, bool)
+                else f"{value:g}"
+                if isinstance(value, float)
+                else str(value)
+            )
+    return {name: value for name, value in found.items() if value}
+
+
+def carried(run: str | None, usual_run: str | None) -> dict[str, str]:
+    """The run and the thresholds as parameters of a link, where they are not at their default.
+
+    A link that is followed in this tab needs none of them; one that is opened in a new tab starts a session.
+
+    Args:
+        run: the chosen run.
+        usual_run: the one that opens where none is named.
+    """
+    carried = {"run": run} if run is not None and run != usual_run else {}
+    for name in ("excess", "needs"):
+        value = st.session_state.get(name, st.query_params.get(name))
+        if value is not None and value != getattr(Thresholds, name):
+            carried[name] = f"{value:g}" if isinstance(value, float) else str(value)
+    return carried
