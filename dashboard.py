@@ -23,7 +23,11 @@ with page("Overview") as run:
         st.subheader("Leaks per species", anchor=False)
         species = table.per_species()
         picked = st.plotly_chart(
-            charts.species_leaks(species), key="species_leaks", on_select="rerun", alt="Leaks per species"
+            charts.species_leaks(species),
+            key="species_leaks",
+            on_select="rerun",
+            config=charts.NO_TOOLS,
+            alt="Leaks per species",
         )
         overview.open_species(picked)
     mending.advice(run, facts)

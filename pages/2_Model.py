@@ -29,6 +29,7 @@ with page("Model", needs="data") as run:
                 charts.confusion(pairs, run.manifest.classes),
                 key="confusion",
                 on_select="rerun",
+                config=charts.NO_TOOLS,
                 alt="Confusion matrix",
             )
             modelpage.open_cell(cell)

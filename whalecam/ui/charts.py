@@ -30,6 +30,8 @@ WORDS = {
 PROPERTIES = {"together": "colour, brightness and texture"}
 """Words for the properties of the water whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
+NO_TOOLS = {"displayModeBar": False}
+"""For charts that are clicked only: their tool bar would lie over what is clicked."""
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 
 

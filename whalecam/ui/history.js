@@ -1,8 +1,10 @@
 // One entry of the browser's history per visit of a page. Streamlit pushes an entry for each parameter that it writes
-// into the address itself, and on leaving a page one that has lost the parameters of the page that is left; going back
-// then ends in states that nobody chose. Here an address that differs in its parameters alone replaces the entry, once
-// the script has ended and no other page has followed.
-const PATIENCE_MS = 150
+// into the address itself, and, before another page comes, one that has lost the parameters of the page that is left;
+// going back then ends in states that nobody chose. Here an address that differs in its parameters alone replaces the
+// entry, and nothing touches the entry of a page that is being left: by a link, or by the server, which then marks
+// the address.
+const MARK = "leaving"
+const LONGEST_MS = 15000
 const installed = Symbol.for("whalecam.history")
 
 export default function () {
@@ -11,54 +13,43 @@ export default function () {
   const { history } = window
   const push = history.pushState.bind(history)
   const replace = history.replaceState.bind(history)
-  let waiting = null
-  const forget = () => {
-    clearTimeout(waiting?.timer)
-    waiting = null
+  let done = null
+  let until = 0
+  const isLeaving = () => performance.now() < until
+  const leave = () => (until = performance.now() + LONGEST_MS)
+  const write = (state, title, address) => {
+    const { target, mark } = parsed(address)
+    if (target.pathname === window.location.pathname) {
+      if (mark && mark !== done) leave()
+      if (!isLeaving()) replace(state, title, target)
+      return
+    }
+    done = mark ?? done
+    until = 0
+    push(state, title, target)
   }
-  const wait = (target) => {
-    forget()
-    waiting = { target, timer: setTimeout(settle, PATIENCE_MS) }
-  }
-  const settle = () => {
-    if (isRunning()) return wait(waiting.target)
-    const { target } = waiting
-    forget()
-    replace({}, "", target)
-  }
-  history.pushState = (state, title, address) => {
-    const target = addressOf(address)
-    forget()
-    if (target.pathname !== window.location.pathname) return push(state, title, target)
-    wait(target)
-  }
+  history.pushState = write
   history.replaceState = (state, title, address) => {
-    const target = addressOf(address)
-    if (waiting) takeOver(waiting.target, new URL(window.location.href), target)
-    replace(state, title, target)
+    if (!isLeaving()) replace(state, title, parsed(address).target)
   }
-  window.addEventListener("popstate", forget)
+  document.addEventListener("click", (event) => leadsAway(event) && leave(), true)
+  window.addEventListener("popstate", () => (until = 0))
 }
 
-function isRunning() {
-  return document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "running"
+// Whether a click follows a link to another page in this tab.
+function leadsAway(event) {
+  const link = event.composedPath().find((each) => each.tagName === "A" && each.href)
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button || link.target === "_blank") return false
+  const target = new URL(link.href, window.location.href)
+  return target.origin === window.location.origin && target.pathname !== window.location.pathname && !link.download
 }
 
-// The address without parameters that stand in it twice with one value, as after a link that repeats those of its page.
-function addressOf(address) {
+// An address without the mark, and without parameters that stand in it twice with one value, as after a link that
+// repeats those of its page.
+function parsed(address) {
   const target = new URL(address ?? window.location.href, window.location.href)
-  const pairs = target.search.slice(1).split("&").filter(Boolean)
+  const mark = target.searchParams.get(MARK)
+  const pairs = target.search.slice(1).split("&").filter((pair) => pair && !pair.startsWith(`${MARK}=`))
   target.search = [...new Set(pairs)].join("&")
-  return target
-}
-
-// What a person changes while an address waits holds for that address too.
-function takeOver(target, before, after) {
-  const names = new Set([...before.searchParams.keys(), ...after.searchParams.keys()])
-  for (const name of names) {
-    const values = after.searchParams.getAll(name)
-    if (String(values) === String(before.searchParams.getAll(name))) continue
-    target.searchParams.delete(name)
-    values.forEach((value) => target.searchParams.append(name, value))
-  }
+  return { target, mark }
 }

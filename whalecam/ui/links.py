@@ -1,6 +1,7 @@
 """From page to page without losing the run, the thresholds or what a list shows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -34,7 +35,7 @@ def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: obje
             stands in the address.
     """
     st.session_state.update(fields)
-    kept = {name: st.session_state[name] for name in KEPT if name in st.session_state}
+    kept = {name: st.session_state.get(name, st.query_params.get(name)) for name in KEPT}  # not every page has them all
     st.session_state["_going"] = (title, _parameters({**kept, **fields, **words}))
     st.rerun()
 
@@ -49,7 +50,7 @@ def leave() -> None:
     if going := st.session_state.pop("_going", None):
         title, parameters = going
         unbind(*parameters)
-        st.switch_page(PATHS[title], query_params=parameters)
+        st.switch_page(PATHS[title], query_params={**parameters, "leaving": secrets.token_hex(4)})  # see history.js
 
 
 def unbind(*names: str) -> None:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.errors import StreamlitAPIException
 
 from whalecam.errors import DatasetError
 
@@ -72,6 +74,8 @@ def inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray
 def note(chart: str, target: str, axes: str) -> None:
     """The callback of a chart: what was selected in it becomes the value of the text field `target`."""
     st.session_state[target] = encode(st.session_state[chart]["selection"], axes)
+    with suppress(StreamlitAPIException):  # a field that is on the page already writes the address itself
+        st.query_params[target] = st.session_state[target]
 
 
 def _corners(box: Mapping[str, Any]) -> dict[str, list[float]]:

@@ -1,0 +1,178 @@
+"""What a list shows, counts, signs and writes into its address is one filter, whatever was touched before."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from whalecam.config import AUTO_VERDICTS, SUSPECT_VERDICTS, Thresholds
+from whalecam.run import open_run
+from whalecam.table import ORDERS
+from whalecam.ui import filters, session
+from whalecam.ui.charts import WORDS
+
+REGION = "excess~needs 0.6,-1 1.1,-1 1.1,0.4 0.6,0.4"
+DEFAULTS: dict[str, Any] = {
+    "species": [],
+    "predicted": [],
+    "verdict": list(SUSPECT_VERDICTS),
+    "review": None,
+    "right": None,
+    "seen": None,
+    "text": "",
+    "region": "",
+    "order": next(iter(ORDERS)),
+    "size": filters.PAGE_SIZES[0],
+    "page": 1,
+    "excess": Thresholds.excess,
+    "needs": Thresholds.needs,
+}
+SPECIES = ("beluga", "fin_whale", "bottlenose_dolphin")
+CHOICES: dict[str, st.SearchStrategy[Any]] = {
+    "species": st.lists(st.sampled_from(SPECIES), unique=True),
+    "predicted": st.lists(st.sampled_from(SPECIES), unique=True),
+    "verdict": st.lists(st.sampled_from(AUTO_VERDICTS), unique=True),
+    "review": st.sampled_from([None, "unreviewed", "reviewed", "flag"]),
+    "right": st.sampled_from([None, "right", "wrong"]),
+    "seen": st.sampled_from([None, "trained on", "not trained on"]),
+    "text": st.sampled_from(["", "1", "bel", "no such name"]),
+    "region": st.sampled_from(["", REGION, "no region"]),
+    "order": st.sampled_from(["evidence", "name", "loss"]),
+    "size": st.sampled_from(filters.PAGE_SIZES),
+    "page": st.integers(1, 2),
+    "excess": st.sampled_from([0.5, 1.0, 1.05, 2.0]),
+    "needs": st.sampled_from([0.0, 0.2, 0.25, 0.9]),
+}
+STEPS = st.lists(
+    st.sampled_from(sorted(CHOICES)).flatmap(lambda name: CHOICES[name].map(lambda value: (name, value))),
+    min_size=1,
+    max_size=6,
+)
+
+
+def listing() -> None:
+    """A page that is nothing but a list."""
+    import os
+    from pathlib import Path
+
+    import streamlit as st
+
+    from whalecam.run import open_run
+    from whalecam.ui import filters, frame, session
+
+    run = open_run(Path(os.environ["WHALECAM_RUNS"]) / "demo")
+    frame.threshold_sliders()
+    table = session.table_of(run)
+    view = filters.filter_bar(table, "leaks", run)
+    st.session_state["shown"] = view.rows(table)["image"].tolist()
+    st.session_state["taken"] = table.images(view.filters, view.order)
+
+
+def field(name: str) -> str:
+    return name if name in ("excess", "needs") else f"leaks_{name}"
+
+
+def widget(app: AppTest, name: str) -> Any:
+    kinds = {"verdict": "multiselect", "species": "multiselect", "predicted": "multiselect", "page": "number_input"}
+    kinds |= {"text": "text_input", "region": "text_input", "excess": "slider", "needs": "slider"}
+    return getattr(app, kinds.get(name, "selectbox"))(key=field(name))
+
+
+def values(app: AppTest) -> dict[str, Any]:
+    return {name: widget(app, name).value for name in DEFAULTS}
+
+
+def address_of(chosen: dict[str, Any]) -> dict[str, Any]:
+    """What the browser writes into the address: every field that is not at its default, by the words that are shown."""
+    changed = {name: value for name, value in chosen.items() if value != DEFAULTS[name] and value is not None}
+    words = {"verdict": lambda names: [WORDS[name] for name in names]}
+    return {field(name): words.get(name, lambda value: value)(value) for name, value in changed.items()}
+
+
+def opened(address: dict[str, Any]) -> AppTest:
+    app = AppTest.from_function(listing, default_timeout=60)
+    for name, value in address.items():
+        app.query_params[name] = value if value == [] or not isinstance(value, list) else [str(each) for each in value]
+        if value == []:
+            app.query_params[name] = ""
+    return app.run()
+
+
+def expected(rows: pd.DataFrame, chosen: dict[str, Any]) -> set[str]:
+    """The filters once more, in the slow and obvious way."""
+    if chosen["region"] == REGION:
+        inside = rows["excess"].between(0.6, 1.1) & rows["needs"].between(-1, 0.4)
+        return set(rows.loc[inside, "image"])
+    keep = pd.Series(True, rows.index)
+    for name in ("species", "predicted", "verdict"):
+        if chosen[name]:
+            keep &= rows[name].isin(chosen[name])
+    if chosen["review"] in ("reviewed", "flag"):
+        keep &= False  # nobody has signed anything
+    for name, column, yes in (("right", "correct", "right"), ("seen", "in_training", "trained on")):
+        if chosen[name]:
+            keep &= rows[column].map(lambda value, wanted=chosen[name] == yes: value is not None and value == wanted)
+    if chosen["text"]:
+        names = rows["image"].str.lower() + "\n" + rows["individual_id"].str.lower()
+        keep &= names.str.contains(chosen["text"], regex=False)
+    return set(rows.loc[keep, "image"])
+
+
+@pytest.fixture(scope="module")
+def folder(prepared: Path) -> Path:
+    return prepared / "runs"
+
+
+@given(STEPS)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_shown_are_those_of_the_address_and_those_that_are_signed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, Any]]
+) -> None:
+    monkeypatch.setenv("WHALECAM_RUNS", str(folder))
+    app = opened({})
+    run = open_run(folder / "demo")
+    for name, value in steps:
+        asked = value if name != "page" else min(value, widget(app, "page").max)
+        widget(app, name).set_value(asked).run()
+        assert not app.exception, app.exception
+        chosen = values(app)
+        if name in CHOICES and name != "page":
+            assert chosen[name] == value
+        assert list(widget(app, "verdict").proto.default) == [AUTO_VERDICTS.index(v) for v in SUSPECT_VERDICTS]
+        taken, shown = app.session_state["taken"], app.session_state["shown"]
+        rows = session.table_of(run, Thresholds(chosen["excess"], chosen["needs"])).all_rows()
+        assert set(taken) == expected(rows, chosen)
+        start = (chosen["page"] - 1) * chosen["size"]
+        assert shown == taken[start : start + chosen["size"]] and (shown or not taken)
+        assert f"{len(taken):,} pictures" in [caption.value for caption in app.caption]
+    link = opened(address_of(values(app)))
+    assert link.session_state["shown"] == app.session_state["shown"], urlencode(address_of(values(app)), doseq=True)
+    assert link.session_state["taken"] == app.session_state["taken"]
+
+
+def test_an_address_that_names_no_region_says_so_and_hides_nothing(runs: Path) -> None:
+    app = opened({"leaks_region": "no region"})
+    assert "selection in the URL cannot be read" in app.warning[0].value
+    assert app.session_state["taken"] == opened({}).session_state["taken"]
+
+
+def test_an_image_opened_from_a_list_leads_the_queue_through_that_list(runs: Path) -> None:
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
+    verdicts = [WORDS[name] for name in SUSPECT_VERDICTS]
+    for name, value in {"queue_species": ["beluga"], "queue_verdict": verdicts, "image_order": "name"}.items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page("pages/4_Heatmaps.py").run()
+    table = session.table_of(open_run(runs / "demo"))
+    rows = table.all_rows()
+    wanted = rows[(rows["species"] == "beluga") & rows["verdict"].isin(SUSPECT_VERDICTS)]["image"].tolist()
+    assert f"1 of {len(wanted):,}" in [caption.value for caption in app.caption]
+    assert app.text_input(key="image").value == wanted[0]
+    app.button(key="queue_next").click().run()
+    assert app.text_input(key="image").value == wanted[1]
