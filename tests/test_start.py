@@ -48,7 +48,8 @@ class TestStartingPoint:
             network.build_body(arch, pretrained=True)
 
     @pytest.mark.parametrize(
-        ("fallback", "start"), [("untrained", ("resnet18", False)), ("efficientnet_lite0", ("efficientnet_lite0", True))]
+        ("fallback", "start"),
+        [("untrained", ("resnet18", False)), ("efficientnet_lite0", ("efficientnet_lite0", True))],
     )
     def test_the_fallback_that_was_named(self, no_hub: Path, fallback: str, start: tuple[str, bool]) -> None:
         found = network.starting_point("resnet18", True, fallback)

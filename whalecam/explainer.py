@@ -18,7 +18,7 @@ from whalecam.network import Network, pick_device
 
 PORTION = 48_000_000
 """Pixels that are held at once while a batch is explained, give or take one picture."""
-NOT_FINITE = "the network gives no finite numbers for it (NaN or infinite logits)"
+NOT_FINITE = "the network gives no usable numbers for it (NaN, infinite, or beyond 65,504 logits)"
 """The reason of a row without scores: what a network says in such numbers can be neither drawn nor judged."""
 TOLD = 0.05
 """Below this fall there is nothing to show of the second witness."""
@@ -142,14 +142,14 @@ class Explainer:
 
     def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> Explained:
         logits, maps, residual, pooled = facts
-        drawn, vector = maps.astype("<f2"), pooled.astype("<f2")  # as stored, where what is too large is infinite
         thumb = sample.encoded or render.thumbnail(sample.pixels)
-        if not all(np.isfinite(numbers).all() for numbers in (logits, drawn, residual)):
+        if not evidence.is_finite(logits, maps, residual):
             return Explained(row | {"reason": NOT_FINITE}, thumb)
         height, width = sample.shape
         classes = self.network.classes
         row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
-        row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": drawn.tobytes()}
+        row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": evidence.stored(maps).tobytes()}
+        vector = evidence.stored(pooled)
         row["embedding"] = vector.tobytes() if np.isfinite(vector).all() else None
         row |= outcome(logits, classes, row["species"])
         mask = masks.find_mask(sample, self.sources, self.fallback)

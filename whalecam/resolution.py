@@ -39,22 +39,23 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 
 
 
 def check_answers(model: Network, data: Dataset, name: str) -> None:
-    """Raise ModelError where a network gives finite logits for none of the readable pictures, 512 at most.
+    """Raise ModelError where a network gives finite logits and maps for none of the readable pictures, 512 at most.
 
     One picture is enough to pass: single ones that it cannot judge become rows with a reason.
     """
     good = data.good()
     good, asked = _some(good[good["path"] != ""]), 0
     for inputs, _ in _batches(good, model, model.size, batch=1):
-        with torch.no_grad():
-            logits = model.head(model.features(model.batch(inputs)))
-        if bool(torch.isfinite(logits).all()):
+        found = evidence.explain(model.head, model.look(inputs))
+        logits, maps = (numbers.float().cpu().numpy() for numbers in (found.logits, found.maps))
+        if evidence.is_finite(logits, maps, float(found.residual)):
             return
         asked += 1
     if asked:
         raise ModelError(
-            f"The network of {name} gives NaN or infinite logits for every picture ({asked:,} asked), so there is "
-            "nothing to audit. Load weights that work, or train again with a lower learning rate."
+            f"The network of {name} gives no usable numbers for any picture (NaN, infinite, or beyond 65,504 logits; "
+            f"{asked:,} asked), so there is nothing to audit. Load weights that work, or train again with a lower "
+            "learning rate."
         )
 
 

@@ -83,7 +83,11 @@ def check_start(options: TrainOptions) -> Start:
 
 
 def adopt(run: Run, model: Network) -> None:
-    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures."""
+    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures.
+
+    Raises ModelError for weights that are NaN or infinite.
+    """
+    network.check_finite(model, "The network")
     digest = run.save_checkpoint(0, model.tensors(), ())
     run.drop_checkpoints(1)
     store(

@@ -1,5 +1,6 @@
 """Bodies: any convolutional architecture by name, without its head."""
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -69,7 +70,7 @@ class _Parts:
 def _built(arch: str, pretrained: bool, family: str) -> Body:
     try:
         parts = (_torchvision if family == "torchvision" else _timm)(arch, pretrained)
-    except (OSError, RuntimeError, AssertionError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, AssertionError, ValueError, TypeError, pickle.UnpicklingError) as error:
         what = f"The pretrained weights of {arch} cannot be loaded" if pretrained else f"'{arch}' cannot be built"
         raise ModelError(f"{what}: {first_line(error)}. {ADVICE}") from error
     if (arch, pretrained) not in _proven:
