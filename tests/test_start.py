@@ -44,7 +44,7 @@ class TestStartingPoint:
         words = str(refused.value)
         assert all(f"--fallback {name} " in words for name in FALLBACKS) and arch in words and "\n" not in words
         assert (NOWHERE in words) == (arch != NEVER)
-        with pytest.raises(ModelError, match="cannot be fetched|has no pretrained weights"):
+        with pytest.raises(ModelError, match=r"cannot be fetched|has no pretrained weights"):
             network.build_body(arch, pretrained=True)
 
     @pytest.mark.parametrize(
