@@ -19,7 +19,7 @@ from whalecam.geometry import to_input
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.table import NO_REVIEWS, Table
 
-OPTIONS = TrainOptions(epochs=1, size=32, batch=16, pretrained=False, resize="crop")
+OPTIONS = TrainOptions(arch="resnet18", epochs=1, size=32, batch=16, pretrained=False, resize="crop")
 PER_CLASS = 16
 
 

@@ -67,9 +67,7 @@ def test_a_run_on_mended_pictures_is_judged_on_the_source_mended_alike(leaky: Ru
     source = source_of(leaky)
     run = create_run(tmp_path / "mended", leaky.manifest.dataset)
     masks = leaky.manifest.audit["masks"]
-    remedies.train(
-        source.data, run, TrainOptions(**{**dict(leaky.manifest.train), "remedy": "neutral", "masks": masks})
-    )
+    remedies.train(source.data, run, replace(TrainOptions.stored(leaky.manifest.train), remedy="neutral", masks=masks))
     origin = source_of(open_run(run.path))
     assert origin.trained == "neutral" and origin.data.csv == source.data.csv
     before, found = simulate(leaky), simulate(open_run(run.path))

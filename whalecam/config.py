@@ -40,6 +40,9 @@ MASK_FALLBACKS = ("net", "border")
 BOX_KINDS = ("body", "fin", "fluke")
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
+UNTRAINED = "untrained"
+FALLBACKS = (FALLBACK_ARCH, UNTRAINED)
+"""What can be trained, where it is named, if the pretrained weights of the chosen network cannot be had."""
 LICENCES = {
     "exact here": "The head is piecewise linear: each map adds up to its logit for the picture it is drawn on.",
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
@@ -65,10 +68,11 @@ class TrainOptions:
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
     `recipe` seed feeds the network as the seed notebook did, for comparison: from files, through 224 px, in float32.
-    `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals.
+    `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals. `fallback`, one of FALLBACKS,
+    is trained where the pretrained weights of `arch` cannot be had; None: nothing is trained then.
     """
 
-    arch: str = "resnet18"
+    arch: str = FALLBACK_ARCH
     epochs: int = 2
     lr: float = 3e-3
     size: int = 128
@@ -87,6 +91,13 @@ class TrainOptions:
     remedy: str = "none"
     masks: str | None = None
     boxes: tuple[str, ...] = ()
+    fallback: str | None = None
+
+    @classmethod
+    def stored(cls, record: Mapping[str, Any]) -> "TrainOptions":
+        """What was asked for by `Manifest.train`, which also notes what was `used`."""
+        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
+        return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
 
 
 @dataclass(frozen=True)

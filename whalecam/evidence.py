@@ -1,9 +1,11 @@
 """Activations → exact evidence maps for every class, with their licence and residual."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whalecam.errors import ModelError
@@ -52,6 +54,17 @@ def explain(head: nn.Module, activations: Tensor) -> Evidence:
         return _by_gradient(head, activations)
     with torch.no_grad():
         return _fold(head, *parts, activations)
+
+
+def is_finite(logits: NDArray[Any], maps: NDArray[Any], residual: float) -> bool:
+    """Whether what a network says of one image can be stored and judged: finite, with `maps` in float16."""
+    return all(bool(np.isfinite(numbers).all()) for numbers in (logits, stored(maps), residual))
+
+
+def stored(values: NDArray[Any]) -> NDArray[np.float16]:
+    """Values as the table has them, float16 little-endian; what lies beyond ±65,504 becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype("<f2")
 
 
 def licence(head: nn.Module) -> str:

@@ -18,6 +18,8 @@ from whalecam.network import Network, pick_device
 
 PORTION = 48_000_000
 """Pixels that are held at once while a batch is explained, give or take one picture."""
+NOT_FINITE = "the network gives no usable numbers for it (NaN, infinite, or beyond 65,504 logits)"
+"""The reason of a row without scores: what a network says in such numbers can be neither drawn nor judged."""
 TOLD = 0.05
 """Below this fall there is nothing to show of the second witness."""
 
@@ -140,18 +142,20 @@ class Explainer:
 
     def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> Explained:
         logits, maps, residual, pooled = facts
+        thumb = sample.encoded or render.thumbnail(sample.pixels)
+        if not evidence.is_finite(logits, maps, residual):
+            return Explained(row | {"reason": NOT_FINITE}, thumb)
         height, width = sample.shape
         classes = self.network.classes
         row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
-        row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": maps.astype("<f2").tobytes()}
-        row["embedding"] = pooled.astype("<f2").tobytes()
+        row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": evidence.stored(maps).tobytes()}
+        vector = evidence.stored(pooled)
+        row["embedding"] = vector.tobytes() if np.isfinite(vector).all() else None
         row |= outcome(logits, classes, row["species"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
         row |= self._leak(sample, mask, maps, int(logits.argmax()), row["species"])
         row |= self._needs(sample, mask, row, int(logits.argmax()))
-        return Explained(
-            {name: _null(value) for name, value in row.items()}, sample.encoded or render.thumbnail(sample.pixels)
-        )
+        return Explained({name: _null(value) for name, value in row.items()}, thumb)
 
     def _needs(self, sample: Sample, mask: Mask | None, row: dict[str, Any], top: int) -> dict[str, Any]:
         """What the second witness says of one sample; nothing where it is not asked."""
@@ -163,6 +167,8 @@ class Explainer:
         agreement = masks.agreement(sample, mask)
         scene = swap.scene_of(sample, mask, self.network.size, self.network.resize)
         found = self.witness(row["image"], scene, top)
+        if found is None:
+            return {}
         needs, which = leak.joined(found.falls)
         facts: dict[str, Any] = {f"needs_{name}": value for name, value in found.falls.items()}
         facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}

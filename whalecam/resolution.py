@@ -38,6 +38,27 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 
     return larger, _accuracy(model, others) - _accuracy(larger, others)
 
 
+def check_answers(model: Network, data: Dataset, name: str) -> None:
+    """Raise ModelError where a network gives finite logits and maps for none of the readable pictures, 512 at most.
+
+    One picture is enough to pass: single ones that it cannot judge become rows with a reason.
+    """
+    good = data.good()
+    good, asked = _some(good[good["path"] != ""]), 0
+    for inputs, _ in _batches(good, model, model.size, batch=1):
+        found = evidence.explain(model.head, model.look(inputs))
+        logits, maps = (numbers.float().cpu().numpy() for numbers in (found.logits, found.maps))
+        if evidence.is_finite(logits, maps, float(found.residual)):
+            return
+        asked += 1
+    if asked:
+        raise ModelError(
+            f"The network of {name} gives no usable numbers for any picture (NaN, infinite, or beyond 65,504 logits; "
+            f"{asked:,} asked), so there is nothing to audit. Load weights that work, or train again with a lower "
+            "learning rate."
+        )
+
+
 def rounding(exact: Network, quick: Network, data: Dataset) -> float:
     """How far the quick network's maps lie from the exact one's: the largest difference over the largest value, ≥ 0.
 
@@ -63,11 +84,13 @@ def _some(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sample(min(len(rows), PICTURES), random_state=0)
 
 
-def _batches(rows: pd.DataFrame, model: Network, size: int) -> Iterator[tuple[ByteArray, list[str]]]:
+def _batches(
+    rows: pd.DataFrame, model: Network, size: int, batch: int = BATCH
+) -> Iterator[tuple[ByteArray, list[str]]]:
     """Network inputs (N, size, size, 3) and labels of the pictures that can be read."""
-    for start in range(0, len(rows), BATCH):
+    for start in range(0, len(rows), batch):
         inputs, labels = [], []
-        for row in records(rows.iloc[start : start + BATCH]):
+        for row in records(rows.iloc[start : start + batch]):
             try:
                 pixels = dataset.read_sample(row["path"], row["image"], geometry.needed(size)).pixels
             except DatasetError:

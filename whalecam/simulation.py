@@ -43,7 +43,7 @@ def source_of(run: Run) -> Source:
     """The run's data set and masks; of a run trained on a mended data set, those it was made from."""
     remedy, mended = str(run.manifest.train.get("remedy", "none")), run.path / remedies.MENDED / "remedy.json"
     if remedy in REMEDIES and mended.is_file():
-        told, options = read_json(mended), TrainOptions(**run.manifest.train)
+        told, options = read_json(mended), TrainOptions.stored(run.manifest.train)
         data = open_dataset(Path(told["source"]), Path(told["images"]), Columns(**told["columns"]))
         return Source(data, remedies.finder(options.masks, tuple(options.boxes)), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
@@ -81,7 +81,8 @@ def simulate(
             report(Progress("simulation", len(found), len(rows)))
             found.append({"row": row, "judged": _judged(model, row, source, donors, water, names)})
     report(Progress("simulation", len(rows), len(rows)))
-    told = _told(found, run, source)
+    told = _told([one for one in found if one["judged"] is not None], run, source)
+    told["not_finite"] = sum(one["judged"] is None for one in found)
     write_json(run.path / SIMULATION, told)
     return told
 
@@ -115,8 +116,11 @@ def _judged(
     donors: Sequence[swap.Donor],
     water: remedies.Rgb,
     wanted: Sequence[str],
-) -> dict[str, dict[str, float]]:
-    """`own`, `unseen` and `leak` of one picture, as it is and under each remedy; nothing without a mask."""
+) -> dict[str, dict[str, float]] | None:
+    """`own`, `unseen` and `leak` of one picture, as it is and under each remedy; nothing without a mask.
+
+    None where the network gives NaN or infinite logits, which say neither right nor wrong.
+    """
     case = remedies.case_of(row, source.find, {}, water)
     if case.mask is None or not (case.mask.values > 0.5).any():
         return {}
@@ -126,6 +130,8 @@ def _judged(
     inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in changed]
     seen = evidence.explain(model.head, model.look(np.stack(inputs)))
     logits, maps = seen.logits.numpy(), seen.maps.numpy()
+    if not np.isfinite(logits).all():
+        return None
     right = logits.argmax(1) == model.classes.index(row["species"])
     found = {}
     for at, name in enumerate((PRESENT, *wanted)):

@@ -16,7 +16,7 @@ from whalecam.dataset import Dataset
 from whalecam.explainer import Explained, Explainer
 from whalecam.masks import MaskSources, find_mask
 from whalecam.network import Network
-from whalecam.resolution import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, rounding
+from whalecam.resolution import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, check_answers, rounding
 from whalecam.run import Run
 
 PART_ROWS, PART_SECONDS = 512, 10.0
@@ -88,6 +88,7 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions) -> Netwo
     model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
     device = network.pick_device(options.device)
     model.to(device)
+    check_answers(model, data, f"run '{run.name}', fold {fold}")
     judge, mapper, said = _sized(model, run, fold, data, options)
     wanted = options.precision == "auto" and network.fast_halves(device)
     quick = network.quick(mapper, wanted)

@@ -2,7 +2,7 @@
 
 import copy
 import importlib.metadata
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from whalecam.classifier.fitting import LEAST_BATCH, Augment, Change, Fit, Watch
 from whalecam.config import SPLITS, TrainOptions
 from whalecam.dataset import Dataset
 from whalecam.errors import ModelError
-from whalecam.network import Body, Network, load_state
+from whalecam.network import Body, Network, Start, load_state
 from whalecam.run import Run, open_run
 
-__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "load_state", "train"]
+__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_state", "train"]
 
 LIBRARIES = ("whalecam", "torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
@@ -35,18 +35,20 @@ def train(
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
     pictures anew every epoch, under the `fast` recipe only.
 
-    Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on.
+    Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
+    the training ends in weights that are NaN or infinite, and as `check_start`.
     """
     if augment is not None and options.recipe != "fast":
         raise ModelError("Training pictures are changed under the recipe 'fast' only. Leave --recipe seed out.")
+    start = check_start(options)
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
-    body = network.build_body(options.arch, options.pretrained)
-    if options.body_from:
-        body = _body_of(open_run(Path(options.body_from)))
+    body = _body(options, start)
     judged, never = _validation(rows, options)
     watch = Watch(report, len(judged) + options.compare_splits)
     fits = [fit(rows, is_valid, copy.deepcopy(body), options, watch, augment) for is_valid in judged]
+    for one in fits:
+        network.check_finite(one.model, "The trained network")
     metrics = _metrics(rows, judged, fits) | {
         "split": options.split,
         "arch": body.arch,
@@ -62,12 +64,30 @@ def train(
         for fold, (one, is_valid) in enumerate(zip(fits, judged, strict=True))
     ]
     run.drop_checkpoints(len(fits))
-    store(run, fits[0].model, metrics, "-".join(digests), asdict(options))
+    used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
+    store(run, fits[0].model, metrics, "-".join(digests), asdict(options) | {"used": used})
     return metrics
 
 
+def check_start(options: TrainOptions) -> Start:
+    """What a training with these options starts from, asked before any image is read.
+
+    Raises ModelError where its weights cannot be had and no fallback is named, and for a network that cannot be used;
+    RunError where the run it is to start from cannot be opened.
+    """
+    if options.body_from:
+        return Start(_body_of(open_run(Path(options.body_from))).arch, False)
+    start = network.starting_point(options.arch, options.pretrained, options.fallback)
+    network.build_body(start.arch, pretrained=False, size=options.size)
+    return start
+
+
 def adopt(run: Run, model: Network) -> None:
-    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures."""
+    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures.
+
+    Raises ModelError for weights that are NaN or infinite.
+    """
+    network.check_finite(model, "The network")
     digest = run.save_checkpoint(0, model.tensors(), ())
     run.drop_checkpoints(1)
     store(
@@ -149,6 +169,12 @@ def _other_split(
     metrics = _metrics(rows, [is_valid], [fit(rows, is_valid, copy.deepcopy(body), options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
     return {"split": other} | {name: metrics[name] for name in kept}
+
+
+def _body(options: TrainOptions, start: Start) -> Body:
+    if options.body_from:
+        return _body_of(open_run(Path(options.body_from)))
+    return replace(network.build_body(start.arch, start.pretrained), note=start.note)
 
 
 def _body_of(run: Run) -> Body:

@@ -14,6 +14,7 @@ from whalecam.cli.output import reporter, tell
 from whalecam.config import (
     BOX_KINDS,
     ENGINES,
+    FALLBACKS,
     MASK_FALLBACKS,
     NEEDS_CHOICES,
     PRECISIONS,
@@ -27,6 +28,8 @@ from whalecam.config import (
 )
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
+LOADED = "resnet18"
+"""The architecture that a checkpoint is taken to have where none is named."""
 
 
 @click.command()
@@ -38,7 +41,7 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @column_options
 @click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge; the source stays as it is.")
 @click.option("--min-per-class", default=DEFAULT.min_per_class, show_default=True, help="Leave smaller classes out.")
-@click.option("--arch", default=DEFAULT.arch, show_default=True, help="Any torchvision or timm name.")
+@click.option("--arch", help=f"Any torchvision or timm name.  [default: {DEFAULT.arch}; {LOADED} to load]")
 @click.option("--epochs", default=DEFAULT.epochs, show_default=True, help="Epochs after the frozen one.")
 @click.option("--lr", default=DEFAULT.lr, show_default=True, help="Peak learning rate.")
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
@@ -56,6 +59,7 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes for the remedy; may be given several times.")
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
+@click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
 @click.option("--checkpoint", type=FOLDER, help="Load these weights instead of training.")
@@ -77,18 +81,20 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     if given["checkpoint"]:
         names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
         model = classifier.load_state(
-            given["checkpoint"], names or data.classes(), given["arch"], given["size"], given["resize"]
+            given["checkpoint"], names or data.classes(), given["arch"] or LOADED, given["size"], given["resize"]
         )
         run = create_run(run_path, record_of(data))
         classifier.adopt(run, model)
     else:
         body_from = str(given["body_from"]) if given["body_from"] else None
-        known = {name: given[name] for name in vars(DEFAULT) if name in given}
+        known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= {"masks": str(given["masks"].resolve()) if given["masks"] else None}
         known |= {"boxes": tuple(str(path.resolve()) for path in given["boxes"])}
+        options = replace(DEFAULT, **known | {"body_from": body_from})
+        classifier.check_start(options)
         data = dataset.inspect_pictures(data, report)
         run = create_run(run_path, record_of(data))
-        remedies.train(data, run, replace(DEFAULT, **known | {"body_from": body_from}), report)
+        remedies.train(data, run, options, report)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     tell({"run": str(run.path), "licence": run.manifest.licence, **shown}, as_json)

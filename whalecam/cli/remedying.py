@@ -9,7 +9,7 @@ import click
 from whalecam.cli.data import record_of
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
-from whalecam.config import SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
+from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
 from whalecam.errors import RunError
 
 
@@ -34,7 +34,7 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
     found = simulated(opened, wanted or None, limit, reporter())
     advice = advice_of(opened, judged(opened).overview()) if opened.parts() else None
     if as_json:
-        shown = {name: found[name] for name in ("pictures", "without_mask", "waters", "figures")}
+        shown = {name: found[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
         tell(shown | {"advice": vars(advice) if advice else None}, True)
         return
     click.echo("\n".join([*told(found), *(advised(opened, advice) if advice else ())]))
@@ -45,14 +45,16 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
 @click.option("--remedy", required=True, type=click.Choice(TRAIN_REMEDIES), help="What to train with.")
 @click.option("--out", required=True, type=FOLDER, help="New run folder.")
 @click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
+@click.option("--fallback", type=click.Choice(FALLBACKS), help="As in train, where pretrained weights cannot be had.")
 @JSON
-def retrain(run: Path, remedy: str, out: Path, seed: int | None, as_json: bool) -> None:
+def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
     from whalecam import audit, dataset
     from whalecam.run import create_run, open_run
 
     opened, report = open_run(run), reporter()
     before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
+    options = replace(options, fallback=fallback)
     if (out / "run.json").is_file():
         raise RunError(f"There is a run in {out} already. Name a new folder.")
     data = audit.open_data(opened)
@@ -62,11 +64,12 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, as_json: bool) 
             f"Run '{opened.name}' was trained on merged labels, such as '{min(gone)}', that its CSV lacks. "
             f"Use: whalecam train --labels-map FILE --remedy {remedy}."
         )
-    from whalecam import remedies
+    from whalecam import classifier, remedies
     from whalecam.cli.telling import retrained
     from whalecam.recommendation import PRESENT, measured_of
     from whalecam.simulation import simulate as simulated
 
+    classifier.check_start(options)
     made = create_run(out, record_of(data))
     remedies.train(dataset.inspect_pictures(data, report), made, options, report)
     audit.run_audit(made, audit.open_data(made), _audit(before, made, remedy), report)
@@ -80,16 +83,17 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, as_json: bool) 
 
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
-    """The run's own training with the remedy, its masks those of the run's audit."""
+    """The run's own training with the remedy: the network it really has, its masks those of the run's audit."""
     if not run.manifest.train:
         raise RunError(f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Use: whalecam train.")
 
-    options, stored = TrainOptions(**run.manifest.train), AuditOptions.stored(run.manifest.audit)
+    options, stored = TrainOptions.stored(run.manifest.train), AuditOptions.stored(run.manifest.audit)
     if options.remedy in SIMULATED:
         raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
-    return replace(
-        options, remedy=remedy, masks=stored.masks, boxes=stored.boxes, seed=options.seed if seed is None else seed
-    )
+    # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
+    used = run.manifest.train.get("used") or {"arch": run.manifest.network["arch"], "pretrained": options.pretrained}
+    options = replace(options, arch=used["arch"], pretrained=used["pretrained"], masks=stored.masks, boxes=stored.boxes)
+    return replace(options, remedy=remedy, seed=options.seed if seed is None else seed)
 
 
 def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:

@@ -54,6 +54,8 @@ def advised(run: Run, advice: Advice) -> Iterator[str]:
 def simulated(found: Mapping[str, Any], network: str = "present") -> Iterator[str]:
     """What each remedy would do to a network's answers, as a table; see `simulation.simulate`."""
     without = f" ({found['without_mask']:,} more have no mask)" if found["without_mask"] else ""
+    if found.get("not_finite"):
+        without += f" (of {found['not_finite']:,} more it gives NaN or infinite logits)"
     yield (
         f"The {network} network on {found['pictures']:,} pictures that it had not seen{without}, each on its own water "
         f"and on {found['waters']} waters of other labels; in brackets 95 % intervals over individuals:"
@@ -72,6 +74,8 @@ def retrained(before: Run, made: Run, found: Mapping[str, Any]) -> Iterator[str]
     """
     remedy = str(made.manifest.train["remedy"])
     yield f"Run {made.name}: trained with {remedy} ({WORDS.get(remedy, 'no remedy')}), audited like {before.name}."
+    if note := made.metrics().get("note"):
+        yield str(note)
     yield from simulated(found, "new")
     for one in measured_of(before, [made]):
         yield f"Against {before.name}, on the same pictures: {one.changed}."
@@ -128,6 +132,8 @@ def _about(run: Run) -> Iterator[str]:
         f"Network: {network.get('arch', '?')} at {network.get('size', '?')} px{how}; licence of its maps: "
         f"{run.manifest.licence}; sha256 {run.manifest.model_sha256[:12]}"
     )
+    if metrics.get("note"):
+        yield str(metrics["note"])
     if metrics.get("n_valid"):
         yield (
             f"Right on {metrics['accuracy']:.1%} of {metrics['n_valid']:,} pictures that it was not trained on "

@@ -1,23 +1,28 @@
 """A picture classifier cut in two, `logits = head(features(x))`."""
 
-from whalecam.network.bodies import Body, build_body, hub_reachable
+from whalecam.network.bodies import Body, build_body
 from whalecam.network.cut import Network, fast_halves, pick_device
 from whalecam.network.folding import quick
 from whalecam.network.heads import fastai_head, linear_head
+from whalecam.network.pretrained import Start, hub_reachable, missing_weights, starting_point
 from whalecam.network.resizing import at_size
-from whalecam.network.weights import from_spec, load_state
+from whalecam.network.weights import check_finite, from_spec, load_state
 
 __all__ = [
     "Body",
     "Network",
+    "Start",
     "at_size",
     "build_body",
+    "check_finite",
     "fast_halves",
     "fastai_head",
     "from_spec",
     "hub_reachable",
     "linear_head",
     "load_state",
+    "missing_weights",
     "pick_device",
     "quick",
+    "starting_point",
 ]

@@ -1,7 +1,6 @@
-"""Bodies: any convolutional architecture by name, without its head, and where its weights come from."""
+"""Bodies: any convolutional architecture by name, without its head."""
 
-import functools
-import socket
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,12 +12,14 @@ from torch import nn
 
 from whalecam.config import FALLBACK_ARCH, FINE_ARCH
 from whalecam.errors import ModelError
+from whalecam.network.layout import ADVICE, check_cut, check_size, first_line, proven_channels
+from whalecam.network.pretrained import INSTALLED, cached_weights, family_of, missing_weights
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-HUBS = {"torchvision": "download.pytorch.org", "timm": "huggingface.co"}
-PROBE_SECONDS = 3.0
 Stats = tuple[float, float, float]
+_proven: dict[tuple[str, bool], int] = {}
+"""Architecture and whether pretrained → channels, of those whose layout was proven in this process."""
 
 
 @dataclass(frozen=True)
@@ -33,38 +34,54 @@ class Body:
     note: str = ""
 
 
-def build_body(arch: str, pretrained: bool) -> Body:
-    """Any torchvision or timm classifier by name, without its head.
+def build_body(arch: str, pretrained: bool, size: int | None = None) -> Body:
+    """Any torchvision or timm classifier by name, without its head, its layout proven (see `proven_channels`).
 
-    Where pretrained weights are wanted and their hub cannot be reached (one probe, 3 s at most), the body is
-    `efficientnet_lite0`, whose weights come with the install, and `note` says so. Raises ModelError for an unknown name
-    or a network that keeps no positions.
+    Args:
+        size: px, of the inputs that it will be used with; None: not checked.
+
+    Raises ModelError for an unknown name, for pretrained weights that cannot be had, and for a network that does not
+    keep its activations as (N, C, h, w) or cannot be cut before its head.
     """
-    if arch in (FALLBACK_ARCH, FINE_ARCH):
-        return _lite0(pretrained, fine=arch == FINE_ARCH)
-    family = "torchvision" if arch in torchvision.models.list_models(module=torchvision.models) else "timm"
-    if family == "timm" and not timm.is_model(arch):
-        raise ModelError(f"No architecture '{arch}' in torchvision or timm. Try resnet18, resnet50 or {FALLBACK_ARCH}.")
-    if pretrained and not hub_reachable(HUBS[family]):
-        note = (
-            f"The weights of {arch} cannot be fetched ({HUBS[family]} is out of reach); used {FALLBACK_ARCH} instead."
-        )
-        return _lite0(pretrained, note)
-    features, mean, std = _torchvision(arch, pretrained) if family == "torchvision" else _timm(arch, pretrained)
-    return Body(features, _channels(features, arch), arch, mean, std)
+    if arch in INSTALLED:
+        body = _lite0(pretrained, fine=arch == FINE_ARCH)
+    else:
+        if pretrained and (problem := missing_weights(arch)):
+            raise ModelError(f"{problem} Use {FALLBACK_ARCH}, whose weights come with the install, or no weights.")
+        body = _built(arch, pretrained, family_of(arch))
+    if size is not None:
+        check_size(body.features, arch, size)
+    return body
 
 
-@functools.cache
-def hub_reachable(host: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether a weights hub answers; asked once per process, because timm alone takes 47 s to give up."""
+@dataclass(frozen=True)
+class _Parts:
+    """What a library gave: a body, the normalisation and side in px it was made for, and where `whole` was cut."""
+
+    features: nn.Module
+    mean: Stats
+    std: Stats
+    native: int = 224
+    whole: nn.Module | None = None
+    joint: nn.Module | None = None
+    before: bool = False
+
+
+def _built(arch: str, pretrained: bool, family: str) -> Body:
     try:
-        socket.create_connection((host, 443), seconds).close()
-    except OSError:
-        return False
-    return True
+        parts = (_torchvision if family == "torchvision" else _timm)(arch, pretrained)
+    except (OSError, RuntimeError, AssertionError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        what = f"The pretrained weights of {arch} cannot be loaded" if pretrained else f"'{arch}' cannot be built"
+        raise ModelError(f"{what}: {first_line(error)}. {ADVICE}") from error
+    if (arch, pretrained) not in _proven:
+        channels = proven_channels(parts.features, arch, parts.native)
+        if parts.whole is not None and parts.joint is not None:
+            check_cut(parts.whole, parts.joint, parts.features, arch, parts.before)
+        _proven[arch, pretrained] = channels
+    return Body(parts.features, _proven[arch, pretrained], arch, parts.mean, parts.std)
 
 
-def _lite0(pretrained: bool, note: str = "", fine: bool = False) -> Body:
+def _lite0(pretrained: bool, fine: bool = False) -> Body:
     """EfficientNet-Lite0 with TensorFlow's padding, which its weights were made for, and inputs in [−1, 1].
 
     `fine` cuts it after its fifth stage, at a stride of 16 instead of 32: four times as many cells, each of which sees
@@ -81,31 +98,26 @@ def _lite0(pretrained: bool, note: str = "", fine: bool = False) -> Body:
     if fine:
         stages = cast(nn.Sequential, model.blocks)
         model.blocks, model.conv_head, model.bn2 = stages[:5], nn.Identity(), nn.Identity()
-        return Body(model, 112, FINE_ARCH, *HALF, note)
-    return Body(model, 1280, FALLBACK_ARCH, *HALF, note)
+        return Body(model, 112, FINE_ARCH, *HALF)
+    return Body(model, 1280, FALLBACK_ARCH, *HALF)
 
 
-def _torchvision(arch: str, pretrained: bool) -> tuple[nn.Module, Stats, Stats]:
+def _torchvision(arch: str, pretrained: bool) -> _Parts:
     model = torchvision.models.get_model(arch, weights="DEFAULT" if pretrained else None)
-    if hasattr(model, "features"):
-        return model.features, *IMAGENET
-    if hasattr(model, "avgpool"):
-        return nn.Sequential(*list(model.children())[:-2]), *IMAGENET
-    raise ModelError(f"'{arch}' keeps no positions to draw a map on. Use a convolutional network such as resnet18.")
+    children = dict(model.named_children())
+    if (features := children.get("features")) is not None:
+        return _Parts(features, *IMAGENET, whole=model, joint=features)
+    if "avgpool" in children:
+        layers = list(children.values())[: list(children).index("avgpool")]
+        return _Parts(nn.Sequential(*layers), *IMAGENET, whole=model, joint=children["avgpool"], before=True)
+    raise ModelError(f"'{arch}' has no place to cut it at: neither a part `features` nor an average pooling. {ADVICE}")
 
 
-def _timm(arch: str, pretrained: bool) -> tuple[nn.Module, Stats, Stats]:
-    model = timm.create_model(arch, pretrained=pretrained, num_classes=0, global_pool="")
+def _timm(arch: str, pretrained: bool) -> _Parts:
+    """timm cuts its networks itself: without classes and pooling they give what they would have pooled."""
+    cached = cached_weights(arch, "timm") if pretrained else None
+    local = {"file": str(cached)} if cached else None
+    cut: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
+    model = timm.create_model(arch, pretrained=pretrained, pretrained_cfg_overlay=local, **cut)
     known: Mapping[str, Any] = vars(timm.get_pretrained_cfg(arch))
-    return model, tuple(known["mean"]), tuple(known["std"])
-
-
-def _channels(features: nn.Module, arch: str) -> int:
-    try:
-        with torch.no_grad():
-            out = features.eval()(torch.zeros(1, 3, 128, 128))
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"'{arch}' does not take pictures of 128 px: {error}") from error
-    if out.ndim != 4:
-        raise ModelError(f"'{arch}' keeps no positions to draw a map on. Use a convolutional network such as resnet18.")
-    return int(out.shape[1])
+    return _Parts(model, tuple(known["mean"]), tuple(known["std"]), int(known["input_size"][-1]))

@@ -27,11 +27,13 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
     `shuffle` changes the training pictures anew every epoch. `crop` and `neutral` write a mended data set to `mended/`
     in the run folder, which becomes the run's data set: it is trained on, audited and shown in its place.
 
-    Raises DatasetError for another remedy and for masks or boxes that cannot be read; else as `classifier.train`.
+    Raises DatasetError for another remedy and for masks or boxes that cannot be read; else as `classifier.train`, and
+    what `classifier.check_start` refuses before any image is changed.
     """
     name = options.remedy
     if name not in TRAIN_REMEDIES:
         raise DatasetError(f"No remedy '{name}' for training. There are: {', '.join(TRAIN_REMEDIES)}.")
+    classifier.check_start(options)
     if name == "none":
         return classifier.train(data, run, options, report)
     find = finder(options.masks, options.boxes)

@@ -90,13 +90,15 @@ class Witness:
         """Forward passes a picture costs, at most."""
         return len(EDITS) * 2 * self.donors + 2
 
-    def __call__(self, image: str, scene: Scene, predicted: int) -> Needs:
-        """Ask about one picture; `predicted` is the class judged."""
+    def __call__(self, image: str, scene: Scene, predicted: int) -> Needs | None:
+        """Ask about one picture; `predicted` is the class judged. None where an answer is NaN: nothing is measured."""
         others, same = self.donors_of(image, self.network.classes[predicted])
         lent = others + same
         edited = [edit(scene, donor.water) for edit in EDITS.values() for donor in lent]
         # The untouched picture goes along, so that all are rounded alike and only the edit makes a difference.
         every = self._probabilities([*edited, scene.pixels, scene.filled])
+        if not np.isfinite(every).all():
+            return None
         after, before = every[:-2, predicted].reshape(len(EDITS), len(lent)), every[-2, predicted]
         falls = dict(zip(EDITS, before - after, strict=True))
         scores = {name: apart_of(falls[name], bool(same)) for name in PROPERTIES}

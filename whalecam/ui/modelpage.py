@@ -21,13 +21,14 @@ from whalecam.table import Filters, Table
 from whalecam.ui import charts, jobs, links, mending, parts, session
 from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.gallery import gallery
+from whalecam.ui.starting import ask_fallback, launch, train_or_ask
 
 ARCHS = (
+    "efficientnet_lite0",
+    "efficientnet_lite0_fine",
     "resnet18",
     "resnet34",
     "resnet50",
-    "efficientnet_lite0",
-    "efficientnet_lite0_fine",
     "convnext_tiny",
     "mobilenetv3_large_100",
 )
@@ -72,7 +73,10 @@ def train_form(run: Run) -> None:
             options = {"arch": arch, "epochs": epochs, "lr": lr, "size": size, "batch": batch, "split": split}
             options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            launch(run, "Training", [*_train_verb(run), *_flags(options), *switches, *mending.found_by(run, remedy)])
+            verb = [*_train_verb(run), *_flags(options), *switches, *mending.found_by(run, remedy)]
+            with errors_shown():
+                train_or_ask(run, str(arch), pretrained, verb)
+    ask_fallback(run)
 
 
 def load_form(run: Run) -> None:
@@ -123,13 +127,6 @@ def audit_form(run: Run) -> None:
             files = [part for name in boxes.split(",") if (part := name.strip())]
             flags = _flags(options) + [word for name in files for word in ("--boxes", name)]
             launch(run, "Audit", ["audit", str(run.path), *flags])
-
-
-def launch(run: Run, title: str, arguments: list[str]) -> None:
-    """Start a verb for this run and show its progress."""
-    with errors_shown():
-        jobs.start(run.path, title, arguments)
-        st.rerun()
 
 
 @st.fragment(run_every=2.0)
