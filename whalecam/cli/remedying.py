@@ -88,7 +88,12 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
     if options.remedy in SIMULATED:
         raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
     return replace(
-        options, remedy=remedy, masks=stored.masks, boxes=stored.boxes, seed=options.seed if seed is None else seed
+        options,
+        remedy=remedy,
+        masks=stored.masks,
+        boxes=stored.boxes,
+        box_orientation=stored.box_orientation,
+        seed=options.seed if seed is None else seed,
     )
 
 
@@ -98,7 +103,9 @@ def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
         return before
     from whalecam.remedies import MENDED
 
-    return replace(before, masks=str(made.path / MENDED / "masks"), boxes=())
+    folder = made.path / MENDED / "masks"
+    drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
+    return replace(before, masks=str(folder) if drawn else None, boxes=())
 
 
 VERBS = (simulate, retrain)
