@@ -30,6 +30,8 @@ def told(run: Run) -> Iterator[str]:
     table = judged(run)
     facts, species = table.overview(), table.per_species()
     yield from sentences(run.manifest.joins)
+    sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
+    yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
     yield from _counts(table, facts)
     yield from ("", *_species(species, bool(facts["measured"])))
     yield from ("", f"The leaks: {leaks_found(facts, species)}")

@@ -42,10 +42,9 @@ def join_masks(images: Mapping[str, str], sources: MaskSources, report: Report =
         raise DatasetError(
             f"None of the {len(bad):,} masks looked at in {sources.folder} can be used; {bad[0][0].name}: {bad[0][1]}."
         )
-    unfit = {path for path, _ in bad}
-    used = {path for _, path in pairs.values()} - unfit
+    used = {str(path) for _, path in pairs.values()} - {str(path) for path, _ in bad}
     unused = [name for name, path in files.items() if path not in used]
-    matched = sum(path in used for _, path in pairs.values())
+    matched = sum(str(path) in used for _, path in pairs.values())
     notes = _notes(bad, len(looks), len(pairs), shared)
     return Join("masks", len(images), matched, len(files), len(unused), first(unused), notes), shared
 
@@ -54,28 +53,26 @@ def _shared(images: Mapping[str, str], paths: Mapping[str, Path]) -> frozenset[s
     """Images whose mask file is that of another image too: whose it is cannot be known."""
     claims: dict[Path, set[str]] = {}
     for image, path in paths.items():
-        claims.setdefault(path.resolve() if path.is_symlink() else path, set()).add(images[image] or image)
+        claims.setdefault(path, set()).add(images[image] or image)
     many = {path for path, owners in claims.items() if len(owners) > 1}
     return frozenset(image for image, path in paths.items() if path in many) if many else frozenset()
 
 
-def _files(sources: MaskSources) -> dict[str, Path]:
-    """All files in the folder and below, hidden ones apart, by their path from the folder."""
+def _files(sources: MaskSources) -> dict[str, str]:
+    """The path of every file in the folder and below, hidden ones apart, by its path from the folder."""
     home = sources.home
-    if home is None:
-        return {}
-    found: dict[str, Path] = {}
-    for root, folders, names in os.walk(home):
+    found: dict[str, str] = {}
+    for root, folders, names in os.walk(home) if home is not None else ():
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        place = Path(root)
+        below = Path(root).relative_to(home or root).as_posix()
+        start = "" if below == "." else f"{below}/"
         for name in sorted(names):
             if not name.startswith("."):
-                path = place / name
-                found[path.relative_to(home).as_posix()] = path
+                found[f"{start}{name}"] = os.path.join(root, name)  # noqa: PTH118  for each of a million files
     return found
 
 
-def _nothing(files: Mapping[str, Path], images: Sequence[str], shared: bool, sources: MaskSources) -> str:
+def _nothing(files: Mapping[str, str], images: Sequence[str], shared: bool, sources: MaskSources) -> str:
     """Why no image has a mask."""
     if not files:
         return f"The mask folder {sources.folder} has no files. Give a folder of PNG masks named like the images."
@@ -137,6 +134,8 @@ def _notes(bad: Sequence[tuple[Path, str]], looked: int, pairs: int, shared: fro
     if bad:
         whole = f"{looked:,} looked at" if looked < pairs else f"{pairs:,} with the name of an image"
         notes.append(f"{len(bad):,} of the {whole} cannot be used, as {bad[0][0].name}: {bad[0][1]}.")
+    if looked < pairs:
+        notes.append(f"{looked:,} masks were looked at before the audit; the others when they are used.")
     if shared:
         names = ", ".join(first(sorted(shared)))
         notes.append(f"{len(shared):,} images do without a mask, since one file has the name of several: {names}.")

@@ -1,5 +1,6 @@
 """Box rows against the images of a data set: whose they are, and where they lie in the upright image."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from whalecam.geometry import TURNED, rotate_box
 from whalecam.masks.boxes import beyond
 from whalecam.masks.join import Join, first
 
+CHUNK = 128
 CORNERS = ["x1", "y1", "x2", "y2"]
 MANY_BEYOND = 0.1
 """Where a larger share of the boxes lie outside their images, they belong to images of another size."""
@@ -65,21 +67,21 @@ def _nothing(boxes: pd.DataFrame, images: Sequence[str], given: int, refused: Se
 def _shapes(files: Mapping[str, str], report: Report) -> dict[str, Shape]:
     """Size and orientation of every image whose file is known and can be read."""
     known = [(name, path) for name, path in files.items() if path]
+    parts = [known[start : start + CHUNK] for start in range(0, len(known), CHUNK)]
     found: dict[str, Shape] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for at, ((name, _), shape) in enumerate(zip(known, pool.map(_shape, known), strict=True)):
-            if at % 500 == 0:
-                report(Progress("looking at image sizes", at, len(known)))
-            if shape is not None:
-                found[name] = shape
+        for number, shapes in enumerate(pool.map(_part, parts)):
+            report(Progress("looking at image sizes", number * CHUNK, len(known)))
+            found.update(shapes)
     return found
 
 
-def _shape(pair: tuple[str, str]) -> Shape | None:
-    try:
-        return read_shape(Path(pair[1]))
-    except DatasetError:
-        return None
+def _part(files: Sequence[tuple[str, str]]) -> dict[str, Shape]:
+    found = {}
+    for name, path in files:
+        with contextlib.suppress(DatasetError):  # an image that cannot be read is not audited
+            found[name] = read_shape(Path(path))
+    return found
 
 
 def _check_orientation(shapes: Mapping[str, Shape], orientation: str | None) -> None:
