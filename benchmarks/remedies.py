@@ -64,7 +64,7 @@ def flipped(run: Run, folder: Path) -> "pd.Series[float]":
     """By image: 1 where the run's network is right on the flipped picture; those it was not trained on."""
     data, remedy = dataset.open_dataset(folder / "train.csv", folder / "images"), str(run.manifest.train["remedy"])
     rows = data.good()[~data.good()["image"].isin(run.training_images())]
-    find = remedies.finder(str(folder / "masks"), ())
+    find = remedies.finder(data, TrainOptions(masks=str(folder / "masks")))
     red, green, blue = (
         read_json(run.path / "mended" / "remedy.json")["mean_water"] if remedy in SIMULATED else (0, 0, 0)
     )

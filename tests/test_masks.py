@@ -271,15 +271,16 @@ def test_relative_boxes_are_shares_of_the_picture() -> None:
 
 
 @pytest.mark.parametrize("relative", [False, True])
-def test_boxes_speak_of_the_file_as_stored(relative: bool) -> None:
+def test_boxes_stated_as_stored_are_turned_with_the_picture(relative: bool) -> None:
     """EXIF 6: stored 80 wide and 120 high, shown 120 × 80; the stored lower left corner is shown upper left."""
     scale = np.array([80, 120, 80, 120]) if relative else np.ones(4)
     x1, y1, x2, y2 = np.array([0, 100, 20, 120]) / scale
     table = boxes(("a.jpg", x1, y1, x2, y2, "body"), relative=relative)
     upright = np.rot90(stored_corner(), -1)
     assert upright.shape == (80, 120)
-    values = found("boxes", sample(orientation=6), MaskSources(None, table)).values
-    assert np.array_equal(values, upright)
+    stored = MaskSources(None, table, "stored")
+    assert np.array_equal(found("boxes", sample(orientation=6), stored).values, upright)
+    assert MASK_METHODS["boxes"](MaskSources(None, table))(sample(orientation=6)) is None, "nobody said which pixels"
 
 
 def stored_corner() -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Explain what a run does not hold yet. Resumable: every few seconds of work become one Parquet part."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.config import NEEDS_CHOICES, AuditOptions, Columns
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.masks import MASK_METHODS, MaskSources
+from whalecam.masks import MASK_METHODS, Joined, MaskSources
 from whalecam.run import Run
 
 LOCAL = work.Local()
@@ -25,6 +25,8 @@ class AuditSummary:
     """What an audit did: rows in the table, rows new in this call, whether it had to start anew.
 
     `passes` counts the forward passes of this call: one a picture for its map, the rest for the second witness.
+    `joins` says of masks and of boxes, where given, what is used and what is not (`masks.join.Join`); `mask_sources`
+    counts the table's rows by where their mask comes from.
     """
 
     images: int
@@ -33,6 +35,8 @@ class AuditSummary:
     refused_boxes: tuple[str, ...] = ()
     note: str = ""
     passes: int = 0
+    joins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mask_sources: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_audit(
@@ -42,22 +46,19 @@ def run_audit(
 
     Rows made with other masks or another network, or of pictures read in another way, are dropped first, so that a
     table never mixes two audits; where nothing is left to do, the way of reading makes no difference and they stay.
-    Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files.
+    Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files, and for masks or
+    boxes that join no image or would be read wrongly (`masks.joined`), before anything is computed.
     """
     if not run.trained:
         raise RunError(
             f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run {run.path}"
         )
-    sources = mask_sources(options)
     if options.mask_method not in MASK_METHODS:
         raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
     if options.needs not in NEEDS_CHOICES or options.donors < 1:
         raise RunError(f"The second witness takes --needs {', '.join(NEEDS_CHOICES)} and one donor or more.")
-    if sources.folder is not None and data.images is not None and sources.folder.samefile(data.images):
-        raise DatasetError(
-            f"Images and masks are both in {sources.folder}, where a picture may pass for its own mask. "
-            "Put the masks into a folder of their own."
-        )
+    found = joined_sources(data, options, report)
+    sources, joins = found.sources, masks.records_of(found.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
     networks = [work.prepared(run, fold, data, options) for fold in range(run.folds)]
@@ -66,9 +67,13 @@ def run_audit(
         run.clear_audit()
     if restarted or not run.parts():
         run.update(audit=settings)
+    if joins != run.manifest.joins:
+        run.update(joins=joins)
     new, passes = _explain(run, data, sources, networks, options, report, engine)
     refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
-    return AuditSummary(len(engine.held(run)), new, restarted, refused, networks[0].said, passes)
+    return AuditSummary(
+        len(engine.held(run)), new, restarted, refused, networks[0].said, passes, joins, run.mask_sources()
+    )
 
 
 def mask_sources(options: AuditOptions) -> MaskSources:
@@ -76,10 +81,15 @@ def mask_sources(options: AuditOptions) -> MaskSources:
     sources = masks.opened(options.masks, options.boxes)
     boxes = sources.boxes
     if boxes is not None and options.box_kind != "body" and set(boxes["kind"]) == {"body"}:
-        refused = boxes.attrs.get("refused", [])
+        attrs = boxes.attrs
         boxes = boxes.assign(kind=options.box_kind)
-        boxes.attrs["refused"] = refused
-    return MaskSources(sources.folder, boxes)
+        boxes.attrs.update(attrs)
+    return replace(sources, boxes=boxes, box_orientation=options.box_orientation)
+
+
+def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent) -> Joined:
+    """`mask_sources` joined with a data set. Raises DatasetError as `masks.joined`."""
+    return masks.joined(data, mask_sources(options), options.box_orientation, report)
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
@@ -97,7 +107,7 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
 
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: work.Engine) -> bool:
     """Whether the rows that the run holds can stay with those that this call would add."""
-    before = dict(run.manifest.audit)
+    before = {"box_orientation": None, **run.manifest.audit}  # as audits from before it could be stated had it
     if before == settings:
         return True
     same = {**before, "reading": READING} == settings

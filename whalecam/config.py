@@ -38,6 +38,8 @@ NEEDS_SAMPLE = 2000
 MASK_FALLBACKS = ("net", "border")
 """How an animal without a given mask or box is found."""
 BOX_KINDS = ("body", "fin", "fluke")
+BOX_ORIENTATIONS = ("stored", "upright")
+"""The pixels that boxes of an image turned by EXIF lie in: as the file stores them, or as the image is displayed."""
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
 UNTRAINED = "untrained"
@@ -68,8 +70,9 @@ class TrainOptions:
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
     `recipe` seed feeds the network as the seed notebook did, for comparison: from files, through 224 px, in float32.
-    `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals. `fallback`, one of FALLBACKS,
-    is trained where the pretrained weights of `arch` cannot be had; None: nothing is trained then.
+    `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals, the boxes in the pixels that
+    `box_orientation` states (BOX_ORIENTATIONS; None: unstated). `fallback`, one of FALLBACKS, is trained where the
+    pretrained weights of `arch` cannot be had; None: nothing is trained then.
     """
 
     arch: str = FALLBACK_ARCH
@@ -91,6 +94,7 @@ class TrainOptions:
     remedy: str = "none"
     masks: str | None = None
     boxes: tuple[str, ...] = ()
+    box_orientation: str | None = None
     fallback: str | None = None
 
     @classmethod
@@ -104,12 +108,14 @@ class TrainOptions:
 class AuditOptions:
     """What an audit measures and on what. `size` None means the size the network was trained at.
 
+    `box_orientation` is out of BOX_ORIENTATIONS; None: unstated, which images turned by EXIF do not allow.
     `precision` auto computes in bfloat16 where the CPU does and the maps hardly change; the audit says by how much.
     """
 
     masks: str | None = None
     boxes: tuple[str, ...] = ()
     box_kind: str = "body"
+    box_orientation: str | None = None
     mask_method: str = "net"
     size: int | None = None
     needs: str = "auto"

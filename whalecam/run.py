@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ class Manifest:
     network: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
+    joins: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
     model_sha256: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -152,6 +154,13 @@ class Run:
         for half in (self.path / "audit").glob("*.writing"):
             half.unlink(missing_ok=True)
         return {name for part in self.parts() for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
+
+    def mask_sources(self) -> dict[str, int]:
+        """How many rows of the audit have a mask of each source; `none` counts those without one."""
+        found = Counter[str]()
+        for part in self.parts():
+            found.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
+        return dict(found)
 
     def clear_audit(self) -> None:
         """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""

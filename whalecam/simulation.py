@@ -45,10 +45,11 @@ def source_of(run: Run) -> Source:
     if remedy in REMEDIES and mended.is_file():
         told, options = read_json(mended), TrainOptions.stored(run.manifest.train)
         data = open_dataset(Path(told["source"]), Path(told["images"]), Columns(**told["columns"]))
-        return Source(data, remedies.finder(options.masks, tuple(options.boxes)), remedy)
+        return Source(data, remedies.finder(data, options), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
-    find = functools.partial(find_mask, sources=audit.mask_sources(stored), fallback=stored.mask_method)
-    return Source(audit.open_data(run), find)
+    data = audit.open_data(run)
+    sources = audit.joined_sources(data, stored).sources
+    return Source(data, functools.partial(find_mask, sources=sources, fallback=stored.mask_method))
 
 
 def simulate(

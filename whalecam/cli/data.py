@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import FOLDER, JSON, column_options
+from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import FINE_ARCH, AuditOptions, Columns, TrainOptions
 from whalecam.errors import DatasetError
@@ -46,6 +46,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
 @click.option("--no-images", is_flag=True, help="Look at the CSV only.")
 @click.option("--boxes", multiple=True, type=FOLDER, help="Box file of the animals; may be given several times.")
 @click.option("--masks", type=FOLDER, help="Folder of masks, so that sharpness and water are measured apart.")
+@BOX_ORIENTATION
 @click.option(
     "--keep", type=FOLDER, help="Folder for what is measured on pictures: an interrupted check goes on there."
 )
@@ -59,6 +60,7 @@ def check(
     no_images: bool,
     boxes: tuple[Path, ...],
     masks: Path | None,
+    box_orientation: str | None,
     keep: Path | None,
     run_path: Path | None,
     out: Path | None,
@@ -72,22 +74,34 @@ def check(
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
     named = Columns(columns["image_column"], columns["label_column"], columns["group_column"])
     data = dataset.open_dataset(csv, None if no_images else images, named)
-    found_boxes, properties = dataset.read_boxes(boxes) if boxes else None, None
+    if no_images and masks is not None:
+        raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
+    report, properties = reporter(), None
+    joined = _joined(data, masks, boxes, box_orientation, report)
+    found_boxes = joined.sources.boxes
     if data.images is not None:
         from whalecam.findings.measuring import measure
         from whalecam.findings.properties import with_faults
-        from whalecam.masks import MaskSources
 
-        properties = measure(data, MaskSources(masks, found_boxes), keep, reporter())
+        properties = measure(data, joined.sources, keep, report)
         data = with_faults(data, properties)
     found = findings.find(findings.Evidence(data, found_boxes, properties, *_said(run_path)))
     facts = _facts(data)
     if found_boxes is not None:
         facts |= {"boxes": len(found_boxes), "boxes_refused": found_boxes.attrs["refused"]}
+    facts |= {"joins": {join.kind: join.record() if as_json else join.sentence for join in joined.joins}}
     if out:
         findings.write(found, out)
     _say(facts, found, as_json)
     sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+
+
+def _joined(data: Any, masks: Path | None, boxes: Sequence[Path], orientation: str | None, report: Any) -> Any:
+    """Masks and boxes joined with the data set. Raises DatasetError for what cannot be read, or joins nothing."""
+    from whalecam import masks as finding
+
+    sources = finding.opened(str(masks) if masks else None, [str(path) for path in boxes])
+    return finding.joined(data, sources, orientation, report)
 
 
 def _said(run_path: Path | None) -> tuple[Any, Any]:

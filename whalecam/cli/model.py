@@ -9,7 +9,7 @@ import click
 
 from whalecam.cli.data import record_of
 from whalecam.cli.gating import Gate, gate_options
-from whalecam.cli.options import FOLDER, JSON, RUN, column_options
+from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
     BOX_KINDS,
@@ -26,6 +26,7 @@ from whalecam.config import (
     Columns,
     TrainOptions,
 )
+from whalecam.errors import DatasetError
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 LOADED = "resnet18"
@@ -57,6 +58,7 @@ LOADED = "resnet18"
 )
 @click.option("--masks", type=FOLDER, help="Folder of PNG masks for the remedy; else boxes, else the mask network.")
 @click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes for the remedy; may be given several times.")
+@BOX_ORIENTATION
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
@@ -70,6 +72,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     from whalecam import dataset
 
     report = reporter()
+    _check_used(given)
     columns = Columns(given["image_column"], given["label"] or given["label_column"], given["group_column"])
     data = dataset.open_dataset(csv, images, columns)
     if given["labels_map"]:
@@ -97,7 +100,17 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
         remedies.train(data, run, options, report)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
-    tell({"run": str(run.path), "licence": run.manifest.licence, **shown}, as_json)
+    joins = run.manifest.joins if given["remedy"] != "none" else {}
+    said = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
+    tell({"run": str(run.path), "licence": run.manifest.licence, **shown, **({"joins": said} if said else {})}, as_json)
+
+
+def _check_used(given: dict[str, Any]) -> None:
+    """Raises DatasetError for masks and boxes that no remedy would read."""
+    if (given["masks"] or given["boxes"]) and (given["remedy"] == "none" or given["checkpoint"]):
+        raise DatasetError(
+            "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
+        )
 
 
 @click.command()
@@ -107,6 +120,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 @click.option("--size", type=click.IntRange(32, 1024), help="Of the maps' network input, px; else the training size.")
 @click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the pictures.")
 @click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
+@BOX_ORIENTATION
 @click.option(
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
 )
@@ -150,20 +164,39 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     boxes = tuple(str(path.resolve()) for path in given["boxes"])
     known = {
         name: given[name]
-        for name in ("box_kind", "mask_method", "size", "needs", "donors", "limit", "batch", "device", "precision")
+        for name in (
+            "box_kind",
+            "box_orientation",
+            "mask_method",
+            "size",
+            "needs",
+            "donors",
+            "limit",
+            "batch",
+            "device",
+            "precision",
+        )
     }
     options = AuditOptions(masks, boxes, **known)
     summary = auditing.run_audit(opened, data, options, reporter(), _engine(given))
+    facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:
-        tell({**vars(summary), "parts": given["parts_url"]}, as_json)
+        tell({**facts, "parts": given["parts_url"]}, as_json)
         return
     judged = gate.close(opened)
     if as_json:
-        tell({**vars(summary), **facts_of(opened), **judged}, True)
+        tell({**facts, **facts_of(opened), **judged}, True)
     else:
-        tell(vars(summary) | judged, False)
+        tell(facts | judged, False)
         click.echo("\n".join(["", *told(opened)]))
     sys.exit(1 if judged["failed"] else 0)
+
+
+def _plain(summary: Any) -> dict[str, Any]:
+    """What an audit did, for people: of masks and boxes the sentence only."""
+    joins = {kind: join["sentence"] for kind, join in summary.joins.items()}
+    facts = {name: value for name, value in vars(summary).items() if name not in ("joins", "mask_sources")}
+    return {**facts, **joins, "mask sources": dict(summary.mask_sources)}
 
 
 def _engine(given: dict[str, Any]) -> Any:

@@ -92,8 +92,16 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
         raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
     # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
     used = run.manifest.train.get("used") or {"arch": run.manifest.network["arch"], "pretrained": options.pretrained}
-    options = replace(options, arch=used["arch"], pretrained=used["pretrained"], masks=stored.masks, boxes=stored.boxes)
-    return replace(options, remedy=remedy, seed=options.seed if seed is None else seed)
+    return replace(
+        options,
+        arch=used["arch"],
+        pretrained=used["pretrained"],
+        remedy=remedy,
+        masks=stored.masks,
+        boxes=stored.boxes,
+        box_orientation=stored.box_orientation,
+        seed=options.seed if seed is None else seed,
+    )
 
 
 def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
@@ -102,7 +110,9 @@ def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
         return before
     from whalecam.remedies import MENDED
 
-    return replace(before, masks=str(made.path / MENDED / "masks"), boxes=())
+    folder = made.path / MENDED / "masks"
+    drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
+    return replace(before, masks=str(folder) if drawn else None, boxes=())
 
 
 VERBS = (simulate, retrain)

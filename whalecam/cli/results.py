@@ -32,6 +32,7 @@ def info(run: Path, as_json: bool) -> None:
         "network": dict(opened.manifest.network),
         "licence": opened.manifest.licence,
         "model_sha256": opened.manifest.model_sha256,
+        "joins": dict(opened.manifest.joins),
         "metrics": opened.metrics(),
     }
     tell(facts | (facts_of(opened) if opened.parts() else {"images": 0}), True)
@@ -99,10 +100,12 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     data = dataset.inspect_pictures(audit.open_data(opened), progress)
     merges = dataset.read_labels_map(labels_map) if labels_map is not None else {}
     options = AuditOptions.stored(opened.manifest.audit)
-    find = functools.partial(find_mask, sources=audit.mask_sources(options), fallback=options.mask_method)
+    joined = audit.joined_sources(data, options, progress)
+    find = functools.partial(find_mask, sources=joined.sources, fallback=options.mask_method)
     reviews = Journal.of(opened).latest()
     done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
-    tell({"remedy": remedy, "out": str(out), **vars(done)}, as_json)
+    joins = {join.kind: join.record() if as_json else join.sentence for join in joined.joins}
+    tell({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)
 
 
 @click.command("map")

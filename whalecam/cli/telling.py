@@ -13,6 +13,7 @@ from whalecam.compare.sentence import SAID, amount, leaks_sentence, sentence
 from whalecam.config import AUTO_VERDICTS
 from whalecam.errors import RunError
 from whalecam.judged import judged
+from whalecam.masks import sentences
 from whalecam.recommendation import COLUMNS, NAMES, WORDS, Advice, advise, cell, leaks_found, measured_of, step
 from whalecam.run import Run, list_runs, open_run
 from whalecam.table import Table
@@ -28,6 +29,9 @@ def told(run: Run) -> Iterator[str]:
         return
     table = judged(run)
     facts, species = table.overview(), table.per_species()
+    yield from sentences(run.manifest.joins)
+    sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
+    yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
     yield from _counts(table, facts)
     yield from ("", *_species(species, bool(facts["measured"])))
     yield from ("", f"The leaks: {leaks_found(facts, species)}")

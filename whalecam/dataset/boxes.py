@@ -26,19 +26,21 @@ def read_boxes(paths: Sequence[Path]) -> pd.DataFrame:
 
     Returns: `image`, `x1 y1 x2 y2` (float, in pixels of the file as stored, or shares of its sides where `relative`),
     `kind` (body, fin or fluke), `kind_raw` as written, `source` the file's name. `attrs["refused"]` lists in words what
-    could not be used. Raises DatasetError for a file that is no box file.
+    could not be used, `attrs["refused_rows"]` counts it. Raises DatasetError for a file that is no box file.
     """
-    frames, refused = [], []
+    frames, refused, rows = [], [], 0
     for path in paths:
-        frame, words = _one_file(Path(path))
+        frame, words, bad = _one_file(Path(path))
         frames.append(frame)
         refused += words
+        rows += bad
     boxes = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-    boxes.attrs["refused"] = refused
+    boxes.attrs.update(refused=refused, refused_rows=rows)
     return boxes
 
 
-def _one_file(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _one_file(path: Path) -> tuple[pd.DataFrame, list[str], int]:
+    """The usable boxes of a file, what is wrong with the others in words, and how many those are."""
     raw = read_frame(path)
     name = next((column for column in NAMES if column in raw), None)
     layout = next(((columns, sized) for columns, sized in LAYOUTS if set(columns) <= set(raw.columns)), None)
@@ -66,7 +68,7 @@ def kind_of(text: str) -> str:
     return next((kind for kind in ("fluke", "fin") if kind in words), "body")
 
 
-def _usable(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _usable(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str], int]:
     corners = frame[list(CORNERS)].to_numpy(float)
     broken = ~np.isfinite(corners).all(axis=1) | (frame["image"] == "").to_numpy()
     flat = ~broken & ((corners[:, 2] <= corners[:, 0]) | (corners[:, 3] <= corners[:, 1]))
@@ -75,4 +77,4 @@ def _usable(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
         for bad, why in ((broken, "have no name or no numbers"), (flat, "have no area"))
         if bad.any()
     ]
-    return frame[~broken & ~flat], refused
+    return frame[~broken & ~flat], refused, int((broken | flat).sum())

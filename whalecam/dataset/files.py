@@ -14,18 +14,23 @@ OUTSIDE, SEVERAL = "path outside the folder", "several files of this name"
 def join(names: Iterable[str], folder: Path | None) -> tuple[list[str], list[str]]:
     """Path and reason of each name, one of them empty; both where there is no folder to look in. Never raises.
 
-    A name is a path below the folder, or the end of one, or ends with one ("images/a.jpg" where the folder is
-    `images`). A name with a folder of its own never means a namesake in another one: that is another picture.
+    A name is a path below the folder, or the end of one, or begins with the folder's own ("images/a.jpg" where the
+    folder is `images`). Every part of a name counts: the path of the file, the folder's own included, ends with all of
+    it. So `val/orca/000.jpg` is never `orca/000.jpg` in the folder `train`: that is another picture.
     """
     if folder is None:
         count = len(list(names))
         return [""] * count, [""] * count
     exact, by_name = _files_of(folder)
-    pairs = [_find(name, folder, exact, by_name) for name in names]
+    # As it was named and with links followed: a name may begin with either.
+    homes = tuple({place.as_posix() for place in (folder.absolute(), folder.resolve())})
+    pairs = [_find(name, folder, exact, by_name, homes) for name in names]
     return [path for path, _ in pairs], [reason for _, reason in pairs]
 
 
-def _find(name: str, folder: Path, exact: dict[str, str], by_name: dict[str, list[str]]) -> tuple[str, str]:
+def _find(
+    name: str, folder: Path, exact: dict[str, str], by_name: dict[str, list[str]], homes: tuple[str, ...]
+) -> tuple[str, str]:
     if name in exact:
         return _checked(exact[name], folder)
     if _leads_out(name):
@@ -33,14 +38,15 @@ def _find(name: str, folder: Path, exact: dict[str, str], by_name: dict[str, lis
     plain = name.replace("\\", "/").removeprefix("./")
     if plain in exact:
         return _checked(exact[plain], folder)
-    same = [path for path in by_name.get(plain.rpartition("/")[2], []) if _agree(plain, path)]
+    same = [path for path in by_name.get(plain.rpartition("/")[2], []) if _agree(plain, path, homes)]
     if len(same) > 1:
         return "", SEVERAL
     return _checked(exact[same[0]], folder) if same else ("", MISSING)
 
 
-def _agree(name: str, path: str) -> bool:
-    return f"/{path}".endswith(f"/{name}") or f"/{name}".endswith(f"/{path}")
+def _agree(name: str, path: str, homes: tuple[str, ...]) -> bool:
+    """Whether the whole path of a file ends with all parts of a name."""
+    return any(f"{home}/{path}".endswith(f"/{name}") for home in homes)
 
 
 def _leads_out(name: str) -> bool:

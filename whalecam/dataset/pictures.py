@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from whalecam.arrays import ByteArray, Sample
@@ -22,6 +23,7 @@ LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768
 """What every browser shows as it is, and up to how many bytes."""
 BROKEN = (
@@ -55,6 +57,33 @@ class Header:
     tables: tuple[tuple[int, ...], ...] = ()
 
 
+class Shape(NamedTuple):
+    """Width and height of the upright image in pixels, and the EXIF orientation (1 to 8) that its file is stored in."""
+
+    width: int
+    height: int
+    orientation: int
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask as its file has it, upright.
+
+    Attributes:
+        values: uint8 (H, W), the greys, as `read_grey` gives them.
+        stored: the numbers of the file, (H, W) or (H, W, channels); of a palette image the indices.
+        mode: as Pillow names it: `1`, `L`, `P`, `RGB`, `I;16` …
+        hue: the largest difference between two channels of a pixel, 0 to 255; 0 for a grey image.
+        alpha: uint8 (H, W), 255 where opaque; None for a file without transparency.
+    """
+
+    values: ByteArray
+    stored: NDArray[Any]
+    mode: str
+    hue: int = 0
+    alpha: ByteArray | None = None
+
+
 class _Opened(NamedTuple):
     """Pixels, the EXIF orientation they were stored in, the file itself where it is small and can be shown as it is,
     and its full upright (height, width) where the pixels are fewer."""
@@ -78,6 +107,37 @@ def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
 def read_grey(path: Path) -> ByteArray:
     """An upright grey picture, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
     return _open(Path(path), _grey).pixels
+
+
+def read_mask(path: Path) -> MaskFile:
+    """A mask's greys and what else its file says. Raises DatasetError as `read_sample`."""
+    kept: list[Image.Image] = []
+
+    def convert(picture: Image.Image) -> Image.Image:
+        kept.append(picture.copy())
+        return _grey(picture)
+
+    values, picture = _open(Path(path), convert).pixels, kept[0]
+    if picture.mode in GREY_MODES and "transparency" not in picture.info:
+        return MaskFile(values, np.asarray(picture), picture.mode)
+    colours = np.asarray(picture.convert("RGBA")).astype(np.int16)
+    hue = int(np.ptp(colours[..., :3], axis=2).max(initial=0))
+    alpha = colours[..., 3].astype(np.uint8)
+    return MaskFile(values, np.asarray(picture), picture.mode, hue, alpha if alpha.min(initial=255) < 255 else None)
+
+
+def read_shape(path: Path) -> Shape:
+    """Size and orientation of an image; no pixel of a JPEG is decoded. Raises DatasetError as `read_sample`."""
+    _length(path)
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            tiff, (width, height) = picture.format == "TIFF", picture.size
+            orientation = _orientation(picture)
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise DatasetError(UNREADABLE) from error
+    if orientation >= TURNED and not tiff:  # Pillow gives the size of a TIFF as it is shown
+        width, height = height, width
+    return Shape(width, height, orientation)
 
 
 def read_header(path: Path) -> Header:

@@ -10,6 +10,8 @@ from whalecam.config import MASK_FALLBACKS
 from whalecam.masks.border import border_method
 from whalecam.masks.boxes import boxes_method, boxes_of
 from whalecam.masks.given import given_method
+from whalecam.masks.join import records_of, sentences
+from whalecam.masks.joining import Joined, joined
 from whalecam.masks.net import net_method
 from whalecam.masks.sources import MaskMethod, MaskSources, opened
 
@@ -23,7 +25,20 @@ MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
 UNFOUND = {"net": "no animal that the mask network is sure of", "border": "no mask"}
 """Why a picture has no mask, by the method that found none."""
 
-__all__ = ["MASK_METHODS", "UNFOUND", "MaskMethod", "MaskSources", "agreement", "fin_region", "find_mask", "opened"]
+__all__ = [
+    "MASK_METHODS",
+    "UNFOUND",
+    "Joined",
+    "MaskMethod",
+    "MaskSources",
+    "agreement",
+    "fin_region",
+    "find_mask",
+    "joined",
+    "opened",
+    "records_of",
+    "sentences",
+]
 
 
 def find_mask(sample: Sample, sources: MaskSources, fallback: str = "net") -> Mask | None:

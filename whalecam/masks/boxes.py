@@ -1,5 +1,6 @@
 """Boxes as masks: coarse, but there are many of them."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from whalecam.masks.sources import MaskMethod, MaskSources
 
 CONFIDENCE = 0.6
 SLACK = 1.02
+Box = tuple[float, float, float, float]
+log = logging.getLogger(__name__)
 
 
 def boxes_method(sources: MaskSources) -> MaskMethod:
@@ -32,19 +35,31 @@ def boxes_of(sample: Sample, sources: MaskSources, kind: str) -> NDArray[np.floa
     down, across = height / sample.shape[0], width / sample.shape[1]
     region = np.zeros((height, width), np.float32)
     for row in rows:
-        if row["kind"] == kind and (box := _upright(row, sample)) is not None:
+        if row["kind"] == kind and (box := _upright(row, sample, sources.box_orientation)) is not None:
             x1, y1, x2, y2 = box[0] * across, box[1] * down, box[2] * across, box[3] * down
             region[max(0, round(y1)) : round(y2), max(0, round(x1)) : round(x2)] = 1
     return region if region.any() else None
 
 
-def _upright(row: dict[str, Any], sample: Sample) -> tuple[float, float, float, float] | None:
-    """A box in upright pixels of the full size; None where it cannot belong to a picture of this size."""
+def _upright(row: dict[str, Any], sample: Sample, orientation: str | None) -> Box | None:
+    """A box in upright pixels of the full size; None where it cannot belong to a picture of this size.
+
+    None too, logged, where the picture is turned and nobody stated which pixels the box lies in.
+    """
     height, width = sample.shape
-    stored = (height, width) if sample.orientation >= TURNED else (width, height)
+    if sample.orientation != 1 and orientation is None:
+        log.warning("box of %s is not used: state whether boxes are stored or upright", sample.image)
+        return None
+    turned = orientation == "stored"
+    size = (height, width) if turned and sample.orientation >= TURNED else (width, height)
     box = (row["x1"], row["y1"], row["x2"], row["y2"])
     if row["relative"]:
-        box = (box[0] * stored[0], box[1] * stored[1], box[2] * stored[0], box[3] * stored[1])
-    if box[2] > stored[0] * SLACK + 1 or box[3] > stored[1] * SLACK + 1 or min(box) < -0.02 * max(stored) - 1:
+        box = (box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1])
+    if beyond(box, *size):
         return None
-    return rotate_box(box, *stored, sample.orientation)
+    return rotate_box(box, *size, sample.orientation) if turned else box
+
+
+def beyond(box: Box, width: int, height: int) -> bool:
+    """Whether a box in pixels reaches further out of a picture of this size than rounding explains."""
+    return box[2] > width * SLACK + 1 or box[3] > height * SLACK + 1 or min(box) < -0.02 * max(width, height) - 1

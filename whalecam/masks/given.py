@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import ByteArray, Mask, Sample
-from whalecam.dataset import read_grey
+from whalecam.dataset import read_mask
 from whalecam.errors import DatasetError
 from whalecam.masks.sources import MaskMethod, MaskSources
+from whalecam.masks.values import WANTED, fault_of
 
 ASPECT_TOLERANCE = 0.02
 CONFIDENCE = 1.0
@@ -22,45 +24,76 @@ def given_method(sources: MaskSources) -> MaskMethod:
     """The mask drawn for a picture: white (255) on the animal, black on water, greys between.
 
     Its file is `<stem>.png` or `<image>.png`, in the folder or below it. Of another size but the same aspect it is
-    scaled. One that cannot be used is logged with the reason and counts as none; nothing raises.
+    scaled. One that cannot be used is logged with the reason and counts as none; nothing raises. Before an audit
+    `joining.joined` looks at the folder and refuses what is no folder of masks by grey value.
     """
 
     def given(sample: Sample) -> Mask | None:
-        path = _path_of(sources, sample.image)
+        path = None if sample.image in sources.withheld else path_of(sources, sample.image)
         values = _read(path, sample) if path else None
         return None if values is None else Mask(values, CONFIDENCE, "given")
 
     return given
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a mask file is.
+
+    Attributes:
+        values: its greys, uint8 (H, W); None where it cannot be used.
+        reason: why it cannot; empty where it can.
+        code: what it contains instead of grey values, the reason in that case; else empty.
+        low, high: its smallest and largest grey, where they count.
+    """
+
+    values: ByteArray | None
+    reason: str = ""
+    code: str = ""
+    low: int = 255
+    high: int = 0
+
+    def without_values(self) -> "Look":
+        """The same without the pixels, for keeping many."""
+        return replace(self, values=None)
+
+
 def _read(path: Path, sample: Sample) -> NDArray[np.float32] | None:
     """The mask at the size of its picture, in [0, 1]; None, logged, where the file is none."""
-    try:
-        values = read_grey(path)
-    except DatasetError as error:
-        log.warning("mask %s is not used: %s", path.name, error)
+    seen = look(path, sample.shape)
+    if seen.values is None:
+        log.warning("mask %s is not used: %s", path.name, seen.reason)
         return None
-    reason = _unfit(values, sample.shape)
-    if reason:
-        log.warning("mask %s is not used: %s", path.name, reason)
-        return None
-    height, width = sample.pixels.shape[:2]
+    values, (height, width) = seen.values, sample.pixels.shape[:2]
     if values.shape != (height, width):
         values = np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
     return np.asarray(values, np.float32) / np.float32(255)
 
 
+def look(path: Path, shape: tuple[int, int] | None) -> Look:
+    """Read a mask file and say whether it can be the mask of a picture of this full (height, width), if known."""
+    try:
+        file = read_mask(path)
+    except DatasetError as error:
+        return Look(None, str(error))
+    code = fault_of(file)
+    if code:
+        return Look(None, f"it {code}; {WANTED}", code)
+    ends = int(file.values.min()), int(file.values.max())
+    reason = _unfit(file.values, shape) if shape else ""
+    return Look(None if reason else file.values, reason, "", *ends)
+
+
 def _unfit(values: ByteArray, shape: tuple[int, int]) -> str:
     """Why this cannot be the mask of a picture of this full size; empty where it can."""
     (high, wide), (height, width) = values.shape, shape
-    if values.shape != (height, width) and abs(wide * height / (high * width) - 1) > ASPECT_TOLERANCE:
-        return f"it is {wide} × {high} pixels, its picture {width} × {height}; both must have one shape"
-    if values.max() == 1:
-        return "its values are only 0 and 1 of 255; save the animal as 255"
-    return ""
+    if values.shape == (height, width) or abs(wide * height / (high * width) - 1) <= ASPECT_TOLERANCE:
+        return ""
+    text = f"it is {wide} × {high} pixels, its picture {width} × {height}; both must have one shape"
+    return f"{text}, upright as displayed" if (wide, high) == (height, width) else text
 
 
-def _path_of(sources: MaskSources, image: str) -> Path | None:
+def path_of(sources: MaskSources, image: str) -> Path | None:
     """The mask's file, never outside the folder, whatever the image is called."""
     home = sources.home
     usual = f"{os.path.splitext(image)[0]}.png"  # noqa: PTH122  for each of a million pictures, as is the next look

@@ -19,10 +19,20 @@ MaskMethod = Callable[[Sample], Mask | None]
 
 @dataclass(frozen=True)
 class MaskSources:
-    """`folder` holds PNG masks named like the pictures; `boxes` is what `dataset.read_boxes` gives."""
+    """What may tell where the animal is; `joining.joined` joins it with a data set.
+
+    Attributes:
+        folder: has PNG masks named like the images.
+        boxes: what `dataset.read_boxes` gives.
+        box_orientation: out of BOX_ORIENTATIONS, the pixels that boxes lie in; None: unstated, so boxes of images that
+            are turned by EXIF are not used.
+        withheld: images whose mask is not used, because other images claim the same file.
+    """
 
     folder: Path | None = None
     boxes: pd.DataFrame | None = None
+    box_orientation: str | None = None
+    withheld: frozenset[str] = frozenset()
 
     @cached_property
     def home(self) -> Path | None:

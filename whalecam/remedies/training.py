@@ -13,7 +13,7 @@ from whalecam.arrays import Report, silent
 from whalecam.config import TRAIN_REMEDIES, TrainOptions
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError
-from whalecam.masks import MaskMethod
+from whalecam.masks import Joined, MaskMethod
 from whalecam.remedies.mending import mend
 from whalecam.remedies.menu import AUGMENTS
 from whalecam.run import DatasetRecord, Run
@@ -36,16 +36,23 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
     classifier.check_start(options)
     if name == "none":
         return classifier.train(data, run, options, report)
-    find = finder(options.masks, options.boxes)
+    joined = joined_sources(data, options, report)
+    find = functools.partial(masks.find_mask, sources=joined.sources)
+    run.update(joins=masks.records_of(joined.joins))
     if name in AUGMENTS:
         augment = AUGMENTS[name](find, options.size, options.resize, options.seed, report)
         return classifier.train(data, run, options, report, augment)
     return _on_mended(data, run, options, find, report)
 
 
-def finder(folder: str | None, boxes: tuple[str, ...], fallback: str = "net") -> MaskMethod:
-    """The best mask of a picture: given, boxes, else by `fallback`. Raises DatasetError for what cannot be read."""
-    return functools.partial(masks.find_mask, sources=masks.opened(folder, boxes), fallback=fallback)
+def finder(data: Dataset, options: TrainOptions) -> MaskMethod:
+    """The best mask of a picture: given, boxes, else by the mask network. Raises DatasetError as `masks.joined`."""
+    return functools.partial(masks.find_mask, sources=joined_sources(data, options).sources)
+
+
+def joined_sources(data: Dataset, options: TrainOptions, report: Report = silent) -> Joined:
+    """The masks and boxes of a training joined with its data set. Raises DatasetError as `masks.joined`."""
+    return masks.joined(data, masks.opened(options.masks, options.boxes), options.box_orientation, report)
 
 
 def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod, report: Report) -> dict[str, Any]:

@@ -110,4 +110,5 @@ def found_by(run: Run, remedy: str) -> list[str]:
     if remedy == "none":
         return []
     masks = ["--masks", stored.masks] if stored.masks else []
-    return [*masks, *(word for name in stored.boxes for word in ("--boxes", name))]
+    orientation = ["--box-orientation", stored.box_orientation] if stored.box_orientation else []
+    return [*masks, *(word for name in stored.boxes for word in ("--boxes", name)), *orientation]

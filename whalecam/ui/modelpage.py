@@ -8,6 +8,7 @@ import streamlit as st
 
 from whalecam.config import (
     BOX_KINDS,
+    BOX_ORIENTATIONS,
     MASK_FALLBACKS,
     NEEDS_CHOICES,
     SPLITS,
@@ -33,6 +34,8 @@ ARCHS = (
     "mobilenetv3_large_100",
 )
 SHOWN = 12
+UNSTATED = "unstated"
+ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
 REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
 WITNESSES = "auto: suspects and 2,000 others · all: every picture, 42 passes each · none: heat alone"
@@ -109,8 +112,15 @@ def audit_form(run: Run) -> None:
             "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the pictures"
         )
         boxes = right.text_input("Box files", ", ".join(stored.boxes), help="CSV files, separated by commas")
-        one, two, three, four = st.columns(4)
+        one, two, three, four, five = st.columns(5)
         kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
+        orientation = five.selectbox(
+            "Boxes of turned images",
+            ORIENTATIONS,
+            ORIENTATIONS.index(stored.box_orientation or UNSTATED),
+            help="For images that EXIF turns: the pixels that their boxes lie in, as stored in the file, or upright as "
+            "displayed. An audit with such images needs one of the two.",
+        )
         method = two.selectbox(
             "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
         )
@@ -120,6 +130,7 @@ def audit_form(run: Run) -> None:
             options: dict[str, Any] = {
                 "masks": masks.strip(),
                 "box-kind": kind,
+                "box-orientation": "" if orientation == UNSTATED else orientation,
                 "mask-method": method,
                 "needs": needs,
                 "limit": limit or "",
@@ -127,6 +138,9 @@ def audit_form(run: Run) -> None:
             files = [part for name in boxes.split(",") if (part := name.strip())]
             flags = _flags(options) + [word for name in files for word in ("--boxes", name)]
             launch(run, "Audit", ["audit", str(run.path), *flags])
+    for kind, join in run.manifest.joins.items():
+        line = st.warning if join["unused"] or join["matched"] < join["images"] else st.caption
+        line(plain(f"{kind.capitalize()}: {join['sentence']}"))
 
 
 @st.fragment(run_every=2.0)

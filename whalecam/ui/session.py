@@ -97,8 +97,9 @@ def findings_of(run: Run) -> list[Finding]:
     data, boxes = data_of(run), tuple(run.manifest.audit.get("boxes") or ())
     parts = len(list(run.properties.glob("part-*.parquet")))
     audited = run.parts()
+    orientation = run.manifest.audit.get("box_orientation")
     key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
-    return _findings(run, data, boxes, key)
+    return _findings(run, data, boxes, orientation, key)
 
 
 def check_arguments(run: Run) -> list[str]:
@@ -107,6 +108,7 @@ def check_arguments(run: Run) -> list[str]:
     given = [f"--{name}-column={record.columns[name]}" for name in COLUMN_OPTIONS if name in record.columns]
     given += [f"--boxes={path}" for path in audit.get("boxes") or ()]
     given += [f"--masks={audit['masks']}"] if audit.get("masks") else []
+    given += [f"--box-orientation={audit['box_orientation']}"] if audit.get("box_orientation") else []
     return ["check", f"--keep={run.properties}", *given, "--", record.csv, record.images or ""]
 
 
@@ -195,14 +197,28 @@ def _properties(folder: str, parts: int) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking for what is wrong …")
-def _findings(_run: Run, _data: Dataset, boxes: tuple[str, ...], key: tuple[object, ...]) -> list[Finding]:
+def _findings(
+    _run: Run, _data: Dataset, boxes: tuple[str, ...], orientation: str | None, key: tuple[object, ...]
+) -> list[Finding]:
     rows = properties_of(_run)
     rows = rows[rows["image"].isin(_data.good()["image"])]
-    found = dataset.read_boxes([Path(path) for path in boxes]) if boxes else None
+    found, refused = _boxes(_data, boxes, orientation)
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
     vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
-    return findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))
+    return [*refused, *findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))]
+
+
+def _boxes(data: Dataset, boxes: tuple[str, ...], orientation: str | None) -> tuple[pd.DataFrame | None, list[Finding]]:
+    """The boxes of a run's audit, upright; where they cannot be used any more, a finding that says why."""
+    from whalecam import masks
+
+    try:
+        return masks.joined(data, masks.opened(None, boxes), orientation).sources.boxes, []
+    except DatasetError as error:
+        why = "Findings about the animals' boxes are missing, and an audit with these boxes is refused."
+        todo = "Mend the box files, or audit again without them or with another box orientation, on the Model page."
+        return None, [Finding("boxes_refused", "medium", str(error), why, todo)]
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
