@@ -1,5 +1,6 @@
 """Verdicts of people: what one is (`review`), where they lie (`journal`, `schema`), how to get there (`database`), what
-the earlier mean for the next (`earlier`), what is said of an action (`messages`); and the findings that they set aside (`dismissals`) and the pictures that they put off (`skips`)."""
+earlier ones mean for the next (`earlier`), what is said of an action (`messages`); and the findings that people set
+aside (`dismissals`) and the pictures that they put off (`skips`)."""
 
 from whalecam.reviews.dismissals import Dismissal, Dismissals
 from whalecam.reviews.earlier import Earlier

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from whalecam.config import REVIEW_VERDICTS
+from whalecam.reviews.messages import signed_message
 from whalecam.run import Run
 from whalecam.ui import session
 from whalecam.ui.frame import errors_shown
@@ -38,8 +39,9 @@ def _form(run: Run, what: str, images: list[str], key: str) -> None:
     note = st.text_input("Note", key=f"{key}_bulk_note", max_chars=500, placeholder="note")
     label = f"{SIGNED[verdict]} {len(wanted):,} picture{'' if len(wanted) == 1 else 's'}"
     if st.button(label, key=f"{key}_bulk_sign", type="primary", disabled=not wanted):
-        session.signer(run, reason=reason or "", note=note).sign(wanted, verdict)
-        session.told_of(len(wanted))
-        st.session_state["_said"] = f"{verdict}: {len(wanted):,} pictures. One undo takes all of them back."
+        hand = session.signer(run, reason=reason or "", note=note)
+        added = hand.sign(wanted, verdict)
+        undo = ". One undo takes all of them back." if added.images else ""
+        hand.results.written(signed_message(verdict, added) + undo, len(added.images))
         st.rerun()
     st.caption("Undo on any page (key Z) takes all of them back at once.")

@@ -12,7 +12,7 @@ from whalecam.patterns.pairs import Pair, confused_pairs
 from whalecam.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import jobs, parts, patterns, session
+from whalecam.ui import jobs, parts, patterns, session, verdicts
 from whalecam.ui.frame import plain
 from whalecam.ui.gallery import Card, gallery
 
@@ -105,16 +105,15 @@ def _ask_undo() -> None:
 
 def _carry_out(run: Run) -> None:
     """Do what a button asked for, outside its callback, so that an error becomes a message on the page."""
-    if said := st.session_state.pop("_said", None):
-        st.toast(said, icon=":material/done:")
+    verdicts.say()
     if asked := st.session_state.get("_group"):
         verdict, images, key = asked
-        hand = parts.signer(run, key)
+        hand = verdicts.signer(run, key)
         del st.session_state["_group"]
         if verdict == "undo":
-            parts.step(hand, "undo")
+            verdicts.step(hand, "undo")
         else:
-            parts.decide(hand, images, "flag")
+            verdicts.decide(hand, images, "flag")
 
 
 def atlas(run: Run, table: Table) -> None:
