@@ -72,12 +72,12 @@ def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
         page.keyboard.press("ArrowRight")
         wanted[focused(page)] = ("flag", "")
         page.keyboard.press("f")
-    assert len(wanted) == SINGLES, "ten different images had the focus"
+    assert len(wanted) == SINGLES, f"ten different images had the focus: {list(wanted)}"
     until(page, lambda: said(journal), wanted, PATIENCE_MS)
     last = list(wanted)[-1]
     page.get_by_text(f"flagged {last}").first.wait_for()
-    for place in range(24, 24 + TOGETHER):
-        cards.nth(place).click()
+    for number in range(24, 24 + TOGETHER):
+        cards.nth(number).click()
     page.get_by_role("button", name="Keep").first.click()
     single, wanted = wanted, wanted | dict.fromkeys(names[24 : 24 + TOGETHER], ("keep", ""))
     until(page, lambda: said(journal), wanted, PATIENCE_MS)
@@ -120,8 +120,8 @@ def test_without_a_name_nothing_is_signed_and_the_selection_stays(
     page = visitor()
     page.goto(f"{address}/Top_losses?run=demo&losses_order=name")
     settled(page)
-    for place in (1, 3):
-        page.locator(".card").nth(place).click()
+    for number in (1, 3):
+        page.locator(".card").nth(number).click()
     page.keyboard.press("f")
     page.get_by_text(f"Not signed: {names[1]} and 1 more").wait_for()
     until(page, lambda: page.locator(".card.selected").count(), 2)

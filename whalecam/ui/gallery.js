@@ -102,14 +102,15 @@ function placeOf(own, shown) {
   return previous ? Math.min(at.get(previous.image) + 1, own.cards.length - 1) : 0
 }
 
-// What came of a verdict. Signed by a button: its images are selected no more, and the cursor moves on. Refused by
+// What came of a verdict. Signed by a button: its images are selected no more, and the cursor moves on, unless somebody
+// has moved it since. Refused by
 // Python: the selection and the cursor are where they were when the key was pressed.
 function prepare(own, outcome) {
   own.outcome = outcome.id
   const press = own.presses.find((press) => outcome.images.some((image) => press.images.includes(image)))
   if (outcome.state === "signed") {
     own.selected = new Set([...own.selected].filter((image) => !outcome.images.includes(image)))
-    own.cursor = behind(own, outcome.images)
+    if (!hasFocus(own)) own.cursor = behind(own, outcome.images)
   } else if (press) {
     own.selected = new Set(press.selected)
     own.cursor = Math.max(0, own.cards.findIndex((card) => card.image === press.cursor))

@@ -92,7 +92,7 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
 
 def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], None] | None) -> None:
     bar = st.container()
-    verdicts.empty_words(key)
+    verdicts.empty_words()
     hand = verdicts.signer(run, key)
     event = gallery(cards, key=key, outcome=hand.results.outcomes.get(key)) if cards else late_event(key)
     if event.key in REVIEW_VERDICTS and event.selected:
@@ -114,7 +114,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
 
     With `of_gallery`, the buttons sign what is selected in the gallery `key` when they are pressed.
     """
-    verdicts.empty_words(key)
+    verdicts.empty_words()
     given = None if of_gallery else images
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.markdown(f"**{len(images)}** selected" if len(images) != 1 else f"**{plain(images[0])}**")
@@ -145,12 +145,11 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
             asked = (name, (), key)
             st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=asked)
-    st.pills("Reason", REASONS, key=f"{key}_reason", label_visibility="collapsed")
+    st.pills("Reason", REASONS, key=verdicts.field_key(key, "reason"), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
-        st.selectbox(
-            "Suggested label", run.manifest.classes, index=None, key=f"{key}_label", placeholder="suggested label"
-        )
+        st.text_input("Note", key=verdicts.field_key(key, "note"), placeholder="note", max_chars=500)
+        at = verdicts.field_key(key, "label")
+        st.selectbox("Suggested label", run.manifest.classes, index=None, key=at, placeholder="suggested label")
     _carry_out(run, key)
 
 

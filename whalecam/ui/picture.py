@@ -99,7 +99,7 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
     """
     image = str(row["image"])
     with errors_shown():
-        verdicts.empty_words("one")
+        verdicts.empty_words()
         hand = verdicts.signer(run, "one")
         queue.progress(run, line)
         pressed = show_canvas(run, session.table_of(run), row, view)

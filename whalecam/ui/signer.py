@@ -19,6 +19,7 @@ class Results:
     Attributes:
         messages: what to tell, oldest first.
         signed: whether reason, note and label of the review bar are to be emptied.
+        emptied: how often they have been.
         outcomes: gallery → what its browser is to do: `id`, `state`, `images`. Where they were `signed` by a button,
             it moves on to the next image; where a key was `refused`, it takes back that it has moved on.
         entries: the address of the journal that the page shows, and how many entries of it.
@@ -26,6 +27,7 @@ class Results:
 
     messages: list[str] = field(default_factory=list)
     signed: bool = False
+    emptied: int = 0
     outcomes: dict[str, dict[str, object]] = field(default_factory=dict)
     entries: tuple[str, int] = ("", 0)
     _refusal: tuple[str, float] = ("", 0.0)

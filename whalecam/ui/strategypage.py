@@ -46,6 +46,7 @@ def strategies(run: Run, table: Table) -> None:
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
         f"strategy of its own: a copyright text, a boat, the horizon. Up to {MOST:,} pictures are compared."
     )
+    verdicts.empty_words()
     if not found:
         st.info(f"Fewer than {FEWEST} pictures of this species have a map, too few to compare.", icon=":material/info:")
         return
@@ -84,8 +85,14 @@ def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
 
 def _flagging(key: str, group: Strategy) -> None:
     with st.popover("Flag as a group", icon=":material/flag:", key=f"flag_{key}"):
-        st.selectbox("Reason", parts.REASONS, index=None, key=f"strategy_{key}_reason", placeholder="what they share")
-        st.text_input("Note", key=f"strategy_{key}_note", max_chars=500)
+        st.selectbox(
+            "Reason",
+            parts.REASONS,
+            index=None,
+            key=verdicts.field_key(f"strategy_{key}", "reason"),
+            placeholder="what they share",
+        )
+        st.text_input("Note", key=verdicts.field_key(f"strategy_{key}", "note"), max_chars=500)
         st.button(
             f"Flag all {len(group.images):,}",
             key=f"flag_all_{key}",

@@ -18,15 +18,25 @@ WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
 
 def signer(run: Run, key: str) -> Signer:
     """Who signs, with the words that stand in the review bar `key`; to be read before an event is taken."""
-    words = {name: st.session_state.get(f"{key}_{place}") or "" for name, place in WORDS.items()}
+    words = {name: st.session_state.get(field_key(key, place)) or "" for name, place in WORDS.items()}
     return session.signer(run, **words)
 
 
-def empty_words(key: str) -> None:
-    """Empty the review bar `key` after a verdict: before it is drawn and before the next verdict reads it."""
+def field_key(key: str, place: str) -> str:
+    """The widget key of a field of the review bar `key`: another one after each verdict.
+
+    The browser sends what stands in a field with every message, also while it has not heard yet that the field was
+    emptied; under a new key, the words of one verdict cannot reach the next.
+    """
+    number = session.results().emptied
+    return f"{key}_{place}_{number}" if number else f"{key}_{place}"
+
+
+def empty_words() -> None:
+    """Empty the review bar after a verdict: before it is drawn and before the next verdict reads it."""
     results = session.results()
     if st.session_state.pop("_signed", False) or results.signed:
-        st.session_state.update({f"{key}_reason": None, f"{key}_note": "", f"{key}_label": None})
+        results.emptied += 1
         results.signed = False
 
 
