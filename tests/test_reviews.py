@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tests.postgres import Server
+from whalecam.config import WRONG_MASK
 from whalecam.errors import ReviewError
-from whalecam.reviews import COLUMNS, Journal, Review, checked, database, schema
+from whalecam.reviews import COLUMNS, Added, Journal, Review, checked, database, schema
+from whalecam.reviews.messages import signed_message
 from whalecam.run import DatasetRecord, Manifest, Run
 
 OLD, MIDDLE, NEW = (f"2024-0{month}-01T12:00:00+00:00" for month in (1, 2, 3))
@@ -169,8 +171,8 @@ def test_a_verdict_given_now_beats_one_from_a_clock_that_is_ahead(journal: Journ
 
 
 def test_history_tells_verdicts_and_undos_in_the_order_of_writing(journal: Journal) -> None:
-    first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")])
-    other = journal.add([Review("b", "keep", "bo")])
+    first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")]).action
+    other = journal.add([Review("b", "keep", "bo")]).action
     journal.undo("ana")
     journal.redo("ana")
     journal.add([Review("a", "keep", "cy", reviewed_at=OLD)], imported=True)
@@ -240,8 +242,10 @@ class SlowJournal:
         self.undone: dict[str, list[dict[str, Any]]] = {}
 
     def add(self, images: list[str], verdict: str, reviewer: str) -> None:
-        self.actions.append({"images": images, "verdict": verdict, "by": reviewer, "counts": True})
-        self.undone[reviewer] = []
+        images = [image for image in dict.fromkeys(images) if self.stands().get(image) != (verdict, reviewer)]
+        if images:
+            self.actions.append({"images": images, "verdict": verdict, "by": reviewer, "counts": True})
+            self.undone[reviewer] = []
 
     def undo(self, reviewer: str) -> list[str]:
         mine = [action for action in self.actions if action["by"] == reviewer and action["counts"]]
@@ -298,6 +302,114 @@ def test_any_sequence_agrees_with_a_slow_replay_and_only_appends(steps: list[tup
     said = [verdict for verdict, _ in slow.stands().values()]
     assert journal.counts() == {verdict: said.count(verdict) for verdict in ("flag", "keep", "unsure")}
     assert journal.version() == len(before)
+
+
+def test_an_identical_verdict_writes_nothing_and_one_undo_takes_the_first_back(journal: Journal) -> None:
+    journal.add([Review("a", "flag", "ana", reason="water")])
+    again = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")])
+    assert (again.images, again.unchanged, journal.version()) == (("b",), ("a",), 2)
+    same = journal.add([Review(name, "flag", "ana") for name in "ab"])
+    assert (same.action, same.images, same.unchanged, journal.version()) == ("", (), ("a", "b"), 2)
+    assert journal.add([Review("a", "flag", "ana", note="boat")]).images == ("a",), "a note is something new"
+    assert [journal.undo("ana") for _ in range(4)] == [["a"], ["b"], ["a"], []]
+    assert journal.add([Review("a", "flag", "ana")]).images == ("a",), "what was undone does not stand"
+
+
+def test_the_same_verdict_after_somebody_elses_counts_anew(journal: Journal) -> None:
+    for reviewer, verdict in (("ana", "flag"), ("bo", "keep"), ("ana", "flag"), ("bo", "flag")):
+        assert journal.add([Review("a", verdict, reviewer)]).images == ("a",)
+        assert stands(journal) == {"a": (verdict, reviewer)}
+
+
+def test_the_first_verdict_on_a_blind_control_is_written(journal: Journal) -> None:
+    journal.add([Review("a", "keep", "ana")])
+    for written in (("a",), ()):
+        assert journal.add([Review("a", "keep", "ana", blind=True)]).images == written
+    assert len(journal.controls()) == 1
+
+
+def test_words_stay_until_others_are_given_and_are_nobody_elses(journal: Journal) -> None:
+    def words() -> list[str]:
+        return journal.latest()[["reason", "note", "suggested_label"]].iloc[0].tolist()  # type: ignore[no-any-return]
+
+    journal.add([Review("a", "flag", "ana", "water", "hm", "orca")])
+    journal.add([Review("a", "unsure", "ana", reason="boat")])
+    assert words() == ["boat", "hm", "orca"]
+    journal.add([Review("a", "keep", "ana")])
+    assert words() == ["boat", "hm", ""], "an image kept as it is has no other label"
+    journal.add([Review("a", "flag", "bo")])
+    assert words() == ["", "", ""]
+    journal.add([Review("a", "keep", "ana", reviewed_at=OLD)], imported=True)
+    assert journal.standing()["reason"].tolist() == ["", "water", "boat", "boat", ""], "what comes later is not earlier"
+
+
+def test_a_rejected_mask_ends_with_another_verdict_and_the_reason_before_stands_again(journal: Journal) -> None:
+    def add(verdict: str, reason: str = "") -> str:
+        journal.add([Review("a", verdict, "ana", reason=reason)])
+        return str(journal.latest()["reason"].iloc[0])
+
+    add("flag", "water")
+    assert [add("unsure", WRONG_MASK), add("unsure"), add("keep"), add("unsure")] == [WRONG_MASK] * 2 + ["water"] * 2
+    assert journal.version() == 4, "unsure said nothing new while the mask was rejected"
+
+
+class SlowWords:
+    """The rules for reasons a second time: of one person and image, every verdict that was written."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, str]] = []
+
+    def add(self, verdict: str, given: str) -> None:
+        last_verdict, last_reason = self.written[-1] if self.written else ("", "")
+        reason = given or last_reason
+        if not given and last_reason == WRONG_MASK and verdict != last_verdict:
+            reason = ([""] + [reason for _, reason in self.written if reason != WRONG_MASK])[-1]
+        if (verdict, reason) != (last_verdict, last_reason):
+            self.written.append((verdict, reason))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["flag", "keep", "unsure"]), st.sampled_from(["", "", "water", "boat", WRONG_MASK])),
+        max_size=10,
+    )
+)
+def test_no_sequence_of_verdicts_blanks_a_reason_or_writes_one_twice(
+    steps: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    journal, slow = Journal(url_of(tmp_path_factory.mktemp("journal"))), SlowWords()
+    for verdict, reason in steps:
+        journal.add([Review("a", verdict, "ana", reason=reason)])
+        slow.add(verdict, reason)
+    history = journal.history("a")
+    assert list(zip(history["verdict"], history["reason"], strict=True)) == slow.written
+    given = [reason for _, reason in steps if reason not in ("", WRONG_MASK)]
+    assert not given or not steps or history["reason"].iloc[-1] != ""
+
+
+def test_more_images_than_a_question_names_follow_the_same_rules(journal: Journal, monkeypatch: Any) -> None:
+    monkeypatch.setattr("whalecam.reviews.journal.MAX_NAMES", 1)
+    journal.add([Review(name, "flag", "ana", "water") for name in "ab"])
+    added = journal.add([Review(name, "keep" if name == "a" else "flag", "ana") for name in "abc"])
+    assert (added.images, added.unchanged) == (("a", "c"), ("b",))
+    assert journal.latest()["reason"].tolist() == ["water", "water", ""]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "images", "unchanged", "says"),
+    [
+        ("flag", ("a",), (), "flagged a"),
+        ("keep", tuple("abcdef"), (), "kept a and 5 more"),
+        ("unsure", ("a", "b"), ("c",), "signed unsure a and 1 more; 1 was signed unsure already"),
+        ("reject", ("a",), (), "mask rejected: a"),
+        ("flag", (), ("a",), "a is flagged already; nothing was written"),
+        ("keep", (), ("a", "b"), "a and 1 more are kept already; nothing was written"),
+        ("reject", (), ("a",), "the mask of a is rejected already; nothing was written"),
+    ],
+)
+def test_messages_name_the_images(verdict: str, images: tuple[str, ...], unchanged: tuple[str, ...], says: str) -> None:
+    assert signed_message(verdict, Added("x", images, unchanged)) == says
 
 
 STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -574,9 +686,9 @@ def test_a_run_has_a_key_where_runs_share_a_server_and_its_copies_have_the_same(
 
 
 def test_what_one_reviewer_judged_is_told_apart_by_action(journal: Journal) -> None:
-    first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")])
+    first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")]).action
     journal.add([Review("c", "keep", "bo")])
-    second = journal.add([Review("a", "keep", "ana")])
+    second = journal.add([Review("a", "keep", "ana")]).action
     judged = journal.judged_by("ana")
     assert judged[["image", "action"]].to_numpy().tolist() == [["a", first], ["b", first], ["a", second]]
     journal.undo("ana")
@@ -660,7 +772,7 @@ def test_a_server_out_of_reach_keeps_its_password_to_itself() -> None:
 
 
 def many(journal: Journal, images: int) -> None:
-    journal.add([Review(f"{number % images:06}.jpg", "flag", "ana", note="x" * 20) for number in range(50_000)])
+    journal.add([Review(f"{number % images:06}.jpg", "flag", "ana", note=f"{number:020}") for number in range(50_000)])
     for _ in range(100):
         journal.add([Review("000000.jpg", "keep", "bo")])
         journal.undo("bo")

@@ -1,4 +1,5 @@
-"""A page with our two components alone, for test_components.py: `?show=canvas`, `?show=gallery` or `?show=slow`."""
+"""A page with our two components alone, for test_components.py: `?show=canvas`, `?show=gallery` or `?show=slow`;
+`?show=leaving` shows six of twenty cards, which leave when they are signed, as under a filter."""
 
 import base64
 import io
@@ -11,11 +12,12 @@ from PIL import Image
 from whalecam.config import MASK_GRID
 from whalecam.geometry import frame_of
 from whalecam.ui.canvas import Layer, heat_canvas, overlay_controls
-from whalecam.ui.gallery import Card, gallery
+from whalecam.ui.gallery import Card, gallery, selected_now
 
 WIDE, HIGH = 300, 200
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
 CARDS = 8
+SHOWN, LEAVING = 6, 20
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
@@ -69,6 +71,28 @@ def show_gallery() -> None:
         note(f"{event.key}:{','.join(event.selected)}")
 
 
+def show_leaving() -> None:
+    """A slow page on which keys and a button sign at once, the button what is selected when it is pressed."""
+    signed = st.session_state.setdefault("signed", {})
+    st.button("Keep", on_click=lambda: st.session_state.update(asked=selected_now("gallery")))
+    names = [f"{i}.jpg" for i in range(LEAVING) if f"{i}.jpg" not in signed][:SHOWN]
+    cards = [Card(name, picture(int(name[:-4]), 60, 40), name) for name in names]
+    for _ in range(3):
+        time.sleep(0.1)
+        st.empty()
+    event = gallery(cards, key="gallery", outcome=st.session_state.get("outcome"))
+    if event.key == "unsure":
+        st.session_state["outcome"] = {"id": str(time.monotonic()), "state": "refused", "images": event.selected}
+        note(f"refused:{','.join(event.selected)}")
+    if event.key:
+        signed |= dict.fromkeys(event.selected, event.key)
+        note(f"{event.key}:{','.join(event.selected)}")
+    if asked := st.session_state.pop("asked", ()):
+        signed |= dict.fromkeys(asked, "keep")
+        st.session_state["outcome"] = {"id": str(time.monotonic()), "state": "signed", "images": asked}
+        note(f"button:{','.join(asked)}")
+
+
 def note(words: str) -> None:
     """As the real pages do: act, then start over."""
     st.session_state.setdefault("log", []).append(words)
@@ -81,6 +105,8 @@ overlay_controls()
 st.text_input("Note", key="note")
 if st.query_params.get("show", "canvas") == "canvas":
     show_canvas()
+elif st.query_params.get("show") == "leaving":
+    show_leaving()
 else:
     show_gallery()
 log = st.session_state.get("log", [])

@@ -92,6 +92,17 @@ def selected(page: Any) -> str:
     return page.get_by_text("selected=").inner_text().removeprefix("selected=")
 
 
+def focused(page: Any) -> str:
+    """The image whose card has the focus; "" where none has."""
+    names = page.locator(".card:focus").evaluate_all("(cards) => cards.map((e) => e.innerText.match(/\\S+[.]jpg/)[0])")
+    return str(names[0]) if names else ""
+
+
+def hint(page: Any) -> str:
+    """Which images the keys would sign, as the gallery says it."""
+    return next(part for part in page.locator(".hint").inner_text().split(" · ") if part.startswith("F K U"))
+
+
 @pytest.mark.parametrize(
     ("height", "width", "rows", "columns"),
     [(7, 7, 224, 224), (4, 6, 133, 77), (1, 1, 9, 5), (14, 3, 5, 40), (1, 7, 3, 7)],
@@ -255,6 +266,10 @@ def test_selection_by_click_range_and_key_survives_reruns(visit: Any) -> None:
     until(page, lambda: selected(page), "1.jpg,2.jpg,3.jpg,4.jpg,6.jpg")
     page.keyboard.press("u")
     until(page, lambda: log(page), ["unsure:1.jpg,2.jpg,3.jpg,4.jpg,6.jpg"])
+    until(page, lambda: selected(page), "")
+    assert (page.locator(".card.selected").count(), focused(page)) == (0, "7.jpg")
+    cards.nth(0).click()
+    until(page, lambda: selected(page), "0.jpg")
     page.get_by_role("button", name="Clear").click()
     until(page, lambda: selected(page), "")
 
@@ -269,7 +284,7 @@ def test_keyboard_walks_judges_and_opens_the_card_under_the_cursor(visit: Any) -
     page.keyboard.press("f")
     until(page, lambda: log(page), ["flag:2.jpg"])
     page.keyboard.press("Enter")
-    until(page, lambda: log(page), ["flag:2.jpg", "opened:2.jpg"])
+    until(page, lambda: log(page), ["flag:2.jpg", "opened:3.jpg"])
     page.locator(".card").nth(4).dblclick()
     until(page, lambda: log(page)[-1], "opened:4.jpg")
     page.keyboard.press("z")
@@ -285,9 +300,98 @@ def test_verdict_by_key_is_not_lost_to_a_quick_click(visit: Any) -> None:
     page.keyboard.press("f")
     page.wait_for_timeout(150)
     page.locator(".card").nth(2).click()
-    until(page, lambda: selected(page), "0.jpg,2.jpg", 15_000)
+    until(page, lambda: selected(page), "2.jpg", 15_000)
     until(page, lambda: log(page), ["flag:0.jpg"], 15_000)
-    assert (log(page), selected(page)) == (["flag:0.jpg"], "0.jpg,2.jpg")
+    assert (log(page), selected(page)) == (["flag:0.jpg"], "2.jpg")
+
+
+def test_keys_sign_the_card_with_the_focus_unless_the_selection_holds_it(visit: Any) -> None:
+    page = visit("show=gallery")
+    cards = page.locator(".card")
+    for number in (1, 2):
+        cards.nth(number).click()
+    assert hint(page) == "F K U sign 1.jpg and 1 more"
+    page.keyboard.press("ArrowRight")
+    assert hint(page) == "F K U sign 3.jpg"
+    page.keyboard.press("f")
+    until(page, lambda: log(page), ["flag:3.jpg"])
+    until(page, lambda: selected(page), "")
+    for number in (0, 6):
+        cards.nth(number).click()
+    assert page.locator(".count").inner_text() == "2 of 8 selected: 0.jpg and 1 more"
+    page.get_by_label("Note").focus()
+    page.keyboard.press("Tab")
+    assert not focused(page)
+    page.keyboard.press("k")
+    until(page, lambda: log(page)[1:], ["keep:0.jpg,6.jpg"])
+    assert focused(page) == "7.jpg"
+
+
+def test_a_card_that_a_click_takes_out_of_the_selection_is_not_signed(visit: Any) -> None:
+    page = visit("show=gallery")
+    for number in (1, 4, 6, 4):
+        page.locator(".card").nth(number).click()
+    page.keyboard.press("f")
+    until(page, lambda: log(page), ["flag:1.jpg,6.jpg"])
+
+
+def test_keys_quicker_than_the_server_sign_one_card_each_though_signed_ones_leave(visit: Any) -> None:
+    page = visit("show=leaving")
+    page.locator(".card").first.focus()
+    keys = "fkfkfkfkf"
+    for key in keys[:5]:
+        page.keyboard.press(key)
+    names = {"f": "flag", "k": "keep"}
+    until(page, lambda: log(page), [f"{names[key]}:{i}.jpg" for i, key in enumerate(keys[:5])], 20_000)
+    until(page, lambda: page.locator(".card").first.inner_text().strip(), "5.jpg")
+    assert focused(page) == "5.jpg"
+    for key in keys[5:]:
+        page.keyboard.press(key)
+    until(page, lambda: log(page), [f"{names[key]}:{i}.jpg" for i, key in enumerate(keys)], 20_000)
+    until(page, lambda: focused(page), "9.jpg")
+
+
+def test_a_second_thought_on_a_card_that_has_left_meanwhile_counts(visit: Any) -> None:
+    page = visit("show=leaving")
+    page.locator(".card").first.focus()
+    for key in ("f", "ArrowLeft", "k"):
+        page.keyboard.press(key)
+    until(page, lambda: log(page), ["flag:0.jpg", "keep:0.jpg"], 20_000)
+
+
+def test_after_the_last_cards_the_cursor_is_where_the_next_ones_come_in(visit: Any) -> None:
+    page = visit("show=leaving")
+    for number in (4, 5):
+        page.locator(".card").nth(number).click()
+    page.keyboard.press("f")
+    until(page, lambda: log(page), ["flag:4.jpg,5.jpg"], 20_000)
+    until(page, lambda: focused(page), "6.jpg")
+    page.get_by_role("button", name="Select all").click()
+    page.keyboard.press("k")
+    until(page, lambda: log(page)[1:], ["keep:0.jpg,1.jpg,2.jpg,3.jpg,6.jpg,7.jpg"], 20_000)
+    until(page, lambda: focused(page), "8.jpg")
+
+
+def test_a_button_signs_what_is_selected_when_it_is_pressed_and_the_cursor_moves_on(visit: Any) -> None:
+    page = visit("show=leaving")
+    for number in (1, 2, 3):
+        page.locator(".card").nth(number).click()
+    page.get_by_role("button", name="Keep").click()
+    until(page, lambda: log(page), ["button:1.jpg,2.jpg,3.jpg"], 20_000)
+    until(page, lambda: focused(page), "4.jpg")
+    assert page.locator(".card.selected").count() == 0
+    page.keyboard.press("f")
+    until(page, lambda: log(page)[1:], ["flag:4.jpg"], 20_000)
+
+
+def test_a_refused_verdict_gives_the_selection_back(visit: Any) -> None:
+    page = visit("show=leaving")
+    for number in (1, 3):
+        page.locator(".card").nth(number).click()
+    page.keyboard.press("u")
+    until(page, lambda: log(page), ["refused:1.jpg,3.jpg"], 20_000)
+    until(page, lambda: page.locator(".card.selected").all_inner_texts(), ["1.jpg", "3.jpg"])
+    assert focused(page) == "3.jpg"
 
 
 def test_cards_show_text_as_text_and_say_what_cannot_be_read(visit: Any) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from tests.journeys.conftest import serving
 from tests.journeys.test_journeys import settled, sign_in
 from whalecam.reviews import Journal, Review
+from whalecam.reviews.messages import DONE
 from whalecam.run import open_run
 
 pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
@@ -126,7 +127,6 @@ def test_the_gallery_is_judged_and_opened_without_a_run_of_the_whole_page(
     for number in range(6):
         page.keyboard.press("f")
         taken.append(seconds_until(page, lambda wanted=number: len(journal.latest()) > wanted))
-        page.keyboard.press("ArrowRight")
         page.wait_for_timeout(300)
     page.keyboard.press("z")
     seconds_until(page, lambda: len(journal.latest()) == 5)
@@ -158,7 +158,7 @@ def test_thirty_pictures_by_keyboard_without_a_run_of_the_whole_page_per_verdict
         image, entries, before = name_of(page), journal.version(), runs.whole
         page.keyboard.press(key)
         verdicts.append(seconds_until(page, lambda known=entries: journal.version() > known))
-        page.get_by_text(f"{VERDICTS[key]}: 1 picture").last.wait_for()
+        page.get_by_text(f"{DONE[VERDICTS[key]]} {image}").last.wait_for()
         wanted[image], whole = VERDICTS[key], whole + runs.whole - before
         page.keyboard.press("n")
         moves.append(seconds_until(page, lambda known=image: name_of(page) != known))

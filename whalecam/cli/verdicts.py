@@ -21,8 +21,12 @@ from whalecam.errors import ReviewError
 @click.option("--note", default="", help="Anything else.")
 @click.option("--suggested-label", default="", help="The label it should have.")
 def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
-    """Sign a verdict for images of a run."""
+    """Sign a verdict for images of a run. What is signed already is not written again.
+
+    Without a reason, note or label, those that the same reviewer gave before stay.
+    """
     from whalecam.reviews import Journal, Review
+    from whalecam.reviews.messages import signed_message
     from whalecam.run import open_run
 
     opened, level = open_run(run), Thresholds()
@@ -32,8 +36,7 @@ def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
             f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
         )
     given = [Review(image, **words, excess_threshold=level.excess, needs_threshold=level.needs) for image in images]
-    Journal.of(opened).add(given)
-    click.echo(f"{words['verdict']}: {len(given)}")
+    click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
 
 
 @click.command()

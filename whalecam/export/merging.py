@@ -8,7 +8,7 @@ import pandas as pd
 
 from whalecam.errors import ReviewError
 from whalecam.reviews import COLUMNS as REVIEW_COLUMNS
-from whalecam.reviews import Journal, Review, checked
+from whalecam.reviews import Earlier, Journal, Review, checked
 
 Record = dict[str, Any]
 
@@ -41,10 +41,12 @@ class MergeReport:
 def merge(journal: Journal, frame: pd.DataFrame, known_images: Collection[str]) -> MergeReport:
     """Take the verdicts of a file (`read_csv`) into the journal, as one action, with the moments that the file gives.
 
-    The newest verdict of an image counts, whoever gave it; older ones join its history. Raises ReviewError where the
+    The newest verdict of an image counts, whoever gave it; older ones join its history. A row without a reason, note or
+    label blanks none that its reviewer gave before: see `Earlier.completed`. Raises ReviewError where the
     journal cannot be used.
     """
-    known, held = set(known_images), _Held(journal.standing())
+    known, standing = set(known_images), journal.standing()
+    held, earlier = _Held(standing), Earlier(Review(**cells) for cells in _rows(standing))
     new: list[Review] = []
     unchanged: list[Record] = []
     unknown: list[Record] = []
@@ -55,13 +57,14 @@ def merge(journal: Journal, frame: pd.DataFrame, known_images: Collection[str]) 
             blank += 1
             continue
         try:
-            review = _review(cells, known)
+            review = earlier.completed(_review(cells, known))
         except ReviewError as error:
             refused.append({"row": row, "image": _word(cells, "image"), "why": str(error)})
             continue
         if review.image not in known:
             unknown.append(_summary(review))
         elif held.take(review):
+            earlier.add(review)
             new.append(review)
         else:
             unchanged.append(_summary(review))

@@ -1,6 +1,7 @@
 """The journal of people's verdicts: append-only, the latest counts, an undo is one more entry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from whalecam.config import REVIEW_VERDICTS
 from whalecam.errors import ReviewError
 from whalecam.reviews.database import Database
+from whalecam.reviews.earlier import Earlier
 from whalecam.reviews.review import Review, checked, signed, storable
 from whalecam.reviews.schema import ENTRIES, prepare
 from whalecam.run import Run, now
@@ -28,7 +30,24 @@ COLUMNS = (
 )
 
 FETCH = 500
+MAX_NAMES = 500
+"""Images that a question names one by one; for more of them, it reads the whole journal, which takes less time."""
 Condition = sa.ColumnElement[bool]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one call of `Journal.add` did.
+
+    Attributes:
+        action: the id of the action; "" where nothing was written.
+        images: the images whose verdicts were written, each once, in the order given.
+        unchanged: the images that stand as wished already, so that nothing was written for them.
+    """
+
+    action: str
+    images: tuple[str, ...]
+    unchanged: tuple[str, ...]
 
 
 class Journal:
@@ -48,21 +67,29 @@ class Journal:
         """The journal of a run: in its folder, or its part of the server's."""
         return cls(run.reviews_url, run.reviews_key)
 
-    def add(self, reviews: Sequence[Review], imported: bool = False) -> str:
-        """Append verdicts as one action and return its id. Imported actions are not on anybody's undo list.
+    def add(self, reviews: Sequence[Review], imported: bool = False) -> Added:
+        """Append verdicts as one action. Imported actions are not on anybody's undo list.
+
+        What a review leaves open is `completed` from its reviewer's earlier ones; one that then `repeats` what counts
+        already is not written, unless it is imported. See `Earlier`.
 
         Raises ReviewError, and writes nothing, where one of the reviews is not `checked` or there is none.
         """
         if not reviews:
             raise ReviewError("No picture was named, so there is no verdict to record. Select at least one.")
-        action, event = uuid4().hex, "import" if imported else "review"
-        more = {"action": action, "event": event, "run": self._run}
-        rows = [{**vars(checked(review)), **more, "blind": int(review.blind)} for review in reviews]
+        given = [checked(review) for review in reviews]
+        more = {"action": uuid4().hex, "event": "import" if imported else "review", "run": self._run}
 
-        def write(connection: sa.Connection) -> str:
+        def write(connection: sa.Connection) -> Added:
             stamp = _stamp(connection)
-            connection.execute(sa.insert(ENTRIES), [row | {"reviewed_at": row["reviewed_at"] or stamp} for row in rows])
-            return action
+            dated = [replace(review, reviewed_at=review.reviewed_at or stamp) for review in given]
+            new = _news(dated, self._earlier(connection, {review.image for review in dated}), imported)
+            if new:
+                rows = [{**vars(review), **more, "blind": int(review.blind)} for review in new]
+                connection.execute(sa.insert(ENTRIES), rows)
+            written = dict.fromkeys(review.image for review in new)
+            rest = dict.fromkeys(review.image for review in dated if review.image not in written)
+            return Added(str(more["action"]) if new else "", tuple(written), tuple(rest))
 
         return self._database.do(write, writes=True)
 
@@ -125,6 +152,13 @@ class Journal:
         question = sa.select(*columns).where(_counts(ENTRIES), self._mine(), *conditions)
         return self._frame(question.order_by(ENTRIES.c.reviewed_at, ENTRIES.c.id))
 
+    def _earlier(self, connection: sa.Connection, images: Collection[str]) -> Earlier:
+        names = ("image", "verdict", "reviewer", "reason", "note", "suggested_label", "reviewed_at", "blind")
+        named = ENTRIES.c.image.in_(images) if len(images) <= MAX_NAMES else sa.true()
+        question = sa.select(*(ENTRIES.c[name] for name in names)).where(_counts(ENTRIES), self._mine(), named)
+        rows = connection.execute(question.order_by(ENTRIES.c.reviewed_at, ENTRIES.c.id))
+        return Earlier(Review(**row) for row in rows.mappings() if row["image"] in images)
+
     def _toggle(self, event: str, reviewer: str, pick: Callable[[str, Condition], "sa.Select[str]"]) -> list[str]:
         reviewer = signed(reviewer)
 
@@ -152,6 +186,16 @@ class Journal:
 
         columns = self._database.do(read)
         return pd.DataFrame({name: _column(name, values) for name, values in zip(names, columns, strict=True)})
+
+
+def _news(reviews: Sequence[Review], earlier: Earlier, imported: bool) -> list[Review]:
+    """Those of `reviews` that are to be written, completed; each meets the ones before it."""
+    new = []
+    for review in map(earlier.completed, reviews):
+        if imported or not earlier.repeats(review):
+            earlier.add(review)
+            new.append(review)
+    return new
 
 
 def _stamp(connection: sa.Connection) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from whalecam.config import REVIEW_VERDICTS
+from whalecam.reviews.messages import signed_message
 from whalecam.run import Run
 from whalecam.ui import session
 from whalecam.ui.frame import errors_shown
@@ -37,9 +38,17 @@ def _form(run: Run, what: str, images: list[str], key: str) -> None:
     reason = st.pills("Reason", REASONS, key=f"{key}_bulk_reason")
     note = st.text_input("Note", key=f"{key}_bulk_note", max_chars=500, placeholder="note")
     label = f"{SIGNED[verdict]} {len(wanted):,} picture{'' if len(wanted) == 1 else 's'}"
-    if st.button(label, key=f"{key}_bulk_sign", type="primary", disabled=not wanted):
-        session.signer(run, reason=reason or "", note=note).sign(wanted, verdict)
-        session.told_of(len(wanted))
-        st.session_state["_said"] = f"{verdict}: {len(wanted):,} pictures. One undo takes all of them back."
+    if st.button(
+        label, key=f"{key}_bulk_sign", type="primary", disabled=not wanted, on_click=_keep, args=(key, wanted)
+    ):
+        hand = session.signer(run, reason=reason or "", note=note)
+        added = hand.sign(st.session_state.pop(f"_{key}_bulk"), verdict)
+        undo = ". One undo takes all of them back." if added.images else ""
+        hand.results.written(signed_message(verdict, added) + undo, len(added.images))
         st.rerun()
     st.caption("Undo on any page (key Z) takes all of them back at once.")
+
+
+def _keep(key: str, images: tuple[str, ...]) -> None:
+    """Sign the images that the button counted, whatever somebody else has signed since it was drawn."""
+    st.session_state[f"_{key}_bulk"] = images

@@ -8,7 +8,7 @@ the page does, notes down those that are new.
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
@@ -45,6 +45,20 @@ def take(key: str) -> tuple[str, Any] | None:
     return None
 
 
+def show(key: str, names: Iterable[str]) -> None:
+    """Note what the component `key` shows now."""
+    place, now = _place(key), time.monotonic()
+    gone = dict.fromkeys(place["shown"], now) | {name: at for name, at in place["gone"].items() if now - at < PATIENCE}
+    place["shown"] = dict.fromkeys(names)
+    place["gone"] = {name: at for name, at in gone.items() if name not in place["shown"]}
+
+
+def seen(key: str) -> tuple[str, ...]:
+    """What the component `key` shows, and then what it showed lately, which its events may still speak of."""
+    place = _place(key)
+    return (*place["shown"], *place["gone"])
+
+
 def _place(key: str) -> dict[str, Any]:
-    empty = {"inbox": secrets.token_hex(8), "last": 0, "waiting": []}
+    empty = {"inbox": secrets.token_hex(8), "last": 0, "waiting": [], "shown": {}, "gone": {}}
     return st.session_state.setdefault(f"_events_{key}", empty)  # type: ignore[no-any-return]

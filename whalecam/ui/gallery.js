@@ -24,7 +24,7 @@ export default function (component) {
 
 function build(root, data) {
   root.replaceChildren()
-  const own = { root, cards: [], cursor: 0, anchor: 0, sent: "[]", timer: 0, settings: settingsOf(location.search) }
+  const own = { root, cards: [], cursor: 0, anchor: 0, presses: [], sent: "[]", timer: 0, settings: settingsOf(location.search) }
   const bar = element(root, "div", "bar")
   own.count = element(bar, "span", "count")
   own.all = element(bar, "button", "", "Select all")
@@ -32,30 +32,45 @@ function build(root, data) {
   own.hint = element(bar, "span", "hint")
   own.grid = element(root, "div", "grid")
   own.grid.setAttribute("role", "listbox")
-  const held = remembered.get(data.key)
-  own.selected = new Set(held && held.path === location.pathname && Date.now() - held.left < 3000 ? held.selected : [])
+  const last = remembered.get(data.key)
+  const before = last && last.path === location.pathname && Date.now() - last.left < 3000 ? last : null
+  own.selected = new Set(before?.selected)
+  own.start = before?.cursor
+  own.outcome = before ? before.outcome : data.outcome?.id
   own.all.onclick = () => select(own, own.cards.map((card) => card.image))
   own.none.onclick = () => select(own, [])
   const onKey = (event) => press(own, event)
+  // Python knows the selection before a button outside acts on it.
+  const onPoint = (event) => event.composedPath().includes(own.grid) || tell(own)
   document.addEventListener("keydown", onKey)
+  document.addEventListener("pointerdown", onPoint, true)
+  own.grid.addEventListener("focusin", () => describe(own))
+  own.grid.addEventListener("focusout", () => {
+    tell(own)
+    describe(own)
+  })
   const unwatch = watchSettings((settings) => {
     own.settings = settings
     own.cards.forEach((card) => heat(own, card))
   })
   own.stop = () => {
     document.removeEventListener("keydown", onKey)
+    document.removeEventListener("pointerdown", onPoint, true)
     unwatch()
     clearTimeout(own.timer)
-    remembered.set(own.data.key, { selected: [...own.selected], path: location.pathname, left: Date.now() })
+    const [selected, cursor] = [[...own.selected], own.cards[own.cursor]?.image]
+    remembered.set(own.data.key, { selected, cursor, outcome: own.outcome, path: location.pathname, left: Date.now() })
   }
   return own
 }
 
 // Lay out new cards, keeping the elements of those that did not change, the cursor and the focus.
 function show(own, data) {
-  const focused = own.grid.contains(own.grid.getRootNode().activeElement)
-  const held = own.cards[own.cursor]?.image
+  const focused = hasFocus(own)
+  const shown = own.cards
   const before = new Map(own.cards.map((card) => [card.text, card]))
+  const outcome = data.outcome && data.outcome.id !== own.outcome ? data.outcome : null
+  if (outcome) prepare(own, outcome)
   own.data = data
   own.tableOf = tablesOf(data.tables)
   own.root.classList.toggle("selectable", data.selectable)
@@ -68,11 +83,49 @@ function show(own, data) {
     return known || makeCard(own, { ...card, text })
   })
   own.grid.replaceChildren(...own.cards.map((card) => card.root))
-  const kept = own.cards.findIndex((card) => card.image === held)
-  own.cursor = Math.min(kept >= 0 ? kept : own.cursor, Math.max(0, own.cards.length - 1))
+  own.cursor = placeOf(own, shown)
   own.cards.forEach((card) => heat(own, card))
   select(own, own.selected)
-  if (focused) own.cards[own.cursor]?.root.focus({ preventScroll: true })
+  if (focused || outcome) own.cards[own.cursor]?.root.focus({ preventScroll: true })
+  if (outcome) own.cards[own.cursor]?.root.scrollIntoView({ block: "nearest" })
+  describe(own)
+}
+
+// Where the cursor belongs among the new cards: on its card; where that has left, on the next one that is still here,
+// else behind the last one before it, where the cards of the next page move up.
+function placeOf(own, shown) {
+  const at = new Map(own.cards.map((card, index) => [card.image, index]))
+  if (!shown.length) return at.get(own.start) ?? 0
+  const next = shown.slice(own.cursor).find((card) => at.has(card.image))
+  if (next) return at.get(next.image)
+  const previous = shown.slice(0, own.cursor).findLast((card) => at.has(card.image))
+  return previous ? Math.min(at.get(previous.image) + 1, own.cards.length - 1) : 0
+}
+
+// What came of a verdict. Signed by a button: its images are selected no more, and the cursor moves on, unless somebody
+// has moved it since. Refused by
+// Python: the selection and the cursor are where they were when the key was pressed.
+function prepare(own, outcome) {
+  own.outcome = outcome.id
+  const press = own.presses.find((press) => outcome.images.some((image) => press.images.includes(image)))
+  if (outcome.state === "signed") {
+    own.selected = new Set([...own.selected].filter((image) => !outcome.images.includes(image)))
+    if (!hasFocus(own)) own.cursor = behind(own, outcome.images)
+  } else if (press) {
+    own.selected = new Set(press.selected)
+    own.cursor = Math.max(0, own.cards.findIndex((card) => card.image === press.cursor))
+  }
+  own.presses = []
+}
+
+// The place behind the last of `images`; at the end, the last place. The cursor's own where none is shown.
+function behind(own, images) {
+  const last = own.cards.findLastIndex((card) => images.includes(card.image))
+  return last < 0 ? own.cursor : Math.min(last + 1, own.cards.length - 1)
+}
+
+function hasFocus(own) {
+  return own.grid.contains(own.grid.getRootNode().activeElement)
 }
 
 function makeCard(own, card) {
@@ -159,9 +212,18 @@ function click(own, card, event) {
   const index = own.cards.indexOf(card)
   move(own, index, true)
   if (!own.data.selectable) return open(own, card)
-  if (!event.shiftKey) return toggle(own, index)
+  if (!event.shiftKey) {
+    toggle(own, index)
+    return own.selected.has(card.image) || move(own, nearestSelected(own, index), true)
+  }
   const [from, to] = [own.anchor, index].sort((a, b) => a - b)
   select(own, [...own.selected, ...own.cards.slice(from, to + 1).map((each) => each.image)])
+}
+
+// A card that a click takes out of the selection must not be what the next key signs: the focus goes to one that stays.
+function nearestSelected(own, index) {
+  const places = own.cards.map((card, place) => place).filter((place) => own.selected.has(own.cards[place].image))
+  return places.sort((a, b) => Math.abs(a - index) - Math.abs(b - index))[0] ?? index
 }
 
 function toggle(own, index) {
@@ -183,15 +245,32 @@ function select(own, images) {
     card.root.classList.toggle("current", card.image === own.data.current)
     card.root.tabIndex = index === own.cursor ? 0 : -1
   })
-  own.count.textContent = `${own.selected.size} of ${own.cards.length} selected`
-  own.none.disabled = !own.selected.size
-  own.hint.textContent = `arrows · X select${own.data.openable ? " · Enter open" : ""} · F K U verdict · Z undo · Y redo`
+  const chosen = selectedInOrder(own)
+  own.count.textContent = `${chosen.length} of ${own.cards.length} selected${chosen.length ? `: ${named(chosen)}` : ""}`
+  own.none.disabled = !chosen.length
+  describe(own)
   clearTimeout(own.timer)
   own.timer = setTimeout(() => tell(own), 250)
 }
 
+function selectedInOrder(own) {
+  return own.cards.map((card) => card.image).filter((image) => own.selected.has(image))
+}
+
+// Say which images the keys would sign now.
+function describe(own) {
+  const images = targets(own, hasFocus(own))
+  const verdict = images.length ? `F K U sign ${named(images)}` : "F K U verdict"
+  own.hint.textContent = `arrows · X select${own.data.openable ? " · Enter open" : ""} · ${verdict} · Z undo · Y redo`
+}
+
+function named(images) {
+  return images.length > 1 ? `${images[0]} and ${images.length - 1} more` : images[0]
+}
+
 function tell(own) {
-  const chosen = own.cards.map((card) => card.image).filter((image) => own.selected.has(image))
+  clearTimeout(own.timer)
+  const chosen = selectedInOrder(own)
   const text = JSON.stringify(chosen)
   if (text === own.sent) return
   own.sent = text
@@ -206,11 +285,12 @@ function move(own, index, focus) {
   if (!own.cards[index]) return
   own.cursor = index
   own.cards.forEach((card, i) => (card.root.tabIndex = i === index ? 0 : -1))
-  if (focus) own.cards[index].root.focus({ preventScroll: false })
+  if (focus) own.cards[index].root.focus({ preventScroll: true })
+  if (focus) own.cards[index].root.scrollIntoView({ block: "nearest" })
+  describe(own)
 }
 
-// Keys: arrows, Enter, space and x belong to the grid with the focus; verdict keys work all over the page on the
-// selection, and on the card under the cursor only while the grid has the focus.
+// Keys: arrows, Enter, space and x belong to the grid with the focus; verdict keys work all over the page.
 function press(own, event) {
   if (!own.cards.length || !keyIsOurs(event, own.grid)) return
   const inside = event.composedPath().includes(own.grid)
@@ -231,12 +311,25 @@ function walk(own, key, event) {
   return true
 }
 
+// A verdict's images are those of this moment. The cursor moves on at once, so that the next key signs the next image
+// however late Python is.
 function judge(own, key, inside) {
   if (!own.data.selectable) return false
   if (key in STEP_KEYS) return own.trigger("pressed", { name: STEP_KEYS[key], images: [] }), true
   const name = VERDICT_KEYS[key]
-  const images = own.selected.size ? [...own.selected] : inside ? [own.cards[own.cursor].image] : []
+  const images = targets(own, inside)
   if (!name || !images.length) return false
+  own.presses.push({ images, selected: [...own.selected], cursor: own.cards[own.cursor].image, at: Date.now() })
+  own.presses = own.presses.filter((press) => Date.now() - press.at < 10000)
   own.trigger("pressed", { name, images })
+  const next = behind(own, images)
+  select(own, [])
+  move(own, next, true)
   return true
+}
+
+// What a verdict key signs: the card with the focus; the whole selection where that holds it, or where no card has it.
+function targets(own, inside) {
+  const focused = own.cards[own.cursor]?.image
+  return inside && focused !== undefined && !own.selected.has(focused) ? [focused] : selectedInOrder(own)
 }

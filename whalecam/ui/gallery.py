@@ -1,6 +1,6 @@
 """A grid of cards: pictures with their heat, their verdict and their review; selected, opened and judged in place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +55,9 @@ class GalleryEvent:
 
     Attributes:
         opened: the picture they want to see large.
-        selected: the selected pictures in the order of the cards; with a `key`, those that the key was pressed for
-            (without a selection, the card under the keyboard's cursor).
+        selected: the selected pictures in the order of the cards; with a `key`, those that the key was pressed for:
+            the card with the focus, or the whole selection where that holds it or no card has the focus. They may
+            stand on cards that are not shown any more.
         key: `flag`, `keep`, `unsure`, `undo` or `redo`.
     """
 
@@ -72,6 +73,7 @@ def gallery(
     current: str | None = None,
     columns_min_px: int = 150,
     openable: bool = True,
+    outcome: Mapping[str, Any] | None = None,
 ) -> GalleryEvent:
     """Show cards in a responsive grid.
 
@@ -81,6 +83,7 @@ def gallery(
         current: the picture marked as the one in view elsewhere.
         columns_min_px: smallest width of a card in CSS pixels.
         openable: whether pictures can be opened at all.
+        outcome: what came of the last verdict: see `Results.outcomes`; the browser acts on each `id` once.
     """
     data = {
         "key": key,
@@ -92,6 +95,7 @@ def gallery(
         "current": current,
         "columns": columns_min_px,
         "maskGrid": MASK_GRID,
+        "outcome": dict(outcome) if outcome else None,
     }
     result = _component(
         key=key,
@@ -100,17 +104,30 @@ def gallery(
         on_did_change=events.noting(key),
     )
     names = tuple(dict.fromkeys(card.image for card in cards))
-    return _event(names, result.selected, events.take(key))
+    events.show(key, names)
+    return _event(names, events.seen(key), result.selected, events.take(key))
 
 
-def _event(names: Sequence[str], selected: Any, event: tuple[str, Any] | None) -> GalleryEvent:
-    """What the browser sent, held against the cards that are shown now."""
+def late_event(key: str) -> GalleryEvent:
+    """The event of a gallery that has lost its last card meanwhile."""
+    events.show(key, ())
+    return _event((), events.seen(key), (), events.take(key))
+
+
+def selected_now(key: str) -> tuple[str, ...]:
+    """What is selected in the gallery `key` at this moment, for the callback of a button."""
+    selected = (st.session_state.get(key) or {}).get("selected")
+    return tuple(_known(events.seen(key), selected))
+
+
+def _event(names: Sequence[str], recent: Sequence[str], selected: Any, event: tuple[str, Any] | None) -> GalleryEvent:
+    """What the browser sent, held against the cards that are shown now, or for verdicts were shown lately."""
     chosen = tuple(_known(names, selected))
     name, value = event or ("", None)
     if name == "opened":
         return GalleryEvent(next(_known(names, [value]), None), chosen)
     if name == "pressed" and isinstance(value, dict):
-        return GalleryEvent(None, tuple(_known(names, value.get("images"))), str(value.get("name")))
+        return GalleryEvent(None, tuple(_known(recent, value.get("images"))), str(value.get("name")))
     return GalleryEvent(None, chosen)
 
 

@@ -8,28 +8,24 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.errors import StreamlitAPIException
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
 from whalecam.config import REVIEW_VERDICTS, WRONG_MASK, Thresholds
 from whalecam.run import Run
 from whalecam.table import Overlay, Table
-from whalecam.ui import filters, links, session
+from whalecam.ui import filters, links, session, verdicts
 from whalecam.ui.canvas import Layer
 from whalecam.ui.charts import PROPERTIES
 from whalecam.ui.charts import WORDS as WORDS_OF_VERDICTS
 from whalecam.ui.filters import QUEUE, View
 from whalecam.ui.frame import errors_shown, plain
-from whalecam.ui.gallery import Card, gallery
-from whalecam.ui.signer import Signer
+from whalecam.ui.gallery import Card, gallery, late_event, selected_now
 
 REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
-STEPS = {"undo": "undone", "redo": "done again"}
 UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
 REDO_HINT = "Restore what your last undo took back, unless you signed something since (key Y)"
 Detail = Callable[[Run, Table, str], None]
-WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
 
 
 def layer_of(
@@ -95,28 +91,31 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
 
 
 def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], None] | None) -> None:
-    if not cards:
-        st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
-        return
     bar = st.container()
-    hand = signer(run, key)
-    event = gallery(cards, key=key)
+    verdicts.empty_words()
+    hand = verdicts.signer(run, key)
+    event = gallery(cards, key=key, outcome=hand.results.outcomes.get(key)) if cards else late_event(key)
+    if event.key in REVIEW_VERDICTS and event.selected:
+        verdicts.decide(hand, event.selected, event.key, key, by_key=True)
+    elif event.key in verdicts.STEPS:
+        verdicts.step(hand, event.key)
     if event.opened:
         open_picture(event.opened, key)
-    if event.key in REVIEW_VERDICTS and event.selected:
-        decide(hand, event.selected, event.key)
-    elif event.key in STEPS:
-        step(hand, event.key)
     with bar:
-        review_bar(run, event.selected, key)
+        review_bar(run, event.selected, key, of_gallery=True)
         if detail and len(event.selected) == 1:
             detail(event.selected[0])
+    if not cards:
+        st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
 
 
-def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
-    """Verdict buttons for `images`, with reason, note and suggested label, which are empty again after a verdict."""
-    if st.session_state.pop("_signed", False):
-        st.session_state.update({f"{key}_reason": None, f"{key}_note": "", f"{key}_label": None})
+def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = False) -> None:
+    """Verdict buttons for `images`, with reason, note and suggested label, which are empty again after a verdict.
+
+    With `of_gallery`, the buttons sign what is selected in the gallery `key` when they are pressed.
+    """
+    verdicts.empty_words()
+    given = None if of_gallery else images
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.markdown(f"**{len(images)}** selected" if len(images) != 1 else f"**{plain(images[0])}**")
         for verdict, icon, hint in (
@@ -132,7 +131,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
                 disabled=not images,
                 help=f"Sign the selected pictures: {verdict} (key {hint})",
                 on_click=_remember,
-                args=(verdict, images, key),
+                args=(verdict, given, key),
             )
         st.button(
             "Reject mask",
@@ -141,50 +140,17 @@ def review_bar(run: Run, images: tuple[str, ...], key: str) -> None:
             disabled=not images,
             help="The outline is not the animal: sign that, and leave the picture out of all scores",
             on_click=_remember,
-            args=("reject", images, key),
+            args=("reject", given, key),
         )
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
-            given = (name, (), key)
-            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=given)
-    st.pills("Reason", REASONS, key=f"{key}_reason", label_visibility="collapsed")
+            asked = (name, (), key)
+            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=asked)
+    st.pills("Reason", REASONS, key=verdicts.field_key(key, "reason"), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Note", key=f"{key}_note", placeholder="note", max_chars=500)
-        st.selectbox(
-            "Suggested label", run.manifest.classes, index=None, key=f"{key}_label", placeholder="suggested label"
-        )
+        st.text_input("Note", key=verdicts.field_key(key, "note"), placeholder="note", max_chars=500)
+        at = verdicts.field_key(key, "label")
+        st.selectbox("Suggested label", run.manifest.classes, index=None, key=at, placeholder="suggested label")
     _carry_out(run, key)
-
-
-def signer(run: Run, key: str) -> Signer:
-    """Who signs, with the words that stand in the review bar `key`; to be read before an event is taken."""
-    words = {name: st.session_state.get(f"{key}_{place}") or "" for name, place in WORDS.items()}
-    return session.signer(run, **words)
-
-
-def decide(hand: Signer, images: tuple[str, ...], verdict: str) -> None:
-    """Sign a verdict, and say so."""
-    with errors_shown():
-        if verdict == "reject":
-            hand.reject_mask(images)
-        else:
-            hand.sign(images, verdict)
-        session.told_of(len(images))
-        st.session_state["_signed"] = True
-        done = "mask rejected" if verdict == "reject" else verdict
-        st.session_state["_said"] = f"{done}: {len(images)} picture{'s' if len(images) != 1 else ''}"
-        if verdict == "reject":  # which changes every figure
-            st.rerun()
-        _start_over()
-
-
-def step(hand: Signer, name: str) -> None:
-    """Undo or redo the reviewer's last action, given on whatever page and day, and say which pictures it touched."""
-    with errors_shown():
-        images = hand.undo() if name == "undo" else hand.redo()
-        session.told_of(1 if images else 0)
-        more = f" and {len(images) - 1} more" if len(images) > 1 else ""
-        st.session_state["_said"] = f"{STEPS[name]}: {plain(images[0])}{more}" if images else f"nothing to {name}"
-        _start_over()
 
 
 @st.fragment(run_every=2.0)
@@ -193,14 +159,6 @@ def news(run: Run) -> None:
     with errors_shown():
         if session.is_behind(run):
             st.rerun()
-
-
-def _start_over() -> None:
-    """Run the fragment again that asks, or the page where it is the page that runs."""
-    try:
-        st.rerun(scope="fragment")
-    except StreamlitAPIException:
-        st.rerun()
 
 
 def open_picture(image: str, key: str | None = None) -> None:
@@ -212,27 +170,26 @@ def open_picture(image: str, key: str | None = None) -> None:
     fields = filters.handed_on(key, QUEUE) | {"image": image}
     if key:
         fields["image_order"] = st.session_state.get(f"{key}_order", "evidence")
-    verdicts = f"{QUEUE}_verdict"
-    links.go("Heatmaps", {verdicts: [WORDS_OF_VERDICTS[name] for name in fields[verdicts]]}, **fields)
+    field = f"{QUEUE}_verdict"
+    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in fields[field]]}, **fields)
 
 
-def _remember(verdict: str, images: tuple[str, ...], key: str) -> None:
-    st.session_state["_asked"] = (verdict, images, key)
+def _remember(verdict: str, images: tuple[str, ...] | None, key: str) -> None:
+    st.session_state["_asked"] = (verdict, selected_now(key) if images is None else images, key, images is None)
 
 
 def _carry_out(run: Run, key: str) -> None:
     """Do what a button asked for: outside the callback, so that an error becomes a message on the page."""
-    if said := st.session_state.pop("_said", None):
-        st.toast(said, icon=":material/done:")
-    verdict, images, asked_at = st.session_state.get("_asked", ("", (), ""))
+    verdicts.say()
+    verdict, images, asked_at, of_gallery = st.session_state.get("_asked", ("", (), "", False))
     if asked_at != key:
         return
-    hand = signer(run, key)
+    hand = verdicts.signer(run, key)
     del st.session_state["_asked"]
-    if verdict in STEPS:
-        step(hand, verdict)
-    elif verdict == "reject" or verdict in REVIEW_VERDICTS:
-        decide(hand, images, verdict)
+    if verdict in verdicts.STEPS:
+        verdicts.step(hand, verdict)
+    elif images:
+        verdicts.decide(hand, images, verdict, key if of_gallery else "")
 
 
 def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from whalecam import dataset
 from whalecam.errors import DatasetError
 from whalecam.run import Run
 from whalecam.table import Queue, Table
-from whalecam.ui import parts, queue, session
+from whalecam.ui import parts, queue, session, verdicts
 from whalecam.ui.canvas import heat_canvas
 from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import errors_shown, plain
@@ -99,7 +99,8 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
     """
     image = str(row["image"])
     with errors_shown():
-        hand = parts.signer(run, "one")
+        verdicts.empty_words()
+        hand = verdicts.signer(run, "one")
         queue.progress(run, line)
         pressed = show_canvas(run, session.table_of(run), row, view)
         act_on_key(run, hand, pressed, image, line)
@@ -201,9 +202,9 @@ def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Qu
     elif pressed == "skip":
         queue.skip(run, image, line.after(image))
     elif pressed in ("flag", "keep", "unsure"):
-        parts.decide(hand, (image,), pressed)
-    elif pressed in parts.STEPS:
-        parts.step(hand, pressed)
+        verdicts.decide(hand, (image,), pressed)
+    elif pressed in verdicts.STEPS:
+        verdicts.step(hand, pressed)
     elif pressed == "help":
         st.toast(HELP, icon=":material/keyboard:")
 

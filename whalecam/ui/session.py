@@ -22,7 +22,7 @@ from whalecam.reviews import Dismissals, Journal
 from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
 from whalecam.table import Store, Table, embeddings, unseen_odds
 from whalecam.ui import access
-from whalecam.ui.signer import Signer
+from whalecam.ui.signer import Results, Signer
 
 DEMO = "demo"
 COLUMN_OPTIONS = ("image", "label", "group")
@@ -133,20 +133,19 @@ def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) ->
     return judged(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
 
 
+def results() -> Results:
+    """What came of this session's verdicts: see `Results`."""
+    return st.session_state.setdefault("_results", Results())  # type: ignore[no-any-return]
+
+
 def up_to_date(run: Run) -> None:
     """Note that the page shows the journal as it is now."""
-    st.session_state["_entries"] = (run.reviews_url, journal_of(run).version())
-
-
-def told_of(entries: int) -> None:
-    """Note entries that this session wrote itself."""
-    url, seen = st.session_state.get("_entries", ("", 0))
-    st.session_state["_entries"] = (url, seen + entries)
+    results().entries = (run.reviews_url, journal_of(run).version())
 
 
 def is_behind(run: Run) -> bool:
     """Whether the journal holds entries that the page does not show."""
-    return bool(st.session_state.get("_entries") != (run.reviews_url, journal_of(run).version()))
+    return results().entries != (run.reviews_url, journal_of(run).version())
 
 
 def reviewer() -> str:
@@ -157,7 +156,7 @@ def reviewer() -> str:
 def signer(run: Run, **words: Any) -> Signer:
     """All that a verdict of this session needs, read now: see `Signer`."""
     controls: frozenset[str] = st.session_state.get("_controls", frozenset())
-    return Signer(journal_of(run), reviewer(), thresholds(), controls=controls, **words)
+    return Signer(journal_of(run), reviewer(), thresholds(), controls=controls, results=results(), **words)
 
 
 def hide_scores(controls: frozenset[str]) -> None:

@@ -1,9 +1,53 @@
-"""Signing, undoing and redoing without asking Streamlit anything in between."""
+"""Signing, undoing and redoing without asking Streamlit anything in between, and what came of it."""
 
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
 from whalecam.config import WRONG_MASK, Thresholds
-from whalecam.reviews import Journal, Review
+from whalecam.reviews import Added, Journal, Review
+
+REFUSAL_S = 8.0
+"""How long a refusal stays on the page, whatever is drawn anew meanwhile, unless a verdict is written before."""
+
+
+@dataclass
+class Results:
+    """What came of a session's verdicts, until its pages have shown it: plain memory, which no run is stopped at.
+
+    Attributes:
+        messages: what to tell, oldest first.
+        signed: whether reason, note and label of the review bar are to be emptied.
+        emptied: how often they have been.
+        outcomes: gallery → what its browser is to do: `id`, `state`, `images`. Where they were `signed` by a button,
+            it moves on to the next image; where a key was `refused`, it takes back that it has moved on.
+        entries: the address of the journal that the page shows, and how many entries of it.
+    """
+
+    messages: list[str] = field(default_factory=list)
+    signed: bool = False
+    emptied: int = 0
+    outcomes: dict[str, dict[str, object]] = field(default_factory=dict)
+    entries: tuple[str, int] = ("", 0)
+    _refusal: tuple[str, float] = ("", 0.0)
+
+    def written(self, message: str, entries: int) -> None:
+        """Note an action of this session and the entries that it wrote."""
+        self.messages.append(message)
+        self.entries = (self.entries[0], self.entries[1] + entries)
+        self._refusal = ("", 0.0)
+
+    def refuse(self, why: str) -> None:
+        self._refusal = (why, time.monotonic())
+
+    def refusal(self) -> str:
+        """Why the last key did nothing; "" where it did or was pressed long ago."""
+        why, at = self._refusal
+        return why if time.monotonic() - at < REFUSAL_S else ""
+
+    def answer(self, gallery: str, state: str, images: Sequence[str]) -> None:
+        self.outcomes[gallery] = {"id": uuid4().hex, "state": state, "images": list(images)}
 
 
 @dataclass(frozen=True)
@@ -21,10 +65,17 @@ class Signer:
     note: str = ""
     suggested_label: str = ""
     controls: frozenset[str] = frozenset()
+    results: Results = field(default_factory=Results)
 
-    def sign(self, images: tuple[str, ...], verdict: str) -> None:
-        """Write one verdict for all `images` as one action. Raises ReviewError without a reviewer's name."""
-        self.journal.add(
+    def sign(self, images: Sequence[str], verdict: str) -> Added:
+        """Write one verdict for all `images` as one action: `flag`, `keep`, `unsure`, or `reject` for their masks.
+
+        A rejected mask is `unsure` for the reason that the mask is wrong, which takes the image out of all scores.
+        Raises ReviewError without a reviewer's name.
+        """
+        if verdict == "reject":
+            return replace(self, reason=WRONG_MASK).sign(images, "unsure")
+        return self.journal.add(
             [
                 Review(
                     image,
@@ -40,10 +91,6 @@ class Signer:
                 for image in images
             ]
         )
-
-    def reject_mask(self, images: tuple[str, ...]) -> None:
-        """Sign `unsure` for the reason that the mask is wrong, which takes the pictures out of all scores."""
-        replace(self, reason=WRONG_MASK).sign(images, "unsure")
 
     def undo(self) -> list[str]:
         """Take the reviewer's last action back; return the images it touched."""

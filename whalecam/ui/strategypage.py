@@ -12,7 +12,7 @@ from whalecam.patterns.pairs import Pair, confused_pairs
 from whalecam.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.run import Run
 from whalecam.table import Filters, Table
-from whalecam.ui import jobs, parts, patterns, session
+from whalecam.ui import jobs, parts, patterns, session, verdicts
 from whalecam.ui.frame import plain
 from whalecam.ui.gallery import Card, gallery
 
@@ -46,6 +46,7 @@ def strategies(run: Run, table: Table) -> None:
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
         f"strategy of its own: a copyright text, a boat, the horizon. Up to {MOST:,} pictures are compared."
     )
+    verdicts.empty_words()
     if not found:
         st.info(f"Fewer than {FEWEST} pictures of this species have a map, too few to compare.", icon=":material/info:")
         return
@@ -84,8 +85,14 @@ def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
 
 def _flagging(key: str, group: Strategy) -> None:
     with st.popover("Flag as a group", icon=":material/flag:", key=f"flag_{key}"):
-        st.selectbox("Reason", parts.REASONS, index=None, key=f"strategy_{key}_reason", placeholder="what they share")
-        st.text_input("Note", key=f"strategy_{key}_note", max_chars=500)
+        st.selectbox(
+            "Reason",
+            parts.REASONS,
+            index=None,
+            key=verdicts.field_key(f"strategy_{key}", "reason"),
+            placeholder="what they share",
+        )
+        st.text_input("Note", key=verdicts.field_key(f"strategy_{key}", "note"), max_chars=500)
         st.button(
             f"Flag all {len(group.images):,}",
             key=f"flag_all_{key}",
@@ -105,16 +112,15 @@ def _ask_undo() -> None:
 
 def _carry_out(run: Run) -> None:
     """Do what a button asked for, outside its callback, so that an error becomes a message on the page."""
-    if said := st.session_state.pop("_said", None):
-        st.toast(said, icon=":material/done:")
+    verdicts.say()
     if asked := st.session_state.get("_group"):
         verdict, images, key = asked
-        hand = parts.signer(run, key)
+        hand = verdicts.signer(run, key)
         del st.session_state["_group"]
         if verdict == "undo":
-            parts.step(hand, "undo")
+            verdicts.step(hand, "undo")
         else:
-            parts.decide(hand, images, "flag")
+            verdicts.decide(hand, images, "flag")
 
 
 def atlas(run: Run, table: Table) -> None:
