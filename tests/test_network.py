@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-import time
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -156,9 +155,7 @@ class TestBodies:
 
     def test_unreachable_hub_means_lite0_and_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(bodies.HUBS, "torchvision", NOWHERE)
-        started = time.perf_counter()
         body = network.build_body("resnet18", pretrained=True)
-        assert time.perf_counter() - started < bodies.PROBE_SECONDS + 5
         assert (body.arch, body.channels) == ("efficientnet_lite0", 1280)
         assert "resnet18" in body.note and NOWHERE in body.note and "\n" not in body.note
 
