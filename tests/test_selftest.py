@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.commandline import whalecam
 from whalecam.dataset import read_grey, read_sample
 from whalecam.demo import PLANTS, write_planted
 from whalecam.selftest import Check, run_selftest
@@ -70,9 +71,8 @@ def test_a_value_that_is_no_number_fails() -> None:
     assert not Check("name", float("nan"), 1.0, True, "what").passed
 
 
-def test_an_unknown_plant_is_one_line(tmp_path: Path) -> None:
-    verb = [sys.executable, "-m", "whalecam", "selftest", "--json", "--plant", "moon"]
-    done = subprocess.run(verb, capture_output=True, text=True, check=False)
+def test_an_unknown_plant_is_one_line() -> None:
+    done = whalecam("selftest", "--json", "--plant", "moon")
     assert done.returncode == 2 and "colour" in done.stderr and "Traceback" not in done.stderr
 
 
