@@ -30,8 +30,9 @@ PICTURES = 120
 
 FIRST = ("test_components", "journeys", "test_ray", "test_simulation", "test_reviews", "test_selftest", "test_remedies")
 FIRST += ("test_masks", "test_killed", "test_audit", "test_classifier", "test_patterns", "pages")
-"""Files and folders that take longest, so that no worker is left alone with one of them at the end. The very first needs
-no demo run: no worker waits while another makes it."""
+"""Files and folders that take longest, so that no worker is left alone with one of them at the end.
+
+The very first needs no demo run: no worker waits while another makes it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

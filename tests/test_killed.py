@@ -55,7 +55,7 @@ def survives(folder: Path, images: int, kills: int) -> int:
 
     An audit that ended before its kill is held against the unbroken one and started anew.
     """
-    run, chance = prepare(folder, images), random.Random(0)
+    run, chance = prepare(folder, images, scenes=8), random.Random(0)
     words = ["audit", str(run.path), "--masks", str(folder / "masks"), "--needs", "none", "--batch", "8"]
     command = [sys.executable, "-m", "whalecam", *words]
     assert whalecam(*words).returncode == 0
