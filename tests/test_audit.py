@@ -151,7 +151,7 @@ def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) ->
     summary = audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), size=112, limit=30))
     after = rows_of(run).set_index("image")
     both = after.index[after["predicted"] != ""]
-    assert summary.restarted and "112 px" in summary.note and "64 px" in summary.note
+    assert summary.restarted and "112 px" in summary.note and "80 px" in summary.note
     np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
     table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
     assert table.row(both[0])["maps"].shape[1:] == (7, 7)

@@ -41,7 +41,7 @@ def fast() -> bool:
 def _limited() -> bool:
     """Whether an environment variable takes these instructions away. oneDNN would emulate them, or refuse."""
     allowed = {os.environ.get(name, "").upper() for name in LIMITS}
-    kernels = torch.backends.cpu.get_cpu_capability()  # type: ignore[no-untyped-call]
+    kernels = torch.backends.cpu.get_cpu_capability()
     return bool(allowed & set(WITHOUT)) or kernels in ("DEFAULT", "AVX2")  # ATEN_CPU_CAPABILITY sets the latter
 
 
