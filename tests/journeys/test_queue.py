@@ -91,8 +91,9 @@ def test_the_gallery_is_judged_and_opened_without_a_run_of_the_whole_page(
     for number in range(6):
         page.keyboard.press("f")
         until(page, lambda wanted=number: len(journal.latest()) > wanted)
+        settled(page)
         page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(300)
+        settled(page)
     page.keyboard.press("z")
     until(page, lambda: len(journal.latest()) == 5)
     page.keyboard.press("y")
