@@ -42,14 +42,14 @@ PEERS = (
 """Name, how it is made, and on how many pictures all classes are timed: two of them run the network once a class."""
 
 
-def prepare(folder: Path, images: int) -> Run:
-    """A run with an untrained resnet18 of 30 classes, over `images` files of 128 px with masks."""
-    drawn = write_planted(folder / "drawn", "colour", DRAWN).clean
+def prepare(folder: Path, images: int, scenes: int = DRAWN) -> Run:
+    """A run with an untrained resnet18 of 30 classes, over `images` files of 128 px with masks: `scenes`, repeated."""
+    drawn = write_planted(folder / "drawn", "colour", scenes).clean
     for name in ("images", "masks"):
         (folder / name).mkdir()
     rows = ["image,species,individual_id"]
     for number in range(images):
-        source = f"{number % DRAWN:05d}"
+        source = f"{number % scenes:05d}"
         with Image.open(drawn / "images" / f"{source}.jpg") as picture:
             picture.resize((SIZE, SIZE)).save(folder / "images" / f"{number:06d}.jpg", quality=90)
         with Image.open(drawn / "masks" / f"{source}.png") as mask:

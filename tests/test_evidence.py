@@ -1,7 +1,6 @@
 """Evidence maps against autograd, two published tools, a slow second writing and known answers."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -376,14 +375,3 @@ def test_training_mode_is_an_error() -> None:
 def test_batchnorm_without_statistics_is_not_called_exact() -> None:
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(6, track_running_stats=False))
     assert evidence.licence(head) == "approximate"
-
-
-@pytest.mark.bench
-@pytest.mark.parametrize("family", ["own linear", "fastai default"])
-def test_speed_of_all_classes(family: str, rng: torch.Generator) -> None:
-    head, given_ = a_head(family, 512, 30, rng), activations_of(64, 512, 4, 4, rng=rng)
-    evidence.explain(head, given_)
-    start = time.perf_counter()
-    found = evidence.explain(head, given_)
-    print(f"\n{family}: {(time.perf_counter() - start) / 64 * 1e3:.3f} ms an image, 30 classes, 512 × 4 × 4")
-    assert found.maps.shape == (64, 30, 4, 4)

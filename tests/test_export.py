@@ -5,7 +5,6 @@ import io
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from whalecam import export
 from whalecam.config import EXPORT_CHOICES, Thresholds
 from whalecam.errors import DatasetError, ReviewError
 from whalecam.export import COLUMNS, MergeReport, cleaned_source, flag_rows, merge, read_csv, write_csv
@@ -473,22 +471,3 @@ def test_cleaned_source_of_the_real_table() -> None:
     flagged = {line.split(b",")[0].decode() for line in lines[1::5]}
     kept = [line for at, line in enumerate(lines) if at % 5 != 1]
     assert cleaned_source(TRAIN, "image", flagged) == b"".join(kept)
-
-
-@pytest.mark.bench
-def test_fifty_thousand_rows_in_a_second(journal: Journal) -> None:
-    names = [f"{number:06}.jpg" for number in range(50_000)]
-    journal.add([Review(name, "flag", "ana", note="=1+1" if name < "01" else "") for name in names])
-    noise = np.random.default_rng(0)
-    rows = pd.DataFrame({"image": names, "species": "orca", "individual_id": "-7", "verdict": "suspect"})
-    rows = rows.assign(
-        **{name: noise.random(len(rows), np.float32) for name in ("confidence", "loss", "leak", "excess")}
-    )
-    latest, start = journal.latest(), time.process_time()
-    raw = write_csv(flag_rows(rows, latest, "all", "mine", "abc"))
-    wrote, start = time.process_time() - start, time.process_time()
-    frame = export.read_csv(raw)
-    read, start = time.process_time() - start, time.process_time()
-    assert len(merge(journal, frame, set(names)).unchanged) == 50_000
-    print(f"50,000 rows: export {wrote:.2f} s, read {read:.2f} s, merge {time.process_time() - start:.2f} s")
-    assert wrote < 1

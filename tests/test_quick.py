@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from whalecam.network import bodies, portions, winograd
+from whalecam.network import bfloat16, bodies, portions, winograd
 from whalecam.network.folding import folded
 from whalecam.network.fusing import Joined, joined
 
@@ -45,6 +45,7 @@ class TestWinograd:
         assert not open_to(4, stride=2) and not open_to(4, padding=0) and not open_to(4, groups=2)
         assert not open_to(4, kernel_size=1, padding=0) and not open_to(4, dilation=2)
 
+    @pytest.mark.skipif(not bfloat16.computes(), reason="this CPU does not compute in bfloat16")
     def test_in_halves_it_rounds_by_less_than_a_hundredth(self) -> None:
         torch.manual_seed(0)
         plain = nn.Conv2d(512, 512, 3, padding=1)

@@ -455,10 +455,7 @@ def _in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]], s
     ],
 )
 def test_several_processes_lose_nothing(url: str, processes: int, verdicts: int) -> None:
-    start = time.monotonic()
     _in_processes(_review_in_turn, [(url, worker, verdicts) for worker in range(processes)], 1500)
-    took = time.monotonic() - start
-    print(f"{sa.make_url(url).get_backend_name()}: {processes} processes, {verdicts} verdicts each, {took:.0f} s")
     journal = Journal(url)
     assert journal.version() == processes * verdicts
     said = journal.standing()
@@ -771,36 +768,12 @@ def test_a_server_out_of_reach_keeps_its_password_to_itself() -> None:
     assert "secret" not in str(caught.value)
 
 
-def many(journal: Journal, images: int) -> None:
+@pytest.mark.parametrize("images", [50_000, 50])
+def test_fifty_thousand_entries_are_read_whole(journal: Journal, images: int) -> None:
     journal.add([Review(f"{number % images:06}.jpg", "flag", "ana", note=f"{number:020}") for number in range(50_000)])
-    for _ in range(100):
+    for _ in range(5):
         journal.add([Review("000000.jpg", "keep", "bo")])
         journal.undo("bo")
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    taken = []
-    for _ in range(3):
-        start = time.process_time()
-        work()
-        taken.append(time.process_time() - start)
-    return min(taken)
-
-
-@pytest.mark.parametrize("images", [50_000, 5_000, 50])
-def test_fifty_thousand_entries_do_not_slow_the_journal(journal: Journal, images: int) -> None:
-    many(journal, images)
-    start = time.monotonic()
-    assert len(journal.latest()) == images
-    assert time.monotonic() - start < 10, "a server's work does not show in our own processor time"
-    assert seconds(journal.latest) < 0.9
-    assert seconds(journal.version) < 0.1
-
-
-@pytest.mark.bench
-@pytest.mark.parametrize("images", [50_000, 5_000])
-def test_latest_of_fifty_thousand_entries_in_a_third_of_a_second(journal: Journal, images: int) -> None:
-    many(journal, images)
-    took = seconds(journal.latest)
-    print(f"latest() over 50,200 entries of {images:,} images: {took:.2f} s")
-    assert took < 0.3
+    latest = journal.latest()
+    assert len(latest) == images and set(latest["verdict"]) == {"flag"}
+    assert journal.version() == 50_010

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ import pytest
 from tests.conftest import ROOT
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+LONG = 240_000
+STILL = """() => {
+  const app = document.querySelector('[data-testid="stApp"]')
+  const still = app && app.dataset.testConnectionState === "CONNECTED" && app.dataset.testScriptState === "notRunning"
+  if (!still) window.stillSince = undefined
+  else window.stillSince ??= performance.now()
+  return still && performance.now() - window.stillSince > 300
+}"""
+"""Whether the page is connected, and no run of its script began for 0.3 seconds: a click can then no longer be lost."""
 OPTIONS = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
 
 
@@ -32,6 +43,68 @@ def browser() -> Iterator[Any]:
         chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+def settled(page: Any) -> Any:
+    """The page, once it is connected, drawn and at rest."""
+    page.locator("h1").first.wait_for()
+    page.evaluate("() => { window.stillSince = undefined }")
+    page.wait_for_function(STILL)
+    return page
+
+
+def sign_in(page: Any, name: str) -> None:
+    field = settled(page).get_by_role("textbox", name="Reviewer")
+    field.fill(name)
+    field.press("Enter")
+    settled(page)
+
+
+def until(page: Any, is_true: Callable[[], Any], patience: float = 30) -> None:
+    """Wait for a condition that the page itself does not show. Fails after `patience` seconds."""
+    for _ in range(int(patience * 20)):
+        if is_true():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not come true in time")
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A running server: its address, its folder of runs, and the file it logs to."""
+
+    address: str
+    runs: Path
+    log: Path
+
+    def copy(self, run: Path) -> Path:
+        """A copy of a run, of a name that no other test has."""
+        return Path(shutil.copytree(run, self.runs / f"{run.name}-{uuid.uuid4().hex[:8]}"))
+
+
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """One server for all journeys that need no other settings; each copies runs of its own into it."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    (folder / "runs").mkdir()
+    with serving(ROOT / "dashboard.py", folder / "log.txt", WHALECAM_RUNS=str(folder / "runs")) as url:
+        yield Dashboard(url, folder / "runs", folder / "log.txt")
+    assert "Traceback" not in (folder / "log.txt").read_text(errors="replace")
+
+
+@pytest.fixture
+def visitor(browser: Any) -> Iterator[Callable[[], Any]]:
+    """A further person, with a browser profile of their own."""
+    contexts = []
+
+    def come() -> Any:
+        contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True))
+        contexts[-1].set_default_timeout(60_000)
+        return contexts[-1].new_page()
+
+    yield come
+    for context in contexts:
+        context.close()
 
 
 def free_port() -> int:

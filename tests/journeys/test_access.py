@@ -5,6 +5,8 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -17,13 +19,12 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import free_port, relay, serving
-from tests.journeys.test_journeys import settled
+from tests.journeys.conftest import free_port, relay, serving, settled, until
 from tests.openid import Provider
 from whalecam.reviews import Journal
-from whalecam.run import open_run
+from whalecam.run import Run, open_run
 
-pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
+pytestmark = pytest.mark.journey
 PAGES = ("", *(path.stem.split("_", 1)[1] for path in sorted((ROOT / "pages").glob("*.py"))))
 COOKIE = "_streamlit_user"
 OWN = (
@@ -51,60 +52,49 @@ FILES = ("run.json", "metrics.json", "reviews.sqlite", "model/fold-0.safetensors
 PREFIXES = ("", "runs/demo/", "app/static/", "static/", "media/", "static/../runs/demo/", "component/..%2fruns/demo/")
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    made = Provider()
-    yield made
-    made.remove()
+@dataclass(frozen=True)
+class Guarded:
+    """A running dashboard with sign-in: its public address, its run, and who signs people in."""
+
+    address: str
+    run: Run
+    provider: Provider
 
 
-@pytest.fixture
-def place(prepared: Path, tmp_path: Path) -> Path:
-    shutil.copytree(prepared / "runs", tmp_path / "runs")
-    return tmp_path
-
-
-@pytest.fixture
-def serve(place: Path, provider: Provider) -> Iterator[Callable[..., str]]:
-    """Start the dashboard with sign-in, under a path and with more secrets where wanted; gives its address."""
-    from contextlib import ExitStack
-
+@contextmanager
+def guarded(prepared: Path, folder: Path, base: str = "", more: str = "", proxied: bool = False) -> Iterator[Guarded]:
+    """A dashboard with sign-in, under a path, behind a proxy and with more secrets where wanted."""
+    shutil.copytree(prepared / "runs", folder / "runs")
     with ExitStack() as running:
-
-        def start(base: str = "", more: str = "", proxied: bool = False) -> str:
-            port = free_port()
-            public = running.enter_context(relay(port)) if proxied else port
-            address = f"http://127.0.0.1:{public}" + (f"/{base}" if base else "")
-            secrets = place / "secrets.toml"
-            secrets.write_text(provider.secrets(address, more))
-            options = [f"--secrets.files={secrets}"]
-            log, runs = place / "log.txt", str(place / "runs")
-            running.enter_context(
-                serving(ROOT / "dashboard.py", log, options, port=port, base=base, WHALECAM_RUNS=runs)
-            )
-            return address
-
-        yield start
+        provider = Provider()
+        running.callback(provider.remove)
+        port = free_port()
+        public = running.enter_context(relay(port)) if proxied else port
+        address = f"http://127.0.0.1:{public}" + (f"/{base}" if base else "")
+        secrets = folder / "secrets.toml"
+        secrets.write_text(provider.secrets(address, more))
+        options, runs = [f"--secrets.files={secrets}"], str(folder / "runs")
+        served = serving(ROOT / "dashboard.py", folder / "log.txt", options, port=port, base=base, WHALECAM_RUNS=runs)
+        running.enter_context(served)
+        yield Guarded(address, open_run(folder / "runs" / "demo"), provider)
 
 
-@pytest.fixture
-def visitor(browser: Any) -> Iterator[Callable[[], Any]]:
-    contexts = []
-
-    def come() -> Any:
-        contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True))
-        contexts[-1].set_default_timeout(30_000)
-        return contexts[-1].new_page()
-
-    yield come
-    for context in contexts:
-        context.close()
+@pytest.fixture(scope="module")
+def plain(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    with guarded(prepared, tmp_path_factory.mktemp("plain")) as server:
+        yield server
 
 
-@pytest.fixture
-def marks(place: Path) -> list[bytes]:
+@pytest.fixture(scope="module")
+def strict(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Behind a proxy, under a path, for the accounts of one domain alone."""
+    allowed = '[access]\nallowed = ["@example.org"]\n'
+    with guarded(prepared, tmp_path_factory.mktemp("strict"), "whalecam", allowed, proxied=True) as server:
+        yield server
+
+
+def marks_of(run: Run) -> list[bytes]:
     """What gives a run away: names of pictures, of individuals and species, its fingerprint, any thumbnail."""
-    run = open_run(place / "runs" / "demo")
     rows = pq.read_table(run.parts()[0], columns=["image", "species", "individual_id"]).to_pydict()
     names = {str(name) for column in rows.values() for name in column if name}
     return [name.encode() for name in (*names, run.manifest.dataset.fingerprint, "data:image/webp")]
@@ -152,10 +142,8 @@ def sign_in(page: Any) -> None:
     settled(page)
 
 
-def test_without_signing_in_no_address_gives_anything_of_a_run(
-    serve: Callable[..., str], visitor: Callable[[], Any], marks: list[bytes]
-) -> None:
-    address, page = serve(), visitor()
+def test_without_signing_in_no_address_gives_anything_of_a_run(plain: Guarded, visitor: Callable[[], Any]) -> None:
+    address, page, marks = plain.address, visitor(), marks_of(plain.run)
     seen: set[str] = set()
     page.on("response", lambda response: seen.add(response.url))
     for name in PAGES:
@@ -181,15 +169,13 @@ def test_without_signing_in_no_address_gives_anything_of_a_run(
         assert not found(marks, fetched(url)), url
 
 
-def test_a_websocket_without_a_signed_cookie_is_given_nothing(
-    serve: Callable[..., str], visitor: Callable[[], Any], marks: list[bytes]
-) -> None:
-    address, page = serve(), visitor()
+def test_a_websocket_without_a_signed_cookie_is_given_nothing(plain: Guarded, visitor: Callable[[], Any]) -> None:
+    address, page, marks = plain.address, visitor(), marks_of(plain.run)
     for name in PAGES:
         for cookie in ("", f"{COOKIE}=forged", f'{COOKIE}="eyJpc19sb2dnZWRfaW4iOnRydWV9.aaaa.bbbb"'):
             sent = played(address, name, cookie)
             assert b"Sign in" in sent and not found(marks, sent), (name, cookie)
-    page.goto(address)
+    page.goto(f"{address}/")
     sign_in(page)
     signed = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}[COOKIE]
     assert found(marks, played(address, "Leaks", f"{COOKIE}={signed}")), "with the cookie the same question is answered"
@@ -198,11 +184,10 @@ def test_a_websocket_without_a_signed_cookie_is_given_nothing(
 
 
 def test_behind_a_proxy_who_signed_in_signs_and_signing_out_locks_every_tab(
-    serve: Callable[..., str], visitor: Callable[[], Any], place: Path
+    strict: Guarded, visitor: Callable[[], Any]
 ) -> None:
-    address, page = serve("whalecam", proxied=True), visitor()
-    journal = Journal(open_run(place / "runs" / "demo").reviews_url)
-    image = sorted(open_run(place / "runs" / "demo").audited())[5]
+    address, page, journal = strict.address, visitor(), Journal(strict.run.reviews_url)
+    image = sorted(strict.run.audited())[5]
     page.goto(f"{address}/Heatmaps?run=demo&image={image}")
     sign_in(page)
     page.wait_for_url(re.compile(f"/whalecam/Heatmaps.*image={image}"))
@@ -211,10 +196,7 @@ def test_behind_a_proxy_who_signed_in_signs_and_signing_out_locks_every_tab(
     assert page.get_by_role("textbox", name="Reviewer").count() == 0
     page.locator("h1").click()
     page.keyboard.press("f")
-    for _ in range(200):
-        if len(journal.latest()):
-            break
-        page.wait_for_timeout(100)
+    until(page, lambda: len(journal.latest()))
     said = journal.latest()[["image", "verdict", "reviewer"]].to_numpy().tolist()
     assert said == [[image, "flag", "ana@example.org"]]
     other = page.context.new_page()
@@ -230,19 +212,19 @@ def test_behind_a_proxy_who_signed_in_signs_and_signing_out_locks_every_tab(
 
 
 def test_an_account_that_is_not_allowed_sees_nothing(
-    serve: Callable[..., str], visitor: Callable[[], Any], provider: Provider, marks: list[bytes]
+    strict: Guarded, visitor: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = serve(more='[access]\nallowed = ["@example.org"]\n')
+    address, provider, marks = strict.address, strict.provider, marks_of(strict.run)
     unverified = {"email": "eve@example.org", "email_verified": False}
     for person in ({"email": "eve@elsewhere.org"}, unverified, {"email": ""}):
-        provider.person = {"sub": "2", "name": "Eve", "email_verified": True} | person
+        monkeypatch.setattr(provider, "person", {"sub": "2", "name": "Eve", "email_verified": True} | person)
         page = visitor()
-        page.goto(address)
+        page.goto(f"{address}/")
         page.get_by_role("button", name="Sign in").click()
         page.get_by_text("Your account may not see this server").wait_for()
         assert not found(marks, settled(page).content().encode())
-    provider.person["email"] = "Bea@Example.org"
+    monkeypatch.setitem(provider.person, "email", "Bea@Example.org")
     page = visitor()
-    page.goto(address)
+    page.goto(f"{address}/")
     sign_in(page)
     page.get_by_role("heading", name="Overview").wait_for()

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import serving
-from tests.journeys.test_journeys import settled
+from tests.journeys.conftest import serving, settled
 from tests.pages.test_mending import write_simulation
 from whalecam.compare import compare_runs
 from whalecam.compare.sentence import leaks_sentence, sentence
 from whalecam.demo import PLANTED
 from whalecam.run import open_run
 
-pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
+pytestmark = pytest.mark.journey
 LONG = 1_500_000
 
 

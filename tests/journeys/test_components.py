@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAINT = (ROOT / "whalecam" / "ui" / "paint.js").read_text(encoding="utf-8")
 WHOLE = Frame(0.0, 0.0, 1.0, 1.0)
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
-pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
+pytestmark = pytest.mark.journey
 
 
 @pytest.fixture(scope="module")

@@ -1,31 +1,29 @@
 """The Patterns page in a real browser: a box over the map becomes a gallery, and a tab survives a reload."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.journeys.conftest import serving
-from tests.journeys.test_journeys import page, place, settled  # noqa: F401  fixtures
+from tests.journeys.conftest import Dashboard, settled
 
-pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
+pytestmark = pytest.mark.journey
 
 
-@pytest.fixture(scope="module")
-def address(place: Path) -> Iterator[str]:  # noqa: F811
-    with serving(ROOT / "dashboard.py", place / "log.txt", WHALECAM_RUNS=str(place / "runs")) as url:
-        yield url
+@pytest.fixture
+def page(visitor: Callable[[], Any], dashboard: Dashboard, prepared: Path) -> Any:
+    """The Patterns page of a run of its own."""
+    page = visitor()
+    page.goto(f"{dashboard.address}/Patterns?run={dashboard.copy(prepared / 'runs' / 'demo').name}")
+    return settled(page)
 
 
-def test_a_box_over_the_map_becomes_a_gallery(page: Any, address: str) -> None:  # noqa: F811
-    page.goto(f"{address}/Patterns")
-    settled(page)
+def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.wait_for()
     assert page.locator(".gallery").count() == 0
-    page.wait_for_timeout(1500)
+    settled(page)
     plot.hover()
     page.locator('.modebar-btn[data-title="Box Select"]').first.click()
     at = plot.bounding_box()
@@ -38,9 +36,7 @@ def test_a_box_over_the_map_becomes_a_gallery(page: Any, address: str) -> None: 
     assert page.get_by_role("button", name="Flag").first.is_visible()
 
 
-def test_a_tab_survives_a_reload(page: Any, address: str) -> None:  # noqa: F811
-    page.goto(f"{address}/Patterns")
-    settled(page)
+def test_a_tab_survives_a_reload(page: Any) -> None:
     page.get_by_role("tab", name="Attention atlas").click()
     page.get_by_text("so that the animals' boxes").wait_for()
     page.reload()

@@ -1,16 +1,15 @@
 """Many images signed one after another and several at once, in a real browser: journal, page and CSV say the same."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.journeys.conftest import Dashboard, settled, sign_in
 from tests.journeys.test_components import focused, until
-from tests.journeys.test_journeys import settled, sign_in
-from tests.journeys.test_queue import address, journal, place, visitor  # noqa: F401
+from tests.journeys.test_queue import journal, run  # noqa: F401
 from whalecam.reviews import Journal
-from whalecam.run import open_run
+from whalecam.run import Run
 
 pytestmark = pytest.mark.journey
 # ruff: noqa: F811
@@ -19,15 +18,15 @@ PATIENCE_MS = 60_000
 
 
 @pytest.fixture
-def names(place: Path) -> list[str]:
-    return sorted(open_run(place / "runs" / "demo").audited())
+def names(run: Run) -> list[str]:
+    return sorted(run.audited())
 
 
 @pytest.fixture
-def page(address: str, visitor: Any) -> Any:
+def page(dashboard: Dashboard, run: Run, visitor: Any) -> Any:
     """The Top losses page, all images by name, signed in as Ana."""
     page = visitor()
-    page.goto(f"{address}/Top_losses?run=demo&losses_order=name&losses_size=48")
+    page.goto(f"{dashboard.address}/Top_losses?run={run.name}&losses_order=name&losses_size=48")
     sign_in(settled(page), "Ana")
     return page
 
@@ -46,8 +45,8 @@ def shown(page: Any) -> dict[str, str]:
     return {next(p for p in part if p.endswith(".jpg")): words[part[-1]] for part in parts if part[-1] in words}
 
 
-def exported(page: Any, address: str) -> dict[str, tuple[str, str]]:
-    page.goto(f"{address}/Export?run=demo&export_only=reviewed")
+def exported(page: Any, dashboard: Dashboard, run: Run) -> dict[str, tuple[str, str]]:
+    page.goto(f"{dashboard.address}/Export?run={run.name}&export_only=reviewed")
     settled(page).wait_for_timeout(1000)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download the CSV").click()
@@ -57,7 +56,7 @@ def exported(page: Any, address: str) -> dict[str, tuple[str, str]]:
 
 
 def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
-    page: Any, address: str, journal: Journal, names: list[str]
+    page: Any, dashboard: Dashboard, run: Run, journal: Journal, names: list[str]
 ) -> None:
     cards = page.locator(".card")
     cards.nth(0).click()
@@ -93,13 +92,15 @@ def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
         page.keyboard.press("y")
         until(page, lambda before=before: said(journal), before, PATIENCE_MS)
     until(page, lambda: shown(page), {image: verdict for image, (verdict, _) in wanted.items()}, PATIENCE_MS)
-    assert exported(page, address) == wanted
+    assert exported(page, dashboard, run) == wanted
 
 
 def test_signed_images_leave_the_unreviewed_ones_and_none_is_passed_over(
-    page: Any, address: str, journal: Journal, names: list[str]
+    page: Any, dashboard: Dashboard, run: Run, journal: Journal, names: list[str]
 ) -> None:
-    page.goto(f"{address}/Top_losses?run=demo&losses_order=name&losses_size=24&losses_review=unreviewed")
+    page.goto(
+        f"{dashboard.address}/Top_losses?run={run.name}&losses_order=name&losses_size=24&losses_review=unreviewed"
+    )
     sign_in(settled(page), "Ana")
     page.locator(".card").first.focus()
     for _ in range(5):
@@ -115,10 +116,10 @@ def test_signed_images_leave_the_unreviewed_ones_and_none_is_passed_over(
 
 
 def test_without_a_name_nothing_is_signed_and_the_selection_stays(
-    visitor: Any, address: str, journal: Journal, names: list[str]
+    visitor: Any, dashboard: Dashboard, run: Run, journal: Journal, names: list[str]
 ) -> None:
     page = visitor()
-    page.goto(f"{address}/Top_losses?run=demo&losses_order=name")
+    page.goto(f"{dashboard.address}/Top_losses?run={run.name}&losses_order=name")
     settled(page)
     for number in (1, 3):
         page.locator(".card").nth(number).click()

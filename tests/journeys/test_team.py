@@ -6,63 +6,55 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.test_journeys import settled, sign_in
-from tests.journeys.test_queue import (  # noqa: F401
-    Runs,
-    address,
-    journal,
-    name_of,
-    place,
-    seconds_until,
-    visitor,
-)
+from tests.journeys.conftest import Dashboard, settled, sign_in, until
+from tests.journeys.test_queue import Runs, journal, name_of, run  # noqa: F401
 from whalecam import leak
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.reviews import Dismissals, Journal
-from whalecam.run import open_run
+from whalecam.run import Run
 from whalecam.table import NO_REVIEWS, Filters, Table
 
-pytestmark = [pytest.mark.journey, pytest.mark.flaky(reruns=2)]
+pytestmark = pytest.mark.journey
 # ruff: noqa: F811
 
 
 @pytest.fixture
-def table(place: Path) -> Table:
-    return Table(open_run(place / "runs" / "demo").parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+def table(run: Run) -> Table:
+    return Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
 
 
 def test_skip_judge_refresh_and_come_back_by_keyboard(
-    address: str, visitor: Any, journal: Journal, table: Table
+    dashboard: Dashboard, visitor: Any, journal: Journal, table: Table, run: Run
 ) -> None:
     names = table.page(Filters(), "name", 2**31)["image"].tolist()
     page = visitor()
     runs = Runs(page)
-    page.goto(f"{address}/Heatmaps?run=demo&image_order=name&image_queue=new+to+me&image={names[0]}")
+    page.goto(f"{dashboard.address}/Heatmaps?run={run.name}&image_order=name&image_queue=new+to+me&image={names[0]}")
     sign_in(settled(page), "Ana")
     page.locator("canvas.heat").first.wait_for()
     page.locator("h1").click()
     page.keyboard.press("s")
-    seconds_until(page, lambda: name_of(page) == names[1])
+    until(page, lambda: name_of(page) == names[1])
     settled(page).wait_for_timeout(1500)
     page.get_by_text("1 skipped, at the end").wait_for()
     whole = runs.whole
     page.keyboard.press("f")
-    seconds_until(page, lambda: len(journal.latest()) == 1)
+    until(page, lambda: len(journal.latest()) == 1)
     page.get_by_text(f"1 of {len(names)}").wait_for()
     assert runs.whole == whole, "the progress moves on without a run of the whole page"
     page.keyboard.press("n")
-    seconds_until(page, lambda: name_of(page) == names[2])
+    until(page, lambda: name_of(page) == names[2])
     settled(page).wait_for_timeout(1500)
     page.keyboard.press("k")
-    seconds_until(page, lambda: len(journal.latest()) == 2)
+    until(page, lambda: len(journal.latest()) == 2)
     page.get_by_text("pictures a minute").wait_for()
-    page.goto(f"{address}/Heatmaps?run=demo&image_order=name&image_queue=new+to+me&image={names[-1]}")
+    page.goto(f"{dashboard.address}/Heatmaps?run={run.name}&image_order=name&image_queue=new+to+me&image={names[-1]}")
     settled(page)
     page.get_by_text("1 skipped, at the end").wait_for()
     page.get_by_text("This picture cannot be shown").wait_for()
     page.locator("h1").click()
     page.keyboard.press("j")
-    seconds_until(page, lambda: name_of(page) == names[0])
+    until(page, lambda: name_of(page) == names[0])
     settled(page).wait_for_timeout(1000)
     page.keyboard.press("?")
     page.get_by_text("s skip").wait_for()
@@ -70,30 +62,32 @@ def test_skip_judge_refresh_and_come_back_by_keyboard(
 
 
 def test_a_whole_filter_is_flagged_and_one_key_takes_it_back(
-    address: str, visitor: Any, journal: Journal, table: Table
+    dashboard: Dashboard, visitor: Any, journal: Journal, table: Table, run: Run
 ) -> None:
     suspects = set(table.all_rows(Filters(verdicts=SUSPECT_VERDICTS))["image"])
     page = visitor()
-    page.goto(f"{address}/Leaks?run=demo")
+    page.goto(f"{dashboard.address}/Leaks?run={run.name}")
     sign_in(settled(page), "Ana")
     page.get_by_role("button", name="Sign all shown by this filter").click()
     page.get_by_text(f"{len(suspects)} pictures shown by this filter").wait_for()
     settled(page).wait_for_timeout(500)
     page.get_by_role("button", name=f"Flag {len(suspects)} pictures").click()
-    seconds_until(page, lambda: set(journal.latest()["image"]) == suspects)
+    until(page, lambda: set(journal.latest()["image"]) == suspects)
     page.get_by_text("One undo takes all of them back").wait_for()
     settled(page)
     page.keyboard.press("Escape")
     page.locator("h1").click()
     page.wait_for_timeout(1500)
     page.keyboard.press("z")
-    seconds_until(page, lambda: journal.latest().empty)
+    until(page, lambda: journal.latest().empty)
     assert set(journal.standing()["image"]) == set() and journal.version() == len(suspects) + 1
 
 
-def test_the_rows_of_a_finding_are_signed_at_once(address: str, visitor: Any, journal: Journal, place: Path) -> None:
+def test_the_rows_of_a_finding_are_signed_at_once(
+    dashboard: Dashboard, visitor: Any, journal: Journal, run: Run
+) -> None:
     page = visitor()
-    page.goto(f"{address}/Dataset?run=demo&dataset_tab=Findings")
+    page.goto(f"{dashboard.address}/Dataset?run={run.name}&dataset_tab=Findings")
     sign_in(settled(page), "Ana")
     twins = page.locator(".stVerticalBlock", has_text="is spelt almost like").last
     twins.get_by_text("Affected rows").click()
@@ -103,21 +97,23 @@ def test_the_rows_of_a_finding_are_signed_at_once(address: str, visitor: Any, jo
     flag = page.get_by_role("button", name=re.compile(r"^Flag \d+ pictures"))
     number = int(flag.inner_text().split()[-2])
     flag.click()
-    seconds_until(page, lambda: len(journal.latest()) == number > 1)
+    until(page, lambda: len(journal.latest()) == number > 1)
     assert journal.undo("Ana") and journal.latest().empty
-    assert Dismissals(open_run(place / "runs" / "demo").reviews_url, "x").standing().empty
+    assert Dismissals(run.reviews_url, "x").standing().empty
 
 
-def test_the_report_is_downloaded_and_opens_without_a_network(address: str, visitor: Any, tmp_path: Path) -> None:
+def test_the_report_is_downloaded_and_opens_without_a_network(
+    dashboard: Dashboard, visitor: Any, run: Run, tmp_path: Path
+) -> None:
     page = visitor()
-    page.goto(f"{address}/Export?run=demo")
+    page.goto(f"{dashboard.address}/Export?run={run.name}")
     settled(page).wait_for_timeout(1000)
     with page.expect_download(timeout=60_000) as waiting:
         page.get_by_role("button", name="Download the report").click()
-    assert waiting.value.suggested_filename == "demo-report.html"
+    assert waiting.value.suggested_filename == f"{run.name}-report.html"
     waiting.value.save_as(tmp_path / "r.html")
     offline = visitor()
     offline.context.set_offline(True)
     offline.goto((tmp_path / "r.html").as_uri())
-    assert offline.locator("h1").inner_text() == "demo"
+    assert offline.locator("h1").inner_text() == run.name
     assert offline.locator(".case").count() == 24

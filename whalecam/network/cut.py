@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from whalecam.arrays import ByteArray
 from whalecam.errors import ModelError
+from whalecam.network import bfloat16
 from whalecam.network.bodies import Stats
 
 
@@ -72,7 +73,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 def fast_halves(device: torch.device) -> bool:
     """Whether bfloat16 is faster than float32 here: on CPUs that compute in it, about twice."""
-    return device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cpu" and bfloat16.fast()
 
 
 def _plain(value: Any) -> Any:

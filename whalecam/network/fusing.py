@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from whalecam.network import winograd
+from whalecam.network import bfloat16, winograd
 
 ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ReLU6: "hardtanh"}
 LIMITS: dict[str, list[float]] = {"relu": [], "hardtanh": [0.0, 6.0]}
@@ -39,6 +39,8 @@ class Joined(nn.Module):
         return self
 
     def forward(self, inputs: Tensor, other: Tensor | None = None) -> Tensor:
+        if inputs.device.type == "cpu" and inputs.dtype == torch.bfloat16 and not bfloat16.computes():
+            return self._in_float32(inputs, other)
         if inputs.device.type != "cpu" or not available() or (other is not None and not self._fits(inputs, other)):
             found = self.convolution(inputs)
             return PLAIN[self.activation](found if other is None else found + other)
@@ -54,6 +56,13 @@ class Joined(nn.Module):
         else:
             joined = operation.binary(inputs, other, self._weight(), conv.bias, *frame, "add", 1.0, *told)
         return joined
+
+    def _in_float32(self, inputs: Tensor, other: Tensor | None) -> Tensor:
+        """The same where the CPU has no bfloat16, whose kernels there fail: rounded once, at the end."""
+        conv = self.convolution
+        bias = None if conv.bias is None else conv.bias.float()
+        found = conv._conv_forward(inputs.float(), conv.weight.float(), bias)
+        return PLAIN[self.activation](found if other is None else found + other).to(inputs.dtype)
 
     def _fits(self, inputs: Tensor, other: Tensor) -> bool:
         """Whether nothing is to be broadcast in the sum."""

@@ -1,0 +1,77 @@
+"""What holds for all tests: none expects anything of elapsed time, which a slow or busy machine decides."""
+
+import ast
+
+import pytest
+
+from tests.conftest import ROOT
+
+CLOCKS = {"time", "monotonic", "perf_counter", "process_time", "thread_time"}
+CLOCKS |= {f"{name}_ns" for name in CLOCKS} | {"default_timer", "timeit"}
+
+
+def timed(source: str) -> list[int]:
+    """Lines of the assertions whose value comes from a clock: read in it, or in a name that was made from one."""
+    lines: list[int] = []
+    scopes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    durations = {scope.name for scope in scopes if _returns_duration(scope)}
+    for scope in scopes:
+        made = _from_clocks(scope, durations)
+        lines += [node.lineno for node in ast.walk(scope) if isinstance(node, ast.Assert) and _reads(node.test, made)]
+    return sorted(set(lines))
+
+
+def _returns_duration(scope: ast.FunctionDef) -> bool:
+    made = _from_clocks(scope, set())
+    values = [node.value for node in ast.walk(scope) if isinstance(node, ast.Return) and node.value is not None]
+    return any(_reads(value, made) for value in values)
+
+
+def _from_clocks(scope: ast.AST, known: set[str]) -> set[str]:
+    """Names that hold a moment or a duration: assigned, appended to, or added up from a clock or from such a name."""
+    made = set(known)
+    while True:
+        more = set(made)
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                more |= {name for target in targets for name in _names(target) if _reads(node.value, made)}
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "append":
+                more |= {name for name in _names(node.func.value) if any(_reads(given, made) for given in node.args)}
+        if more == made:
+            return made
+        made = more
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def _reads(node: ast.AST, made: set[str]) -> bool:
+    called = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    clocks = {f.attr if isinstance(f, ast.Attribute) and _names(f) <= {"time", "timeit"} else "" for f in called}
+    clocks |= {f.id for f in called if isinstance(f, ast.Name) and f.id != "time"}
+    return bool(clocks & CLOCKS) or bool(_names(node) & made)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("start = time.perf_counter()\n    work()\n    assert time.perf_counter() - start < 5", [4]),
+        ("start = perf_counter()\n    took = perf_counter() - start\n    assert took < 5, took", [4]),
+        ("spent = []\n    spent.append(time.process_time())\n    assert min(spent) < 1", [4]),
+        ("spent: float = time.time()\n    both = (spent, 1)\n    assert statistics.median(both) < 2", [4]),
+        ("def seconds():\n        return time.time() - 5\n    assert seconds() < 5", [4]),
+        ("end = time.monotonic() + 9\n    while time.monotonic() < end:\n        work()\n    assert done()", []),
+        ("ahead = 120\n    assert written(ahead)", []),
+    ],
+)
+def test_an_assertion_on_a_clock_is_seen(body: str, expected: list[int]) -> None:
+    assert timed(f"def test_it():\n    {body}\n") == expected
+
+
+def test_no_test_asserts_elapsed_time() -> None:
+    paths = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(paths) > 50
+    found = {path.relative_to(ROOT).as_posix(): timed(path.read_text(encoding="utf-8")) for path in paths}
+    assert {name: lines for name, lines in found.items() if lines} == {}, "measure it in benchmarks/, as a ratio"
