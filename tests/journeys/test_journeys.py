@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.conftest import ROOT
 from tests.journeys.conftest import LONG, serving, settled, sign_in, until
@@ -164,12 +165,18 @@ def test_looking_at_every_picture_fills_the_findings(page: Any, address: str) ->
 
 def test_class_and_opacity_and_only_the_class_asks_the_server(page: Any, address: str) -> None:
     sent: list[Any] = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+
+    def note(frame: Any) -> None:
+        """What the page asks for by itself, every few seconds, is nobody's doing."""
+        if not BackMsg.FromString(frame).rerun_script.is_auto_rerun:
+            sent.append(frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
     page.goto(f"{address}/Heatmaps?run=demo")
     settled(page)
     canvas = page.locator("canvas.heat").first
     canvas.wait_for()
-    page.wait_for_timeout(1000)
+    settled(page).wait_for_timeout(1000)
     before, count = canvas.screenshot(), len(sent)
     slider = page.get_by_role("slider", name="Opacity")
     slider.focus()
