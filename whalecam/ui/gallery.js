@@ -103,8 +103,7 @@ function placeOf(own, shown) {
 }
 
 // What came of a verdict. Signed by a button: its images are selected no more, and the cursor moves on, unless somebody
-// has moved it since. Refused by
-// Python: the selection and the cursor are where they were when the key was pressed.
+// has moved it since. Refused by Python: the selection and the cursor are where they were when the key was pressed.
 function prepare(own, outcome) {
   own.outcome = outcome.id
   const press = own.presses.find((press) => outcome.images.some((image) => press.images.includes(image)))
