@@ -135,7 +135,7 @@ def test_a_box_falls_on_the_same_share_of_the_picture(
     box = np.array([200, 300, 1100, 731]) / (np.array([1607, 1501, 1607, 1501]) if relative else 1)
     table = pd.DataFrame([("x", *box, kind, relative) for kind in ("body", "fin")])
     table.columns = ["image", "x1", "y1", "x2", "y2", "kind", "relative"]
-    sources = MaskSources(None, table)
+    sources = MaskSources(None, table, box_orientation="upright")
     full, sample = read_sample(path, "x"), read_sample(path, "x", NEED)
     assert sample.whole is not None
     find = MASK_METHODS["boxes"](sources)

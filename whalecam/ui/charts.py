@@ -215,13 +215,30 @@ def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
             showscale=False,
             xgap=1,
             ygap=1,
-            hovertemplate="labelled %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
+            hoverinfo="skip",
         )
     )
+    figure.add_trace(_cells(grid, share))
     figure.update_layout(height=140 + 26 * max(4, len(classes)), margin=MARGIN, yaxis_autorange="reversed")
+    figure.update_layout(hovermode="closest", hoverdistance=-1, showlegend=False)
     figure.update_xaxes(title="predicted", tickangle=-35)
     figure.update_yaxes(title="labelled")
     return figure
+
+
+def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> go.Scatter:
+    """A point that cannot be seen in each cell of a grid: Plotly selects points that are clicked, but no cells."""
+    places = [(x, y) for y in grid.index for x in grid.columns]
+    return go.Scatter(
+        x=[x for x, _ in places],
+        y=[y for _, y in places],
+        mode="markers",
+        marker={"size": 24, "symbol": "square", "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        customdata=np.stack([grid.to_numpy().ravel(), share.to_numpy().ravel()], axis=1),
+        hovertemplate="labelled %{y}, predicted %{x}: %{customdata[0]} (%{customdata[1]:.0%})<extra></extra>",
+    )
 
 
 def losses(steps: list[dict[str, Any]]) -> go.Figure:

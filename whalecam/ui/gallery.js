@@ -276,8 +276,11 @@ function tell(own) {
   own.send("selected", chosen)
 }
 
+// Another page comes next: a selection that is told meanwhile would ask the server for the page that is left.
 function open(own, card) {
-  if (own.data.openable) own.trigger("opened", card.image)
+  if (!own.data.openable) return
+  clearTimeout(own.timer)
+  own.trigger("opened", card.image)
 }
 
 function move(own, index, focus) {
