@@ -7,7 +7,7 @@ PORT ?= 8501
 .PHONY: dashboard test selftest test-slow check fix bench browser postgres office clean
 
 dashboard: $(VENV)/app
-	$(BIN)/streamlit run dashboard.py --server.port $(PORT)
+	$(BIN)/python -m whalecam dashboard --port $(PORT)
 
 test: $(VENV)/dev browser postgres check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/journeys tests
@@ -49,8 +49,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "WhaleCAM needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/app: requirements.txt | $(VENV)/bin/python
+$(VENV)/app: requirements.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt requirements-ray.txt $(VENV)/app

@@ -206,5 +206,5 @@ def test_a_cluster_that_does_not_answer_is_said_in_words(run: Run, tmp_path: Pat
 
 def test_an_engine_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RunError, match=r"requirements-ray\.txt"):
+    with pytest.raises(RunError, match=r"pip install 'whalecam\[ray\]'"):
         audited(run, OnRay())

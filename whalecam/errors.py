@@ -23,3 +23,7 @@ class ReviewError(WhalecamError):
 
 class AccessError(WhalecamError):
     """Nobody can sign in: the server's secrets are wrong."""
+
+
+class ExtraError(WhalecamError):
+    """An optional part of the install is missing."""

@@ -26,6 +26,7 @@ from pyarrow import fs
 from whalecam.arrays import records
 from whalecam.errors import DatasetError, RunError
 from whalecam.explainer import Explained
+from whalecam.extras import install
 from whalecam.run import Run
 from whalecam.schema import SCHEMA
 from whalecam.work import Done, Work
@@ -195,7 +196,7 @@ def _connected(address: str | None, workers: int | None) -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise RunError("Ray is not installed. Install it: pip install -r requirements-ray.txt") from error
+        raise RunError(f"Ray cannot be loaded here: {error}. Install the extra ray: {install('ray')}") from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not ray.is_initialized():
         _ask_for(address)

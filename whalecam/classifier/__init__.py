@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from whalecam import evidence, folds, network
+from whalecam import __version__, evidence, folds, network
 from whalecam.arrays import Report, silent
 from whalecam.classifier.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.config import SPLITS, TrainOptions
@@ -22,7 +22,7 @@ from whalecam.run import Run, open_run
 
 __all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_state", "train"]
 
-LIBRARIES = ("whalecam", "torch", "torchvision", "fastai", "timm", "numpy", "pandas")
+LIBRARIES = ("torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
 def train(
@@ -108,7 +108,8 @@ def store(run: Run, model: Network, metrics: dict[str, Any], digest: str, option
         train=options,
         licence=evidence.licence(model.head),
         model_sha256=digest,
-        versions={name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
+        versions={"whalecam": __version__}
+        | {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
     )
 
 

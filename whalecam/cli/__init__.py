@@ -1,4 +1,4 @@
-"""The same verbs without a browser: `python -m whalecam …`."""
+"""The same verbs without a browser: `whalecam …`, or `python -m whalecam …`."""
 
 import os
 import signal
@@ -8,12 +8,15 @@ from types import FrameType
 
 import click
 
-from whalecam.cli import data, model, remedying, results, testing, verdicts
+from whalecam import __version__
+from whalecam.cli import data, model, remedying, results, serving, testing, verdicts
 from whalecam.cli.output import finish
 from whalecam.errors import WhalecamError
+from whalecam.extras import missing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="whalecam")
 def cli() -> None:
     """Find, prove and sign the images whose classification rests on the water.
 
@@ -21,8 +24,9 @@ def cli() -> None:
     """
 
 
-for verb in (*data.VERBS, *model.VERBS, *remedying.VERBS, *verdicts.VERBS, *results.VERBS, *testing.VERBS):
-    cli.add_command(verb)
+for group in (serving, data, model, remedying, verdicts, results, testing):
+    for verb in group.VERBS:
+        cli.add_command(verb)
 
 
 def main() -> None:
@@ -45,12 +49,17 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("WHALECAM_DEBUG"):
             raise
-        status = finish(
-            "failed", f"internal error: {type(error).__name__}: {error}. Set WHALECAM_DEBUG=1 to see where.", 70
-        )
+        status = _failed(error)
     else:
         finish("done", "", 0)
     sys.exit(status or 0)
+
+
+def _failed(error: Exception) -> int:
+    """Say what is no error meant for people: a library of an extra that is missing, or a fault of WhaleCAM's own."""
+    if absent := missing(error):
+        return finish("failed", absent, 2)
+    return finish("failed", f"internal error: {type(error).__name__}: {error}. Set WHALECAM_DEBUG=1 to see where.", 70)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

@@ -11,6 +11,7 @@ from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import FINE_ARCH, AuditOptions, Columns, TrainOptions
 from whalecam.errors import DatasetError
+from whalecam.extras import require
 
 DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
 DEMO_DONORS = 4
@@ -24,6 +25,8 @@ FIRST_ROWS = 20
 @click.option("--run", "run_path", type=FOLDER, help="Also train on the set and audit it, into this run folder.")
 def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     """Write the demo set: train.csv, images/, masks/."""
+    if run_path is not None:
+        require("train", "A demo with a run")
     from whalecam.demo import write_demo
 
     report = reporter()

@@ -27,6 +27,7 @@ from whalecam.config import (
     TrainOptions,
 )
 from whalecam.errors import DatasetError
+from whalecam.extras import require
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 LOADED = "resnet18"
@@ -73,6 +74,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
 
     report = reporter()
     _check_used(given)
+    require("train", "Training")
     columns = Columns(given["image_column"], given["label"] or given["label_column"], given["group_column"])
     data = dataset.open_dataset(csv, images, columns)
     if given["labels_map"]:

@@ -11,6 +11,7 @@ from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
 from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
 from whalecam.errors import RunError
+from whalecam.extras import require
 
 
 @click.command()
@@ -52,6 +53,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     from whalecam import audit, dataset
     from whalecam.run import create_run, open_run
 
+    require("train", "Training")
     opened, report = open_run(run), reporter()
     before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
     options = replace(options, fallback=fallback)

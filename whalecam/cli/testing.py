@@ -20,7 +20,9 @@ def selftest(plants: tuple[str, ...], images: int, out: Path | None, save: Path 
     """Plant leaks in drawn pictures and see whether they are found. Exit 1 where a bound is missed."""
     from whalecam import demo
     from whalecam.errors import DatasetError
+    from whalecam.extras import require
 
+    require("train", "The self-test")
     unknown = [name for name in plants if name not in demo.PLANTS]
     if unknown:
         raise DatasetError(f"No planted leak '{unknown[0]}'. There are: {', '.join(demo.PLANTS)}.")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.errors import RunError
+from whalecam.extras import install
 from whalecam.run import Run
 from whalecam.table import aligned, embeddings
 
@@ -47,7 +48,7 @@ def umap(vectors: NDArray[np.float32], report: Report = silent) -> NDArray[np.fl
         from umap import UMAP
     except ImportError as error:
         raise RunError(
-            f"UMAP cannot be loaded here: {error}. The map by PCA works without it; or: pip install umap-learn."
+            f"UMAP cannot be loaded here: {error}. The map by PCA works without it; or: {install('umap')}"
         ) from error
     ticks = {"disable": False, "file": _Ticks(report), "bar_format": "{n}/{total}", "mininterval": 0.2}
     near = min(15, len(vectors) - 1)

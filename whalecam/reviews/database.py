@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from whalecam.errors import ReviewError
+from whalecam.extras import install
 
 T = TypeVar("T")
 
@@ -71,7 +72,10 @@ def _engine(url: str) -> sa.Engine:
             "postgresql://user:password@host/name (WHALECAM_REVIEWS_URL)."
         ) from error
     except ImportError as error:
-        raise ReviewError(f"The journal's database needs a driver that is not installed: {error}.") from error
+        raise ReviewError(
+            f"The journal's database needs a driver that is not installed: {error}. "
+            f"For PostgreSQL, install the extra postgres: {install('postgres')}"
+        ) from error
 
 
 def _sqlite(address: sa.URL) -> sa.Engine:

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError, StreamlitSecretNotFoundError
 
 from whalecam.errors import AccessError
+from whalecam.extras import install
 
 PLACE = ".streamlit/secrets.toml"
 NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
@@ -113,7 +114,7 @@ def _send_to(provider: str) -> None:
     try:
         st.login(provider or None)
     except StreamlitMissingAuthlibError as error:
-        raise AccessError("Signing in needs Authlib. Install what requirements.txt lists.") from error
+        raise AccessError(f"Signing in needs the extra auth (Authlib). Install it: {install('auth')}") from error
     except StreamlitAuthError as error:
         needed = ", ".join(NEEDED)
         raise AccessError(f"[auth] in {PLACE} is not complete, so nobody can sign in. It needs: {needed}.") from error
