@@ -72,8 +72,12 @@ def until(page: Any, is_true: Callable[[], Any], patience: float = 30) -> None:
 def faults_of(log: Path) -> list[str]:
     """The lines of a server's tracebacks that lie in our code; a browser that leaves early is no fault of ours."""
     ours = [f'File "{ROOT / name}' for name in ("whalecam", "pages", "dashboard.py")]
-    lines = log.read_text(errors="replace").splitlines()
-    return [line.strip() for line in lines if any(place in line for place in ours)]
+    found, is_traceback = [], False
+    for line in log.read_text(errors="replace").splitlines():
+        is_traceback = line.endswith("Traceback (most recent call last):") or (is_traceback and line.startswith(" "))
+        if is_traceback and any(place in line for place in ours):
+            found.append(line.strip())
+    return found
 
 
 @dataclass(frozen=True)
