@@ -71,19 +71,19 @@ def unbind(*names: str) -> None:
 
 def _parameters(fields: Mapping[str, object]) -> dict[str, str | list[str]]:
     """Fields as an address has them, empty ones left out."""
-    found: dict[str, str | list[str]] = {}
-    for name, value in fields.items():
-        if isinstance(value, list | tuple):
-            found[name] = [str(each) for each in value]
-        elif value is not None:
-            found[name] = (
-                str(value).lower()
-                if isinstance(value, bool)
-                else f"{value:g}"
-                if isinstance(value, float)
-                else str(value)
-            )
+    found: dict[str, str | list[str]] = {
+        name: [str(each) for each in value] if isinstance(value, list | tuple) else _text(value)
+        for name, value in fields.items()
+        if value is not None
+    }
     return {name: value for name, value in found.items() if value}
+
+
+def _text(value: object) -> str:
+    """One value as an address has it: `false`, `0.5`, `demo`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def carried(run: str | None, usual_run: str | None) -> dict[str, str]:
@@ -99,5 +99,5 @@ def carried(run: str | None, usual_run: str | None) -> dict[str, str]:
     for name in ("excess", "needs"):
         value = st.session_state.get(name, st.query_params.get(name))
         if value is not None and value != getattr(Thresholds, name):
-            carried[name] = f"{value:g}" if isinstance(value, float) else str(value)
+            carried[name] = _text(value)
     return carried
