@@ -91,7 +91,6 @@ def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
     for before in (single, wanted):
         page.keyboard.press("y")
         until(page, lambda before=before: said(journal), before, PATIENCE_MS)
-        settled(page)
     until(page, lambda: shown(page), {image: verdict for image, (verdict, _) in wanted.items()}, PATIENCE_MS)
     assert exported(page, dashboard, run) == wanted
 

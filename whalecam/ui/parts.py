@@ -84,7 +84,7 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
     Args:
         detail: draws more about a picture, above the gallery, while it alone is selected.
     """
-    with errors_shown():
+    with errors_shown(), session.drawing_verdicts():
         table = session.table_of(run)
         rows = view.rows(table)
         _reviewed(run, cards_of(run, table, rows), key, detail and functools.partial(detail, run, table))

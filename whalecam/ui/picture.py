@@ -98,7 +98,7 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
     A verdict draws these anew and nothing else.
     """
     image = str(row["image"])
-    with errors_shown():
+    with errors_shown(), session.drawing_verdicts():
         verdicts.empty_words()
         hand = verdicts.signer(run, "one")
         queue.progress(run, line)

@@ -4,6 +4,8 @@ import argparse
 import base64
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +142,22 @@ def results() -> Results:
 
 def up_to_date(run: Run) -> None:
     """Note that the page shows the journal as it is now."""
-    results().entries = (run.reviews_url, journal_of(run).version())
+    shown = results()
+    shown.entries, shown.waiting = (run.reviews_url, journal_of(run).version()), 0
+
+
+@contextmanager
+def drawing_verdicts() -> Iterator[None]:
+    """Around all that shows this session's newest verdicts: they count as shown once it was drawn to its end."""
+    shown = results()
+    waiting = shown.waiting
+    yield
+    shown.drawn(waiting)
 
 
 def is_behind(run: Run) -> bool:
     """Whether the journal holds entries that the page does not show."""
-    return results().entries != (run.reviews_url, journal_of(run).version())
+    return results().is_behind(run.reviews_url, journal_of(run).version())
 
 
 def reviewer() -> str:

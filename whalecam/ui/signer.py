@@ -8,6 +8,8 @@ from uuid import uuid4
 from whalecam.config import WRONG_MASK, Thresholds
 from whalecam.reviews import Added, Journal, Review
 
+DRAWN_S = 5.0
+"""How long the cards may take to show a verdict of this session, before the whole page is drawn anew."""
 REFUSAL_S = 8.0
 """How long a refusal stays on the page, whatever is drawn anew meanwhile, unless a verdict is written before."""
 
@@ -23,6 +25,7 @@ class Results:
         outcomes: gallery → what its browser is to do: `id`, `state`, `images`. Where they were `signed` by a button,
             it moves on to the next image; where a key was `refused`, it takes back that it has moved on.
         entries: the address of the journal that the page shows, and how many entries of it.
+        waiting: entries that this session wrote since, and that the page is about to show.
     """
 
     messages: list[str] = field(default_factory=list)
@@ -30,13 +33,26 @@ class Results:
     emptied: int = 0
     outcomes: dict[str, dict[str, object]] = field(default_factory=dict)
     entries: tuple[str, int] = ("", 0)
+    waiting: int = 0
+    _written: float = 0.0
     _refusal: tuple[str, float] = ("", 0.0)
 
     def written(self, message: str, entries: int) -> None:
         """Note an action of this session and the entries that it wrote."""
         self.messages.append(message)
-        self.entries = (self.entries[0], self.entries[1] + entries)
+        self.waiting += entries
+        self._written = time.monotonic()
         self._refusal = ("", 0.0)
+
+    def drawn(self, entries: int) -> None:
+        """Note that the page shows `entries` of the waiting ones."""
+        self.entries = (self.entries[0], self.entries[1] + entries)
+        self.waiting -= entries
+
+    def is_behind(self, url: str, entries: int) -> bool:
+        """Whether a journal that holds `entries` has more than the page shows or, a moment later, will have shown."""
+        late = self.waiting > 0 and time.monotonic() - self._written > DRAWN_S
+        return late or (self.entries[0], self.entries[1] + self.waiting) != (url, entries)
 
     def refuse(self, why: str) -> None:
         self._refusal = (why, time.monotonic())
