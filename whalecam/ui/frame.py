@@ -51,7 +51,6 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
     """
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
-    links.leave()
     run = None
     with _errors_told():
         access.gate()

@@ -1,9 +1,7 @@
 // One entry of the browser's history per visit of a page. Streamlit pushes an entry for each parameter that it writes
 // into the address itself, and, before another page comes, one that has lost the parameters of the page that is left;
 // going back then ends in states that nobody chose. Here an address that differs in its parameters alone replaces the
-// entry, and nothing touches the entry of a page that is being left: by a link, or by the server, which then marks
-// the address.
-const MARK = "leaving"
+// entry, and nothing touches the entry of a page that is being left by a link.
 const LONGEST_MS = 15000
 const installed = Symbol.for("whalecam.history")
 
@@ -13,24 +11,20 @@ export default function () {
   const { history } = window
   const push = history.pushState.bind(history)
   const replace = history.replaceState.bind(history)
-  let done = null
   let until = 0
   const isLeaving = () => performance.now() < until
   const leave = () => (until = performance.now() + LONGEST_MS)
-  const write = (state, title, address) => {
-    const { target, mark } = parsed(address)
+  history.pushState = (state, title, address) => {
+    const target = parsed(address)
     if (target.pathname === window.location.pathname) {
-      if (mark && mark !== done) leave()
       if (!isLeaving()) replace(state, title, target)
       return
     }
-    done = mark ?? done
     until = 0
     push(state, title, target)
   }
-  history.pushState = write
   history.replaceState = (state, title, address) => {
-    if (!isLeaving()) replace(state, title, parsed(address).target)
+    if (!isLeaving()) replace(state, title, parsed(address))
   }
   document.addEventListener("click", (event) => leadsAway(event) && leave(), true)
   window.addEventListener("popstate", () => (until = 0))
@@ -44,12 +38,9 @@ function leadsAway(event) {
   return target.origin === window.location.origin && target.pathname !== window.location.pathname && !link.download
 }
 
-// An address without the mark, and without parameters that stand in it twice with one value, as after a link that
-// repeats those of its page.
+// An address without parameters that stand in it twice with one value, as after a link that repeats those of its page.
 function parsed(address) {
   const target = new URL(address ?? window.location.href, window.location.href)
-  const mark = target.searchParams.get(MARK)
-  const pairs = target.search.slice(1).split("&").filter((pair) => pair && !pair.startsWith(`${MARK}=`))
-  target.search = [...new Set(pairs)].join("&")
-  return { target, mark }
+  target.search = [...new Set(target.search.slice(1).split("&").filter(Boolean))].join("&")
+  return target
 }

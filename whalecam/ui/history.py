@@ -1,14 +1,20 @@
-"""The browser's history: one entry per visit of a page."""
+"""The browser's history: one entry per visit of a page; and links that are followed without a click."""
 
+import secrets
 from pathlib import Path
 
 import streamlit as st
 
-_component = st.components.v2.component(
-    "whalecam_history", js=Path(__file__).with_name("history.js").read_text(encoding="utf-8")
-)
+_HERE = Path(__file__).parent
+_component = st.components.v2.component("whalecam_history", js=(_HERE / "history.js").read_text(encoding="utf-8"))
+_follow = st.components.v2.component("whalecam_follow", js=(_HERE / "follow.js").read_text(encoding="utf-8"))
 
 
 def one_entry_per_page() -> None:
     """Let *back* lead to the page before, as it was left."""
     _component(key="history", height=0)
+
+
+def follow(key: str) -> None:
+    """Let the browser follow the link in the container `key`, once."""
+    _follow(key=f"follow_{key}", data={"key": key, "id": secrets.token_hex(8)}, height=0)

@@ -1,6 +1,5 @@
 """From page to page without losing the run, the thresholds or what a list shows."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NoReturn
@@ -9,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from whalecam.config import Thresholds
+from whalecam.ui.history import follow
 
 PAGES = (
     ("dashboard.py", "Overview", ":material/dashboard:"),
@@ -30,27 +30,22 @@ PATHS = {title: path for path, title, _ in PAGES}
 def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: object) -> NoReturn:
     """Show another page, whose fields have the values `fields`; the run, the thresholds and the heat stay as they are.
 
+    The browser follows a link. Where the server switches the page instead, Streamlit forgets the fields outside of the
+    fragment that asked, the run among them, and a timed fragment of the old page that asks in between takes the tab
+    for the old page again, which then stays empty.
+
     Args:
         words: for fields whose choices are shown under other names than their values: those names, which are what
             stands in the address.
     """
     st.session_state.update(fields)
     kept = {name: st.session_state.get(name, st.query_params.get(name)) for name in KEPT}  # not every page has them all
-    st.session_state["_going"] = (title, _parameters({**kept, **fields, **words}))
-    st.rerun()
-
-
-def leave() -> None:
-    """Leave for the page that `go` named; the first thing that a page does.
-
-    Not in `go` itself, because Streamlit forgets the fields outside of a fragment, the run among them, where a fragment
-    leaves the page. All that is to stay is written into the address of the new page: what Streamlit keeps of bound
-    fields by itself is lost where a click on the old page comes between.
-    """
-    if going := st.session_state.pop("_going", None):
-        title, parameters = going
-        unbind(*parameters)
-        st.switch_page(PATHS[title], query_params={**parameters, "leaving": secrets.token_hex(4)})  # see history.js
+    parameters = _parameters({**kept, **fields, **words})
+    unbind(*parameters)
+    with st.container(key="going"):
+        st.page_link(PATHS[title], label=title, query_params=parameters)
+        follow("going")
+    st.stop()
 
 
 def unbind(*names: str) -> None:
