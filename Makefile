@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Only what is imported is compiled, on its first import: of gigabytes of libraries, most never are.
+INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
 
 .PHONY: dashboard test selftest test-slow check fix bench browser postgres office clean
@@ -50,12 +52,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/app: requirements.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	$(INSTALL) -r requirements.txt
+	$(INSTALL) --no-deps -e .
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt requirements-ray.txt $(VENV)/app
-	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt -r requirements-dev.txt -r requirements-ray.txt
+	$(INSTALL) -r requirements.txt -r requirements-dev.txt -r requirements-ray.txt
 	@touch $@
 
 clean:
