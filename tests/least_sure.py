@@ -15,15 +15,15 @@ def doubt(excess: FloatArray, needs: FloatArray, level: Thresholds) -> NDArray[n
     standard deviations over the set.
 
     Args:
-        excess: (N,), NaN where a picture is not assessable.
-        needs: (N,), NaN where the second witness was not asked; then excess alone can flip the verdict.
+        excess: (N,), NaN where attention cannot be assessed; then needs alone can flip the verdict.
+        needs: (N,), NaN where the second witness was not asked; then excess alone can flip it.
 
     Returns: (N,) of 0 or more; NaN for pictures that are not assessable.
     """
     looks, falls = np.asarray(excess, np.float64), np.asarray(needs, np.float64)
     distance = np.abs(looks - level.excess) / spread(looks)
     other = np.abs(falls - level.needs) / spread(falls)
-    return np.where(np.isnan(looks), np.nan, np.fmin(distance, other))
+    return np.fmin(distance, other)
 
 
 def spread(values: NDArray[np.float64]) -> float:

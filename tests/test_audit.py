@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from whalecam import audit, dataset, evidence, geometry, leak, network
 from whalecam.arrays import Progress
@@ -85,6 +86,24 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
     assert again["image"].tolist() == whole["image"].tolist()
     np.testing.assert_allclose(again["excess"], whole["excess"], atol=1e-3)
     np.testing.assert_allclose(again["needs"], whole["needs"], atol=0.02)
+
+
+def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path) -> None:
+    options = AuditOptions.stored(run.manifest.audit)
+    shutil.copytree(str(options.masks), tmp_path / "masks")
+    small = sorted(path.stem for path in (tmp_path / "masks").iterdir())[:12]
+    for name in small:
+        mask = np.asarray(Image.open(tmp_path / "masks" / f"{name}.png").convert("L"))
+        y, x = (int(place.mean()) for place in np.nonzero(mask > 127))
+        dot = np.zeros_like(mask)
+        dot[y - 3 : y + 4, x - 3 : x + 4] = 255
+        Image.fromarray(dot).save(tmp_path / "masks" / f"{name}.png")
+    audit.run_audit(run, audit.open_data(run), replace(options, masks=str(tmp_path / "masks")))
+    rows = rows_of(run).set_index("image").loc[[f"{name}.jpg" for name in small]]
+    assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["excess"].isna().all()
+    needs = rows["needs"] >= Thresholds().needs
+    assert needs.any() and rows["needs"].notna().all()
+    assert rows["verdict"].tolist() == ["background_reliance" if one else "clean" for one in needs]
 
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:

@@ -43,10 +43,10 @@ def slow_doubt(excess: list[float], needs: list[float], level: Thresholds) -> li
 
     wide, deep, found = deviation(excess), deviation(needs), []
     for look, fall in zip(excess, needs, strict=True):
-        ways = [abs(look - level.excess) / wide]
+        ways = [abs(look - level.excess) / wide] if not math.isnan(look) else []
         if not math.isnan(fall):
             ways.append(abs(fall - level.needs) / deep)
-        found.append(NAN if math.isnan(look) else min(ways))
+        found.append(min(ways, default=NAN))
     return found
 
 
@@ -63,10 +63,10 @@ def test_doubt_is_the_distance_to_the_nearer_threshold(scores: list[tuple[float,
 def test_the_automatic_verdict_flips_just_beyond_that_distance_and_not_before() -> None:
     rng = np.random.default_rng(0)
     excess, needs = rng.normal(1, 0.5, 60), rng.normal(0.2, 0.3, 60)
-    needs[::4] = NAN
+    needs[::4], excess[1::8] = NAN, NAN
     reasons = np.full(60, "")
     before = leak.verdicts(excess, needs, reasons, LEVEL)
-    wide, deep = excess.std(), np.nanstd(needs)
+    wide, deep = np.nanstd(excess), np.nanstd(needs)
 
     def flips(scale: float) -> np.ndarray:
         moves = doubt(excess, needs, LEVEL) * scale
@@ -81,7 +81,7 @@ def test_the_automatic_verdict_flips_just_beyond_that_distance_and_not_before() 
 
 def test_least_sure_first_puts_what_cannot_be_judged_last() -> None:
     rows = pd.DataFrame(
-        {"image": ["d", "c", "b", "a", "x"], "excess": [1.0, 3.0, NAN, 1.0, 0.5], "needs": [NAN, 0.25, 0.25, NAN, NAN]}
+        {"image": ["d", "c", "b", "a", "x"], "excess": [1.0, 3.0, NAN, NAN, 0.5], "needs": [NAN, 0.25, NAN, 0.25, NAN]}
     )
     assert least_sure_first(rows, LEVEL) == ["a", "c", "d", "x", "b"]
     assert least_sure_first(rows.head(0), LEVEL) == []

@@ -23,7 +23,7 @@ from whalecam.recommendation import (
 from whalecam.recommendation.leaks import standing_out
 from whalecam.run import DatasetRecord, create_run, open_run
 
-LEAKING = {"measured": 200, "confirmed": 60, "hidden": 10}
+LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}
 
 
 def rows_of(present: list, crop: list) -> pd.DataFrame:
@@ -95,9 +95,16 @@ COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2,
 @pytest.mark.parametrize(
     ("facts", "given", "measured", "remedy", "todo", "words"),
     [
-        ({"measured": 0, "confirmed": 0, "hidden": 0}, None, (), None, "audit", "second witness"),
-        ({"measured": 900, "confirmed": 2, "hidden": 1}, None, (), None, "", "No remedy is called for"),
-        ({"measured": 20, "confirmed": 0, "hidden": 0}, None, (), None, "", "No remedy is called for"),
+        ({"measured": 0, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "audit", "second witness"),
+        (
+            {"measured": 900, "confirmed": 2, "hidden": 1, "background": 0},
+            None,
+            (),
+            None,
+            "",
+            "No remedy is called for",
+        ),
+        ({"measured": 20, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "", "No remedy is called for"),
         (LEAKING, None, (), None, "simulate", "Simulate"),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.35, 0.3, 0.4)), (), "neutral", "retrain", "neutral"),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.25, 0.1, 0.4)), (), "crop", "retrain", "crop"),
@@ -187,11 +194,13 @@ def test_the_species_that_stand_out_are_named_and_no_other() -> None:
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
-    facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "suspects": 107, "assessable": 1240}
+    facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
     found = leaks_found(facts, SPECIES, bold)
     assert found.startswith("**104** of 1,200 tested pictures are **confirmed leaks**: ") and "**fin** (60 of" in found
     assert found.endswith("Another 3 need the water without heat on it.")
     assert "Another" not in leaks_found(facts | {"hidden": 0}, SPECIES)
+    found = leaks_found(facts | {"background": 12}, SPECIES)
+    assert found.endswith("12 more need it too; where the network looks cannot be assessed there.")
     asked = leaks_found(facts | {"measured": 0}, SPECIES)
     assert asked.startswith("107 of 1,240 assessable pictures look at the water") and "fin (61 of 80)" in asked
     assert leaks_found(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")

@@ -24,13 +24,14 @@ WRONG_MASK = "bad mask"
 AUTO_VERDICTS = (
     "confirmed_leak",
     "hidden_reliance",
+    "background_reliance",
     "suspect",
     "cosmetic",
     "clean",
     "not_tested",
     "not_assessable",
 )
-SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance")
+SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 NEEDS_CHOICES = ("auto", "all", "none")
 NEEDS_SAMPLE = 2000

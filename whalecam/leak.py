@@ -144,22 +144,35 @@ def verdicts(excess: FloatArray, needs: FloatArray, reason: NDArray[Any], thresh
     """The verdict of each image (evidence.md §4): one of `config.AUTO_VERDICTS`.
 
     Args:
-        excess: (N,); NaN makes an image not assessable. *Looks* is `excess >= thresholds.excess`.
-        needs: (N,); NaN means not measured. *Needs* is `needs >= thresholds.needs`.
-        reason: (N,) of text; any text makes an image not assessable, "" and None do not.
+        excess: (N,); NaN where attention cannot be assessed. *Looks* is `excess >= thresholds.excess`.
+        needs: (N,); NaN means not measured. *Needs* is `needs >= thresholds.needs`; it takes no map, so it also decides
+            where attention cannot be assessed. An image is not assessable only where neither can be.
+        reason: (N,) of text: why attention cannot be assessed; "" and None where it can.
     """
     excess, needs = np.asarray(excess, np.float64), np.asarray(needs, np.float64)
     barred = np.array([isinstance(text, str) and text != "" for text in np.asarray(reason).tolist()], bool)
     looks, measured, required = excess >= thresholds.excess, ~np.isnan(needs), needs >= thresholds.needs
+    unseen = np.isnan(excess) | barred
     cases = [
-        np.isnan(excess) | barred,
+        unseen & measured & required,
+        unseen & measured,
+        unseen,
         looks & measured & required,
         looks & measured,
         measured & required,
         measured,
         looks,
     ]
-    names = ["not_assessable", "confirmed_leak", "cosmetic", "hidden_reliance", "clean", "suspect"]
+    names = [
+        "background_reliance",
+        "clean",
+        "not_assessable",
+        "confirmed_leak",
+        "cosmetic",
+        "hidden_reliance",
+        "clean",
+        "suspect",
+    ]
     return np.select(cases, names, default="not_tested")
 
 

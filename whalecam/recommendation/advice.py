@@ -79,13 +79,15 @@ def recommend(
     """What to do about the leaks of a run.
 
     Args:
-        facts: `Table.overview()`: `measured` pictures that the second witness saw, `confirmed` and `hidden` among them.
+        facts: `Table.overview()`: `measured` pictures that the second witness saw; `confirmed`, `hidden` and
+            `background` among them.
         simulated: `figures` of `simulation.json`, None before a simulation.
         measured: trainings with a remedy, compared with this run.
         own: the remedy that this run was trained with.
         since: what that changed, against an untouched `run`.
     """
-    asked, hits = int(facts["measured"] or 0), int(facts["confirmed"] or 0) + int(facts["hidden"] or 0)
+    asked = int(facts["measured"] or 0)
+    hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
     if not asked:
         return Advice(
             None, "Heat on water is no reason for a remedy yet: audit with the second witness first.", todo="audit"

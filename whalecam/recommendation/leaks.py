@@ -22,6 +22,8 @@ def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress 
     named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
     if facts["measured"]:
         hidden = f" Another {facts['hidden']:,} need the water without heat on it." if facts["hidden"] else ""
+        if facts["background"]:
+            hidden += f" {facts['background']:,} more need it too; where the network looks cannot be assessed there."
         count = strong(f"{facts['confirmed']:,}")
         return (
             f"{count} of {facts['measured']:,} tested pictures are {strong('confirmed leaks')}: the network "

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 ORDERS = {
-    "evidence": "case verdict when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'suspect' then 2 "
-    "when 'cosmetic' then 3 else 4 end, needs desc nulls last, excess desc nulls last, loss desc nulls last",
+    "evidence": "case verdict when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'background_reliance' "
+    "then 2 when 'suspect' then 3 when 'cosmetic' then 4 else 5 end, needs desc nulls last, excess desc nulls last, "
+    "loss desc nulls last",
     "looks (excess)": "excess desc nulls last",
     "needs": "needs desc nulls last",
     "loss": "loss desc nulls last",

@@ -40,14 +40,14 @@ def doubt_sql(thresholds: Thresholds, looks: float, falls: float) -> str:
     """How far a row's scores are from where its automatic verdict flips; null where it is not assessable.
 
     Either threshold flips it (evidence.md, §4), so the nearer one counts, each score measured in its own standard
-    deviations over the set, `looks` of excess and `falls` of needs; without needs, excess alone counts. No comma of it
-    is followed by a space, which stands between the terms of an order.
+    deviations over the set, `looks` of excess and `falls` of needs; where one is missing, the other alone counts. No
+    comma of it is followed by a space, which stands between the terms of an order.
     """
     ways = [
         f"abs({score}::double - {float(at)!r}::double) / {spread!r}::double"
         for score, at, spread in (("excess", thresholds.excess, looks), ("needs", thresholds.needs, falls))
     ]
-    return f"(case when excess is not null then least({ways[0]},coalesce({ways[1]},'infinity'::double)) end)"
+    return f"least({ways[0]},{ways[1]})"
 
 
 def joined_sql(judge: Judge, thresholds: Thresholds) -> str:

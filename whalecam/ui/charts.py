@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 COLOURS = {
     "confirmed_leak": "#b91c1c",
     "hidden_reliance": "#c2410c",
+    "background_reliance": "#be185d",
     "suspect": "#d97706",
     "cosmetic": "#ca8a04",
     "clean": "#0e7490",
@@ -21,6 +22,7 @@ COLOURS = {
 WORDS = {
     "confirmed_leak": "Confirmed leak",
     "hidden_reliance": "Hidden reliance",
+    "background_reliance": "Background reliance",
     "suspect": "Suspect",
     "cosmetic": "Cosmetic",
     "clean": "Clean",

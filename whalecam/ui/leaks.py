@@ -36,6 +36,9 @@ def _summary(table: Table) -> None:
             said = f"Excess of {level.excess:g} or more, and a fall of {level.needs:g} or more"
             st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=said)
             st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"A fall of {level.needs:g} or more, no heat")
+            if facts["background"]:
+                hint = f"A fall of {level.needs:g} or more; where the network looks cannot be assessed"
+                st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
             st.metric("Suspects", f"{suspects:,}", help=f"Excess of {level.excess:g} or more")
         st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}")

@@ -137,10 +137,12 @@ def selftest(run: Run) -> None:
 
 
 def not_assessable(table: Table) -> None:
-    """Why some pictures have no score."""
+    """Why the attention of some pictures cannot be assessed."""
     reasons = table.reasons()
     if len(reasons):
-        with st.expander(f"{int(reasons['images'].sum()):,} pictures without a score, and why"):
+        with st.expander(
+            f"{int(reasons['images'].sum()):,} pictures on which it cannot be assessed where the network looks, and why"
+        ):
             st.dataframe(reasons, hide_index=True)
 
 
