@@ -1,0 +1,151 @@
+"""Evidence of reliance: every figure a second time by hand or in a loop, and known answers of made-up networks."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from whalecam.reliance import Exchanges, class_tests, codes_of, p_values, q_values
+
+NAN = float("nan")
+
+
+def made(
+    reading: float, images: int = 40, donors: int = 4, seed: int = 0, labels: int = 2, pool: int = 12
+) -> Exchanges:
+    """A network that is surer by `reading` on backgrounds of the predicted class; each donor has a whim of its own."""
+    rng = np.random.default_rng(seed)
+    whim = rng.normal(0, 0.08, (labels, pool))
+    predicted = rng.integers(labels, size=images)
+    own_at = np.array([rng.permutation(pool)[:donors] for _ in range(images)])
+    other_at = np.array([rng.permutation(pool)[:donors] for _ in range(images)])
+    other_label = (predicted + 1 + rng.integers(labels - 1, size=images)) % labels
+    noise = rng.normal(0, 0.05, (2, images, donors))
+    own = 0.8 + whim[predicted[:, None], own_at] + noise[0]
+    other = 0.8 - reading + whim[other_label[:, None], other_at] + noise[1]
+    return Exchanges(
+        predicted=predicted,
+        before=np.full(images, 0.9),
+        own=np.clip(own, 0, 1),
+        other=np.clip(other, 0, 1),
+        own_unit=predicted[:, None] * pool + own_at,
+        other_unit=other_label[:, None] * pool + other_at,
+    )
+
+
+def test_drop_and_placebo_by_hand() -> None:
+    found = Exchanges(
+        predicted=np.array([0, 0, 1]),
+        before=np.array([0.9, 0.8, 0.7]),
+        own=np.array([[0.7, 0.9], [0.6, NAN], [NAN, NAN]]),
+        other=np.array([[0.1, 0.3], [0.8, 0.8], [0.2, NAN]]),
+        own_unit=np.array([[1, 2], [1, 0], [0, 0]]),
+        other_unit=np.array([[3, 4], [3, 4], [5, 0]]),
+    )
+    np.testing.assert_allclose(found.drop, [0.7, 0.0, 0.5])
+    np.testing.assert_allclose(found.placebo, [0.1, 0.2, NAN])
+    # Class 0 has the placebos 0.1 and 0.2; class 1 has none.
+    np.testing.assert_allclose(p_values(found), [1 / 3, 1.0, NAN])
+    tests = class_tests(found, draws=50)
+    assert math.isnan(tests[1].gap) and tests[1].p_value == 1.0 and tests[1].images == 1
+    assert (tests[0].images, tests[0].donors) == (2, 4)
+
+
+def by_hand(exchanges: Exchanges, code: int) -> tuple[float, float]:
+    """Gap and exact p-value of one class, over every assignment of its donors."""
+    rest: dict[int, list[float]] = {}
+    own = set()
+    for at in np.flatnonzero(exchanges.predicted == code):
+        values = [*exchanges.own[at], *exchanges.other[at]]
+        mean = sum(values) / len(values)
+        for unit, value in zip([*exchanges.own_unit[at], *exchanges.other_unit[at]], values, strict=True):
+            rest.setdefault(int(unit), []).append(value - mean)
+        own |= {int(unit) for unit in exchanges.own_unit[at]}
+
+    def gap(near: set[int]) -> float:
+        sides = [[one for unit in rest if (unit in near) == side for one in rest[unit]] for side in (True, False)]
+        return float(np.mean(sides[0]) - np.mean(sides[1]))
+
+    seen = gap(own)
+    every = [gap(set(chosen)) for chosen in itertools.combinations(sorted(rest), len(own))]
+    return seen, float(np.mean([one >= seen - 1e-9 for one in every]))
+
+
+@pytest.mark.parametrize("reading", [0.0, 0.05, 0.4])
+def test_the_class_test_is_that_over_every_assignment_of_the_donors(reading: float) -> None:
+    exchanges = made(reading, images=30, donors=3, pool=5, seed=3)
+    for code, found in class_tests(exchanges, draws=4000).items():
+        gap, p_value = by_hand(exchanges, code)
+        assert found.gap == pytest.approx(gap)
+        assert found.p_value == pytest.approx(p_value, abs=4 * math.sqrt(p_value * (1 - p_value) / 4000) + 1 / 4000)
+
+
+def test_donors_with_whims_alone_are_no_evidence_however_many_images_they_serve() -> None:
+    """A test that takes images for independent finds a reliance in almost every class here."""
+    found = [
+        test.p_value
+        for seed in range(60)
+        for test in class_tests(made(0.0, images=400, seed=seed), draws=199, seed=seed).values()
+    ]
+    assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.11
+    assert 0.4 <= np.mean(found) <= 0.6
+
+
+def test_a_class_that_relies_is_found_and_its_twin_is_not() -> None:
+    relying = class_tests(made(0.5))
+    assert all(test.p_value <= 0.001 and test.gap == pytest.approx(0.5, abs=0.1) for test in relying.values())
+    assert all(test.p_value > 0.001 for test in class_tests(made(0.0)).values())
+
+
+def test_donors_of_one_group_count_once() -> None:
+    exchanges = made(0.5, donors=4, pool=12)
+    one = Exchanges(**{**vars(exchanges), "own_unit": exchanges.predicted[:, None] + np.full((1, 4), 1000)})
+    assert all(test.donors == 13 for test in class_tests(one, draws=9).values())
+    assert min(test.p_value for test in class_tests(one).values()) >= 1 / 14, "one group against twelve donors"
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_p_values_are_those_of_a_loop_and_uniform_without_reliance(seed: int) -> None:
+    exchanges = made(0.1 * (seed % 3), images=25, seed=seed)
+    found = p_values(exchanges)
+    for at, code in enumerate(exchanges.predicted):
+        null = exchanges.placebo[exchanges.predicted == code]
+        assert found[at] == pytest.approx((1 + sum(one >= exchanges.drop[at] - 1e-9 for one in null)) / (1 + len(null)))
+
+
+def test_p_values_without_reliance_lie_evenly() -> None:
+    found = np.concatenate([p_values(made(0.0, images=200, seed=seed, pool=60)) for seed in range(20)])
+    for level in (0.05, 0.2, 0.5, 0.8):
+        assert np.mean(found <= level) == pytest.approx(level, abs=0.04)
+
+
+def slow_q(probability: NDArray[np.float64]) -> list[float]:
+    found = []
+    for one in probability:
+        among = [other for other in probability if other >= one]
+        found.append(sum(1 - other for other in among) / len(among) if among else NAN)
+    return found
+
+
+@given(st.lists(st.sampled_from([NAN, 0.0, 0.2, 0.5, 0.9, 0.97, 1.0]) | st.floats(0, 1), max_size=12))
+def test_q_values_are_those_of_a_loop(values: list[float]) -> None:
+    probability = np.array(values, float)
+    np.testing.assert_allclose(q_values(probability), slow_q(probability), atol=1e-12)
+
+
+def test_calibrated_probabilities_keep_the_false_discovery_rate() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.beta(0.4, 0.6, 20_000)
+    truth = rng.random(20_000) < probability
+    for level in (0.01, 0.05, 0.2):
+        listed = q_values(probability) <= level
+        assert listed.any() and np.mean(~truth[listed]) == pytest.approx(level, abs=0.015)
+
+
+def test_codes_tell_names_apart() -> None:
+    assert codes_of(["b", "a", "b"]).tolist() == [1, 0, 1] and codes_of([]).tolist() == []
