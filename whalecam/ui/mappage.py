@@ -128,24 +128,24 @@ def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> g
     usual = groups.value_counts().index[:NAMED]
     groups = groups.where(groups.isin(usual), REST)
     fixed = {charts.WORDS[name]: colour for name, colour in charts.COLOURS.items()}
-    figure = go.Figure()
+    traces = []
     for number, name in enumerate([*usual, *([REST] if (groups == REST).any() else [])]):
         own = (groups == name).to_numpy()
         colour = fixed.get(name) or ("#94a3b8" if name == REST else PALETTE[number % len(PALETTE)])
-        figure.add_scattergl(
-            x=found[own, 0],
-            y=found[own, 1],
-            mode="markers",
-            name=f"{name} · {own.sum():,}",
-            marker={"color": colour, "size": 7, "opacity": 0.75},
-            customdata=rows.loc[own, ["image", "species", "predicted"]].to_numpy(),
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]} → %{customdata[2]}<extra></extra>",
+        traces.append(
+            {
+                "type": "scattergl",
+                "x": found[own, 0],
+                "y": found[own, 1],
+                "mode": "markers",
+                "name": f"{name} · {own.sum():,}",
+                "marker": {"color": colour, "size": 7, "opacity": 0.75},
+                "customdata": rows.loc[own, ["image", "species", "predicted"]].to_numpy(),
+                "hovertemplate": "%{customdata[0]}<br>%{customdata[1]} → %{customdata[2]}<extra></extra>",
+            }
         )
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": ""}
-    figure.update_layout(height=460, margin=charts.MARGIN, legend=legend, dragmode="lasso")
-    figure.update_xaxes(showticklabels=False, showgrid=False, zeroline=False)
-    figure.update_yaxes(showticklabels=False, showgrid=False, zeroline=False)
-    return figure
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    return charts.figure(traces, height=460, legend=charts.TOP, dragmode="lasso", xaxis=bare, yaxis=bare)
 
 
 def _say(table: Table, rows: pd.DataFrame) -> None:
