@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Only what is imported is compiled, on its first import: of gigabytes of libraries, most never are.
+# Only what is imported is compiled, on its first import: of gigabytes of libraries, most never are. It is kept then,
+# whatever the environment says: each of the hundreds of processes of the tests would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
 
