@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from whalecam.explainer import Explainer
 from whalecam.pipeline import overlapped, side_by_side
 from whalecam.resolution import rounding
 from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.table import Table
+from whalecam.table import Table, exchanges
 
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
 
@@ -104,6 +105,26 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
     needs = rows["needs"] >= Thresholds().needs
     assert needs.any() and rows["needs"].notna().all()
     assert rows["verdict"].tolist() == ["background_reliance" if one else "clean" for one in needs]
+
+
+def test_every_exchange_of_a_background_is_kept(run: Run) -> None:
+    rows = rows_of(run).set_index("image")
+    images, found = exchanges(run.parts())
+    assert images == sorted(rows.index[rows["needs_swap"].notna()]) and found.own.shape == found.other.shape
+    np.testing.assert_allclose(found.drop, rows.loc[images, "needs_swap"], atol=1e-6)
+    np.testing.assert_allclose(found.drop - found.placebo, rows.loc[images, "bg_gap"], atol=1e-6)
+    np.testing.assert_allclose(found.before, rows.loc[images, "confidence"], atol=2e-3)
+    assert len(np.unique(found.predicted)) == rows.loc[images, "predicted"].nunique()
+    groups = pd.read_csv(run.manifest.dataset.csv)["individual_id"].nunique()
+    assert 20 < len(np.unique([found.own_unit, found.other_unit])) <= groups, "donors of one individual count once"
+
+
+def test_exchanges_of_older_parts_are_left_out(run: Run, tmp_path: Path) -> None:
+    part = run.parts()[0]
+    old = tmp_path / "old.parquet"
+    pq.write_table(pq.read_table(part).drop_columns(["exchange_own"]), old)
+    assert exchanges([old])[0] == [] and exchanges([old])[1].drop.shape == (0,)
+    assert exchanges([old, part])[0] == exchanges([part])[0] != []
 
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:

@@ -65,6 +65,33 @@ def test_a_network_that_reads_the_border_needs_the_water(pool: list[swap.Donor],
     assert found.water_predicted == ["blue", "green"].index(label)
 
 
+def test_each_exchange_of_the_whole_water_is_kept_with_its_donor(pool: list[swap.Donor]) -> None:
+    witness = swap.Witness(toy("border"), pool)
+    picture = scene(WATERS["blue"], 99)
+    found = witness("x", picture, 0)
+    assert found is not None
+    others, same = witness.donors_of("x", "blue")
+    for kept, donors in ((found.own, same), (found.other, others)):
+        assert kept.units == tuple(donor.unit for donor in donors) and len(set(kept.units)) == witness.donors
+        for donor, value in zip(donors, kept.probabilities, strict=True):
+            with torch.no_grad():
+                batch = witness.network.batch(swap.EDITS["swap"](picture, donor.water)[None])
+                logits = witness.network.head(witness.network.features(batch))
+            assert value == pytest.approx(float(logits.double().softmax(1)[0, 0]), abs=1e-5)
+    assert found.swap == pytest.approx(found.before - np.mean(found.other.probabilities))
+    assert found.gap == pytest.approx(np.mean(found.own.probabilities) - np.mean(found.other.probabilities))
+
+
+def test_donors_of_one_group_have_one_unit(pool: list[swap.Donor]) -> None:
+    water = pool[0].water
+    one, two, alone = (
+        swap.Donor("a", "x", water, "whale"),
+        swap.Donor("b", "x", water, "whale"),
+        swap.Donor("whale", "x", water),
+    )
+    assert one.unit == two.unit != alone.unit != swap.Donor("a", "x", water).unit
+
+
 @pytest.mark.parametrize("animal", [60, 128, 200])
 def test_a_network_that_reads_the_centre_does_not(pool: list[swap.Donor], animal: int) -> None:
     model = toy("centre")

@@ -173,6 +173,9 @@ class Explainer:
         facts: dict[str, Any] = {f"needs_{name}": value for name, value in found.falls.items()}
         facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}
         facts["mask_agreement"] = agreement
+        for side, exchanged in (("own", found.own), ("other", found.other)):
+            facts[f"exchange_{side}"] = list(exchanged.probabilities)
+            facts[f"exchange_{side}_donors"] = list(exchanged.units)
         facts |= {"p_water_only": found.water_only, "water_predicted": self.network.classes[found.water_predicted]}
         if row["species"] in self.network.classes:
             facts["swap_correct"] = found.kept(row["species"], self.network.classes.index(row["species"]))

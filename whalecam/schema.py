@@ -44,6 +44,10 @@ SCHEMA = pa.schema(
         ("p_water_only", pa.float32()),
         ("water_predicted", pa.string()),
         ("bg_gap", pa.float32()),
+        ("exchange_own", pa.list_(pa.float32())),
+        ("exchange_own_donors", pa.list_(pa.int64())),
+        ("exchange_other", pa.list_(pa.float32())),
+        ("exchange_other_donors", pa.list_(pa.int64())),
         ("verdict", pa.string()),
         ("reason", pa.string()),
         ("residual", pa.float32()),
@@ -60,6 +64,8 @@ mask, thresholded at 0.5 on a MASK_GRID × MASK_GRID grid of the picture, packed
 `needs_picture` is the edited picture behind `needs` (WebP), with the donor and the probabilities before and after;
 `swap_correct` is the share of exchanged waters, from other labels, on which the label is still predicted; parts written
 before it was measured lack the column;
+`exchange_own` and `exchange_other` hold the probability of the predicted class on each exchanged water of the predicted
+label and of other labels, `…_donors` a code of each donor, the same for all of one individual; older parts lack them;
 `mask_agreement` is the IoU of the mask with the mask network's where the mask comes from elsewhere;
 `peak` is the largest value of the predicted class's relative map, in logits; `embedding` holds float16 little-endian,
 the activations at the cut averaged over their positions; parts older than it lack it.

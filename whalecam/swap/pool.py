@@ -48,5 +48,5 @@ def gather(
             continue
         mask = find(sample)
         if mask is not None and (scene := scene_of(sample, mask, size, resize)).mask.mean() <= MOST_AREA:
-            found.append(Donor(row["image"], row["species"], scene.lend()))
+            found.append(Donor(row["image"], row["species"], scene.lend(), row["individual_id"]))
     return found

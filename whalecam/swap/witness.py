@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,11 +21,20 @@ QUARTILES = (0.25, 0.75)
 
 @dataclass(frozen=True)
 class Donor:
-    """A picture that lends its water: `label` as in the CSV."""
+    """A picture that lends its water: `label` as in the CSV, `group` of pictures that are alike, "" for none.
+
+    Pictures of one group have the same `unit`, all others one of their own.
+    """
 
     image: str
     label: str
     water: Water
+    group: str = ""
+
+    @property
+    def unit(self) -> int:
+        """A code in [0, 2³²), the same in every run."""
+        return zlib.crc32(f"group {self.group}".encode() if self.group else f"image {self.image}".encode())
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,17 @@ class Example:
     pixels: ByteArray
     donor: str
     after: float
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """Probabilities of the predicted class on exchanged waters of one side, and each donor's unit."""
+
+    probabilities: tuple[float, ...] = ()
+    units: tuple[int, ...] = ()
+
+
+NOTHING = Exchanged()
 
 
 @dataclass(frozen=True)
@@ -59,6 +80,10 @@ class Needs:
     water_predicted: int
     swapped: Sequence[tuple[str, int]] = ()
     """For each donor of the exchange of the whole water: its label, and the class predicted on it."""
+    own: Exchanged = NOTHING
+    """The exchange of the whole water with that of pictures of the predicted label."""
+    other: Exchanged = NOTHING
+    """The same with that of pictures of other labels."""
 
     def kept(self, label: str, place: int) -> float:
         """Share of the donor waters from labels other than `label` on which class `place` is predicted; NaN for none.
@@ -107,14 +132,24 @@ class Witness:
             if lent and name in scores:
                 at = int(np.abs(falls[name] - np.quantile(falls[name], QUARTILES[1])).argmin())
                 examples[name] = Example(edited[place * len(lent) + at], lent[at].image, float(after[place, at]))
-        swapped = falls["swap"]
+        swapped, on_it = falls["swap"], after[list(EDITS).index("swap")]
         apart = float(swapped[: len(others)].mean()) if others else np.nan
         alike = float(swapped[len(others) :].mean()) if same else np.nan
+        own, other = _exchanged(on_it[len(others) :], same), _exchanged(on_it[: len(others)], others)
         water = every[-1]
         on_swapped = every[list(EDITS).index("swap") * len(lent) :][: len(lent)].argmax(axis=1)
         told = tuple((donor.label, int(one)) for donor, one in zip(lent, on_swapped, strict=True))
         return Needs(
-            scores, apart, apart - alike, float(before), examples, float(water[predicted]), int(water.argmax()), told
+            scores,
+            apart,
+            apart - alike,
+            float(before),
+            examples,
+            float(water[predicted]),
+            int(water.argmax()),
+            told,
+            own,
+            other,
         )
 
     def donors_of(self, image: str, label: str) -> tuple[list[Donor], list[Donor]]:
@@ -144,6 +179,10 @@ def apart_of(falls: NDArray[np.float64], has_same: bool) -> float:
         return float("nan")
     low, high = np.quantile(falls, QUARTILES)
     return float(high - (max(0.0, low) if has_same else 0.0))
+
+
+def _exchanged(probabilities: NDArray[np.float64], donors: Sequence[Donor]) -> Exchanged:
+    return Exchanged(tuple(probabilities.tolist()), tuple(donor.unit for donor in donors))
 
 
 def _drawn(donors: list[Donor], count: int, rng: np.random.Generator) -> list[Donor]:

@@ -1,8 +1,10 @@
 """Questions to the table of a run: which rows (`filters`), what they say (`rows`), how sure networks were (`odds`),
-what they saw, as vectors (`embeddings`), and what a reviewer is shown next (`queue`)."""
+what they saw, as vectors (`embeddings`), what they said on exchanged backgrounds (`exchanges`), and what a reviewer is
+shown next (`queue`)."""
 
 from whalecam.table.cells import Overlay, unpack_maps, wilson
 from whalecam.table.embeddings import aligned, embeddings
+from whalecam.table.exchanges import exchanges
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
 from whalecam.table.queue import Queue, pace, with_controls
@@ -20,6 +22,7 @@ __all__ = [
     "Table",
     "aligned",
     "embeddings",
+    "exchanges",
     "pace",
     "unpack_maps",
     "unseen_odds",

@@ -19,7 +19,9 @@ from whalecam.schema import SCHEMA
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 """What is read from the parts, for single pictures only."""
-LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, "embedding", "verdict"))
+APART = ("embedding", "exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors", "verdict")
+"""What no page asks for here."""
+LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, *APART))
 """What is held, by name: parts of earlier audits lack some of the other columns."""
 _KINDS = {pa.string(): "varchar", pa.float32(): "float", pa.int16(): "smallint", pa.int32(): "int", pa.bool_(): "bool"}
 _NULLS = {name: f"null::{_KINDS[SCHEMA.field(name).type]}" for name in LIGHT}
