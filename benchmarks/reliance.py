@@ -1,6 +1,6 @@
 """How well whole exchanged backgrounds tell a relying decision from a sound one, on kinds of leak not chosen on.
 
-usage: python -m benchmarks.reliance DATA [--kind NAME]... [--seed 0]... [--half 0|1]... [--keep FOLDER]
+usage: python -m benchmarks.reliance DATA [--kind NAME]... [--seed 0]... [--half 0|1]... [--needs] [--keep FOLDER]
 
 DATA: photos/ and masks/ with masks.csv. For each kind of `demo.backgrounds.KINDS`, ten cut-out animals are pasted on
 backgrounds whose side tells the label in 97 % of the images (leaking), and on any side (clean); one head is trained on
@@ -8,7 +8,8 @@ each over a frozen body, and both predict the leaking images that neither was tr
 network: the probability of the prediction falls by more than 0.5 when this very background takes its other side.
 
 `reliance_probability` is a logistic regression on what `whalecam.reliance` measures, fitted on all other kinds; so
-every row is about a kind that the method was not fitted on. Halves of the animals are never mixed.
+every row is about a kind that the method was not fitted on. Halves of the animals are never mixed. With --needs, the
+score that decides at present is measured beside it, on the same donors: four times the work.
 """
 
 import argparse
@@ -30,10 +31,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from whalecam import leak
 from whalecam.demo.backgrounds import KINDS
 from whalecam.network.bodies import build_body
 from whalecam.reliance import Exchanges, class_tests, p_values, q_values
-from whalecam.swap import EDITS, Scene
+from whalecam.swap import EDITS, PROPERTIES, Scene, apart_of
 
 Values = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -140,25 +142,31 @@ def head(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300)).fit(features, labels)
 
 
-def measured(data: Path, kind: str, seed: int, half: int, body: Frozen) -> pd.DataFrame:
+def measured(data: Path, kind: str, seed: int, half: int, body: Frozen, needs: bool = False) -> pd.DataFrame:
     """A row per judged image and network: what was measured of it, its `fall`, and how often the network is right."""
     drawn, rng = draw(data, kind, seed, half), np.random.default_rng([seed, half, 7])
     judged = range(TRAINED, TRAINED + JUDGED)
     scenes = {at: Scene(drawn.leaking[at], drawn.masks[at]) for at in range(TRAINED + JUDGED)}
     donors = np.array([_donors(drawn.labels, at, rng) for at in judged])
-    edited = [
-        EDITS["swap"](scenes[at], scenes[donor].lend())
-        for at, row in zip(judged, donors, strict=True)
-        for donor in row.ravel().tolist()
-    ]
-    on_exchanged = body(edited)
+    edited = {
+        name: body(
+            [
+                EDITS[name](scenes[at], scenes[donor].lend())
+                for at, row in zip(judged, donors, strict=True)
+                for donor in row.ravel().tolist()
+            ]
+        )
+        for name in ("swap", *(PROPERTIES if needs else ()))
+    }
     seen = {name: body(getattr(drawn, name)) for name in ("leaking", "clean")} | {"flipped": body(drawn.flipped)}
     rows = []
     for network in NETWORKS:
         trained = head(seen[network][:TRAINED], drawn.labels[:TRAINED])
         asked = {name: trained.predict_proba(features[TRAINED:]) for name, features in seen.items()}
-        exchanged = trained.predict_proba(on_exchanged).reshape(JUDGED, 2, DONORS, 2)
-        rows.append(_rows(asked, exchanged, donors, drawn, network))
+        after = {name: trained.predict_proba(seen).reshape(JUDGED, 2, DONORS, 2) for name, seen in edited.items()}
+        rows.append(_rows(asked, after["swap"], donors, drawn, network))
+        if needs:
+            rows[-1] = rows[-1].assign(needs=_needs(asked["leaking"], after))
     return pd.concat(rows).assign(kind=kind, seed=seed, half=half)
 
 
@@ -197,6 +205,15 @@ def _rows(
     )
 
 
+def _needs(before: Values, after: Mapping[str, Values]) -> list[float]:
+    """The score that decides at present: the largest fall of one property, over donors of both labels."""
+    found = []
+    for at, predicted in enumerate(before.argmax(axis=1).tolist()):
+        falls = {name: before[at, predicted] - after[name][at, :, :, predicted].ravel() for name in PROPERTIES}
+        found.append(leak.joined({name: apart_of(values, has_same=True) for name, values in falls.items()})[0])
+    return found
+
+
 def crossfitted(rows: pd.DataFrame) -> Values:
     """For each row the probability from a regression on all other kinds and the other half of the animals, if any."""
     found = np.full(len(rows), np.nan)
@@ -223,6 +240,7 @@ def figures(rows: pd.DataFrame) -> dict[str, float]:
     return {
         "clean twin is right": float(rows["accuracy"].to_numpy()[clean].mean()),
         "fall": float(truth[~clean].mean()),
+        **({"AUROC needs": float(roc_auc_score(truth, rows["needs"]))} if "needs" in rows else {}),
         "AUROC drop": float(roc_auc_score(truth, rows["drop"])),
         "AUROC drop − placebo": float(roc_auc_score(truth, rows["drop"] - rows["placebo"])),
         "AUROC probability": float(roc_auc_score(truth, probability)),
@@ -267,6 +285,7 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=sorted(KINDS))
     parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--half", action="append", type=int, choices=(0, 1))
+    parser.add_argument("--needs", action="store_true", help="Measure the score that decides at present, too.")
     parser.add_argument("--keep", type=Path, help="Where rows are kept as CSV; what is there is not measured again.")
     given: Any = parser.parse_args()
     kinds = sorted(set(given.kind or KINDS))
@@ -280,7 +299,7 @@ def main() -> None:
                 if kept is not None and kept.is_file():
                     rows.append(pd.read_csv(kept))
                     continue
-                rows.append(measured(given.data, kind, seed, half, body))
+                rows.append(measured(given.data, kind, seed, half, body, given.needs))
                 if kept is not None:
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     rows[-1].to_csv(kept, index=False)

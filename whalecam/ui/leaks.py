@@ -41,7 +41,8 @@ def _summary(table: Table) -> None:
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
             st.metric("Suspects", f"{suspects:,}", help=f"Excess of {level.excess:g} or more")
-        st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}")
+        hint = "Pictures on which it can be assessed where the network looks"
+        st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
         st.metric("Flagged", f"{facts['flagged']:,}")
         st.metric("Reviewed", f"{done:,} of {suspects:,}")
     st.progress(done / suspects if suspects else 0.0)
