@@ -36,6 +36,7 @@ from whalecam.demo.backgrounds import KINDS
 from whalecam.network.bodies import build_body
 from whalecam.reliance import Exchanges, class_tests, p_values, q_values
 from whalecam.swap import EDITS, PROPERTIES, Scene, apart_of
+from whalecam.table import wilson
 
 Values = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
@@ -232,10 +233,7 @@ def fitted(rows: pd.DataFrame) -> LogisticRegression:
 def figures(rows: pd.DataFrame) -> dict[str, float]:
     """AUROC of the probability and of its parts; what is listed at 5 %, within classes that rely beyond chance."""
     truth, probability = rows["fall"].to_numpy() > FALL, rows["probability"].to_numpy()
-    listed = np.zeros(len(rows), bool)
-    for _, part in rows.reset_index(drop=True).groupby(["network", "seed", "half"]):
-        relies = part["class_p"].to_numpy() <= RELIES
-        listed[part.index] = relies & (q_values(part["probability"].to_numpy()) <= LEVEL)
+    listed = listed_of(rows)
     clean = rows["network"].to_numpy() == "clean"
     return {
         "clean twin is right": float(rows["accuracy"].to_numpy()[clean].mean()),
@@ -249,6 +247,15 @@ def figures(rows: pd.DataFrame) -> dict[str, float]:
         "recall": float(listed[truth].mean()),
         "clean twin's listed": float(listed[clean].mean()),
     }
+
+
+def listed_of(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """What is listed at 5 %, network by network, (N,)."""
+    listed = np.zeros(len(rows), bool)
+    for _, part in rows.reset_index(drop=True).groupby(["kind", "network", "seed", "half"]):
+        relies = part["class_p"].to_numpy() <= RELIES
+        listed[part.index] = relies & (q_values(part["probability"].to_numpy()) <= LEVEL)
+    return listed
 
 
 def calibration_error(truth: NDArray[np.bool_], probability: Values, bins: int = 10) -> float:
@@ -266,10 +273,14 @@ def report(rows: pd.DataFrame) -> str:
     lines = ["| kind | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for kind, values in found.items():
         lines.append(f"| {kind} | " + " | ".join(_cell(name, values[name]) for name in names) + " |")
-    error = calibration_error(rows["fall"].to_numpy() > FALL, rows["probability"].to_numpy())
-    model = fitted(rows)
-    weights = dict(zip(FEATURES, model.coef_[0].round(2).tolist(), strict=True))
-    said = {"calibration error": round(error, 3), "intercept": round(float(model.intercept_[0]), 2), **weights}
+    truth, listed, model = rows["fall"].to_numpy() > FALL, listed_of(rows), fitted(rows)
+    said = {
+        "calibration error": round(calibration_error(truth, rows["probability"].to_numpy()), 3),
+        "listed": int(listed.sum()),
+        "false of them": [round(one, 3) for one in wilson(int((~truth[listed]).sum()), int(listed.sum()))],
+        "recall": round(float(listed[truth].mean()), 3),
+        "weights": [round(float(one), 2) for one in (model.intercept_[0], *model.coef_[0])],
+    }
     return "\n".join([*lines, "", json.dumps(said)])
 
 
