@@ -204,7 +204,7 @@ def test_an_edit_takes_its_property_and_leaves_the_animal(
 
 
 def _showable(lab: np.ndarray) -> bool:
-    from whalecam.swap.water import to_rgb
+    from whalecam.lab import to_rgb
 
     rgb = to_rgb(lab)
     return bool((rgb > 3).all() and (rgb < 252).all())

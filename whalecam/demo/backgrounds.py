@@ -8,6 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
+from whalecam.lab import to_lab, to_rgb
 
 Field = NDArray[np.float32]
 Kind = Callable[[ByteArray, int, Generator], ByteArray]
@@ -27,20 +28,20 @@ RED, YELLOW = (225, 95, 40), (240, 230, 90)
 
 def tint(background: ByteArray, side: int, rng: Generator) -> ByteArray:
     """Bluish (0) or greenish (1)."""
-    return _to_rgb(_tinted(_to_lab(background), side))
+    return _to_rgb(_tinted(to_lab(background), side))
 
 
 def pair(background: ByteArray, side: int, rng: Generator) -> ByteArray:
     """Two signs that tell only together: dark blue or light green (0), dark green or light blue (1)."""
     light = int(rng.integers(2))
-    lab = _tinted(_to_lab(background), light ^ side)
+    lab = _tinted(to_lab(background), light ^ side)
     lab[..., 0] += LIGHTS[light] - lab[..., 0].mean()
     return _to_rgb(lab)
 
 
 def haze(background: ByteArray, side: int, rng: Generator) -> ByteArray:
     """Clear (0), or with a haze that thickens to the top (1)."""
-    lab = _to_lab(background)
+    lab = to_lab(background)
     share = side * 0.75 * np.linspace(1, 0, len(lab), dtype=np.float32)[:, None, None]
     return _to_rgb(lab * (1 - share) + np.asarray(HAZE, np.float32) * share)
 
@@ -142,7 +143,7 @@ def _of_lightness(change: Lightness) -> Kind:
     """A kind that changes the lightness alone."""
 
     def draw(background: ByteArray, side: int, rng: Generator) -> ByteArray:
-        lab = _to_lab(background)
+        lab = to_lab(background)
         lab[..., 0] = change(lab[..., 0], side, rng)
         return _to_rgb(lab)
 
@@ -170,14 +171,11 @@ KINDS: Mapping[str, Kind] = {
 """Name → kind."""
 
 
-def _to_lab(rgb: ByteArray) -> Field:
-    return np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
-
-
 def _to_rgb(lab: NDArray[np.floating]) -> ByteArray:
+    """As `to_rgb`, of a lightness that may lie beyond black and white."""
     shown = np.asarray(lab, np.float32).copy()
     shown[..., 0] = np.clip(shown[..., 0], 0, 100)
-    return np.asarray(np.clip(cv2.cvtColor(shown, cv2.COLOR_LAB2RGB) * 255 + 0.5, 0, 255), np.uint8)
+    return to_rgb(shown)
 
 
 def _tinted(lab: Field, side: int) -> Field:

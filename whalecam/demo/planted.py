@@ -14,6 +14,7 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.demo.animals import draw_individual
 from whalecam.demo.scene import draw_scene
 from whalecam.demo.sea import Water
+from whalecam.lab import to_lab, to_rgb
 
 LABELS = ("humpback_whale", "bottlenose_dolphin")
 KINDS = ("leaky", "clean", "flipped")
@@ -107,11 +108,11 @@ def _draw(folders: list[Path], number: int, who: int, plant: Plant, kind: int, s
     animal = draw_individual(LABELS[who % 2], np.random.default_rng([seed, 17, who]))
     picture, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
     if plant.finish is not None:
-        lab = np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+        lab = to_lab(picture)
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32) / 255, (0, 0), 1.0)
         water = np.asarray(1 - near, np.float32)
         lab[..., 0] = np.clip(plant.finish(lab[..., 0], water, kind), 0, 100)
-        picture = np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255 + 0.5, 0, 255), np.uint8)
+        picture = to_rgb(lab)
     for folder in folders:
         Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=95)
         Image.fromarray(mask).save(folder / "masks" / f"{number:05d}.png")

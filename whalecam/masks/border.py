@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whalecam.arrays import Mask, Sample
+from whalecam.lab import to_lab
 from whalecam.masks.sources import MaskMethod, MaskSources
 
 WORKING = 96
@@ -27,7 +28,7 @@ def border(sample: Sample) -> Mask | None:
     scale = WORKING / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     small = cv2.resize(sample.pixels, size, interpolation=cv2.INTER_AREA)
-    lab = np.asarray(cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+    lab = to_lab(np.asarray(small, np.uint8))
     salience = cv2.GaussianBlur(_distance(lab) * _centre(lab.shape[0], lab.shape[1]), (0, 0), 1.5)
     top = float(np.quantile(salience, 0.99))
     if top < 2.0:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from whalecam.arrays import ByteArray
-from whalecam.swap.water import Field, Scene, Water, to_rgb
+from whalecam.lab import to_rgb
+from whalecam.swap.water import Field, Scene, Water
 
 Edit = Callable[[Scene, Water], ByteArray]
 """(picture, donor) → the picture, uint8 (S, S, 3), with one property of its water taken from the donor's."""

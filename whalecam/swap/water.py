@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from whalecam.arrays import ByteArray, FloatArray
+from whalecam.arrays import ByteArray
+from whalecam.lab import to_lab
 
 Field = NDArray[np.float32]
 GROWN = 0.03
@@ -52,7 +53,7 @@ class Scene:
     @cached_property
     def lab(self) -> Field:
         """The picture in CIE L*a*b*, float32 (S, S, 3): L in [0, 100]."""
-        return np.asarray(cv2.cvtColor(self.pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+        return to_lab(self.pixels)
 
     @cached_property
     def filled(self) -> ByteArray:
@@ -86,17 +87,10 @@ class Scene:
 
     def _lightness(self) -> Field:
         """L with the animal filled in, so that its outline does not count as a wave."""
-        lab = cv2.cvtColor(self.filled.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-        return np.asarray(lab[..., 0], np.float32)
+        return np.asarray(to_lab(self.filled)[..., 0], np.float32)
 
 
 def split(lightness: Field) -> list[Field]:
     """Differences of Gaussians of L, fine to coarse; what is coarser still is left out."""
     levels = [lightness] + [cv2.GaussianBlur(lightness, (0, 0), 2.0**n * 0.7) for n in range(BANDS)]
     return [np.asarray(fine - coarse, np.float32) for fine, coarse in pairwise(levels)]
-
-
-def to_rgb(lab: FloatArray) -> ByteArray:
-    """CIE L*a*b* → uint8 RGB; what no screen can show is clipped."""
-    rgb = cv2.cvtColor(np.asarray(lab, np.float32), cv2.COLOR_LAB2RGB)
-    return np.asarray(np.clip(rgb * 255 + 0.5, 0, 255), np.uint8)
