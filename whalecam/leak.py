@@ -153,27 +153,16 @@ def verdicts(excess: FloatArray, needs: FloatArray, reason: NDArray[Any], thresh
     barred = np.array([isinstance(text, str) and text != "" for text in np.asarray(reason).tolist()], bool)
     looks, measured, required = excess >= thresholds.excess, ~np.isnan(needs), needs >= thresholds.needs
     unseen = np.isnan(excess) | barred
-    cases = [
-        unseen & measured & required,
-        unseen & measured,
-        unseen,
-        looks & measured & required,
-        looks & measured,
-        measured & required,
-        measured,
-        looks,
-    ]
-    names = [
-        "background_reliance",
-        "clean",
-        "not_assessable",
-        "confirmed_leak",
-        "cosmetic",
-        "hidden_reliance",
-        "clean",
-        "suspect",
-    ]
-    return np.select(cases, names, default="not_tested")
+    rule = (
+        ("background_reliance", unseen & required),
+        ("not_assessable", unseen & ~measured),
+        ("confirmed_leak", looks & required),
+        ("cosmetic", ~unseen & looks & measured),
+        ("hidden_reliance", required),
+        ("clean", measured),
+        ("suspect", looks),
+    )
+    return np.select([case for _, case in rule], [name for name, _ in rule], default="not_tested")
 
 
 def joined(falls: Mapping[str, float]) -> tuple[float, str]:

@@ -132,12 +132,13 @@ class Witness:
             if lent and name in scores:
                 at = int(np.abs(falls[name] - np.quantile(falls[name], QUARTILES[1])).argmin())
                 examples[name] = Example(edited[place * len(lent) + at], lent[at].image, float(after[place, at]))
-        swapped, on_it = falls["swap"], after[list(EDITS).index("swap")]
+        swap_at = list(EDITS).index("swap")
+        swapped, on_it = falls["swap"], after[swap_at]
         apart = float(swapped[: len(others)].mean()) if others else np.nan
         alike = float(swapped[len(others) :].mean()) if same else np.nan
         own, other = _exchanged(on_it[len(others) :], same), _exchanged(on_it[: len(others)], others)
         water = every[-1]
-        on_swapped = every[list(EDITS).index("swap") * len(lent) :][: len(lent)].argmax(axis=1)
+        on_swapped = every[swap_at * len(lent) :][: len(lent)].argmax(axis=1)
         told = tuple((donor.label, int(one)) for donor, one in zip(lent, on_swapped, strict=True))
         return Needs(
             scores,
