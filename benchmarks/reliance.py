@@ -61,14 +61,14 @@ class Drawn:
 
 def cutouts(data: Path) -> list[tuple[Pixels, NDArray[np.bool_]]]:
     """Photographs of animals that are neither tiny nor large, with their masks, by name."""
-    found = {}
+    usable = {}
     for row in csv.DictReader((data / "masks.csv").open(encoding="utf-8")):
         if row["object"] == "cetacean" and 0.05 < float(row["area_fraction"]) < 0.6:
             pixels = np.asarray(Image.open(data / "photos" / row["image"]).convert("RGB"))
             mask = np.asarray(Image.open(data / "masks" / row["mask"]).convert("L")) > 127
             if mask.shape == pixels.shape[:2]:
-                found[row["image"]] = pixels, mask
-    return [found[name] for name in sorted(found)]
+                usable[row["image"]] = pixels, mask
+    return [usable[name] for name in sorted(usable)]
 
 
 def empty(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
@@ -128,14 +128,14 @@ class Frozen:
         self.mean, self.std = np.array(body.mean, np.float32), np.array(body.std, np.float32)
 
     def __call__(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        found = []
+        pooled = []
         for start in range(0, len(images), BATCH):
             batch = (np.stack(images[start : start + BATCH]).astype(np.float32) / 255 - self.mean) / self.std
             inputs = torch.from_numpy(batch).permute(0, 3, 1, 2)
             with torch.no_grad():
                 activations = self.features(inputs.contiguous(memory_format=torch.channels_last))
-            found.append(torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1).numpy())
-        return np.concatenate(found)
+            pooled.append(torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1).numpy())
+        return np.concatenate(pooled)
 
 
 def head(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Pipeline:
@@ -159,15 +159,16 @@ def measured(data: Path, kind: str, seed: int, half: int, body: Frozen, needs: b
         )
         for name in ("swap", *(PROPERTIES if needs else ()))
     }
-    seen = {name: body(getattr(drawn, name)) for name in ("leaking", "clean")} | {"flipped": body(drawn.flipped)}
+    trained_on = {name: body(getattr(drawn, name)[:TRAINED]) for name in NETWORKS}
+    judged_on = {name: body(getattr(drawn, name)[TRAINED:]) for name in (*NETWORKS, "flipped")}
     rows = []
     for network in NETWORKS:
-        trained = head(seen[network][:TRAINED], drawn.labels[:TRAINED])
-        asked = {name: trained.predict_proba(features[TRAINED:]) for name, features in seen.items()}
+        trained = head(trained_on[network], drawn.labels[:TRAINED])
+        predictions = {name: trained.predict_proba(features) for name, features in judged_on.items()}
         after = {name: trained.predict_proba(seen).reshape(JUDGED, 2, DONORS, 2) for name, seen in edited.items()}
-        rows.append(_rows(asked, after["swap"], donors, drawn, network))
+        rows.append(_rows(predictions, after["swap"], donors, drawn, network))
         if needs:
-            rows[-1] = rows[-1].assign(needs=_needs(asked["leaking"], after))
+            rows[-1] = rows[-1].assign(needs=_needs(predictions["leaking"], after))
     return pd.concat(rows).assign(kind=kind, seed=seed, half=half)
 
 
@@ -178,12 +179,12 @@ def _donors(labels: NDArray[np.int64], image: int, rng: np.random.Generator) -> 
 
 
 def _rows(
-    asked: Mapping[str, Values], exchanged: Values, donors: NDArray[np.int64], drawn: Drawn, network: str
+    predictions: Mapping[str, Values], exchanged: Values, donors: NDArray[np.int64], drawn: Drawn, network: str
 ) -> pd.DataFrame:
-    predicted, each = asked["leaking"].argmax(axis=1), np.arange(JUDGED)
-    before = asked["leaking"][each, predicted]
+    predicted, each = predictions["leaking"].argmax(axis=1), np.arange(JUDGED)
+    before = predictions["leaking"][each, predicted]
     on_donors = exchanged[each, :, :, predicted]
-    found = Exchanges(
+    exchanges = Exchanges(
         predicted=predicted.astype(np.int64),
         before=before,
         own=on_donors[each, predicted],
@@ -191,46 +192,46 @@ def _rows(
         own_unit=donors[each, predicted],
         other_unit=donors[each, 1 - predicted],
     )
-    tests = class_tests(found, draws=999)
+    tests = class_tests(exchanges, draws=999)
     return pd.DataFrame(
         {
             "network": network,
-            "fall": before - asked["flipped"][each, predicted],
-            "drop": found.drop,
-            "placebo": found.placebo,
+            "fall": before - predictions["flipped"][each, predicted],
+            "drop": exchanges.drop,
+            "placebo": exchanges.placebo,
             "gap": [tests[code].gap for code in predicted.tolist()],
             "class_p": [tests[code].p_value for code in predicted.tolist()],
-            "p_value": p_values(found),
-            "accuracy": float((asked["clean"].argmax(axis=1) == drawn.labels[TRAINED:]).mean()),
+            "p_value": p_values(exchanges),
+            "accuracy": float((predictions["clean"].argmax(axis=1) == drawn.labels[TRAINED:]).mean()),
         }
     )
 
 
 def _needs(before: Values, after: Mapping[str, Values]) -> list[float]:
     """The score that decides at present: the largest fall of one property, over donors of both labels."""
-    found = []
+    scores = []
     for at, predicted in enumerate(before.argmax(axis=1).tolist()):
         falls = {name: before[at, predicted] - after[name][at, :, :, predicted].ravel() for name in PROPERTIES}
-        found.append(leak.joined({name: apart_of(values, has_same=True) for name, values in falls.items()})[0])
-    return found
+        scores.append(leak.joined({name: apart_of(values, has_same=True) for name, values in falls.items()})[0])
+    return scores
 
 
 def crossfitted(rows: pd.DataFrame) -> Values:
     """For each row the probability from a regression on all other kinds and the other half of the animals, if any."""
-    found = np.full(len(rows), np.nan)
+    probability = np.full(len(rows), np.nan)
     several = rows["half"].nunique() > 1
     for (kind, half), part in rows.reset_index(drop=True).groupby(["kind", "half"]):
         others = (rows["kind"] != kind).to_numpy() & ((rows["half"] != half).to_numpy() | (not several))
         model = fitted(rows[others])
-        found[part.index] = model.predict_proba(part[list(FEATURES)].to_numpy())[:, 1]
-    return found
+        probability[part.index] = model.predict_proba(part[list(FEATURES)].to_numpy())[:, 1]
+    return probability
 
 
 def fitted(rows: pd.DataFrame) -> LogisticRegression:
     return LogisticRegression(C=10, max_iter=500).fit(rows[list(FEATURES)].to_numpy(), rows["fall"] > FALL)
 
 
-def figures(rows: pd.DataFrame) -> dict[str, float]:
+def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
     """AUROC of the probability and of its parts; what is listed at 5 %, within classes that rely beyond chance."""
     truth, probability = rows["fall"].to_numpy() > FALL, rows["probability"].to_numpy()
     listed = listed_of(rows)
@@ -268,20 +269,20 @@ def calibration_error(truth: NDArray[np.bool_], probability: Values, bins: int =
 def report(rows: pd.DataFrame) -> str:
     """The table per kind, in Markdown, and what holds over all of them."""
     rows = rows.assign(probability=crossfitted(rows)).reset_index(drop=True)
-    found = {str(kind): figures(part) for kind, part in rows.groupby("kind")}
-    names = list(next(iter(found.values())))
+    by_kind = {str(kind): metrics_of(part) for kind, part in rows.groupby("kind")}
+    names = list(next(iter(by_kind.values())))
     lines = ["| kind | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for kind, values in found.items():
+    for kind, values in by_kind.items():
         lines.append(f"| {kind} | " + " | ".join(_cell(name, values[name]) for name in names) + " |")
     truth, listed, model = rows["fall"].to_numpy() > FALL, listed_of(rows), fitted(rows)
-    said = {
+    overall = {
         "calibration error": round(calibration_error(truth, rows["probability"].to_numpy()), 3),
         "listed": int(listed.sum()),
         "false of them": [round(one, 3) for one in wilson(int((~truth[listed]).sum()), int(listed.sum()))],
         "recall": round(float(listed[truth].mean()), 3),
         "weights": [round(float(one), 2) for one in (model.intercept_[0], *model.coef_[0])],
     }
-    return "\n".join([*lines, "", json.dumps(said)])
+    return "\n".join([*lines, "", json.dumps(overall)])
 
 
 def _cell(name: str, value: float) -> str:

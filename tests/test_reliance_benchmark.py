@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.reliance import ANIMALS, LEAK, calibration_error, crossfitted, draw, figures
+from benchmarks.reliance import ANIMALS, LEAK, calibration_error, crossfitted, draw, metrics_of
 from whalecam.demo.backgrounds import KINDS
 
 
@@ -53,10 +53,14 @@ def test_no_kind_and_no_animal_is_judged_by_a_method_fitted_on_it(halves: int) -
 
 def test_figures_of_networks_that_are_told_apart() -> None:
     rows = made()
-    found = figures(rows.assign(probability=crossfitted(rows))[rows["kind"] == "tint"])
-    assert found["AUROC probability"] > 0.95 and found["clean twin's listed"] == 0 and found["recall"] > 0.5
-    assert found["false of them"] <= 0.15 and found["fall"] > 0.7 and found["clean twin is right"] == pytest.approx(0.9)
-    none = figures(rows.assign(probability=crossfitted(rows), class_p=1.0))
+    metrics = metrics_of(rows.assign(probability=crossfitted(rows))[rows["kind"] == "tint"])
+    assert metrics["AUROC probability"] > 0.95 and metrics["clean twin's listed"] == 0 and metrics["recall"] > 0.5
+    assert (
+        metrics["false of them"] <= 0.15
+        and metrics["fall"] > 0.7
+        and metrics["clean twin is right"] == pytest.approx(0.9)
+    )
+    none = metrics_of(rows.assign(probability=crossfitted(rows), class_p=1.0))
     assert none["listed"] == 0 and none["false of them"] == 0, "no class relies, so no image is listed"
 
 
@@ -70,15 +74,15 @@ def test_calibration_error_by_hand() -> None:
 @pytest.mark.parametrize("kind", ["wave_direction", "pair"])
 def test_the_flipped_set_is_the_exact_counterfactual_of_the_leaking_one(real_data: Path, kind: str) -> None:
     drawn = draw(real_data, kind, seed=0, half=0, images=60)
-    told = []
+    kept_side = []
     for leaking, clean, flipped, mask in zip(drawn.leaking, drawn.clean, drawn.flipped, drawn.masks, strict=True):
         apart = np.abs(leaking.astype(int) - flipped).max(axis=2)
         assert apart[mask == 0].mean() > 2
         inside = cv2.erode((mask > 0.999).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         assert not inside.any() or apart[inside].max() <= 1, "inside the animal nothing changes"
         assert (clean == leaking).all() or (clean == flipped).all()
-        told.append((clean == leaking).all())
-    assert 0.3 < np.mean(told) < 0.7
+        kept_side.append((clean == leaking).all())
+    assert 0.3 < np.mean(kept_side) < 0.7
     assert (drawn.labels == drawn.animals % 2).all() and drawn.animals.max() < ANIMALS and LEAK > 0.9
 
 

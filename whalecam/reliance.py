@@ -114,14 +114,14 @@ def p_values(exchanges: Exchanges) -> Values:
     small p-value. With n placebos the smallest is 1 / (n + 1). Returns (N,) in (0, 1]; NaN where either is missing.
     """
     drop, placebo = exchanges.drop, exchanges.placebo
-    found = np.full(len(drop), np.nan)
+    p_value = np.full(len(drop), np.nan)
     for code in np.unique(exchanges.predicted).tolist():
         mine = exchanges.predicted == code
         null = np.sort(placebo[mine & ~np.isnan(placebo)])
-        asked = mine & ~np.isnan(drop)
+        compared = mine & ~np.isnan(drop)
         if len(null):
-            found[asked] = (1 + len(null) - np.searchsorted(null, drop[asked] - ROUNDING)) / (len(null) + 1)
-    return found
+            p_value[compared] = (1 + len(null) - np.searchsorted(null, drop[compared] - ROUNDING)) / (len(null) + 1)
+    return p_value
 
 
 def q_values(probability: Values) -> Values:
@@ -132,12 +132,12 @@ def q_values(probability: Values) -> Values:
     """
     known = np.flatnonzero(~np.isnan(probability))
     order = known[np.argsort(-probability[known], kind="stable")]
-    found = np.full(len(probability), np.nan)
+    q_value = np.full(len(probability), np.nan)
     running = np.cumsum(1 - probability[order]) / np.arange(1, len(order) + 1)
     # Equal probabilities share the largest of their q-values, so that none depends on the order of the rows.
     last = np.searchsorted(-probability[order], -probability[order], side="right") - 1
-    found[order] = running[last] if len(order) else running
-    return found
+    q_value[order] = running[last]
+    return q_value
 
 
 def codes_of(names: Sequence[str]) -> Whole:

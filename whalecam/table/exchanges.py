@@ -28,7 +28,7 @@ def exchanges(parts: Sequence[Path]) -> tuple[list[str], Exchanges]:
     sides = {side: _padded(rows[f"exchange_{side}"], np.nan) for side in SIDES}
     units = {side: _padded(rows[f"exchange_{side}_donors"], -1).astype(np.int64) for side in SIDES}
     before = rows["needs_swap"].to_numpy(np.float64) + np.nanmean(sides["other"], axis=1) if len(rows) else np.empty(0)
-    found = Exchanges(
+    probabilities = Exchanges(
         predicted=codes_of(rows["predicted"].tolist()),
         before=before,
         own=sides["own"],
@@ -36,13 +36,13 @@ def exchanges(parts: Sequence[Path]) -> tuple[list[str], Exchanges]:
         own_unit=units["own"],
         other_unit=units["other"],
     )
-    return rows["image"].tolist(), found
+    return rows["image"].tolist(), probabilities
 
 
 def _padded(lists: pd.Series, empty: float) -> NDArray[np.float64]:
     """Lists of any length as rows of one array, (N, longest)."""
     longest = max((len(values) for values in lists), default=0)
-    found = np.full((len(lists), longest), empty, np.float64)
+    padded = np.full((len(lists), longest), empty, np.float64)
     for place, values in enumerate(lists):
-        found[place, : len(values)] = values
-    return found
+        padded[place, : len(values)] = values
+    return padded
