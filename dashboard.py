@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whalecam.ui import charts, mending, overview, session
+from whalecam.ui import charts, mending, overview, reliance, session
 from whalecam.ui.frame import page, threshold_sliders
 from whalecam.ui.opening import figures_first
 
@@ -12,6 +12,7 @@ with page("Overview") as run:
     facts = table.overview()
     overview.sentence(run, facts)
     overview.figures(run, facts)
+    reliance.note_uncontrolled(facts)
     figures_first()
     overview.verdicts(table)
     left, right = st.columns([2, 3], gap="medium")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whalecam.ui import bulk, charts, filters, leaks, parts, session, trust
+from whalecam.ui import bulk, charts, filters, leaks, parts, reliance, session, trust
 from whalecam.ui.canvas import overlay_controls
 from whalecam.ui.frame import page, threshold_sliders
 from whalecam.ui.opening import figures_first
@@ -13,6 +13,7 @@ with page("Leaks") as run:
     table = session.table_of(run)
     overlay_controls()
     leaks.summary(run)
+    reliance.note_uncontrolled(table.overview())
     figures_first()
     scores = table.scores()
     left, right = st.columns(2, gap="medium")
@@ -25,6 +26,7 @@ with page("Leaks") as run:
     with right:
         leaks.lasso(scores)
     leaks.species_table(table)
+    reliance.class_table(table)
     trust.calibration_and_agreement(run, table)
     view = filters.filter_bar(table, "leaks", run)
     bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")

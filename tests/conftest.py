@@ -52,7 +52,7 @@ def _prepare(folder: Path) -> None:
     data = dataset.open_dataset(csv, csv.parent / "images")
     record = DatasetRecord(str(csv), str(data.images), vars(data.columns), data.fingerprint)
     run = create_run(folder / "runs" / "demo", record)
-    options = TrainOptions(arch="efficientnet_lite0_fine", epochs=4, lr=1e-2, size=80, batch=16, split="random")
+    options = TrainOptions(arch="efficientnet_lite0_fine", epochs=7, lr=1e-2, size=80, batch=16, split="random")
     classifier.train(dataset.inspect_pictures(data), run, options)
     audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
 

@@ -19,6 +19,7 @@ from whalecam.explainer import Explainer
 from whalecam.pipeline import overlapped, side_by_side
 from whalecam.resolution import rounding
 from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.swap.witness import EXPLAINED, SETTLED
 from whalecam.table import Table, exchanges
 
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
@@ -39,7 +40,8 @@ def test_every_image_has_one_row_with_a_score_or_a_reason(run: Run) -> None:
     assert sorted(rows["image"]) == sorted(set(data.table["image"]))
     assert (rows["excess"].notna() ^ (rows["reason"] != "")).all()
     assert set(rows["verdict"]) <= {"confirmed_leak", "hidden_reliance", "cosmetic", "clean", "not_assessable"}
-    assert (rows["needs"].notna() == rows["excess"].notna()).all()
+    assert (rows["q_value"].notna() == rows["excess"].notna()).all()
+    assert (rows["needs"].notna() == (rows["needs_swap"] >= EXPLAINED)).all()
     assert rows["residual"].max() < 1e-4
     assert {"truncated", "missing file"} <= set(rows["reason"])
 
@@ -86,7 +88,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
     again = rows_of(run)
     assert again["image"].tolist() == whole["image"].tolist()
     np.testing.assert_allclose(again["excess"], whole["excess"], atol=1e-3)
-    np.testing.assert_allclose(again["needs"], whole["needs"], atol=0.02)
+    np.testing.assert_allclose(again["bg_gap"], whole["bg_gap"], atol=0.02)
 
 
 def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path) -> None:
@@ -102,29 +104,36 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
     audit.run_audit(run, audit.open_data(run), replace(options, masks=str(tmp_path / "masks")))
     rows = rows_of(run).set_index("image").loc[[f"{name}.jpg" for name in small]]
     assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["excess"].isna().all()
-    needs = rows["needs"] >= Thresholds().needs
-    assert needs.any() and rows["needs"].notna().all()
-    assert rows["verdict"].tolist() == ["background_reliance" if one else "clean" for one in needs]
+    listed = rows["q_value"] <= Thresholds().false_rate
+    assert listed.any() and rows["q_value"].notna().all()
+    assert rows["verdict"].tolist() == ["background_reliance" if one else "clean" for one in listed]
 
 
 def test_every_exchange_of_a_background_is_kept(run: Run) -> None:
     rows = rows_of(run).set_index("image")
-    images, found = exchanges(run.parts())
-    assert images == sorted(rows.index[rows["needs_swap"].notna()]) and found.own.shape == found.other.shape
+    read = exchanges(run.parts())
+    images, found = read.images, read.exchanges
+    assert [read.labels[code] for code in found.predicted.tolist()] == rows.loc[images, "predicted"].tolist()
+    assert images == sorted(rows.index[rows["needs_swap"].notna()])
+    assert (found.own.shape[1], found.other.shape[1]) == (2, 6)
+    settled = rows.loc[images, "needs_swap"].to_numpy() < SETTLED
+    assert (np.isnan(found.other).sum(axis=1) == 3)[settled].mean() > 0.5, "most stop after the first round"
     np.testing.assert_allclose(found.drop, rows.loc[images, "needs_swap"], atol=1e-6)
-    np.testing.assert_allclose(found.drop - found.placebo, rows.loc[images, "bg_gap"], atol=1e-6)
+    np.testing.assert_allclose(found.own[:, 0] - found.other[:, :3].mean(axis=1), rows.loc[images, "bg_gap"], atol=1e-6)
     np.testing.assert_allclose(found.before, rows.loc[images, "confidence"], atol=2e-3)
     assert len(np.unique(found.predicted)) == rows.loc[images, "predicted"].nunique()
     groups = pd.read_csv(run.manifest.dataset.csv)["individual_id"].nunique()
-    assert 20 < len(np.unique([found.own_unit, found.other_unit])) <= groups, "donors of one individual count once"
+    assert 20 < len(np.unique([*found.own_unit.ravel(), *found.other_unit.ravel()])) <= groups + 1, (
+        "donors of one individual count once"
+    )
 
 
 def test_exchanges_of_older_parts_are_left_out(run: Run, tmp_path: Path) -> None:
     part = run.parts()[0]
     old = tmp_path / "old.parquet"
     pq.write_table(pq.read_table(part).drop_columns(["exchange_own"]), old)
-    assert exchanges([old])[0] == [] and exchanges([old])[1].drop.shape == (0,)
-    assert exchanges([old, part])[0] == exchanges([part])[0] != []
+    assert exchanges([old]).images == [] and exchanges([old]).exchanges.drop.shape == (0,)
+    assert exchanges([old, part]).images == exchanges([part]).images != []
 
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from tests.commandline import whalecam
-from whalecam.compare import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, holm, mcnemar
+from whalecam.compare import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, mcnemar
 from whalecam.compare.sentence import leaks_sentence, sentence
 from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
+from whalecam.holm import holm
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.swap import Needs
 

@@ -22,7 +22,8 @@ from whalecam.reviews import Journal, Review
 OLD, NEW = "2024-01-01T12:00:00+00:00", "2024-03-01T12:00:00+00:00"
 CONTRACT = (
     "image,species,individual_id,verdict,reason,note,suggested_label,reviewer,reviewed_at,predicted,confidence,loss,leak,"
-    "excess,needs,auto_verdict,mask_source,excess_threshold,needs_threshold,map,run,model_sha256"
+    "excess,reliance_probability,p_value,q_value,needs,auto_verdict,mask_source,excess_threshold,needs_threshold,"
+    "false_rate,map,run,model_sha256"
 )
 TRAIN = Path(__file__).parent.parent.parent / "shared/data/happywhale/train.csv"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -47,6 +48,9 @@ def table(**columns: list[Any]) -> pd.DataFrame:
             "loss": np.array([0.1, np.nan, -0.5], np.float32),
             "leak": [0.5, np.nan, 0.25],
             "excess": [1.5, np.nan, -2.0],
+            "reliance_probability": [0.97, np.nan, 0.5],
+            "p_value": [0.01, np.nan, 0.25],
+            "q_value": [0.03, np.nan, 1.0],
             "needs": [np.nan] * 3,
             "verdict": ["suspect", "not_assessable", "clean"],
             "mask_source": ["given", None, "border"],
@@ -72,17 +76,23 @@ def test_columns_are_those_of_the_contract() -> None:
 
 
 def test_rows_keep_the_tables_order_and_hold_both_witnesses(journal: Journal) -> None:
-    journal.add([Review("b.jpg", "flag", "ana", "water", "said", "minke", 1.25, None, "raw", NEW)])
+    journal.add([Review("b.jpg", "flag", "ana", "water", "said", "minke", 1.25, None, "raw", NEW, False, 0.1)])
     frame = flag_rows(table(), journal.latest(), "all", "mine", "abc", Thresholds(excess=2.0, needs=0.3))
     assert frame["image"].tolist() == ["c.jpg", "a.jpg", "b.jpg"]
     raw = write_csv(frame)
     c, a, b = with_csv(raw)
     assert list(b.values()) == [
         *("b.jpg", "orca", "'-7", "flag", "water", "said", "minke", "ana", NEW),
-        *("beluga", "0.1", "-0.5", "0.25", "-2.0", "", "clean", "border", "1.25", "0.3", "raw", "mine", "abc"),
+        *("beluga", "0.1", "-0.5", "0.25", "-2.0", "0.5", "0.25", "1.0", "", "clean", "border"),
+        *("1.25", "0.3", "0.1", "raw", "mine", "abc"),
     ]
     assert (c["verdict"], c["note"], c["individual_id"], c["auto_verdict"]) == ("", "", "0012", "suspect")
-    assert (c["excess_threshold"], c["needs_threshold"], c["map"]) == ("2.0", "0.3", "relative")
+    assert (c["excess_threshold"], c["needs_threshold"], c["false_rate"], c["map"]) == (
+        "2.0",
+        "0.3",
+        "0.05",
+        "relative",
+    )
     assert (a["predicted"], a["confidence"], a["mask_source"], a["individual_id"]) == ("", "", "", "")
     read = pd.read_csv(io.BytesIO(raw), dtype={"individual_id": str})
     assert read["individual_id"].tolist()[0] == "0012"

@@ -212,5 +212,7 @@ class TestLogits:
         mask = np.zeros((32, 32), np.float32)
         mask[8:24, 8:24] = 1
         scene = Scene(pixels, mask)
-        assert swap.Witness(picky(math.nan, -50.0), [])("x", scene, 0) is None
-        assert swap.Witness(untrained(), [])("x", scene, 0) is not None
+        question = swap.Question("x", scene, 0)
+        assert swap.Witness(picky(math.nan, -50.0), [])([question]) == [None]
+        (sound,) = swap.Witness(untrained(), [])([question])
+        assert sound is not None

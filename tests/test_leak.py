@@ -344,6 +344,29 @@ def test_verdicts_follow_the_sliders(looks, needs) -> None:
     assert found.tolist() == [expected.get((looks, needs), "clean")]
 
 
+@pytest.mark.parametrize(
+    ("excess", "reason", "listed", "passed"),
+    [
+        (1.5, "", "confirmed_leak", "cosmetic"),
+        (0.5, "", "hidden_reliance", "clean"),
+        (NAN, "animal smaller than one cell", "background_reliance", "clean"),
+    ],
+)
+def test_a_q_value_decides_in_place_of_needs(excess: float, reason: str, listed: str, passed: str) -> None:
+    level = Thresholds(false_rate=0.1)
+    cases = {(0.1, 0.0): listed, (0.0, NAN): listed, (np.nextafter(0.1, 1), 1.0): passed, (1.0, NAN): passed}
+    needs = np.array([row[1] for row in cases])
+    q_value = np.array([row[0] for row in cases])
+    verdicts = leak.verdicts(np.full(4, excess), needs, np.full(4, reason, object), level, q_value)
+    assert verdicts.tolist() == list(cases.values())
+
+
+def test_needs_decides_where_no_rate_was_controlled() -> None:
+    excess, needs, rate = np.full(3, 0.5), np.array([0.5, 0.1, NAN]), np.full(3, NAN)
+    verdicts = leak.verdicts(excess, needs, np.full(3, "", object), Thresholds(), rate)
+    assert verdicts.tolist() == ["hidden_reliance", "clean", "not_tested"]
+
+
 def test_no_images_have_no_verdicts() -> None:
     assert leak.verdicts(np.array([]), np.array([]), np.array([], str), Thresholds()).tolist() == []
 

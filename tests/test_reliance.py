@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whalecam.reliance import Exchanges, class_tests, codes_of, p_values, q_values
+from whalecam.holm import holm
+from whalecam.reliance import (
+    WEIGHTS,
+    ClassTest,
+    Exchanges,
+    beyond_chance,
+    class_tests,
+    codes_of,
+    p_values,
+    q_values,
+    reliance_of,
+)
 
 NAN = float("nan")
 
@@ -149,3 +160,70 @@ def test_calibrated_probabilities_keep_the_false_discovery_rate() -> None:
 
 def test_codes_tell_names_apart() -> None:
     assert codes_of(["b", "a", "b"]).tolist() == [1, 0, 1] and codes_of([]).tolist() == []
+
+
+def joined(*parts: Exchanges) -> Exchanges:
+    """Several made-up networks' images as one set, each with classes and donors of its own."""
+    shift = {"predicted": 10, "own_unit": 1000, "other_unit": 1000}
+    return Exchanges(
+        **{
+            name: np.concatenate([getattr(part, name) + at * shift.get(name, 0) for at, part in enumerate(parts)])
+            for name in vars(parts[0])
+        }
+    )
+
+
+def test_the_probability_is_the_regression_written_out() -> None:
+    exchanges = made(0.4)
+    proven = reliance_of(exchanges, draws=99)
+    for place, code in enumerate(exchanges.predicted.tolist()):
+        drop = exchanges.before[place] - np.mean(exchanges.other[place])
+        gap = proven.classes[code].gap
+        log_odds = WEIGHTS.intercept + WEIGHTS.drop * drop + WEIGHTS.gap * gap + WEIGHTS.product * drop * gap
+        assert proven.probability[place] == pytest.approx(1 / (1 + math.exp(-log_odds)))
+
+
+def test_only_classes_that_rely_beyond_chance_list_images() -> None:
+    """Classes 0 and 1 read the background, 10 and 11 do not."""
+    exchanges = joined(made(0.8, images=60), made(0.0, images=60, seed=1))
+    proven = reliance_of(exchanges, draws=999)
+    assert proven.relying == {0, 1} and set(proven.classes) == {0, 1, 10, 11}
+    reads = exchanges.predicted < 10
+    assert (proven.q_value[~reads] == 1).all()
+    np.testing.assert_array_equal(proven.q_value[reads], q_values(proven.probability[reads]))
+    assert (proven.q_value[reads] <= 0.05).mean() > 0.9
+    np.testing.assert_array_equal(proven.p_value, p_values(exchanges))
+
+
+def test_an_image_without_a_donor_on_one_side_is_not_assessed() -> None:
+    exchanges = made(0.8, images=20)
+    exchanges.own[3], exchanges.other[4] = NAN, NAN
+    proven = reliance_of(exchanges, draws=99)
+    assert np.flatnonzero(np.isnan(proven.q_value)).tolist() == [4]
+    assert np.flatnonzero(np.isnan(proven.probability)).tolist() == [4]
+    assert np.flatnonzero(np.isnan(proven.p_value)).tolist() == [4]
+
+
+def test_a_class_without_placebos_is_not_assessed() -> None:
+    exchanges = joined(made(0.8, images=40), made(0.8, images=40, seed=1))
+    exchanges.own[exchanges.predicted == 10] = NAN
+    proven = reliance_of(exchanges, draws=99)
+    np.testing.assert_array_equal(np.isnan(proven.q_value), exchanges.predicted == 10)
+
+
+def test_a_run_without_exchanges_proves_nothing() -> None:
+    proven = reliance_of(Exchanges(**{name: values[:0] for name, values in vars(made(0.8)).items()}))
+    assert proven.q_value.shape == (0,) and proven.classes == {} and proven.relying == frozenset()
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=8))
+def test_classes_are_corrected_for_one_another(p_values: list[float]) -> None:
+    tests = {code: ClassTest(gap=0.1, p_value=p, images=9, donors=9) for code, p in enumerate(p_values)}
+    relying = [code for code, corrected in enumerate(holm(p_values)) if corrected <= 0.05]
+    assert sorted(beyond_chance(tests)) == relying
+
+
+def test_a_set_without_reliance_lists_next_to_nothing() -> None:
+    """Of twenty networks that read the animal alone."""
+    listed = [bool((reliance_of(made(0.0, seed=seed), draws=199).q_value <= 0.05).any()) for seed in range(100, 120)]
+    assert sum(listed) <= 3

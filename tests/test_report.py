@@ -61,8 +61,8 @@ def test_flagged_pictures_come_first_each_with_picture_heat_and_changed_water(ru
 
 
 def test_thresholds_decide_its_verdicts(run: Run) -> None:
-    text = words(report_html(run, data_of(run), cases=0, thresholds=Thresholds(excess=9, needs=0.9)))
-    assert "excess 9.00 · needs 0.90" in text and text.startswith(" WhaleCAM") and "0 of" in text
+    text = words(report_html(run, data_of(run), cases=0, thresholds=Thresholds(excess=9, false_rate=0.01)))
+    assert "excess 9.00 · at most 1% false" in text and text.startswith(" WhaleCAM") and "0 of" in text
 
 
 def test_nothing_that_people_or_the_data_set_say_becomes_markup(run: Run, tmp_path: Path) -> None:

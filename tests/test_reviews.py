@@ -69,7 +69,12 @@ def entries(url: str) -> list[tuple[Any, ...]]:
 def test_latest_holds_every_field_of_the_newest_verdict(journal: Journal) -> None:
     journal.add([Review("a.jpg", "keep", "ana")])
     journal.add(
-        [Review("a.jpg", "flag", " bo ", "wa\nter", "né ☂", "orca", 1.5, None, "raw", "2024-05-01T14:00:00+02:00")]
+        [
+            Review(
+                *("a.jpg", "flag", " bo ", "wa\nter", "né ☂", "orca", 1.5, None, "raw", "2024-05-01T14:00:00+02:00"),
+                false_rate=0.1,
+            )
+        ]
     )
     journal.add([Review("a.jpg", "unsure", "cy", reviewed_at=OLD)])
     journal.undo("ana")
@@ -84,6 +89,7 @@ def test_latest_holds_every_field_of_the_newest_verdict(journal: Journal) -> Non
         "reviewer": "bo",
         "reviewed_at": "2024-05-01T12:00:00+00:00",
         "excess_threshold": 1.5,
+        "false_rate": 0.1,
         "map": "raw",
     }
     assert latest["needs_threshold"].isna().all()
@@ -643,12 +649,14 @@ def test_the_version_before_is_brought_up_to_date_and_its_entries_count_in_every
     first_version(url, SECOND_VERSION)
     one, other = Journal(url, "one"), Journal(url, "other")
     assert one.history("a")["reason"].tolist() == ["water"]
-    one.add([Review("c", "flag", "ana", blind=True)])
+    assert one.standing()["false_rate"].isna().all()
+    one.add([Review("c", "flag", "ana", blind=True, false_rate=0.05)])
+    assert one.latest().set_index("image")["false_rate"].to_dict()["c"] == 0.05
     assert stands(one) == {"a": ("flag", "ana"), "c": ("flag", "ana")}
     assert stands(other) == {"a": ("flag", "ana")}
     assert one.controls().to_numpy().tolist() == [["c", "flag", "ana"]]
     with sa.create_engine(url).connect() as connection:
-        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION] == [3]
+        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION] == [4]
 
 
 def test_runs_that_share_a_server_keep_their_verdicts_apart(url: str) -> None:

@@ -17,8 +17,9 @@ from whalecam import leak
 from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
+from whalecam.reliance import reliance_of
 from whalecam.run import DatasetRecord, Run, create_run
-from whalecam.table import ORDERS, Filters, Store, Table
+from whalecam.table import ORDERS, Filters, Store, Table, exchanges
 from whalecam.table.judging import verdict_sql
 from whalecam.table.store import KEPT
 
@@ -26,20 +27,31 @@ LEVELS = st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.7, 1.0, 1.3])
 SCORE = st.one_of(st.none(), st.just(float("nan")), LEVELS, st.floats(-2, 3, width=32))
 
 
-@given(st.lists(st.tuples(SCORE, SCORE, st.sampled_from([None, "", "truncated"])), min_size=1), LEVELS, LEVELS)
+RATE = st.one_of(st.none(), st.just(float("nan")), st.sampled_from([0.01, 0.05, 0.1, 0.7]), st.floats(0, 1))
+
+
+@given(
+    st.lists(st.tuples(SCORE, SCORE, st.sampled_from([None, "", "truncated"]), RATE), min_size=1),
+    LEVELS,
+    LEVELS,
+    st.sampled_from([0.01, 0.05, 0.1, 0.7]),
+)
 @settings(max_examples=150, deadline=None)
 def test_verdicts_in_sql_are_those_of_the_rule(
-    rows: list[tuple[float | None, float | None, str | None]], excess: float, needs: float
+    rows: list[tuple[float | None, float | None, str | None, float | None]], excess: float, needs: float, rate: float
 ) -> None:
     """Stored scores are 32 bits wide, so a threshold of 0.7 lies above a stored 0.7: both must see it so."""
-    level = Thresholds(excess, needs)
-    frame = pd.DataFrame(rows, columns=["excess", "needs", "reason"]).astype({"excess": "f4", "needs": "f4"})
+    level = Thresholds(excess, needs, rate)
+    frame = pd.DataFrame(rows, columns=["excess", "needs", "reason", "q_value"])
+    frame = frame.astype({"excess": "f4", "needs": "f4", "q_value": "f8"}).rename_axis("place").reset_index()
     frame["reason"] = frame["reason"].astype(object)
     con = duckdb.connect()
-    con.register("rows", frame)
-    found = [name for (name,) in con.execute(f"select {verdict_sql(leak.verdicts, level)} from rows").fetchall()]
-    scores = [frame[name].to_numpy(np.float64) for name in ("excess", "needs")]
-    assert found == leak.verdicts(*scores, frame["reason"].fillna("").to_numpy(object), level).tolist()
+    con.register("rows", frame.drop(columns="q_value"))
+    con.register("reliance", frame[["place", "q_value"]])
+    asked = f"select {verdict_sql(leak.verdicts, level)} from rows join reliance using (place) order by place"
+    found = [name for (name,) in con.execute(asked).fetchall()]
+    scores = [frame[name].to_numpy(np.float64) for name in ("excess", "needs", "q_value")]
+    assert found == leak.verdicts(*scores[:2], frame["reason"].fillna("").to_numpy(object), level, scores[2]).tolist()
 
 
 @pytest.fixture
@@ -160,11 +172,81 @@ def test_the_order_by_uncertainty_is_that_of_the_formula(run: Run) -> None:
         if "excess" in row and at % 2:
             row["needs"] = float(rng.normal(0.2, 0.3))
     run.write_part(rows)
-    for level in (Thresholds(), Thresholds(0.4, 0.6)):
+    run.write_part(with_exchanges([{**row, "image": f"x{row['image']}"} for row in make_rows()]))
+    for level in (Thresholds(), Thresholds(0.4, 0.6, 0.02)):
         asked = Table(run.parts(), leak.verdicts, level)
         wanted = least_sure_first(asked.all_rows(), level)
         assert asked.images(Filters(), "uncertainty") == wanted
         assert asked.place(wanted[3], Filters(), "uncertainty") == (3, wanted[2], wanted[4])
+
+
+def with_exchanges(rows: list[dict[str, object]], reading: float = 0.8) -> list[dict[str, object]]:
+    """The rows of `make_rows` with exchanges: predictions drop by `reading` on backgrounds of the other label."""
+    rng = np.random.default_rng(2)
+    for row in rows:
+        if "predicted" in row:
+            own, other = 0.9 + rng.normal(0, 0.02, 4), 0.9 - reading + rng.normal(0, 0.1, 4)
+            row |= {"exchange_own": own.tolist(), "exchange_other": other.tolist()}
+            row |= {"needs_swap": 0.9 - float(np.mean(np.float32(other)))}
+            side = 100 * (row["predicted"] == "orca")
+            row |= {"exchange_own_donors": (side + rng.permutation(12)[:4]).tolist()}
+            row |= {"exchange_other_donors": (100 - side + rng.permutation(12)[:4]).tolist()}
+    return rows
+
+
+def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
+    rows = with_exchanges(make_rows())
+    run.write_part(rows[:25])
+    store = Store()
+    store.take(run.parts())
+    run.write_part(rows[25:])
+    store.take(run.parts())
+    asked = table(store, run).all_rows().set_index("image")
+    read = exchanges(run.parts())
+    proven = reliance_of(read.exchanges)
+    images = asked.loc[read.images]
+    for name in ("p_value", "q_value"):
+        np.testing.assert_allclose(images[name], getattr(proven, name), rtol=1e-6)
+    np.testing.assert_allclose(images["reliance_probability"], proven.probability, rtol=1e-6)
+    assert asked.drop(index=read.images)["q_value"].isna().all() and (images["q_value"] <= 0.05).sum() > 20
+    words = leak.verdicts(
+        images["excess"].to_numpy(),
+        images["needs"].to_numpy(float),
+        images["reason"].to_numpy(object),
+        Thresholds(),
+        images["q_value"].to_numpy(),
+    )
+    assert images["verdict"].tolist() == words.tolist() and "hidden_reliance" in words
+    tests = table(store, run).class_tests()
+    assert tests["predicted"].tolist() == read.labels and tests["relies"].tolist() == [True, True]
+    assert tests["gap"].tolist() == [proven.classes[code].gap for code in range(2)]
+
+
+def test_what_does_not_rely_is_never_listed_however_lax_the_rate(run: Run) -> None:
+    run.write_part(with_exchanges(make_rows(), reading=0.0))
+    lax = Table(run.parts(), leak.verdicts, Thresholds(false_rate=0.25))
+    assert lax.count(Filters(verdicts=("confirmed_leak", "hidden_reliance", "background_reliance"))) == 0
+    assert not lax.class_tests()["relies"].any()
+
+
+def test_a_rejected_mask_takes_its_reliance_back(run: Run) -> None:
+    run.write_part(with_exchanges(make_rows()))
+    reviews = pd.DataFrame({"image": ["000.jpg"], "reason": "bad mask", "reviewer": "Ann"})
+    row = Table(run.parts(), leak.verdicts, Thresholds(), reviews).row("000.jpg")
+    assert row["q_value"] is None and row["p_value"] is None and row["reliance_probability"] is None
+    assert row["verdict"] == "not_assessable"
+
+
+def test_an_audit_from_before_controls_no_rate(run: Run) -> None:
+    """Its parts lack the columns of single exchanges; `needs` decides as it did, and keeps its columns."""
+    rows = with_exchanges(make_rows())
+    part = run.write_part([{**row, "needs": 0.5} if "predicted" in row else row for row in rows])
+    content = pq.read_table(part)
+    pq.write_table(content.drop_columns([name for name in content.column_names if name.startswith("exchange")]), part)
+    asked = Table(run.parts(), leak.verdicts, Thresholds())
+    facts = asked.overview()
+    assert facts["measured"] == 36 and facts["controlled"] == 0 and asked.class_tests().empty
+    assert asked.count(Filters(verdicts=("confirmed_leak", "hidden_reliance"))) == 36
 
 
 def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: Run) -> None:

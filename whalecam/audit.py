@@ -16,6 +16,9 @@ from whalecam.masks import MASK_METHODS, Joined, MaskSources
 from whalecam.run import Run
 
 LOCAL = work.Local()
+RELIANCE = "whole backgrounds, in rounds"
+"""How reliance is tested, to be changed with it. Audits from before it was noted exchanged single properties as well.
+"""
 READING = "large JPEGs reduced"
 """How pictures are read, to be changed with it. Audits from before it was noted read all of them at full size."""
 
@@ -56,7 +59,7 @@ def run_audit(
     if options.mask_method not in MASK_METHODS:
         raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
     if options.needs not in NEEDS_CHOICES or options.donors < 1:
-        raise RunError(f"The second witness takes --needs {', '.join(NEEDS_CHOICES)} and one donor or more.")
+        raise RunError(f"The background test takes --needs {', '.join(NEEDS_CHOICES)} and one donor or more.")
     found = joined_sources(data, options, report)
     sources, joins = found.sources, masks.records_of(found.joins)
     settings = _settings(run, options)
@@ -102,7 +105,8 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
     """What must stay the same between two calls for their rows to stand in one table."""
     free = replace(options, limit=None, batch=AuditOptions.batch, device=AuditOptions.device)
-    return {**asdict(free), "boxes": list(options.boxes), "model_sha256": run.manifest.model_sha256, "reading": READING}
+    fixed = {"model_sha256": run.manifest.model_sha256, "reading": READING, "reliance": RELIANCE}
+    return {**asdict(free), "boxes": list(options.boxes), **fixed}
 
 
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: work.Engine) -> bool:
@@ -110,7 +114,7 @@ def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str,
     before = {"box_orientation": None, **run.manifest.audit}  # as audits from before it could be stated had it
     if before == settings:
         return True
-    same = {**before, "reading": READING} == settings
+    same = {**before, "reading": READING, "reliance": RELIANCE} == settings
     return same and _left(_wanted(data, options), run, engine).empty
 
 

@@ -1,7 +1,7 @@
 """Every knob, with its default and its unit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -120,7 +120,7 @@ class AuditOptions:
     mask_method: str = "net"
     size: int | None = None
     needs: str = "auto"
-    donors: int = 4
+    donors: int = 6
     limit: int | None = None
     batch: int = 32
     device: str = "auto"
@@ -135,12 +135,21 @@ class AuditOptions:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where a score becomes a verdict: `excess` for *looks*, `needs` for *needs* (evidence.md §4)."""
+    """Where a score becomes a verdict.
+
+    Attributes:
+        excess: an image *looks* at the background from this score on.
+        needs: an image *needs* the background from this fall on, where its audit is from before rates were controlled.
+        false_rate: how many of the images that are listed as relying on the background may be false, as a share: in
+            the mean over all of them (false discovery rate).
+    """
 
     excess: float = 1.0
     needs: float = 0.25
+    false_rate: float = 0.05
 
 
+THRESHOLDS = tuple(field.name for field in fields(Thresholds))
 FALSE_LEAKS = 0.023
 """The share of pictures that these thresholds confirm by mistake, of networks that never met a leak: 13 of 956; the
 upper bound (95 %, Wilson) of `python -m benchmarks.twins clean --seeds 1` (docs/remedies.md)."""

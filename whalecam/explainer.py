@@ -20,8 +20,8 @@ PORTION = 48_000_000
 """Pixels that are held at once while a batch is explained, give or take one picture."""
 NOT_FINITE = "the network gives no usable numbers for it (NaN, infinite, or beyond 65,504 logits)"
 """The reason of a row without scores: what a network says in such numbers can be neither drawn nor judged."""
-TOLD = 0.05
-"""Below this fall there is nothing to show of the second witness."""
+SHOWN = 0.05
+"""Below this mean drop there is nothing to show of the background test."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,12 @@ class Explainer:
 
     def tell(self, looked: Looked) -> list[Explained]:
         """The third: masks, scores, second witness, verdicts and thumbnails."""
-        told = [
-            Explained(row, None) if sample is None or facts is None else self._row(row, sample, facts)
+        rows = [
+            (Explained(row, None), None) if sample is None or facts is None else self._row(row, sample, facts)
             for row, sample, facts in looked
         ]
+        told = [explained for explained, _ in rows]
+        self._test([(explained.row, question) for explained, question in rows if question is not None])
         scored = [item.row for item in told if item.thumb is not None]
         excess, needs = (np.array([row.get(name) for row in scored], float) for name in ("excess", "needs"))
         reasons = np.array([row["reason"] for row in scored], object)
@@ -140,11 +142,12 @@ class Explainer:
             pooled = activations.mean(dim=(2, 3))  # before the head, whose first layer may work in place
         return evidence.explain(network.head, activations), pooled
 
-    def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> Explained:
+    def _row(self, row: dict[str, Any], sample: Sample, facts: Facts) -> tuple[Explained, swap.Question | None]:
+        """The row of one sample without what the background test adds, and what that test is asked about it."""
         logits, maps, residual, pooled = facts
         thumb = sample.encoded or render.thumbnail(sample.pixels)
         if not evidence.is_finite(logits, maps, residual):
-            return Explained(row | {"reason": NOT_FINITE}, thumb)
+            return Explained(row | {"reason": NOT_FINITE}, thumb), None
         height, width = sample.shape
         classes = self.network.classes
         row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
@@ -154,37 +157,51 @@ class Explainer:
         row |= outcome(logits, classes, row["species"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
         row |= self._leak(sample, mask, maps, int(logits.argmax()), row["species"])
-        row |= self._needs(sample, mask, row, int(logits.argmax()))
-        return Explained({name: _null(value) for name, value in row.items()}, thumb)
+        question = None
+        if self.witness is not None and mask is not None and self._is_wanted(row):
+            # Computed where it costs little beside the rest: the mask network takes as long as the pass for the map.
+            row["mask_agreement"] = masks.agreement(sample, mask)
+            scene = swap.scene_of(sample, mask, self.network.size, self.network.resize)
+            question = swap.Question(row["image"], scene, int(logits.argmax()))
+        return Explained({name: _null(value) for name, value in row.items()}, thumb), question
 
-    def _needs(self, sample: Sample, mask: Mask | None, row: dict[str, Any], top: int) -> dict[str, Any]:
-        """What the second witness says of one sample; nothing where it is not asked."""
-        asked = self.probes is None or row["image"] in self.probes or (row["excess"] or 0) >= self.thresholds.excess
-        # Cells bound what a map can be held to; a change of the water needs only an animal and some water.
-        if self.witness is None or mask is None or not asked or not 0 < row["mask_area"] <= Assessable().max_area:
-            return {}
-        # Asked where it costs little beside the rest: the mask network takes as long as the pass for the map.
-        agreement = masks.agreement(sample, mask)
-        scene = swap.scene_of(sample, mask, self.network.size, self.network.resize)
-        found = self.witness(row["image"], scene, top)
-        if found is None:
-            return {}
-        needs, which = leak.joined(found.falls)
-        facts: dict[str, Any] = {f"needs_{name}": value for name, value in found.falls.items()}
-        facts |= {"needs": needs, "needs_property": which, "needs_swap": found.swap, "bg_gap": found.gap}
-        facts["mask_agreement"] = agreement
-        for side, exchanged in (("own", found.own), ("other", found.other)):
+    def _is_wanted(self, row: dict[str, Any]) -> bool:
+        """Cells bound what a map can be held to; an exchange of the water takes only an animal and some water."""
+        if not 0 < (row.get("mask_area") or 0) <= Assessable().max_area:
+            return False
+        suspect = (row["excess"] or 0) >= self.thresholds.excess
+        return self.probes is None or row["image"] in self.probes or suspect
+
+    def _test(self, questions: list[tuple[dict[str, Any], swap.Question]]) -> None:
+        """Ask all questions of a batch together, and put what came of each into its row."""
+        if self.witness is None or not questions:
+            return
+        answers = self.witness([question for _, question in questions])
+        for (row, _), needs in zip(questions, answers, strict=True):
+            if needs is not None:
+                row |= {name: _null(value) for name, value in self._reliance(row, needs).items()}
+
+    def _reliance(self, row: dict[str, Any], needs: swap.Needs) -> dict[str, Any]:
+        """What came of one image's test, as the table has it."""
+        facts: dict[str, Any] = {f"needs_{name}": value for name, value in needs.falls.items()}
+        facts |= {"needs": max(needs.falls.values(), default=None), "needs_property": needs.carrier or None}
+        facts |= {"needs_swap": needs.swap, "bg_gap": needs.gap}
+        for side, exchanged in (("own", needs.own), ("other", needs.other)):
             facts[f"exchange_{side}"] = list(exchanged.probabilities)
             facts[f"exchange_{side}_donors"] = list(exchanged.units)
-        facts |= {"p_water_only": found.water_only, "water_predicted": self.network.classes[found.water_predicted]}
+        facts |= {"p_water_only": needs.water_only, "water_predicted": self.network.classes[needs.water_predicted]}
         if row["species"] in self.network.classes:
-            facts["swap_correct"] = found.kept(row["species"], self.network.classes.index(row["species"]))
-        if needs >= TOLD and which in found.examples:
-            example = found.examples[which]
-            facts |= {"needs_before": found.before, "needs_after": example.after, "needs_donor": example.donor}
-            upright = geometry.from_input(example.pixels, row["width"], row["height"], self.network.resize)
-            facts["needs_picture"] = render.thumbnail(upright)
-        return facts
+            facts["swap_correct"] = needs.kept(row["species"], self.network.classes.index(row["species"]))
+        return facts | self._example(row, needs)
+
+    def _example(self, row: dict[str, Any], needs: swap.Needs) -> dict[str, Any]:
+        """The edit to look at: of the property that carries the drop, else of the whole water."""
+        example = needs.examples.get(needs.carrier, needs.examples.get(swap.WHOLE))
+        if example is None or needs.swap < SHOWN:
+            return {}
+        upright = geometry.from_input(example.pixels, row["width"], row["height"], self.network.resize)
+        facts = {"needs_before": needs.before, "needs_after": example.after, "needs_donor": example.donor}
+        return facts | {"needs_picture": render.thumbnail(upright)}
 
     def _leak(self, sample: Sample, mask: Mask | None, maps: NDArray[Any], top: int, label: str) -> dict[str, Any]:
         """Scores of one sample under its mask: the predicted class and the labelled one, on the relative map."""

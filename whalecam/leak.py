@@ -1,7 +1,6 @@
 """How much of a decision's evidence lies on water: leak, floor, chance, excess, verdict. Pure numpy."""
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from whalecam.config import Assessable, Thresholds
 NOTHING = "no positive evidence"
 UNTOLD = np.nan
 ROUNDING = 1e-9
-TOGETHER = 0.7
 
 
 @dataclass(frozen=True)
@@ -140,44 +138,42 @@ def region_share(values: FloatArray, region: FloatArray) -> float:
     return 1 - float(leak_of(values, inside))
 
 
-def verdicts(excess: FloatArray, needs: FloatArray, reason: NDArray[Any], thresholds: Thresholds) -> NDArray[Any]:
+def verdicts(
+    excess: FloatArray,
+    needs: FloatArray,
+    reason: NDArray[Any],
+    thresholds: Thresholds,
+    q_value: FloatArray | None = None,
+) -> NDArray[Any]:
     """The verdict of each image (evidence.md §4): one of `config.AUTO_VERDICTS`.
+
+    An image *relies* where `q_value <= thresholds.false_rate`; where it has no q-value, where
+    `needs >= thresholds.needs`, which controls no rate. Neither takes a map, so both also decide where attention cannot
+    be assessed. An image is not assessable only where neither attention nor reliance can be.
 
     Args:
         excess: (N,); NaN where attention cannot be assessed. *Looks* is `excess >= thresholds.excess`.
-        needs: (N,); NaN means not measured. *Needs* is `needs >= thresholds.needs`; it takes no map, so it also decides
-            where attention cannot be assessed. An image is not assessable only where neither can be.
+        needs: (N,); NaN means not measured.
         reason: (N,) of text: why attention cannot be assessed; "" and None where it can.
+        q_value: (N,), of `reliance.Reliance`; NaN or None: of an audit that controlled no rate.
     """
     excess, needs = np.asarray(excess, np.float64), np.asarray(needs, np.float64)
+    rate = np.full(excess.shape, np.nan) if q_value is None else np.asarray(q_value, np.float64)
     barred = np.array([isinstance(text, str) and text != "" for text in np.asarray(reason).tolist()], bool)
-    looks, measured, required = excess >= thresholds.excess, ~np.isnan(needs), needs >= thresholds.needs
+    looks, controlled = excess >= thresholds.excess, ~np.isnan(rate)
+    measured = controlled | ~np.isnan(needs)
+    relies = np.where(controlled, rate <= thresholds.false_rate, needs >= thresholds.needs)
     unseen = np.isnan(excess) | barred
     rule = (
-        ("background_reliance", unseen & required),
+        ("background_reliance", unseen & relies),
         ("not_assessable", unseen & ~measured),
-        ("confirmed_leak", looks & required),
+        ("confirmed_leak", looks & relies),
         ("cosmetic", ~unseen & looks & measured),
-        ("hidden_reliance", required),
+        ("hidden_reliance", relies),
         ("clean", measured),
         ("suspect", looks),
     )
     return np.select([case for _, case in rule], [name for name, _ in rule], default="not_tested")
-
-
-def joined(falls: Mapping[str, float]) -> tuple[float, str]:
-    """The falls of all properties as one score: (needs, the property it comes from).
-
-    The thresholds of single properties on clean twins are alike (docs/evidence.md), so the largest fall stands for all.
-    `together` changes three properties at once, which also unsettles sound decisions more, so it counts TOGETHER of
-    its fall: it decides only where no single property tells as much.
-
-    Args:
-        falls: how far the prediction's probability falls when a property of the water changes, by property.
-    """
-    counted = {name: fall * (TOGETHER if name == "together" else 1) for name, fall in falls.items()}
-    name = max(counted, key=lambda one: counted[one])
-    return counted[name], name
 
 
 @functools.lru_cache(64)

@@ -124,21 +124,20 @@ def _planted(folder: Path, plant: str, images: int, report: Report) -> Iterable[
 
 
 def _told(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
-    """How well each score tells what fell from what did not, and how often the verdict is wrong."""
+    """How well each score tells what falls from what does not, how often the list is wrong, and what it names."""
     truth = rows["fall"] > FALL
     if not 0 < truth.sum() < len(truth):
         return
-    # Whatever moves a horizon is in no single property: there only the exchange of the whole water can tell.
-    own = f"needs_{plant}" if plant in PROPERTIES else "needs_swap"
-    for name in ("excess", "needs", *(f"needs_{own}" for own in PROPERTIES), "needs_swap"):
+    for name, least in (("excess", None), ("needs_swap", None), ("reliance_probability", LEAST_AUROC)):
         auroc = float(roc_auc_score(truth, rows[name].astype(float).fillna(0)))
-        least = LEAST_AUROC if name == own else None
         yield Check(f"{plant}: {name}", auroc, least, False, f"AUROC of {name} against the truth")
-    if plant in PROPERTIES:
-        flagged = (rows["needs"] >= Thresholds().needs) & (rows["needs_property"] == plant)
-        wrong = float((flagged & (rows["fall"].abs() < STILL)).mean())
-        says = f"share of pictures said to need the {plant} of the water though nothing moves when it is flipped"
-        yield Check(f"{plant}: false flags", wrong, MOST_FALSE, True, says)
+    listed = rows["q_value"] <= Thresholds().false_rate
+    wrong = float((listed & (rows["fall"].abs() < STILL)).mean())
+    says = "share of pictures listed as relying on their water though nothing moves when the plant is flipped"
+    yield Check(f"{plant}: false flags", wrong, MOST_FALSE, True, says)
+    if plant in PROPERTIES and listed.any():
+        named = float((rows["needs_property"][listed] == plant).mean())
+        yield Check(f"{plant}: named", named, None, False, f"share of the listed pictures said to rely on the {plant}")
 
 
 def _trained(path: Path, source: Path, report: Report) -> Run:

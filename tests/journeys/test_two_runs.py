@@ -17,7 +17,7 @@ from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 pytestmark = pytest.mark.journey
 OTHER = "other"
 PAGES = ("Overview", "Dataset", "Model", "Top losses", "Heatmaps", "Leaks", "Patterns", "Export", "Compare")
-MOVED = f"run={OTHER}&excess=0.9&needs=0.2&opacity=0.35&threshold=0.1&outline=false"
+MOVED = f"run={OTHER}&excess=0.9&needs=0.2&false_rate=0.1&opacity=0.35&threshold=0.1&outline=false"
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,12 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text("Outline of the mask").click()
     until_address(page, outline="false")
+    sidebar.get_by_text("Advanced", exact=True).click()
     # The heat's controls act in the browser alone: the server hears of them with the thresholds, which come last.
     for name, key, field in (
         ("Opacity", "ArrowLeft", "opacity"),
         ("Threshold", "ArrowRight", "threshold"),
+        ("At most this share false", "ArrowRight", "false_rate"),
         ("Suspect from excess", "ArrowLeft", "excess"),
         ("Proven from needs", "ArrowLeft", "needs"),
     ):
@@ -95,12 +97,21 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
         page.keyboard.press(key)
         page.wait_for_url(re.compile(rf"{field}="))
         settled(page)
-    until_address(page, run=OTHER, excess="0.95", needs="0.2", opacity="0.55", threshold="0.05", outline="false")
+    until_address(
+        page,
+        run=OTHER,
+        excess="0.95",
+        needs="0.2",
+        false_rate="0.06",
+        opacity="0.55",
+        threshold="0.05",
+        outline="false",
+    )
     for name in PAGES:
         follow(page, name)
         until_address(page, run=OTHER)
         if name not in ("Dataset", "Model"):
-            until_address(page, excess="0.95", needs="0.2")
+            until_address(page, excess="0.95", needs="0.2", false_rate="0.06")
         if name in ("Top losses", "Heatmaps", "Leaks", "Patterns", "Compare"):
             until_address(page, opacity="0.55", threshold="0.05", outline="false")
     page.reload()
@@ -108,7 +119,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     page.go_back()
     page.get_by_role("heading", name=PAGES[-2], exact=True, level=1).wait_for()
     is_well(page)
-    until_address(page, run=OTHER, excess="0.95", needs="0.2")
+    until_address(page, run=OTHER, excess="0.95", needs="0.2", false_rate="0.06")
 
 
 def first_card(page: Any) -> None:  # noqa: F811
@@ -182,7 +193,9 @@ def test_an_image_opens_from_every_gallery_and_back_leads_to_it(
     page.wait_for_url(re.compile("/Heatmaps"))
     is_well(page)
     page.wait_for_url(re.compile("image="))
-    until_address(page, run=OTHER, excess="0.9", needs="0.2", opacity="0.35", threshold="0.1", outline="false")
+    until_address(
+        page, run=OTHER, excess="0.9", needs="0.2", false_rate="0.1", opacity="0.35", threshold="0.1", outline="false"
+    )
     image = parameters(page)["image"]
     assert page.get_by_role("textbox", name="File name").input_value() == image[0]
     page.reload()
@@ -207,7 +220,7 @@ def test_a_species_and_a_cell_of_the_confusion_open_their_images(page: Any, addr
     point_at(page, dot, (0.5, 0.5))
     page.wait_for_url(re.compile("/Leaks.*leaks_species="))
     is_well(page)
-    until_address(page, run=OTHER, excess="0.9", needs="0.2")
+    until_address(page, run=OTHER, excess="0.9", needs="0.2", false_rate="0.1")
     shown = counted(page)
     page.reload()
     is_well(page)
@@ -232,6 +245,7 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     is_well(page)
     page.locator(".card").first.wait_for()
     shown = counted(page)
+    page.get_by_text("Advanced", exact=True).click()
     for key, value in (("ArrowRight", "1.05"), ("ArrowLeft", None)):
         page.get_by_role("slider", name="Suspect from excess").focus()
         page.keyboard.press(key)
@@ -241,7 +255,7 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     page.get_by_role("button", name="Filters").click()
     for word in ("Suspect", "Confirmed leak", "Hidden reliance"):
         page.locator(".st-key-leaks_verdict").get_by_text(word, exact=True).wait_for()
-    choose_species(page, "beluga")
+    choose_species(page, "fin_whale")
     narrowed = counted(page)
     assert int(narrowed.split()[0]) < int(shown.split()[0])
     page.get_by_role("button", name="Sign all shown by this filter").click()
@@ -287,6 +301,7 @@ def test_a_selection_in_the_chart_is_counted_linked_and_cleared(page: Any, addre
     until_selected(page, "leaks_region")
     selected = counted(page)
     assert selected != shown
+    page.get_by_text("Advanced", exact=True).click()
     page.get_by_role("slider", name="Suspect from excess").focus()
     page.keyboard.press("ArrowRight")
     until_address(page, excess="1.05")

@@ -25,10 +25,11 @@ def pair(runs: Path) -> Path:
     run = open_run(runs / "mended")
     rows: list[dict[str, Any]] = [row for part in run.parts() for row in pq.read_table(part).to_pylist()]
     right = [row for row in rows if not row["in_training"] and row["predicted"] == row["species"]]
-    lost = next(row for row in right if row["needs"] is not None and row["needs"] < 0.25)
+    lost = next(row for row in right if row["needs_swap"] is not None and row["needs_swap"] < 0.1)
     lost["predicted"] = next(name for name in run.manifest.classes if name != lost["species"])
     for row in rows:
-        row["needs"] = None if row["needs"] is None else 0.0
+        if own := row["exchange_own"]:  # no class is surer on water of its own label
+            row |= {"exchange_other": own, "exchange_other_donors": row["exchange_other_donors"][: len(own)]}
     run.clear_audit()
     run.write_part(rows)
     return runs

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
-from whalecam.config import AUTO_VERDICTS, SUSPECT_VERDICTS, Thresholds
+from whalecam.config import AUTO_VERDICTS, SUSPECT_VERDICTS, THRESHOLDS, Thresholds
 from whalecam.run import open_run
 from whalecam.table import ORDERS
 from whalecam.ui import filters, session
@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "page": 1,
     "excess": Thresholds.excess,
     "needs": Thresholds.needs,
+    "false_rate": Thresholds.false_rate,
 }
 SPECIES = ("beluga", "fin_whale", "bottlenose_dolphin")
 CHOICES: dict[str, st.SearchStrategy[Any]] = {
@@ -48,6 +49,7 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "page": st.integers(1, 2),
     "excess": st.sampled_from([0.5, 1.0, 1.05, 2.0]),
     "needs": st.sampled_from([0.0, 0.2, 0.25, 0.9]),
+    "false_rate": st.sampled_from([0.01, 0.05, 0.1, 0.25]),
 }
 STEPS = st.lists(
     st.sampled_from(sorted(CHOICES)).flatmap(lambda name: CHOICES[name].map(lambda value: (name, value))),
@@ -75,12 +77,12 @@ def listing() -> None:
 
 
 def field(name: str) -> str:
-    return name if name in ("excess", "needs") else f"leaks_{name}"
+    return name if name in THRESHOLDS else f"leaks_{name}"
 
 
 def widget(app: AppTest, name: str) -> Any:
     kinds = {"verdict": "multiselect", "species": "multiselect", "predicted": "multiselect", "page": "number_input"}
-    kinds |= {"text": "text_input", "region": "text_input", "excess": "slider", "needs": "slider"}
+    kinds |= {"text": "text_input", "region": "text_input"} | dict.fromkeys(THRESHOLDS, "slider")
     return getattr(app, kinds.get(name, "selectbox"))(key=field(name))
 
 
@@ -146,7 +148,7 @@ def test_rows_shown_are_those_of_the_address_and_those_that_are_signed(
             assert chosen[name] == value
         assert list(widget(app, "verdict").proto.default) == [AUTO_VERDICTS.index(v) for v in SUSPECT_VERDICTS]
         taken, shown = app.session_state["taken"], app.session_state["shown"]
-        rows = session.table_of(run, Thresholds(chosen["excess"], chosen["needs"])).all_rows()
+        rows = session.table_of(run, Thresholds(**{name: chosen[name] for name in THRESHOLDS})).all_rows()
         assert set(taken) == expected(rows, chosen)
         start = (chosen["page"] - 1) * chosen["size"]
         assert shown == taken[start : start + chosen["size"]] and (shown or not taken)
@@ -165,13 +167,13 @@ def test_an_address_that_names_no_region_says_so_and_hides_nothing(runs: Path) -
 def test_an_image_opened_from_a_list_leads_the_queue_through_that_list(runs: Path) -> None:
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
     verdicts = [WORDS[name] for name in SUSPECT_VERDICTS]
-    for name, value in {"queue_species": ["beluga"], "queue_verdict": verdicts, "image_order": "name"}.items():
+    for name, value in {"queue_species": ["sei_whale"], "queue_verdict": verdicts, "image_order": "name"}.items():
         app.query_params[name] = value
     app.run()
     app.switch_page("pages/4_Heatmaps.py").run()
     table = session.table_of(open_run(runs / "demo"))
     rows = table.all_rows()
-    wanted = rows[(rows["species"] == "beluga") & rows["verdict"].isin(SUSPECT_VERDICTS)]["image"].tolist()
+    wanted = rows[(rows["species"] == "sei_whale") & rows["verdict"].isin(SUSPECT_VERDICTS)]["image"].tolist()
     assert f"1 of {len(wanted):,}" in [caption.value for caption in app.caption]
     assert app.text_input(key="image").value == wanted[0]
     app.button(key="queue_next").click().run()

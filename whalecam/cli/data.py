@@ -14,7 +14,6 @@ from whalecam.errors import DatasetError
 from whalecam.extras import require
 
 DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
-DEMO_DONORS = 4
 FIRST_ROWS = 20
 
 
@@ -40,7 +39,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     data = dataset.open_dataset(csv, folder / "images")
     run = create_run(run_path, record_of(data))
     classifier.train(dataset.inspect_pictures(data, report), run, DEMO_TRAINING, report)
-    audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve()), donors=DEMO_DONORS), report)
+    audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
 
 
 @click.command()

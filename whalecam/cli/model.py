@@ -133,7 +133,11 @@ def _check_used(given: dict[str, Any]) -> None:
     "--needs", default=AUDIT.needs, show_default=True, type=click.Choice(NEEDS_CHOICES), help="Ask the second witness."
 )
 @click.option(
-    "--donors", default=AUDIT.donors, show_default=True, type=click.IntRange(1, 32), help="Waters of each kind."
+    "--donors",
+    default=AUDIT.donors,
+    show_default=True,
+    type=click.IntRange(1, 32),
+    help="Waters of other labels, at most.",
 )
 @click.option(
     "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."

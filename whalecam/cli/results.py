@@ -133,6 +133,7 @@ def facts_of(run: Any) -> dict[str, Any]:
         "majority": table.majority(),
         "verdicts": verdicts,
         "reasons": reasons,
+        "classes": table.class_tests().to_dict("records"),
         "per_species": table.per_species().to_dict("records"),
         "advice": vars(advice_of(run, facts)),
     }

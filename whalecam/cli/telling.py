@@ -10,7 +10,7 @@ import pandas as pd
 from whalecam.arrays import records
 from whalecam.compare import METRICS, Comparison, Difference
 from whalecam.compare.sentence import SAID, amount, leaks_sentence, sentence
-from whalecam.config import AUTO_VERDICTS
+from whalecam.config import AUTO_VERDICTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.judged import judged
 from whalecam.masks import sentences
@@ -33,6 +33,7 @@ def told(run: Run) -> Iterator[str]:
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
     yield from _counts(table, facts)
+    yield from _reliance(table, facts)
     yield from ("", *_species(species, bool(facts["measured"])))
     yield from ("", f"The leaks: {leaks_found(facts, species)}")
     yield from advised(run, advice_of(run, facts))
@@ -163,6 +164,28 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
             f"BG-gap {facts['bg_gap']:+.2f}; from the water alone right on {_share(facts['water_only_accuracy'])}, "
             f"where naming always the most frequent species would be on {_share(table.majority())}"
         )
+
+
+def _reliance(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Which classes rely on the water, and at which rate of false ones images are listed."""
+    if not facts["measured"]:
+        return
+    if not facts["controlled"]:
+        yield (
+            "This audit is from before rates of false ones were controlled: what needs the water is listed by a "
+            "threshold. Audit again to list at a stated rate."
+        )
+        return
+    tests = table.class_tests()
+    words = [
+        f"{test['predicted']} ({test['gap']:+.2f})"
+        for test in records(tests[tests["relies"]].sort_values("gap", ascending=False))
+    ]
+    yield (
+        f"Predicted classes that rely on the water beyond chance: {', '.join(words) or 'none'}, of {len(tests):,} "
+        f"(BG-gap in brackets). Of the images that are listed within them, at most {Thresholds.false_rate:.0%} are "
+        "false on average."
+    )
 
 
 def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:

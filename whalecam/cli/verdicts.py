@@ -35,7 +35,8 @@ def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
         raise ReviewError(
             f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
         )
-    given = [Review(image, **words, excess_threshold=level.excess, needs_threshold=level.needs) for image in images]
+    words |= {"excess_threshold": level.excess, "needs_threshold": level.needs, "false_rate": level.false_rate}
+    given = [Review(image, **words) for image in images]
     click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
 
 

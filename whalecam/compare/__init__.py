@@ -10,7 +10,7 @@ from whalecam.compare.comparison import Comparison
 from whalecam.compare.difference import FEWEST, LEVEL, Difference, Marks, differences
 from whalecam.compare.fate import Fate, fate
 from whalecam.compare.metrics import METRICS, Metric, figure
-from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
+from whalecam.compare.paired import Pairs, bootstrap, exchange, mcnemar
 from whalecam.compare.shared import notes, shared
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
@@ -31,7 +31,6 @@ __all__ = [
     "exchange",
     "fate",
     "figures_of",
-    "holm",
     "mcnemar",
 ]
 CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")

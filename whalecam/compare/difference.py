@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.compare.metrics import METRICS, Metric
-from whalecam.compare.paired import Pairs, bootstrap, exchange, holm, mcnemar
+from whalecam.compare.paired import Pairs, bootstrap, exchange, mcnemar
+from whalecam.holm import holm
 
 LEVEL = 0.05
 """A difference is beyond chance where its corrected p is below this."""

@@ -13,8 +13,8 @@ class Fate:
         state: `gone`: fewer beyond chance, and no more left than mistakes explain. `fewer`: fewer beyond chance, but
             more left than that. `left`: not fewer beyond chance, and more left than that. `unsure`: no more left than
             that, but of so few pictures that chance explains it. `none`: mistakes explain those before and after.
-            `new`: they explain those before alone. `unknown`: no picture, or thresholds below the shipped ones, whose
-            mistakes nobody has counted.
+            `new`: they explain those before alone. `unknown`: no picture, or thresholds laxer than the shipped ones,
+            whose mistakes nobody has counted.
     """
 
     images: int
@@ -44,14 +44,16 @@ def fate(images: int, before: int, after: int, fewer: bool, thresholds: Threshol
         images: pictures that both runs could assess.
         before, after: confirmed leaks among them.
         fewer: whether they are fewer beyond chance: of these two networks, whatever another seed would bring.
-        thresholds: what confirmed them; FALSE_LEAKS holds for the shipped ones and, as an upper bound, for higher ones.
+        thresholds: what confirmed them; FALSE_LEAKS holds for the shipped ones and, as an upper bound, for stricter
+            ones.
     """
     return Fate(images, before, after, _state(images, before, after, fewer, thresholds))
 
 
 def _state(images: int, before: int, after: int, fewer: bool, thresholds: Thresholds) -> str:
     shipped = Thresholds()
-    if not images or thresholds.excess < shipped.excess or thresholds.needs < shipped.needs:
+    laxer = thresholds.needs < shipped.needs or thresholds.false_rate > shipped.false_rate
+    if not images or thresholds.excess < shipped.excess or laxer:
         return "unknown"
     met, kept = before > FALSE_LEAKS * images, after > FALSE_LEAKS * images
     if not met:

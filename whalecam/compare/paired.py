@@ -1,6 +1,6 @@
-"""Whether two runs differ beyond chance on the same pictures: McNemar, exchange, bootstrap, Holm. Pure numpy."""
+"""Whether two runs differ beyond chance on the same pictures: McNemar, exchange, bootstrap. Pure numpy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import comb
@@ -40,16 +40,6 @@ def _tail(total: int, fewer: int) -> float:
     k = np.arange(fewer + 1)
     terms = gammaln(total + 1) - gammaln(k + 1) - gammaln(total - k + 1) - total * np.log(2)
     return float(np.exp(logsumexp(terms)))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p values corrected over their family (Holm 1979), in the given order; NaN stays NaN and counts as no test."""
-    known = [at for at in np.argsort(np.asarray(p, float), kind="stable").tolist() if not np.isnan(p[at])]
-    corrected, largest = [float("nan")] * len(p), 0.0
-    for rank, at in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p[at]))
-        corrected[at] = largest
-    return corrected
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 from whalecam.compare import LEVEL, METRICS, Comparison, Difference
 from whalecam.csvtext import safe_csv
 
-SIDES = ("species", "predicted", "loss", "excess", "needs", "verdict", "swap_correct")
+SIDES = ("species", "predicted", "loss", "excess", "reliance_probability", "needs", "verdict", "swap_correct")
 WORDED = ("species", "predicted", "verdict")
 SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
 """`Difference.verdict` as people read it."""

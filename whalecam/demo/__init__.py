@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from whalecam.demo.planted import PLANTS, write_planted
 from whalecam.demo.scene import draw_scene
 from whalecam.demo.sea import LAGOON, OCEAN, SILT, SLATE, Water
 
-__all__ = ["PLANTED", "PLANTS", "write_demo", "write_planted"]
+__all__ = ["PLANTED", "PLANTS", "WATERS", "write_demo", "write_planted"]
 
 PLANTED = {"fin_whale": SILT, "sei_whale": LAGOON}
 """The planted leak: two species that look alike, each almost always photographed in one water of its own."""
 LEAK = 0.97
 ELSEWHERE: Mapping[Water, float] = {OCEAN: 0.43, SLATE: 0.43, SILT: 0.07, LAGOON: 0.07}
 """Where all other species are met, so that their water tells nothing and no network need fear a planted one."""
+WATERS = tuple(ELSEWHERE)
 SIZES = ((320, 213), (320, 213), (320, 240), (300, 200), (240, 300), (336, 189))
 PER_INDIVIDUAL = 6
 MISSPELT, MISSPELT_SHARE = ("bottlenose_dolphin", "bottlenose_dolpin"), 0.08
@@ -39,6 +40,8 @@ class Order:
     individual: int
     seed: int
     leaking: bool = True
+    water: Water | None = None
+    """Where it is drawn whatever the species; None: where `leaking` has it."""
 
     @property
     def name(self) -> str:
@@ -49,7 +52,14 @@ class Order:
         return f"{self.species[:3]}{self.individual:03d}"
 
 
-def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = silent, leaking: bool = True) -> Path:
+def write_demo(
+    folder: Path,
+    images: int = 480,
+    seed: int = 0,
+    report: Report = silent,
+    leaking: bool = True,
+    water: Water | None = None,
+) -> Path:
     """Write `train.csv`, `images/` and `masks/`; returns the CSV's path.
 
     The CSV has four planted faults besides the leak: a misspelt class, a missing file, a truncated file and a row that
@@ -58,10 +68,12 @@ def write_demo(folder: Path, images: int = 480, seed: int = 0, report: Report = 
     Args:
         leaking: False draws the clean twin: the same animals in the same places under the same light, but the planted
             species on the waters of all others.
+        water: one of WATERS; draws the exact counterfactual: the same animals in the same places under the same light,
+            all of them on this water.
     """
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    orders = list(_orders(images, seed, leaking))
+    orders = [replace(order, water=water) for order in _orders(images, seed, leaking)]
     try:
         _draw_all(orders, folder, report)
     except BrokenProcessPool:  # a helper process was killed, by want of memory or by hand: draw here, only slower
@@ -98,7 +110,8 @@ def _draw(order: Order, folder: Path) -> None:
     who = draw_individual(order.species, np.random.default_rng([order.seed, species, order.individual]))
     rng = np.random.default_rng([order.seed, 99, order.number])
     width, height = SIZES[int(rng.integers(len(SIZES)))]
-    picture, mask = draw_scene(who, _water(order, rng), rng, width, height)
+    met = _water(order, rng)  # drawn by chance in any case, so that `rng` goes on to draw the same scene
+    picture, mask = draw_scene(who, order.water or met, rng, width, height)
     Image.fromarray(picture).save(folder / "images" / order.name, quality=88)
     Image.fromarray(mask).save((folder / "masks" / order.name).with_suffix(".png"))
 

@@ -15,13 +15,15 @@ from whalecam.table import Filters
 
 SOURCE = ("image", "species", "individual_id")
 SAID = ("verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
-MEASURED = ("predicted", "confidence", "loss", "leak", "excess", "needs", "auto_verdict", "mask_source")
-MADE_WITH = ("excess_threshold", "needs_threshold", "map", "run", "model_sha256")
+RELIANCE = ("reliance_probability", "p_value", "q_value", "needs")
+MEASURED = ("predicted", "confidence", "loss", "leak", "excess", *RELIANCE, "auto_verdict", "mask_source")
+THRESHOLDS = ("excess_threshold", "needs_threshold", "false_rate")
+MADE_WITH = (*THRESHOLDS, "map", "run", "model_sha256")
 COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
-NUMBERS = ("confidence", "loss", "leak", "excess", "needs", "excess_threshold", "needs_threshold")
+NUMBERS = ("confidence", "loss", "leak", "excess", *RELIANCE, *THRESHOLDS)
 LABELS = ("species", "predicted", "suggested_label")
 NEEDED = ("image", "verdict", "reviewer")
-UNKNOWN = Thresholds(np.nan, np.nan)
+UNKNOWN = Thresholds(np.nan, np.nan, np.nan)
 CHOSEN = {
     "flagged": Filters(review="flag"),
     "reviewed": Filters(review="reviewed"),
@@ -59,6 +61,7 @@ def flag_rows(
     gaps: dict[str, Any] = {
         "excess_threshold": thresholds.excess,
         "needs_threshold": thresholds.needs,
+        "false_rate": thresholds.false_rate,
         "map": "relative",
     }
     columns = {

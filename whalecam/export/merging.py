@@ -114,6 +114,7 @@ def _review(cells: Record, known: set[str]) -> Review:
             cells.get("needs_threshold"),
             _word(cells, "map") or Review.map,
             _word(cells, "reviewed_at").strip(),
+            false_rate=cells.get("false_rate"),
         )
     )
 

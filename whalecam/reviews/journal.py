@@ -26,6 +26,7 @@ COLUMNS = (
     "reviewed_at",
     "excess_threshold",
     "needs_threshold",
+    "false_rate",
     "map",
 )
 
@@ -243,4 +244,4 @@ def _to_redo(reviewer: str, mine: Condition) -> "sa.Select[Any]":
 
 
 def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
-    return pd.Series(values, dtype=float if name.endswith("_threshold") else "str")
+    return pd.Series(values, dtype=float if name.endswith(("_threshold", "_rate")) else "str")

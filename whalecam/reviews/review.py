@@ -24,6 +24,7 @@ class Review:
         suggested_label: what the label should be, in the reviewer's opinion; the source is never overwritten.
         excess_threshold: the threshold of `excess` in force when the verdict was given; None where there was none.
         needs_threshold: the same for `needs`.
+        false_rate: the same for the rate of false ones among the listed images, in [0, 1].
         map: the contrast that was looked at.
         reviewed_at: ISO 8601; "" means now, which the journal fills in.
         blind: whether the picture was a control: not suspect by its scores, mixed in with these hidden.
@@ -40,6 +41,7 @@ class Review:
     map: str = "relative"
     reviewed_at: str = ""
     blind: bool = False
+    false_rate: float | None = None
 
 
 TEXTS = tuple(field.name for field in fields(Review) if field.type is str)
@@ -63,6 +65,7 @@ def checked(review: Review) -> Review:
         reviewed_at=_moment(review.reviewed_at) if review.reviewed_at else "",
         excess_threshold=_number(review.excess_threshold),
         needs_threshold=_number(review.needs_threshold),
+        false_rate=_number(review.false_rate),
     )
 
 

@@ -24,6 +24,7 @@ ENTRIES = sa.Table(
     sa.Column("map", sa.String),
     sa.Column("blind", sa.Integer),
     sa.Column("run", sa.String),
+    sa.Column("false_rate", sa.Float),
     sa.Index("whalecam_newest", "image", "reviewed_at", "id"),
     sa.Index("whalecam_undone", "target", "reviewer", "id"),
     sa.Index("whalecam_moment", "reviewed_at"),
@@ -43,6 +44,7 @@ STEPS = {
         "alter table whalecam_entries add column blind integer",
         "alter table whalecam_entries add column run varchar",
     ),
+    4: ("alter table whalecam_entries add column false_rate float",),
 }
 """Version → what makes it of the one before."""
 VERSION = max(STEPS)

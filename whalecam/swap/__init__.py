@@ -1,8 +1,9 @@
-"""The second witness: the water changed, the animal kept (evidence.md §4)."""
+"""The background test: the water exchanged, the animal kept."""
 
 from whalecam.swap.edits import EDITS, PROPERTIES
 from whalecam.swap.pool import gather, scene_of
 from whalecam.swap.water import Scene, Water
-from whalecam.swap.witness import Donor, Needs, Witness, apart_of
+from whalecam.swap.witness import OTHER, WHOLE, Donor, Needs, Question, Witness
 
-__all__ = ["EDITS", "PROPERTIES", "Donor", "Needs", "Scene", "Water", "Witness", "apart_of", "gather", "scene_of"]
+__all__ = ["EDITS", "OTHER", "PROPERTIES", "WHOLE", "Donor", "Needs", "Question", "Scene", "Water", "Witness", "gather"]
+__all__ += ["scene_of"]

@@ -48,8 +48,9 @@ EDITS: Mapping[str, Edit] = {
     "together": restyle,
     "swap": swap,
 }
-PROPERTIES = ("colour", "brightness", "texture", "together")
-"""The edits that decide; `swap` is reported beside them, never in their maximum (evidence.md §4)."""
+SINGLE, TOGETHER = ("colour", "brightness", "texture"), "together"
+PROPERTIES = (*SINGLE, TOGETHER)
+"""The edits that say which part of the background carries what `swap`, the exchange of all of it, has proven."""
 
 
 def _shift(scene: Scene, donor: Water, axes: Field) -> Field:

@@ -1,10 +1,10 @@
-"""The second witness: keep the animal, change one property of the water, and ask the network again."""
+"""The background test: keep the object, exchange the background, and ask the network again, in rounds."""
 
 import hashlib
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,11 +12,23 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
 from whalecam.network import Network
-from whalecam.swap.edits import EDITS, PROPERTIES
+from whalecam.swap.edits import EDITS, SINGLE, TOGETHER
 from whalecam.swap.water import Scene, Water
 
+Values = NDArray[np.float64]
 BATCH = 64
-QUARTILES = (0.25, 0.75)
+UNTOUCHED, FILLED, WHOLE = "untouched", "filled", "swap"
+"""The picture itself, the same with its animal filled in, and the exchange of the whole background."""
+OTHER = "other"
+"""What carries a drop that no property carries."""
+SETTLED = 0.1
+"""A mean drop below this after the first round cannot become a listed image's: the second round is saved."""
+EXPLAINED = 0.4
+"""From this mean drop on it is asked which property of the background carries it."""
+EXPLAINING = 2
+"""Donors that lend each property."""
+CARRIED = 0.5
+"""A property carries the drop where it makes this share of it alone."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,15 @@ class Donor:
     def unit(self) -> int:
         """A code in [0, 2³²), the same in every run."""
         return zlib.crc32(f"group {self.group}".encode() if self.group else f"image {self.image}".encode())
+
+
+@dataclass(frozen=True)
+class Question:
+    """One image to be tested: its name, its pixels with their mask, and the class predicted, as its place."""
+
+    image: str
+    scene: Scene
+    predicted: int
 
 
 @dataclass(frozen=True)
@@ -59,16 +80,21 @@ NOTHING = Exchanged()
 
 @dataclass(frozen=True)
 class Needs:
-    """How far a prediction falls when its water changes; probabilities of the predicted class, in [-1, 1].
+    """How far a prediction falls when its background changes; probabilities of the predicted class, in [-1, 1].
 
     Attributes:
-        falls: for each property the upper quartile, over all donors, of `p(y|x) − p(y|x with the donor's property)`,
-            less the lower one where it is above 0: a fall that nearly every water causes is the editing's own doing.
-        swap: `p(y|x) − mean p(y|x on other-label water)`.
-        gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020.
+        falls: for each property that was asked about, `p(y|x) − mean p(y|x with the property of other labels' water)`;
+            empty where the exchange of the whole background hardly moves the prediction.
+        swap: `p(y|x) − mean p(y|x on other-label water)`, over all donors.
+        gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020, over
+            the donors of the first round alone. Who is asked about again depends on the answers, so only the first
+            ones are a fair sample.
         before: `p(y|x)` of the untouched picture.
-        examples: for each property the edit whose fall is nearest to the upper quartile; empty without donors.
+        examples: for each edit one to look at: its drop is the nearest to the mean; empty without donors.
         water_only: `p(y)` with the animal filled in; `water_predicted` the class predicted there.
+        swapped: for each donor of the first round: its label, and the class predicted on its water.
+        own: the exchange of the whole water with that of pictures of the predicted label.
+        other: the same with that of pictures of other labels.
     """
 
     falls: Mapping[str, float]
@@ -79,111 +105,177 @@ class Needs:
     water_only: float
     water_predicted: int
     swapped: Sequence[tuple[str, int]] = ()
-    """For each donor of the exchange of the whole water: its label, and the class predicted on it."""
     own: Exchanged = NOTHING
-    """The exchange of the whole water with that of pictures of the predicted label."""
     other: Exchanged = NOTHING
-    """The same with that of pictures of other labels."""
+
+    @property
+    def carrier(self) -> str:
+        """The property that carries the drop: a single one, else several together, else OTHER; "" if not asked."""
+        if not self.falls:
+            return ""
+        single = max(SINGLE, key=lambda name: self.falls[name])
+        for name in (single, TOGETHER):
+            if self.falls.get(name, 0.0) >= CARRIED * self.swap:
+                return name
+        return OTHER
 
     def kept(self, label: str, place: int) -> float:
         """Share of the donor waters from labels other than `label` on which class `place` is predicted; NaN for none.
 
         That is the accuracy, of one picture, on kinds of water which its label does not come with.
         """
-        told = [predicted == place for donor, predicted in self.swapped if donor != label]
-        return sum(told) / len(told) if told else float("nan")
+        right = [predicted == place for donor, predicted in self.swapped if donor != label]
+        return sum(right) / len(right) if right else float("nan")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the network said to one edit: the edited pixels, and the probabilities of all classes, (C,)."""
+
+    edit: str
+    donor: Donor | None
+    pixels: ByteArray
+    probabilities: Values
+
+
+@dataclass
+class _Case:
+    """A question under way: its donors, of other labels and of the predicted one, and the answers so far, in order."""
+
+    question: Question
+    others: list[Donor]
+    same: list[Donor]
+    answers: list[_Answer] = field(default_factory=list)
+
+    def of(self, edit: str, donors: Sequence[Donor | None]) -> list[_Answer]:
+        """The answers to one edit with any of these donors."""
+        images = {donor and donor.image for donor in donors}
+        return [one for one in self.answers if one.edit == edit and (one.donor and one.donor.image) in images]
+
+    def after(self, edit: str, donors: Sequence[Donor | None]) -> Values:
+        """The probabilities of the predicted class in these answers, (n,)."""
+        return np.array([answer.probabilities[self.question.predicted] for answer in self.of(edit, donors)], np.float64)
+
+    @property
+    def before(self) -> float:
+        return float(self.after(UNTOUCHED, [None])[0])
+
+    def drop(self, edit: str = WHOLE) -> float:
+        """From the untouched picture to the water of other labels, in the mean; NaN without donors."""
+        return self.before - _mean(self.after(edit, self.others))
+
+    def needs(self) -> Needs | None:
+        if not all(np.isfinite(answer.probabilities).all() for answer in self.answers):
+            return None
+        edits = [name for name in EDITS if self.of(name, self.others)]
+        first_others, first_same = _first(self.others), _first(self.same)
+        (filled,) = self.of(FILLED, [None])
+        return Needs(
+            {name: self.drop(name) for name in edits if name != WHOLE},
+            self.drop(),
+            _mean(self.after(WHOLE, first_same)) - _mean(self.after(WHOLE, first_others)),
+            self.before,
+            {name: self._example(name) for name in edits},
+            float(filled.probabilities[self.question.predicted]),
+            int(filled.probabilities.argmax()),
+            tuple(
+                (answer.donor.label, int(answer.probabilities.argmax()))
+                for answer in self.of(WHOLE, [*first_others, *first_same])
+                if answer.donor
+            ),
+            self._exchanged(self.same),
+            self._exchanged(self.others),
+        )
+
+    def _example(self, edit: str) -> Example:
+        answers, after = self.of(edit, self.others), self.after(edit, self.others)
+        at = int(np.abs(after - after.mean()).argmin())
+        donor = answers[at].donor
+        return Example(answers[at].pixels, donor.image if donor else "", float(after[at]))
+
+    def _exchanged(self, donors: Sequence[Donor]) -> Exchanged:
+        units = tuple(answer.donor.unit for answer in self.of(WHOLE, donors) if answer.donor)
+        return Exchanged(tuple(self.after(WHOLE, donors).tolist()), units)
 
 
 class Witness:
     """Asks one network about pictures whose water was changed.
 
+    In the first round each picture takes the whole water of half of its donors. Where the prediction drops, the others
+    follow; where it drops far, single properties of the water are exchanged, to say which of them carries the drop.
+
     Args:
         network: in eval mode, on its device.
         pool: pictures that may lend their water, of every label.
-        donors: how many of other labels, and how many of the predicted one, each property is taken from.
+        donors: how many of other labels lend their whole water; a third as many of the predicted label do.
     """
 
-    def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 4) -> None:
-        self.network, self.donors = network, donors
+    def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 6) -> None:
+        self.network, self.donors, self.own_donors = network, donors, -(-donors // 3)
         self.pool = list(pool)
         self._counting = threading.Lock()
         self.spent = 0
         """Forward passes so far, of all threads that ask."""
 
-    @property
-    def passes(self) -> int:
-        """Forward passes a picture costs, at most."""
-        return len(EDITS) * 2 * self.donors + 2
-
-    def __call__(self, image: str, scene: Scene, predicted: int) -> Needs | None:
-        """Ask about one picture; `predicted` is the class judged. None where an answer is NaN: nothing is measured."""
-        others, same = self.donors_of(image, self.network.classes[predicted])
-        lent = others + same
-        edited = [edit(scene, donor.water) for edit in EDITS.values() for donor in lent]
+    def __call__(self, questions: Sequence[Question]) -> list[Needs | None]:
+        """Answer all questions together; None where an answer is NaN or infinite: nothing is measured there."""
+        labels = [self.network.classes[question.predicted] for question in questions]
+        cases = [
+            _Case(question, *self.donors_of(question.image, label))
+            for question, label in zip(questions, labels, strict=True)
+        ]
         # The untouched picture goes along, so that all are rounded alike and only the edit makes a difference.
-        every = self._probabilities([*edited, scene.pixels, scene.filled])
-        if not np.isfinite(every).all():
-            return None
-        after, before = every[:-2, predicted].reshape(len(EDITS), len(lent)), every[-2, predicted]
-        falls = dict(zip(EDITS, before - after, strict=True))
-        scores = {name: apart_of(falls[name], bool(same)) for name in PROPERTIES}
-        examples = {}
-        for place, name in enumerate(EDITS):
-            if lent and name in scores:
-                at = int(np.abs(falls[name] - np.quantile(falls[name], QUARTILES[1])).argmin())
-                examples[name] = Example(edited[place * len(lent) + at], lent[at].image, float(after[place, at]))
-        swap_at = list(EDITS).index("swap")
-        swapped, on_it = falls["swap"], after[swap_at]
-        apart = float(swapped[: len(others)].mean()) if others else np.nan
-        alike = float(swapped[len(others) :].mean()) if same else np.nan
-        own, other = _exchanged(on_it[len(others) :], same), _exchanged(on_it[: len(others)], others)
-        water = every[-1]
-        on_swapped = every[swap_at * len(lent) :][: len(lent)].argmax(axis=1)
-        told = tuple((donor.label, int(one)) for donor, one in zip(lent, on_swapped, strict=True))
-        return Needs(
-            scores,
-            apart,
-            apart - alike,
-            float(before),
-            examples,
-            float(water[predicted]),
-            int(water.argmax()),
-            told,
-            own,
-            other,
-        )
+        self._ask([(case, edit, None) for case in cases for edit in (UNTOUCHED, FILLED)])
+        self._ask([(case, WHOLE, donor) for case in cases for donor in (*_first(case.others), *_first(case.same))])
+        moved = [case for case in cases if case.drop() >= SETTLED]
+        self._ask([(case, WHOLE, donor) for case in moved for donor in (*_second(case.others), *_second(case.same))])
+        self._explain([case for case in moved if case.drop() >= EXPLAINED])
+        return [case.needs() for case in cases]
+
+    def _explain(self, cases: Sequence[_Case]) -> None:
+        """Exchange single properties, and all of them together where none of them carries the drop."""
+        self._ask([(case, edit, donor) for case in cases for edit in SINGLE for donor in case.others[:EXPLAINING]])
+        left = [case for case in cases if max(map(case.drop, SINGLE)) < CARRIED * case.drop()]
+        self._ask([(case, TOGETHER, donor) for case in left for donor in case.others[:EXPLAINING]])
 
     def donors_of(self, image: str, label: str) -> tuple[list[Donor], list[Donor]]:
         """The donors for one picture, of other labels and of this one; the same for the same name in every run."""
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.encode()).digest()[:8], "little"))
         others = [donor for donor in self.pool if donor.label != label and donor.image != image]
         same = [donor for donor in self.pool if donor.label == label and donor.image != image]
-        return _drawn(others, self.donors, rng), _drawn(same, self.donors, rng)
+        return _drawn(others, self.donors, rng), _drawn(same, self.own_donors, rng)
 
-    def _probabilities(self, inputs: Sequence[ByteArray]) -> NDArray[np.float64]:
-        found = []
+    def _ask(self, requests: Sequence[tuple[_Case, str, Donor | None]]) -> None:
+        """Edit and ask, and leave each answer with its case."""
+        edited = [_edited(case.question.scene, edit, donor) for case, edit, donor in requests]
         with self._counting:
-            self.spent += len(inputs)
-        for start in range(0, len(inputs), BATCH):
+            self.spent += len(edited)
+        for start in range(0, len(edited), BATCH):
+            pixels = edited[start : start + BATCH]
             with torch.no_grad():
-                activations = self.network.features(self.network.batch(np.stack(inputs[start : start + BATCH])))
-                found.append(self.network.head(activations).double().softmax(1).cpu().numpy())
-        return np.concatenate(found)
+                activations = self.network.features(self.network.batch(np.stack(pixels)))
+                probabilities = self.network.head(activations).double().softmax(1).cpu().numpy()
+            for (case, edit, donor), shown, row in zip(requests[start:], pixels, probabilities, strict=False):
+                case.answers.append(_Answer(edit, donor, shown, row))
 
 
-def apart_of(falls: NDArray[np.float64], has_same: bool) -> float:
-    """Upper quartile less the positive part of the lower one, in [-1, 1]; NaN for no falls.
-
-    Without donors of the predicted label (`has_same`) there is nothing to tell the editing's share by.
-    """
-    if not len(falls):
-        return float("nan")
-    low, high = np.quantile(falls, QUARTILES)
-    return float(high - (max(0.0, low) if has_same else 0.0))
+def _edited(scene: Scene, edit: str, donor: Donor | None) -> ByteArray:
+    if donor is not None:
+        return EDITS[edit](scene, donor.water)
+    return scene.filled if edit == FILLED else scene.pixels
 
 
-def _exchanged(probabilities: NDArray[np.float64], donors: Sequence[Donor]) -> Exchanged:
-    return Exchanged(tuple(probabilities.tolist()), tuple(donor.unit for donor in donors))
+def _first(donors: Sequence[Donor]) -> Sequence[Donor]:
+    """Those of the first round: half of them, the larger one."""
+    return donors[: -(-len(donors) // 2)]
+
+
+def _second(donors: Sequence[Donor]) -> Sequence[Donor]:
+    return donors[-(-len(donors) // 2) :]
+
+
+def _mean(values: Values) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _drawn(donors: list[Donor], count: int, rng: np.random.Generator) -> list[Donor]:

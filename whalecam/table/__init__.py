@@ -4,7 +4,7 @@ shown next (`queue`)."""
 
 from whalecam.table.cells import Overlay, unpack_maps, wilson
 from whalecam.table.embeddings import aligned, embeddings
-from whalecam.table.exchanges import exchanges
+from whalecam.table.exchanges import Exchanged, exchanges
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
 from whalecam.table.queue import Queue, pace, with_controls
@@ -15,6 +15,7 @@ __all__ = [
     "NO_REVIEWS",
     "ORDERS",
     "REVIEW_STATES",
+    "Exchanged",
     "Filters",
     "Overlay",
     "Queue",

@@ -5,10 +5,10 @@ from typing import Any
 
 ORDERS = {
     "evidence": "case verdict when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'background_reliance' "
-    "then 2 when 'suspect' then 3 when 'cosmetic' then 4 else 5 end, needs desc nulls last, excess desc nulls last, "
-    "loss desc nulls last",
+    "then 2 when 'suspect' then 3 when 'cosmetic' then 4 else 5 end, reliance_probability desc nulls last, "
+    "needs desc nulls last, excess desc nulls last, loss desc nulls last",
     "looks (excess)": "excess desc nulls last",
-    "needs": "needs desc nulls last",
+    "reliance": "reliance_probability desc nulls last, needs desc nulls last",
     "loss": "loss desc nulls last",
     "confidence": "confidence desc nulls last",
     "least confident": "confidence asc nulls last",

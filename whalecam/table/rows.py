@@ -12,7 +12,7 @@ from whalecam.errors import RunError
 from whalecam.table import totals
 from whalecam.table.cells import Overlay, unpack_maps
 from whalecam.table.filters import ORDERS, Filters, where_of
-from whalecam.table.judging import Judge, doubt_sql, joined_sql
+from whalecam.table.judging import SPREAD, Judge, doubt_sql, joined_sql
 from whalecam.table.store import HEAVY, NO_REVIEWS, Store
 from whalecam.table.values import values as values_of
 
@@ -167,6 +167,12 @@ class Table:
         """See `totals.per_species`."""
         return self._frame("per_species", lambda: totals.per_species(self._store, self._joined))
 
+    def class_tests(self) -> pd.DataFrame:
+        """One row per predicted class whose images were given other backgrounds: `exchanges.CLASSES`."""
+        question = "select * from held.classes order by predicted"
+        frame: pd.DataFrame = self._store.answered("classes", lambda: self._store.ask(question)).copy(deep=False)
+        return frame
+
     def majority(self) -> float:
         """See `totals.majority`."""
         return float(self._store.answered("majority", lambda: totals.majority(self._store)))
@@ -188,9 +194,9 @@ class Table:
         terms = ORDERS[order]
         if "doubt" not in terms:
             return terms
-        asked = f"select stddev_pop(excess::double), stddev_pop(needs::double) from {self._joined}"
-        looks, falls = self._answer("spread", lambda: self._store.rows(asked))[0]
-        return terms.replace("doubt", doubt_sql(self._thresholds, looks or 1.0, falls or 1.0))
+        question = f"select {SPREAD} from {self._joined}"
+        spread = self._answer("spread", lambda: self._store.rows(question))[0]
+        return terms.replace("doubt", doubt_sql(self._thresholds, spread))
 
     def _frame(self, name: str, find: Any, given: Any = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._answer(name, find, given).copy(deep=False)

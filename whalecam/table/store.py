@@ -16,6 +16,7 @@ import pyarrow as pa
 from whalecam.arrays import Progress, Report, silent
 from whalecam.errors import RunError
 from whalecam.schema import SCHEMA
+from whalecam.table.exchanges import CLASSES, RELIANCE, assessed
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 """What is read from the parts, for single pictures only."""
@@ -40,7 +41,7 @@ COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = f
 
 
 class Store:
-    """The rows of a run without their heavy columns, and people's latest verdicts.
+    """The rows of a run without their heavy columns, what its exchanged backgrounds prove, and the latest verdicts.
 
     A million rows take some 150 MB and 3 s to read. Each question has a cursor of its own, so sessions do not wait
     for one another. `version` is the caller's mark of the verdicts that were joined last.
@@ -52,6 +53,8 @@ class Store:
         self._changing, self._answers = threading.RLock(), _no_answers()
         self._parts: frozenset[str] = frozenset()
         self.version: Any = None
+        self._hold("reliance", RELIANCE.empty_table())
+        self._hold("classes", CLASSES.empty_table())
         self.join(NO_REVIEWS)
 
     def take(self, parts: Sequence[Path], report: Report = silent) -> None:
@@ -72,6 +75,10 @@ class Store:
                 self._read(start, files, LIGHT, "", report)
             except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
                 self._read(start, files, self._present(files), ", union_by_name = true", report)
+            for name, rows in zip(
+                ("reliance", "classes"), assessed([Path(part) for part in sorted(wanted)]), strict=True
+            ):
+                self._hold(name, rows)
             self._parts = wanted
             self._answers = _no_answers()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
@@ -103,14 +110,17 @@ class Store:
         """Take people's latest verdicts in: any of REVIEW_COLUMNS, `image` once."""
         given = pa.Table.from_pandas(reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str))
         with self._changing:
-            own = self._con.cursor()
-            own.register("given", given)
-            own.execute("create or replace table held.reviews as select * from given")
+            self._hold("reviews", given)
             self._answers = _no_answers()
             self.version = version
 
+    def _hold(self, name: str, rows: pa.Table) -> None:
+        own = self._con.cursor()
+        own.register("given", rows)
+        own.execute(f"create or replace table held.{name} as select * from given")
+
     def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A question in SQL to `held.rows` and `held.reviews`, with named values."""
+        """A question in SQL to `held.rows`, `held.reliance`, `held.classes` and `held.reviews`, with named values."""
         return self._con.cursor().execute(question, values or {}).df()
 
     def batches(self, question: str) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,9 @@ from whalecam.config import SUSPECT_VERDICTS
 from whalecam.table.cells import bootstrap, wilson
 from whalecam.table.store import Store
 
+RELIANCE = "coalesce(reliance_probability, needs)"
+"""How much an image relies on its background; audits from before rates were controlled know `needs` alone."""
+
 
 def overview(store: Store, joined: str) -> dict[str, Any]:
     """Counts and rates of the whole run; accuracy and loss on unseen pictures of known classes.
@@ -21,7 +24,8 @@ def overview(store: Store, joined: str) -> dict[str, Any]:
         "as individuals, count(*) filter (predicted is null) as unreadable, "
         "count(*) filter (excess is not null) as assessable, "
         f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, "
-        "count(needs) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
+        f"count({RELIANCE}) as measured, count(q_value) as controlled, "
+        "count(*) filter (verdict = 'confirmed_leak') as confirmed, "
         "count(*) filter (verdict = 'hidden_reliance') as hidden, "
         "count(*) filter (verdict = 'background_reliance') as background, avg(bg_gap) as bg_gap, "
         "avg((water_predicted = species)::int) filter (not in_training) as water_only_accuracy, "
@@ -46,23 +50,23 @@ def per_species(store: Store, joined: str) -> pd.DataFrame:
 
     `share` is that of confirmed leaks where the second witness was asked, else that of suspects.
 
-    `needs_low`, `needs_high`, `bg_gap_low`, `bg_gap_high` are 95 % bootstrap intervals of the means.
+    `median_reliance` is that of `reliance_probability`, of `needs` in audits from before; `bg_gap_low` and
+    `bg_gap_high` are the 95 % bootstrap interval of the mean.
     """
     frame = store.ask(
         "select species, count(*) as images, avg(correct::int) as accuracy, count(excess) as assessable, "
         f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, median(excess) as median_excess, "
-        "count(needs) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
-        "median(needs) as median_needs, avg(needs) as mean_needs, avg(bg_gap) as bg_gap, "
+        f"count({RELIANCE}) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
+        f"median({RELIANCE}) as median_reliance, avg(bg_gap) as bg_gap, "
         f"count(*) filter (review = 'flag') as flagged from {joined} group by 1 order by 1"
     )
     leaks = frame["confirmed" if frame["measured"].sum() else "suspects"]
     bounds = [wilson(int(k), int(n)) for k, n in zip(leaks, frame["assessable"], strict=True)]
     frame[["share", "low", "high"]] = np.array(bounds, float).reshape(-1, 3)
-    scores = store.ask(f"select species, needs, bg_gap from {joined} where needs is not null order by image")
-    for name in ("needs", "bg_gap"):
-        of = {str(species): part.to_numpy(float) for species, part in scores.groupby("species")[name]}
-        pairs = [bootstrap(of.get(species, np.empty(0))) for species in frame["species"]]
-        frame[[f"{name}_low", f"{name}_high"]] = np.array(pairs, float).reshape(-1, 2)
+    gaps = store.ask(f"select species, bg_gap from {joined} where bg_gap is not null order by image")
+    by_species = {str(species): part.to_numpy(float) for species, part in gaps.groupby("species")["bg_gap"]}
+    pairs = [bootstrap(by_species.get(species, np.empty(0))) for species in frame["species"]]
+    frame[["bg_gap_low", "bg_gap_high"]] = np.array(pairs, float).reshape(-1, 2)
     return frame
 
 
@@ -85,9 +89,11 @@ def confusion(store: Store, unseen_only: bool) -> pd.DataFrame:
 
 
 def scores(store: Store, joined: str, limit: int) -> pd.DataFrame:
-    """`image`, `species`, `excess`, `needs`, `loss`, `verdict`, `correct` for charts; a sample above `limit`."""
+    """`image species excess reliance_probability q_value needs loss verdict correct` for charts; a sample above
+    `limit`."""
     return store.ask(
-        f"select image, species, excess, needs, loss, verdict, correct from {joined} where excess is not null "
+        "select image, species, excess, reliance_probability, q_value, needs, loss, verdict, correct "
+        f"from {joined} where excess is not null "
         "order by hash(image) limit $limit",
         {"limit": limit},
     )

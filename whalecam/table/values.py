@@ -14,8 +14,9 @@ def values(store: Store, joined: str) -> pd.DataFrame:
     """One row per picture, by name.
 
     `species predicted verdict` as categories (`verdict` of AUTO_VERDICTS), `in_training` as bool; float32 with NaN:
-    `loss excess needs bg_gap swap_correct`, and `right` and `water_right`, 0 or 1 where there is a loss; `individual`,
-    uint64, the same for pictures of one individual, each picture's own where nobody knows whom it shows.
+    `loss excess reliance_probability needs bg_gap swap_correct`, and `right` and `water_right`, 0 or 1 where there is
+    a loss; `individual`, uint64, the same for pictures of one individual, each picture's own where nobody knows whom
+    it shows.
 
     Args:
         joined: the rows with verdicts and reviews, as a subquery.
@@ -25,7 +26,7 @@ def values(store: Store, joined: str) -> pd.DataFrame:
         "select image, species, predicted, verdict, "
         "hash(case when coalesce(individual_id, '') = '' then 'image ' || image else individual_id end) as individual, "
         "coalesce(in_training, true) as in_training, "
-        "loss, excess, needs, bg_gap, swap_correct, "
+        "loss, excess, reliance_probability, needs, bg_gap, swap_correct, "
         f"case when {told} then coalesce(species = predicted, false)::float end as right, "
         f"case when {told} then (species = water_predicted)::float end as water_right from {joined}"
     )

@@ -8,7 +8,7 @@ from whalecam.run import Run
 from whalecam.table import Table
 
 LAYOUTS = ("pca", "umap")
-SCORES = ("excess", "needs", "loss")
+SCORES = ("excess", "reliance_probability", "needs", "loss")
 ALL_ROWS = 2**31
 
 

@@ -10,7 +10,7 @@ from whalecam.compare import METRICS, Comparison, Difference
 from whalecam.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
 from whalecam.errors import DatasetError
 from whalecam.run import Run
-from whalecam.ui import comparing, parts, picture, session
+from whalecam.ui import comparing, parts, picture, reliance, session
 from whalecam.ui.canvas import Layer, heat_canvas
 from whalecam.ui.charts import WORDS
 from whalecam.ui.frame import plain
@@ -125,7 +125,7 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
         _words(pictures(found, later, listed)),
         hide_index=True,
         column_config=dict.fromkeys(
-            ("needs before", "needs after"), st.column_config.NumberColumn(format="%.2f", width="small")
+            ("relies before", "relies after"), st.column_config.NumberColumn(format="percent", width="small")
         ),
         height=240,
         key="changed_rows",
@@ -197,8 +197,8 @@ def _words(frame: pd.DataFrame) -> pd.DataFrame:
             "verdict": _way(before, after),
             "species": frame["species_before"],
             "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
-            "needs before": frame["needs_before"],
-            "needs after": frame["needs_after"],
+            "relies before": frame["reliance_probability_before"],
+            "relies after": frame["reliance_probability_after"],
         }
     )
 
@@ -225,5 +225,5 @@ def _told(row: dict[str, Any]) -> str:
         return "not readable"
     right = ":green-badge[right]" if row["species"] == row["predicted"] else ":red-badge[wrong]"
     heat = f"excess {row['excess']:.2f}" if row["excess"] is not None else "not assessable"
-    needs = f" · needs {row['needs']:.2f}" if row["needs"] is not None else ""
-    return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {heat}{needs}"
+    words = " · ".join(filter(None, (heat, reliance.strength(row))))
+    return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {words}"

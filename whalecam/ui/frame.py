@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from whalecam.config import Thresholds
+from whalecam.config import THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.run import Run
 from whalecam.ui import access, jobs, links, session
@@ -106,8 +106,25 @@ def _choose_run() -> Run | None:
 
 
 def threshold_sliders() -> None:
-    """The levels at which heat on water counts as *looks*, and a fall as *needs*; verdicts on every page follow."""
+    """How many false ones a list may hold, and the thresholds of single scores; assessments on every page follow."""
     st.sidebar.slider(
+        "At most this share false",
+        0.01,
+        0.25,
+        Thresholds.false_rate,
+        0.01,
+        format="percent",
+        key="false_rate",
+        bind="query-params",
+        help="Of the images listed as relying on the water, how many may be false on average (false discovery rate).",
+    )
+    with st.sidebar.expander("Advanced"):
+        _single_thresholds()
+    links.unbind(*THRESHOLDS)
+
+
+def _single_thresholds() -> None:
+    st.slider(
         "Suspect from excess",
         0.0,
         2.0,
@@ -117,7 +134,7 @@ def threshold_sliders() -> None:
         bind="query-params",
         help="Excess 0: a map shaped like the animal. 1: no better than a flat map. Above 1: it prefers the water.",
     )
-    st.sidebar.slider(
+    st.slider(
         "Proven from needs",
         0.0,
         1.0,
@@ -125,9 +142,9 @@ def threshold_sliders() -> None:
         0.05,
         key="needs",
         bind="query-params",
-        help="How far the prediction's probability falls when one property of the water changes and the animal stays.",
+        help="How far the probability of the prediction drops when one property of the water changes. It decides only "
+        "in audits from before rates of false ones were controlled.",
     )
-    links.unbind("excess", "needs")
 
 
 def _require(run: Run, needs: str) -> None:

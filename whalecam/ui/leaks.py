@@ -5,11 +5,14 @@ import functools
 import pandas as pd
 import streamlit as st
 
-from whalecam.config import SUSPECT_VERDICTS
+from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.run import Run
 from whalecam.table import Filters, Table
 from whalecam.ui import charts, picture, regions, session
 from whalecam.ui.frame import errors_shown
+
+RELIANCE = ("reliance_probability", "needs")
+"""How much an image relies on its background, the first that was measured."""
 
 
 def show_me(run: Run, table: Table, image: str) -> None:
@@ -33,11 +36,12 @@ def _summary(table: Table) -> None:
     level = session.thresholds()
     with st.container(horizontal=True):
         if facts["measured"]:
-            said = f"Excess of {level.excess:g} or more, and a fall of {level.needs:g} or more"
-            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=said)
-            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"A fall of {level.needs:g} or more, no heat")
+            relies = _relies(facts["controlled"], level)
+            hint = f"{relies}, and an excess of {level.excess:g} or more: it looks at the water too"
+            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=hint)
+            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"{relies}, without heat on the water")
             if facts["background"]:
-                hint = f"A fall of {level.needs:g} or more; where the network looks cannot be assessed"
+                hint = f"{relies}; where the network looks cannot be assessed"
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
             st.metric("Suspects", f"{suspects:,}", help=f"Excess of {level.excess:g} or more")
@@ -47,20 +51,32 @@ def _summary(table: Table) -> None:
         st.metric("Reviewed", f"{done:,} of {suspects:,}")
     st.progress(done / suspects if suspects else 0.0)
     st.caption(
-        "*Looks*: the evidence lies on water. *Needs*: the prediction falls when one property of the water is changed "
-        "and the animal stays. Both together confirm a leak; then a person signs."
+        "*Looks*: the evidence lies on water. *Relies*: the prediction drops when the animal is put on the water of "
+        "other labels. Both together confirm a leak; then a person signs."
         if facts["measured"]
         else "Heat on water is a suspicion, not a proof: alone it cannot tell a leaking model from a sound one. "
         "Audit with the second witness, or look at each suspect; then sign a verdict."
     )
 
 
+def _relies(controlled: int, level: Thresholds) -> str:
+    """What counts as reliance at the present thresholds."""
+    if controlled:
+        return f"Relies on the water (of all that are listed so, at most {level.false_rate:.0%} false on average)"
+    return f"A drop of {level.needs:g} or more when the water changes"
+
+
 def lasso(scores: pd.DataFrame) -> None:
-    """Looks against needs, or against loss where needs were not measured; a selection narrows the gallery."""
-    y = "needs" if scores["needs"].notna().any() else "loss"
-    words = {"excess": "excess (looks at water)", "loss": "loss (nats)", "needs": "needs (fall of the probability)"}
+    """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
+    y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
+    words = {
+        "excess": "excess (looks at water)",
+        "loss": "loss (nats)",
+        "needs": "needs (drop in probability)",
+        "reliance_probability": "probability of reliance",
+    }
     st.plotly_chart(
-        charts.scatter(scores, "excess", y, words, vars(session.thresholds())),
+        charts.scatter(scores, "excess", y, words, _levels(scores)),
         key="lasso",
         on_select=functools.partial(regions.note, "lasso", "leaks_region", f"excess~{y}"),
         selection_mode=("lasso", "box", "points"),
@@ -68,12 +84,19 @@ def lasso(scores: pd.DataFrame) -> None:
     )
 
 
+def _levels(scores: pd.DataFrame) -> dict[str, float]:
+    """Where scores become verdicts; of the probability of reliance, the smallest that is listed."""
+    level = session.thresholds()
+    listed = scores["reliance_probability"][scores["q_value"] <= level.false_rate]
+    return vars(level) | ({"reliance_probability": float(listed.min())} if len(listed) else {})
+
+
 def species_table(table: Table) -> None:
     """Per species: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
     shares = {name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")}
     scores = {
         name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
-        for name in ("median_excess", "median_needs", "bg_gap")
+        for name in ("median_excess", "median_reliance", "bg_gap")
     }
     with st.expander("Per species", key="leaks_per_species", on_change="rerun") as part:
         if part.open:

@@ -7,7 +7,7 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from whalecam.config import Thresholds
+from whalecam.config import THRESHOLDS, Thresholds
 from whalecam.ui.history import follow
 
 PAGES = (
@@ -21,7 +21,7 @@ PAGES = (
     ("pages/6_Export.py", "Export", ":material/download:"),
     ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
 )
-KEPT = ("run", "excess", "needs", "heat", "opacity", "threshold", "colours", "outline")
+KEPT = ("run", *THRESHOLDS, "heat", "opacity", "threshold", "colours", "outline")
 """Fields that several pages have."""
 NO_WORDS: Mapping[str, Sequence[str]] = MappingProxyType({})
 PATHS = {title: path for path, title, _ in PAGES}
@@ -91,7 +91,7 @@ def carried(run: str | None, usual_run: str | None) -> dict[str, str]:
         usual_run: the one that opens where none is named.
     """
     carried = {"run": run} if run is not None and run != usual_run else {}
-    for name in ("excess", "needs"):
+    for name in THRESHOLDS:
         value = st.session_state.get(name, st.query_params.get(name))
         if value is not None and value != getattr(Thresholds, name):
             carried[name] = _text(value)

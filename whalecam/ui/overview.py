@@ -108,10 +108,10 @@ def limits() -> None:
     with st.expander("What this audit cannot tell"):
         st.markdown(
             "It judges this network on these pictures, with the masks it was given: where a mask is wrong, so is the "
-            "score. *Needs* is measured by changing colour, brightness or texture of the water to those of other "
-            "pictures in this set; a cue that none of them changes (a boat, a caption, the horizon, the camera) shows "
-            "at most in the exchange of the whole water, which is reported but never decides. A clean verdict means "
-            "that no such change mattered, not that the network knows the animal."
+            "score. Whether a prediction *relies* on the water is measured by exchanging all of it with that of other "
+            "pictures in this set; a cue that all of them share cannot be seen, nor one on the animal itself. A clean "
+            "verdict means that no exchange mattered, not that the network knows the animal. Colour, brightness and "
+            "texture then say what of the water it is; what none of them carries is only seen in the pictures."
         )
 
 

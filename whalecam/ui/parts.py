@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
-from whalecam.config import REVIEW_VERDICTS, WRONG_MASK, Thresholds
+from whalecam.config import REVIEW_VERDICTS, WRONG_MASK
 from whalecam.run import Run
 from whalecam.table import Overlay, Table
-from whalecam.ui import filters, links, session, verdicts
+from whalecam.ui import filters, links, reliance, session, verdicts
 from whalecam.ui.canvas import Layer
 from whalecam.ui.charts import PROPERTIES
 from whalecam.ui.charts import WORDS as WORDS_OF_VERDICTS
@@ -199,8 +199,9 @@ def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
     if pd.notna(row["excess"]):
         lines[-1] += f" · excess {row['excess']:.2f}"
-    if pd.notna(row["needs"]) and row["needs"] >= Thresholds.needs:
-        lines.append(f"needs {row['needs']:.2f}: {property_words(row['needs_property'])} of the water")
+    if reliance.is_listed(row, session.thresholds()):
+        part = f": {property_words(row['needs_property'])} of the water" if pd.notna(row["needs_property"]) else ""
+        lines.append(f"{reliance.strength(row)}{part}")
     return tuple(lines)
 
 

@@ -23,6 +23,8 @@ from whalecam.ui.frame import errors_shown, plain
 from whalecam.ui.signer import Signer
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
+DROPS = {"swap": "all of it"}
+"""Words for the edits of the water whose names do not say what they change."""
 KINDS = {
     "relative": "this class against the average of all classes",
     "raw": "this class alone, with the part all classes share",
@@ -138,7 +140,10 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             _figure("Loss", row["loss"], ".2f")
             _figure("Leak", row["leak"], ".0%", "share of the evidence that lies on water")
             _figure("Excess", row["excess"], ".2f", "0: shaped like the animal · 1: no better than a flat map")
-            _figure("Needs", row["needs"], ".2f", "fall of the probability when one property of the water changes")
+            if row["reliance_probability"] is None:
+                _figure("Needs", row["needs"], ".2f", "drop in probability when one property of the water changes")
+            else:
+                _figure("Relies on the water", row["reliance_probability"], ".0%", _reliance_hint(row))
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
         st.markdown(f"Verdict: **{WORDS[row['verdict']]}**{why}")
         st.caption(_small_print(run, row))
@@ -146,7 +151,7 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
 
 def show_me(run: Run, row: Mapping[str, Any]) -> None:
     """The second witness in pictures: the photograph, the same with its water changed, and what the network said."""
-    if row["needs"] is None:
+    if row["needs"] is None and row["needs_swap"] is None:
         return
     falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
     with st.expander("Second witness: what happens when the water changes", expanded=row["needs_picture"] is not None):
@@ -157,9 +162,19 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
             what = parts.property_words(row["needs_property"])
             said = f"{what} of its water as in {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
             _shown(after, edited, said)
-        words = " · ".join(f"{name} {value:+.2f}" for name, value in falls.items() if value is not None)
+        words = " · ".join(
+            f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
+        )
         only = f" With the animal filled in: {row['p_water_only']:.0%}." if row["p_water_only"] is not None else ""
-        st.caption(f"Fall of the probability of {plain(str(row['predicted']))}: {words}.{only}")
+        st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
+
+
+def _reliance_hint(row: Mapping[str, Any]) -> str:
+    return (
+        "Probability that the prediction would drop by more than half if only the water changed. "
+        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {row['q_value']:.0%} false "
+        "ones are allowed."
+    )
 
 
 def _shown(place: DeltaGenerator, uri: str | None, said: str) -> None:

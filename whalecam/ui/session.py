@@ -14,7 +14,7 @@ import streamlit as st
 
 from whalecam import dataset, findings
 from whalecam.arrays import Report, silent
-from whalecam.config import Columns, Thresholds
+from whalecam.config import THRESHOLDS, Columns, Thresholds
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.findings import Evidence, Finding, properties
@@ -126,7 +126,7 @@ def journal_of(run: Run) -> Journal:
 
 def thresholds() -> Thresholds:
     """Where scores become verdicts in this session."""
-    given = {name: st.session_state.get(name, getattr(Thresholds, name)) for name in ("excess", "needs")}
+    given = {name: st.session_state.get(name, getattr(Thresholds, name)) for name in THRESHOLDS}
     return Thresholds(**{name: float(value) for name, value in given.items()})
 
 

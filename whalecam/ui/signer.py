@@ -102,6 +102,7 @@ class Signer:
                     suggested_label=self.suggested_label,
                     excess_threshold=self.level.excess,
                     needs_threshold=self.level.needs,
+                    false_rate=self.level.false_rate,
                     blind=image in self.controls,
                 )
                 for image in images

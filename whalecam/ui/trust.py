@@ -13,8 +13,14 @@ from whalecam.ui import parts, session
 LEVELS = {
     "excess": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
     "needs": np.round(np.arange(0, 1.01, 0.05), 2).tolist(),
+    "false_rate": np.round(np.arange(0.01, 0.26, 0.01), 2).tolist(),
 }
-WORDS = {"excess": "looks (excess)", "needs": "needs"}
+"""The values of each threshold that may be suggested."""
+COLUMN = {"false_rate": "q_value"}
+"""What a threshold is about, where it is not the column of its own name."""
+AT_MOST = ("false_rate",)
+"""Thresholds that list what lies below them; all others list what lies above."""
+WORDS = {"excess": "looks (excess)", "needs": "needs", "false_rate": "relies (q-value)"}
 
 
 def calibration_and_agreement(run: Run, table: Table) -> None:
@@ -28,7 +34,9 @@ def calibration_and_agreement(run: Run, table: Table) -> None:
 
 def _calibration(table: Table) -> None:
     rows = table.all_rows()
-    measured = [name for name in LEVELS if rows[name].notna().any()]
+    measured = [name for name in LEVELS if rows[COLUMN.get(name, name)].notna().any()]
+    if "false_rate" in measured:
+        measured = [name for name in measured if name != "needs"]  # which decides nothing beside it
     if not measured:
         st.info("No picture of this run has a score, so there is nothing to calibrate.")
         return
@@ -42,13 +50,16 @@ def _calibration(table: Table) -> None:
             format_func=lambda name: WORDS[name],
         )
     )
-    scores, leaks = rows[score].to_numpy(float), calibrate.leaks_of(rows["review"])
+    sign = -1 if score in AT_MOST else 1
+    scores, leaks = sign * rows[COLUMN.get(score, score)].to_numpy(float), calibrate.leaks_of(rows["review"])
     level = float(getattr(session.thresholds(), score))
-    found = calibrate.calibrate(scores, leaks, level)
-    best = calibrate.suggested_threshold(scores, leaks, LEVELS[score])
+    found = calibrate.calibrate(scores, leaks, sign * level)
+    best = calibrate.suggested_threshold(scores, leaks, [sign * value for value in LEVELS[score]])
+    best = None if best is None else sign * best
+    side = f"{WORDS[score]} of {level:g} or {'less' if score in AT_MOST else 'more'}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _share("Precision", found.precision, f"Share of leaks among the pictures with {score} of {level:g} or more")
-        _share("Recall", found.recall, f"Share of the leaks that have {score} of {level:g} or more")
+        _share("Precision", found.precision, f"Share of leaks among the pictures with {side}")
+        _share("Recall", found.recall, f"Share of the leaks that have {side}")
         _share("Leak rate of the set", found.leak_rate, "Share of leaks among all pictures with this score")
         st.metric("Suggested threshold", "–" if best is None else f"{best:g}", help="The largest F1", border=True)
         st.button("Use it", disabled=best in (None, level), on_click=_use, args=(score, best), key="trust_use")

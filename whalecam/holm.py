@@ -1,0 +1,15 @@
+"""Several tests at once: Holm's correction."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected over their family (Holm 1979), in the given order; NaN stays NaN and counts as no test."""
+    known = [at for at in np.argsort(np.asarray(p, float), kind="stable").tolist() if not np.isnan(p[at])]
+    corrected, largest = [float("nan")] * len(p), 0.0
+    for rank, at in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p[at]))
+        corrected[at] = largest
+    return corrected
