@@ -1,49 +1,49 @@
 """How well whole exchanged backgrounds tell a relying decision from a sound one, on kinds of leak not chosen on.
 
-usage: python -m benchmarks.reliance DATA [--kind NAME]... [--seed 0]... [--half 0|1]... [--needs] [--keep FOLDER]
+usage: python -m benchmarks.reliance DATA [--kind NAME]... [--seed 0]... [--half 0|1]... [--keep FOLDER]
+           [--body NAME] [--tuned] [--size 128] [--images 400] [--epochs 8] [--published]
 
 DATA: photos/ and masks/ with masks.csv. For each kind of `demo.backgrounds.KINDS`, ten cut-out animals are pasted on
-backgrounds whose side tells the label in 97 % of the images (leaking), and on any side (clean); one head is trained on
-each over a frozen body, and both predict the leaking images that neither was trained on. The truth, per image and
-network: the probability of the prediction falls by more than 0.5 when this very background takes its other side.
+backgrounds whose side tells the label in 97 % of the images (leaking), and on any side (clean); one network is trained
+on each, a linear head over a frozen body or both together (--tuned), and both predict the leaking images that neither
+was trained on. The truth, per image and network: the probability of the prediction falls by more than 0.5 when this
+very background takes its other side.
 
 `reliance_probability` is a logistic regression on what `whalecam.reliance` measures, fitted on all other kinds; so
-every row is about a kind that the method was not fitted on. Halves of the animals are never mixed. With --needs, the
-score that decides at present is measured beside it, on the same donors: four times the work.
+every row is about a kind that the method was not fitted on. Halves of the animals are never mixed. With --published,
+the weights of `whalecam.reliance`, fitted on frozen bodies, are used instead: do they hold for other networks?
 """
 
 import argparse
 import csv
+import itertools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from whalecam import leak
+from benchmarks.learners import Learner, Setting, learner_of
 from whalecam.demo.backgrounds import KINDS
-from whalecam.network.bodies import build_body
-from whalecam.reliance import Exchanges, class_tests, p_values, q_values
-from whalecam.swap import EDITS, PROPERTIES, Scene, apart_of
+from whalecam.reliance import WEIGHTS, Exchanges, class_tests, p_values, q_values
+from whalecam.swap import EDITS, WHOLE, Scene
 from whalecam.table import wilson
 
 Values = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-SIZE, ANIMALS, TRAINED, JUDGED, DONORS = 128, 10, 400, 160, 4
-LEAK, FALL, LEVEL, RELIES = 0.97, 0.5, 0.05, 0.025
-BATCH = 64
-FEATURES = ("drop", "placebo", "gap")
+ANIMALS, PREDICTED, DONORS = 10, 160, 4
+LEAK, FALL, LEVEL, RELIES, LEARNED = 0.97, 0.5, 0.05, 0.025, 0.8
 NETWORKS = ("leaking", "clean")
 
 
@@ -71,27 +71,28 @@ def cutouts(data: Path) -> list[tuple[Pixels, NDArray[np.bool_]]]:
     return [usable[name] for name in sorted(usable)]
 
 
-def empty(pixels: Pixels, mask: NDArray[np.bool_]) -> Pixels:
-    """A photograph without its animal, (S, S, 3)."""
+def empty(pixels: Pixels, mask: NDArray[np.bool_], size: int) -> Pixels:
+    """A photograph without its animal, (size, size, 3)."""
     near = cv2.dilate(mask.astype(np.uint8), np.ones((9, 9), np.uint8))
     filled = cv2.inpaint(pixels, near * 255, 5, cv2.INPAINT_TELEA)
-    return np.asarray(cv2.resize(filled, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(filled, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def pasted(
     cutout: tuple[Pixels, NDArray[np.bool_]], background: Pixels, rng: np.random.Generator
 ) -> tuple[Pixels, NDArray[np.float32]]:
     """The animal anywhere, of any size, either way round; and its mask."""
+    size = len(background)
     ys, xs = np.nonzero(cutout[1])
     box = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
     cut = cutout[0][box], cutout[1][box].astype(np.float32)
-    scale = rng.uniform(0.35, 0.8) * SIZE / max(cut[1].shape)
+    scale = rng.uniform(0.35, 0.8) * size / max(cut[1].shape)
     shape = [max(8, int(side * scale)) for side in cut[1].shape[::-1]]
-    pixels, mask = (np.asarray(cv2.resize(one, shape, interpolation=cv2.INTER_AREA)) for one in cut)
+    pixels, mask = (np.asarray(cv2.resize(part, shape, interpolation=cv2.INTER_AREA)) for part in cut)
     if rng.random() < 0.5:
         pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
-    y, x = (int(rng.integers(0, SIZE - side + 1)) for side in mask.shape)
-    drawn, whole = background.astype(np.float32), np.zeros((SIZE, SIZE), np.float32)
+    y, x = (int(rng.integers(0, size - side + 1)) for side in mask.shape)
+    drawn, whole = background.astype(np.float32), np.zeros((size, size), np.float32)
     place = slice(y, y + mask.shape[0]), slice(x, x + mask.shape[1])
     soft = cv2.GaussianBlur(mask, (0, 0), 1)[..., None]
     drawn[place] = soft * pixels + (1 - soft) * drawn[place]
@@ -99,12 +100,12 @@ def pasted(
     return drawn.astype(np.uint8), whole
 
 
-def draw(data: Path, kind: str, seed: int, half: int, images: int = TRAINED + JUDGED) -> Drawn:
+def draw(data: Path, kind: str, seed: int, half: int, images: int, size: int = 128) -> Drawn:
     """The three sets of one kind on one half of the animals; of each image, placement and photograph are the same."""
     rng = np.random.default_rng([seed, half, sorted(KINDS).index(kind)])
     known = cutouts(data)[half::2]
     chosen = [known[at] for at in rng.permutation(len(known))[:ANIMALS]]
-    backgrounds = [empty(*one) for one in chosen]
+    backgrounds = [empty(pixels, mask, size) for pixels, mask in chosen]
     sets: dict[str, list[Pixels]] = {"leaking": [], "clean": [], "flipped": []}
     masks, animals = [], rng.integers(ANIMALS, size=images)
     for animal in animals.tolist():
@@ -119,57 +120,29 @@ def draw(data: Path, kind: str, seed: int, half: int, images: int = TRAINED + JU
     return Drawn(**sets, masks=masks, labels=animals % 2, animals=animals)
 
 
-class Frozen:
-    """A pretrained body: images → averages and maxima of its activations."""
-
-    def __init__(self) -> None:
-        body = build_body("efficientnet_lite0_fine", pretrained=True, size=SIZE)
-        self.features = body.features.eval().to(memory_format=torch.channels_last)
-        self.mean, self.std = np.array(body.mean, np.float32), np.array(body.std, np.float32)
-
-    def __call__(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        pooled = []
-        for start in range(0, len(images), BATCH):
-            batch = (np.stack(images[start : start + BATCH]).astype(np.float32) / 255 - self.mean) / self.std
-            inputs = torch.from_numpy(batch).permute(0, 3, 1, 2)
-            with torch.no_grad():
-                activations = self.features(inputs.contiguous(memory_format=torch.channels_last))
-            pooled.append(torch.cat([activations.mean((2, 3)), activations.amax((2, 3))], 1).numpy())
-        return np.concatenate(pooled)
-
-
-def head(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Pipeline:
-    """A linear head over the frozen features."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300)).fit(features, labels)
-
-
-def measured(data: Path, kind: str, seed: int, half: int, body: Frozen, needs: bool = False) -> pd.DataFrame:
-    """A row per judged image and network: what was measured of it, its `fall`, and how often the network is right."""
-    drawn, rng = draw(data, kind, seed, half), np.random.default_rng([seed, half, 7])
-    judged = range(TRAINED, TRAINED + JUDGED)
-    scenes = {at: Scene(drawn.leaking[at], drawn.masks[at]) for at in range(TRAINED + JUDGED)}
-    donors = np.array([_donors(drawn.labels, at, rng) for at in judged])
-    edited = {
-        name: body(
-            [
-                EDITS[name](scenes[at], scenes[donor].lend())
-                for at, row in zip(judged, donors, strict=True)
-                for donor in row.ravel().tolist()
-            ]
-        )
-        for name in ("swap", *(PROPERTIES if needs else ()))
-    }
-    trained_on = {name: body(getattr(drawn, name)[:TRAINED]) for name in NETWORKS}
-    judged_on = {name: body(getattr(drawn, name)[TRAINED:]) for name in (*NETWORKS, "flipped")}
+def measured(data: Path, kind: str, seed: int, half: int, learner: Learner) -> pd.DataFrame:
+    """A row per image and network: what was measured of it, its `fall`, and how often the network is right."""
+    setting, rng = learner.setting, np.random.default_rng([seed, half, 7])
+    drawn = draw(data, kind, seed, half, setting.images + PREDICTED, setting.size)
+    donors = np.array([_donors(drawn.labels, image, rng) for image in range(setting.images, len(drawn.labels))])
+    exchanged = learner.prepare(_exchanged(drawn, donors))
+    unseen = {name: learner.prepare(getattr(drawn, name)[setting.images :]) for name in (*NETWORKS, "flipped")}
     rows = []
     for network in NETWORKS:
-        trained = head(trained_on[network], drawn.labels[:TRAINED])
-        predictions = {name: trained.predict_proba(features) for name, features in judged_on.items()}
-        after = {name: trained.predict_proba(seen).reshape(JUDGED, 2, DONORS, 2) for name, seen in edited.items()}
-        rows.append(_rows(predictions, after["swap"], donors, drawn, network))
-        if needs:
-            rows[-1] = rows[-1].assign(needs=_needs(predictions["leaking"], after))
-    return pd.concat(rows).assign(kind=kind, seed=seed, half=half)
+        images = learner.prepare(getattr(drawn, network)[: setting.images])
+        predict = learner.train(images, drawn.labels[: setting.images], seed)
+        predictions = {name: predict(prepared) for name, prepared in unseen.items()}
+        after = predict(exchanged).reshape(PREDICTED, 2, DONORS, 2)
+        rows.append(_rows(predictions, after, donors, drawn, network))
+    columns = {name: getattr(setting, name) for name in ("body", "tuned", "size")}
+    return pd.concat(rows).assign(kind=kind, seed=seed, half=half, **columns)
+
+
+def _exchanged(drawn: Drawn, donors: NDArray[np.int64]) -> list[Pixels]:
+    """The last images on the backgrounds of their `donors`, (N, 2, DONORS), in the order of these."""
+    scenes = [Scene(image, mask) for image, mask in zip(drawn.leaking, drawn.masks, strict=True)]
+    pairs = zip(scenes[-len(donors) :], donors.reshape(len(donors), -1).tolist(), strict=True)
+    return [EDITS[WHOLE](scene, scenes[donor].lend()) for scene, row in pairs for donor in row]
 
 
 def _donors(labels: NDArray[np.int64], image: int, rng: np.random.Generator) -> list[list[int]]:
@@ -181,7 +154,7 @@ def _donors(labels: NDArray[np.int64], image: int, rng: np.random.Generator) -> 
 def _rows(
     predictions: Mapping[str, Values], exchanged: Values, donors: NDArray[np.int64], drawn: Drawn, network: str
 ) -> pd.DataFrame:
-    predicted, each = predictions["leaking"].argmax(axis=1), np.arange(JUDGED)
+    predicted, each = predictions["leaking"].argmax(axis=1), np.arange(PREDICTED)
     before = predictions["leaking"][each, predicted]
     on_donors = exchanged[each, :, :, predicted]
     exchanges = Exchanges(
@@ -192,7 +165,7 @@ def _rows(
         own_unit=donors[each, predicted],
         other_unit=donors[each, 1 - predicted],
     )
-    tests = class_tests(exchanges, draws=999)
+    tests, labels = class_tests(exchanges, draws=999), drawn.labels[-PREDICTED:]
     return pd.DataFrame(
         {
             "network": network,
@@ -202,18 +175,19 @@ def _rows(
             "gap": [tests[code].gap for code in predicted.tolist()],
             "class_p": [tests[code].p_value for code in predicted.tolist()],
             "p_value": p_values(exchanges),
-            "accuracy": float((predictions["clean"].argmax(axis=1) == drawn.labels[TRAINED:]).mean()),
+            "accuracy": float((predictions["clean"].argmax(axis=1) == labels).mean()),
+            "label": labels,
+            "predicted": predicted,
+            "before": before,
+            **_single(exchanges),
         }
     )
 
 
-def _needs(before: Values, after: Mapping[str, Values]) -> list[float]:
-    """The score that decides at present: the largest fall of one property, over donors of both labels."""
-    scores = []
-    for at, predicted in enumerate(before.argmax(axis=1).tolist()):
-        falls = {name: before[at, predicted] - after[name][at, :, :, predicted].ravel() for name in PROPERTIES}
-        scores.append(leak.joined({name: apart_of(values, has_same=True) for name, values in falls.items()})[0])
-    return scores
+def _single(exchanges: Exchanges) -> dict[str, NDArray[Any]]:
+    """The probability on each donor's background, and the donors, as columns `own_0` … and `own_unit_0` …"""
+    names = ("own", "other", "own_unit", "other_unit")
+    return {f"{name}_{donor}": getattr(exchanges, name)[:, donor] for name in names for donor in range(DONORS)}
 
 
 def crossfitted(rows: pd.DataFrame) -> Values:
@@ -223,12 +197,24 @@ def crossfitted(rows: pd.DataFrame) -> Values:
     for (kind, half), part in rows.reset_index(drop=True).groupby(["kind", "half"]):
         others = (rows["kind"] != kind).to_numpy() & ((rows["half"] != half).to_numpy() | (not several))
         model = fitted(rows[others])
-        probability[part.index] = model.predict_proba(part[list(FEATURES)].to_numpy())[:, 1]
+        probability[part.index] = model.predict_proba(features(part))[:, 1]
     return probability
 
 
+def published(rows: pd.DataFrame) -> Values:
+    """For each row the probability by the published weights."""
+    weights = np.array([WEIGHTS.drop, WEIGHTS.gap, WEIGHTS.product])
+    return np.asarray(expit(WEIGHTS.intercept + features(rows) @ weights), np.float64)
+
+
 def fitted(rows: pd.DataFrame) -> LogisticRegression:
-    return LogisticRegression(C=10, max_iter=500).fit(rows[list(FEATURES)].to_numpy(), rows["fall"] > FALL)
+    return LogisticRegression(C=10, max_iter=2000).fit(features(rows), rows["fall"] > FALL)
+
+
+def features(rows: pd.DataFrame) -> Values:
+    """What `reliance.Weights` weigh: the drop, the gap of the class, and their product, (N, 3)."""
+    drop, gap = rows["drop"].to_numpy(np.float64), rows["gap"].to_numpy(np.float64)
+    return np.stack([drop, gap, drop * gap], axis=1)
 
 
 def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
@@ -239,10 +225,9 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, float]:
     return {
         "clean twin is right": float(rows["accuracy"].to_numpy()[clean].mean()),
         "fall": float(truth[~clean].mean()),
-        **({"AUROC needs": float(roc_auc_score(truth, rows["needs"]))} if "needs" in rows else {}),
         "AUROC drop": float(roc_auc_score(truth, rows["drop"])),
-        "AUROC drop − placebo": float(roc_auc_score(truth, rows["drop"] - rows["placebo"])),
         "AUROC probability": float(roc_auc_score(truth, probability)),
+        "calibration error": calibration_error(truth, probability),
         "listed": float(listed.sum()),
         "false of them": float((~truth[listed]).mean()) if listed.any() else 0.0,
         "recall": float(listed[truth].mean()),
@@ -254,68 +239,95 @@ def listed_of(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """What is listed at 5 %, network by network, (N,)."""
     listed = np.zeros(len(rows), bool)
     for _, part in rows.reset_index(drop=True).groupby(["kind", "network", "seed", "half"]):
-        relies = part["class_p"].to_numpy() <= RELIES
-        listed[part.index] = relies & (q_values(part["probability"].to_numpy()) <= LEVEL)
+        some = part[part["class_p"] <= RELIES]
+        listed[some.index] = q_values(some["probability"].to_numpy()) <= LEVEL
     return listed
 
 
 def calibration_error(truth: NDArray[np.bool_], probability: Values, bins: int = 10) -> float:
     """Expected calibration error (Naeini et al. 2015) over equal bins, in [0, 1]."""
     place = np.minimum((probability * bins).astype(int), bins - 1)
-    parts = [place == one for one in np.unique(place)]
+    parts = [place == bin_ for bin_ in np.unique(place)]
     return float(sum(abs(truth[part].mean() - probability[part].mean()) * part.mean() for part in parts))
 
 
-def report(rows: pd.DataFrame) -> str:
+def report(rows: pd.DataFrame, by_published: bool = False) -> str:
     """The table per kind, in Markdown, and what holds over all of them."""
-    rows = rows.assign(probability=crossfitted(rows)).reset_index(drop=True)
+    rows = rows.reset_index(drop=True)
+    rows = rows.assign(probability=published(rows) if by_published else crossfitted(rows))
     by_kind = {str(kind): metrics_of(part) for kind, part in rows.groupby("kind")}
     names = list(next(iter(by_kind.values())))
     lines = ["| kind | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for kind, values in by_kind.items():
         lines.append(f"| {kind} | " + " | ".join(_cell(name, values[name]) for name in names) + " |")
-    truth, listed, model = rows["fall"].to_numpy() > FALL, listed_of(rows), fitted(rows)
-    overall = {
+    if unlearned := [kind for kind, values in by_kind.items() if values["clean twin is right"] < LEARNED]:
+        lines += ["", f"Not learned, the clean twin is right on less than {LEARNED:.0%}: {', '.join(unlearned)}."]
+    return "\n".join([*lines, "", json.dumps(_overall(rows))])
+
+
+def _overall(rows: pd.DataFrame) -> dict[str, Any]:
+    """What holds over all kinds, and intercept and weights of a regression on these rows, where it can be fitted."""
+    truth, listed = rows["fall"].to_numpy() > FALL, listed_of(rows)
+    false, model = int((~truth[listed]).sum()), fitted(rows) if 0 < truth.mean() < 1 else None
+    return {
         "calibration error": round(calibration_error(truth, rows["probability"].to_numpy()), 3),
         "listed": int(listed.sum()),
-        "false of them": [round(one, 3) for one in wilson(int((~truth[listed]).sum()), int(listed.sum()))],
-        "recall": round(float(listed[truth].mean()), 3),
-        "weights": [round(float(one), 2) for one in (model.intercept_[0], *model.coef_[0])],
+        "false of them": [round(share, 3) for share in wilson(false, int(listed.sum()))] if listed.any() else [],
+        "recall": round(float(listed[truth].mean()), 3) if truth.any() else None,
+        "weights": [round(float(weight), 2) for weight in (model.intercept_[0], *model.coef_[0])]
+        if model is not None
+        else [],
     }
-    return "\n".join([*lines, "", json.dumps(overall)])
 
 
 def _cell(name: str, value: float) -> str:
     if name == "listed":
         return f"{value:.0f}"
-    return f"{value:.3f}" if name.startswith("AUROC") else f"{value:.0%}"
+    return f"{value:.3f}" if name.startswith(("AUROC", "calibration")) else f"{value:.0%}"
 
 
-def main() -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--kind", action="append", choices=sorted(KINDS))
     parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--half", action="append", type=int, choices=(0, 1))
-    parser.add_argument("--needs", action="store_true", help="Measure the score that decides at present, too.")
     parser.add_argument("--keep", type=Path, help="Where rows are kept as CSV; what is there is not measured again.")
+    parser.add_argument("--published", action="store_true", help="Use the published weights, fitted on frozen bodies.")
+    setting = Setting()
+    parser.add_argument("--body", default=setting.body, help="Architecture; random weights where none are installed.")
+    parser.add_argument("--tuned", action="store_true", help="Train the body with the head.")
+    parser.add_argument("--size", type=int, default=setting.size, help="Side of the images, px.")
+    parser.add_argument("--images", type=int, default=setting.images, help="How many each network is trained on.")
+    parser.add_argument("--epochs", type=int, default=setting.epochs, help="Of --tuned.")
+    return parser
+
+
+def kept(file: Path | None, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The rows of a file; where there is none they are measured and written."""
+    if file is not None and file.is_file():
+        return pd.read_csv(file)
+    rows = measure()
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows.to_csv(file, index=False)
+    return rows
+
+
+def main() -> None:
+    parser = _parser()
     given: Any = parser.parse_args()
     kinds = sorted(set(given.kind or KINDS))
-    if len(kinds) < 2:
-        parser.error("name two kinds or more: each is judged by a method fitted on the others")
-    body, rows = Frozen(), []
-    for seed in given.seed or [0]:
-        for half in given.half or [0]:
-            for kind in kinds:
-                kept = given.keep / f"{kind}-{seed}-{half}.csv" if given.keep else None
-                if kept is not None and kept.is_file():
-                    rows.append(pd.read_csv(kept))
-                    continue
-                rows.append(measured(given.data, kind, seed, half, body, given.needs))
-                if kept is not None:
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    rows[-1].to_csv(kept, index=False)
-    print(report(pd.concat(rows, ignore_index=True)))
+    if len(kinds) < 2 and not given.published:
+        parser.error("name two kinds or more: each is assessed by a method fitted on the others")
+    setting = Setting(**{field.name: getattr(given, field.name) for field in fields(Setting)})
+    learner, rows = learner_of(setting), []
+    for seed, half, kind in itertools.product(given.seed or [0], given.half or [0], kinds):
+        file = given.keep / f"{kind}-{seed}-{half}-{setting.name}.csv" if given.keep else None
+        rows.append(kept(file, partial(measured, given.data, kind, seed, half, learner)))
+        right = rows[-1].groupby("network")["accuracy"].first()
+        print(f"{kind}: on unseen clean images {right.map('{:.0%}'.format).to_dict()} are right", file=sys.stderr)
+    print(report(pd.concat(rows, ignore_index=True), given.published))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.reliance import ANIMALS, LEAK, calibration_error, crossfitted, draw, metrics_of
+from benchmarks.learners import Frozen, Setting, Tuned, learner_of, mirrored
+from benchmarks.reliance import (
+    ANIMALS,
+    DONORS,
+    LEAK,
+    PREDICTED,
+    calibration_error,
+    crossfitted,
+    draw,
+    kept,
+    measured,
+    metrics_of,
+    published,
+    report,
+)
 from whalecam.demo.backgrounds import KINDS
+from whalecam.reliance import WEIGHTS
 
 
 def made(seed: int = 0, halves: int = 1) -> pd.DataFrame:
@@ -93,3 +108,66 @@ def test_halves_share_no_animal_and_seeds_draw_others(real_data: Path) -> None:
     assert np.array_equal(one.leaking, same.leaking)
     assert not np.array_equal(one.leaking, other.leaking) and not np.array_equal(one.leaking, half.leaking)
     assert len(KINDS) >= 12
+
+
+def test_published_weights_by_hand() -> None:
+    rows = pd.DataFrame({"drop": [0.9, 0.0], "gap": [0.8, 0.0]})
+    by_hand = [WEIGHTS.intercept + 0.9 * WEIGHTS.drop + 0.8 * WEIGHTS.gap + 0.72 * WEIGHTS.product, WEIGHTS.intercept]
+    np.testing.assert_allclose(published(rows), [1 / (1 + np.exp(-logit)) for logit in by_hand])
+
+
+def test_the_report_names_kinds_whose_networks_did_not_learn() -> None:
+    rows = made()
+    rows.loc[rows["kind"] == "shore", "accuracy"] = 0.7
+    text = report(rows, by_published=True)
+    assert "less than 80%: shore." in text and text != report(rows)
+    assert "Not learned" not in report(made(), by_published=True)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:Only one class is present")
+def test_a_report_of_networks_that_never_rely_has_no_weights() -> None:
+    sound = made().assign(fall=0.0)
+    assert '"weights": []' in report(sound[sound["network"] == "clean"], by_published=True)
+
+
+def test_kept_rows_are_not_measured_again_and_no_settings_share_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "tint.csv"
+    first = kept(file, lambda: pd.DataFrame({"drop": [0.5]}))
+    assert kept(file, lambda: pd.DataFrame({"drop": [0.1]})).equals(first)
+    assert kept(None, lambda: pd.DataFrame({"drop": [0.1]}))["drop"].tolist() == [0.1]
+    changes = ({}, {"body": "resnet18"}, {"tuned": True}, {"tuned": True, "epochs": 9}, {"size": 224}, {"images": 9})
+    assert len({Setting(**change).name for change in changes}) == len(changes)  # type: ignore[arg-type]
+
+
+def test_about_half_of_the_images_are_mirrored_and_nothing_else_changes() -> None:
+    images = np.random.default_rng(0).integers(256, size=(100, 4, 4, 3), dtype=np.uint8)
+    changed = mirrored(images, np.random.default_rng(1))
+    is_mirrored = np.array([(after == before[:, ::-1]).all() for before, after in zip(images, changed, strict=True)])
+    assert 30 < is_mirrored.sum() < 70 and (changed[~is_mirrored] == images[~is_mirrored]).all()
+
+
+def test_a_tuned_network_learns_and_is_the_same_for_one_seed() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=96)
+    bright = [rng.integers(80 * label, 80 * label + 120, size=(32, 32, 3), dtype=np.uint8) for label in labels]
+    learner = learner_of(Setting(tuned=True, size=32, epochs=4))
+    images = learner.prepare(bright)
+    first, same, other = (learner.train(images[:64], labels[:64], seed)(images[64:]) for seed in (0, 0, 1))
+    assert first.shape == (32, 2) and np.allclose(first.sum(axis=1), 1)
+    assert (first.argmax(axis=1) == labels[64:]).mean() > 0.9
+    assert np.array_equal(first, same) and not np.array_equal(first, other)
+    assert isinstance(learner, Tuned) and isinstance(learner_of(Setting()), Frozen)
+
+
+def test_rows_keep_what_their_drop_and_their_placebo_were_computed_from(real_data: Path) -> None:
+    setting = Setting(body="mobilenet_v3_small", tuned=True, size=64, images=40, epochs=1)
+    rows = measured(real_data, "tint", 0, 0, learner_of(setting))
+    sides = {side: rows[[f"{side}_{donor}" for donor in range(DONORS)]].mean(axis=1) for side in ("own", "other")}
+    np.testing.assert_allclose(rows["before"] - sides["other"], rows["drop"])
+    np.testing.assert_allclose(rows["before"] - sides["own"], rows["placebo"])
+    assert len(rows) == 2 * PREDICTED and rows["network"].unique().tolist() == ["leaking", "clean"]
+    labels = draw(real_data, "tint", 0, 0, 40 + PREDICTED, 64).labels
+    for donor in range(DONORS):
+        assert (labels[rows[f"own_unit_{donor}"]] == rows["predicted"]).all()
+        assert (labels[rows[f"other_unit_{donor}"]] != rows["predicted"]).all()
+    assert (rows["body"] == setting.body).all() and rows["tuned"].all() and (rows["size"] == 64).all()
