@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from whalecam import swap
 from whalecam.arrays import Mask, Sample
+from whalecam.config import OTHER
 from whalecam.network import Network
 
 SIZE = 64
@@ -142,7 +143,7 @@ def test_the_drop_is_carried_by_a_single_property_else_by_several_else_by_someth
     assert needs_of(0.9, **single).carrier == "colour"
     less = {"colour": 0.4, "brightness": 0.3, "texture": 0.1}
     assert needs_of(0.9, **less, together=0.5).carrier == "together"
-    assert needs_of(0.9, **less, together=0.4).carrier == swap.OTHER
+    assert needs_of(0.9, **less, together=0.4).carrier == OTHER
     assert needs_of(0.2).carrier == ""
 
 
@@ -172,7 +173,7 @@ def test_a_sign_that_no_property_carries_is_something_else(pool: list[swap.Donor
     ]
     found = answer_of(model, donors, slope(1, 99), 0)
     assert found.swap >= 0.9 and max(found.falls.values()) <= 0.2
-    assert found.carrier == swap.OTHER and set(found.examples) == {*swap.PROPERTIES, swap.WHOLE}
+    assert found.carrier == OTHER and set(found.examples) == {*swap.PROPERTIES, swap.WHOLE}
 
 
 def test_drops_are_those_of_a_slow_loop(pool: list[swap.Donor]) -> None:

@@ -34,6 +34,8 @@ AUTO_VERDICTS = (
 SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 NEEDS_CHOICES = ("auto", "all", "none")
+OTHER = "other"
+"""`needs_property` where neither a single property of the background nor several together carry the drop."""
 NEEDS_SAMPLE = 2000
 """Pictures beyond the suspects that the second witness is asked about under `auto`."""
 MASK_FALLBACKS = ("net", "border")

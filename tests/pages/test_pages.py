@@ -17,10 +17,12 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from whalecam.arrays import Progress
+from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
 from whalecam.reviews import Journal, Review
-from whalecam.run import open_run, write_json
-from whalecam.ui import charts, jobs, overview, picture, session
+from whalecam.run import Run, open_run, write_json
+from whalecam.table import Table
+from whalecam.ui import charts, jobs, overview, parts, picture, session
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
 EXPLORING = [page for page in PAGES if "2_Model" not in page]
@@ -229,6 +231,27 @@ def test_the_threshold_moves_the_verdicts(runs: Path) -> None:
     app.slider(key="false_rate").set_value(0.01).run()
     stricter = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
     assert stricter["Confirmed leaks"] < looser["Confirmed leaks"]
+
+
+def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
+    """`other` is no property: the whole water was exchanged, and nobody can say what of it mattered."""
+    rows = session.table_of(open_run(runs / "demo")).all_rows().set_index("image")
+    listed = rows[rows["q_value"] <= Thresholds.false_rate]
+    words = {name: parts.carrier_words(name) for name in listed["needs_property"].unique()}
+    assert words["other"] == "no single property of the water" and len(words) > 1
+    cards = {card.image: card.lines[-1] for card in parts.cards_of(*_opened(runs), listed.reset_index(), heat=False)}
+    for image, row in listed.iterrows():
+        assert cards[str(image)] == f"relies {row['reliance_probability']:.0%}: {words[row['needs_property']]}"
+    for name, begin in (("other", "on the water of "), ("colour", "colour of the water as in ")):
+        if name in words:
+            image = listed.index[listed["needs_property"] == name][0]
+            app = open_page("pages/4_Heatmaps.py", image=image)
+            assert any(caption.value.startswith(begin) for caption in app.caption), name
+
+
+def _opened(runs: Path) -> tuple[Run, Table]:
+    run = open_run(runs / "demo")
+    return run, session.table_of(run)
 
 
 def test_the_classes_that_rely_are_named(runs: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
+from whalecam.config import OTHER
 from whalecam.network import Network
 from whalecam.swap.edits import EDITS, SINGLE, TOGETHER
 from whalecam.swap.water import Scene, Water
@@ -19,8 +20,6 @@ Values = NDArray[np.float64]
 BATCH = 64
 UNTOUCHED, FILLED, WHOLE = "untouched", "filled", "swap"
 """The picture itself, the same with its animal filled in, and the exchange of the whole background."""
-OTHER = "other"
-"""What carries a drop that no property carries."""
 SETTLED = 0.1
 """A mean drop below this after the first round cannot become a listed image's: the second round is saved."""
 EXPLAINED = 0.4

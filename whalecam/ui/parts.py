@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam import geometry, leak
 from whalecam.arrays import records
-from whalecam.config import REVIEW_VERDICTS, WRONG_MASK
+from whalecam.config import OTHER, REVIEW_VERDICTS, WRONG_MASK
 from whalecam.run import Run
 from whalecam.table import Overlay, Table
 from whalecam.ui import filters, links, reliance, session, verdicts
@@ -200,14 +200,14 @@ def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     if pd.notna(row["excess"]):
         lines[-1] += f" · excess {row['excess']:.2f}"
     if reliance.is_listed(row, session.thresholds()):
-        part = f": {property_words(row['needs_property'])} of the water" if pd.notna(row["needs_property"]) else ""
+        part = f": {carrier_words(row['needs_property'])}" if pd.notna(row["needs_property"]) else ""
         lines.append(f"{reliance.strength(row)}{part}")
     return tuple(lines)
 
 
-def property_words(name: str) -> str:
+def carrier_words(name: str) -> str:
     """What of the water a decision hangs on, in words."""
-    return PROPERTIES.get(name, name)
+    return "no single property of the water" if name == OTHER else f"{PROPERTIES.get(name, name)} of the water"
 
 
 def _text(value: Any) -> str:

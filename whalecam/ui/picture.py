@@ -13,6 +13,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from whalecam import dataset
+from whalecam.config import OTHER
 from whalecam.errors import DatasetError
 from whalecam.run import Run
 from whalecam.table import Queue, Table
@@ -150,23 +151,29 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
 
 
 def show_me(run: Run, row: Mapping[str, Any]) -> None:
-    """The second witness in pictures: the photograph, the same with its water changed, and what the network said."""
+    """The background test in pictures: the photograph, the same with its water changed, and both probabilities."""
     if row["needs"] is None and row["needs_swap"] is None:
         return
     falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
-    with st.expander("Second witness: what happens when the water changes", expanded=row["needs_picture"] is not None):
+    with st.expander("Background test: what happens when the water changes", expanded=row["needs_picture"] is not None):
         if row["needs_picture"] is not None:
             before, after = st.columns(2)
             _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['needs_before']:.0%}")
             edited = "data:image/webp;base64," + base64.b64encode(row["needs_picture"]).decode()
-            what = parts.property_words(row["needs_property"])
-            said = f"{what} of its water as in {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
+            said = f"{_edit_words(row)} {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
             _shown(after, edited, said)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
         only = f" With the animal filled in: {row['p_water_only']:.0%}." if row["p_water_only"] is not None else ""
         st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
+
+
+def _edit_words(row: Mapping[str, Any]) -> str:
+    """What was changed in the picture that is shown, up to the name of the donor."""
+    if row["needs_property"] in (None, OTHER):
+        return "on the water of"
+    return f"{parts.carrier_words(row['needs_property'])} as in"
 
 
 def _reliance_hint(row: Mapping[str, Any]) -> str:
