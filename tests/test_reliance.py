@@ -20,6 +20,7 @@ from whalecam.reliance import (
     p_values,
     q_values,
     reliance_of,
+    subsets,
 )
 
 NAN = float("nan")
@@ -227,3 +228,34 @@ def test_a_set_without_reliance_lists_next_to_nothing() -> None:
     """Of twenty networks that read the animal alone."""
     listed = [bool((reliance_of(made(0.0, seed=seed), draws=199).q_value <= 0.05).any()) for seed in range(100, 120)]
     assert sum(listed) <= 3
+
+
+def test_subsets_have_no_number_twice_and_are_equally_probable() -> None:
+    rows = subsets(6, 2, 30_000, np.random.default_rng(0))
+    assert (rows[:, 0] != rows[:, 1]).all() and rows.min() == 0 and rows.max() == 5
+    _, counts = np.unique(np.sort(rows, axis=1), axis=0, return_counts=True)
+    assert len(counts) == 15 and abs(counts - 2000).max() < 200
+
+
+def test_many_donors_on_the_other_side_give_the_p_value_of_whole_permutations() -> None:
+    """Of 100 donors four lend to the own side: few enough that subsets are drawn."""
+    rng = np.random.default_rng(3)
+    images = 100
+    exchanges = Exchanges(
+        predicted=np.zeros(images, np.int64),
+        before=np.full(images, 0.9),
+        own=rng.normal(0.62, 0.1, (images, 1)),
+        other=rng.normal(0.6, 0.1, (images, 1)),
+        own_unit=(np.arange(images) % 4)[:, None],
+        other_unit=4 + (np.arange(images) % 96)[:, None],
+    )
+    test = class_tests(exchanges, draws=4999)[0]
+    both = np.concatenate([exchanges.own, exchanges.other], axis=1)
+    rest = (both - both.mean(axis=1, keepdims=True)).ravel()
+    units = np.concatenate([exchanges.own_unit, exchanges.other_unit], axis=1).ravel()
+    assert test.gap == pytest.approx(rest[units < 4].mean() - rest[units >= 4].mean())
+    lists = 0
+    for _ in range(4000):
+        near = np.isin(units, rng.permutation(100)[:4])
+        lists += bool(rest[near].mean() - rest[~near].mean() >= test.gap - 1e-9)
+    assert 0.01 < test.p_value < 0.99 and test.p_value == pytest.approx((1 + lists) / 4001, abs=0.03)

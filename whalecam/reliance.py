@@ -16,6 +16,8 @@ Values = NDArray[np.float64]
 Whole = NDArray[np.int64]
 DRAWS = 4999
 """Permutations of a class's donors: the smallest p-value is 1 / 5,000."""
+MANY_DONORS = 10
+"""From this multiple of the own side on, subsets of the donors are drawn rather than permutations."""
 ROUNDING = 1e-9
 CLASS_LEVEL = 0.05
 """A class relies on its background beyond chance where the p-value of its test, corrected by Holm, is at most this."""
@@ -159,17 +161,45 @@ def _class_test(exchanges: Exchanges, draws: int, rng: np.random.Generator) -> C
     images = len(exchanges.before)
     if own.all() or not own.any():
         return ClassTest(gap=float("nan"), p_value=1.0, images=images, donors=len(donors))
-    gap = float(_gaps(own[None], sums, counts)[0])
-    drawn = _gaps(rng.permuted(np.broadcast_to(own, (draws, len(own))), axis=1), sums, counts)
+    pairs = np.stack([sums, counts])
+    gap = float(_gaps(pairs[:, own].sum(axis=1, keepdims=True), pairs)[0])
+    drawn = _gaps(_drawn_sides(own, pairs, draws, rng), pairs)
     p_value = (1 + int((drawn >= gap - ROUNDING).sum())) / (draws + 1)
     return ClassTest(gap=gap, p_value=p_value, images=images, donors=len(donors))
 
 
-def _gaps(own: NDArray[np.bool_], sums: Values, counts: Values) -> Values:
-    """For each assignment of donors to the own side, (B, D): the mean there less the mean on the other, (B,)."""
-    near = own.astype(np.float64)
-    sums_near, counts_near = near @ sums, near @ counts
-    return np.asarray(sums_near / counts_near - (sums.sum() - sums_near) / (counts.sum() - counts_near))
+def _gaps(near: Values, pairs: Values) -> Values:
+    """The mean on the own side less the mean on the other, (B,).
+
+    Args:
+        near: (2, B) sum and count over the donors of the own side, for each of B assignments.
+        pairs: (2, D) sum and count of each donor.
+    """
+    far = pairs.sum(axis=1, keepdims=True) - near
+    return np.asarray(near[0] / near[1] - far[0] / far[1])
+
+
+def _drawn_sides(own: NDArray[np.bool_], pairs: Values, draws: int, rng: np.random.Generator) -> Values:
+    """Sum and count over the own side, (2, draws), where as many donors as `own` has are drawn for it by chance."""
+    size = int(own.sum())
+    if len(own) < MANY_DONORS * size:
+        near = rng.permuted(np.broadcast_to(own, (draws, len(own))), axis=1)
+        return np.asarray(pairs @ near.T)
+    return np.asarray(pairs[:, subsets(len(own), size, draws, rng)].sum(axis=2))
+
+
+def subsets(among: int, size: int, draws: int, rng: np.random.Generator) -> Whole:
+    """Random subsets of `size` numbers below `among`, each equally probable, (draws, size). For a small share of them.
+
+    Rows in which a number stands twice are drawn anew, which takes much less time than permuting all of `among`.
+    """
+    rows = rng.integers(among, size=(draws, size))
+    while True:
+        ordered = np.sort(rows, axis=1)
+        again = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+        if not again.any():
+            return rows
+        rows[again] = rng.integers(among, size=(int(again.sum()), size))
 
 
 def p_values(exchanges: Exchanges) -> Values:

@@ -149,7 +149,7 @@ class _Case:
     def of(self, edit: str, donors: Sequence[Donor | None]) -> list[_Answer]:
         """The answers to one edit with any of these donors."""
         images = {donor and donor.image for donor in donors}
-        return [one for one in self.answers if one.edit == edit and (one.donor and one.donor.image) in images]
+        return [each for each in self.answers if each.edit == edit and (each.donor and each.donor.image) in images]
 
     def after(self, edit: str, donors: Sequence[Donor | None]) -> Values:
         """The probabilities of the predicted class in these answers, (n,)."""
