@@ -103,8 +103,9 @@ def test_the_rows_of_a_finding_are_signed_at_once(
 
 
 def test_the_report_is_downloaded_and_opens_without_a_network(
-    dashboard: Dashboard, visitor: Any, run: Run, tmp_path: Path
+    dashboard: Dashboard, visitor: Any, run: Run, table: Table, tmp_path: Path
 ) -> None:
+    suspects = table.images(Filters(verdicts=SUSPECT_VERDICTS))
     page = visitor()
     page.goto(f"{dashboard.address}/Export?run={run.name}")
     settled(page).wait_for_timeout(1000)
@@ -116,4 +117,4 @@ def test_the_report_is_downloaded_and_opens_without_a_network(
     offline.context.set_offline(True)
     offline.goto((tmp_path / "r.html").as_uri())
     assert offline.locator("h1").inner_text() == run.name
-    assert offline.locator(".case").count() == 24
+    assert offline.locator(".case").count() == min(24, len(suspects)) > 2
