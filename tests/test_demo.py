@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score
 
 from tests.conftest import PICTURES
 from whalecam import dataset
-from whalecam.demo import PLANTED, write_demo
+from whalecam.demo import PLANTED, WATERS, write_demo
 
 
 @pytest.fixture
@@ -102,3 +102,15 @@ def test_the_audit_finds_the_planted_species(prepared: Path) -> None:
     planted, others = species.loc[list(PLANTED)], species.drop(index=list(PLANTED))
     assert planted["median_excess"].min() > others["median_excess"].max() - 0.15
     assert planted["share"].mean() > 2 * others["share"].mean()
+
+
+def test_the_exact_counterfactual_keeps_everything_but_the_water(tmp_path: Path) -> None:
+    """Of each image one of the four waters is its own, and gives the very same file; the animals never move."""
+    write_demo(tmp_path / "own", 8)
+    for number, water in enumerate(WATERS):
+        write_demo(tmp_path / str(number), 8, water=water)
+    for name in (f"{at:05d}" for at in range(6)):  # the last two are broken on purpose
+        own, *others = ((tmp_path / part / "images" / f"{name}.jpg").read_bytes() for part in ("own", *"0123"))
+        assert others.count(own) == 1 and len(set(others)) == 4
+        masks = {(tmp_path / part / "masks" / f"{name}.png").read_bytes() for part in ("own", *"0123")}
+        assert len(masks) == 1
