@@ -150,6 +150,10 @@ class Thresholds:
     needs: float = 0.25
     false_rate: float = 0.05
 
+    def noted(self) -> dict[str, Any]:
+        """As verdicts and the flag CSV note them."""
+        return {"excess_threshold": self.excess, "needs_threshold": self.needs, "false_rate": self.false_rate}
+
 
 THRESHOLDS = tuple(field.name for field in fields(Thresholds))
 FALSE_LEAKS = 0.023

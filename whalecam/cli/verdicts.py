@@ -35,8 +35,7 @@ def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
         raise ReviewError(
             f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
         )
-    words |= {"excess_threshold": level.excess, "needs_threshold": level.needs, "false_rate": level.false_rate}
-    given = [Review(image, **words) for image in images]
+    given = [Review(image, **words, **level.noted()) for image in images]
     click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
 
 

@@ -17,7 +17,7 @@ SOURCE = ("image", "species", "individual_id")
 SAID = ("verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 RELIANCE = ("reliance_probability", "p_value", "q_value", "needs")
 MEASURED = ("predicted", "confidence", "loss", "leak", "excess", *RELIANCE, "auto_verdict", "mask_source")
-THRESHOLDS = ("excess_threshold", "needs_threshold", "false_rate")
+THRESHOLDS = tuple(Thresholds().noted())
 MADE_WITH = (*THRESHOLDS, "map", "run", "model_sha256")
 COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
 NUMBERS = ("confidence", "loss", "leak", "excess", *RELIANCE, *THRESHOLDS)
@@ -58,12 +58,7 @@ def flag_rows(
         "all": pd.Series(True, frame.index),
     }
     frame = frame[chosen[only]].assign(run=run_name, model_sha256=model_sha256)
-    gaps: dict[str, Any] = {
-        "excess_threshold": thresholds.excess,
-        "needs_threshold": thresholds.needs,
-        "false_rate": thresholds.false_rate,
-        "map": "relative",
-    }
+    gaps: dict[str, Any] = {**thresholds.noted(), "map": "relative"}
     columns = {
         name: pd.to_numeric(frame[name]).fillna(gaps.get(name, np.nan))
         if name in NUMBERS

@@ -100,10 +100,8 @@ class Signer:
                     reason=self.reason,
                     note=self.note,
                     suggested_label=self.suggested_label,
-                    excess_threshold=self.level.excess,
-                    needs_threshold=self.level.needs,
-                    false_rate=self.level.false_rate,
                     blind=image in self.controls,
+                    **self.level.noted(),
                 )
                 for image in images
             ]
