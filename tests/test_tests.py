@@ -1,4 +1,4 @@
-"""What holds for all tests: none expects anything of elapsed time, which a slow or busy machine decides."""
+"""What holds for all tests: none asserts elapsed time, or what a browser shows at one moment; both depend on load."""
 
 import ast
 
@@ -75,3 +75,39 @@ def test_no_test_asserts_elapsed_time() -> None:
     assert len(paths) > 50
     found = {path.relative_to(ROOT).as_posix(): timed(path.read_text(encoding="utf-8")) for path in paths}
     assert {name: lines for name, lines in found.items() if lines} == {}, "measure it in benchmarks/, as a ratio"
+
+
+SHOWN = {"all_inner_texts", "all_text_contents", "count", "get_attribute", "inner_text", "input_value", "text_content"}
+SHOWN |= {f"is_{state}" for state in ("visible", "hidden", "enabled", "disabled", "checked", "editable")}
+
+
+def momentary(source: str) -> list[int]:
+    """Lines of the assertions that read once what a browser shows, instead of waiting until it holds."""
+    asserted = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+    return [node.lineno for node in asserted if any(_is_reading(part) for part in ast.walk(node.test))]
+
+
+def _is_reading(node: ast.AST) -> bool:
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SHOWN
+    return is_call and not (node.func.attr == "count" and node.args)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("assert page.get_by_role('button').first.is_visible()", [1]),
+        ("assert not page.locator('.card').count()", [1]),
+        ("assert text.count('a') == 1", []),
+        ("expect(page.locator('.card')).to_have_count(0)", []),
+        ("until(page, lambda: page.locator('h1').inner_text() == 'Leaks')", []),
+    ],
+)
+def test_an_assertion_on_one_look_at_the_browser_is_seen(body: str, expected: list[int]) -> None:
+    assert momentary(body) == expected
+
+
+def test_no_journey_asserts_one_look_at_the_browser() -> None:
+    paths = sorted((ROOT / "tests" / "journeys").glob("*.py"))
+    assert len(paths) > 8
+    found = {path.name: momentary(path.read_text(encoding="utf-8")) for path in paths}
+    assert {name: lines for name, lines in found.items() if lines} == {}, "wait for it: expect(...) or until(...)"

@@ -60,6 +60,14 @@ def sign_in(page: Any, name: str) -> None:
     settled(page)
 
 
+def expect(what: Any) -> Any:
+    """Playwright's assertion on what a page shows, which looks again until it holds, for a minute."""
+    from playwright.sync_api import expect as eventually
+
+    eventually.set_options(timeout=60_000)
+    return eventually(what)
+
+
 def until(page: Any, is_true: Callable[[], Any], patience: float = 30) -> None:
     """Wait for a condition that the page itself does not show. Fails after `patience` seconds."""
     for _ in range(int(patience * 20)):

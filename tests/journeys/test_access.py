@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import free_port, relay, serving, settled, until
+from tests.journeys.conftest import expect, free_port, relay, serving, settled, until
 from tests.openid import Provider
 from whalecam.reviews import Journal
 from whalecam.run import Run, open_run
@@ -193,7 +193,7 @@ def test_behind_a_proxy_who_signed_in_signs_and_signing_out_locks_every_tab(
     page.wait_for_url(re.compile(f"/whalecam/Heatmaps.*image={image}"))
     page.locator("canvas.heat").first.wait_for()
     settled(page)
-    assert page.get_by_role("textbox", name="Reviewer").count() == 0
+    expect(page.get_by_role("textbox", name="Reviewer")).to_have_count(0)
     page.locator("h1").click()
     page.keyboard.press("f")
     until(page, lambda: len(journal.latest()))

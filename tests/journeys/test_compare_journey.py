@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import serving, settled
+from tests.journeys.conftest import expect, serving, settled
 from tests.pages.test_mending import write_simulation
 from whalecam.compare import compare_runs
 from whalecam.compare.sentence import leaks_sentence, sentence
@@ -23,7 +23,7 @@ def walked(page: Any) -> None:
     """From the advice on the Overview to the comparison, by the button and the link that the pages offer."""
     page.get_by_role("button", name="Train again with shuffle").click()
     page.get_by_text("left in this step").wait_for(timeout=LONG)
-    assert page.get_by_role("button", name="Cancel").is_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.get_by_role("link", name="Compare demo with demo-shuffle").click(timeout=LONG)
     page.get_by_role("heading", name="Compare").wait_for()
     page.get_by_text("Pictures that changed").wait_for()

@@ -11,7 +11,7 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import LONG, faults_of, serving, settled, sign_in, until
+from tests.journeys.conftest import LONG, expect, faults_of, serving, settled, sign_in, until
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import open_run
 
@@ -46,7 +46,7 @@ def test_the_first_start_prepares_the_demo(browser: Any, page: Any, tmp_path: Pa
         page.goto(url)
         page.get_by_text("Welcome to WhaleCAM").wait_for()
         page.get_by_role("progressbar").first.wait_for()
-        assert page.get_by_role("button", name="Cancel").is_visible()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
         page.get_by_text("left in this step").wait_for(timeout=LONG)
         page.get_by_role("heading", name="Overview").wait_for(timeout=LONG)
         page.get_by_text("assessable pictures").first.wait_for()
@@ -68,7 +68,7 @@ def test_figures_are_drawn_before_what_draws_charts_is_asked_for(page: Any, addr
         "() => performance.getEntriesByType('resource').find((e) => e.name.includes('PlotlyChart')).startTime"
     )
     assert 0 < page.evaluate("window.drawn") < asked
-    assert not page.locator('[data-testid="stException"]').count()
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
 def test_own_data_becomes_the_chosen_run(page: Any, address: str, prepared: Path, tmp_path: Path) -> None:
@@ -89,7 +89,8 @@ def test_own_data_becomes_the_chosen_run(page: Any, address: str, prepared: Path
     page.locator(".st-key-own_open button").click()
     page.wait_for_url(re.compile("run=mine"))
     page.get_by_text("own.csv").first.wait_for()
-    assert page.locator('[data-testid="stMetric"]', has_text="Usable").inner_text().split()[-1] == "3"
+    usable = page.locator('[data-testid="stMetric"]', has_text="Usable")
+    expect(usable.get_by_test_id("stMetricValue")).to_have_text("3")
     page.get_by_text("Findings", exact=True).click()
     page.get_by_text("Missing file").first.wait_for()
 
@@ -161,7 +162,7 @@ def test_looking_at_every_picture_fills_the_findings(page: Any, address: str) ->
     page.get_by_role("button", name="Look at every picture").click()
     page.get_by_text("119 of 119 pictures looked at").wait_for(timeout=LONG)
     page.get_by_text("Truncated: 1 of 121 rows").wait_for(timeout=LONG)
-    assert page.get_by_text("119 of 119 pictures looked at").is_visible()
+    expect(page.get_by_text("119 of 119 pictures looked at")).to_be_visible()
 
 
 def test_class_and_opacity_and_only_the_class_asks_the_server(page: Any, address: str) -> None:
@@ -207,7 +208,7 @@ def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str
     page.reload()
     settled(page)
     until(page, lambda: page.get_by_role("textbox", name="Reviewer").input_value() == "Ben")
-    assert page.get_by_role("textbox", name="File name").input_value() == name
+    expect(page.get_by_role("textbox", name="File name")).to_have_value(name)
     assert "Ben" not in page.url and "excess=0.5" in page.url
     page.get_by_text("What people said about this picture").wait_for()
 
@@ -255,5 +256,5 @@ def test_nothing_is_wider_than_a_phone(browser: Any, address: str, scheme: str) 
         page.goto(f"{address}/{name}?run=demo")
         settled(page)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 391, name
-        assert not page.get_by_text("encountered an error").count(), name
+        expect(page.get_by_text("encountered an error")).to_have_count(0)
     context.close()

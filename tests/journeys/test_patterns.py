@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Dashboard, settled
+from tests.journeys.conftest import Dashboard, expect, settled
 
 pytestmark = pytest.mark.journey
 
@@ -22,7 +22,7 @@ def page(visitor: Callable[[], Any], dashboard: Dashboard, prepared: Path) -> An
 def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.wait_for()
-    assert page.locator(".gallery").count() == 0
+    expect(page.locator(".gallery")).to_have_count(0)
     settled(page)
     plot.hover()
     page.locator('.modebar-btn[data-title="Box Select"]').first.click()
@@ -33,7 +33,7 @@ def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
     page.mouse.move(at["x"] + at["width"] - 4, at["y"] + at["height"] - 4, steps=5)
     page.mouse.up()
     page.locator(".gallery").first.wait_for()
-    assert page.get_by_role("button", name="Flag").first.is_visible()
+    expect(page.get_by_role("button", name="Flag").first).to_be_visible()
 
 
 def test_a_tab_survives_a_reload(page: Any) -> None:
@@ -42,4 +42,4 @@ def test_a_tab_survives_a_reload(page: Any) -> None:
     page.reload()
     settled(page)
     page.get_by_text("so that the animals' boxes").wait_for()
-    assert page.get_by_role("tab", name="Attention atlas").get_attribute("aria-selected") == "true"
+    expect(page.get_by_role("tab", name="Attention atlas")).to_have_attribute("aria-selected", "true")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.journeys.conftest import Dashboard, settled, sign_in, until
+from tests.journeys.conftest import Dashboard, expect, settled, sign_in, until
 from whalecam.reviews import Journal, Review
 from whalecam.reviews.messages import DONE
 from whalecam.run import Run, open_run
@@ -65,7 +65,7 @@ def test_two_people_at_once_see_each_others_verdicts(
     ben.goto(f"{dashboard.address}/Leaks?run={run.name}&leaks_order=name&leaks_size=96")
     settled(ben)
     reviewed = ben.locator('[data-testid="stMetric"]', has_text="Flagged")
-    assert reviewed.inner_text().split()[-1] == "0", "Ben kept it, and his verdict is the newer one"
+    expect(reviewed.get_by_test_id("stMetricValue")).to_have_text("0")  # Ben kept it, and his verdict is the newer one
     ana.locator("h1").click()
     ana.wait_for_timeout(4000)
     whole = runs.whole

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Dashboard, settled, sign_in, until
+from tests.journeys.conftest import Dashboard, expect, settled, sign_in, until
 from tests.journeys.test_queue import Runs, journal, name_of, run  # noqa: F401
 from whalecam import leak
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
@@ -116,5 +116,6 @@ def test_the_report_is_downloaded_and_opens_without_a_network(
     offline = visitor()
     offline.context.set_offline(True)
     offline.goto((tmp_path / "r.html").as_uri())
-    assert offline.locator("h1").inner_text() == run.name
-    assert offline.locator(".case").count() == min(24, len(suspects)) > 2
+    expect(offline.locator("h1")).to_have_text(run.name)
+    assert len(suspects) > 2
+    expect(offline.locator(".case")).to_have_count(min(24, len(suspects)))

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import faults_of, serving, settled
+from tests.journeys.conftest import expect, faults_of, serving, settled, until
 from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.journey
@@ -59,8 +59,8 @@ def until_address(page: Any, **wanted: str | None) -> None:  # noqa: F811
 def is_well(page: Any) -> None:  # noqa: F811
     """The page is drawn, of the right run, and without an error."""
     settled(page)
-    assert not page.locator('[data-testid="stException"]').count()
-    assert not page.locator('[data-testid="stAlertContentError"]').count()
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+    expect(page.locator('[data-testid="stAlertContentError"]')).to_have_count(0)
     page.wait_for_function(
         "wanted => document.querySelector('[data-testid=\"stSidebar\"] .st-key-run input')?.value === wanted", arg=OTHER
     )
@@ -197,7 +197,7 @@ def test_an_image_opens_from_every_gallery_and_back_leads_to_it(
         page, run=OTHER, excess="0.9", needs="0.2", false_rate="0.1", opacity="0.35", threshold="0.1", outline="false"
     )
     image = parameters(page)["image"]
-    assert page.get_by_role("textbox", name="File name").input_value() == image[0]
+    expect(page.get_by_role("textbox", name="File name")).to_have_value(image[0])
     page.reload()
     is_well(page)
     assert parameters(page)["image"] == image
@@ -224,7 +224,7 @@ def test_a_species_and_a_cell_of_the_confusion_open_their_images(page: Any, addr
     shown = counted(page)
     page.reload()
     is_well(page)
-    assert counted(page) == shown
+    until(page, lambda: counted(page) == shown)
     page.goto(f"{address}/Model?{MOVED}")
     is_well(page)
     plot = page.locator(".js-plotly-plot .nsewdrag").last
@@ -251,7 +251,7 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
         page.keyboard.press(key)
         until_address(page, excess=value)
         settled(page)
-    assert counted(page) == shown
+    until(page, lambda: counted(page) == shown)
     page.get_by_role("button", name="Filters").click()
     for word in ("Suspect", "Confirmed leak", "Hidden reliance"):
         page.locator(".st-key-leaks_verdict").get_by_text(word, exact=True).wait_for()
@@ -264,7 +264,7 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     link = page.context.new_page()
     link.goto(page.url)
     is_well(link)
-    assert counted(link) == narrowed
+    until(link, lambda: counted(link) == narrowed)
     link.close()
     page.locator(".card").first.focus()
     page.keyboard.press("Enter")
@@ -274,7 +274,7 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     page.go_back()
     page.wait_for_url(re.compile("/Leaks"))
     is_well(page)
-    assert counted(page) == narrowed
+    until(page, lambda: counted(page) == narrowed)
 
 
 def choose_species(page: Any, name: str) -> None:  # noqa: F811
@@ -306,11 +306,11 @@ def test_a_selection_in_the_chart_is_counted_linked_and_cleared(page: Any, addre
     page.keyboard.press("ArrowRight")
     until_address(page, excess="1.05")
     settled(page)
-    assert counted(page) == selected
+    until(page, lambda: counted(page) == selected)
     page.reload()
     is_well(page)
     page.locator(".card").first.wait_for()
-    assert counted(page) == selected
+    until(page, lambda: counted(page) == selected)
     page.get_by_role("button", name="Clear the selection").click()
     until_address(page, leaks_region=None)
     settled(page)

@@ -140,6 +140,11 @@ def test_opening_own_data_with_a_wrong_column_names_the_columns(runs: Path, tmp_
     assert not app.exception
     assert "no column" in app.error[0].value and "picture" in app.error[0].value.replace("\\", "")
     assert not (runs / "own").exists()
+    app.run()
+    assert "no column" in app.error[0].value, "it stands when the page runs for another reason"
+    (tmp_path / "own.csv").write_text("image,species\na.jpg,orca\n")
+    app.button(key="own_open").click().run()
+    assert not app.error and (runs / "own").exists()
 
 
 def test_flag_undo_and_the_journal_agree(runs: Path, journal: Journal) -> None:

@@ -11,10 +11,10 @@ from whalecam import dataset, render
 from whalecam.arrays import records
 from whalecam.config import Columns
 from whalecam.dataset import Dataset
-from whalecam.errors import DatasetError
+from whalecam.errors import DatasetError, WhalecamError
 from whalecam.run import Run
 from whalecam.ui import charts, session
-from whalecam.ui.frame import errors_shown, plain
+from whalecam.ui.frame import plain
 from whalecam.ui.gallery import Card, gallery
 from whalecam.ui.parts import open_picture
 
@@ -37,8 +37,19 @@ def open_own() -> None:
             four.text_input("Individual column", Columns.group, key="own_group"),
         )
         if st.form_submit_button("Open", type="primary", key="own_open"):
-            with errors_shown():
-                _open(name, path, folder, columns)
+            st.session_state["_own_fault"] = _fault_of(name, path, folder, columns)
+        # It stands until the form is submitted again: the page may run for another reason in the next moment.
+        if fault := st.session_state.get("_own_fault"):
+            st.error(plain(fault), icon=":material/error:")
+
+
+def _fault_of(name: str, path: str, folder: str, columns: Columns) -> str:
+    """Open the data, which runs the page anew; else why not, in words."""
+    try:
+        _open(name, path, folder, columns)
+    except WhalecamError as error:
+        return str(error)
+    return ""
 
 
 def _open(name: str, path: str, folder: str, columns: Columns) -> None:
@@ -46,6 +57,7 @@ def _open(name: str, path: str, folder: str, columns: Columns) -> None:
         raise DatasetError("Name the CSV file: a path such as /data/whales/train.csv.")
     run = session.add_run(name, Path(path.strip()), Path(folder.strip()) if folder.strip() else None, columns)
     st.session_state["_new_run"] = run.name
+    st.session_state["_own_fault"] = ""
     st.rerun()
 
 
