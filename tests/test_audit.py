@@ -20,7 +20,8 @@ from whalecam.pipeline import overlapped, side_by_side
 from whalecam.resolution import rounding
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.swap.witness import EXPLAINED, SETTLED
-from whalecam.table import Table, exchanges
+from whalecam.table import Table
+from whalecam.table.exchanges import exchanged_of, read_exchanges
 
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
 
@@ -111,7 +112,7 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
 
 def test_every_exchange_of_a_background_is_kept(run: Run) -> None:
     rows = rows_of(run).set_index("image")
-    read = exchanges(run.parts())
+    read = exchanged_of(read_exchanges(run.parts()))
     images, found = read.images, read.exchanges
     assert [read.labels[code] for code in found.predicted.tolist()] == rows.loc[images, "predicted"].tolist()
     assert images == sorted(rows.index[rows["needs_swap"].notna()])
@@ -132,8 +133,10 @@ def test_exchanges_of_older_parts_are_left_out(run: Run, tmp_path: Path) -> None
     part = run.parts()[0]
     old = tmp_path / "old.parquet"
     pq.write_table(pq.read_table(part).drop_columns(["exchange_own"]), old)
-    assert exchanges([old]).images == [] and exchanges([old]).exchanges.drop.shape == (0,)
-    assert exchanges([old, part]).images == exchanges([part]).images != []
+    before = exchanged_of(read_exchanges([old]))
+    assert before.images == [] and before.exchanges.drop.shape == (0,)
+    both, new = (exchanged_of(read_exchanges(parts)).images for parts in ([old, part], [part]))
+    assert both == new != []
 
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:

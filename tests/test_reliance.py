@@ -16,7 +16,6 @@ from whalecam.reliance import (
     Exchanges,
     beyond_chance,
     class_tests,
-    codes_of,
     p_values,
     q_values,
     reliance_of,
@@ -159,10 +158,6 @@ def test_calibrated_probabilities_keep_the_false_discovery_rate() -> None:
         assert listed.any() and np.mean(~truth[listed]) == pytest.approx(level, abs=0.015)
 
 
-def test_codes_tell_names_apart() -> None:
-    assert codes_of(["b", "a", "b"]).tolist() == [1, 0, 1] and codes_of([]).tolist() == []
-
-
 def joined(*parts: Exchanges) -> Exchanges:
     """Several made-up networks' images as one set, each with classes and donors of its own."""
     shift = {"predicted": 10, "own_unit": 1000, "other_unit": 1000}
@@ -194,6 +189,15 @@ def test_only_classes_that_rely_beyond_chance_list_images() -> None:
     np.testing.assert_array_equal(proven.q_value[reads], q_values(proven.probability[reads]))
     assert (proven.q_value[reads] <= 0.05).mean() > 0.9
     np.testing.assert_array_equal(proven.p_value, p_values(exchanges))
+
+
+def test_an_image_that_more_probably_does_not_rely_is_not_listed_with_surer_ones() -> None:
+    exchanges = made(0.8, images=200)
+    exchanges.other[:6] = exchanges.before[:6, None]
+    proven = reliance_of(exchanges, draws=999)
+    assert proven.relying == {0, 1} and (proven.probability[:6] < 0.5).all()
+    assert (q_values(proven.probability)[:6] < 0.1).all(), "the list would keep a rate of 10 % with them"
+    assert (proven.q_value[:6] == 1).all() and (proven.q_value[6:] < 0.1).all()
 
 
 def test_an_image_without_a_donor_on_one_side_is_not_assessed() -> None:

@@ -17,9 +17,10 @@ from whalecam import leak
 from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
-from whalecam.reliance import reliance_of
+from whalecam.reliance import Exchanges, reliance_of
 from whalecam.run import DatasetRecord, Run, create_run
-from whalecam.table import ORDERS, Filters, Store, Table, exchanges
+from whalecam.table import NO_REVIEWS, ORDERS, Filters, Store, Table
+from whalecam.table.exchanges import exchanged_of, read_exchanges
 from whalecam.table.judging import verdict_sql
 from whalecam.table.store import KEPT
 
@@ -202,7 +203,7 @@ def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
     run.write_part(rows[25:])
     store.take(run.parts())
     asked = table(store, run).all_rows().set_index("image")
-    read = exchanges(run.parts())
+    read = exchanged_of(read_exchanges(run.parts()))
     proven = reliance_of(read.exchanges)
     images = asked.loc[read.images]
     for name in ("p_value", "q_value"):
@@ -235,6 +236,22 @@ def test_a_rejected_mask_takes_its_reliance_back(run: Run) -> None:
     row = Table(run.parts(), leak.verdicts, Thresholds(), reviews).row("000.jpg")
     assert row["q_value"] is None and row["p_value"] is None and row["reliance_probability"] is None
     assert row["verdict"] == "not_assessable"
+
+
+def test_a_rejected_mask_no_longer_counts_in_its_class_until_the_verdict_is_undone(run: Run) -> None:
+    run.write_part(with_exchanges(make_rows()))
+    store = Store()
+    store.take(run.parts())
+    before = table(store, run).class_tests()
+    store.join(pd.DataFrame({"image": ["000.jpg", "001.jpg"], "reason": ["bad mask", "water"]}))
+    rejected = table(store, run).class_tests()
+    assert rejected["images"].sum() == before["images"].sum() - 1
+    read = exchanged_of(read_exchanges(run.parts()))
+    kept = np.array([name != "000.jpg" for name in read.images])
+    proven = reliance_of(Exchanges(**{name: values[kept] for name, values in vars(read.exchanges).items()}))
+    assert rejected["gap"].tolist() == [proven.classes[code].gap for code in range(2)]
+    store.join(NO_REVIEWS)
+    pd.testing.assert_frame_equal(table(store, run).class_tests(), before)
 
 
 def test_an_audit_from_before_controls_no_rate(run: Run) -> None:

@@ -4,7 +4,7 @@ An image keeps its object and takes the background of other images: of its predi
 what the editing costs) and of other classes. A network that does not rely on the background predicts on both alike.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,9 @@ MANY_DONORS = 10
 ROUNDING = 1e-9
 CLASS_LEVEL = 0.05
 """A class relies on its background beyond chance where the p-value of its test, corrected by Holm, is at most this."""
+
+LIKELY = 0.5
+"""An image of a smaller probability is never listed, though a list of surer ones would keep its rate with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class Reliance:
             if this very background showed what those of other classes show.
         p_value: (N,) in (0, 1], see `p_values`.
         q_value: (N,) in [0, 1], the smallest rate of false ones at which the image is listed; 1 in a class that does
-            not rely on its background beyond chance.
+            not rely on its background beyond chance, and of an image that more probably does not rely than does.
         classes: the test of each predicted class, by its code.
         relying: codes of the classes that rely on their background beyond chance.
     """
@@ -115,6 +118,7 @@ def reliance_of(exchanges: Exchanges, weights: Weights = WEIGHTS, draws: int = D
     in_relying = np.isin(exchanges.predicted, list(relying))
     q_value = np.where(np.isnan(probability), np.nan, 1.0)
     q_value[in_relying] = q_values(probability[in_relying])
+    q_value[probability < LIKELY] = 1.0
     return Reliance(
         probability=probability, p_value=p_values(exchanges), q_value=q_value, classes=classes, relying=relying
     )
@@ -233,11 +237,6 @@ def q_values(probability: Values) -> Values:
     last = np.searchsorted(-probability[order], -probability[order], side="right") - 1
     q_value[order] = running[last]
     return q_value
-
-
-def codes_of(names: Sequence[str]) -> Whole:
-    """A code for each different name, (N,)."""
-    return np.asarray(np.unique(np.asarray(names, object).astype(str), return_inverse=True)[1], np.int64)
 
 
 def _row_means(values: Values) -> Values:

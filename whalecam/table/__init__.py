@@ -4,7 +4,6 @@ shown next (`queue`)."""
 
 from whalecam.table.cells import Overlay, unpack_maps, wilson
 from whalecam.table.embeddings import aligned, embeddings
-from whalecam.table.exchanges import Exchanged, exchanges
 from whalecam.table.filters import ORDERS, REVIEW_STATES, Filters
 from whalecam.table.odds import unseen_odds
 from whalecam.table.queue import Queue, pace, with_controls
@@ -15,7 +14,6 @@ __all__ = [
     "NO_REVIEWS",
     "ORDERS",
     "REVIEW_STATES",
-    "Exchanged",
     "Filters",
     "Overlay",
     "Queue",
@@ -23,7 +21,6 @@ __all__ = [
     "Table",
     "aligned",
     "embeddings",
-    "exchanges",
     "pace",
     "unpack_maps",
     "unseen_odds",

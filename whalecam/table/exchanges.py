@@ -47,12 +47,21 @@ class Exchanged:
     exchanges: Exchanges
 
 
-def exchanges(parts: Sequence[Path]) -> Exchanged:
-    """What was predicted on exchanged backgrounds.
+def read_exchanges(parts: Sequence[Path]) -> pa.Table:
+    """COLUMNS of the images that have a donor of another label.
 
-    Images without a donor of other labels are left out, as are parts of audits from before single exchanges were kept.
+    Parts of audits from before single exchanges were kept have no such images.
     """
-    rows = _latest(_read(parts))
+    known = [part for part in parts if set(COLUMNS) <= set(pq.read_schema(part).names)]
+    has_donors = pc.list_value_length(pc.field("exchange_other")) > 0
+    read = [pq.read_table(part, columns=COLUMNS).filter(has_donors) for part in known]
+    empty = pa.table({name: pa.array([], _kind(name)) for name in COLUMNS})
+    return pa.concat_tables(read) if read else empty
+
+
+def exchanged_of(rows: pa.Table) -> Exchanged:
+    """What was predicted on exchanged backgrounds, from `read_exchanges`."""
+    rows = _latest(rows)
     labels, predicted = np.unique(rows["predicted"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
     sides = {side: _padded(rows[f"exchange_{side}"], np.nan) for side in SIDES}
     units = {side: _padded(rows[f"exchange_{side}_donors"], -1).astype(np.int64) for side in SIDES}
@@ -68,9 +77,13 @@ def exchanges(parts: Sequence[Path]) -> Exchanged:
     return Exchanged(rows["image"].to_pylist(), labels.tolist(), probabilities)
 
 
-def assessed(parts: Sequence[Path]) -> tuple[pa.Table, pa.Table]:
-    """What the exchanges of a run prove, by image (RELIANCE) and by predicted class (CLASSES)."""
-    read = exchanges(parts)
+def assessed(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """What the exchanges of a run prove, by image (RELIANCE) and by predicted class (CLASSES).
+
+    Args:
+        rows: `read_exchanges` of all parts of the run.
+    """
+    read = exchanged_of(rows)
     proven = reliance_of(read.exchanges)
     by_image = (read.images, proven.p_value, proven.q_value, proven.probability)
     images = [pa.array(values, kind, from_pandas=True) for values, kind in zip(by_image, RELIANCE.types, strict=True)]
@@ -79,15 +92,6 @@ def assessed(parts: Sequence[Path]) -> tuple[pa.Table, pa.Table]:
         for code, test in proven.classes.items()
     ]
     return pa.Table.from_arrays(images, schema=RELIANCE), pa.Table.from_pylist(classes, CLASSES)
-
-
-def _read(parts: Sequence[Path]) -> pa.Table:
-    """The rows of COLUMNS with a donor of another label."""
-    known = [part for part in parts if set(COLUMNS) <= set(pq.read_schema(part).names)]
-    has_donors = pc.list_value_length(pc.field("exchange_other")) > 0
-    read = [pq.read_table(part, columns=COLUMNS).filter(has_donors) for part in known]
-    empty = pa.table({name: pa.array([], _kind(name)) for name in COLUMNS})
-    return pa.concat_tables(read) if read else empty
 
 
 def _kind(name: str) -> pa.DataType:

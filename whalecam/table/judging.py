@@ -64,7 +64,7 @@ def joined_sql(judge: Judge, thresholds: Thresholds) -> str:
     """
     verdict = verdict_sql(judge, thresholds)
     reviewed = ", ".join(f"reviews.{name} as {told}" for name, told in REVIEWED.items())
-    proven = ", ".join(f"case when {REJECTED} then null else reliance.{name} end as {name}" for name in PROVEN)
+    proven = ", ".join(f"reliance.{name}" for name in PROVEN)
     return (
         "(select rows.* replace ("
         f"case when {REJECTED} then null else rows.excess end as excess, "

@@ -12,11 +12,13 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from whalecam.arrays import Progress, Report, silent
+from whalecam.config import WRONG_MASK
 from whalecam.errors import RunError
 from whalecam.schema import SCHEMA
-from whalecam.table.exchanges import CLASSES, RELIANCE, assessed
+from whalecam.table.exchanges import CLASSES, RELIANCE, assessed, read_exchanges
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 """What is read from the parts, for single pictures only."""
@@ -52,6 +54,7 @@ class Store:
         self._con.execute("attach ':memory:' as held (compress)")
         self._changing, self._answers = threading.RLock(), _no_answers()
         self._parts: frozenset[str] = frozenset()
+        self._exchanges, self._rejected = read_exchanges(()), frozenset[str]()
         self.version: Any = None
         self._hold("reliance", RELIANCE.empty_table())
         self._hold("classes", CLASSES.empty_table())
@@ -75,10 +78,7 @@ class Store:
                 self._read(start, files, LIGHT, "", report)
             except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
                 self._read(start, files, self._present(files), ", union_by_name = true", report)
-            for name, rows in zip(
-                ("reliance", "classes"), assessed([Path(part) for part in sorted(wanted)]), strict=True
-            ):
-                self._hold(name, rows)
+            self._assess([Path(file) for file in files], fresh)
             self._parts = wanted
             self._answers = _no_answers()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
@@ -102,15 +102,31 @@ class Store:
             with suppress(duckdb.TransactionException):  # after a commit there is nothing to take back
                 own.rollback()
 
+    def _assess(self, parts: Sequence[Path], fresh: bool) -> None:
+        """Read the exchanges of new parts, and assess those of all parts together: each image bears on its class."""
+        self._exchanges = pa.concat_tables([*([] if fresh else [self._exchanges]), read_exchanges(parts)])
+        self._hold_assessed()
+
+    def _hold_assessed(self) -> None:
+        """Without the images whose mask a person rejected: what was exchanged there was not the background."""
+        is_rejected = pc.is_in(self._exchanges["image"], pa.array(sorted(self._rejected), pa.string()))
+        kept = self._exchanges.filter(pc.invert(is_rejected))
+        for name, rows in zip(("reliance", "classes"), assessed(kept), strict=True):
+            self._hold(name, rows)
+
     def _present(self, files: list[str]) -> list[str]:
         asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
         return [name for (name,) in self.rows(asked, {"files": files})]
 
     def join(self, reviews: pd.DataFrame, version: Any = None) -> None:
         """Take people's latest verdicts in: any of REVIEW_COLUMNS, `image` once."""
-        given = pa.Table.from_pandas(reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str))
+        known = reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str)
+        rejected = frozenset(known.loc[known["reason"] == WRONG_MASK, "image"])
         with self._changing:
-            self._hold("reviews", given)
+            self._hold("reviews", pa.Table.from_pandas(known))
+            if rejected != self._rejected:
+                self._rejected = rejected
+                self._hold_assessed()
             self._answers = _no_answers()
             self.version = version
 
