@@ -1,13 +1,14 @@
 """How well whole exchanged backgrounds tell a relying decision from a sound one, on kinds of leak not chosen on.
 
 usage: python -m benchmarks.reliance DATA [--kind NAME]... [--seed 0]... [--half 0|1]... [--keep FOLDER]
-           [--body NAME] [--tuned] [--size 128] [--images 400] [--epochs 8] [--published]
+           [--body NAME] [--tuned] [--size 128] [--images 400] [--epochs 8] [--published] [--scenery land|air]
 
 DATA: photos/ and masks/ with masks.csv. For each kind of `demo.backgrounds.KINDS`, ten cut-out animals are pasted on
 backgrounds whose side tells the label in 97 % of the images (leaking), and on any side (clean); one network is trained
 on each, a linear head over a frozen body or both together (--tuned), and both predict the leaking images that neither
-was trained on. The truth, per image and network: the probability of the prediction falls by more than 0.5 when this
-very background takes its other side.
+was trained on. The backgrounds are those of the photographs, water, or with --scenery drawn ones of land or of air. The
+truth, per image and network: the probability of the prediction falls by more than 0.5 when this very background takes
+its other side.
 
 `reliance_probability` is a logistic regression on what `whalecam.reliance` measures, fitted on all other kinds; so
 every row is about a kind that the method was not fitted on. Halves of the animals are never mixed. With --published,
@@ -35,6 +36,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.learners import Learner, Setting, learner_of
+from benchmarks.scenery import SCENERIES
 from whalecam.demo.backgrounds import KINDS
 from whalecam.reliance import WEIGHTS, Exchanges, class_tests, p_values, q_values
 from whalecam.swap import EDITS, WHOLE, Scene
@@ -43,8 +45,27 @@ from whalecam.table import wilson
 Values = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 ANIMALS, PREDICTED, DONORS = 10, 160, 4
+SCENES = 40
+"""Drawn backgrounds of a set; of photographs there are as many as animals."""
 LEAK, FALL, LEVEL, RELIES, LEARNED = 0.97, 0.5, 0.05, 0.025, 0.8
 NETWORKS = ("leaking", "clean")
+WATER = "water"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plant:
+    """What is drawn: a kind of leak in a scenery, on one half of the animals of DATA."""
+
+    data: Path
+    kind: str
+    seed: int = 0
+    half: int = 0
+    scenery: str = WATER
+
+    def name(self, setting: Setting) -> str:
+        """Of the file in which the rows of networks of this setting are kept."""
+        where = "" if self.scenery == WATER else f"{self.scenery}-"
+        return f"{where}{self.kind}-{self.seed}-{self.half}-{setting.name}.csv"
 
 
 @dataclass(frozen=True)
@@ -100,42 +121,46 @@ def pasted(
     return drawn.astype(np.uint8), whole
 
 
-def draw(data: Path, kind: str, seed: int, half: int, images: int, size: int = 128) -> Drawn:
-    """The three sets of one kind on one half of the animals; of each image, placement and photograph are the same."""
-    rng = np.random.default_rng([seed, half, sorted(KINDS).index(kind)])
-    known = cutouts(data)[half::2]
+def draw(plant: Plant, images: int, size: int = 128) -> Drawn:
+    """The leaking set, its clean twin and its counterfactual; of each image, all else is the same in the three."""
+    rng = np.random.default_rng([plant.seed, plant.half, sorted(KINDS).index(plant.kind)])
+    known = cutouts(plant.data)[plant.half :: 2]
     chosen = [known[at] for at in rng.permutation(len(known))[:ANIMALS]]
-    backgrounds = [empty(pixels, mask, size) for pixels, mask in chosen]
+    if plant.scenery == WATER:
+        backgrounds = [empty(pixels, mask, size) for pixels, mask in chosen]
+    else:
+        backgrounds = [SCENERIES[plant.scenery](rng, size) for _ in range(SCENES)]
     sets: dict[str, list[Pixels]] = {"leaking": [], "clean": [], "flipped": []}
     masks, animals = [], rng.integers(ANIMALS, size=images)
     for animal in animals.tolist():
         own = animal % 2 if rng.random() < LEAK else 1 - animal % 2
         sides = {"leaking": own, "clean": int(rng.integers(2)), "flipped": 1 - own}
-        photograph, state = backgrounds[int(rng.integers(ANIMALS))], int(rng.integers(1 << 31))
+        photograph, state = backgrounds[int(rng.integers(len(backgrounds)))], int(rng.integers(1 << 31))
         for name, side in sides.items():
-            background = KINDS[kind](photograph, side, np.random.default_rng(state))
+            background = KINDS[plant.kind](photograph, side, np.random.default_rng(state))
             image, mask = pasted(chosen[animal], background, np.random.default_rng([state, 1]))
             sets[name].append(image)
         masks.append(mask)
     return Drawn(**sets, masks=masks, labels=animals % 2, animals=animals)
 
 
-def measured(data: Path, kind: str, seed: int, half: int, learner: Learner) -> pd.DataFrame:
+def measured(plant: Plant, learner: Learner) -> pd.DataFrame:
     """A row per image and network: what was measured of it, its `fall`, and how often the network is right."""
-    setting, rng = learner.setting, np.random.default_rng([seed, half, 7])
-    drawn = draw(data, kind, seed, half, setting.images + PREDICTED, setting.size)
+    setting, rng = learner.setting, np.random.default_rng([plant.seed, plant.half, 7])
+    drawn = draw(plant, setting.images + PREDICTED, setting.size)
     donors = np.array([_donors(drawn.labels, image, rng) for image in range(setting.images, len(drawn.labels))])
     exchanged = learner.prepare(_exchanged(drawn, donors))
     unseen = {name: learner.prepare(getattr(drawn, name)[setting.images :]) for name in (*NETWORKS, "flipped")}
     rows = []
     for network in NETWORKS:
         images = learner.prepare(getattr(drawn, network)[: setting.images])
-        predict = learner.train(images, drawn.labels[: setting.images], seed)
+        predict = learner.train(images, drawn.labels[: setting.images], plant.seed)
         predictions = {name: predict(prepared) for name, prepared in unseen.items()}
         after = predict(exchanged).reshape(PREDICTED, 2, DONORS, 2)
         rows.append(_rows(predictions, after, donors, drawn, network))
     columns = {name: getattr(setting, name) for name in ("body", "tuned", "size")}
-    return pd.concat(rows).assign(kind=kind, seed=seed, half=half, **columns)
+    columns |= {name: getattr(plant, name) for name in ("kind", "seed", "half", "scenery")}
+    return pd.concat(rows).assign(**columns)
 
 
 def _exchanged(drawn: Drawn, donors: NDArray[np.int64]) -> list[Pixels]:
@@ -190,13 +215,17 @@ def _single(exchanges: Exchanges) -> dict[str, NDArray[Any]]:
     return {f"{name}_{donor}": getattr(exchanges, name)[:, donor] for name in names for donor in range(DONORS)}
 
 
-def crossfitted(rows: pd.DataFrame) -> Values:
-    """For each row the probability from a regression on all other kinds and the other half of the animals, if any."""
-    probability = np.full(len(rows), np.nan)
-    several = rows["half"].nunique() > 1
+def crossfitted(rows: pd.DataFrame, known: pd.DataFrame | None = None) -> Values:
+    """For each row the probability from a regression on all other kinds and the other half of the animals, if any.
+
+    Args:
+        known: the rows that are fitted on; None: `rows` themselves.
+    """
+    known, probability = rows if known is None else known, np.full(len(rows), np.nan)
+    several = known["half"].nunique() > 1
     for (kind, half), part in rows.reset_index(drop=True).groupby(["kind", "half"]):
-        others = (rows["kind"] != kind).to_numpy() & ((rows["half"] != half).to_numpy() | (not several))
-        model = fitted(rows[others])
+        others = (known["kind"] != kind).to_numpy() & ((known["half"] != half).to_numpy() | (not several))
+        model = fitted(known[others])
         probability[part.index] = model.predict_proba(features(part))[:, 1]
     return probability
 
@@ -292,6 +321,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", action="append", choices=sorted(KINDS))
     parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--half", action="append", type=int, choices=(0, 1))
+    parser.add_argument("--scenery", default=WATER, choices=(WATER, *SCENERIES), help="What the backgrounds show.")
     parser.add_argument("--keep", type=Path, help="Where rows are kept as CSV; what is there is not measured again.")
     parser.add_argument("--published", action="store_true", help="Use the published weights, fitted on frozen bodies.")
     setting = Setting()
@@ -323,8 +353,9 @@ def main() -> None:
     setting = Setting(**{field.name: getattr(given, field.name) for field in fields(Setting)})
     learner, rows = learner_of(setting), []
     for seed, half, kind in itertools.product(given.seed or [0], given.half or [0], kinds):
-        file = given.keep / f"{kind}-{seed}-{half}-{setting.name}.csv" if given.keep else None
-        rows.append(kept(file, partial(measured, given.data, kind, seed, half, learner)))
+        plant = Plant(data=given.data, kind=kind, seed=seed, half=half, scenery=given.scenery)
+        file = given.keep / plant.name(setting) if given.keep else None
+        rows.append(kept(file, partial(measured, plant, learner)))
         right = rows[-1].groupby("network")["accuracy"].first()
         print(f"{kind}: on unseen clean images {right.map('{:.0%}'.format).to_dict()} are right", file=sys.stderr)
     print(report(pd.concat(rows, ignore_index=True), given.published))

@@ -1,11 +1,13 @@
 """What two verdicts are worth: confirmed leaks against a clean twin's, differences against a reseeded twin's.
 
-usage: python -m benchmarks.twins clean [--seeds 3] [--first 0] [--images 480] [--keep FILE]
+usage: python -m benchmarks.twins clean [--seeds 3] [--first 0] [--images 480] [--no-remedies] [--keep FILE]
        python -m benchmarks.twins reseeded [--pairs 8] [--images 480] [--size 96] [--epochs 6] [--keep FILE]
 
 clean: the demo and its clean twin, the same drawings with no water that tells a species; the demo's training on each,
-and on the demo with shuffle and crop; audits of all. A network that never met a leak is flagged by mistake alone: what
-is flagged of it, on its own pictures and on the demo's, is the noise floor of the verdict.
+and, without --no-remedies, on the demo with shuffle and crop; audits of all. A network that never met a leak is flagged
+by mistake alone: what is listed of it, on its own pictures and on the demo's, is the noise floor of the verdict. The
+truth of each image is drawn too: the same animal in the same place on each of the three other waters. It relies on its
+water where the probability of its prediction falls by more than 0.5 in the mean over these.
 
 reseeded: networks that differ in nothing but the seed (of folds, first weights and order of pictures), two by two:
 how many pairs does `compare` tell apart, and how far do seeds move each figure beyond the chance of the pictures?
@@ -16,6 +18,7 @@ import itertools
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,12 @@ import numpy as np
 
 from whalecam import audit, dataset, remedies
 from whalecam.compare import LEVEL, METRICS, compare_runs, figures_of, holm
-from whalecam.config import FINE_ARCH, SIMULATED, AuditOptions, Thresholds, TrainOptions
-from whalecam.demo import PLANTED, write_demo
+from whalecam.config import FINE_ARCH, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
+from whalecam.demo import PLANTED, WATERS, write_demo
 from whalecam.judged import judged
 from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.selftest import FALL, probabilities
+from whalecam.table import wilson
 
 DEMO = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
 NAN = float("nan")
@@ -60,6 +65,7 @@ def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
     known = rows[rows["verdict"] != "not_assessable"]
     planted = known["species"].isin(list(PLANTED))
     found: dict[str, Any] = {"arm": arm, "seed": seed, "n": len(known), **figures_of(run)}
+    found["listed"] = [int(rows["verdict"].isin(SUSPECT_VERDICTS).sum()), len(rows)]
     for name in ("confirmed_leak", "hidden_reliance"):
         hits = known["verdict"] == name
         found |= {name: [int(hits.sum()), len(hits)], f"{name}_planted": [int(hits[planted].sum()), int(planted.sum())]}
@@ -69,9 +75,39 @@ def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
     return found
 
 
+def against_truth(run: Run, images: Path, waters: Sequence[Path]) -> dict[str, Any]:
+    """How the list of a run compares with what its images do on other waters.
+
+    Args:
+        images: the audited images.
+        waters: for each of `demo.WATERS` the same images on that water.
+    """
+    rows = judged(run, Thresholds()).values()
+    rows = rows[rows["predicted"].notna()].reset_index(drop=True)
+    on_each = np.stack([probabilities(run, folder / "images", rows) for folder in waters], axis=1)
+    own = np.array([_own_water(images / name, waters) for name in rows["image"]])
+    before, is_other = on_each[np.arange(len(rows)), own], np.arange(len(waters)) != own[:, None]
+    relies = before - on_each.mean(axis=1, where=is_other) > FALL
+    listed = rows["verdict"].isin(SUSPECT_VERDICTS).to_numpy()
+    return {
+        "relies": [int(relies.sum()), len(relies)],
+        "relies, listed": wilson(int((listed & relies).sum()), int(relies.sum())),
+        "does not rely, listed": wilson(int((listed & ~relies).sum()), int((~relies).sum())),
+        "listed, false": wilson(int((listed & ~relies).sum()), int(listed.sum())),
+    }
+
+
+def _own_water(image: Path, waters: Sequence[Path]) -> int:
+    """The place of the water on which an image was drawn: the same drawing makes the same file."""
+    return next(
+        at for at, folder in enumerate(waters) if (folder / "images" / image.name).read_bytes() == image.read_bytes()
+    )
+
+
 def clean(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     leaky = write_demo(folder / "leaky", given.images)
     twin = write_demo(folder / "twin", given.images, leaking=False)
+    waters = [write_demo(folder / f"water-{at}", given.images, water=water).parent for at, water in enumerate(WATERS)]
     found = []
     for seed in range(given.first, given.first + given.seeds):
         home, options = folder / f"seed-{seed}", replace(DEMO, seed=seed)
@@ -79,9 +115,10 @@ def clean(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         sound = audited(home / "clean", twin, options)
         arms = [("none", before), ("clean", sound), ("clean, on the demo", elsewhere(sound, home / "on", leaky))]
         for arm, run in arms:
-            found.append(told(arm, seed, run, before))
+            images = (twin if arm == "clean" else leaky).parent / "images"
+            found.append(told(arm, seed, run, before) | {"truth": against_truth(run, images, waters)})
             print(json.dumps(found[-1]), flush=True)
-        for remedy in ("shuffle", "crop"):
+        for remedy in () if given.no_remedies else ("shuffle", "crop"):
             run = audited(home / remedy, leaky, replace(options, remedy=remedy))
             found.append(told(remedy, seed, run, before))
             print(json.dumps(found[-1]), flush=True)
@@ -140,6 +177,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--no-remedies", action="store_true")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

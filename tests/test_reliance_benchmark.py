@@ -13,6 +13,7 @@ from benchmarks.reliance import (
     DONORS,
     LEAK,
     PREDICTED,
+    Plant,
     calibration_error,
     crossfitted,
     draw,
@@ -22,6 +23,7 @@ from benchmarks.reliance import (
     published,
     report,
 )
+from benchmarks.scenery import SCENERIES
 from whalecam.demo.backgrounds import KINDS
 from whalecam.reliance import WEIGHTS
 
@@ -86,9 +88,11 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(np.array([True]), np.array([1.0])) == 0
 
 
-@pytest.mark.parametrize("kind", ["wave_direction", "pair"])
-def test_the_flipped_set_is_the_exact_counterfactual_of_the_leaking_one(real_data: Path, kind: str) -> None:
-    drawn = draw(real_data, kind, seed=0, half=0, images=60)
+@pytest.mark.parametrize(("kind", "scenery"), [("wave_direction", "water"), ("pair", "air"), ("pair", "land")])
+def test_the_flipped_set_is_the_exact_counterfactual_of_the_leaking_one(
+    real_data: Path, kind: str, scenery: str
+) -> None:
+    drawn = draw(Plant(data=real_data, kind=kind, scenery=scenery), images=60)
     kept_side = []
     for leaking, clean, flipped, mask in zip(drawn.leaking, drawn.clean, drawn.flipped, drawn.masks, strict=True):
         apart = np.abs(leaking.astype(int) - flipped).max(axis=2)
@@ -102,8 +106,9 @@ def test_the_flipped_set_is_the_exact_counterfactual_of_the_leaking_one(real_dat
 
 
 def test_halves_share_no_animal_and_seeds_draw_others(real_data: Path) -> None:
+    settings = ((0, 0), (0, 0), (1, 0), (0, 1))
     one, same, other, half = (
-        draw(real_data, "tint", seed, at, images=4) for seed, at in ((0, 0), (0, 0), (1, 0), (0, 1))
+        draw(Plant(data=real_data, kind="tint", seed=seed, half=half), images=4) for seed, half in settings
     )
     assert np.array_equal(one.leaking, same.leaking)
     assert not np.array_equal(one.leaking, other.leaking) and not np.array_equal(one.leaking, half.leaking)
@@ -136,7 +141,9 @@ def test_kept_rows_are_not_measured_again_and_no_settings_share_a_file(tmp_path:
     assert kept(file, lambda: pd.DataFrame({"drop": [0.1]})).equals(first)
     assert kept(None, lambda: pd.DataFrame({"drop": [0.1]}))["drop"].tolist() == [0.1]
     changes = ({}, {"body": "resnet18"}, {"tuned": True}, {"tuned": True, "epochs": 9}, {"size": 224}, {"images": 9})
-    assert len({Setting(**change).name for change in changes}) == len(changes)  # type: ignore[arg-type]
+    plants = [Plant(data=tmp_path, kind="tint"), Plant(data=tmp_path, kind="tint", scenery="air")]
+    names = {plant.name(Setting(**change)) for change in changes for plant in plants}  # type: ignore[arg-type]
+    assert len(names) == 2 * len(changes)
 
 
 def test_about_half_of_the_images_are_mirrored_and_nothing_else_changes() -> None:
@@ -161,13 +168,22 @@ def test_a_tuned_network_learns_and_is_the_same_for_one_seed() -> None:
 
 def test_rows_keep_what_their_drop_and_their_placebo_were_computed_from(real_data: Path) -> None:
     setting = Setting(body="mobilenet_v3_small", tuned=True, size=64, images=40, epochs=1)
-    rows = measured(real_data, "tint", 0, 0, learner_of(setting))
+    plant = Plant(data=real_data, kind="tint")
+    rows = measured(plant, learner_of(setting))
     sides = {side: rows[[f"{side}_{donor}" for donor in range(DONORS)]].mean(axis=1) for side in ("own", "other")}
     np.testing.assert_allclose(rows["before"] - sides["other"], rows["drop"])
     np.testing.assert_allclose(rows["before"] - sides["own"], rows["placebo"])
     assert len(rows) == 2 * PREDICTED and rows["network"].unique().tolist() == ["leaking", "clean"]
-    labels = draw(real_data, "tint", 0, 0, 40 + PREDICTED, 64).labels
+    labels = draw(plant, 40 + PREDICTED, 64).labels
     for donor in range(DONORS):
         assert (labels[rows[f"own_unit_{donor}"]] == rows["predicted"]).all()
         assert (labels[rows[f"other_unit_{donor}"]] != rows["predicted"]).all()
     assert (rows["body"] == setting.body).all() and rows["tuned"].all() and (rows["size"] == 64).all()
+
+
+@pytest.mark.parametrize("name", sorted(SCENERIES))
+def test_sceneries_are_the_same_for_one_generator_and_no_two_alike(name: str) -> None:
+    first, same, other = (SCENERIES[name](np.random.default_rng(seed), 48) for seed in (0, 0, 1))
+    assert first.shape == (48, 48, 3) and first.dtype == np.uint8
+    assert np.array_equal(first, same) and np.abs(first.astype(int) - other).mean() > 3
+    assert first.std() > 2, "it is no even colour"
