@@ -9,6 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from whalecam.reliability import Bin
+
 COLOURS = {
     "confirmed_leak": "#b91c1c",
     "hidden_reliance": "#c2410c",
@@ -107,6 +109,34 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
         "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
     }
     return figure([table], height=230, yaxis={"autorange": "reversed"}, xaxis={"side": "top"})
+
+
+def reliability(bins: Sequence[Bin]) -> go.Figure:
+    """A reliability diagram: the share that relies against the probability, with 95 % intervals and the diagonal."""
+    diagonal = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"dash": "dot", "color": "#94a3b8"}}
+    measured = {
+        "type": "scatter",
+        "x": [bin_.probability for bin_ in bins],
+        "y": [bin_.share for bin_ in bins],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [bin_.high - bin_.share for bin_ in bins],
+            "arrayminus": [bin_.share - bin_.low for bin_ in bins],
+        },
+        "customdata": [bin_.images for bin_ in bins],
+        "mode": "lines+markers",
+        "marker": {"color": COLOURS["clean"]},
+        "line": {"color": COLOURS["clean"]},
+        "hovertemplate": "probability %{x:.0%}: %{y:.0%} of %{customdata:,} rely<extra></extra>",
+    }
+    return figure(
+        [measured],
+        height=300,
+        shapes=[diagonal],
+        xaxis={"title": {"text": "probability of reliance"}, "range": [0, 1], "tickformat": ".0%"},
+        yaxis={"title": {"text": "share that relies"}, "range": [0, 1.02], "tickformat": ".0%"},
+    )
 
 
 TITLES = {

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from whalecam import agreement, calibrate
+from whalecam import agreement, calibrate, reliability
 from whalecam.calibrate import Estimate
 from whalecam.run import Run
 from whalecam.table import Table
-from whalecam.ui import parts, session
+from whalecam.ui import charts, parts, session
 
 LEVELS = {
     "excess": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
@@ -27,9 +27,30 @@ def calibration_and_agreement(run: Run, table: Table) -> None:
     """Both, in an expander that is computed only while it is open."""
     with st.expander("Calibration and agreement", key="trust", on_change="rerun") as part:
         if part.open:
+            if table.overview()["controlled"]:
+                _planted()
             _calibration(table)
             _agreement(run)
             _false_alarms(run)
+
+
+def _planted() -> None:
+    """How far the probability of reliance is borne out where the truth is known."""
+    planted = reliability.measured()
+    st.markdown("**The probability of reliance, on planted leaks**")
+    st.plotly_chart(
+        charts.reliability(planted.bins),
+        key="reliability",
+        config=charts.NO_TOOLS,
+        alt="Share of images that rely on their background, by the probability of reliance",
+    )
+    st.caption(
+        f"{planted.images:,} predictions of {planted.networks:,} networks on {planted.kinds} kinds of planted leak, "
+        "each kind left out when its probabilities were fitted. An image relies where its prediction drops by more "
+        "than 0.5 when its own background shows what those of the other class show. On the dotted line the "
+        f"probability is exact; the expected calibration error is {planted.error:.3f}. It is measured over all kinds "
+        "together: for the one kind of leak in a data set of yours, the error may be larger."
+    )
 
 
 def _calibration(table: Table) -> None:
