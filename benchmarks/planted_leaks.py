@@ -1,4 +1,4 @@
-"""How well each score tells a leaking decision from a sound one, on real cut-outs with a planted leak.
+"""What the whole audit lists and which property it names, on real cut-outs with a leak planted in one property.
 
 usage: python -m benchmarks.planted_leaks TOOLS/planted.py [--kind colour|brightness|texture]... [--n 1200] [--seed 0]
 
@@ -29,11 +29,9 @@ from whalecam.config import AuditOptions, Thresholds, TrainOptions
 from whalecam.run import DatasetRecord, Run, create_run
 from whalecam.selftest import FALL, probabilities
 from whalecam.swap.water import split
-from whalecam.table import NO_REVIEWS, Table
+from whalecam.table import NO_REVIEWS, Table, wilson
 
-EDITS = ("colour", "brightness", "texture", "together", "swap")
-SCORES = ("excess", "leak", "needs", *(f"needs_{name}" for name in EDITS), "bg_gap")
-STILL = 0.1
+SCORES = ("excess", "leak", "needs_swap", "bg_gap", "reliance_probability")
 TRAINING = TrainOptions(arch="efficientnet_lite0_fine", epochs=8, split="random", valid_share=0.4, batch=64)
 CALM, ROUGH = (0.4, 0.6, 0.8, 1.0), (3.5, 3.5, 3.5, 3.0)
 
@@ -93,7 +91,9 @@ def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
     leaky = dataset.open_dataset(folder / "leaky" / "train.csv", folder / "leaky" / "images")
     unseen = leaky.table[~leaky.table["image"].isin(run.training_images())]
     masks = str(folder / "leaky" / "masks")
-    audit.run_audit(run, dataset.Dataset(**{**vars(leaky), "table": unseen}), AuditOptions(masks=masks, needs="all"))
+    audit.run_audit(
+        run, dataset.Dataset(**{**vars(leaky), "table": unseen}), AuditOptions(masks=masks, background_test="all")
+    )
     rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
     rows["fall"] = rows["confidence"] - probabilities(run, folder / "flipped" / "images", rows)
     return rows.assign(network=kind)
@@ -111,20 +111,20 @@ def auroc(truth: Any, score: Any, times: int = 300) -> list[float]:
     return [round(float(value), 3) for value in (roc_auc_score(truth, score), low, high)]
 
 
-def figures(rows: pd.DataFrame, plant: str) -> dict[str, Any]:
-    """AUROC of every score; false flags and recall at the shipped thresholds."""
-    truth, needs = rows["fall"] > FALL, rows["needs"] >= Thresholds().needs
-    own, still = needs & (rows["needs_property"] == plant), rows["fall"].abs() < STILL
-    clean = rows[still & (rows["network"] == "clean")]
+def figures(rows: pd.DataFrame) -> dict[str, Any]:
+    """AUROC of every score; what is listed at the default rate, how much of it is false, and what it is said to be."""
+    truth, listed = rows["fall"] > FALL, rows["q_value"] <= Thresholds().false_rate
+    false = wilson(int((listed & ~truth).sum()), int(listed.sum()))
+    relying = rows[listed & truth]
     return {
         "images": len(rows),
-        "leaking": float(truth.mean()),
+        "relies": float(truth.mean()),
         "auroc": {name: auroc(truth, rows[name].astype(float)) for name in SCORES},
-        "recall": float(needs[truth].mean()),
-        "false_flags": float((own & still).mean()),
-        "flags_of_other_properties": float((needs & ~own & still).mean()),
-        "flags_on_clean_twin": float((needs & still)[rows["network"] == "clean"].mean()),
-        "clean_985": {name: round(float(clean[f"needs_{name}"].quantile(0.985)), 3) for name in EDITS},
+        "listed": int(listed.sum()),
+        "false of them": [round(share, 3) for share in false],
+        "recall": round(float(listed[truth].mean()), 3),
+        "clean twin's listed": round(float(listed[rows["network"] == "clean"].mean()), 3),
+        "named": relying["needs_property"].value_counts(normalize=True).round(3).to_dict(),
     }
 
 
@@ -147,7 +147,7 @@ def main() -> None:
             if given.keep:
                 given.keep.mkdir(parents=True, exist_ok=True)
                 rows.to_csv(given.keep / f"{plant}-{seed}.csv", index=False)
-            print(json.dumps({"plant": plant, "seed": seed} | figures(rows, plant)), flush=True)
+            print(json.dumps({"plant": plant, "seed": seed} | figures(rows)), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ from whalecam.schema import SCHEMA
 CLASSES, PART_ROWS, SOURCES, GRID, SIZE, VECTOR = 30, 512, 64, 4, 128, 512
 NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])
 Texts, Whole = NDArray[np.str_], NDArray[np.int64]
-MEASURED = 20_000
-"""How many rows hold what the second witness says; an audit asks it about suspects and a sample."""
+DONORS = {"own": 1, "other": 3}
+"""Donors that lend each image their background: those of the first round of the background test, which most stop at."""
+LENDING = 48
+"""Donors of each label."""
 
 
 def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run:
@@ -101,7 +103,8 @@ def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Ge
         picked = rng.integers(0, pool, len(names[at]))
         values = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
         values |= {"maps": maps[picked], "mask_bits": bits[picked], "embedding": seen[picked]}
-        values |= _judged(label[at], rng, sure) | _scored(label[at], MEASURED / len(names), rng)
+        values |= _judged(label[at], rng, sure) | _scored(rng, len(picked))
+        values |= _exchanged(np.searchsorted(NAMES, values["predicted"]), rng)
         rows = pa.Table.from_arrays([_column(field, values, len(picked)) for field in SCHEMA], schema=SCHEMA)
         target = run.path / "audit" / f"part-{number:06d}-synthetic.parquet"
         pq.write_table(rows, target, compression="zstd", row_group_size=64)
@@ -144,22 +147,37 @@ def _judged(label: Whole, rng: np.random.Generator, sure: float) -> dict[str, An
     }
 
 
-def _scored(label: Whole, asked: float, rng: np.random.Generator) -> dict[str, Any]:
-    """Scores by chance; the second witness was asked about a share `asked` of the pictures."""
-    count = len(label)
-    measured = rng.random(count) < asked
-    needs = np.where(measured, np.clip(rng.normal(0.1, 0.2, count), -1, 1), np.nan)
+def _exchanged(label: Whole, rng: np.random.Generator) -> dict[str, Any]:
+    """What the background test gave of images predicted so: every second class relies on its background."""
+    count, relies = len(label), label % 2 == 0
+    drop = np.where(relies, 0.9 * rng.beta(12, 1, count), rng.normal(0.02, 0.05, count))
+    own = 0.9 + rng.normal(0, 0.03, (count, DONORS["own"]))
+    other = (0.9 - drop)[:, None] + rng.normal(0, 0.05, (count, DONORS["other"]))
+    donor = rng.integers(LENDING, size=(count, sum(DONORS.values())))
+    elsewhere = (label[:, None] + rng.integers(1, CLASSES, (count, DONORS["other"]))) % CLASSES
+    fell = np.where(drop > 0.4, drop, np.nan)
+    return {
+        "needs": fell,
+        **{f"needs_{name}": fell for name in ("colour", "brightness", "texture", "together")},
+        "needs_swap": 0.9 - other.mean(axis=1),
+        "needs_property": np.where(drop > 0.4, "colour", None),
+        "exchange_own": list(own),
+        "exchange_other": list(other),
+        "exchange_own_donors": list(LENDING * label[:, None] + donor[:, : DONORS["own"]]),
+        "exchange_other_donors": list(LENDING * elsewhere + donor[:, DONORS["own"] :]),
+        "bg_gap": own.mean(axis=1) - other.mean(axis=1),
+        "water_predicted": NAMES[label],
+    }
+
+
+def _scored(rng: np.random.Generator, count: int) -> dict[str, Any]:
+    """Scores of the maps, by chance."""
     excess = rng.normal(0.7, 0.35, count)
     plain = ("mask_area", "mask_confidence", "leak", "leak_label", "floor", "chance", "residual", "peak")
-    falls = ("needs", *(f"needs_{name}" for name in ("colour", "brightness", "texture", "together", "swap")))
     return {
         **{name: rng.random(count) for name in plain},
-        **dict.fromkeys(falls, needs),
         "excess": excess,
         "excess_label": excess,
-        "needs_property": np.where(measured, "colour", None),
-        "bg_gap": np.where(measured, rng.normal(0.1, 0.1, count), np.nan),
-        "water_predicted": np.where(measured, NAMES[label], None),
         "mask_source": ["net"] * count,
         "verdict": ["suspect"] * count,
         "reason": [""] * count,
