@@ -107,7 +107,7 @@ def peer_tasks(model: Network, some: torch.Tensor, paths: list[Path]) -> dict[st
 def options_of(run: Run, limit: int | None = None) -> AuditOptions:
     """No second witness; the masks beside the run where there are some, else the mask network's."""
     masks = run.path.parent / "masks"
-    return AuditOptions(masks=str(masks) if masks.is_dir() else None, needs="none", limit=limit)
+    return AuditOptions(masks=str(masks) if masks.is_dir() else None, background_test="none", limit=limit)
 
 
 def audited(run: Run, data: Any) -> int:

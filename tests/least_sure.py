@@ -18,7 +18,7 @@ def doubt(
 
     Args:
         excess: (N,), NaN where attention cannot be assessed; then needs alone can flip the verdict.
-        needs: (N,), NaN where the second witness was not asked; then excess alone can flip it.
+        needs: (N,), NaN where the background was not exchanged; then excess alone can flip it.
         q_value: (N,), which decides in place of needs where it is not NaN.
 
     Returns: (N,) of 0 or more; NaN for pictures that are not assessable.

@@ -170,7 +170,7 @@ def test_an_audit_that_an_older_version_began_starts_anew(run: Run) -> None:
     shutil.rmtree(run.path / "audit")
     rows = [{"image": name, "reason": "read by the older version"} for name in data.table["image"].unique()[:10]]
     run.write_part(rows)
-    short = replace(options, limit=12, needs="none")
+    short = replace(options, limit=12, background_test="none")
     run.update(audit={**run.manifest.audit, "needs": "none"})
     summary = audit.run_audit(run, data, short)
     assert (summary.new, summary.images, summary.restarted) == (12, 12, True)
@@ -228,14 +228,25 @@ def test_a_size_that_cannot_be_is_refused_before_rows_are_lost(run: Run) -> None
     assert len(rows_of(run)) == rows
 
 
-def test_the_second_witness_is_asked_about_whom_it_should_be(run: Run) -> None:
+def test_the_background_test_is_of_those_images_it_should_be(run: Run) -> None:
     data, options = audit.open_data(run), AuditOptions.stored(run.manifest.audit)
-    audit.run_audit(run, data, replace(options, needs="none", limit=20))
+    audit.run_audit(run, data, replace(options, background_test="none", limit=20))
     rows = rows_of(run)
     assert rows["needs"].isna().all()
     assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
-    with pytest.raises(RunError, match="auto, all, none"):
-        audit.run_audit(run, data, replace(options, needs="some"))
+    with pytest.raises(RunError, match="all, auto, none"):
+        audit.run_audit(run, data, replace(options, background_test="some"))
+
+
+def test_an_audit_whose_options_had_earlier_names_goes_on(run: Run) -> None:
+    record = dict(run.manifest.audit)
+    assert AuditOptions.stored(record).background_test == record["background_test"] == "all"
+    record["needs"] = record.pop("background_test")
+    run.update(audit=record)
+    assert AuditOptions.stored(record).background_test == "all"
+    summary = audit.run_audit(run, audit.open_data(run), AuditOptions.stored(record))
+    assert not summary.restarted and summary.new == 0
+    assert AuditOptions.stored({**record, "needs": "auto"}).background_test == "auto"
 
 
 ROUNDED = ("maps", "logits", "embedding", "needs_picture")
@@ -293,12 +304,14 @@ def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:
     assert rounding(model, model, data) == 0
     assert rounding(model, network.quick(model, halves=False), data) < 1e-4
     run.clear_audit()
-    summary = audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), needs="none", limit=8))
+    summary = audit.run_audit(
+        run, data, replace(AuditOptions.stored(run.manifest.audit), background_test="none", limit=8)
+    )
     used = network.fast_halves(network.pick_device("cpu")) and rounding(model, network.quick(model), data) <= 0.03
     assert ("bfloat16" in summary.note) == used and summary.passes == 8
 
 
-def test_the_witness_counts_its_passes(run: Run) -> None:
+def test_the_background_test_counts_its_passes(run: Run) -> None:
     run.clear_audit()
     summary = audit.run_audit(
         run, audit.open_data(run), replace(AuditOptions.stored(run.manifest.audit), limit=4, donors=2)

@@ -31,7 +31,7 @@ from whalecam.table import NO_REVIEWS, Table
 
 CASES = ROOT.parent / "shared" / "cases" / "make" / "checkpoints.py"
 TINY = "lcnet_035"
-PLAIN = AuditOptions(needs="none", mask_method="border")
+PLAIN = AuditOptions(background_test="none", mask_method="border")
 
 
 def untrained(arch: str = TINY) -> Network:
@@ -97,7 +97,7 @@ class TestWeights:
         tensors = adopted.load_checkpoint()
         tensors["head.4.weight"][0, 0] = np.nan
         adopted.save_checkpoint(0, tensors, ())
-        done = whalecam("audit", adopted.path, "--needs", "none")
+        done = whalecam("audit", adopted.path, "--background-test", "none")
         assert done.returncode == 2 and "head.4.weight" in done.stderr
         assert not open_run(adopted.path).parts()
 
@@ -160,7 +160,7 @@ class TestLogits:
         with pytest.raises(ModelError, match=r"run 'run', fold 0 gives no usable numbers for any .*8 asked"):
             audit.run_audit(adopted, audit.open_data(adopted), PLAIN)
         assert not adopted.parts()
-        done = whalecam("audit", adopted.path, "--needs", "none")
+        done = whalecam("audit", adopted.path, "--background-test", "none")
         assert done.returncode == 2 and "any picture" in done.stderr
 
     def test_an_audit_lists_the_one_image_that_overflows(self, adopted: Run) -> None:
@@ -177,7 +177,7 @@ class TestLogits:
         tensors = adopted.load_checkpoint()
         tensors["head.4.weight"] *= 65_504 / (largest[bad] * largest[others[0]]) ** 0.5
         adopted.save_checkpoint(0, tensors, ())
-        done = whalecam("audit", adopted.path, "--needs", "none", "--mask-method", "border")
+        done = whalecam("audit", adopted.path, "--background-test", "none", "--mask-method", "border")
         assert done.returncode == 0, done.stderr
         table = Table(open_run(adopted.path).parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
         rows = table.all_rows().set_index("image")

@@ -54,7 +54,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def audited(run: Run, *words: object) -> dict[str, object]:
-    done = whalecam("audit", run.path, "--needs", "none", *words, "--json")
+    done = whalecam("audit", run.path, "--background-test", "none", *words, "--json")
     assert done.returncode == 0, done.stderr
     facts: dict[str, object] = json.loads(done.stdout)
     return facts
@@ -66,7 +66,7 @@ def rows_of(run: Run) -> pd.DataFrame:
 
 def test_an_audit_says_what_joined(run: Run, tmp_path: Path) -> None:
     (tmp_path / "masks" / "9.png").write_bytes((tmp_path / "masks" / "0.png").read_bytes())
-    words = ("audit", run.path, "--needs", "none", "--masks", tmp_path / "masks")
+    words = ("audit", run.path, "--background-test", "none", "--masks", tmp_path / "masks")
     text = whalecam(*words).stdout
     sentence = "matched 4 of 4 images, 1 of 5 files were not used: 9.png."
     assert f"masks: {sentence}" in text and f"Masks: {sentence}" in text
@@ -80,7 +80,7 @@ def test_an_audit_says_what_joined(run: Run, tmp_path: Path) -> None:
 
 def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: Path) -> None:
     boxes = ("--boxes", tmp_path / "boxes.csv")
-    refused = whalecam("audit", run.path, "--needs", "none", *boxes)
+    refused = whalecam("audit", run.path, "--background-test", "none", *boxes)
     assert refused.returncode == 2 and "--box-orientation" in refused.stderr and "3.jpg (6)" in refused.stderr
     assert not open_run(run.path).parts() and not open_run(run.path).manifest.audit
     facts = audited(run, *boxes, "--box-orientation", "stored")
@@ -173,7 +173,9 @@ def test_masks_beyond_those_looked_at_are_checked_when_used(
     chosen = np.random.default_rng(0).choice(4, 3, replace=False)
     (out,) = set(range(4)) - set(chosen.tolist())
     Image.new("L", (HEIGHT, WIDTH) if out == 3 else (WIDTH, HEIGHT), 2).save(tmp_path / "masks" / f"{out}.png")
-    summary = audit.run_audit(run, audit.open_data(run), AuditOptions(masks=str(tmp_path / "masks"), needs="none"))
+    summary = audit.run_audit(
+        run, audit.open_data(run), AuditOptions(masks=str(tmp_path / "masks"), background_test="none")
+    )
     assert summary.mask_sources["given"] == 3
     assert "3 masks were looked at before the audit" in summary.joins["masks"]["sentence"]
     assert "Masks of the table: given 3, " in whalecam("info", run.path).stdout

@@ -95,7 +95,7 @@ COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2,
 @pytest.mark.parametrize(
     ("facts", "given", "measured", "remedy", "todo", "words"),
     [
-        ({"measured": 0, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "audit", "second witness"),
+        ({"measured": 0, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "audit", "background test"),
         (
             {"measured": 900, "confirmed": 2, "hidden": 1, "background": 0},
             None,
@@ -197,10 +197,10 @@ def test_the_leaks_of_a_run_in_words() -> None:
     facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
     found = leaks_found(facts, SPECIES, bold)
     assert found.startswith("**104** of 1,200 tested pictures are **confirmed leaks**: ") and "**fin** (60 of" in found
-    assert found.endswith("Another 3 need the water without heat on it.")
+    assert found.endswith("Another 3 rely on the water without attention on it.")
     assert "Another" not in leaks_found(facts | {"hidden": 0}, SPECIES)
     found = leaks_found(facts | {"background": 12}, SPECIES)
-    assert found.endswith("12 more need it too; where the network looks cannot be assessed there.")
+    assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
     asked = leaks_found(facts | {"measured": 0}, SPECIES)
     assert asked.startswith("107 of 1,240 assessable pictures look at the water") and "fin (61 of 80)" in asked
     assert leaks_found(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")

@@ -1,4 +1,4 @@
-"""The second witness: edits change one property of the water, and toy networks get the score they deserve."""
+"""The background test: edits change one property of the water, and toy networks get the score they deserve."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ import pandas as pd
 
 from whalecam import dataset, masks, work
 from whalecam.arrays import Progress, Report, silent
-from whalecam.config import NEEDS_CHOICES, AuditOptions, Columns
+from whalecam.config import BACKGROUND_TESTS, AuditOptions, Columns, renamed
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.masks import MASK_METHODS, Joined, MaskSources
@@ -27,7 +27,7 @@ READING = "large JPEGs reduced"
 class AuditSummary:
     """What an audit did: rows in the table, rows new in this call, whether it had to start anew.
 
-    `passes` counts the forward passes of this call: one a picture for its map, the rest for the second witness.
+    `passes` counts the forward passes of this call: one an image for its map, the rest for the background test.
     `joins` says of masks and of boxes, where given, what is used and what is not (`masks.join.Join`); `mask_sources`
     counts the table's rows by where their mask comes from.
     """
@@ -58,8 +58,8 @@ def run_audit(
         )
     if options.mask_method not in MASK_METHODS:
         raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
-    if options.needs not in NEEDS_CHOICES or options.donors < 1:
-        raise RunError(f"The background test takes --needs {', '.join(NEEDS_CHOICES)} and one donor or more.")
+    if options.background_test not in BACKGROUND_TESTS or options.donors < 1:
+        raise RunError(f"--background-test takes {', '.join(BACKGROUND_TESTS)}, and --donors one or more.")
     found = joined_sources(data, options, report)
     sources, joins = found.sources, masks.records_of(found.joins)
     settings = _settings(run, options)
@@ -111,7 +111,7 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
 
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: work.Engine) -> bool:
     """Whether the rows that the run holds can stay with those that this call would add."""
-    before = {"box_orientation": None, **run.manifest.audit}  # as audits from before it could be stated had it
+    before = {"box_orientation": None, **renamed(run.manifest.audit)}  # as audits from before it could be stated had it
     if before == settings:
         return True
     same = {**before, "reading": READING, "reliance": RELIANCE} == settings

@@ -33,11 +33,12 @@ AUTO_VERDICTS = (
 )
 SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
-NEEDS_CHOICES = ("auto", "all", "none")
+BACKGROUND_TESTS = ("all", "auto", "none")
+"""Which images are tested for reliance on their background: all, the suspects and a sample, or none."""
 OTHER = "other"
 """`needs_property` where neither a single property of the background nor several together carry the drop."""
-NEEDS_SAMPLE = 2000
-"""Pictures beyond the suspects that the second witness is asked about under `auto`."""
+TESTED_SAMPLE = 2000
+"""Images beyond the suspects whose background is exchanged under `auto`."""
 MASK_FALLBACKS = ("net", "border")
 """How an animal without a given mask or box is found."""
 BOX_KINDS = ("body", "fin", "fluke")
@@ -107,11 +108,21 @@ class TrainOptions:
         return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
 
 
+EARLIER_NAMES = {"needs": "background_test"}
+"""Options of audits under the names that runs of earlier versions note."""
+
+
+def renamed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """`Manifest.audit` with the present names of its options."""
+    return {EARLIER_NAMES.get(name, name): value for name, value in record.items()}
+
+
 @dataclass(frozen=True)
 class AuditOptions:
     """What an audit measures and on what. `size` None means the size the network was trained at.
 
     `box_orientation` is out of BOX_ORIENTATIONS; None: unstated, which images turned by EXIF do not allow.
+    `background_test` is out of BACKGROUND_TESTS; `donors` images of other labels lend each image theirs.
     `precision` auto computes in bfloat16 where the CPU does and the maps hardly change; the audit says by how much.
     """
 
@@ -121,7 +132,7 @@ class AuditOptions:
     box_orientation: str | None = None
     mask_method: str = "net"
     size: int | None = None
-    needs: str = "auto"
+    background_test: str = "all"
     donors: int = 6
     limit: int | None = None
     batch: int = 32
@@ -131,7 +142,7 @@ class AuditOptions:
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "AuditOptions":
         """What `Manifest.audit` holds; the defaults before the first audit."""
-        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
+        known = {name: value for name, value in renamed(record).items() if name in cls.__dataclass_fields__}
         return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
 
 

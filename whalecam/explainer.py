@@ -47,8 +47,8 @@ class Explainer:
         fallback: the mask method for pictures without a given mask or box.
         training: names of the images the network was trained on.
         thresholds: for the verdict that is stored beside the scores.
-        witness: asks the network again with other water; None: nothing is asked.
-        probes: images it is asked about in any case; None: all. It is always asked about suspects.
+        witness: puts the object on other backgrounds and predicts again; None: nothing is tested.
+        probes: images that are tested in any case; None: all. Suspects always are.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
         fold: number of the network, as it stands in the rows.
     """
@@ -103,7 +103,7 @@ class Explainer:
         return [(row, sample, None if sample is None else next(facts)) for row, sample in loaded]
 
     def tell(self, looked: Looked) -> list[Explained]:
-        """The third: masks, scores, second witness, verdicts and thumbnails."""
+        """The third: masks, scores, background test and thumbnails."""
         rows = [
             (Explained(row, None), None) if sample is None or facts is None else self._row(row, sample, facts)
             for row, sample, facts in looked

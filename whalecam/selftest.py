@@ -150,7 +150,7 @@ def _trained(path: Path, source: Path, report: Report) -> Run:
 def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFrame:
     """The audited rows of the pictures that were not in training; `fall`: what flipping costs each prediction."""
     data = dataset.open_dataset(leaky / "train.csv", leaky / "images")
-    audit.run_audit(run, data, AuditOptions(masks=str(leaky / "masks"), needs="all"), report)
+    audit.run_audit(run, data, AuditOptions(masks=str(leaky / "masks"), background_test="all"), report)
     rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
     rows = rows[~rows["in_training"]].reset_index(drop=True)
     return rows.assign(fall=rows["confidence"].to_numpy(float) - probabilities(run, flipped / "images", rows))

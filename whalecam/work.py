@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from whalecam import network, pipeline, swap
-from whalecam.config import NEEDS_SAMPLE, AuditOptions
+from whalecam.config import TESTED_SAMPLE, AuditOptions
 from whalecam.dataset import Dataset
 from whalecam.explainer import Explained, Explainer
 from whalecam.masks import MaskSources, find_mask
@@ -39,8 +39,8 @@ class Work:
 
     Attributes:
         training: names of the images the fold's network was trained on.
-        donors: pictures that lend their water; None where no second witness is wanted.
-        probes: images the second witness sees beyond the suspects; None: every one.
+        donors: images that lend their background; None where no background test is wanted.
+        probes: images that are tested beyond the suspects; None: every one.
     """
 
     networks: Networks
@@ -70,7 +70,7 @@ class Work:
 
 
 Done = tuple[int, int]
-"""Rows that were stored since the last report, and forward passes of the second witness for them."""
+"""Rows that were stored since the last report, and forward passes of the background test for them."""
 
 
 class Engine(Protocol):
@@ -114,8 +114,8 @@ def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOpt
 def donors_of(
     run: Run, data: Dataset, sources: MaskSources, options: AuditOptions, report: Any
 ) -> list[swap.Donor] | None:
-    """The pictures that lend their water, None where no second witness is wanted."""
-    if options.needs == "none":
+    """The images that lend their background, None where no background test is wanted."""
+    if options.background_test == "none":
         return None
     find = functools.partial(find_mask, sources=sources, fallback=options.mask_method)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
@@ -123,11 +123,11 @@ def donors_of(
 
 
 def probes_of(data: Dataset, options: AuditOptions) -> frozenset[str] | None:
-    """The pictures that the second witness sees beyond the suspects; None: every one."""
+    """The images that are tested beyond the suspects; None: every one."""
     names = data.good()["image"].drop_duplicates()
-    if options.needs == "all" or len(names) <= NEEDS_SAMPLE:
+    if options.background_test == "all" or len(names) <= TESTED_SAMPLE:
         return None
-    return frozenset(names.sample(NEEDS_SAMPLE, random_state=0))
+    return frozenset(names.sample(TESTED_SAMPLE, random_state=0))
 
 
 class Local:

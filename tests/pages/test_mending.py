@@ -57,7 +57,7 @@ def test_the_button_simulates_and_the_page_then_shows_it(runs: Path) -> None:
     assert job is not None and job.state == "done", job
     app = open_page()
     assert not app.exception and "Simulate the remedies" not in labels(app)
-    assert "need their water" in texts(app)
+    assert "rely on their water" in texts(app)
     frame = next(table.value for table in app.dataframe if "Unseen water" in table.value.columns)
     assert frame.index.tolist() == ["as it is", "crop", "neutral water"]
 

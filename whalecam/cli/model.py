@@ -12,11 +12,11 @@ from whalecam.cli.gating import Gate, gate_options
 from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
+    BACKGROUND_TESTS,
     BOX_KINDS,
     ENGINES,
     FALLBACKS,
     MASK_FALLBACKS,
-    NEEDS_CHOICES,
     PRECISIONS,
     RECIPES,
     RESIZES,
@@ -130,7 +130,12 @@ def _check_used(given: dict[str, Any]) -> None:
     "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(MASK_FALLBACKS), help="Otherwise."
 )
 @click.option(
-    "--needs", default=AUDIT.needs, show_default=True, type=click.Choice(NEEDS_CHOICES), help="Ask the second witness."
+    "--background-test",
+    "--needs",
+    default=AUDIT.background_test,
+    show_default=True,
+    type=click.Choice(BACKGROUND_TESTS),
+    help="Exchange the background of all images, of suspects and a sample (auto), or of none.",
 )
 @click.option(
     "--donors",
@@ -175,7 +180,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
             "box_orientation",
             "mask_method",
             "size",
-            "needs",
+            "background_test",
             "donors",
             "limit",
             "batch",

@@ -69,7 +69,7 @@ def judge(run: Run, rules: Sequence[Rule], baseline: Run | None = None) -> Outco
         if value != value:
             raise RunError(
                 f"'{rule}' cannot be checked: {rule.name} was not measured. It needs assessable pictures (or pictures "
-                "that the network was not trained on), and for water figures an audit without --needs none."
+                "that the network was not trained on), and for water figures an audit without --background-test none."
             )
         checks.append(Check(rule, value, rule.met(value)))
     shared = len(found.unseen) if found else 0

@@ -79,7 +79,7 @@ def recommend(
     """What to do about the leaks of a run.
 
     Args:
-        facts: `Table.overview()`: `measured` pictures that the second witness saw; `confirmed`, `hidden` and
+        facts: `Table.overview()`: `measured` images whose background was exchanged; `confirmed`, `hidden` and
             `background` among them.
         simulated: `figures` of `simulation.json`, None before a simulation.
         measured: trainings with a remedy, compared with this run.
@@ -90,13 +90,15 @@ def recommend(
     hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
     if not asked:
         return Advice(
-            None, "Heat on water is no reason for a remedy yet: audit with the second witness first.", todo="audit"
+            None,
+            "Attention on the water is no reason for a remedy yet: audit with the background test first.",
+            todo="audit",
         )
     share = Figure(*wilson(hits, asked))
     bounds = f"{share.low:.0%} to {share.high:.0%}"
-    leak = f"{hits:,} of {asked:,} tested pictures need their water: {share.value:.0%} ({bounds})."
+    leak = f"{hits:,} of {asked:,} tested pictures rely on their water: {share.value:.0%} ({bounds})."
     if share.high < NEGLIGIBLE or not hits:
-        return Advice(None, "No remedy is called for: next to no answer hangs on the water.", (leak,))
+        return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
     tried = {own, *(one.remedy for one in measured)}
     helped = sorted((one for one in measured if one.helped), key=lambda one: -one.unseen.value)
     if helped:

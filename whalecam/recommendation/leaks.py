@@ -21,19 +21,19 @@ def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress 
     """
     named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
     if facts["measured"]:
-        hidden = f" Another {facts['hidden']:,} need the water without heat on it." if facts["hidden"] else ""
+        hidden = f" Another {facts['hidden']:,} rely on the water without attention on it." if facts["hidden"] else ""
         if facts["background"]:
-            hidden += f" {facts['background']:,} more need it too; where the network looks cannot be assessed there."
+            hidden += f" {facts['background']:,} more rely on it; where the network looks cannot be assessed there."
         count = strong(f"{facts['confirmed']:,}")
         return (
             f"{count} of {facts['measured']:,} tested pictures are {strong('confirmed leaks')}: the network "
-            f"looks at the water, and its answer falls when only the water is changed. {named}{hidden}"
+            f"looks at the water, and its prediction relies on it. {named}{hidden}"
         )
     if facts["suspects"]:
         return (
             f"{strong(format(facts['suspects'], ','))} of {facts['assessable']:,} assessable pictures look at the "
-            f"water rather than the animal. {named} Heat on water is a suspicion: audit with the second witness to "
-            "prove it."
+            f"water rather than the animal. {named} Attention on the water is a suspicion: an audit with the "
+            "background test proves it or not."
         )
     return f"None of {facts['assessable']:,} assessable pictures looks at the water more than a flat map would."
 

@@ -48,7 +48,7 @@ def quadrants(store: Store, joined: str, excess: float) -> pd.DataFrame:
 def per_species(store: Store, joined: str) -> pd.DataFrame:
     """One row per species: counts, accuracy, share of leaks with its 95 % Wilson interval, medians.
 
-    `share` is that of confirmed leaks where the second witness was asked, else that of suspects.
+    `share` is that of confirmed leaks where the background was exchanged, else that of suspects.
 
     `median_reliance` is that of `reliance_probability`, of `needs` in audits from before; `bg_gap_low` and
     `bg_gap_high` are the 95 % bootstrap interval of the mean.

@@ -55,7 +55,7 @@ def _summary(table: Table) -> None:
         "other labels. Both together confirm a leak; then a person signs."
         if facts["measured"]
         else "Heat on water is a suspicion, not a proof: alone it cannot tell a leaking model from a sound one. "
-        "Audit with the second witness, or look at each suspect; then sign a verdict."
+        "Audit with the background test, or look at each suspect; then sign a verdict."
     )
 
 

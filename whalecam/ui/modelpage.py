@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.config import (
+    BACKGROUND_TESTS,
     BOX_KINDS,
     BOX_ORIENTATIONS,
     MASK_FALLBACKS,
-    NEEDS_CHOICES,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
@@ -38,7 +38,10 @@ UNSTATED = "unstated"
 ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
 REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
-WITNESSES = "auto: suspects and 2,000 others · all: every picture, 42 passes each · none: heat alone"
+TESTS = (
+    "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
+    "2,000 others · none: attention alone, which proves nothing"
+)
 
 
 def train_form(run: Run) -> None:
@@ -124,7 +127,9 @@ def audit_form(run: Run) -> None:
         method = two.selectbox(
             "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
         )
-        needs = three.selectbox("Second witness", NEEDS_CHOICES, NEEDS_CHOICES.index(stored.needs), help=WITNESSES)
+        test = three.selectbox(
+            "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
+        )
         limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
             options: dict[str, Any] = {
@@ -132,7 +137,7 @@ def audit_form(run: Run) -> None:
                 "box-kind": kind,
                 "box-orientation": "" if orientation == UNSTATED else orientation,
                 "mask-method": method,
-                "needs": needs,
+                "background-test": test,
                 "limit": limit or "",
             }
             files = [part for name in boxes.split(",") if (part := name.strip())]
