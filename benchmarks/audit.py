@@ -26,7 +26,7 @@ from PIL import Image
 
 from benchmarks import peers, synthetic
 from benchmarks.synthetic import SIZE
-from whalecam import audit, classifier, dataset, geometry, network
+from whalecam import auditing, classifier, dataset, geometry, network
 from whalecam.config import AuditOptions
 from whalecam.demo import write_planted
 from whalecam.network import Network
@@ -68,7 +68,7 @@ def untrained(path: Path, data: dataset.Dataset) -> Run:
 
 def tasks(run: Run, images: int) -> dict[str, Task]:
     """Name → what is timed; each returns how many pictures it did."""
-    data = audit.open_data(run)
+    data = auditing.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     paths = [Path(path) for path in data.table["path"]]
     inputs = [geometry.to_input(dataset.read_sample(p, p.name).pixels, SIZE, "squish") for p in paths[:SOME]]
@@ -112,7 +112,7 @@ def options_of(run: Run, limit: int | None = None) -> AuditOptions:
 
 def audited(run: Run, data: Any) -> int:
     run.clear_audit()
-    return audit.run_audit(run, data, options_of(run)).new
+    return auditing.run_audit(run, data, options_of(run)).new
 
 
 def bare(model: Network, some: torch.Tensor, images: int, halves: bool = True, batch: int = 64) -> int:

@@ -24,7 +24,7 @@ from PIL import Image
 from benchmarks import audit as setting
 from benchmarks import scaling
 from benchmarks.synthetic import SIZE
-from whalecam import audit, dataset
+from whalecam import auditing, dataset
 from whalecam.arrays import Progress
 from whalecam.run import Run, open_run
 
@@ -80,7 +80,7 @@ def resumed(run: Run) -> float:
             marks.append(time.perf_counter())
 
     start = time.perf_counter()
-    audit.run_audit(run, audit.open_data(run), setting.options_of(run), note)
+    auditing.run_audit(run, auditing.open_data(run), setting.options_of(run), note)
     return marks[0] - start
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from whalecam import audit, classifier, dataset, leak
+from whalecam import auditing, classifier, dataset, leak
 from whalecam.config import AuditOptions, Thresholds, TrainOptions
 from whalecam.run import DatasetRecord, Run, create_run
 from whalecam.selftest import FALL, probabilities
@@ -91,7 +91,7 @@ def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
     leaky = dataset.open_dataset(folder / "leaky" / "train.csv", folder / "leaky" / "images")
     unseen = leaky.table[~leaky.table["image"].isin(run.training_images())]
     masks = str(folder / "leaky" / "masks")
-    audit.run_audit(
+    auditing.run_audit(
         run, dataset.Dataset(**{**vars(leaky), "table": unseen}), AuditOptions(masks=masks, background_test="all")
     )
     rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import audit as setting
 from benchmarks.memory import peak_mb
-from whalecam import audit
+from whalecam import auditing
 from whalecam.arrays import Progress
 from whalecam.run import open_run
 
@@ -43,7 +43,7 @@ def audited(folder: str, images: int, engine: str) -> None:
         if at.stage == "audit":
             marks.append((time.perf_counter(), at.done))
 
-    data, how, started = audit.open_data(run), audit.LOCAL, 0.0
+    data, how, started = auditing.open_data(run), auditing.LOCAL, 0.0
     if engine == "ray":
         from whalecam.ray_runner import OnRay
 
@@ -51,7 +51,7 @@ def audited(folder: str, images: int, engine: str) -> None:
         how.held(run)
         started = time.perf_counter() - before
     before = time.perf_counter()
-    audit.run_audit(run, data, setting.options_of(run, images), note, how)
+    auditing.run_audit(run, data, setting.options_of(run, images), note, how)
     passed = time.perf_counter() - before
     print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
 

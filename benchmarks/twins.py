@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from whalecam import audit, dataset, remedies
-from whalecam.compare import LEVEL, METRICS, compare_runs, figures_of, holm
+from whalecam import auditing, dataset, remedies
+from whalecam.comparison import LEVEL, METRICS, compare_runs, figures_of, holm
 from whalecam.config import FINE_ARCH, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
 from whalecam.demo import PLANTED, WATERS, write_demo
 from whalecam.judged import judged
@@ -46,7 +46,7 @@ def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
     masks = csv.parent / "masks"
     remedies.train(dataset.inspect_pictures(data), run, replace(options, masks=str(masks)))
     judged = path / remedies.MENDED / "masks" if options.remedy in SIMULATED else masks
-    audit.run_audit(run, audit.open_data(run), AuditOptions(masks=str(judged)))
+    auditing.run_audit(run, auditing.open_data(run), AuditOptions(masks=str(judged)))
     return run
 
 
@@ -55,7 +55,7 @@ def elsewhere(run: Run, path: Path, csv: Path) -> Run:
     shutil.copytree(run.path, path, ignore=shutil.ignore_patterns("audit", "thumbs"))
     copy, data = open_run(path), dataset.open_dataset(csv, csv.parent / "images")
     copy.clear_audit()
-    audit.run_audit(copy, data, AuditOptions(masks=str(csv.parent / "masks")))
+    auditing.run_audit(copy, data, AuditOptions(masks=str(csv.parent / "masks")))
     return copy
 
 

@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _prepare(folder: Path) -> None:
-    from whalecam import audit, classifier, dataset, demo
+    from whalecam import auditing, classifier, dataset, demo
     from whalecam.config import AuditOptions, TrainOptions
     from whalecam.run import DatasetRecord, create_run
 
@@ -54,7 +54,7 @@ def _prepare(folder: Path) -> None:
     run = create_run(folder / "runs" / "demo", record)
     options = TrainOptions(arch="efficientnet_lite0_fine", epochs=7, lr=1e-2, size=80, batch=16, split="random")
     classifier.train(dataset.inspect_pictures(data), run, options)
-    audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
+    auditing.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
 
 
 def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

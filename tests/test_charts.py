@@ -46,3 +46,18 @@ def test_points_without_a_place_are_not_sent() -> None:
     assert confirmed.customdata.tolist() == [["a"]] and list(confirmed.y) == [0.5]
     by_loss = charts.scatter(scores, "excess", "loss", {}).data
     assert [trace.customdata.ravel().tolist() for trace in by_loss] == [["a"], ["b", "c"]]
+
+
+def test_each_quadrant_says_its_count_and_share_in_the_colour_of_the_theme() -> None:
+    cells = pd.DataFrame(
+        [(True, True, 60), (True, False, 30), (False, False, 10)], columns=["correct", "on_animal", "images"]
+    )
+    chart = charts.quadrants(cells)
+    words = {(note.y, note.x): note.text for note in chart.layout.annotations}
+    assert words == {
+        ("right", "looks at the animal"): "<b>60</b><br>60%",
+        ("right", "looks at the water"): "<b>30</b><br>30%",
+        ("wrong", "looks at the animal"): "<b>0</b><br>0%",
+        ("wrong", "looks at the water"): "<b>10</b><br>10%",
+    }
+    assert all(note.font.color is None for note in chart.layout.annotations)

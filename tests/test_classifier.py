@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from whalecam import audit, classifier, leak, network
+from whalecam import auditing, classifier, leak, network
 from whalecam.arrays import Progress
 from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
 from whalecam.dataset import Dataset, open_dataset, read_sample
@@ -219,7 +219,7 @@ class TestFolds:
 
     def test_the_audit_takes_the_network_that_did_not_see_the_picture(self, data: Dataset, folded: tuple) -> None:
         run, metrics, _ = folded
-        audit.run_audit(run, data, AuditOptions(background_test="none", precision="float32"))
+        auditing.run_audit(run, data, AuditOptions(background_test="none", precision="float32"))
         rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
         assert not rows["in_training"].any()
         assert set(rows["fold"]) == {0, 1, 2}

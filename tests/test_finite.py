@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tests.commandline import whalecam
 from tests.conftest import ROOT
 from tests.tiny import LABELS, draw, untrained_run
-from whalecam import audit, classifier, dataset, evidence, leak, network, swap
+from whalecam import auditing, classifier, dataset, evidence, leak, network, swap
 from whalecam.config import AuditOptions, Thresholds, TrainOptions
 from whalecam.errors import ModelError
 from whalecam.explainer import NOT_FINITE, Explainer
@@ -105,7 +105,7 @@ class TestWeights:
         before = adopted.load_checkpoint()
         options = TrainOptions(arch=TINY, pretrained=False, epochs=1, size=32, batch=4, lr=1e30, split="random")
         with pytest.raises(ModelError, match=r"trained network has weights that are NaN or infinite, in \S+.*lower"):
-            classifier.train(audit.open_data(adopted), adopted, options)
+            classifier.train(auditing.open_data(adopted), adopted, options)
         after = open_run(adopted.path).load_checkpoint()
         assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -158,7 +158,7 @@ class TestLogits:
         tensors["head.2.weight"][:] = 100
         adopted.save_checkpoint(0, tensors, ())
         with pytest.raises(ModelError, match=r"run 'run', fold 0 gives no usable numbers for any .*8 asked"):
-            audit.run_audit(adopted, audit.open_data(adopted), PLAIN)
+            auditing.run_audit(adopted, auditing.open_data(adopted), PLAIN)
         assert not adopted.parts()
         done = whalecam("audit", adopted.path, "--background-test", "none")
         assert done.returncode == 2 and "any picture" in done.stderr
@@ -167,7 +167,7 @@ class TestLogits:
         """The last layer is scaled until the largest map, and no other, lies beyond what is stored."""
         images = Path(str(adopted.manifest.dataset.images))
         Image.new("RGB", (40, 40), "white").save(images / "3.png")
-        data, model = audit.open_data(adopted), untrained()
+        data, model = auditing.open_data(adopted), untrained()
         largest = {}
         for path in sorted(images.iterdir()):
             pixels = to_input(dataset.read_sample(path, path.name).pixels, 32, "squish")

@@ -14,7 +14,7 @@ from benchmarks.audit import untrained
 from tests.cases import case
 from tests.commandline import whalecam
 from tests.conftest import ROOT
-from whalecam import audit
+from whalecam import auditing
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.dataset import open_dataset
 from whalecam.leak import verdicts
@@ -173,8 +173,8 @@ def test_masks_beyond_those_looked_at_are_checked_when_used(
     chosen = np.random.default_rng(0).choice(4, 3, replace=False)
     (out,) = set(range(4)) - set(chosen.tolist())
     Image.new("L", (HEIGHT, WIDTH) if out == 3 else (WIDTH, HEIGHT), 2).save(tmp_path / "masks" / f"{out}.png")
-    summary = audit.run_audit(
-        run, audit.open_data(run), AuditOptions(masks=str(tmp_path / "masks"), background_test="none")
+    summary = auditing.run_audit(
+        run, auditing.open_data(run), AuditOptions(masks=str(tmp_path / "masks"), background_test="none")
     )
     assert summary.mask_sources["given"] == 3
     assert "3 masks were looked at before the audit" in summary.joins["masks"]["sentence"]

@@ -21,7 +21,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
-from whalecam import audit, leak
+from whalecam import auditing, leak
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
 from whalecam.ray_runner import OnRay, fetch, opened, stored
@@ -48,7 +48,7 @@ def rows_of(run: Run) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def audited(run: Run, engine: Any, **changes: Any) -> None:
     stored = {**vars(AuditOptions.stored(run.manifest.audit)), "limit": 24, "batch": 2, "donors": 2, **changes}
-    audit.run_audit(run, audit.open_data(run), AuditOptions(**stored), engine=engine)
+    auditing.run_audit(run, auditing.open_data(run), AuditOptions(**stored), engine=engine)
 
 
 def workers() -> list[int]:
@@ -85,7 +85,7 @@ def local(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.
     """What the local engine says."""
     run = open_run(shutil.copytree(prepared / "runs" / "demo", tmp_path_factory.mktemp("local") / "demo"))
     run.clear_audit()
-    audited(run, audit.LOCAL)
+    audited(run, auditing.LOCAL)
     return rows_of(run)
 
 
@@ -112,7 +112,7 @@ def test_the_table_is_that_of_the_local_engine_though_a_worker_is_killed(run: Ru
 
 
 def test_what_is_held_already_is_not_done_again(run: Run, local: Any) -> None:
-    audited(run, audit.LOCAL, limit=8)
+    audited(run, auditing.LOCAL, limit=8)
     before = run.parts()
     audited(run, OnRay(workers=1))
     assert set(before) < set(run.parts())

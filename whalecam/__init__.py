@@ -1,3 +1,68 @@
-"""WhaleCAM: find, prove and sign the images whose classification rests on the water."""
+"""WhaleCAM: find, prove and sign the images whose classification rests on the background.
+
+The names below are the public API. They are loaded when they are first used, so that `import whalecam` takes no time.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from whalecam.api import (
+        Cams,
+        Run,
+        audit,
+        check,
+        compare,
+        explain,
+        open_dataset,
+        open_model,
+        open_run,
+        train,
+    )
+    from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
+    from whalecam.dataset import Dataset
+    from whalecam.errors import DatasetError, ModelError, ReviewError, RunError, WhalecamError
+
+__all__ = [
+    "AuditOptions",
+    "Cams",
+    "Columns",
+    "Dataset",
+    "DatasetError",
+    "ModelError",
+    "ReviewError",
+    "Run",
+    "RunError",
+    "Thresholds",
+    "TrainOptions",
+    "WhalecamError",
+    "__version__",
+    "audit",
+    "check",
+    "compare",
+    "explain",
+    "open_dataset",
+    "open_model",
+    "open_run",
+    "train",
+]
+_HOMES = {
+    "whalecam.config": ("AuditOptions", "Columns", "Thresholds", "TrainOptions"),
+    "whalecam.dataset": ("Dataset",),
+    "whalecam.errors": ("DatasetError", "ModelError", "ReviewError", "RunError", "WhalecamError"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") or name not in __all__:
+        raise AttributeError(f"module 'whalecam' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOME.get(name, "whalecam.api")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,25 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from whalecam.config import Columns
 from whalecam.errors import RunError
 from whalecam.schema import SCHEMA, SCHEMA_VERSION
+
+
+class Described(Protocol):
+    """What `dataset.Dataset` knows of its source."""
+
+    @property
+    def csv(self) -> Path: ...
+
+    @property
+    def images(self) -> Path | None: ...
+
+    @property
+    def columns(self) -> Columns: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,12 @@ class DatasetRecord:
     images: str | None
     columns: Mapping[str, str]
     fingerprint: str
+
+    @classmethod
+    def of(cls, data: Described) -> "DatasetRecord":
+        """The record of a data set that was opened."""
+        images = str(data.images.resolve()) if data.images else None
+        return cls(str(data.csv.resolve()), images, vars(data.columns), data.fingerprint)
 
 
 @dataclass(frozen=True)

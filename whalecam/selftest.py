@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from whalecam import audit, classifier, dataset, evidence, geometry, leak, masks, network
+from whalecam import auditing, classifier, dataset, evidence, geometry, leak, masks, network
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import FINE_ARCH, AuditOptions, Thresholds, TrainOptions
 from whalecam.demo import PLANTS, write_planted
@@ -142,7 +142,7 @@ def _told(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
 
 def _trained(path: Path, source: Path, report: Report) -> Run:
     data = dataset.inspect_pictures(dataset.open_dataset(source / "train.csv", source / "images"))
-    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    run = create_run(path, DatasetRecord.of(data))
     classifier.train(data, run, TRAINING, report)
     return run
 
@@ -150,7 +150,7 @@ def _trained(path: Path, source: Path, report: Report) -> Run:
 def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFrame:
     """The audited rows of the pictures that were not in training; `fall`: what flipping costs each prediction."""
     data = dataset.open_dataset(leaky / "train.csv", leaky / "images")
-    audit.run_audit(run, data, AuditOptions(masks=str(leaky / "masks"), background_test="all"), report)
+    auditing.run_audit(run, data, AuditOptions(masks=str(leaky / "masks"), background_test="all"), report)
     rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
     rows = rows[~rows["in_training"]].reset_index(drop=True)
     return rows.assign(fall=rows["confidence"].to_numpy(float) - probabilities(run, flipped / "images", rows))

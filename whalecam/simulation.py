@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam import audit, evidence, folds, geometry, leak, network, remedies, swap
+from whalecam import auditing, evidence, folds, geometry, leak, network, remedies, swap
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
 from whalecam.dataset import Dataset, inspect_pictures, open_dataset
@@ -47,8 +47,8 @@ def source_of(run: Run) -> Source:
         data = open_dataset(Path(told["source"]), Path(told["images"]), Columns(**told["columns"]))
         return Source(data, remedies.finder(data, options), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
-    data = audit.open_data(run)
-    sources = audit.joined_sources(data, stored).sources
+    data = auditing.open_data(run)
+    sources = auditing.joined_sources(data, stored).sources
     return Source(data, functools.partial(find_mask, sources=sources, fallback=stored.mask_method))
 
 
@@ -101,7 +101,7 @@ def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame
     """Some of the readable pictures of known species that a network had not seen, with its number as `fold`."""
     good = data.good().drop_duplicates("image")
     good = good[good["species"].isin(run.manifest.classes) & (good["path"] != "")]
-    rows = good.assign(fold=audit.judges(run, good["image"].tolist()))
+    rows = good.assign(fold=auditing.judges(run, good["image"].tolist()))
     seen = {fold: run.training_images(fold) for fold in set(rows["fold"])}
     rows = rows[[image not in seen[fold] for image, fold in zip(rows["image"], rows["fold"], strict=True)]]
     if rows.empty:

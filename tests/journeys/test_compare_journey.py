@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.journeys.conftest import expect, serving, settled
 from tests.pages.test_mending import write_simulation
-from whalecam.compare import compare_runs
-from whalecam.compare.sentence import leaks_sentence, sentence
+from whalecam.comparison import compare_runs
+from whalecam.comparison.sentence import leaks_sentence, sentence
 from whalecam.demo import PLANTED
 from whalecam.run import open_run
 

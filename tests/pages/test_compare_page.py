@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.pages.test_pages import open_page, texts
-from whalecam.compare import compare_runs
-from whalecam.compare.sentence import leaks_sentence
+from whalecam.comparison import compare_runs
+from whalecam.comparison.sentence import leaks_sentence
 from whalecam.config import WRONG_MASK
 from whalecam.reviews import Journal, Review
 from whalecam.run import open_run

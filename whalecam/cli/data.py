@@ -33,13 +33,13 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     if run_path is None:
         tell({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
-    from whalecam import audit, classifier, dataset
-    from whalecam.run import create_run
+    from whalecam import auditing, classifier, dataset
+    from whalecam.run import DatasetRecord, create_run
 
     data = dataset.open_dataset(csv, folder / "images")
-    run = create_run(run_path, record_of(data))
+    run = create_run(run_path, DatasetRecord.of(data))
     classifier.train(dataset.inspect_pictures(data, report), run, DEMO_TRAINING, report)
-    audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
+    auditing.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
 
 
 @click.command()
@@ -153,14 +153,6 @@ def _facts(data: Any) -> dict[str, Any]:
         "bad_rows": bad[["image", "status"]].to_dict("records"),
         "fingerprint": data.fingerprint,
     }
-
-
-def record_of(data: Any) -> Any:
-    """What a run remembers of a data set."""
-    from whalecam.run import DatasetRecord
-
-    images = str(data.images.resolve()) if data.images else None
-    return DatasetRecord(str(data.csv.resolve()), images, vars(data.columns), data.fingerprint)
 
 
 VERBS = (demo, check)

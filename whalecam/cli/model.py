@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from whalecam.cli.data import record_of
 from whalecam.cli.gating import Gate, gate_options
 from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
@@ -81,14 +80,14 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
         data = dataset.merge_labels(data, given["labels_map"])
     # Ten seconds of imports, so only once the input is known to be good.
     from whalecam import classifier, remedies
-    from whalecam.run import create_run
+    from whalecam.run import DatasetRecord, create_run
 
     if given["checkpoint"]:
         names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
         model = classifier.load_state(
             given["checkpoint"], names or data.classes(), given["arch"] or LOADED, given["size"], given["resize"]
         )
-        run = create_run(run_path, record_of(data))
+        run = create_run(run_path, DatasetRecord.of(data))
         classifier.adopt(run, model)
     else:
         body_from = str(given["body_from"]) if given["body_from"] else None
@@ -98,7 +97,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
         options = replace(DEFAULT, **known | {"body_from": body_from})
         classifier.check_start(options)
         data = dataset.inspect_pictures(data, report)
-        run = create_run(run_path, record_of(data))
+        run = create_run(run_path, DatasetRecord.of(data))
         remedies.train(data, run, options, report)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
@@ -165,7 +164,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
 
     gate = Gate(**{name: given[name] for name in ("fail_if", "baseline", "junit", "summary")})
     # Seconds of imports, so only once the gate is known to be good.
-    from whalecam import audit as auditing
+    from whalecam import auditing
     from whalecam.cli.results import facts_of
     from whalecam.cli.telling import told
 
@@ -212,7 +211,7 @@ def _plain(summary: Any) -> dict[str, Any]:
 
 def _engine(given: dict[str, Any]) -> Any:
     """Who does the work of an audit. Raises RunError for Ray's options without Ray."""
-    from whalecam import audit as auditing
+    from whalecam import auditing
     from whalecam.errors import RunError
 
     asked = {name: given[name] for name in ("address", "images_url", "parts_url", "workers") if given[name]}

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from whalecam.cli.data import record_of
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import reporter, tell
 from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
@@ -50,8 +49,8 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
 @JSON
 def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
-    from whalecam import audit, dataset
-    from whalecam.run import create_run, open_run
+    from whalecam import auditing, dataset
+    from whalecam.run import DatasetRecord, create_run, open_run
 
     require("train", "Training")
     opened, report = open_run(run), reporter()
@@ -59,7 +58,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     options = replace(options, fallback=fallback)
     if (out / "run.json").is_file():
         raise RunError(f"There is a run in {out} already. Name a new folder.")
-    data = audit.open_data(opened)
+    data = auditing.open_data(opened)
     gone = set(opened.manifest.classes) - set(data.good()["species"])
     if gone:
         raise RunError(
@@ -72,9 +71,9 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     from whalecam.simulation import simulate as simulated
 
     classifier.check_start(options)
-    made = create_run(out, record_of(data))
+    made = create_run(out, DatasetRecord.of(data))
     remedies.train(dataset.inspect_pictures(data, report), made, options, report)
-    audit.run_audit(made, audit.open_data(made), _audit(before, made, remedy), report)
+    auditing.run_audit(made, auditing.open_data(made), _audit(before, made, remedy), report)
     found = simulated(made, (), report=report)
     if not as_json:
         click.echo("\n".join(retrained(opened, made, found)))

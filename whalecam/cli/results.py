@@ -50,8 +50,8 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     if len(runs) < 2:
         raise RunError("Name two runs or more to compare.")
     from whalecam.cli.telling import compared
-    from whalecam.compare import compare_runs
-    from whalecam.compare.sentence import write_csv
+    from whalecam.comparison import compare_runs
+    from whalecam.comparison.sentence import write_csv
     from whalecam.run import open_run
 
     found = compare_runs([open_run(path) for path in runs])
@@ -73,12 +73,12 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 @click.option("--cases", default=24, show_default=True, type=click.IntRange(0, 200), help="Pictures to show.")
 def report(run: Path, out: Path, cases: int) -> None:
     """Write one self-contained HTML page about a run."""
-    from whalecam import audit
+    from whalecam import auditing
     from whalecam.report import write_report
     from whalecam.run import open_run
 
     opened = open_run(run)
-    click.echo(str(write_report(opened, audit.open_data(opened), out, cases)))
+    click.echo(str(write_report(opened, auditing.open_data(opened), out, cases)))
 
 
 @click.command("export-dataset")
@@ -89,7 +89,7 @@ def report(run: Path, out: Path, cases: int) -> None:
 @JSON
 def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, as_json: bool) -> None:
     """Write a mended data set; the source stays as it is."""
-    from whalecam import audit, dataset, remedies
+    from whalecam import auditing, dataset, remedies
     from whalecam.masks import find_mask
     from whalecam.reviews import Journal
     from whalecam.run import open_run
@@ -97,10 +97,10 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     if labels_map is not None and remedy != "relabel":
         raise DatasetError(f"--labels-map merges labels, which '{remedy}' does not. Use it with --remedy relabel.")
     opened, progress = open_run(run), reporter()
-    data = dataset.inspect_pictures(audit.open_data(opened), progress)
+    data = dataset.inspect_pictures(auditing.open_data(opened), progress)
     merges = dataset.read_labels_map(labels_map) if labels_map is not None else {}
     options = AuditOptions.stored(opened.manifest.audit)
-    joined = audit.joined_sources(data, options, progress)
+    joined = auditing.joined_sources(data, options, progress)
     find = functools.partial(find_mask, sources=joined.sources, fallback=options.mask_method)
     reviews = Journal.of(opened).latest()
     done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from whalecam.arrays import records
-from whalecam.compare import METRICS, Comparison, Difference
-from whalecam.compare.sentence import SAID, amount, leaks_sentence, sentence
+from whalecam.comparison import METRICS, Comparison, Difference
+from whalecam.comparison.sentence import SAID, amount, leaks_sentence, sentence
 from whalecam.config import AUTO_VERDICTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.judged import judged

@@ -45,6 +45,11 @@ class Dataset:
         """The rows that can be used."""
         return self.table[self.table["status"] == OK]
 
+    @property
+    def problems(self) -> pd.DataFrame:
+        """The rows that cannot be used: `image`, `species`, and `status`, the reason."""
+        return self.table.loc[self.table["status"] != OK, ["image", "species", "status"]]
+
     def classes(self) -> tuple[str, ...]:
         """The labels of the usable rows, sorted."""
         return tuple(sorted(self.good()["species"].unique()))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from whalecam.compare import METRICS, Comparison, compare_runs, figures_of
+from whalecam.comparison import METRICS, Comparison, compare_runs, figures_of
 from whalecam.errors import RunError
 from whalecam.gate.rules import Rule
 from whalecam.run import Run

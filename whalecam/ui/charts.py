@@ -94,21 +94,25 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
     counts = cells.set_index(["correct", "on_animal"])["images"]
     total = max(1, int(counts.sum()))
     grid = [[int(counts.get((right, looks), 0)) for looks in (True, False)] for right in (True, False)]
-    words = [[f"<b>{n:,}</b><br>{n / total:.0%}" for n in line] for line in grid]
+    columns, rows = ["looks at the animal", "looks at the water"], ["right", "wrong"]
     table = {
         "type": "heatmap",
         "z": grid,
-        "x": ["looks at the animal", "looks at the water"],
-        "y": ["right", "wrong"],
-        "text": words,
-        "texttemplate": "%{text}",
+        "x": columns,
+        "y": rows,
         "colorscale": [[0, "rgba(14,116,144,0.06)"], [1, "rgba(14,116,144,0.75)"]],
         "showscale": False,
         "xgap": 3,
         "ygap": 3,
         "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
     }
-    return figure([table], height=230, yaxis={"autorange": "reversed"}, xaxis={"side": "top"})
+    # Annotations take the text colour of the theme; a heat map's own texts suit its colours on white alone.
+    words = [
+        {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{n / total:.0%}", "showarrow": False}
+        for y, line in zip(rows, grid, strict=True)
+        for x, n in zip(columns, line, strict=True)
+    ]
+    return figure([table], height=230, annotations=words, yaxis={"autorange": "reversed"}, xaxis={"side": "top"})
 
 
 def reliability(bins: Sequence[Bin]) -> go.Figure:

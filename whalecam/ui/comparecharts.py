@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from whalecam.compare import METRICS, Difference
-from whalecam.compare.sentence import SAID
+from whalecam.comparison import METRICS, Difference
+from whalecam.comparison.sentence import SAID
 from whalecam.ui.charts import TOP, figure, line
 
 COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}

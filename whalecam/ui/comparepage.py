@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.compare import METRICS, Comparison, Difference
-from whalecam.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
+from whalecam.comparison import METRICS, Comparison, Difference
+from whalecam.comparison.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
 from whalecam.errors import DatasetError
 from whalecam.run import Run
 from whalecam.ui import comparing, parts, picture, reliance, session

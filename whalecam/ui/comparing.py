@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import streamlit as st
 
 from whalecam.arrays import Progress
-from whalecam.compare import Comparison, compare_runs
+from whalecam.comparison import Comparison, compare_runs
 from whalecam.run import Run
 from whalecam.ui import jobs, session
 

@@ -69,10 +69,7 @@ def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
     if (runs_folder() / clean / "run.json").is_file():
         raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
     data = dataset.open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
-    record = DatasetRecord(
-        str(data.csv.resolve()), str(data.images.resolve()) if data.images else None, vars(columns), data.fingerprint
-    )
-    return create_run(runs_folder() / clean, record)
+    return create_run(runs_folder() / clean, DatasetRecord.of(data))
 
 
 def data_of(run: Run) -> Dataset:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whalecam.compare.difference import Difference, Marks
-from whalecam.compare.fate import Fate
-from whalecam.compare.metrics import METRICS, figure
+from whalecam.comparison.difference import Difference, Marks
+from whalecam.comparison.fate import Fate
+from whalecam.comparison.metrics import METRICS, figure
 
 
 @dataclass(frozen=True)

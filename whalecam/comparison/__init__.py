@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
-from whalecam.compare.comparison import Comparison
-from whalecam.compare.difference import FEWEST, LEVEL, Difference, Marks, differences
-from whalecam.compare.fate import Fate, fate
-from whalecam.compare.metrics import METRICS, Metric, figure
-from whalecam.compare.paired import Pairs, bootstrap, exchange, mcnemar
-from whalecam.compare.shared import notes, shared
+from whalecam.comparison.comparison import Comparison
+from whalecam.comparison.difference import FEWEST, LEVEL, Difference, Marks, differences
+from whalecam.comparison.fate import Fate, fate
+from whalecam.comparison.metrics import METRICS, Metric, figure
+from whalecam.comparison.paired import Pairs, bootstrap, exchange, mcnemar
+from whalecam.comparison.shared import notes, shared
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.judged import judged

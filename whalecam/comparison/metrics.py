@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.compare.paired import Reduce, Values
+from whalecam.comparison.paired import Reduce, Values
 from whalecam.config import AUTO_VERDICTS
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from whalecam.compare import LEVEL, METRICS, Comparison, Difference
+from whalecam.comparison import LEVEL, METRICS, Comparison, Difference
 from whalecam.csvtext import safe_csv
 
 SIDES = ("species", "predicted", "loss", "excess", "reliance_probability", "needs", "verdict", "swap_correct")

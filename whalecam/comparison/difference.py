@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
-from whalecam.compare.metrics import METRICS, Metric
-from whalecam.compare.paired import Pairs, bootstrap, exchange, mcnemar
+from whalecam.comparison.metrics import METRICS, Metric
+from whalecam.comparison.paired import Pairs, bootstrap, exchange, mcnemar
 from whalecam.holm import holm
 
 LEVEL = 0.05

@@ -1,0 +1,238 @@
+"""The verbs of WhaleCAM for Python: the same as those of the command line, with the same options and defaults."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from whalecam import auditing, classifier, dataset, evidence, findings, geometry, masks, remedies
+from whalecam.arrays import ByteArray, Report, silent
+from whalecam.auditing import AuditSummary
+from whalecam.comparison import Comparison, compare_runs
+from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
+from whalecam.dataset import Dataset
+from whalecam.errors import DatasetError, ModelError
+from whalecam.findings import Finding
+from whalecam.findings.measuring import measure
+from whalecam.findings.properties import with_faults
+from whalecam.judged import judged
+from whalecam.network import Network
+from whalecam.network.bodies import IMAGENET, Stats
+from whalecam.network.modules import cut
+from whalecam.report import write_report
+from whalecam.run import DatasetRecord, create_run
+from whalecam.run import Run as StoredRun
+from whalecam.run import open_run as open_stored
+
+BATCH = 32
+PathLike = str | Path
+Options = TypeVar("Options", TrainOptions, AuditOptions)
+
+
+class Run(StoredRun):
+    """A run folder: one row per image in its table, the network that predicted, and people's verdicts."""
+
+    def to_pandas(self, thresholds: Thresholds = Thresholds()) -> pd.DataFrame:
+        """The table without its maps, one row per image by name, with assessments at these thresholds.
+
+        Raises RunError where nothing is audited yet.
+        """
+        return judged(self, thresholds).all_rows()
+
+    def summary(self, thresholds: Thresholds = Thresholds()) -> dict[str, Any]:
+        """Counts and rates of the whole run, as the Overview page shows them.
+
+        Returns: `images`, `assessable`, `suspects`, `confirmed`, `hidden`, `background`, `reviewed` and `flagged`
+        (counts), `accuracy` and `water_only_accuracy` (shares of the held-out images), `loss` (nats), `bg_gap` and
+        others. Raises RunError where nothing is audited yet.
+        """
+        return judged(self, thresholds).overview()
+
+    def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
+        """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""
+        return write_report(self, auditing.open_data(self), Path(path), cases, thresholds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cams:
+    """Class activation maps of all classes.
+
+    Attributes:
+        maps: (N, C, h, w) float32, logits: how much each position adds to each class's logit; signed.
+        bias: (N, C) float32, logits: what no position adds.
+        logits: (N, C) float32, as the network gives them.
+        completeness_error: (N,) float32, logits: `max_c |Σ_ij maps + bias − logits|`.
+        exactness: `exact`, `exact here` (piecewise linear) or `approximate`.
+    """
+
+    maps: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    completeness_error: NDArray[np.float32]
+    exactness: str
+
+
+def open_dataset(
+    csv: PathLike,
+    images: PathLike | None = None,
+    *,
+    image_column: str = Columns.image,
+    label_column: str = Columns.label,
+    group_column: str = Columns.group,
+) -> Dataset:
+    """Read a CSV and join it with the files of a folder by name; `Dataset.problems` lists every unusable row.
+
+    Raises DatasetError for a file that is no such CSV, for a column that is missing, and for a missing folder.
+    """
+    columns = Columns(image_column, label_column, group_column)
+    return dataset.open_dataset(Path(csv), Path(images) if images is not None else None, columns)
+
+
+def check(
+    data: Dataset, *, boxes: Sequence[PathLike] = (), masks_folder: PathLike | None = None, report: Report = silent
+) -> list[Finding]:
+    """What is wrong with a data set, worst first; no network is needed. Reads every image, if there is a folder.
+
+    Raises DatasetError for boxes and masks that cannot be read or join no image.
+    """
+    sources = masks.opened(str(masks_folder) if masks_folder else None, [str(path) for path in boxes])
+    joined = masks.joined(data, sources, None, report).sources
+    properties = None
+    if data.images is not None:
+        properties = measure(data, joined, None, report)
+        data = with_faults(data, properties)
+    return findings.find(findings.Evidence(data, joined.boxes, properties))
+
+
+def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: Any) -> Run:
+    """Train one network, or one for each fold, and write the run folder `path`.
+
+    Args:
+        options: fields of `TrainOptions`, such as `folds=3` or `arch="resnet18"`.
+
+    Raises TypeError for an option that there is not, ModelError where there is too little to train on or pretrained
+    weights cannot be had, RunError where the folder is something else.
+    """
+    chosen = _options(TrainOptions(), options)
+    classifier.check_start(chosen)
+    inspected = dataset.inspect_pictures(data, report)
+    run = create_run(Path(path), DatasetRecord.of(data))
+    remedies.train(inspected, run, chosen, report)
+    return open_run(path)
+
+
+def audit(run: StoredRun, data: Dataset | None = None, *, report: Report = silent, **options: Any) -> AuditSummary:
+    """Fill or complete the table of a run: maps, scores and the background test of every image. Resumable.
+
+    Args:
+        data: another data set than the run's own.
+        options: fields of `AuditOptions`, such as `masks="masks/"`.
+
+    Raises TypeError for an option that there is not, RunError for an untrained run, DatasetError for masks or boxes
+    that join no image or would be read wrongly.
+    """
+    return auditing.run_audit(run, data or auditing.open_data(run), _options(AuditOptions(), options), report)
+
+
+def open_run(path: PathLike) -> Run:
+    """Open a run folder. Raises RunError where there is none, or where it cannot be read."""
+    stored = open_stored(Path(path))
+    return Run(stored.path, stored.manifest)
+
+
+def compare(*runs: StoredRun) -> Comparison:
+    """Compare runs with the first of them, on the images they share. Raises RunError where they cannot be compared."""
+    return compare_runs(list(runs))
+
+
+def open_model(
+    module: nn.Module,
+    *,
+    classes: Sequence[str],
+    size: int,
+    mean: Stats = IMAGENET[0],
+    std: Stats = IMAGENET[1],
+    resize: str = "squish",
+) -> Network:
+    """A network in memory, cut in two, for `explain`. The module itself is copied and stays as it is.
+
+    Args:
+        classes: in the order of its outputs.
+        size: side of its input, px.
+        mean, std: of its input's channels, RGB in [0, 1].
+        resize: how an image becomes a square: `squish`, `crop` or `pad`.
+
+    Raises ModelError where it cannot be cut, or where it has another number of outputs than classes.
+    """
+    features, head = cut(module, size)
+    network = Network(features, head, type(module).__name__, tuple(classes), size, resize, mean, std)
+    with torch.no_grad():
+        outputs = head(network.look(np.zeros((1, size, size, 3), np.uint8))).shape[1]
+    if outputs != len(classes):
+        raise ModelError(f"{network.arch} has {outputs} outputs, but {len(classes)} classes are named.")
+    return network
+
+
+def explain(model: nn.Module | Network, images: "torch.Tensor | Sequence[PathLike | ByteArray]") -> Cams:
+    """Class activation maps of all classes that add up to the logits.
+
+    Args:
+        model: a module, or what `open_model` returns.
+        images: for a module, its input as a tensor (N, 3, S, S); else paths of image files, or uint8 RGB (H, W, 3).
+
+    Raises ModelError where the module cannot be cut before its pooling, DatasetError for a file that cannot be read,
+    TypeError for images of the other kind, ValueError without images.
+    """
+    if isinstance(model, Network) and not isinstance(images, torch.Tensor):
+        inputs = [_input(model, image) for image in images]
+        batches = [model.batch(np.stack(inputs[at : at + BATCH])) for at in range(0, len(inputs), BATCH)]
+        features, head = model.features, model.head
+    elif isinstance(model, nn.Module) and isinstance(images, torch.Tensor):
+        batches = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
+        features, head = cut(model, int(images.shape[-1]))
+    else:
+        wanted = "a tensor (N, 3, S, S)" if isinstance(model, nn.Module) else "paths or uint8 arrays"
+        raise TypeError(f"The images of a {type(model).__name__} are {wanted}, not a {type(images).__name__}.")
+    if not batches:
+        raise ValueError("There are no images to explain.")
+    with torch.no_grad():
+        activations = [features(batch) for batch in batches]
+    return _joined([evidence.explain(head, part) for part in activations], evidence.licence(head))
+
+
+def _input(network: Network, image: PathLike | ByteArray) -> ByteArray:
+    if isinstance(image, str | Path):
+        image = dataset.read_sample(Path(image), str(image)).pixels
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise DatasetError(f"An image is uint8 RGB (H, W, 3), not {pixels.dtype} {pixels.shape}.")
+    return geometry.to_input(pixels, network.size, network.resize)
+
+
+def _joined(parts: Sequence[evidence.Evidence], exactness: str) -> Cams:
+    names = {"maps": "maps", "bias": "bias", "logits": "logits", "completeness_error": "residual"}
+    arrays = {
+        name: torch.cat([getattr(part, theirs) for part in parts]).detach().float().cpu().numpy()
+        for name, theirs in names.items()
+    }
+    return Cams(**arrays, exactness=exactness)
+
+
+def _options(default: Options, given: Mapping[str, Any]) -> Options:
+    """The default options with some of their fields changed; paths become absolute texts."""
+    known = [field.name for field in fields(default)]
+    if unknown := sorted(set(given) - set(known)):
+        raise TypeError(f"There is no option '{unknown[0]}'. There are: {', '.join(known)}.")
+    changed = dict(given)
+    if changed.get("masks") is not None:
+        changed["masks"] = str(Path(changed["masks"]).resolve())
+    if boxes := changed.get("boxes"):
+        several = [boxes] if isinstance(boxes, str | Path) else boxes
+        changed["boxes"] = tuple(str(Path(path).resolve()) for path in several)
+    return replace(default, **changed)
