@@ -179,6 +179,5 @@ def _scored(rng: np.random.Generator, count: int) -> dict[str, Any]:
         "excess": excess,
         "excess_label": excess,
         "mask_source": ["net"] * count,
-        "verdict": ["suspect"] * count,
         "reason": [""] * count,
     }

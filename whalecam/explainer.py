@@ -46,7 +46,7 @@ class Explainer:
         sources: where masks come from.
         fallback: the mask method for pictures without a given mask or box.
         training: names of the images the network was trained on.
-        thresholds: for the verdict that is stored beside the scores.
+        thresholds: from whose `excess` on an image is a suspect, which is always tested.
         witness: puts the object on other backgrounds and predicts again; None: nothing is tested.
         probes: images that are tested in any case; None: all. Suspects always are.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
@@ -108,25 +108,18 @@ class Explainer:
             (Explained(row, None), None) if sample is None or facts is None else self._row(row, sample, facts)
             for row, sample, facts in looked
         ]
-        told = [explained for explained, _ in rows]
         self._test([(explained.row, question) for explained, question in rows if question is not None])
-        scored = [item.row for item in told if item.thumb is not None]
-        excess, needs = (np.array([row.get(name) for row in scored], float) for name in ("excess", "needs"))
-        reasons = np.array([row["reason"] for row in scored], object)
-        verdicts = leak.verdicts(excess, needs, reasons, self.thresholds)
-        for row, verdict in zip(scored, verdicts.tolist(), strict=True):
-            row["verdict"] = verdict
-        return told
+        return [explained for explained, _ in rows]
 
     def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], Sample | None]:
         row = {name: record[name] for name in ("image", "species", "individual_id")}
         row |= {"fold": self.fold, "in_training": record["image"] in self.training}
         if record["status"] != dataset.OK:
-            return row | {"reason": record["status"], "verdict": "not_assessable"}, None
+            return row | {"reason": record["status"]}, None
         try:
             return row, dataset.read_sample(record["path"], record["image"], self.need)
         except DatasetError as error:
-            return row | {"reason": str(error), "verdict": "not_assessable"}, None
+            return row | {"reason": str(error)}, None
 
     def _look(self, samples: list[Sample]) -> list[Facts]:
         found, pooled = self._explain(self.mapper, samples)

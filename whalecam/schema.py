@@ -48,7 +48,6 @@ SCHEMA = pa.schema(
         ("exchange_own_donors", pa.list_(pa.int64())),
         ("exchange_other", pa.list_(pa.float32())),
         ("exchange_other_donors", pa.list_(pa.int64())),
-        ("verdict", pa.string()),
         ("reason", pa.string()),
         ("residual", pa.float32()),
         ("peak", pa.float32()),

@@ -22,7 +22,7 @@ from whalecam.table.exchanges import CLASSES, RELIANCE, assessed, read_exchanges
 
 HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
 """What is read from the parts, for single pictures only."""
-APART = ("embedding", "exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors", "verdict")
+APART = ("embedding", "exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors")
 """What no page asks for here."""
 LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, *APART))
 """What is held, by name: parts of earlier audits lack some of the other columns."""
