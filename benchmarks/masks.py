@@ -79,7 +79,9 @@ def main() -> None:
     print(table.round(4).to_string())
     print(rows.groupby("method")[["iou", "auc"]].agg(["mean", "median"]).round(4).to_string())
     net = rows[rows["method"] == "net"]
-    print("refused, because the network is not sure:", float((net["confidence"] < LEAST_CONFIDENCE).mean().round(3)))
+    print(
+        "refused, because the network is not sure:", float(np.round((net["confidence"] < LEAST_CONFIDENCE).mean(), 3))
+    )
     print("confidence against IoU, rank correlation:", round(net["confidence"].corr(net["iou"], method="spearman"), 3))
     print("ms an image at 128 px, one core:", {name: round(value, 2) for name, value in milliseconds().items()})
 

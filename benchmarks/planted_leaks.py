@@ -102,7 +102,8 @@ def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
 def auroc(truth: Any, score: Any, times: int = 300) -> list[float]:
     """AUROC of one score, with its 95 % bootstrap interval over pictures: [value, low, high]."""
     truth, score = np.asarray(truth, bool), np.nan_to_num(np.asarray(score, float))
-    rng, found = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    found: list[float] = []
     while len(found) < times:
         some = rng.integers(len(truth), size=len(truth))
         if 0 < truth[some].sum() < len(some):

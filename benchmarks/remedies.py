@@ -43,7 +43,7 @@ PHOTOS = TrainOptions(arch=FINE_ARCH, epochs=8, lr=5e-3, size=128, batch=32, fol
 
 def plant(tool_path: Path, out: Path, n: int, size: int, seed: int, animals: int) -> None:
     """The tool's own three sets, of its first animals only, so that each is seen often enough to be learnt."""
-    tool = load(tool_path)
+    tool: Any = load(tool_path)
     every = tool.load
     tool.load = lambda folder: every(folder)[:animals]
     given, sys.argv = sys.argv, ["planted", str(out), "--n", str(n), "--size", str(size), "--seed", str(seed)]
@@ -100,7 +100,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
                 "remedy": remedy,
                 "n": len(right),
                 "own": run.metrics()["accuracy"],
-                "flipped": interval(right.to_numpy(), groups),
+                "flipped": interval(np.asarray(right, np.float64), groups),
                 "gain": interval((right - base).to_numpy(), groups),
                 "simulated": said[remedy]["all"].get("unseen_gain") if remedy in said else None,
                 "right": right.to_dict(),

@@ -21,6 +21,7 @@ from benchmarks.memory import peak_mb
 from whalecam import auditing
 from whalecam.arrays import Progress
 from whalecam.run import open_run
+from whalecam.work import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,7 +44,8 @@ def audited(folder: str, images: int, engine: str) -> None:
         if at.stage == "audit":
             marks.append((time.perf_counter(), at.done))
 
-    data, how, started = auditing.open_data(run), auditing.LOCAL, 0.0
+    data, started = auditing.open_data(run), 0.0
+    how: Engine = auditing.LOCAL
     if engine == "ray":
         from whalecam.ray_runner import OnRay
 

@@ -25,7 +25,9 @@ from whalecam.schema import SCHEMA
 
 CLASSES, PART_ROWS, SOURCES, GRID, SIZE, VECTOR = 30, 512, 64, 4, 128, 512
 NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])
-Texts, Whole = NDArray[np.str_], NDArray[np.int64]
+Texts = NDArray[np.str_]
+Whole = NDArray[np.int64]
+NOTHING = np.array(None, object)
 DONORS = {"own": 1, "other": 3}
 """Donors that lend each image their background: those of the first round of the background test, which most stop at."""
 LENDING = 48
@@ -101,7 +103,7 @@ def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Ge
     for number, start in enumerate(range(0, len(names), PART_ROWS)):
         at = slice(start, min(start + PART_ROWS, len(names)))
         picked = rng.integers(0, pool, len(names[at]))
-        values = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
+        values: dict[str, Any] = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
         values |= {"maps": maps[picked], "mask_bits": bits[picked], "embedding": seen[picked]}
         values |= _judged(label[at], rng, sure) | _scored(rng, len(picked))
         values |= _exchanged(np.searchsorted(NAMES, values["predicted"]), rng)
@@ -160,7 +162,7 @@ def _exchanged(label: Whole, rng: np.random.Generator) -> dict[str, Any]:
         "needs": fell,
         **{f"needs_{name}": fell for name in ("colour", "brightness", "texture", "together")},
         "needs_swap": 0.9 - other.mean(axis=1),
-        "needs_property": np.where(drop > 0.4, "colour", None),
+        "needs_property": np.where(drop > 0.4, "colour", NOTHING),
         "exchange_own": list(own),
         "exchange_other": list(other),
         "exchange_own_donors": list(LENDING * label[:, None] + donor[:, : DONORS["own"]]),

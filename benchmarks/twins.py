@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 
 from whalecam import auditing, dataset, remedies
-from whalecam.comparison import LEVEL, METRICS, compare_runs, figures_of, holm
+from whalecam.comparison import LEVEL, METRICS, compare_runs, figures_of
 from whalecam.config import FINE_ARCH, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
 from whalecam.demo import PLANTED, WATERS, write_demo
+from whalecam.holm import holm
 from whalecam.judged import judged
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.selftest import FALL, probabilities

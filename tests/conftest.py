@@ -28,8 +28,8 @@ SHARED = ROOT.parent / "shared" / "data"
 PICTURES = 120
 
 
-FIRST = ("test_components", "journeys", "test_ray", "test_simulation", "test_reviews", "test_selftest", "test_remedies")
-FIRST += ("test_masks", "test_killed", "test_audit", "test_classifier", "test_patterns", "pages")
+FIRST: tuple[str, ...] = ("test_components", "journeys", "test_ray", "test_simulation", "test_reviews", "test_selftest")
+FIRST += ("test_remedies", "test_masks", "test_killed", "test_audit", "test_classifier", "test_patterns", "pages")
 """Files and folders that take longest, so that no worker is left alone with one of them at the end.
 
 The very first needs no demo run: no worker waits while another makes it."""

@@ -145,7 +145,8 @@ def test_maps_of_a_toy_network_by_hand() -> None:
     images[0, 0, :4, :4], images[0, 2, 4:, 4:] = 1, 0.5
     cams = wc.explain(Toy(), images)
     # The mean over 2 x 2 positions: red adds 3 / 4 at the first, blue 5 * 0.5 / 4 at the last.
-    np.testing.assert_allclose(cams.maps[0], [[[0.75, 0], [0, 0]], [[0, 0], [0, 0.625]]], atol=1e-6)
+    by_hand = np.array([[[0.75, 0], [0, 0]], [[0, 0], [0, 0.625]]])
+    np.testing.assert_allclose(cams.maps[0], by_hand, atol=1e-6)
     np.testing.assert_allclose(cams.bias[0], [0.25, -1.0])
     np.testing.assert_allclose(cams.logits[0], [1.0, -0.375], atol=1e-6)
     assert cams.exactness == "exact" and cams.completeness_error.max() < 1e-6
@@ -154,8 +155,10 @@ def test_maps_of_a_toy_network_by_hand() -> None:
 def build(name: str) -> nn.Module:
     torch.manual_seed(0)
     if name.startswith("timm/"):
-        return timm.create_model(name.removeprefix("timm/"), pretrained=False, num_classes=5)
-    return torchvision.models.get_model(name, weights=None, num_classes=5)
+        module: nn.Module = timm.create_model(name.removeprefix("timm/"), pretrained=False, num_classes=5)
+    else:
+        module = torchvision.models.get_model(name, weights=None, num_classes=5)
+    return module
 
 
 @pytest.mark.parametrize(

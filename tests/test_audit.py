@@ -1,6 +1,7 @@
 """The audit on real pictures: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
 
 import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from whalecam import auditing, dataset, evidence, geometry, leak, network
 from whalecam.arrays import Progress
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, ModelError, RunError
-from whalecam.explainer import Explainer
+from whalecam.explainer import Explained, Explainer, Looked
 from whalecam.pipeline import overlapped, side_by_side
 from whalecam.resolution import rounding
 from whalecam.run import DatasetRecord, Run, create_run, open_run
@@ -24,6 +25,7 @@ from whalecam.table import Table
 from whalecam.table.exchanges import exchanged_of, read_exchanges
 
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
+Several = Callable[[Explainer, Sequence[pd.DataFrame]], Iterator[list[Explained]]]
 
 
 @pytest.fixture
@@ -219,9 +221,9 @@ def test_statistics_of_a_larger_input_are_those_of_its_pooled_activations(run: R
     larger = network.at_size(model, 128, batches)
     with torch.no_grad():
         pooled = [model.features(model.batch(inputs)).mean((2, 3)) for inputs in batches]
-    torch.testing.assert_close(larger.head[2].running_mean, sum(p.mean(0) for p in pooled) / 2)
-    torch.testing.assert_close(larger.head[2].running_var, sum(p.var(0) for p in pooled) / 2)
-    assert not torch.allclose(model.head[2].running_mean, larger.head[2].running_mean)
+    torch.testing.assert_close(larger.head.get_buffer("2.running_mean"), sum(p.mean(0) for p in pooled) / 2)
+    torch.testing.assert_close(larger.head.get_buffer("2.running_var"), sum(p.var(0) for p in pooled) / 2)
+    assert not torch.allclose(model.head.get_buffer("2.running_mean"), larger.head.get_buffer("2.running_mean"))
 
 
 def test_a_size_that_cannot_be_is_refused_before_rows_are_lost(run: Run) -> None:
@@ -256,7 +258,7 @@ ROUNDED = ("maps", "logits", "embedding", "needs_picture")
 
 
 @pytest.mark.parametrize("several", [overlapped, side_by_side])
-def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several) -> None:  # type: ignore[no-untyped-def]
+def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several: Several) -> None:
     data = auditing.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     explainer = Explainer(model, auditing.mask_sources(AuditOptions.stored(run.manifest.audit)))
@@ -290,9 +292,9 @@ def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: p
 
 
 @pytest.mark.parametrize("several", [overlapped, side_by_side])
-def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several) -> None:  # type: ignore[no-untyped-def]
+def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several: Several) -> None:
     class Broken(Explainer):
-        def tell(self, looked):
+        def tell(self, looked: Looked) -> list[Explained]:
             raise RuntimeError("broken")
 
     model = network.from_spec(run.manifest.network, run.load_checkpoint())

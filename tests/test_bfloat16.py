@@ -10,7 +10,6 @@ from whalecam.network.folding import Halved
 from whalecam.network.fusing import Joined
 
 CPU = torch.device("cpu")
-LINEAR = {"arch": "toy", "classes": ("a", "b"), "size": 16, "resize": "squish", "mean": (0, 0, 0), "std": (1, 1, 1)}
 
 
 def toy() -> tuple[nn.Conv2d, torch.Tensor, torch.Tensor]:
@@ -50,7 +49,8 @@ def test_a_limit_on_onednn_leaves_float32(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setenv(name, value)
     assert not network.fast_halves(CPU)
     body = nn.Sequential(nn.Conv2d(3, 2, 3)).eval()
-    quick = network.quick(Network(body, network.linear_head(2, 2).eval(), **LINEAR))
+    head = network.linear_head(2, 2).eval()
+    quick = network.quick(Network(body, head, "toy", ("a", "b"), 16, "squish", (0, 0, 0), (1, 1, 1)))
     assert not isinstance(quick.features, Halved)
 
 

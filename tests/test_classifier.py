@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from whalecam import auditing, classifier, leak, network
-from whalecam.arrays import Progress
+from whalecam.arrays import Progress, records
 from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
 from whalecam.dataset import Dataset, open_dataset, read_sample
 from whalecam.errors import ModelError
@@ -21,6 +22,7 @@ from whalecam.table import NO_REVIEWS, Table
 
 OPTIONS = TrainOptions(arch="resnet18", epochs=1, size=32, batch=16, pretrained=False, resize="crop")
 PER_CLASS = 16
+Trained = tuple[Run, dict[str, Any], list[Progress]]
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +49,18 @@ def files(run: Run) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict, list[Progress]]:
-    run, seen = new_run(tmp_path_factory.mktemp("runs") / "first", data), []
+def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    run, seen = new_run(tmp_path_factory.mktemp("runs") / "first", data), list[Progress]()
     return run, classifier.train(data, run, OPTIONS, seen.append), seen
 
 
-def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: tuple) -> None:
+def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: Trained) -> None:
     """The audit's own path (read, to_input, batch, head) gives the loss and confusion that fastai gave."""
     run, metrics, _ = trained
     run = open_run(run.path)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     judged = data.good()[~data.good()["image"].isin(run.training_images())]
-    inputs = [to_input(read_sample(Path(row.path), row.image).pixels, 32, "crop") for row in judged.itertuples()]
+    inputs = [to_input(read_sample(Path(row["path"]), row["image"]).pixels, 32, "crop") for row in records(judged)]
     with torch.no_grad():
         log_p = model.head(model.features(model.batch(np.stack(inputs)))).log_softmax(1).numpy()
     wanted = [model.classes.index(name) for name in judged["species"]]
@@ -79,7 +81,7 @@ def test_the_seed_notebooks_recipe_trains_too_and_is_remembered(data: Dataset, t
     assert open_run(run.path).manifest.train["recipe"] == "seed"
 
 
-def test_no_individual_on_both_sides(data: Dataset, trained: tuple) -> None:
+def test_no_individual_on_both_sides(data: Dataset, trained: Trained) -> None:
     run, metrics, _ = trained
     table = data.good()
     known = table[table["individual_id"] != ""]
@@ -90,7 +92,7 @@ def test_no_individual_on_both_sides(data: Dataset, trained: tuple) -> None:
     assert metrics["n_train"] + metrics["n_valid"] == len(table)
 
 
-def test_manifest_is_complete(trained: tuple) -> None:
+def test_manifest_is_complete(trained: Trained) -> None:
     run, metrics, _ = trained
     manifest = open_run(run.path).manifest
     assert manifest.classes == ("beluga", "orca")
@@ -101,7 +103,7 @@ def test_manifest_is_complete(trained: tuple) -> None:
     assert run.metrics() == metrics
 
 
-def test_progress_counts_every_batch(trained: tuple) -> None:
+def test_progress_counts_every_batch(trained: Trained) -> None:
     _, metrics, seen = trained
     steps = [report.done for report in seen]
     assert steps == sorted(steps)
@@ -113,7 +115,7 @@ def test_progress_counts_every_batch(trained: tuple) -> None:
     assert [report.values["epoch"] for report in seen if "epoch" in report.values] == [0, 1]
 
 
-def test_same_seed_same_weights(data: Dataset, trained: tuple, tmp_path: Path) -> None:
+def test_same_seed_same_weights(data: Dataset, trained: Trained, tmp_path: Path) -> None:
     run, _, _ = trained
     again = new_run(tmp_path / "again", data)
     classifier.train(data, again, OPTIONS)
@@ -154,7 +156,7 @@ def test_cancelled_retraining_keeps_the_old_network(data: Dataset, tmp_path: Pat
     assert files(run) == before
 
 
-def test_body_from_starts_with_that_body_and_a_new_head(data: Dataset, trained: tuple, tmp_path: Path) -> None:
+def test_body_from_starts_with_that_body_and_a_new_head(data: Dataset, trained: Trained, tmp_path: Path) -> None:
     """At a learning rate of 0 the body's weights stay those of the run it came from; labels are another column's."""
     first, _, _ = trained
     by_individual = open_dataset(data.csv, data.images, Columns(label="individual_id"))
@@ -189,7 +191,7 @@ def test_one_class_is_too_few(data: Dataset, tmp_path: Path) -> None:
         classifier.train(replace(data, table=data.table.assign(species="orca")), new_run(tmp_path / "r", data), OPTIONS)
 
 
-def test_adopted_network_has_seen_nothing_that_is_known(data: Dataset, trained: tuple, tmp_path: Path) -> None:
+def test_adopted_network_has_seen_nothing_that_is_known(data: Dataset, trained: Trained, tmp_path: Path) -> None:
     source, _, _ = trained
     model = classifier.load_state(source.path / "model" / "fold-0.safetensors", ("beluga", "orca"), "resnet18", 32)
     run = new_run(tmp_path / "run", data)
@@ -200,11 +202,11 @@ def test_adopted_network_has_seen_nothing_that_is_known(data: Dataset, trained: 
 
 class TestFolds:
     @pytest.fixture(scope="class")
-    def folded(self, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict, list[Progress]]:
-        run, seen = new_run(tmp_path_factory.mktemp("folded") / "run", data), []
+    def folded(self, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+        run, seen = new_run(tmp_path_factory.mktemp("folded") / "run", data), list[Progress]()
         return run, classifier.train(data, run, replace(OPTIONS, folds=3, compare_splits=True), seen.append), seen
 
-    def test_each_picture_is_unseen_by_one_network(self, data: Dataset, folded: tuple) -> None:
+    def test_each_picture_is_unseen_by_one_network(self, data: Dataset, folded: Trained) -> None:
         run, metrics, _ = folded
         trained = [run.training_images(fold) for fold in range(run.folds)]
         table = data.good()
@@ -217,7 +219,7 @@ class TestFolds:
         assert np.sum(metrics["confusion"]) == len(table)
         assert [row["fold"] for row in metrics["epochs"]] == [0, 0, 1, 1, 2, 2]
 
-    def test_the_audit_takes_the_network_that_did_not_see_the_picture(self, data: Dataset, folded: tuple) -> None:
+    def test_the_audit_takes_the_network_that_did_not_see_the_picture(self, data: Dataset, folded: Trained) -> None:
         run, metrics, _ = folded
         auditing.run_audit(run, data, AuditOptions(background_test="none", precision="float32"))
         rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
@@ -228,7 +230,7 @@ class TestFolds:
         assert rows["loss"].mean() == pytest.approx(metrics["valid_loss"], abs=1e-4)
         assert rows["correct"].mean() == pytest.approx(metrics["accuracy"])
 
-    def test_the_other_split_is_told_beside_it(self, folded: tuple) -> None:
+    def test_the_other_split_is_told_beside_it(self, folded: Trained) -> None:
         _, metrics, seen = folded
         other = metrics["other_split"]
         assert other["split"] == "random" and other["shared_individuals"] > metrics["shared_individuals"] == 0

@@ -24,7 +24,7 @@ def test_every_verb_and_option_says_what_it_is_for() -> None:
         assert verb.help, name
         for option in verb.params:
             if option.param_type_name == "option":
-                assert option.help, (name, option.name)  # type: ignore[attr-defined]
+                assert option.help, (name, option.name)
 
 
 def test_readme_names_every_verb() -> None:
@@ -167,17 +167,10 @@ def test_export_dataset_leaves_the_source_as_it_is(runs: Path, prepared: Path, t
 
 def test_progress_for_programs_and_a_cancelled_training_leaves_nothing(prepared: Path, tmp_path: Path) -> None:
     pictures = prepared / "pictures"
+    verb: list[str | Path] = [sys.executable, "-m", "whalecam", "train", pictures / "train.csv", pictures / "images"]
     child = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "whalecam",
-            "train",
-            pictures / "train.csv",
-            pictures / "images",
-            "--run",
-            tmp_path / "r",
-        ]
+        verb
+        + ["--run", tmp_path / "r"]
         + ["--arch", "resnet18", "--no-pretrained", "--size", "64", "--epochs", "50", "--batch", "8"],
         cwd=ROOT,
         env={**os.environ, "WHALECAM_PROGRESS": "json"},

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
 from tests.commandline import whalecam
@@ -51,7 +52,8 @@ def one_group(values: np.ndarray) -> np.ndarray:
 
 
 def balanced(means: np.ndarray) -> np.ndarray:
-    return means.mean(axis=1)
+    shares: NDArray[np.float64] = means.mean(axis=1)
+    return shares
 
 
 def test_the_bootstrap_of_a_mean_is_near_the_normal_interval() -> None:

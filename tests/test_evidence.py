@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from whalecam import evidence
 from whalecam.errors import ModelError
 from whalecam.network import heads
 
+Layers = TypeVar("Layers", bound=nn.Module)
 FAMILIES = ("fastai default", "fastai linear", "own default", "own linear", "maximum", "deep")
 
 
-def shaken(head: nn.Module, rng: torch.Generator) -> nn.Module:
+def shaken(head: Layers, rng: torch.Generator) -> Layers:
     """The head in eval mode with weights, biases and statistics such as training leaves them."""
     for name, values in head.state_dict().items():
         if name.endswith("running_var"):
@@ -33,7 +35,8 @@ def shaken(head: nn.Module, rng: torch.Generator) -> nn.Module:
     return head.eval()
 
 
-def a_head(family: str, channels: int, classes: int, rng: torch.Generator) -> nn.Module:
+def a_head(family: str, channels: int, classes: int, rng: torch.Generator) -> nn.Sequential:
+    head: nn.Sequential
     if family == "fastai default":
         head = create_head(channels, classes)
     elif family == "fastai linear":
@@ -108,7 +111,8 @@ class Cut(nn.Module):
         self.body, self.cut, self.head = body, nn.Identity(), head
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(self.cut(self.body(pictures)))
+        logits: Tensor = self.head(self.cut(self.body(pictures)))
+        return logits
 
 
 def toy_body(rng: torch.Generator) -> nn.Module:
@@ -130,7 +134,16 @@ BODIES = [
 
 @pytest.mark.parametrize(("body", "channels", "size", "dtype", "bound"), BODIES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_maps_equal_two_published_tools(family, body, channels, size, dtype, bound, rng, record_property) -> None:
+def test_maps_equal_two_published_tools(
+    family: str,
+    body: Callable[[torch.Generator], nn.Module],
+    channels: int,
+    size: int,
+    dtype: torch.dtype,
+    bound: float,
+    rng: torch.Generator,
+    record_property: Callable[[str, object], None],
+) -> None:
     network = Cut(body(rng), a_head(family, channels, 3, rng)).eval().to(dtype)
     pictures = torch.randn((3, 3, size, size), generator=rng).to(dtype)
     with torch.inference_mode():
@@ -168,6 +181,8 @@ def test_a_linear_head_gives_grad_cam_too(rng: torch.Generator) -> None:
 def slow_default_head(layers: nn.Sequential, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Maps and bias of concat pool → BatchNorm → Linear → ReLU → BatchNorm → Linear, one path at a time."""
     _, _, bn1, _, lin1, _, bn2, _, lin2 = layers
+    assert isinstance(bn1, nn.BatchNorm1d) and isinstance(bn2, nn.BatchNorm1d)
+    assert isinstance(lin1, nn.Linear) and isinstance(lin2, nn.Linear)
     s1, t1, s2, t2 = *scale_and_shift(bn1), *scale_and_shift(bn2)
     w1, w2 = lin1.weight.detach().double().numpy(), lin2.weight.detach().double().numpy()
     channels, h, w = image.shape
@@ -191,9 +206,7 @@ def slow_default_head(layers: nn.Sequential, image: np.ndarray) -> tuple[np.ndar
 
 
 def scale_and_shift(layer: nn.BatchNorm1d) -> tuple[np.ndarray, np.ndarray]:
-    gain, base, mean, variance = (
-        values.detach().double().numpy() for values in (layer.weight, layer.bias, layer.running_mean, layer.running_var)
-    )
+    mean, variance, gain, base = (layer.state_dict()[name].detach().double().numpy() for name in STATISTICS)
     return gain / np.sqrt(variance + layer.eps), base - gain * mean / np.sqrt(variance + layer.eps)
 
 
@@ -247,18 +260,21 @@ def test_permuted_hidden_units_leave_the_map_and_change_the_notebooks(rng: torch
     head, given_ = shaken(heads.fastai_head(32, 4, hidden=32), rng), activations_of(4, 32, 4, 4, rng=rng)
     before, notebook = evidence.explain(head, given_), notebook_map(head, given_)
     order = torch.randperm(32, generator=rng)
-    head[4].weight.data = head[4].weight.data[order]
+    first, last = head.get_parameter("4.weight"), head.get_parameter("8.weight")
+    first.data = first.data[order]
     for name in ("weight", "bias", "running_mean", "running_var"):
         getattr(head[6], name).data = getattr(head[6], name).data[order]
-    head[8].weight.data = head[8].weight.data[:, order]
+    last.data = last.data[:, order]
     after = evidence.explain(head, given_)
     torch.testing.assert_close(after.logits, before.logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(after.maps, before.maps, rtol=1e-5, atol=1e-5)
     assert abs(correlation(notebook, notebook_map(head, given_))) < 0.5
 
 
-def notebook_map(head: nn.Module, given_: Tensor) -> Tensor:
-    return torch.einsum("ck,nkij->ncij", head[-1].weight.detach(), given_)
+def notebook_map(head: nn.Sequential, given_: Tensor) -> Tensor:
+    last = head[-1]
+    assert isinstance(last, nn.Linear)
+    return torch.einsum("ck,nkij->ncij", last.weight.detach(), given_)
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
@@ -282,7 +298,8 @@ class TwoSided(nn.Sequential):
         return self
 
     def forward(self, given_: Tensor) -> Tensor:
-        return self.honest[0](given_)
+        logits: Tensor = self.honest[0](given_)
+        return logits
 
 
 STATISTICS = ("running_mean", "running_var", "weight", "bias")
@@ -302,14 +319,14 @@ def test_one_wrong_number_raises_the_residual(broken: str, rng: torch.Generator)
     assert evidence.explain(two_sided, given_).residual.max() > 100 * sound
 
 
-def hot(head: nn.Module, given_: Tensor) -> int:
+def hot(head: nn.Sequential, given_: Tensor) -> int:
     """A hidden unit that is on in every image, for what feeds a dead one does not matter."""
     return int(head[:6](given_).amin(0).argmax())
 
 
 def gelu_head() -> nn.Sequential:
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.GELU(), nn.Linear(1, 1, bias=False)).eval()
-    head[3].weight.data.fill_(1.0)
+    head.get_parameter("3.weight").data.fill_(1.0)
     return head
 
 

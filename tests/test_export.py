@@ -205,8 +205,11 @@ def through_libreoffice(raw: bytes, folder: Path, opened_as: str) -> bytes:
         pytest.skip("no LibreOffice on this machine: apt-get install libreoffice-calc")
     (folder / "a.csv").write_bytes(raw)
     saved_as = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false"
-    opened, saved = ("a.csv", "ods", [f"--infilter={opened_as}"]), ("out/a.ods", saved_as, [])
-    for source, form, how in (opened, saved):
+    steps: list[tuple[str, str, list[str]]] = [
+        ("a.csv", "ods", [f"--infilter={opened_as}"]),
+        ("out/a.ods", saved_as, []),
+    ]
+    for source, form, how in steps:
         profile, target = f"-env:UserInstallation=file://{folder}/profile", str(folder / "out")
         command = [program, "--headless", profile, "--convert-to", form, "--outdir", target, *how, str(folder / source)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
@@ -377,7 +380,7 @@ def test_what_a_german_spreadsheet_saves(journal: Journal) -> None:
 
 def test_unicode_text_with_tabs_as_spreadsheets_save_it() -> None:
     frame = read_csv("image\tverdict\treviewer\tloss\nå\tflag\t鯨\t-1.5e-3\n".encode("utf-16"))
-    assert frame.loc[2].tolist() == ["å", "flag", "鯨", -0.0015]
+    assert list(frame.loc[2]) == ["å", "flag", "鯨", -0.0015]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tests.commandline import process
 from tests.conftest import ROOT
@@ -58,7 +60,7 @@ def found(data: Dataset, properties: pd.DataFrame) -> dict[str, Finding]:
     return {finding.key: finding for finding in find(Evidence(with_faults(data, properties), None, properties))}
 
 
-def row_of(picture: Image.Image, place: Path, form: str = "png", **options: object) -> dict[str, object]:
+def row_of(picture: Image.Image, place: Path, form: str = "png", **options: Any) -> dict[str, Any]:
     path = place / f"x.{form}"
     picture.save(path, **options)
     return traits(path, read_sample(path, "x"))
@@ -143,6 +145,7 @@ def test_jpeg_tables_grow_with_compression(tmp_path: Path) -> None:
     fine, coarse = (row_of(sea(1), tmp_path, "jpg", quality=quality) for quality in (95, 40))
     assert fine["format"] == "JPEG" and fine["jpeg_luma"] < coarse["jpeg_luma"]
     with Image.open(tmp_path / "x.jpg") as picture:
+        assert isinstance(picture, JpegImageFile)
         assert coarse["jpeg_luma"] == sum(picture.quantization[0])
         assert coarse["jpeg_chroma"] == sum(picture.quantization[1])
     assert fine["tables"] != coarse["tables"] != ""
@@ -263,7 +266,7 @@ def test_helper_processes_measure_the_same(tmp_path: Path) -> None:
     many, one = kept(tmp_path / "kept"), measure(few)
     columns = [name for name in (*TEXTS, *NUMBERS) if name not in ("image", "stamp")]
     for number in (0, 1, 2, MANY - 1):
-        assert many.loc[number, columns].to_list() == pytest.approx(one.loc[number % 3, columns].to_list(), nan_ok=True)
+        assert list(many.loc[number, columns]) == pytest.approx(list(one.loc[number % 3, columns]), nan_ok=True)
 
 
 def test_finding_and_measuring_need_no_torch(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class TestWeights:
         with torch.no_grad():
             for parameter in broken.head.parameters():
                 parameter.fill_(math.nan)
-            broken.features.conv_stem.weight.fill_(math.inf)
+            broken.features.get_parameter("conv_stem.weight").fill_(math.inf)
         with pytest.raises(
             ModelError, match=r"in features\.conv_stem\.weight, head\.2\.weight, head\.2\.bias and 1 more"
         ):
@@ -86,7 +86,7 @@ class TestWeights:
         csv, images = draw(tmp_path)
         broken = untrained()
         with torch.no_grad():
-            broken.head[4].weight[0, 0] = math.nan
+            broken.head.get_parameter("4.weight")[0, 0] = math.nan
         save_file({key: torch.from_numpy(value) for key, value in broken.tensors().items()}, tmp_path / "n.safetensors")
         verb = ["train", csv, images, "--run", tmp_path / "run", "--checkpoint", tmp_path / "n.safetensors"]
         done = whalecam(*verb, "--arch", TINY, "--size", 32)

@@ -33,7 +33,8 @@ def drawing(width: int, height: int) -> tuple[ByteArray, NDArray[np.float32]]:
 def cells(values: NDArray[np.generic]) -> NDArray[np.float64]:
     """The network of this test: it sums each cell of a GRID × GRID map."""
     step = SIZE // GRID
-    return np.asarray(values, np.float64).reshape(GRID, step, GRID, step).sum(axis=(1, 3))
+    sums: NDArray[np.float64] = np.asarray(values, np.float64).reshape(GRID, step, GRID, step).sum(axis=(1, 3))
+    return sums
 
 
 def peak(values: NDArray[np.generic]) -> tuple[int, ...]:
@@ -224,6 +225,7 @@ def test_animal_and_water_fill_what_was_seen(width: int, height: int, resize: st
 @pytest.mark.parametrize(("shape", "share"), [((50, 100), 0.5), ((100, 50), 0.5), ((31, 60), 31 / 60), ((9, 9), 1.0)])
 def test_padding_is_unseen_and_black(shape: tuple[int, int], share: float) -> None:
     _, seen = mask_to_input(np.ones(shape), SIZE, "pad")
+    assert seen is not None
     assert float(seen.mean()) == pytest.approx(share, abs=0.005)
     white = to_input(np.full((*shape, 3), 255, np.uint8), SIZE, "pad")
     assert np.abs(white[..., 0] - 255 * seen).max() <= 1

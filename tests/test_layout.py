@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_channels_first_is_accepted_with_its_own_number() -> None:
         (lambda x: [x], "gives a list", "128 × 128"),
     ],
 )
-def test_other_layouts_are_refused_with_what_was_seen(change: Callable, words: str, shape: str) -> None:
+def test_other_layouts_are_refused_with_what_was_seen(change: Callable[[Tensor], Any], words: str, shape: str) -> None:
     with pytest.raises(ModelError) as refused:
         proven_channels(Shaped(change), "toy")
     assert all(part in str(refused.value) for part in ("'toy'", words, shape, "resnet18"))
@@ -83,7 +84,8 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.features(x).tanh() if self.last else self.features(x)
-        return self.fc(self.avgpool(inner).flatten(1)) + self.beside * x.mean()
+        logits: Tensor = self.fc(self.avgpool(inner).flatten(1)) + self.beside * x.mean()
+        return logits
 
 
 def test_a_cut_is_right_where_the_logits_depend_on_the_features_alone() -> None:

@@ -58,15 +58,15 @@ def halved(factor: int) -> Values:
     return np.asarray(Image.fromarray(ANIMAL).resize((80 // factor, 60 // factor), Image.Resampling.BOX))
 
 
-BLUR = cv2.GaussianBlur(ANIMAL, (0, 0), 6)
+BLUR = np.asarray(cv2.GaussianBlur(ANIMAL, (0, 0), 6), np.uint8)
 FAINT = (cv2.GaussianBlur(ANIMAL, (0, 0), 9) * 0.3).astype(np.uint8)
-SURE = np.clip(cv2.GaussianBlur(ANIMAL, (0, 0), 1.5), 1, 254)
+SURE = np.asarray(np.clip(cv2.GaussianBlur(ANIMAL, (0, 0), 1.5), 1, 254), np.uint8)
 """What a network that is nearly sure draws: 1 on all of the background."""
 RAMP = np.tile(np.linspace(0, 255, 1200).astype(np.uint8), (40, 1))
 MASKS: dict[str, Callable[[Path], Image.Image]] = {
     "black and white": lambda _: grey(ANIMAL),
     "no animal": lambda _: grey(ANIMAL * 0),
-    "all animal": lambda _: grey(ANIMAL | 255),
+    "all animal": lambda _: grey(ANIMAL | np.uint8(255)),
     "one bit": lambda _: grey(ANIMAL).convert("1"),
     "sixteen bits": lambda _: Image.fromarray(ANIMAL.astype(np.uint16) * 257),
     "sixteen bits up to 255": lambda _: Image.fromarray(ANIMAL.astype(np.uint16)),

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.masks import measure
-from whalecam.arrays import Mask, Sample
+from whalecam.arrays import Mask, Sample, records
 from whalecam.config import MASK_FALLBACKS
 from whalecam.dataset import read_boxes, read_grey, read_sample
 from whalecam.errors import ModelError
@@ -308,11 +308,11 @@ def test_a_box_a_little_over_the_edge_is_cut_there() -> None:
 def test_real_boxes_cover_the_true_animal(real_data: Path) -> None:
     sources = MaskSources(None, read_boxes([real_data / "boxes.csv"]))
     covered = []
-    for row in pd.read_csv(real_data / "masks.csv").itertuples():
-        picture = read_sample(real_data / "photos" / row.image, row.image)
+    for row in records(pd.read_csv(real_data / "masks.csv")):
+        picture = read_sample(real_data / "photos" / row["image"], row["image"])
         mask = MASK_METHODS["boxes"](sources)(picture)
         if mask is not None:
-            animal = read_grey(real_data / "masks" / row.mask) > 127
+            animal = read_grey(real_data / "masks" / row["mask"]) > 127
             covered.append(float(mask.values[animal].mean()))
     assert len(covered) >= 5
     assert np.median(covered) > 0.95
@@ -322,9 +322,12 @@ def test_real_boxes_cover_the_true_animal(real_data: Path) -> None:
 
 
 def real_samples(real_data: Path, every: int) -> list[tuple[Sample, NDArray[np.bool_]]]:
-    rows = pd.read_csv(real_data / "masks.csv").iloc[::every].itertuples()
+    rows = records(pd.read_csv(real_data / "masks.csv").iloc[::every])
     return [
-        (read_sample(real_data / "photos" / row.image, row.image), read_grey(real_data / "masks" / row.mask) > 127)
+        (
+            read_sample(real_data / "photos" / row["image"], row["image"]),
+            read_grey(real_data / "masks" / row["mask"]) > 127,
+        )
         for row in rows
     ]
 

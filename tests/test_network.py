@@ -5,6 +5,7 @@ import json
 import pickle
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,8 @@ def toy(arch: str = "resnet18", head_kind: str = "linear") -> Network:
 
 def logits(model: Network, pixels: Tensor) -> Tensor:
     with torch.no_grad():
-        return model.head(model.features(pixels))
+        found: Tensor = model.head(model.features(pixels))
+    return found
 
 
 def lite0_classifier() -> tuple[Tensor, Tensor]:
@@ -94,7 +96,8 @@ class TestLite0:
         pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
         pixels = (pixels - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
         with torch.no_grad():
-            return (features.eval()(pixels).mean((2, 3)) @ weight.T + bias).log_softmax(1)
+            found: Tensor = (features.eval()(pixels).mean((2, 3)) @ weight.T + bias).log_softmax(1)
+        return found
 
     def test_names_what_the_photographs_show(self, pictures: np.ndarray) -> None:
         body = network.build_body("efficientnet_lite0", pretrained=True)
@@ -126,9 +129,11 @@ class TestLite0:
     def test_fine_is_the_same_network_cut_earlier(self) -> None:
         whole = network.build_body("efficientnet_lite0", pretrained=True).features.eval()
         fine = network.build_body("efficientnet_lite0_fine", pretrained=True)
+        blocks = whole.get_submodule("blocks")
+        assert isinstance(blocks, nn.Sequential)
         pixels = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
-            early = whole.blocks[:5](whole.bn1(whole.conv_stem(pixels)))
+            early = blocks[:5](whole.get_submodule("bn1")(whole.get_submodule("conv_stem")(pixels)))
             found = fine.features.eval()(pixels)
         assert found.shape == (1, fine.channels, 8, 8)
         assert torch.equal(found, early)
@@ -215,7 +220,9 @@ class TestOwnCheckpoint:
 class TestForeignCheckpoint:
     @pytest.mark.parametrize(("kind", "options"), [("fastai", {}), ("linear", {"lin_ftrs": [], "concat_pool": False})])
     @pytest.mark.parametrize("wrapped", [False, True])
-    def test_state_dict_of_vision_learner(self, tmp_path: Path, kind: str, options: dict, wrapped: bool) -> None:
+    def test_state_dict_of_vision_learner(
+        self, tmp_path: Path, kind: str, options: dict[str, Any], wrapped: bool
+    ) -> None:
         theirs, pixels = create_vision_model(resnet18, 2, pretrained=False, **options), torch.rand(3, 3, 64, 64)
         with torch.no_grad():
             theirs.train()(pixels)
@@ -317,13 +324,14 @@ class TestJoined:
                 self.one, self.two, self.cut = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.ReLU6()
 
             def forward(self, x: Tensor) -> Tensor:
-                return self.cut(self.two(torch.relu(self.one(x) + x)))
+                found: Tensor = self.cut(self.two(torch.relu(self.one(x) + x)))
+                return found
 
         block = Block().eval()
         nn.init.constant_(block.one.weight, 2.0)
-        nn.init.constant_(block.one.bias, -1.0)
+        nn.init.constant_(block.get_parameter("one.bias"), -1.0)
         nn.init.constant_(block.two.weight, 1.0)
-        nn.init.constant_(block.two.bias, -1.0)
+        nn.init.constant_(block.get_parameter("two.bias"), -1.0)
         quick = joined(block)
         assert len(self.parts(quick)) == 2
         with torch.no_grad():  # max(0, 3x − 1) − 1, between 0 and 6
@@ -383,7 +391,8 @@ def test_a_body_whose_children_do_not_follow_one_another_is_left_alone() -> None
             self.two, self.norm_of_one = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.norm_of_one(self.one(x)) + self.norm_of_two(self.two(x)).relu()
+            found: Tensor = self.norm_of_one(self.one(x)) + self.norm_of_two(self.two(x)).relu()
+            return found
 
     crossed = varied(Crossed())
     inputs = torch.rand(2, 3, 8, 8)
@@ -396,8 +405,8 @@ def varied(module: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.2)
-            layer.running_var.uniform_(0.5, 2)
+            layer.get_buffer("running_mean").normal_(0, 0.2)
+            layer.get_buffer("running_var").uniform_(0.5, 2)
     return module.eval()
 
 

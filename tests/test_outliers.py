@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.neighbors import LocalOutlierFactor
 
-from tests.test_judgements import data_of
+from tests.test_shortcuts import data_of
 from whalecam.findings import Evidence, find
 from whalecam.findings.outliers import CHUNK, FAR, distances, outliers
 from whalecam.run import open_run

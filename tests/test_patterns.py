@@ -64,7 +64,7 @@ def test_a_copyright_text_is_a_strategy_of_its_own(seed: int) -> None:
     assert [len(group.images) for group in found] == [8, 80] and [group.usual for group in found] == [False, True]
     assert set(found[0].images) == {f"{at:03}.jpg" for at in range(80, 88)}
     np.testing.assert_allclose(found[0].mean, sum(maps[80:]) / 8, atol=1e-9)
-    assert np.unravel_index(found[0].mean.argmax(), (8, 8)) == (7, 7)
+    assert tuple(map(int, np.unravel_index(found[0].mean.argmax(), (8, 8)))) == (7, 7)
     slow = sum(abs(a - b) for a, b in zip((sum(maps[80:]) / 8).ravel(), (sum(maps) / 88).ravel(), strict=True)) / 2
     assert found[0].apart == pytest.approx(slow)
 
@@ -156,7 +156,7 @@ def test_pairs_are_counted_both_ways() -> None:
 
 
 def test_pca_is_that_of_the_singular_values_and_always_the_same() -> None:
-    vectors = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32) * [5, 3, 1, 1, 1, 1, 1]
+    vectors: NDArray[Any] = np.random.default_rng(0).normal(size=(50, 7)).astype(np.float32) * [5, 3, 1, 1, 1, 1, 1]
     found = places.pca(vectors)
     left, values, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
     np.testing.assert_allclose(np.abs(found), np.abs(left[:, :2] * values[:2]), atol=1e-4)
@@ -238,7 +238,7 @@ def test_several_species_are_read_at_once_and_each_as_if_alone(prepared: Path) -
         assert [row["image"] for row in rows if row["species"] == name] == [row["image"] for row in alone]
         slow = atlas.atlas(alone, names, resize)
         np.testing.assert_array_equal(together.mean, slow.mean)
-        assert (together.images, together.leak) == (slow.images, pytest.approx(slow.leak, nan_ok=True))
+        assert together.images == slow.images and together.leak == pytest.approx(slow.leak, nan_ok=True)
 
 
 def test_umap_is_not_loaded_before_it_is_asked_for() -> None:

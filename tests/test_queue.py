@@ -137,7 +137,7 @@ def test_false_alarms_by_hand() -> None:
         (p + z * z / (2 * n)) / (1 + z * z / n),
         z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)),
     )
-    assert found.loc[0, ["low", "high"]].tolist() == pytest.approx([middle - half, middle + half])
+    assert list(found.loc[0, ["low", "high"]]) == pytest.approx([middle - half, middle + half])
     assert false_alarms(pd.DataFrame(columns=["image", "verdict", "reviewer"])).empty
 
 

@@ -89,7 +89,8 @@ class TestPortions:
 
             def forward(self, x: Tensor) -> Tensor:
                 found = self.one(x)
-                return self.pool(found) + found.mean()
+                summed: Tensor = self.pool(found) + found.mean()
+                return summed
 
         for plain in (Twice().eval(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()):
             inputs = torch.rand(5, 3, 200, 200)

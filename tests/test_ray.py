@@ -151,7 +151,8 @@ def parquet(url: str) -> pd.DataFrame:
     store, home = opened(url)
     parts = store.get_file_info(fs.FileSelector(home))
     assert parts and not [part.path for part in parts if not part.path.endswith(".parquet")]
-    return pd.concat(pq.read_table(part.path, filesystem=store).to_pandas() for part in parts)
+    frame: pd.DataFrame = pd.concat(pq.read_table(part.path, filesystem=store).to_pandas() for part in parts)
+    return frame
 
 
 @pytest.mark.parametrize("kind", ["file", "s3"])

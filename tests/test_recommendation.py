@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,13 @@ from whalecam.recommendation import (
     step,
 )
 from whalecam.recommendation.leaks import standing_out
-from whalecam.run import DatasetRecord, create_run, open_run
+from whalecam.run import DatasetRecord, Run, create_run, open_run
 
+Judged = tuple[float, float, float]
 LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}
 
 
-def rows_of(present: list, crop: list) -> pd.DataFrame:
+def rows_of(present: list[Judged], crop: list[Judged]) -> pd.DataFrame:
     """(own, unseen, leak) of pictures a, b, … of species s0, s1, s0, …, each an individual of its own."""
     found = []
     for remedy, values in (("present", present), ("crop", crop)):
@@ -57,7 +59,9 @@ def test_the_interval_the_slow_way_over_individuals() -> None:
     rng = np.random.default_rng(3)
     values, groups = rng.normal(size=40), rng.integers(0, 9, 40).tolist()
     values[5] = np.nan
-    mean, low, high = interval(values, groups, times=300)
+    told = interval(values, groups, times=300)
+    assert told is not None
+    mean, low, high = told
     members = [[v for v, g in zip(values, groups, strict=True) if g == name and v == v] for name in sorted(set(groups))]
     chance, means = np.random.default_rng(0), []
     for drawn in chance.integers(len(members), size=(300, len(members))):
@@ -70,6 +74,7 @@ def test_the_interval_the_slow_way_over_individuals() -> None:
 def test_pictures_of_one_individual_tell_less_than_those_of_many() -> None:
     values = np.repeat([0.0, 1.0, 0.0, 1.0, 1.0], 8)
     alone, shared = interval(values, list(range(40))), interval(values, np.repeat(range(5), 8).tolist())
+    assert alone is not None and shared is not None
     assert shared[2] - shared[1] > 1.5 * (alone[2] - alone[1])
     assert interval(values[:3], [0, 0, 0]) == [pytest.approx(1 / 3 * 0), -1.0, 1.0]
     assert interval(np.array([np.nan]), [0]) is None
@@ -78,7 +83,7 @@ def test_pictures_of_one_individual_tell_less_than_those_of_many() -> None:
 # --- what is recommended ---------------------------------------------------------------------------------------------
 
 
-def simulated(cost: tuple, crop: tuple, neutral: tuple) -> dict:
+def simulated(cost: Judged, crop: Judged, neutral: Judged) -> dict[str, Any]:
     return {
         "present": {"all": {"water_cost": list(cost)}},
         "crop": {"all": {"unseen_gain": list(crop)}},
@@ -131,7 +136,14 @@ COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2,
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.1, 0.05, 0.2), NOTHING), (FAILED,), "crop", "retrain", "left to try"),
     ],
 )
-def test_what_the_evidence_supports(facts, given, measured, remedy, todo, words) -> None:
+def test_what_the_evidence_supports(
+    facts: dict[str, int],
+    given: dict[str, Any] | None,
+    measured: tuple[Measured, ...],
+    remedy: str | None,
+    todo: str,
+    words: str,
+) -> None:
     advice = recommend(facts, given, measured)
     assert (advice.remedy, advice.todo) == (remedy, todo)
     assert words in advice.said
@@ -209,10 +221,10 @@ def test_the_leaks_of_a_run_in_words() -> None:
 # --- what run folders hold -------------------------------------------------------------------------------------------
 
 
-def stored(path: Path, remedy: str, right: dict, sha: str = "s", source: str = "f"):
+def stored(path: Path, remedy: str, right: dict[str, float | None], sha: str = "s", source: str = "f") -> Run:
     run = create_run(path, DatasetRecord("a.csv", None, {}, "f"))
     run.update(train={"remedy": remedy}, model_sha256="s")
-    content = {"model_sha256": sha, "source": source, "unseen": right, "own": dict.fromkeys(right, 1.0)}
+    content: dict[str, Any] = {"model_sha256": sha, "source": source, "unseen": right, "own": dict.fromkeys(right, 1.0)}
     content["groups"] = {name: at for at, name in enumerate(right)}
     (path / "simulation.json").write_text(json.dumps(content))
     return open_run(path)
@@ -259,7 +271,7 @@ def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: 
 @pytest.mark.parametrize(
     ("train", "repeatable"), [({"remedy": "shuffle"}, True), ({"remedy": "crop"}, False), ({}, False)]
 )
-def test_the_next_step_is_one_that_can_be_done(tmp_path: Path, train: dict, repeatable: bool) -> None:
+def test_the_next_step_is_one_that_can_be_done(tmp_path: Path, train: dict[str, str], repeatable: bool) -> None:
     run = create_run(tmp_path / "mine", DatasetRecord("a.csv", None, {}, "f"))
     run.update(train=train)
     for taken in ("mine-shuffle", "mine-shuffle-2"):

@@ -31,9 +31,9 @@ def test_the_diagram_that_ships_adds_up() -> None:
 def kept(folder: Path, rows: pd.DataFrame) -> None:
     """As `benchmarks.reliance --keep` leaves them, a file for each kind and half."""
     setting = Setting()
-    columns = {"body": setting.body, "tuned": False, "size": setting.size}
     for (kind, half), part in rows.groupby(["kind", "half"]):
-        part.assign(**columns).to_csv(folder / f"{kind}-0-{half}.csv", index=False)
+        columns = part.assign(body=setting.body, tuned=False, size=setting.size)
+        columns.to_csv(folder / f"{kind}-0-{half}.csv", index=False)
 
 
 def test_rows_of_a_folder_become_a_diagram(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_rows_of_a_folder_become_a_diagram(tmp_path: Path) -> None:
     truth, probability = rows["fall"].to_numpy() > 0.5, rows["probability"].to_numpy()
     last = again.bins[-1]
     inside = probability >= 0.9
-    assert (last.images, last.share) == (inside.sum(), pytest.approx(truth[inside].mean(), abs=1e-4))
+    assert last.images == inside.sum() and last.share == pytest.approx(truth[inside].mean(), abs=1e-4)
     assert again.error < 0.1, "rows made alike in all kinds are calibrated"
     assert "| water | efficientnet_lite0_fine | False | 128 | 3 |" in table(rows)
     draw(record, tmp_path / "diagram.svg")

@@ -1,6 +1,7 @@
 """The benchmark of reliance: it draws exact counterfactuals, and judges no kind by a method fitted on that kind."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -140,9 +141,16 @@ def test_kept_rows_are_not_measured_again_and_no_settings_share_a_file(tmp_path:
     first = kept(file, lambda: pd.DataFrame({"drop": [0.5]}))
     assert kept(file, lambda: pd.DataFrame({"drop": [0.1]})).equals(first)
     assert kept(None, lambda: pd.DataFrame({"drop": [0.1]}))["drop"].tolist() == [0.1]
-    changes = ({}, {"body": "resnet18"}, {"tuned": True}, {"tuned": True, "epochs": 9}, {"size": 224}, {"images": 9})
+    changes: tuple[dict[str, Any], ...] = (
+        {},
+        {"body": "resnet18"},
+        {"tuned": True},
+        {"tuned": True, "epochs": 9},
+        {"size": 224},
+        {"images": 9},
+    )
     plants = [Plant(data=tmp_path, kind="tint"), Plant(data=tmp_path, kind="tint", scenery="air")]
-    names = {plant.name(Setting(**change)) for change in changes for plant in plants}  # type: ignore[arg-type]
+    names = {plant.name(Setting(**change)) for change in changes for plant in plants}
     assert len(names) == 2 * len(changes)
 
 

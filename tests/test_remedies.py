@@ -4,24 +4,26 @@ import functools
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.remedies import joined
 from tests.commandline import whalecam
 from whalecam import config, dataset, remedies
-from whalecam.arrays import Mask, Sample
+from whalecam.arrays import Mask, Sample, records
 from whalecam.classifier import train as train_plainly
 from whalecam.config import Columns, TrainOptions
 from whalecam.dataset import Dataset, open_dataset
 from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
-from whalecam.masks import MaskSources, find_mask
-from whalecam.remedies import AUGMENTS, REMEDIES, Case, Shuffle, inside
+from whalecam.masks import MaskMethod, MaskSources, find_mask
+from whalecam.remedies import AUGMENTS, REMEDIES, Case, Mended, Shuffle, inside
 from whalecam.remedies.shuffle import Exchange, laid
 from whalecam.run import DatasetRecord, Run, create_run, open_run
 
@@ -45,6 +47,7 @@ def test_menus_are_those_of_the_command_line() -> None:
 @pytest.mark.parametrize("remedy", sorted(REMEDIES))
 def test_contract(remedy: str) -> None:
     case = drawn(20, 60, 30, 90)
+    assert case.mask is not None
     before = case.sample.pixels.copy()
     mended = REMEDIES[remedy](case)
     assert mended is not None and mended.label == "orca"
@@ -56,12 +59,25 @@ def test_contract(remedy: str) -> None:
     assert blind is not None and blind.pixels is None, "without a mask a picture stays as it is"
 
 
+def mended_by(remedy: str, case: Case) -> Mended:
+    mended = REMEDIES[remedy](case)
+    assert mended is not None
+    return mended
+
+
+def cropped(case: Case) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The pixels and the mask of what `crop` makes of it."""
+    mended = mended_by("crop", case)
+    assert mended.pixels is not None and mended.mask is not None
+    return mended.pixels, mended.mask
+
+
 def test_crop_is_the_box_with_its_margin_and_leaves_only_a_rim_of_sea() -> None:
-    mended = REMEDIES["crop"](drawn(20, 60, 30, 90))
+    pixels, mask = cropped(drawn(20, 60, 30, 90))
     pad = round(0.02 * 60)
-    assert mended.pixels.shape == (40 + 2 * pad, 60 + 2 * pad, 3)
-    assert mended.mask.sum() == 40 * 60
-    assert (mended.pixels[mended.mask == 1] == ANIMAL).all()
+    assert pixels.shape == (40 + 2 * pad, 60 + 2 * pad, 3)
+    assert mask.sum() == 40 * 60
+    assert (pixels[mask == 1] == ANIMAL).all()
 
 
 def test_crop_keeps_no_sea_of_a_slanted_animal() -> None:
@@ -69,35 +85,36 @@ def test_crop_keeps_no_sea_of_a_slanted_animal() -> None:
     mask = np.zeros((100, 100), np.float32)
     for at in range(20, 80):
         mask[at, at - 4 : at + 5] = 1
-    mended = REMEDIES["crop"](Case(case.sample, "orca", Mask(mask, 1, "given"), {}, MEAN))
-    assert mended.pixels[2, -3].tolist() == [70, 80, 90] and mended.pixels[-3, 2].tolist() == [70, 80, 90]
-    sea = np.abs(mended.pixels.astype(int) - SEA).sum(-1) < np.abs(mended.pixels.astype(int) - MEAN).sum(-1)
-    rim = cv2.dilate(mended.mask, np.ones((5, 5))) == 1
+    pixels, kept = cropped(Case(case.sample, "orca", Mask(mask, 1, "given"), {}, MEAN))
+    assert pixels[2, -3].tolist() == [70, 80, 90] and pixels[-3, 2].tolist() == [70, 80, 90]
+    sea = np.abs(pixels.astype(int) - SEA).sum(-1) < np.abs(pixels.astype(int) - MEAN).sum(-1)
+    rim = cv2.dilate(kept, np.ones((5, 5))) == 1
     assert sea.mean() > 0 and not sea[~rim].any()
 
 
 @pytest.mark.parametrize(("rows", "columns", "wanted"), [(4, 100, 52), (10, 60, 31)])
 def test_a_long_crop_is_widened_with_mean_water_to_two_to_one(rows: int, columns: int, wanted: int) -> None:
-    mended = REMEDIES["crop"](drawn(40, 40 + rows, 10, 10 + columns))
-    height, width = mended.pixels.shape[:2]
+    pixels, mask = cropped(drawn(40, 40 + rows, 10, 10 + columns))
+    height, width = pixels.shape[:2]
     assert height == wanted and width / height <= 2.0
-    assert mended.mask.shape == (height, width) and mended.mask.sum() == rows * columns
-    assert mended.pixels[0, 0].tolist() == [70, 80, 90]
+    assert mask.shape == (height, width) and mask.sum() == rows * columns
+    assert pixels[0, 0].tolist() == [70, 80, 90]
 
 
 def test_a_crop_at_the_edge_of_the_picture_reaches_beyond_it() -> None:
-    mended = REMEDIES["crop"](drawn(0, 6, 0, 60))
-    assert mended.pixels.shape[0] * 2 >= mended.pixels.shape[1]
-    assert (mended.mask.sum(), mended.pixels[0, 0].tolist()) == (360, [70, 80, 90])
+    pixels, mask = cropped(drawn(0, 6, 0, 60))
+    assert pixels.shape[0] * 2 >= pixels.shape[1]
+    assert (mask.sum(), pixels[0, 0].tolist()) == (360, [70, 80, 90])
 
 
 def test_a_tiny_animal_is_not_cropped_to() -> None:
-    assert REMEDIES["crop"](drawn(20, 30, 30, 50)).pixels is None
+    assert mended_by("crop", drawn(20, 30, 30, 50)).pixels is None
 
 
 def test_neutral_leaves_nothing_of_the_sea_and_the_middle_of_the_animal() -> None:
     case = drawn(20, 60, 30, 90)
-    mended = REMEDIES["neutral"](case)
+    mended = mended_by("neutral", case)
+    assert mended.pixels is not None and case.mask is not None
     assert (mended.pixels[case.mask.values == 0] == [70, 80, 90]).all()
     assert (mended.pixels[24:56, 34:86] == ANIMAL).all()
 
@@ -124,9 +141,11 @@ def test_what_is_kept_inside_the_outline_the_slow_way() -> None:
         ({"verdict": "flag", "suggested_label": "orka"}, {"orka": "killer_whale"}, "killer_whale"),
     ],
 )
-def test_relabel_takes_accepted_suggestions_and_merges(review: dict, merges: dict, label: str) -> None:
+def test_relabel_takes_accepted_suggestions_and_merges(
+    review: dict[str, str], merges: dict[str, str], label: str
+) -> None:
     case = drawn(20, 60, 30, 90)
-    assert REMEDIES["relabel"](Case(case.sample, "orca", case.mask, review, MEAN, merges)).label == label
+    assert mended_by("relabel", Case(case.sample, "orca", case.mask, review, MEAN, merges)).label == label
 
 
 def test_drop_leaves_flagged_pictures_out_and_no_others() -> None:
@@ -149,7 +168,8 @@ def source(tmp_path: Path) -> Dataset:
         (folder / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         exif = Image.Exif()
         exif[0x0112] = 6 if name == "g.jpg" else 1
-        Image.fromarray(pixels).save(folder / "images" / name, **({"exif": exif} if name == "g.jpg" else {}))
+        more: dict[str, Any] = {"exif": exif} if name == "g.jpg" else {}
+        Image.fromarray(pixels).save(folder / "images" / name, **more)
         mask = np.zeros((90, 60) if name == "g.jpg" else (60, 90), np.uint8)
         mask[10:50, 12:52] = 255
         if name != "e.jpeg":
@@ -167,7 +187,7 @@ def digest(folder: Path) -> dict[str, str]:
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def masks_of(data: Dataset) -> functools.partial:
+def masks_of(data: Dataset) -> MaskMethod:
     return functools.partial(find_mask, sources=MaskSources(data.csv.parent / "masks"), fallback="border")
 
 
@@ -184,8 +204,8 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
     assert len(good) == done.written == 8 - done.left_out and done.left_out == (remedy == "drop")
     assert set(good["image"]) <= set(source.table["image"]), "rows join by the name of the image"
     sources = MaskSources(tmp_path / "out" / "masks")
-    for row in good.itertuples():
-        sample = dataset.read_sample(Path(row.path), row.image)
+    for row in records(good):
+        sample = dataset.read_sample(Path(row["path"]), row["image"])
         mask = find_mask(sample, sources, "border")
         assert mask is None or mask.values.shape == sample.pixels.shape[:2]
         assert mask is None or mask.source == "given"
@@ -196,14 +216,15 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
 
 def test_what_a_remedy_leaves_alone_is_copied_byte_for_byte(source: Dataset, tmp_path: Path) -> None:
     remedies.mend(source, lambda _: None, NO_REVIEWS, "crop", tmp_path / "out", {})
-    for row in source.good().itertuples():
-        assert (tmp_path / "out" / "images" / row.image).read_bytes() == Path(row.path).read_bytes()
+    for row in records(source.good()):
+        assert (tmp_path / "out" / "images" / row["image"]).read_bytes() == Path(row["path"]).read_bytes()
 
 
 def test_a_rejected_mask_counts_as_none(source: Dataset, tmp_path: Path) -> None:
     reviews = pd.DataFrame(
         [{"image": "d.bmp", "verdict": "unsure", "reason": config.WRONG_MASK, "suggested_label": ""}]
     )
+    assert source.images is not None
     remedies.mend(source, masks_of(source), reviews, "neutral", tmp_path / "out", {})
     assert (tmp_path / "out/images/d.bmp").read_bytes() == (source.images / "d.bmp").read_bytes()
     assert not (tmp_path / "out/masks/d.bmp.png").exists()
@@ -376,8 +397,11 @@ def test_train_and_export_with_remedies_on_the_command_line(planted: Planted, tm
 def test_seeds_of_a_benchmark_are_joined_over_individuals() -> None:
     """Two seeds of three pictures, two of them of one animal: four judgements of it are drawn together."""
     who = {"a": "Ann", "b": "Ann", "c": "c"}
-    right = {"none": [(0.0, 0.0, 0.5), (0.0, 0.0, None)], "crop": [(1.0, 1.0, 0.5), (0.5, 1.0, 1.0)]}
-    rows = [
+    right: dict[str, list[tuple[float | None, ...]]] = {
+        "none": [(0.0, 0.0, 0.5), (0.0, 0.0, None)],
+        "crop": [(1.0, 1.0, 0.5), (0.5, 1.0, 1.0)],
+    }
+    rows: list[dict[str, Any]] = [
         {"seed": seed, "remedy": remedy, "right": dict(zip(who, values, strict=True)), "who": who}
         for remedy, seeds in right.items()
         for seed, values in enumerate(seeds)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tests.postgres import Server
+from whalecam.arrays import records
 from whalecam.config import WRONG_MASK
 from whalecam.errors import ReviewError
 from whalecam.reviews import COLUMNS, Added, Journal, Review, checked, database, schema
@@ -58,7 +59,7 @@ def local(tmp_path: Path) -> Journal:
 def stands(journal: Journal) -> dict[str, tuple[str, str]]:
     """image → (verdict, reviewer)."""
     latest = journal.latest()
-    return {row.image: (row.verdict, row.reviewer) for row in latest.itertuples()}
+    return {row["image"]: (row["verdict"], row["reviewer"]) for row in records(latest)}
 
 
 def entries(url: str) -> list[tuple[Any, ...]]:
@@ -336,7 +337,7 @@ def test_the_first_verdict_on_a_blind_control_is_written(journal: Journal) -> No
 
 def test_words_stay_until_others_are_given_and_are_nobody_elses(journal: Journal) -> None:
     def words() -> list[str]:
-        return journal.latest()[["reason", "note", "suggested_label"]].iloc[0].tolist()  # type: ignore[no-any-return]
+        return journal.latest()[["reason", "note", "suggested_label"]].iloc[0].tolist()
 
     journal.add([Review("a", "flag", "ana", "water", "hm", "orca")])
     journal.add([Review("a", "unsure", "ana", reason="boat")])

@@ -12,13 +12,14 @@ import pytest
 from tests.commandline import whalecam
 from whalecam.dataset import read_grey, read_sample
 from whalecam.demo import PLANTS, write_planted
+from whalecam.demo.planted import Planted
 from whalecam.selftest import Check, run_selftest
 
 SCENES = 6
 
 
 @pytest.fixture(scope="module", params=sorted(PLANTS))
-def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> object:
+def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Planted:
     return write_planted(tmp_path_factory.mktemp(request.param), request.param, SCENES, seed=3)
 
 
@@ -27,7 +28,7 @@ def picture(folder: Path, number: int) -> np.ndarray:
     return read_sample(path, path.name).pixels.astype(float)
 
 
-def test_flipping_changes_the_water_and_leaves_the_animal(plant) -> None:
+def test_flipping_changes_the_water_and_leaves_the_animal(plant: Planted) -> None:
     for number in range(SCENES):
         before, after = picture(plant.leaky, number), picture(plant.flipped, number)
         masks = [read_grey(folder / "masks" / f"{number:05d}.png") > 127 for folder in (plant.leaky, plant.flipped)]
@@ -36,7 +37,7 @@ def test_flipping_changes_the_water_and_leaves_the_animal(plant) -> None:
         assert change[~masks[0]].mean() > 3 * change[masks[0]].mean()
 
 
-def test_the_three_sets_have_the_same_rows_and_one_of_two_waters(plant) -> None:
+def test_the_three_sets_have_the_same_rows_and_one_of_two_waters(plant: Planted) -> None:
     tables = [list(csv.reader((folder / "train.csv").open())) for folder in vars(plant).values()]
     assert tables[0] == tables[1] == tables[2]
     for number in range(SCENES):

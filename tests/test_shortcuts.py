@@ -153,7 +153,7 @@ def _draws(groups: np.ndarray) -> list[list[int]]:
             row
             for who, times in zip(present, draw, strict=True)
             for _ in range(times)
-            for row in np.flatnonzero(groups == who)
+            for row in np.flatnonzero(groups == who).tolist()
         ]
         for draw in counts
     ]
@@ -164,7 +164,7 @@ def test_balanced_accuracy_and_its_interval_counted_slowly() -> None:
     groups, codes, named = rng.integers(0, 25, 90), rng.integers(0, 3, 90), rng.integers(0, 3, 90)
 
     def balanced(rows: list[int]) -> float:
-        shares = []
+        shares: list[float] = []
         for code in range(3):
             own = [row for row in rows if codes[row] == code]
             if own:
@@ -182,7 +182,7 @@ def test_auc_and_its_interval_counted_slowly() -> None:
 
     def auc(rows: list[int]) -> float:
         ones, zeros = ([row for row in rows if codes[row] == code] for code in (1, 0))
-        wins = [(odds[a] > odds[b]) + 0.5 * (odds[a] == odds[b]) for a in ones for b in zeros]
+        wins: list[float] = [(odds[a] > odds[b]) + 0.5 * (odds[a] == odds[b]) for a in ones for b in zeros]
         return sum(wins) / len(wins)
 
     expected = np.percentile([auc(rows) for rows in _draws(groups)], INTERVAL)

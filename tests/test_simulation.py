@@ -115,7 +115,9 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     facts = json.loads(done.stdout)
     assert set(facts["figures"]) == {"present", "neutral"} and facts["pictures"] == 10
     text = whalecam("simulate", leaky.path).stdout
-    figures = simulation_of(leaky)["figures"]
+    kept = simulation_of(leaky)
+    assert kept is not None
+    figures = kept["figures"]
     assert "What to do" not in text, "nothing is audited, so nothing is known of the leaks"
     for name, told in (("as it is", "present"), ("crop", "crop"), ("neutral water", "neutral")):
         line = next(line for line in text.splitlines() if line.strip().startswith(name))
@@ -127,6 +129,7 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     assert better.manifest.train["remedy"] == "shuffle" and len(better.audited()) == 120
     assert better.training_images() == leaky.training_images(), "the same pictures judge both"
     known = simulation_of(better)
+    assert known is not None
     facts = json.loads(done.stdout)
     assert facts["unseen_water"] == known["figures"]["present"]["all"]["unseen"]
     measured = measured_of(leaky, [better])[0]

@@ -63,7 +63,7 @@ class TestStartingPoint:
         torch.save(kept.state_dict(), no_hub / "resnet18-f37072fd.pth")
         assert network.missing_weights("resnet18") == ""
         body = network.build_body("resnet18", pretrained=True)
-        assert torch.equal(next(body.features.parameters()), kept.conv1.weight)
+        assert torch.equal(next(body.features.parameters()), kept.get_parameter("conv1.weight"))
 
     def test_a_broken_download_is_one_sentence(self, no_hub: Path) -> None:
         no_hub.mkdir(parents=True)

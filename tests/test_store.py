@@ -1,6 +1,7 @@
 """Rows held once for many sessions: verdicts as SQL against the rule itself, parts that come and go, kept answers."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -51,8 +52,9 @@ def test_verdicts_in_sql_are_those_of_the_rule(
     con.register("reliance", frame[["place", "q_value"]])
     asked = f"select {verdict_sql(leak.verdicts, level)} from rows join reliance using (place) order by place"
     found = [name for (name,) in con.execute(asked).fetchall()]
-    scores = [frame[name].to_numpy(np.float64) for name in ("excess", "needs", "q_value")]
-    assert found == leak.verdicts(*scores[:2], frame["reason"].fillna("").to_numpy(object), level, scores[2]).tolist()
+    looks, falls, rates = (frame[name].to_numpy(np.float64) for name in ("excess", "needs", "q_value"))
+    reasons = frame["reason"].fillna("").to_numpy(object)
+    assert found == leak.verdicts(looks, falls, reasons, level, rates).tolist()
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_looking_at_many_pictures_keeps_the_answers_on_the_whole_run() -> None:
     for turn in (0, 1):
         store.answered("totals", lambda: told.append(-1))
         for picture in range(KEPT["picture"] + 1):
-            store.answered(picture, lambda turn=turn: told.append(turn), about="picture")
+            store.answered(picture, partial(told.append, turn), about="picture")
     assert told == [-1] + [0] * (KEPT["picture"] + 1) + [1] * (KEPT["picture"] + 1)
 
 

@@ -45,8 +45,8 @@ def toy(where: str) -> Network:
         region[:6], region[-6:], region[:, :6], region[:, -6:] = 1, 1, 1, 1
     head = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
     with torch.no_grad():
-        head[1].weight.copy_(torch.tensor([[0.0, -60.0, 60.0], [0.0, 60.0, -60.0]]))
-        head[1].bias.copy_(torch.tensor([-7.0, 7.0]))
+        head.get_parameter("1.weight").copy_(torch.tensor([[0.0, -60.0, 60.0], [0.0, 60.0, -60.0]]))
+        head.get_parameter("1.bias").copy_(torch.tensor([-7.0, 7.0]))
     return Network(Reader(region), head.eval(), "toy", ("blue", "green"), SIZE, "squish", (0, 0, 0), (1, 1, 1))
 
 

@@ -74,13 +74,13 @@ def load(data: Path) -> list[Item]:
 def _item(path: Path, drawn: Path) -> Item:
     picture = Image.open(path).convert("RGB")
     picture.thumbnail((LONGEST, LONGEST))
-    mask = np.asarray(Image.open(drawn).convert("L").resize(picture.size), np.float32) / 255
+    mask = np.asarray(np.asarray(Image.open(drawn).convert("L").resize(picture.size), np.float32) / 255, np.float32)
     top = float(np.quantile(mask, 0.998))
     if top < BLANK:
         return Item(path.name, np.asarray(picture), mask, 0.0)
     weight = 1.0
     if top < FAINT:
-        mask, weight = np.clip(mask / top, 0, 1), 0.5
+        mask, weight = np.asarray(np.clip(mask / top, 0, 1), np.float32), 0.5
     doubt = float((4 * mask * (1 - mask)).mean() / max(float(mask.mean()), 1e-3))
     usable = (mask > 0.5).mean() > LEAST_AREA
     return Item(path.name, np.asarray(picture), mask, weight * float(np.clip(1.5 - doubt, 0.2, 1)) if usable else 0.0)
@@ -135,10 +135,11 @@ def _animal(item: Item, wanted: float, room: int, rng: np.random.Generator) -> t
     animal, mask = item.pixels[place], item.mask[place]
     scale = min(wanted / mask.shape[1], room / mask.shape[0])
     shape = (max(3, int(mask.shape[1] * scale)), min(room, max(3, int(mask.shape[0] * scale))))
-    animal, mask = (cv2.resize(one, shape, interpolation=cv2.INTER_AREA) for one in (animal, mask))
+    animal = np.asarray(cv2.resize(animal, shape, interpolation=cv2.INTER_AREA), np.uint8)
+    mask = np.asarray(cv2.resize(mask, shape, interpolation=cv2.INTER_AREA), np.float32)
     if rng.random() < 0.5:
         animal, mask = animal[:, ::-1], mask[:, ::-1]
-    return animal, np.asarray(mask, np.float32)
+    return animal, mask
 
 
 def _filled(item: Item) -> NDArray[np.uint8]:
@@ -155,14 +156,17 @@ def _cropped(pixels: Any, mask: Any, rng: np.random.Generator) -> tuple[Any, Any
     turn = np.deg2rad(rng.uniform(-12, 12)) if rng.random() < 0.5 else 0.0
     across, down = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
     flip = -1 if rng.random() < 0.5 else 1
-    source = np.float32([middle, middle + flip * across * half[0], middle + down * half[1]])
-    target = np.float32([[SIZE / 2, SIZE / 2], [SIZE, SIZE / 2], [SIZE / 2, SIZE]])
+    source = np.array([middle, middle + flip * across * half[0], middle + down * half[1]], np.float32)
+    target = np.array([[SIZE / 2, SIZE / 2], [SIZE, SIZE / 2], [SIZE / 2, SIZE]], np.float32)
     matrix = cv2.getAffineTransform(source, target)
     blur = float(max(half)) * 2 / SIZE
     if blur > 1.3:
         pixels = cv2.GaussianBlur(pixels, (0, 0), 0.35 * blur)
-    warp = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REFLECT_101}
-    return (np.asarray(cv2.warpAffine(one, matrix, (SIZE, SIZE), **warp)) for one in (pixels, mask))
+    pixels, mask = (
+        np.asarray(cv2.warpAffine(one, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
+        for one in (pixels, mask)
+    )
+    return pixels, mask
 
 
 def _recoloured(pixels: Any, rng: np.random.Generator) -> Any:

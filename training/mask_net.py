@@ -8,8 +8,9 @@ read here, neither they nor their pseudo-masks. What to train on and when to sto
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -46,9 +47,8 @@ def train(items: list[Item], kind: str, epochs: int, seed: int, batch: int = 32)
     """One-cycle AdamW in bf16; the moving average of the weights is what is returned."""
     torch.manual_seed(seed)
     network = build(kind)
-    average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA), use_buffers=True
-    )
+    moving: Callable[[float], Callable[..., Any]] = torch.optim.swa_utils.get_ema_multi_avg_fn
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=moving(EMA), use_buffers=True)
     loader = DataLoader(Pictures(items, seed), batch, shuffle=True, drop_last=True, num_workers=1)
     groups = {
         "encoder": list(network.encoder.parameters()),
@@ -69,7 +69,7 @@ def train(items: list[Item], kind: str, epochs: int, seed: int, batch: int = 32)
                 logits = network(inputs)
             loss = loss_of(logits.float(), target, weight)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 2.0)
             optimizer.step()
             plan.step()
@@ -78,7 +78,7 @@ def train(items: list[Item], kind: str, epochs: int, seed: int, batch: int = 32)
         print(
             f"epoch {epoch + 1}/{epochs}: loss {np.mean(losses):.3f}, {time.perf_counter() - start:.0f} s", flush=True
         )
-    return average.module.eval()
+    return cast(Segmenter, average.module.eval())
 
 
 def overlap(network: Segmenter, items: list[Item], size: int = 128) -> float:

@@ -105,7 +105,8 @@ def fetched(url: str, cookie: str = "") -> bytes:
     request = urllib.request.Request(url, headers={"Cookie": cookie} if cookie else {})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310  this machine's own address
-            return bytes(answer.headers) + answer.read()
+            content: bytes = bytes(answer.headers) + answer.read()
+            return content
     except urllib.error.HTTPError as error:
         return bytes(error.headers) + error.read()
 
@@ -121,10 +122,11 @@ def played(address: str, page: str, cookie: str = "") -> bytes:
     ask.rerun_script.page_name, ask.rerun_script.query_string = page, "run=demo"
     sent = b""
     url = address.replace("http", "ws") + "/_stcore/stream"
-    given = {"additional_headers": headers, "subprotocols": protocols, "max_size": None}
-    with connect(url, origin=Origin(f"http://{host}"), **given) as socket:
+    origin = Origin(f"http://{host}")
+    with connect(url, origin=origin, additional_headers=headers, subprotocols=protocols, max_size=None) as socket:
         socket.send(ask.SerializeToString())
         for frame in socket:
+            assert isinstance(frame, bytes)
             message = ForwardMsg.FromString(frame)
             sent += frame
             if message.WhichOneof("type") == "script_finished":

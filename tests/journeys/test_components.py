@@ -72,7 +72,9 @@ ALPHAS = f"""(kind) => {{
 
 
 def runs(page: Any) -> int:
-    return int(re.search(r"runs=(\d+)", page.get_by_text("runs=").inner_text()).group(1))
+    found = re.search(r"runs=(\d+)", page.get_by_text("runs=").inner_text())
+    assert found is not None
+    return int(found.group(1))
 
 
 def log(page: Any) -> list[str]:
@@ -89,7 +91,8 @@ def until(page: Any, condition: Callable[[], Any], wanted: Any, milliseconds: in
 
 
 def selected(page: Any) -> str:
-    return page.get_by_text("selected=").inner_text().removeprefix("selected=")
+    text: str = page.get_by_text("selected=").inner_text()
+    return text.removeprefix("selected=")
 
 
 def focused(page: Any) -> str:
@@ -100,7 +103,8 @@ def focused(page: Any) -> str:
 
 def hint(page: Any) -> str:
     """Which images the keys would sign, as the gallery says it."""
-    return next(part for part in page.locator(".hint").inner_text().split(" · ") if part.startswith("F K U"))
+    text: str = page.locator(".hint").inner_text()
+    return next(part for part in text.split(" · ") if part.startswith("F K U"))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +240,7 @@ def test_keys_on_the_canvas_reach_python_but_not_from_a_field(visit: Any) -> Non
         ("p", "previous:1"),
     ]:
         page.keyboard.press(key)
-        until(page, lambda words=words: log(page)[-1:], [words])
+        until(page, lambda: log(page)[-1:], [words])
     assert len(log(page)) == 5
 
 

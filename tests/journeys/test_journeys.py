@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_a_leak_is_found_flagged_undone_and_exported(page: Any, address: str, pl
         cards.nth(number).click()
         page.get_by_text(f"1 of {shown} selected").wait_for()
         page.keyboard.press("f")
-        until(page, lambda wanted=number + 1: len(journal.latest()) == wanted)
+        until(page, partial(lambda wanted: len(journal.latest()) == wanted, number + 1))
         page.get_by_text(f"0 of {shown} selected").wait_for()
     assert journal.latest()["image"].nunique() == 3
     page.get_by_role("button", name="Undo").first.click()

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_two_people_at_once_see_each_others_verdicts(
     for page, key in ((ana, "f"), (ben, "k")):
         page.locator("h1").click()
         page.keyboard.press(key)
-        until(page, lambda wanted=key: VERDICTS[wanted] in journal.history(image)["verdict"].tolist())
+        until(page, partial(lambda wanted: VERDICTS[wanted] in journal.history(image)["verdict"].tolist(), key))
     ben.goto(f"{dashboard.address}/Leaks?run={run.name}&leaks_order=name&leaks_size=96")
     settled(ben)
     reviewed = ben.locator('[data-testid="stMetric"]', has_text="Flagged")
@@ -91,7 +92,7 @@ def test_the_gallery_is_judged_and_opened_without_a_run_of_the_whole_page(
     whole = runs.whole
     for number in range(6):
         page.keyboard.press("f")
-        until(page, lambda wanted=number: len(journal.latest()) > wanted)
+        until(page, partial(lambda wanted: len(journal.latest()) > wanted, number))
         settled(page)
     page.keyboard.press("z")
     until(page, lambda: len(journal.latest()) == 5)
@@ -121,11 +122,11 @@ def test_pictures_by_keyboard_without_a_run_of_the_whole_page_per_verdict(
     for key, _ in zip(itertools.cycle(VERDICTS), range(PICTURES), strict=False):
         image, entries, before = name_of(page), journal.version(), runs.whole
         page.keyboard.press(key)
-        until(page, lambda known=entries: journal.version() > known)
+        until(page, partial(lambda known: journal.version() > known, entries))
         page.get_by_text(f"{DONE[VERDICTS[key]]} {image}").last.wait_for()
         wanted[image], whole = VERDICTS[key], whole + runs.whole - before
         page.keyboard.press("n")
-        until(page, lambda known=image: name_of(page) != known)
+        until(page, partial(lambda known: name_of(page) != known, image))
         settled(page)
     latest = journal.latest()
     assert dict(zip(latest["image"], latest["verdict"], strict=True)) == wanted

@@ -8,6 +8,7 @@ import pytest
 from tests.journeys.conftest import Dashboard, settled, sign_in
 from tests.journeys.test_components import focused, until
 from tests.journeys.test_queue import journal, run  # noqa: F401
+from whalecam.arrays import records
 from whalecam.reviews import Journal
 from whalecam.run import Run
 
@@ -34,7 +35,7 @@ def page(dashboard: Dashboard, run: Run, visitor: Any) -> Any:
 def said(journal: Journal) -> dict[str, tuple[str, str]]:
     """image → (verdict, reason) of the verdicts that count."""
     latest = journal.latest()
-    return {row.image: (row.verdict, row.reason) for row in latest.itertuples()}
+    return {row["image"]: (row["verdict"], row["reason"]) for row in records(latest)}
 
 
 def shown(page: Any) -> dict[str, str]:
@@ -52,7 +53,7 @@ def exported(page: Any, dashboard: Dashboard, run: Run) -> dict[str, tuple[str, 
         page.get_by_role("button", name="Download the CSV").click()
     frame = pd.read_csv(waiting.value.path(), dtype=str, keep_default_na=False)
     assert set(frame["reviewer"]) == {"Ana"}
-    return {row.image: (row.verdict, row.reason) for row in frame.itertuples()}
+    return {row["image"]: (row["verdict"], row["reason"]) for row in records(frame)}
 
 
 def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
@@ -90,7 +91,7 @@ def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
     until(page, lambda: said(journal), {image: words for image, words in single.items() if image != last}, PATIENCE_MS)
     for before in (single, wanted):
         page.keyboard.press("y")
-        until(page, lambda before=before: said(journal), before, PATIENCE_MS)
+        until(page, lambda: said(journal), before, PATIENCE_MS)
     until(page, lambda: shown(page), {image: verdict for image, (verdict, _) in wanted.items()}, PATIENCE_MS)
     assert exported(page, dashboard, run) == wanted
 

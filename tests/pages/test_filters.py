@@ -1,5 +1,6 @@
 """What a list shows, counts, signs and writes into its address is one filter, whatever was touched before."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -93,7 +94,7 @@ def values(app: AppTest) -> dict[str, Any]:
 def address_of(chosen: dict[str, Any]) -> dict[str, Any]:
     """What the browser writes into the address: every field that is not at its default, by the words that are shown."""
     changed = {name: value for name, value in chosen.items() if value != DEFAULTS[name] and value is not None}
-    words = {"verdict": lambda names: [WORDS[name] for name in names]}
+    words: dict[str, Callable[[Any], Any]] = {"verdict": lambda names: [WORDS[name] for name in names]}
     return {field(name): words.get(name, lambda value: value)(value) for name, value in changed.items()}
 
 

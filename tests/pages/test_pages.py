@@ -76,7 +76,7 @@ def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
 
 def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 130.0, 160.0, 161.0, 163.0])
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("whalecam.ui.jobs.time.monotonic", lambda: next(clock))
     pace = jobs.Pace()
     steps = [("reading", 0, 10), ("reading", 1, 10), ("reading", 4, 10), ("comparing", 3, 9), ("comparing", 5, 9)]
     told = [pace.told(Progress(*step)) for step in steps]
@@ -153,6 +153,7 @@ def test_flag_undo_and_the_journal_agree(runs: Path, journal: Journal) -> None:
     app.text_input(key="reviewer").set_value("Ana").run()
     app.button(key="one_flag").click().run()
     assert not app.exception, app.exception
+    assert image is not None
     assert journal.latest().set_index("image").loc[image, "verdict"] == "flag"
     app.button(key="one_undo").click().run()
     assert image not in set(journal.latest()["image"])
@@ -174,6 +175,7 @@ def test_undo_and_redo_from_another_page_and_after_a_restart(runs: Path, journal
     again.text_input(key="reviewer").set_value("Ana").run()
     again.button(key="losses_redo").click().run()
     assert not again.exception, again.exception
+    assert image is not None
     assert journal.latest()["image"].tolist() == [image]
     assert journal.history(image)["event"].tolist() == ["review", "undo", "redo"]
     again.button(key="losses_redo").click().run()

@@ -119,11 +119,11 @@ def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(run
     app.selectbox(key="one_label").set_value("beluga").run()
     press(app, "one_flag")
     said = journal.latest().set_index("image").loc[first]
-    assert said[["reason", "note", "suggested_label"]].tolist() == ["boat", "a ferry", "beluga"]
+    assert list(said[["reason", "note", "suggested_label"]]) == ["boat", "a ferry", "beluga"]
     second = shown(press(app, "queue_next"))
     press(app, "one_keep")
     said = journal.latest().set_index("image").loc[second]
-    assert said[["verdict", "reason", "note", "suggested_label"]].tolist() == ["keep", "", "", ""]
+    assert list(said[["verdict", "reason", "note", "suggested_label"]]) == ["keep", "", "", ""]
 
 
 def test_all_that_a_filter_shows_is_signed_and_undone_at_once(runs: Path, table: Table, journal: Journal) -> None:
@@ -161,7 +161,8 @@ def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Tabl
     assert "Excess" in {metric.label for metric in plain.metric}
     app = heatmaps(image=suspects[0], image_queue=SUSPECTS, controls_on="true")
     assert "hidden" in texts(app)
-    seen, controls = [], []
+    seen: list[str] = []
+    controls: list[str] = []
     for _ in range(len(suspects) + round(len(suspects) / 9)):
         assert not app.metric and not app.dataframe, "neither scores nor classes"
         seen.append(shown(app))
