@@ -27,7 +27,7 @@ import numpy as np
 
 from whalecam import auditing, dataset, remedies
 from whalecam.comparison import LEVEL, METRICS, compare_runs, figures_of
-from whalecam.config import FINE_ARCH, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
+from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
 from whalecam.demo import PLANTED, WATERS, write_demo
 from whalecam.holm import holm
 from whalecam.judged import judged
@@ -35,7 +35,7 @@ from whalecam.run import DatasetRecord, Run, create_run, open_run
 from whalecam.selftest import FALL, probabilities
 from whalecam.table import wilson
 
-DEMO = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
+DEMO = TrainOptions(arch=FINE_ARCH, recipe=PROBE)
 NAN = float("nan")
 SMALL = TrainOptions(arch=FINE_ARCH, lr=1e-2, batch=16, folds=2)
 

@@ -9,7 +9,8 @@ MAX_PIXELS = 120_000_000
 SPLITS = ("random", "group")
 PRECISIONS = ("auto", "float32")
 ENGINES = ("local", "ray")
-RECIPES = ("fast", "seed")
+PROBE = "linear-probe"
+RECIPES = ("fast", "seed", PROBE)
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
 TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
@@ -73,7 +74,9 @@ class TrainOptions:
     """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
-    `recipe` seed feeds the network as the seed notebook did, for comparison: from files, through 224 px, in float32.
+    `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `seed` does so as the seed notebook did, for
+    comparison (from files, through 224 px, in float32); PROBE fits a linear head over the body as it is, in seconds.
+    Its fit takes no `epochs`, `lr` and `batch`.
     `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals, the boxes in the pixels that
     `box_orientation` states (BOX_ORIENTATIONS; None: unstated). `fallback`, one of FALLBACKS, is trained where the
     pretrained weights of `arch` cannot be had; None: nothing is trained then.

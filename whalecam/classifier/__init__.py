@@ -14,7 +14,8 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from whalecam import __version__, evidence, folds, network
 from whalecam.arrays import Report, silent
 from whalecam.classifier.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
-from whalecam.config import SPLITS, TrainOptions
+from whalecam.classifier.probe import probe
+from whalecam.config import PROBE, SPLITS, TrainOptions
 from whalecam.dataset import Dataset
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_state
@@ -33,20 +34,21 @@ def train(
     With `folds` above 1 there are as many networks, and each picture is judged by the one that saw neither it nor its
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
-    pictures anew every epoch, under the `fast` recipe only.
+    pictures anew every epoch (a linear probe, a few times once), not under the recipe `seed`.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
     the training ends in weights that are NaN or infinite, and as `check_start`.
     """
-    if augment is not None and options.recipe != "fast":
-        raise ModelError("Training pictures are changed under the recipe 'fast' only. Leave --recipe seed out.")
+    if augment is not None and options.recipe == "seed":
+        raise ModelError("Training images cannot be changed under the recipe 'seed'. Leave --recipe seed out.")
     start = check_start(options)
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
     body = _body(options, start)
     judged, never = _validation(rows, options)
     watch = Watch(report, len(judged) + options.compare_splits)
-    fits = [fit(rows, is_valid, copy.deepcopy(body), options, watch, augment) for is_valid in judged]
+    train_one = probe if options.recipe == PROBE else fit
+    fits = [train_one(rows, is_valid, copy.deepcopy(body), options, watch, augment) for is_valid in judged]
     for one in fits:
         network.check_finite(one.model, "The trained network")
     metrics = _metrics(rows, judged, fits) | {
@@ -75,11 +77,23 @@ def check_start(options: TrainOptions) -> Start:
     Raises ModelError where its weights cannot be had and no fallback is named, and for a network that cannot be used;
     RunError where the run it is to start from cannot be opened.
     """
+    _check_recipe(options)
     if options.body_from:
         return Start(_body_of(open_run(Path(options.body_from))).arch, False)
     start = network.starting_point(options.arch, options.pretrained, options.fallback)
     network.build_body(start.arch, pretrained=False, size=options.size)
     return start
+
+
+def _check_recipe(options: TrainOptions) -> None:
+    """Raises ModelError for an option that a linear probe would not use."""
+    default = TrainOptions()
+    unused = [name for name in ("epochs", "lr", "batch") if getattr(options, name) != getattr(default, name)]
+    if options.recipe == PROBE and unused:
+        raise ModelError(
+            f"A linear probe has no --{unused[0]}: it is one fit over the body as it is. Leave it out, or train with "
+            "--recipe fast."
+        )
 
 
 def adopt(run: Run, model: Network) -> None:
@@ -167,7 +181,8 @@ def _other_split(
     other = next(kind for kind in SPLITS if kind != options.split)
     individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
     is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
-    metrics = _metrics(rows, [is_valid], [fit(rows, is_valid, copy.deepcopy(body), options, watch, augment)])
+    train_one = probe if options.recipe == PROBE else fit
+    metrics = _metrics(rows, [is_valid], [train_one(rows, is_valid, copy.deepcopy(body), options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
     return {"split": other} | {name: metrics[name] for name in kept}
 

@@ -117,6 +117,15 @@ class Watch(Callback):  # type: ignore[misc]
         self.begun += 1
         self.epochs: list[dict[str, float]] = []
 
+    def step(self, done: int, of: int) -> None:
+        """Report one step of a network that fastai does not train."""
+        stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
+        self.tell(Progress(stage, (self.begun - 1) * of + done, self.networks * of))
+
+    def note(self, row: dict[str, float]) -> None:
+        """Keep the one row of a network that is not trained in epochs."""
+        self.epochs.append(row)
+
     def before_epoch(self) -> None:
         self.started = time.perf_counter()
 

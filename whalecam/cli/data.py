@@ -9,11 +9,11 @@ import click
 
 from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, column_options
 from whalecam.cli.output import reporter, tell
-from whalecam.config import FINE_ARCH, AuditOptions, Columns, TrainOptions
+from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
 
-DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, epochs=9, lr=1e-2, batch=16)
+DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, recipe=PROBE)
 FIRST_ROWS = 20
 
 

@@ -51,7 +51,11 @@ LOADED = "resnet18"
 @click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
 @click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
 @click.option(
-    "--recipe", default=DEFAULT.recipe, show_default=True, type=click.Choice(RECIPES), help="seed: as the notebook."
+    "--recipe",
+    default=DEFAULT.recipe,
+    show_default=True,
+    type=click.Choice(RECIPES),
+    help="fast: fine-tune. linear-probe: fit a head only, in seconds. seed: as the notebook.",
 )
 @click.option(
     "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."

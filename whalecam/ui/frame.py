@@ -204,7 +204,7 @@ def _first_start() -> NoReturn:
         st.markdown(
             "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "
             "*where it looks*. Two of the six species give themselves away by their water. You will see the audit "
-            "find them. This happens once and takes about three minutes."
+            "find them. This happens once; the bar says how long each step will take."
         )
         _watch(str(folder))
     else:

@@ -11,6 +11,7 @@ from whalecam.config import (
     BOX_KINDS,
     BOX_ORIENTATIONS,
     MASK_FALLBACKS,
+    PROBE,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
@@ -38,6 +39,11 @@ UNSTATED = "unstated"
 ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
 REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
+TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
+PROBING = (
+    "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
+    "seconds; epochs, learning rate and batch do not apply"
+)
 TESTS = (
     "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
     "2,000 others · none: attention alone, which proves nothing"
@@ -70,13 +76,15 @@ def train_form(run: Run) -> None:
         least = three.number_input("Pictures per class, at least", 1, 1000, 1)
         seed = four.number_input("Seed", 0, 9999, 0)
         remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+        recipe = one.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
             "Compare with the other split", help="One more training: what sharing individuals is worth"
         )
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
-            options = {"arch": arch, "epochs": epochs, "lr": lr, "size": size, "batch": batch, "split": split}
+            options = {"arch": arch, "size": size, "split": split, "recipe": recipe}
+            options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
             options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
             verb = [*_train_verb(run), *_flags(options), *switches, *mending.found_by(run, remedy)]
