@@ -83,7 +83,7 @@ def against_truth(run: Run, images: Path, waters: Sequence[Path]) -> dict[str, A
         images: the audited images.
         waters: for each of `demo.WATERS` the same images on that water.
     """
-    rows = judged(run, Thresholds()).values()
+    rows = judged(run, Thresholds()).all_rows()
     rows = rows[rows["predicted"].notna()].reset_index(drop=True)
     on_each = np.stack([probabilities(run, folder / "images", rows) for folder in waters], axis=1)
     own = np.array([_own_water(images / name, waters) for name in rows["image"]])
