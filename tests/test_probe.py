@@ -135,3 +135,21 @@ def test_an_option_that_it_would_not_use_is_refused(tmp_path: Path, unused: dict
     with pytest.raises(ModelError, match=f"linear probe has no --{next(iter(unused))}"):
         classifier.train(data, run, replace(OPTIONS, **unused))  # type: ignore[arg-type]
     assert not run.trained
+
+
+def test_a_class_without_a_training_image_is_never_predicted(tmp_path: Path) -> None:
+    """Its only individual is judged, as happens in small sets that are split by individual."""
+    data = drawn(tmp_path, 3)
+    grouped = Dataset(**{**vars(data), "table": data.table.assign(individual_id=data.table["species"])})
+    run = create_run(tmp_path / "run", DatasetRecord.of(data))
+    classifier.train(grouped, run, replace(OPTIONS, split="group"))
+    labels = data.table.set_index("image")["species"]
+    (unseen,) = set(labels) - {labels[name] for name in run.training_images()}
+    place = run.manifest.classes.index(unseen)
+    confusion = np.array(run.metrics()["confusion"])
+    assert len(run.manifest.classes) == 3 and run.manifest.licence == "exact"
+    assert confusion[:, place].sum() == 0 and confusion[place].sum() == 12
+    model = from_spec(run.manifest.network, run.load_checkpoint())
+    images = [to_input(read_sample(Path(row["path"]), "").pixels, 32, "squish") for row in records(data.good())]
+    with torch.no_grad():
+        assert (model.head(model.look(np.stack(images))).argmax(dim=1) != place).all()

@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,8 @@ INVERSE_PENALTY = 0.1
 """C of scikit-learn's LogisticRegression, on standardised features."""
 DRAWN = 4
 """How often each training image is changed, where it is changed by chance."""
+UNSEEN = 10.0
+"""Logits by which a class without a training image lies below the least probable other, before any image is seen."""
 Values = NDArray[np.float64]
 
 
@@ -46,13 +47,14 @@ def probe(
     device = network.pick_device(options.device)
     model = Network(
         body.features.eval().to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        network.linear_head(body.channels, len(classes)).eval().to(device),
+        network.probe_head(body.channels, len(classes)).eval().to(device),
         body.arch,
         classes,
         options.size,
         options.resize,
         body.mean,
         body.std,
+        head_kind="probe",
     )
     change = augment(rows[~is_valid]) if augment is not None else None
     versions = _versions(pixels[~is_valid], rows.loc[~is_valid, "image"].tolist(), change, options.seed)
@@ -105,22 +107,23 @@ def _pooled(model: Network, pixels: ByteArray, watch: Watch, done: int, of: int)
     return np.concatenate(parts)
 
 
-def _fill(head: nn.Module, features: Values, labels: NDArray[Any], classes: int) -> None:
-    """Fit the regression and write it into a `linear_head`, whose BatchNorm standardises and carries the intercept."""
+def _fill(head: nn.Module, features: Values, labels: NDArray[np.int64], classes: int) -> None:
+    """Fit the regression and write it into a `probe_head`."""
     scaler = StandardScaler().fit(features)
     regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(scaler.transform(features), labels)
     weights, bias = regression.coef_, regression.intercept_
-    if classes == 2:  # scikit-learn has one row for two classes
+    if len(regression.classes_) == 2:  # scikit-learn has one row for two classes
         weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
+    every, intercepts = np.zeros((classes, features.shape[1])), np.full(classes, bias.min() - UNSEEN)
+    every[regression.classes_], intercepts[regression.classes_] = weights, bias
     norm, linear = head[2], head[4]  # type: ignore[index]
-    shift, *_ = np.linalg.lstsq(weights, bias - bias.mean(), rcond=None)
     with torch.no_grad():
         norm.running_mean.copy_(torch.from_numpy(scaler.mean_))
         norm.running_var.copy_(torch.from_numpy(scaler.var_))
         # So divided by the deviation itself, without the epsilon, which would flatten weak features.
         norm.weight.copy_(torch.from_numpy(np.sqrt(scaler.var_ + norm.eps) / scaler.scale_))
-        norm.bias.copy_(torch.from_numpy(shift))
-        linear.weight.copy_(torch.from_numpy(weights))
+        linear.weight.copy_(torch.from_numpy(every))
+        linear.bias.copy_(torch.from_numpy(intercepts))
 
 
 def _probabilities(head: nn.Module, features: Values) -> Values:

@@ -3,7 +3,7 @@
 from whalecam.network.bodies import Body, build_body
 from whalecam.network.cut import Network, fast_halves, pick_device
 from whalecam.network.folding import quick
-from whalecam.network.heads import fastai_head, linear_head
+from whalecam.network.heads import fastai_head, linear_head, probe_head
 from whalecam.network.pretrained import Start, hub_reachable, missing_weights, starting_point
 from whalecam.network.resizing import at_size
 from whalecam.network.weights import check_finite, from_spec, load_state
@@ -23,6 +23,7 @@ __all__ = [
     "load_state",
     "missing_weights",
     "pick_device",
+    "probe_head",
     "quick",
     "starting_point",
 ]

@@ -28,6 +28,17 @@ def linear_head(channels: int, classes: int, p: float = 0.25) -> nn.Sequential:
     )
 
 
+def probe_head(channels: int, classes: int) -> nn.Sequential:
+    """Average pooling, standardised features and one linear layer with a bias, as a logistic regression has it."""
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.BatchNorm1d(channels),
+        nn.Identity(),
+        nn.Linear(channels, classes),
+    )
+
+
 def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential:
     """fastai's default head: concat pooling and two layers; its names fit fastai's state dicts."""
     return nn.Sequential(
@@ -43,4 +54,8 @@ def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential
     )
 
 
-HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {"linear": linear_head, "fastai": fastai_head}
+HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {
+    "linear": linear_head,
+    "probe": probe_head,
+    "fastai": fastai_head,
+}
