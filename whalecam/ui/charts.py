@@ -112,7 +112,8 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
         for y, line in zip(rows, grid, strict=True)
         for x, n in zip(columns, line, strict=True)
     ]
-    return figure([table], height=230, annotations=words, yaxis={"autorange": "reversed"}, xaxis={"side": "top"})
+    axes = {"yaxis": {"autorange": "reversed", "showgrid": False}, "xaxis": {"side": "top", "showgrid": False}}
+    return figure([table], height=230, annotations=words, **axes)
 
 
 def reliability(bins: Sequence[Bin]) -> go.Figure:

@@ -76,7 +76,7 @@ def train_form(run: Run) -> None:
         least = three.number_input("Pictures per class, at least", 1, 1000, 1)
         seed = four.number_input("Seed", 0, 9999, 0)
         remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
-        recipe = one.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+        recipe = three.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
             "Compare with the other split", help="One more training: what sharing individuals is worth"
