@@ -47,8 +47,7 @@ def train(
     body = _body(options, start)
     judged, never = _validation(rows, options)
     watch = Watch(report, len(judged) + options.compare_splits)
-    train_one = probe if options.recipe == PROBE else fit
-    fits = [train_one(rows, is_valid, copy.deepcopy(body), options, watch, augment) for is_valid in judged]
+    fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in judged]
     for one in fits:
         network.check_finite(one.model, "The trained network")
     metrics = _metrics(rows, judged, fits) | {
@@ -83,6 +82,19 @@ def check_start(options: TrainOptions) -> Start:
     start = network.starting_point(options.arch, options.pretrained, options.fallback)
     network.build_body(start.arch, pretrained=False, size=options.size)
     return start
+
+
+def _fit(
+    rows: pd.DataFrame,
+    is_valid: NDArray[np.bool_],
+    body: Body,
+    options: TrainOptions,
+    watch: Watch,
+    augment: Augment | None,
+) -> Fit:
+    """One network by the recipe, from a copy of the body."""
+    recipe = probe if options.recipe == PROBE else fit
+    return recipe(rows, is_valid, copy.deepcopy(body), options, watch, augment)
 
 
 def _check_recipe(options: TrainOptions) -> None:
@@ -181,8 +193,7 @@ def _other_split(
     other = next(kind for kind in SPLITS if kind != options.split)
     individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
     is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
-    train_one = probe if options.recipe == PROBE else fit
-    metrics = _metrics(rows, [is_valid], [train_one(rows, is_valid, copy.deepcopy(body), options, watch, augment)])
+    metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
     return {"split": other} | {name: metrics[name] for name in kept}
 

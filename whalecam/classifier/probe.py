@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from whalecam import geometry, network
-from whalecam.arrays import ByteArray
+from whalecam.arrays import records
 from whalecam.classifier.fitting import Augment, Change, Fit, Watch
 from whalecam.config import TrainOptions
 from whalecam.dataset import read_sample
@@ -43,27 +43,18 @@ def probe(
     arguments and result as `fitting.fit`; of the options only `size`, `resize`, `seed` and `device` count.
     """
     started, classes = time.perf_counter(), tuple(sorted(set(rows["species"])))
-    pixels = _inputs(rows, options)
-    device = network.pick_device(options.device)
-    model = Network(
-        body.features.eval().to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-        network.probe_head(body.channels, len(classes)).eval().to(device),
-        body.arch,
-        classes,
-        options.size,
-        options.resize,
-        body.mean,
-        body.std,
-        head_kind="probe",
-    )
-    change = augment(rows[~is_valid]) if augment is not None else None
-    versions = _versions(pixels[~is_valid], rows.loc[~is_valid, "image"].tolist(), change, options.seed)
+    model = _untrained(body, classes, options)
+    training, judged = rows[~is_valid], rows[is_valid]
+    change = augment(training) if augment is not None else None
+    drawn = 1 if change is None else DRAWN
     watch.begin(1)
-    steps = len(versions) + int(is_valid.sum())
-    features = _pooled(model, versions, watch, 0, steps)
-    unseen = _pooled(model, pixels[is_valid], watch, len(versions), steps)
+    seen = _Seen(watch, 2 * drawn * len(training) + len(judged))
+    rng = np.random.default_rng(options.seed)
+    versions = [_pooled(model, training, options, seen, change, rng, mirrored=True) for _ in range(drawn)]
+    features = np.concatenate([plain for plain, _ in versions] + [mirrored for _, mirrored in versions])
+    unseen, _ = _pooled(model, judged, options, seen)
     codes = np.searchsorted(classes, rows["species"].to_numpy(str))
-    labels = np.tile(codes[~is_valid], len(versions) // max(1, int((~is_valid).sum())))
+    labels = np.tile(codes[~is_valid], 2 * drawn)
     _fill(model.head, features, labels, len(classes))
     scores = {part: _probabilities(model.head, values) for part, values in (("train", features), ("valid", unseen))}
     every = list(range(len(classes)))
@@ -80,31 +71,55 @@ def probe(
     return Fit(model.to(torch.device("cpu")), scores["valid"], watch.epochs)
 
 
-def _inputs(rows: pd.DataFrame, options: TrainOptions) -> ByteArray:
-    """Network inputs of all rows, (N, S, S, 3)."""
+def _untrained(body: Body, classes: tuple[str, ...], options: TrainOptions) -> Network:
+    """The body as it is, with a head that is still to be filled."""
+    device = network.pick_device(options.device)
+    features = body.features.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    head = network.probe_head(body.channels, len(classes)).eval().to(device)
+    size, resize = options.size, options.resize
+    return Network(features, head, body.arch, classes, size, resize, body.mean, body.std, head_kind="probe")
+
+
+class _Seen:
+    """Counts images for the progress."""
+
+    def __init__(self, watch: Watch, of: int) -> None:
+        self.watch, self.of, self.done = watch, of, 0
+
+    def __call__(self, images: int) -> None:
+        self.done += images
+        self.watch.step(self.done, self.of)
+
+
+def _pooled(
+    model: Network,
+    rows: pd.DataFrame,
+    options: TrainOptions,
+    seen: _Seen,
+    change: Change | None = None,
+    rng: np.random.Generator | None = None,
+    *,
+    mirrored: bool = False,
+) -> tuple[Values, Values]:
+    """Averages of the activations over all positions, (N, K), and those of the mirror images where they are wanted.
+
+    A batch of images is held at once, however many there are.
+    """
+    parts: tuple[list[Values], list[Values]] = [], []
     need = geometry.needed(options.size)
-    samples = (read_sample(Path(path), name, need) for path, name in zip(rows["path"], rows["image"], strict=True))
-    return np.stack([geometry.to_input(sample.pixels, options.size, options.resize) for sample in samples])
-
-
-def _versions(pixels: ByteArray, names: list[str], change: Change | None, seed: int) -> ByteArray:
-    """The training images, changed by chance where there is a change, and the mirror images of all of them."""
-    rng = np.random.default_rng(seed)
-    drawn = [pixels]
-    if change is not None:
-        pairs = list(zip(names, pixels, strict=True))
-        drawn = [np.stack([change(name, image, rng) for name, image in pairs]) for _ in range(DRAWN)]
-    return np.concatenate([*drawn, *(images[:, :, ::-1] for images in drawn)])
-
-
-def _pooled(model: Network, pixels: ByteArray, watch: Watch, done: int, of: int) -> Values:
-    """Averages of the activations over all positions, (N, K)."""
-    parts = []
-    for start in range(0, len(pixels), BATCH):
-        activations = model.look(np.ascontiguousarray(pixels[start : start + BATCH]))
-        parts.append(activations.mean(dim=(2, 3)).double().cpu().numpy())
-        watch.step(done + min(start + BATCH, len(pixels)), of)
-    return np.concatenate(parts)
+    for start in range(0, len(rows), BATCH):
+        images = []
+        for row in records(rows.iloc[start : start + BATCH]):
+            pixels = read_sample(Path(row["path"]), row["image"], need).pixels
+            pixels = geometry.to_input(pixels, options.size, options.resize)
+            images.append(pixels if change is None or rng is None else change(row["image"], pixels, rng))
+        batch = np.stack(images)
+        for values, side in zip(parts, (batch, batch[:, :, ::-1]) if mirrored else (batch,), strict=False):
+            activations = model.look(np.ascontiguousarray(side))
+            values.append(activations.mean(dim=(2, 3)).double().cpu().numpy())
+            seen(len(batch))
+    plain, other = (np.concatenate(values) if values else np.empty((0, 0)) for values in parts)
+    return plain, other
 
 
 def _fill(head: nn.Module, features: Values, labels: NDArray[np.int64], classes: int) -> None:
