@@ -61,7 +61,7 @@ def prepare(folder: Path, images: int, scenes: int = DRAWN) -> Run:
 
 def untrained(path: Path, data: dataset.Dataset) -> Run:
     """A run of this data set with an untrained resnet18."""
-    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    run = create_run(path, DatasetRecord.of(data))
     classifier.adopt(run, synthetic.untrained(data.classes()))
     return run
 
@@ -105,7 +105,7 @@ def peer_tasks(model: Network, some: torch.Tensor, paths: list[Path]) -> dict[st
 
 
 def options_of(run: Run, limit: int | None = None) -> AuditOptions:
-    """No second witness; the masks beside the run where there are some, else the mask network's."""
+    """No background test; the masks beside the run where there are some, else the mask network's."""
     masks = run.path.parent / "masks"
     return AuditOptions(masks=str(masks) if masks.is_dir() else None, background_test="none", limit=limit)
 

@@ -85,7 +85,7 @@ def write(tool: ModuleType, out: Path, tint: Callable[[Any, int], Any], n: int, 
 def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
     """Rows of the leaky pictures that the network of `kind` was not trained on, with their `fall`."""
     data = dataset.open_dataset(folder / kind / "train.csv", folder / kind / "images")
-    record = DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)
+    record = DatasetRecord.of(data)
     run: Run = create_run(folder / f"run-{kind}", record)
     classifier.train(data, run, TrainOptions(**{**vars(TRAINING), "seed": seed}))
     leaky = dataset.open_dataset(folder / "leaky" / "train.csv", folder / "leaky" / "images")

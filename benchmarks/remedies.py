@@ -55,7 +55,7 @@ def plant(tool_path: Path, out: Path, n: int, size: int, seed: int, animals: int
 
 def trained(path: Path, csv: Path, images: Path, options: TrainOptions) -> Run:
     data = dataset.open_dataset(csv, images)
-    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    run = create_run(path, DatasetRecord.of(data))
     remedies.train(dataset.inspect_pictures(data), run, options)
     return run
 

@@ -25,7 +25,7 @@ COMPARED = ("fast", "seed")
 
 def trained(data: dataset.Dataset, folder: Path, recipe: str, seed: int, epochs: int) -> dict[str, float]:
     """Pictures a second over all epochs, the reading of the pictures included, and the validation loss."""
-    record = DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)
+    record = DatasetRecord.of(data)
     run = create_run(folder / f"{recipe}-{seed}", record)
     options = TrainOptions(arch=FINE_ARCH, epochs=epochs, lr=5e-3, batch=32, min_per_class=10, seed=seed, recipe=recipe)
     start = time.perf_counter()

@@ -43,7 +43,7 @@ SMALL = TrainOptions(arch=FINE_ARCH, lr=1e-2, batch=16, folds=2)
 def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
     """Trained and audited on a demo set, with its masks."""
     data = dataset.open_dataset(csv, csv.parent / "images")
-    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    run = create_run(path, DatasetRecord.of(data))
     masks = csv.parent / "masks"
     remedies.train(dataset.inspect_pictures(data), run, replace(options, masks=str(masks)))
     judged = path / remedies.MENDED / "masks" if options.remedy in SIMULATED else masks
@@ -100,9 +100,8 @@ def against_truth(run: Run, images: Path, waters: Sequence[Path]) -> dict[str, A
 
 def _own_water(image: Path, waters: Sequence[Path]) -> int:
     """The place of the water on which an image was drawn: the same drawing makes the same file."""
-    return next(
-        at for at, folder in enumerate(waters) if (folder / "images" / image.name).read_bytes() == image.read_bytes()
-    )
+    drawn = image.read_bytes()
+    return next(at for at, folder in enumerate(waters) if (folder / "images" / image.name).read_bytes() == drawn)
 
 
 def clean(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def _prepare(folder: Path) -> None:
 
     csv = demo.write_demo(folder / "pictures", images=PICTURES, seed=0)
     data = dataset.open_dataset(csv, csv.parent / "images")
-    record = DatasetRecord(str(csv), str(data.images), vars(data.columns), data.fingerprint)
+    record = DatasetRecord.of(data)
     run = create_run(folder / "runs" / "demo", record)
     options = TrainOptions(arch="efficientnet_lite0_fine", epochs=7, lr=1e-2, size=80, batch=16, split="random")
     classifier.train(dataset.inspect_pictures(data), run, options)

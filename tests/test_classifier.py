@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def new_run(path: Path, data: Dataset) -> Run:
-    return create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    return create_run(path, DatasetRecord.of(data))
 
 
 def files(run: Run) -> dict[str, bytes]:

@@ -336,7 +336,7 @@ def test_only_training_pictures_lend_and_masks_are_found_once(source: Dataset) -
 
 def trained(planted: Planted, path: Path, remedy: str) -> Run:
     data = open_dataset(planted.leaky / "train.csv", planted.leaky / "images")
-    run = create_run(path, DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint))
+    run = create_run(path, DatasetRecord.of(data))
     options = TrainOptions(
         arch="efficientnet_lite0_fine", epochs=1, lr=1e-2, size=64, batch=16, split="random", remedy=remedy
     )
@@ -364,7 +364,7 @@ def test_training_with_a_remedy_is_written_down_and_repeats(planted: Planted, tm
 
 
 def test_pictures_that_change_need_the_fast_recipe(source: Dataset, tmp_path: Path) -> None:
-    record = DatasetRecord(str(source.csv), str(source.images), vars(source.columns), source.fingerprint)
+    record = DatasetRecord.of(source)
     run = create_run(tmp_path / "run", record)
     with pytest.raises(ModelError, match="recipe"):
         train_plainly(source, run, TrainOptions(recipe="seed"), augment=Shuffle(masks_of(source), 32, "squish"))

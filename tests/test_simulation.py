@@ -37,9 +37,7 @@ def leaky(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A network that learnt the colour of the water."""
     folder = tmp_path_factory.mktemp("leaky")
     data = open_dataset(planted.leaky / "train.csv", planted.leaky / "images")
-    run = create_run(
-        folder / "run", DatasetRecord(str(data.csv), str(data.images), vars(data.columns), data.fingerprint)
-    )
+    run = create_run(folder / "run", DatasetRecord.of(data))
     options = TrainOptions(arch="efficientnet_lite0_fine", epochs=5, lr=1e-2, size=64, batch=16, split="random")
     remedies.train(data, run, options)
     run.update(audit={"masks": str(planted.leaky / "masks")})
