@@ -17,10 +17,20 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from benchmarks.learners import Setting
-from benchmarks.reliance import FALL, LEARNED, NETWORKS, WATER, calibration_error, crossfitted, listed_of, metrics_of
+from benchmarks.reliance import (
+    FALL,
+    LEARNED,
+    NETWORKS,
+    WATER,
+    binned,
+    calibration_error,
+    crossfitted,
+    listed_of,
+    metrics_of,
+)
+from whalecam.reliability import Reliability, parsed
 from whalecam.table import wilson
 
-BINS = 10
 GROUP = ["scenery", "body", "tuned", "size"]
 NETWORK = [*GROUP, "kind", "seed", "half", "network"]
 COLUMNS = ("kinds", "AUROC probability", "least AUROC", "calibration error", "listed", "false of them", "recall")
@@ -45,22 +55,13 @@ def with_probability(rows: pd.DataFrame) -> pd.DataFrame:
 def reliability_of(rows: pd.DataFrame) -> dict[str, Any]:
     """What `whalecam.reliability` reads."""
     truth, probability = rows["fall"].to_numpy() > FALL, rows["probability"].to_numpy()
-    place = np.minimum((probability * BINS).astype(int), BINS - 1)
     bins = []
-    for number in np.unique(place):
-        inside = place == number
+    for inside in binned(probability):
         share, low, high = (round(value, 4) for value in wilson(int(truth[inside].sum()), int(inside.sum())))
         mean = round(float(probability[inside].mean()), 4)
         bins.append({"probability": mean, "share": share, "low": low, "high": high, "images": int(inside.sum())})
-    error = round(calibration_error(truth, probability, BINS), 4)
     networks = int(rows.groupby(NETWORK).ngroups)
-    return {
-        "bins": bins,
-        "error": error,
-        "images": len(rows),
-        "networks": networks,
-        "kinds": int(rows["kind"].nunique()),
-    }
+    return {"bins": bins, "networks": networks, "kinds": int(rows["kind"].nunique())}
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -75,7 +76,7 @@ def table(rows: pd.DataFrame) -> str:
             f"{len(of_kinds)}",
             f"{np.mean(of_kinds):.3f}",
             f"{min(of_kinds):.3f}",
-            f"{calibration_error(truth, part['probability'].to_numpy(), BINS):.3f}",
+            f"{calibration_error(truth, part['probability'].to_numpy()):.3f}",
             f"{int(listed.sum())} of {len(part)}",
             f"{false:.1%} ({low:.1%} to {high:.1%})" if listed.any() else "–",
             f"{listed[truth].mean():.0%}",
@@ -84,16 +85,17 @@ def table(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def draw(record: dict[str, Any], path: Path) -> None:
+def draw(shown: Reliability, path: Path) -> None:
     """The reliability diagram, with 95 % intervals."""
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "whalecam", "font.size": 9})
     figure, axes = plt.subplots(figsize=(4.2, 3.6))
-    x, y = ([bin_[name] for bin_ in record["bins"]] for name in ("probability", "share"))
-    reach = [[bin_["share"] - bin_["low"] for bin_ in record["bins"]], [b["high"] - b["share"] for b in record["bins"]]]
+    bins = shown.bins
+    reach = [[bin_.share - bin_.low for bin_ in bins], [bin_.high - bin_.share for bin_ in bins]]
+    x, y = [bin_.probability for bin_ in bins], [bin_.share for bin_ in bins]
     axes.plot([0, 1], [0, 1], color="#94a3b8", linestyle="--", linewidth=1)
     axes.errorbar(x, y, yerr=reach, color="#0e7490", marker="o", markersize=4, capsize=2, linewidth=1)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="reliance_probability", ylabel="share that relies on its background")
-    axes.set_title(f"{record['images']:,} predictions, {record['kinds']} kinds of planted leak", fontsize=9)
+    axes.set_title(f"{shown.images:,} predictions, {shown.kinds} kinds of planted leak", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
@@ -107,11 +109,12 @@ def main() -> None:
     rows = with_probability(read(given.folder))
     record = reliability_of(rows)
     print(table(rows))
-    print(json.dumps({name: value for name, value in record.items() if name != "bins"}))
+    shown = parsed(record)
+    print(f"{shown.images:,} predictions of {shown.networks} networks, calibration error {shown.error:.4f}")
     if given.write:
         given.write.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if given.diagram:
-        draw(record, given.diagram)
+        draw(shown, given.diagram)
 
 
 if __name__ == "__main__":

@@ -273,10 +273,15 @@ def listed_of(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return listed
 
 
+def binned(probability: Values, bins: int = 10) -> list[NDArray[np.bool_]]:
+    """Which rows lie in each of the equal bins that hold any."""
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    return [place == number for number in np.unique(place)]
+
+
 def calibration_error(truth: NDArray[np.bool_], probability: Values, bins: int = 10) -> float:
     """Expected calibration error (Naeini et al. 2015) over equal bins, in [0, 1]."""
-    place = np.minimum((probability * bins).astype(int), bins - 1)
-    parts = [place == bin_ for bin_ in np.unique(place)]
+    parts = binned(probability, bins)
     return float(sum(abs(truth[part].mean() - probability[part].mean()) * part.mean() for part in parts))
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.learners import Setting
 from benchmarks.reliability import draw, read, reliability_of, table, with_probability
 from tests.test_reliance_benchmark import made
-from whalecam.reliability import Bin, Reliability, measured
+from whalecam.reliability import Bin, measured, parsed
 from whalecam.table import wilson
 from whalecam.ui import charts
 
@@ -40,7 +40,7 @@ def test_rows_of_a_folder_become_a_diagram(tmp_path: Path) -> None:
     kept(tmp_path, made(halves=2))
     rows = with_probability(read(tmp_path))
     record = reliability_of(rows)
-    again = Reliability(**{**record, "bins": tuple(Bin(**bin_) for bin_ in record["bins"])})
+    again = parsed(record)
     assert (again.images, again.networks, again.kinds) == (720, 12, 3)
     truth, probability = rows["fall"].to_numpy() > 0.5, rows["probability"].to_numpy()
     last = again.bins[-1]
@@ -48,7 +48,7 @@ def test_rows_of_a_folder_become_a_diagram(tmp_path: Path) -> None:
     assert last.images == inside.sum() and last.share == pytest.approx(truth[inside].mean(), abs=1e-4)
     assert again.error < 0.1, "rows made alike in all kinds are calibrated"
     assert "| water | efficientnet_lite0_fine | False | 128 | 3 |" in table(rows)
-    draw(record, tmp_path / "diagram.svg")
+    draw(again, tmp_path / "diagram.svg")
     assert "720 predictions, 3 kinds" in (tmp_path / "diagram.svg").read_text(encoding="utf-8")
     json.dumps(record)
 

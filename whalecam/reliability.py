@@ -2,8 +2,10 @@
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 FILE = "reliability.json"
 
@@ -33,21 +35,31 @@ class Reliability:
 
     Attributes:
         bins: in the order of their probabilities.
-        error: expected calibration error (Naeini et al. 2015), in [0, 1].
-        images: all images, each counted once for each network that predicts on it.
-        networks: how many networks predict on them.
+        networks: how many networks predict.
         kinds: how many kinds of planted leak there are.
     """
 
     bins: tuple[Bin, ...]
-    error: float
-    images: int
     networks: int
     kinds: int
+
+    @property
+    def images(self) -> int:
+        """All images, each counted once for each network that predicts on it."""
+        return sum(bin_.images for bin_ in self.bins)
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (Naeini et al. 2015), in [0, 1]."""
+        return sum(bin_.images * abs(bin_.share - bin_.probability) for bin_ in self.bins) / self.images
 
 
 @functools.cache
 def measured() -> Reliability:
     """The diagram that comes with this version, over kinds of leak that each probability was not fitted on."""
-    record = json.loads(resources.files("whalecam").joinpath(FILE).read_text(encoding="utf-8"))
+    return parsed(json.loads(resources.files("whalecam").joinpath(FILE).read_text(encoding="utf-8")))
+
+
+def parsed(record: Mapping[str, Any]) -> Reliability:
+    """A diagram from its JSON."""
     return Reliability(**{**record, "bins": tuple(Bin(**bin_) for bin_ in record["bins"])})
