@@ -13,14 +13,13 @@ from torch import nn
 
 from whalecam import auditing, classifier, dataset, evidence, findings, geometry, masks, remedies
 from whalecam.arrays import ByteArray, Report, silent
-from whalecam.auditing import AuditSummary
+from whalecam.auditing import LOCAL, AuditSummary
 from whalecam.comparison import Comparison, compare_runs
 from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError, ModelError
 from whalecam.findings import Finding
-from whalecam.findings.measuring import measure
-from whalecam.findings.properties import with_faults
+from whalecam.findings.measuring import measured
 from whalecam.judged import judged
 from whalecam.network import Network
 from whalecam.network.bodies import IMAGENET, Stats
@@ -29,6 +28,7 @@ from whalecam.report import write_report
 from whalecam.run import DatasetRecord, create_run
 from whalecam.run import Run as StoredRun
 from whalecam.run import open_run as open_stored
+from whalecam.work import Engine
 
 BATCH = 32
 PathLike = str | Path
@@ -103,10 +103,7 @@ def check(
     """
     sources = masks.opened(str(masks_folder) if masks_folder else None, [str(path) for path in boxes])
     joined = masks.joined(data, sources, None, report).sources
-    properties = None
-    if data.images is not None:
-        properties = measure(data, joined, None, report)
-        data = with_faults(data, properties)
+    data, properties = measured(data, joined, report=report)
     return findings.find(findings.Evidence(data, joined.boxes, properties))
 
 
@@ -127,17 +124,21 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
     return open_run(path)
 
 
-def audit(run: StoredRun, data: Dataset | None = None, *, report: Report = silent, **options: Any) -> AuditSummary:
+def audit(
+    run: StoredRun, data: Dataset | None = None, *, report: Report = silent, engine: Engine = LOCAL, **options: Any
+) -> AuditSummary:
     """Fill or complete the table of a run: maps, scores and the background test of every image. Resumable.
 
     Args:
         data: another data set than the run's own.
+        engine: who does the work: this machine, or `ray_runner.OnRay`.
         options: fields of `AuditOptions`, such as `masks="masks/"`.
 
     Raises TypeError for an option that there is not, RunError for an untrained run, DatasetError for masks or boxes
     that join no image or would be read wrongly.
     """
-    return auditing.run_audit(run, data or auditing.open_data(run), _options(AuditOptions(), options), report)
+    chosen = _options(AuditOptions(), options)
+    return auditing.run_audit(run, data or auditing.open_data(run), chosen, report, engine)
 
 
 def open_run(path: PathLike) -> Run:

@@ -78,15 +78,12 @@ def check(
     data = dataset.open_dataset(csv, None if no_images else images, named)
     if no_images and masks is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
-    report, properties = reporter(), None
+    report = reporter()
     joined = _joined(data, masks, boxes, box_orientation, report)
     found_boxes = joined.sources.boxes
-    if data.images is not None:
-        from whalecam.findings.measuring import measure
-        from whalecam.findings.properties import with_faults
+    from whalecam.findings.measuring import measured  # once the input is known to be good
 
-        properties = measure(data, joined.sources, keep, report)
-        data = with_faults(data, properties)
+    data, properties = measured(data, joined.sources, keep, report)
     found = findings.find(findings.Evidence(data, found_boxes, properties, *_said(run_path)))
     facts = _facts(data)
     if found_boxes is not None:

@@ -1,7 +1,6 @@
 """Verbs on a network: train, audit."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     if given["labels_map"]:
         data = dataset.merge_labels(data, given["labels_map"])
     # Ten seconds of imports, so only once the input is known to be good.
-    from whalecam import classifier, remedies
+    from whalecam import api, classifier
     from whalecam.run import DatasetRecord, create_run
 
     if given["checkpoint"]:
@@ -94,15 +93,9 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
         run = create_run(run_path, DatasetRecord.of(data))
         classifier.adopt(run, model)
     else:
-        body_from = str(given["body_from"]) if given["body_from"] else None
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
-        known |= {"masks": str(given["masks"].resolve()) if given["masks"] else None}
-        known |= {"boxes": tuple(str(path.resolve()) for path in given["boxes"])}
-        options = replace(DEFAULT, **known | {"body_from": body_from})
-        classifier.check_start(options)
-        data = dataset.inspect_pictures(data, report)
-        run = create_run(run_path, DatasetRecord.of(data))
-        remedies.train(data, run, options, report)
+        known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
+        run = api.train(data, run_path, report=report, **known)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
@@ -168,31 +161,14 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
 
     gate = Gate(**{name: given[name] for name in ("fail_if", "baseline", "junit", "summary")})
     # Seconds of imports, so only once the gate is known to be good.
-    from whalecam import auditing
+    from whalecam import api, auditing
     from whalecam.cli.results import facts_of
     from whalecam.cli.telling import told
 
     opened = open_run(run)
     data = auditing.open_data(opened, csv, images)
-    masks = str(given["masks"].resolve()) if given["masks"] else None
-    boxes = tuple(str(path.resolve()) for path in given["boxes"])
-    known = {
-        name: given[name]
-        for name in (
-            "box_kind",
-            "box_orientation",
-            "mask_method",
-            "size",
-            "background_test",
-            "donors",
-            "limit",
-            "batch",
-            "device",
-            "precision",
-        )
-    }
-    options = AuditOptions(masks, boxes, **known)
-    summary = auditing.run_audit(opened, data, options, reporter(), _engine(given))
+    known = {name: given[name] for name in vars(AUDIT)}
+    summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
     facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:
         tell({**facts, "parts": given["parts_url"]}, as_json)

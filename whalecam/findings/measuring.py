@@ -15,7 +15,7 @@ from whalecam import dataset
 from whalecam.arrays import Progress, Report, silent
 from whalecam.dataset import Dataset
 from whalecam.errors import DatasetError
-from whalecam.findings.properties import kept, typed, unread
+from whalecam.findings.properties import kept, typed, unread, with_faults
 from whalecam.masks import MASK_METHODS, MaskSources
 
 PART = 512
@@ -24,6 +24,19 @@ MANY = 400
 """From so many pictures on, starting helper processes pays."""
 NOTHING = MaskSources()
 STAGE = "measuring pictures"
+
+
+def measured(
+    data: Dataset, sources: MaskSources = NOTHING, keep: Path | None = None, report: Report = silent
+) -> tuple[Dataset, pd.DataFrame | None]:
+    """The data set with the reason of each image that cannot be read, and what `measure` gives.
+
+    None in place of the second where the data set has no image folder.
+    """
+    if data.images is None:
+        return data, None
+    properties = measure(data, sources, keep, report)
+    return with_faults(data, properties), properties
 
 
 def measure(
