@@ -68,11 +68,11 @@ def expect(what: Any) -> Any:
     return eventually(what)
 
 
-def until(page: Any, is_true: Callable[[], Any], patience: float = 30) -> None:
-    """Wait for a condition that the page itself does not show. Fails after `patience` seconds."""
+def until(page: Any, is_true: Callable[[], Any], patience: float = 30) -> bool:
+    """Wait for a condition that the page itself does not show: True, or a failure after `patience` seconds."""
     for _ in range(int(patience * 20)):
         if is_true():
-            return
+            return True
         page.wait_for_timeout(50)
     raise AssertionError("it did not come true in time")
 

@@ -13,6 +13,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.conftest import ROOT
 from tests.journeys.conftest import LONG, expect, faults_of, serving, settled, sign_in, until
+from whalecam.findings.properties import kept
 from whalecam.reviews import Dismissals, Journal
 from whalecam.run import open_run
 
@@ -72,7 +73,7 @@ def test_figures_are_drawn_before_what_draws_charts_is_asked_for(page: Any, addr
     expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
-def test_own_data_becomes_the_chosen_run(page: Any, address: str, prepared: Path, tmp_path: Path) -> None:
+def test_own_data_becomes_the_chosen_run(page: Any, address: str, place: Path, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for name in ("00000.jpg", "00001.jpg", "00002.jpg"):
         shutil.copy(prepared / "pictures" / "images" / name, tmp_path / "images" / name)
@@ -94,6 +95,7 @@ def test_own_data_becomes_the_chosen_run(page: Any, address: str, prepared: Path
     expect(usable.get_by_test_id("stMetricValue")).to_have_text("3")
     page.get_by_text("Findings", exact=True).click()
     page.get_by_text("Missing file").first.wait_for()
+    assert Path(open_run(place / "runs" / "mine").manifest.dataset.csv) == tmp_path / "own.csv"
 
 
 def test_a_leak_is_found_flagged_undone_and_exported(page: Any, address: str, place: Path) -> None:
@@ -157,13 +159,14 @@ def test_findings_are_read_opened_downloaded_and_set_aside(page: Any, address: s
     until(page, lambda: dismissals.standing().empty)
 
 
-def test_looking_at_every_picture_fills_the_findings(page: Any, address: str) -> None:
+def test_looking_at_every_picture_fills_the_findings(page: Any, address: str, place: Path) -> None:
     page.goto(f"{address}/Dataset?run=demo&dataset_tab=Findings")
     settled(page)
     page.get_by_role("button", name="Look at every picture").click()
     page.get_by_text("119 of 119 pictures looked at").wait_for(timeout=LONG)
     page.get_by_text("Truncated: 1 of 121 rows").wait_for(timeout=LONG)
     expect(page.get_by_text("119 of 119 pictures looked at")).to_be_visible()
+    assert len(kept(open_run(place / "runs" / "demo").properties)) == 119, "they are there after a restart too"
 
 
 def test_class_and_opacity_and_only_the_class_asks_the_server(page: Any, address: str) -> None:

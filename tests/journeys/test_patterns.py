@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Dashboard, expect, settled
+from tests.journeys.conftest import Dashboard, expect, settled, until
 
 pytestmark = pytest.mark.journey
 
@@ -34,11 +34,13 @@ def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
     page.mouse.up()
     page.locator(".gallery").first.wait_for()
     expect(page.get_by_role("button", name="Flag").first).to_be_visible()
+    assert until(page, lambda: "map_region=" in page.url), "the selection stands in the address"
 
 
 def test_a_tab_survives_a_reload(page: Any) -> None:
     page.get_by_role("tab", name="Attention atlas").click()
     page.get_by_text("so that the animals' boxes").wait_for()
+    assert until(page, lambda: "patterns_tab=" in page.url), "the tab stands in the address"
     page.reload()
     settled(page)
     page.get_by_text("so that the animals' boxes").wait_for()

@@ -108,7 +108,7 @@ def test_signed_images_leave_the_unreviewed_ones_and_none_is_passed_over(
         page.keyboard.press("k")
     until(page, lambda: said(journal), dict.fromkeys(names[:5], ("keep", "")), PATIENCE_MS)
     until(page, lambda: page.locator(".card").first.get_attribute("aria-label").split(", ")[1], names[5], PATIENCE_MS)
-    until(page, lambda: focused(page), names[5])
+    assert until(page, lambda: focused(page), names[5])
     page.get_by_role("button", name="Select all").click()
     page.keyboard.press("u")
     wanted = dict.fromkeys(names[:5], ("keep", "")) | dict.fromkeys(names[5:29], ("unsure", ""))

@@ -46,12 +46,12 @@ def parameters(page: Any) -> dict[str, list[str]]:  # noqa: F811
     return found
 
 
-def until_address(page: Any, **wanted: str | None) -> None:  # noqa: F811
-    """Wait until the address names `wanted`; None: until it does not name it."""
+def until_address(page: Any, **wanted: str | None) -> bool:  # noqa: F811
+    """Wait until the address names `wanted`, None: until it does not name it; True, or a failure."""
     for _ in range(150):
         present = parameters(page)
         if all(present.get(name) == (None if value is None else [value]) for name, value in wanted.items()):
-            return
+            return True
         page.wait_for_timeout(200)
     raise AssertionError(f"{page.url} does not say {wanted}")
 
@@ -119,7 +119,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     page.go_back()
     page.get_by_role("heading", name=PAGES[-2], exact=True, level=1).wait_for()
     is_well(page)
-    until_address(page, run=OTHER, excess="0.95", needs="0.2", false_rate="0.06")
+    assert until_address(page, run=OTHER, excess="0.95", needs="0.2", false_rate="0.06")
 
 
 def first_card(page: Any) -> None:  # noqa: F811
@@ -234,7 +234,7 @@ def test_a_species_and_a_cell_of_the_confusion_open_their_images(page: Any, addr
     page.get_by_role("button", name=re.compile("predicted as")).click()
     page.wait_for_url(re.compile("/Top_losses.*losses_predicted="))
     is_well(page)
-    until_address(page, run=OTHER)
+    assert until_address(page, run=OTHER)
     page.go_back()
     page.wait_for_url(re.compile("/Model"))
     is_well(page)
