@@ -4,15 +4,15 @@ import time
 
 import streamlit as st
 
-AT_MOST = 3.0
-"""Seconds that charts wait for a browser which does not say that it has drawn the figures."""
+AT_MOST = 30.0
+"""Seconds that charts wait for a browser which does not say that it has drawn the figures, as a busy one."""
 STEP = 0.05
 
 _word = st.components.v2.component(
     "whalecam_opening",
     js="""
     const figures = () => document.querySelector('[data-testid="stMetric"]')
-    const LATEST = performance.now() + 1500
+    const LATEST = performance.now() + 30000
     export default function ({ setStateValue }) {
       const look = () => {
         if (!figures() && performance.now() < LATEST) requestAnimationFrame(look)
