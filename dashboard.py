@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from whalecam.ui import charts, mending, overview, reliance, session
-from whalecam.ui.frame import page, threshold_sliders
-from whalecam.ui.opening import figures_first
+from whalecam.app.charts import audit_charts
+from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.screens import overview, recommendation_panel, reliance_panel
+from whalecam.app.shell.page_frame import page, threshold_sliders
+from whalecam.app.state import session
 
 with page("Overview") as run:
     threshold_sliders()
@@ -12,26 +14,28 @@ with page("Overview") as run:
     facts = table.overview()
     overview.sentence(run, facts)
     overview.figures(run, facts)
-    reliance.note_uncontrolled(facts)
+    reliance_panel.note_uncontrolled(facts)
     figures_first()
     overview.verdicts(table)
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.subheader("Right or wrong, animal or water", anchor=False)
-        st.plotly_chart(charts.quadrants(table.quadrants(session.thresholds().excess)), key="quadrants", alt="2 × 2")
+        st.plotly_chart(
+            audit_charts.quadrants(table.quadrants(session.thresholds().excess)), key="quadrants", alt="2 × 2"
+        )
         overview.next_steps(run, facts)
     with right:
         st.subheader("Leaks per species", anchor=False)
         species = table.per_species()
         picked = st.plotly_chart(
-            charts.species_leaks(species),
+            audit_charts.species_leaks(species),
             key="species_leaks",
             on_select="rerun",
-            config=charts.NO_TOOLS,
+            config=audit_charts.NO_TOOLS,
             alt="Leaks per species",
         )
         overview.open_species(picked)
-    mending.advice(run, facts)
+    recommendation_panel.advice(run, facts)
     overview.whole_model(table, facts)
     overview.licence(run, facts)
     overview.not_assessable(table)

@@ -26,11 +26,13 @@ from PIL import Image
 
 from benchmarks import peers, synthetic
 from benchmarks.synthetic import SIZE
-from whalecam import auditing, classifier, dataset, geometry, network
+from whalecam import network
+from whalecam.audit import run_audit
 from whalecam.config import AuditOptions
+from whalecam.data import Dataset, geometry, open_dataset, read_sample
 from whalecam.demo import write_planted
-from whalecam.network import Network
-from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.network import Network, training
+from whalecam.store.run import DatasetRecord, Run, create_run
 
 CLASSES, DRAWN, SOME = 30, 128, 256
 Task = Callable[[], int]
@@ -56,22 +58,22 @@ def prepare(folder: Path, images: int, scenes: int = DRAWN) -> Run:
             mask.resize((SIZE, SIZE)).save(folder / "masks" / f"{number:06d}.png")
         rows.append(f"{number:06d}.jpg,class{number % CLASSES:02d},")
     (folder / "train.csv").write_text("\n".join(rows), encoding="utf-8")
-    return untrained(folder / "run", dataset.open_dataset(folder / "train.csv", folder / "images"))
+    return untrained(folder / "run", open_dataset(folder / "train.csv", folder / "images"))
 
 
-def untrained(path: Path, data: dataset.Dataset) -> Run:
+def untrained(path: Path, data: Dataset) -> Run:
     """A run of this data set with an untrained resnet18."""
     run = create_run(path, DatasetRecord.of(data))
-    classifier.adopt(run, synthetic.untrained(data.classes()))
+    training.adopt(run, synthetic.untrained(data.classes()))
     return run
 
 
 def tasks(run: Run, images: int) -> dict[str, Task]:
     """Name → what is timed; each returns how many pictures it did."""
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     paths = [Path(path) for path in data.table["path"]]
-    inputs = [geometry.to_input(dataset.read_sample(p, p.name).pixels, SIZE, "squish") for p in paths[:SOME]]
+    inputs = [geometry.to_input(read_sample(p, p.name).pixels, SIZE, "squish") for p in paths[:SOME]]
     some = model.batch(np.stack(inputs))
     own: dict[str, Task] = {
         "audit, files to rows": lambda: audited(run, data),
@@ -112,7 +114,7 @@ def options_of(run: Run, limit: int | None = None) -> AuditOptions:
 
 def audited(run: Run, data: Any) -> int:
     run.clear_audit()
-    return auditing.run_audit(run, data, options_of(run)).new
+    return run_audit.run_audit(run, data, options_of(run)).new
 
 
 def bare(model: Network, some: torch.Tensor, images: int, halves: bool = True, batch: int = 64) -> int:

@@ -24,9 +24,10 @@ from PIL import Image
 from benchmarks import audit as setting
 from benchmarks import scaling
 from benchmarks.synthetic import SIZE
-from whalecam import auditing, dataset
 from whalecam.arrays import Progress
-from whalecam.run import Run, open_run
+from whalecam.audit import run_audit
+from whalecam.data import open_dataset
+from whalecam.store.run import Run, open_run
 
 
 def prepare(folder: Path, data: Path) -> tuple[Run, int]:
@@ -45,7 +46,7 @@ def prepare(folder: Path, data: Path) -> tuple[Run, int]:
         picture, mask = scaled[some[at % len(some)]]
         (folder / "images" / str(row.image)).write_bytes(picture)
         (folder / "masks" / f"{Path(str(row.image)).stem}.png").write_bytes(mask)
-    opened = dataset.open_dataset(data / "happywhale" / "train.csv", folder / "images")
+    opened = open_dataset(data / "happywhale" / "train.csv", folder / "images")
     return setting.untrained(folder / "run", opened), len(table)
 
 
@@ -80,7 +81,7 @@ def resumed(run: Run) -> float:
             marks.append(time.perf_counter())
 
     start = time.perf_counter()
-    auditing.run_audit(run, auditing.open_data(run), setting.options_of(run), note)
+    run_audit.run_audit(run, run_audit.open_data(run), setting.options_of(run), note)
     return marks[0] - start
 
 

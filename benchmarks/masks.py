@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from whalecam import dataset
 from whalecam.arrays import Sample
-from whalecam.masks import MASK_METHODS, MaskSources
-from whalecam.masks.net import LEAST_CONFIDENCE, SIZE, drawing, sureness
+from whalecam.data import read_sample
+from whalecam.explain.masks import MASK_METHODS, MaskSources
+from whalecam.explain.masks.net import LEAST_CONFIDENCE, SIZE, drawing, sureness
 
 METHODS = ("border", "net")
 
@@ -31,7 +31,7 @@ def measure(data: Path) -> pd.DataFrame:
     with (data / "masks.csv").open() as file:
         listed = list(csv.DictReader(file))
     for row in listed:
-        sample = dataset.read_sample(data / "photos" / row["image"], row["image"])
+        sample = read_sample(data / "photos" / row["image"], row["image"])
         true = np.asarray(Image.open(data / "masks" / row["mask"]).convert("L")) > 127
         known = {name: row[name] for name in ("image", "kind", "object")}
         rows += [known | {"method": name} | judged(drawn, true) for name, drawn in _drawings(sample).items()]

@@ -159,18 +159,18 @@ def _paint(browser: Any, url: str, page: str, stay: float = 0) -> float:
 
 def exported(run: Path, times: int) -> list[float]:
     """Milliseconds from the table to the CSV's bytes, all rows."""
-    from whalecam import export, leak
     from whalecam.config import Thresholds
-    from whalecam.reviews import Journal
-    from whalecam.run import open_run
-    from whalecam.table import Table
+    from whalecam.output import csv
+    from whalecam.store.reviews import Journal
+    from whalecam.store.run import open_run
+    from whalecam.store.table import Table
 
     opened = open_run(run)
     reviews = Journal(opened.reviews_url).latest()
-    table = Table(opened.parts(), leak.verdicts, Thresholds(), reviews)
+    table = Table(opened.parts(), Thresholds(), reviews)
     digest = opened.manifest.model_sha256
     return [
-        _milliseconds(lambda: export.write_csv(export.flag_rows(table.all_rows(), reviews, "all", opened.name, digest)))
+        _milliseconds(lambda: csv.write_csv(csv.flag_rows(table.all_rows(), reviews, "all", opened.name, digest)))
         for _ in range(times)
     ]
 
@@ -200,7 +200,7 @@ def command() -> None:
 def measure(rows: list[int], runs: int, folder: Path) -> dict[int, dict[str, Any]]:
     """By number of rows: `runs`, `paints`, `megabytes`, `export`, `compare`."""
     from benchmarks.synthetic import write_run, write_twin
-    from whalecam.run import open_run
+    from whalecam.store.run import open_run
 
     found: dict[int, dict[str, Any]] = {}
     for count in rows:

@@ -24,12 +24,14 @@ import pandas as pd
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from whalecam import auditing, classifier, dataset, leak
+from whalecam.audit import run_audit
+from whalecam.audit.selftest import FALL, probabilities
 from whalecam.config import AuditOptions, Thresholds, TrainOptions
-from whalecam.run import DatasetRecord, Run, create_run
-from whalecam.selftest import FALL, probabilities
-from whalecam.swap.water import split
-from whalecam.table import NO_REVIEWS, Table, wilson
+from whalecam.data import Dataset, open_dataset
+from whalecam.explain.background_test.backgrounds import split
+from whalecam.network import training
+from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.table import NO_REVIEWS, Table, wilson
 
 SCORES = ("excess", "leak", "needs_swap", "bg_gap", "reliance_probability")
 TRAINING = TrainOptions(arch="efficientnet_lite0_fine", epochs=8, split="random", valid_share=0.4, batch=64)
@@ -84,17 +86,17 @@ def write(tool: ModuleType, out: Path, tint: Callable[[Any, int], Any], n: int, 
 
 def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
     """Rows of the leaky pictures that the network of `kind` was not trained on, with their `fall`."""
-    data = dataset.open_dataset(folder / kind / "train.csv", folder / kind / "images")
+    data = open_dataset(folder / kind / "train.csv", folder / kind / "images")
     record = DatasetRecord.of(data)
     run: Run = create_run(folder / f"run-{kind}", record)
-    classifier.train(data, run, TrainOptions(**{**vars(TRAINING), "seed": seed}))
-    leaky = dataset.open_dataset(folder / "leaky" / "train.csv", folder / "leaky" / "images")
+    training.train(data, run, TrainOptions(**{**vars(TRAINING), "seed": seed}))
+    leaky = open_dataset(folder / "leaky" / "train.csv", folder / "leaky" / "images")
     unseen = leaky.table[~leaky.table["image"].isin(run.training_images())]
     masks = str(folder / "leaky" / "masks")
-    auditing.run_audit(
-        run, dataset.Dataset(**{**vars(leaky), "table": unseen}), AuditOptions(masks=masks, background_test="all")
+    run_audit.run_audit(
+        run, Dataset(**{**vars(leaky), "table": unseen}), AuditOptions(masks=masks, background_test="all")
     )
-    rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
+    rows = Table(run.parts(), Thresholds(), NO_REVIEWS).all_rows()
     rows["fall"] = rows["confidence"] - probabilities(run, folder / "flipped" / "images", rows)
     return rows.assign(network=kind)
 

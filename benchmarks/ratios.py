@@ -25,11 +25,13 @@ import sqlalchemy as sa
 import torch
 
 from benchmarks import synthetic
-from whalecam import dataset, evidence, export, network
+from whalecam import data, network
 from whalecam.cli import main as command_line
 from whalecam.demo import write_planted
-from whalecam.masks import MASK_METHODS, MaskSources
-from whalecam.reviews import Journal, Review
+from whalecam.explain import cam
+from whalecam.explain.masks import MASK_METHODS, MaskSources
+from whalecam.output import csv
+from whalecam.store.reviews import Journal, Review
 
 ENTRIES, FEW = 50_000, 50
 Work = Callable[[], Any]
@@ -58,7 +60,7 @@ def tables(folder: Path, rows: int) -> Iterator[Pair]:
     synthetic.write_run(folder, rows, files=False)
     table = folder / "train.csv"
     plain = functools.partial(pd.read_csv, table, dtype=str, keep_default_na=False)
-    yield Pair(f"open_dataset, {rows:,} rows ÷ pandas.read_csv", lambda: dataset.open_dataset(table, None), plain, 6)
+    yield Pair(f"open_dataset, {rows:,} rows ÷ pandas.read_csv", lambda: data.open_dataset(table, None), plain, 6)
     by_species = functools.partial(checked, table, "species")
     yield Pair(f"whalecam check, {rows:,} rows ÷ pandas.read_csv", by_species, plain, 120)
     by_owner = functools.partial(checked, table, "individual_id")
@@ -79,12 +81,12 @@ def checked(table: Path, label: str) -> None:
 def masks(folder: Path) -> Iterator[Pair]:
     """The mask of one image beside the decoding of its file."""
     path = write_planted(folder, "colour", 1).clean / "images" / "00000.jpg"
-    sample, method = dataset.read_sample(path, path.name), MASK_METHODS["border"](MaskSources())
+    sample, method = data.read_sample(path, path.name), MASK_METHODS["border"](MaskSources())
     yield Pair("border mask of an image ÷ decoding it", lambda: method(sample), lambda: decoded(path), 30)
 
 
 def decoded(path: Path) -> Any:
-    return dataset.read_sample(path, path.name)
+    return data.read_sample(path, path.name)
 
 
 def journals(folder: Path) -> Iterator[Pair]:
@@ -126,15 +128,13 @@ def exports(rows: int) -> Iterator[Pair]:
         reviews = signed.latest()
 
     def made() -> pd.DataFrame:
-        return export.flag_rows(table, reviews, "all", "mine", "abc")
+        return csv.flag_rows(table, reviews, "all", "mine", "abc")
 
-    frame, raw = made(), export.write_csv(made())
-    yield Pair(
-        f"export of {rows:,} rows ÷ DataFrame.to_csv", lambda: export.write_csv(made()), lambda: frame.to_csv(), 4
-    )
+    frame, raw = made(), csv.write_csv(made())
+    yield Pair(f"export of {rows:,} rows ÷ DataFrame.to_csv", lambda: csv.write_csv(made()), lambda: frame.to_csv(), 4)
     plain = functools.partial(pd.read_csv, dtype=str, keep_default_na=False)
     yield Pair(
-        "import of the same file ÷ pandas.read_csv", lambda: export.read_csv(raw), lambda: plain(io.BytesIO(raw)), 25
+        "import of the same file ÷ pandas.read_csv", lambda: csv.read_csv(raw), lambda: plain(io.BytesIO(raw)), 25
     )
 
 
@@ -143,7 +143,7 @@ def maps() -> Iterator[Pair]:
     activations = torch.rand(64, 512, 4, 4, generator=torch.Generator().manual_seed(0))
     for name, make in (("linear", network.linear_head), ("fastai", network.fastai_head)):
         head = make(512, synthetic.CLASSES).eval()
-        explained = functools.partial(evidence.explain, head, activations)
+        explained = functools.partial(cam.explain, head, activations)
         yield Pair(
             f"maps of {synthetic.CLASSES} classes, {name} head ÷ its forward pass",
             explained,

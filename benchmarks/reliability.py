@@ -28,8 +28,8 @@ from benchmarks.reliance import (
     listed_of,
     metrics_of,
 )
-from whalecam.reliability import Reliability, parsed
-from whalecam.table import wilson
+from whalecam.analysis.reliability import Reliability, parsed
+from whalecam.store.table import wilson
 
 GROUP = ["scenery", "body", "tuned", "size"]
 NETWORK = [*GROUP, "kind", "seed", "half", "network"]
@@ -53,7 +53,7 @@ def with_probability(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def reliability_of(rows: pd.DataFrame) -> dict[str, Any]:
-    """What `whalecam.reliability` reads."""
+    """What `whalecam.analysis.reliability` reads."""
     truth, probability = rows["fall"].to_numpy() > FALL, rows["probability"].to_numpy()
     bins = []
     for inside in binned(probability):

@@ -10,9 +10,9 @@ was trained on. The backgrounds are those of the photographs, water, or with --s
 truth, per image and network: the probability of the prediction falls by more than 0.5 when this very background takes
 its other side.
 
-`reliance_probability` is a logistic regression on what `whalecam.reliance` measures, fitted on all other kinds; so
+`reliance_probability` is a logistic regression on what `assessment.reliance` measures, fitted on all other kinds; so
 every row is about a kind that the method was not fitted on. Halves of the animals are never mixed. With --published,
-the weights of `whalecam.reliance`, fitted on frozen bodies, are used instead: do they hold for other networks?
+the weights of `assessment.reliance`, fitted on frozen bodies, are used instead: do they hold for other networks?
 """
 
 import argparse
@@ -37,10 +37,10 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.learners import Learner, Setting, learner_of
 from benchmarks.scenery import SCENERIES
+from whalecam.assessment.reliance import WEIGHTS, Exchanges, class_tests, p_values, q_values
 from whalecam.demo.backgrounds import KINDS
-from whalecam.reliance import WEIGHTS, Exchanges, class_tests, p_values, q_values
-from whalecam.swap import EDITS, WHOLE, Scene
-from whalecam.table import wilson
+from whalecam.explain.background_test import EDITS, WHOLE, Scene
+from whalecam.store.table import wilson
 
 Values = NDArray[np.float64]
 Pixels = NDArray[np.uint8]

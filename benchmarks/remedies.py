@@ -29,13 +29,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.planted_leaks import load
-from whalecam import dataset, geometry, network, remedies
+from whalecam import network, remedies
+from whalecam.analysis.recommendation import interval, measured_of
 from whalecam.arrays import records
 from whalecam.config import FINE_ARCH, SIMULATED, TRAIN_REMEDIES, TrainOptions
-from whalecam.folds import groups_of
-from whalecam.recommendation import interval, measured_of
-from whalecam.run import DatasetRecord, Run, create_run, read_json
-from whalecam.simulation import simulate
+from whalecam.data import geometry, inspect_pictures, open_dataset
+from whalecam.data.folds import groups_of
+from whalecam.remedies.simulation import simulate
+from whalecam.store.run import DatasetRecord, Run, create_run, read_json
 
 PLANTED = TrainOptions(arch=FINE_ARCH, epochs=8, lr=1e-2, size=96, batch=32, split="random", valid_share=0.3)
 PHOTOS = TrainOptions(arch=FINE_ARCH, epochs=8, lr=5e-3, size=128, batch=32, folds=3, min_per_class=10)
@@ -54,15 +55,15 @@ def plant(tool_path: Path, out: Path, n: int, size: int, seed: int, animals: int
 
 
 def trained(path: Path, csv: Path, images: Path, options: TrainOptions) -> Run:
-    data = dataset.open_dataset(csv, images)
+    data = open_dataset(csv, images)
     run = create_run(path, DatasetRecord.of(data))
-    remedies.train(dataset.inspect_pictures(data), run, options)
+    remedies.train(inspect_pictures(data), run, options)
     return run
 
 
 def flipped(run: Run, folder: Path) -> "pd.Series[float]":
     """By image: 1 where the run's network is right on the flipped picture; those it was not trained on."""
-    data, remedy = dataset.open_dataset(folder / "train.csv", folder / "images"), str(run.manifest.train["remedy"])
+    data, remedy = open_dataset(folder / "train.csv", folder / "images"), str(run.manifest.train["remedy"])
     rows = data.good()[~data.good()["image"].isin(run.training_images())]
     find = remedies.finder(data, TrainOptions(masks=str(folder / "masks")))
     red, green, blue = (

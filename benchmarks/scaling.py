@@ -18,10 +18,10 @@ from typing import Any
 
 from benchmarks import audit as setting
 from benchmarks.memory import peak_mb
-from whalecam import auditing
 from whalecam.arrays import Progress
-from whalecam.run import open_run
-from whalecam.work import Engine
+from whalecam.audit import run_audit
+from whalecam.audit.fold_job import Engine
+from whalecam.store.run import open_run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,16 +44,16 @@ def audited(folder: str, images: int, engine: str) -> None:
         if at.stage == "audit":
             marks.append((time.perf_counter(), at.done))
 
-    data, started = auditing.open_data(run), 0.0
-    how: Engine = auditing.LOCAL
+    data, started = run_audit.open_data(run), 0.0
+    how: Engine = run_audit.LOCAL
     if engine == "ray":
-        from whalecam.ray_runner import OnRay
+        from whalecam.audit.engines.ray import OnRay
 
         how, before = OnRay(workers=os.cpu_count()), time.perf_counter()
         how.held(run)
         started = time.perf_counter() - before
     before = time.perf_counter()
-    auditing.run_audit(run, data, setting.options_of(run, images), note, how)
+    run_audit.run_audit(run, data, setting.options_of(run, images), note, how)
     passed = time.perf_counter() - before
     print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
 

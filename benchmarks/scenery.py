@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from skimage import data
 
-from whalecam.lab import to_rgb
+from whalecam.color import to_rgb
 
 Pixels = NDArray[np.uint8]
 Field = NDArray[np.float32]

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from whalecam import network, render
-from whalecam.classifier import adopt
+from whalecam import network
 from whalecam.config import MASK_GRID
+from whalecam.explain import render
 from whalecam.network import Network
-from whalecam.run import DatasetRecord, Run, create_run
-from whalecam.schema import SCHEMA
+from whalecam.network.training import adopt
+from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.schema import SCHEMA
 
 CLASSES, PART_ROWS, SOURCES, GRID, SIZE, VECTOR = 30, 512, 64, 4, 128, 512
 NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])

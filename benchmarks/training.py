@@ -16,27 +16,28 @@ from typing import Any
 
 from scipy import stats
 
-from whalecam import classifier, dataset
 from whalecam.config import FINE_ARCH, TrainOptions
-from whalecam.run import DatasetRecord, create_run
+from whalecam.data import Dataset, inspect_pictures, open_dataset
+from whalecam.network import training
+from whalecam.store.run import DatasetRecord, create_run
 
 COMPARED = ("fast", "seed")
 
 
-def trained(data: dataset.Dataset, folder: Path, recipe: str, seed: int, epochs: int) -> dict[str, float]:
+def trained(data: Dataset, folder: Path, recipe: str, seed: int, epochs: int) -> dict[str, float]:
     """Pictures a second over all epochs, the reading of the pictures included, and the validation loss."""
     record = DatasetRecord.of(data)
     run = create_run(folder / f"{recipe}-{seed}", record)
     options = TrainOptions(arch=FINE_ARCH, epochs=epochs, lr=5e-3, batch=32, min_per_class=10, seed=seed, recipe=recipe)
     start = time.perf_counter()
-    metrics = classifier.train(data, run, options)
+    metrics = training.train(data, run, options)
     seen = (metrics["n_train"] + metrics["n_valid"]) * (epochs + 1)
     return {"speed": seen / (time.perf_counter() - start), "loss": metrics["valid_loss"]}
 
 
 def measure(data_folder: Path, seeds: int, epochs: int) -> dict[str, list[dict[str, float]]]:
-    photos = dataset.open_dataset(data_folder / "photos.csv", data_folder / "photos")
-    data = dataset.inspect_pictures(photos)
+    photos = open_dataset(data_folder / "photos.csv", data_folder / "photos")
+    data = inspect_pictures(photos)
     found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in COMPARED}
     with tempfile.TemporaryDirectory() as folder:
         trained(data, Path(folder) / "warm-up", COMPARED[0], 0, 1)

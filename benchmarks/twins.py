@@ -25,15 +25,17 @@ from typing import Any
 
 import numpy as np
 
-from whalecam import auditing, dataset, remedies
-from whalecam.comparison import LEVEL, METRICS, compare_runs, figures_of
+from whalecam import remedies
+from whalecam.analysis.compare import LEVEL, METRICS, compare_runs, figures_of
+from whalecam.audit import run_audit
+from whalecam.audit.selftest import FALL, probabilities
 from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
+from whalecam.data import inspect_pictures, open_dataset
 from whalecam.demo import PLANTED, WATERS, write_demo
-from whalecam.holm import holm
-from whalecam.judged import judged
-from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.selftest import FALL, probabilities
-from whalecam.table import wilson
+from whalecam.stats import holm
+from whalecam.store.open_table import judged
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.table import wilson
 
 DEMO = TrainOptions(arch=FINE_ARCH, recipe=PROBE)
 NAN = float("nan")
@@ -42,21 +44,21 @@ SMALL = TrainOptions(arch=FINE_ARCH, lr=1e-2, batch=16, folds=2)
 
 def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
     """Trained and audited on a demo set, with its masks."""
-    data = dataset.open_dataset(csv, csv.parent / "images")
+    data = open_dataset(csv, csv.parent / "images")
     run = create_run(path, DatasetRecord.of(data))
     masks = csv.parent / "masks"
-    remedies.train(dataset.inspect_pictures(data), run, replace(options, masks=str(masks)))
+    remedies.train(inspect_pictures(data), run, replace(options, masks=str(masks)))
     judged = path / remedies.MENDED / "masks" if options.remedy in SIMULATED else masks
-    auditing.run_audit(run, auditing.open_data(run), AuditOptions(masks=str(judged)))
+    run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(masks=str(judged)))
     return run
 
 
 def elsewhere(run: Run, path: Path, csv: Path) -> Run:
     """A copy of the run, audited on another set of the same names."""
     shutil.copytree(run.path, path, ignore=shutil.ignore_patterns("audit", "thumbs"))
-    copy, data = open_run(path), dataset.open_dataset(csv, csv.parent / "images")
+    copy, data = open_run(path), open_dataset(csv, csv.parent / "images")
     copy.clear_audit()
-    auditing.run_audit(copy, data, AuditOptions(masks=str(csv.parent / "masks")))
+    run_audit.run_audit(copy, data, AuditOptions(masks=str(csv.parent / "masks")))
     return copy
 
 

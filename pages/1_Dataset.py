@@ -2,27 +2,28 @@
 
 import streamlit as st
 
-from whalecam.ui import datapage, findingspage, session
-from whalecam.ui.frame import page
-from whalecam.ui.opening import figures_first
+from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.screens import dataset, findings_panel
+from whalecam.app.shell.page_frame import page
+from whalecam.app.state import session
 
 with page("Dataset", needs="data") as run:
-    datapage.open_own()
+    dataset.open_own()
     data = session.data_of(run)
-    datapage.figures(data)
+    dataset.figures(data)
     figures_first()
     distribution, head, grid, faults = st.tabs(
         ["Distribution", "Table", "Pictures", "Findings"], key="dataset_tab", bind="query-params", on_change="rerun"
     )
     if distribution.open:
         with distribution:
-            datapage.distribution(data)
+            dataset.distribution(data)
     if head.open:
         with head:
-            datapage.browse(data)
+            dataset.browse(data)
     if grid.open:
         with grid:
-            datapage.batch(run, data)
+            dataset.batch(run, data)
     if faults.open:
         with faults:
-            findingspage.findings(run, data)
+            findings_panel.findings(run, data)

@@ -2,37 +2,39 @@
 
 import streamlit as st
 
-from whalecam.ui import charts, modelpage, session
-from whalecam.ui.frame import page
-from whalecam.ui.opening import figures_first
+from whalecam.app.charts import audit_charts
+from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.screens import model
+from whalecam.app.shell.page_frame import page
+from whalecam.app.state import session
 
 with page("Model", needs="data") as run:
     train, load, audit = st.tabs(["Train", "Load a checkpoint", "Audit"], key="model_tab", bind="query-params")
     with train:
-        modelpage.train_form(run)
+        model.train_form(run)
     with load:
-        modelpage.load_form(run)
+        model.load_form(run)
     with audit:
-        modelpage.audit_form(run)
-    modelpage.live(run)
+        model.audit_form(run)
+    model.live(run)
     if run.trained:
         metrics = run.metrics()
-        modelpage.results(run, metrics)
+        model.results(run, metrics)
         figures_first()
         epochs, matrix = st.columns([2, 3], gap="medium")
         with epochs:
-            modelpage.epochs(metrics)
+            model.epochs(metrics)
         with matrix:
-            pairs = modelpage.pairs(run, metrics)
+            pairs = model.pairs(run, metrics)
             st.subheader("Confusion on pictures that were not trained on", anchor=False)
             cell = st.plotly_chart(
-                charts.confusion(pairs, run.manifest.classes),
+                audit_charts.confusion(pairs, run.manifest.classes),
                 key="confusion",
                 on_select="rerun",
-                config=charts.NO_TOOLS,
+                config=audit_charts.NO_TOOLS,
                 alt="Confusion matrix",
             )
-            modelpage.open_cell(cell)
+            model.open_cell(cell)
         if run.parts():
             st.subheader("Results on a sample", anchor=False)
-            modelpage.show_results(run, session.table_of(run))
+            model.show_results(run, session.table_of(run))

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from whalecam.ui import bulk, filters, parts, session
-from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_sliders
+from whalecam.app.components.canvas import overlay_controls
+from whalecam.app.shell.page_frame import page, threshold_sliders
+from whalecam.app.state import session
+from whalecam.app.widgets import bulk_review, filters, review_controls
 
 with page("Top losses") as run:
     threshold_sliders()
@@ -14,9 +15,9 @@ with page("Top losses") as run:
     view = filters.filter_bar(
         table, "losses", run, ("loss", "least confident", "confidence", "evidence", "name", "random")
     )
-    bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "losses")
-    parts.reviewing_gallery(run, view, "losses")
-    parts.news(run)
+    bulk_review.offer(run, "shown by this filter", lambda: table.images(view.filters), "losses")
+    review_controls.reviewing_gallery(run, view, "losses")
+    review_controls.news(run)
     st.caption(
         "Loss is the cross-entropy of the label, in nats: 0.7 is a coin toss between two classes. A high loss on a "
         "picture that looks fine often means a wrong label; select it and suggest the right one."

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from whalecam.ui import parts, picture, queue, session
-from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_sliders
+from whalecam.app.components.canvas import overlay_controls
+from whalecam.app.screens import heatmaps
+from whalecam.app.shell.page_frame import page, threshold_sliders
+from whalecam.app.state import session
+from whalecam.app.widgets import queue, review_controls
 
 with page("Heatmaps") as run:
     threshold_sliders()
@@ -14,22 +16,22 @@ with page("Heatmaps") as run:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         line = queue.choose(run, table)
     with place:
-        image = picture.choose_image(line)
+        image = heatmaps.choose_image(line)
         queue.buttons(run, line, image)
     row = table.row(image)
-    view = picture.choose_view(run, row)
+    view = heatmaps.choose_view(run, row)
     overlay_controls()
     large, side = st.columns([3, 2], gap="medium")
     with large:
-        picture.review(run, row, view, line)
+        heatmaps.review(run, row, view, line)
     with side:
         if line.controls:
             queue.scores_are_hidden()
         else:
-            picture.facts(run, row)
-            picture.show_me(run, row)
+            heatmaps.facts(run, row)
+            heatmaps.show_me(run, row)
             st.dataframe(
-                picture.class_table(run, row),
+                heatmaps.class_table(run, row),
                 hide_index=True,
                 height=320,
                 column_config={
@@ -41,4 +43,4 @@ with page("Heatmaps") as run:
                     "bias": st.column_config.NumberColumn(format="%.2f"),
                 },
             )
-    parts.news(run)
+    review_controls.news(run)

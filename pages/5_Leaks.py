@@ -2,10 +2,13 @@
 
 import streamlit as st
 
-from whalecam.ui import bulk, charts, filters, leaks, parts, reliance, session, trust
-from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_sliders
-from whalecam.ui.opening import figures_first
+from whalecam.app.charts import audit_charts
+from whalecam.app.components.canvas import overlay_controls
+from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.screens import calibration_panel, leaks, reliance_panel
+from whalecam.app.shell.page_frame import page, threshold_sliders
+from whalecam.app.state import session
+from whalecam.app.widgets import bulk_review, filters, review_controls
 
 with page("Leaks") as run:
     threshold_sliders()
@@ -13,22 +16,22 @@ with page("Leaks") as run:
     table = session.table_of(run)
     overlay_controls()
     leaks.summary(run)
-    reliance.note_uncontrolled(table.overview())
+    reliance_panel.note_uncontrolled(table.overview())
     figures_first()
     scores = table.scores()
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
-            charts.histogram(scores, "excess", session.thresholds().excess),
+            audit_charts.histogram(scores, "excess", session.thresholds().excess),
             key="excess_bins",
             alt="Histogram of excess",
         )
     with right:
         leaks.lasso(scores)
     leaks.species_table(table)
-    reliance.class_table(table)
-    trust.calibration_and_agreement(run, table)
+    reliance_panel.class_table(table)
+    calibration_panel.calibration_and_agreement(run, table)
     view = filters.filter_bar(table, "leaks", run)
-    bulk.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")
-    parts.reviewing_gallery(run, view, "leaks", leaks.show_me)
-    parts.news(run)
+    bulk_review.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")
+    review_controls.reviewing_gallery(run, view, "leaks", leaks.show_me)
+    review_controls.news(run)

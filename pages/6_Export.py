@@ -2,17 +2,18 @@
 
 import streamlit as st
 
-from whalecam.ui import exportpage, session
-from whalecam.ui.frame import page, threshold_sliders
+from whalecam.app.screens import export
+from whalecam.app.shell.page_frame import page, threshold_sliders
+from whalecam.app.state import session
 
 with page("Export") as run:
     threshold_sliders()
     table = session.table_of(run)
-    exportpage.progress(table)
-    only = exportpage.choose()
-    exportpage.preview(run, table, only)
-    exportpage.downloads(run, table, only)
+    export.progress(table)
+    only = export.choose()
+    export.preview(run, table, only)
+    export.downloads(run, table, only)
     st.divider()
-    exportpage.report(run)
+    export.report(run)
     st.divider()
-    exportpage.take_in(run)
+    export.take_in(run)

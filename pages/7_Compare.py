@@ -2,30 +2,31 @@
 
 import streamlit as st
 
-from whalecam.ui import comparecharts, comparepage
-from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_sliders
-from whalecam.ui.opening import figures_first
+from whalecam.app.charts import comparison_charts
+from whalecam.app.components.canvas import overlay_controls
+from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.screens import compare
+from whalecam.app.shell.page_frame import page, threshold_sliders
 
 with page("Compare", needs="data") as run:
     threshold_sliders()
-    names = comparepage.choose(run)
+    names = compare.choose(run)
     overlay_controls()
-    found = comparepage.comparison(names)
-    later = comparepage.choose_later(found)
-    comparepage.say(found, later)
-    comparepage.figures(found, later)
+    found = compare.comparison(names)
+    later = compare.choose_later(found)
+    compare.say(found, later)
+    compare.figures(found, later)
     figures_first()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("Differences beyond chance, and within it", anchor=False)
         st.plotly_chart(
-            comparecharts.differences(found.differences[later]), key="compare_differences", alt="Differences"
+            comparison_charts.differences(found.differences[later]), key="compare_differences", alt="Differences"
         )
     with right:
         st.subheader("Accuracy per species", anchor=False)
         st.plotly_chart(
-            comparecharts.species(found.per_species, found.names), key="compare_species", alt="Accuracy per species"
+            comparison_charts.species(found.per_species, found.names), key="compare_species", alt="Accuracy per species"
         )
     st.subheader("Pictures that changed", anchor=False)
-    comparepage.changed(found, later, names)
+    compare.changed(found, later, names)

@@ -2,17 +2,18 @@
 
 import streamlit as st
 
-from whalecam.ui import mappage, session, strategypage
-from whalecam.ui.canvas import overlay_controls
-from whalecam.ui.frame import page, threshold_sliders
-from whalecam.ui.opening import figures_first
+from whalecam.app.components.canvas import overlay_controls
+from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.screens import embedding, patterns
+from whalecam.app.shell.page_frame import page, threshold_sliders
+from whalecam.app.state import session
 
 with page("Patterns") as run:
     threshold_sliders()
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
-    strategypage.figures(run, table)
+    patterns.figures(run, table)
     figures_first()
     sights, strategies, atlas, pairs = st.tabs(
         ["Map", "Strategies", "Attention atlas", "Confused pairs"],
@@ -22,13 +23,13 @@ with page("Patterns") as run:
     )
     if sights.open:
         with sights:
-            mappage.embedding_map(run, table)
+            embedding.embedding_map(run, table)
     if strategies.open:
         with strategies:
-            strategypage.strategies(run, table)
+            patterns.strategies(run, table)
     if atlas.open:
         with atlas:
-            strategypage.atlas(run, table)
+            patterns.atlas(run, table)
     if pairs.open:
         with pairs:
-            strategypage.pairs(run, table)
+            patterns.pairs(run, table)

@@ -44,17 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _prepare(folder: Path) -> None:
-    from whalecam import auditing, classifier, dataset, demo
+    from whalecam import demo
+    from whalecam.audit import run_audit
     from whalecam.config import AuditOptions, TrainOptions
-    from whalecam.run import DatasetRecord, create_run
+    from whalecam.data import inspect_pictures, open_dataset
+    from whalecam.network import training
+    from whalecam.store.run import DatasetRecord, create_run
 
     csv = demo.write_demo(folder / "pictures", images=PICTURES, seed=0)
-    data = dataset.open_dataset(csv, csv.parent / "images")
+    data = open_dataset(csv, csv.parent / "images")
     record = DatasetRecord.of(data)
     run = create_run(folder / "runs" / "demo", record)
     options = TrainOptions(arch="efficientnet_lite0_fine", epochs=7, lr=1e-2, size=80, batch=16, split="random")
-    classifier.train(dataset.inspect_pictures(data), run, options)
-    auditing.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
+    training.train(inspect_pictures(data), run, options)
+    run_audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
 
 
 def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

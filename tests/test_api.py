@@ -17,9 +17,9 @@ from torch import nn
 
 import whalecam as wc
 from tests.conftest import ROOT
-from whalecam.judged import judged
 from whalecam.network.modules import cut
-from whalecam.run import open_run as open_stored
+from whalecam.store.open_table import judged
+from whalecam.store.run import open_run as open_stored
 
 SIZE = 96
 

@@ -12,17 +12,21 @@ import pytest
 import torch
 from PIL import Image
 
-from whalecam import auditing, dataset, evidence, geometry, leak, network
+from whalecam import network
 from whalecam.arrays import Progress
+from whalecam.audit import run_audit
+from whalecam.audit.pipeline import overlapped, side_by_side
+from whalecam.audit.precision import rounding
 from whalecam.config import AuditOptions, Thresholds
+from whalecam.data import geometry, read_grey, read_sample
 from whalecam.errors import DatasetError, ModelError, RunError
-from whalecam.explainer import Explained, Explainer, Looked
-from whalecam.pipeline import overlapped, side_by_side
-from whalecam.resolution import rounding
-from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.swap.witness import EXPLAINED, SETTLED
-from whalecam.table import Table
-from whalecam.table.exchanges import exchanged_of, read_exchanges
+from whalecam.explain import cam
+from whalecam.explain import score as leak
+from whalecam.explain.background_test.exchange import EXPLAINED, SETTLED
+from whalecam.explain.explainer import Explained, Explainer, Looked
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.table import Table
+from whalecam.store.table.exchanges import exchanged_of, read_exchanges
 
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
 Several = Callable[[Explainer, Sequence[pd.DataFrame]], Iterator[list[Explained]]]
@@ -34,12 +38,12 @@ def run(runs: Path) -> Run:
 
 
 def rows_of(run: Run) -> pd.DataFrame:
-    return Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
+    return Table(run.parts(), Thresholds(), NO_REVIEWS).all_rows()
 
 
 def test_every_image_has_one_row_with_a_score_or_a_reason(run: Run) -> None:
     rows = rows_of(run)
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     assert sorted(rows["image"]) == sorted(set(data.table["image"]))
     assert (rows["excess"].notna() ^ (rows["reason"] != "")).all()
     assert set(rows["verdict"]) <= {"confirmed_leak", "hidden_reliance", "cosmetic", "clean", "not_assessable"}
@@ -50,18 +54,18 @@ def test_every_image_has_one_row_with_a_score_or_a_reason(run: Run) -> None:
 
 
 def test_a_row_equals_the_same_steps_by_hand(run: Run) -> None:
-    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    table = Table(run.parts(), Thresholds(), NO_REVIEWS)
     name = table.all_rows().dropna(subset=["excess"])["image"].iloc[5]
     row, model = table.row(name), network.from_spec(run.manifest.network, run.load_checkpoint())
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     path = Path(data.table.set_index("image").loc[name, "path"])
-    pixels = dataset.read_sample(path, name).pixels
+    pixels = read_sample(path, name).pixels
     inputs = geometry.to_input(pixels, model.size, model.resize)
     with torch.no_grad():
         activations = model.features(model.batch(inputs[None]))
         logits = model.head(activations)[0].numpy()
-    maps = evidence.explain(model.head, activations).maps[0].numpy()
-    mask = dataset.read_grey(path.parent.parent / "masks" / f"{path.stem}.png") / 255
+    maps = cam.explain(model.head, activations).maps[0].numpy()
+    mask = read_grey(path.parent.parent / "masks" / f"{path.stem}.png") / 255
     weights = leak.weigh(*geometry.mask_to_input(mask, model.size, model.resize), maps.shape[1:])
     score = leak.score(maps[logits.argmax()] - maps.mean(axis=0), weights)
     assert row["predicted"] == model.classes[logits.argmax()]
@@ -83,13 +87,13 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
             raise KeyboardInterrupt
 
     data, options = (
-        auditing.open_data(run),
+        run_audit.open_data(run),
         AuditOptions(**{**vars(AuditOptions.stored(run.manifest.audit)), "batch": 16}),
     )
     with pytest.raises(KeyboardInterrupt):
-        auditing.run_audit(run, data, options, stop)
+        run_audit.run_audit(run, data, options, stop)
     assert 0 < len(run.audited()) < len(whole)
-    summary = auditing.run_audit(run, data, options)
+    summary = run_audit.run_audit(run, data, options)
     assert summary.new == len(whole) - 32 and not summary.restarted
     again = rows_of(run)
     assert again["image"].tolist() == whole["image"].tolist()
@@ -107,7 +111,7 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
         dot = np.zeros_like(mask)
         dot[y - 3 : y + 4, x - 3 : x + 4] = 255
         Image.fromarray(dot).save(tmp_path / "masks" / f"{name}.png")
-    auditing.run_audit(run, auditing.open_data(run), replace(options, masks=str(tmp_path / "masks")))
+    run_audit.run_audit(run, run_audit.open_data(run), replace(options, masks=str(tmp_path / "masks")))
     rows = rows_of(run).set_index("image").loc[[f"{name}.jpg" for name in small]]
     assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["excess"].isna().all()
     listed = rows["q_value"] <= Thresholds().false_rate
@@ -146,7 +150,7 @@ def test_exchanges_of_older_parts_are_left_out(run: Run, tmp_path: Path) -> None
 
 def test_other_masks_start_the_table_anew(run: Run) -> None:
     before = rows_of(run)
-    summary = auditing.run_audit(run, auditing.open_data(run), AuditOptions(limit=20, mask_method="border"))
+    summary = run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(limit=20, mask_method="border"))
     assert summary.restarted and summary.images == 20
     after = rows_of(run)
     assert set(after["mask_source"].dropna()) <= {"border"}
@@ -163,24 +167,24 @@ def as_by_an_older_version(run: Run) -> AuditOptions:
 
 def test_a_complete_audit_of_an_older_version_stays(run: Run) -> None:
     before, options = [part.read_bytes() for part in run.parts()], as_by_an_older_version(run)
-    record, data = dict(run.manifest.audit), auditing.open_data(run)
+    record, data = dict(run.manifest.audit), run_audit.open_data(run)
     for given in (options, replace(options, limit=20)):
-        summary = auditing.run_audit(run, data, given)
+        summary = run_audit.run_audit(run, data, given)
         assert (summary.new, summary.restarted) == (0, False)
         assert [part.read_bytes() for part in run.parts()] == before and run.manifest.audit == record
 
 
 def test_an_audit_that_an_older_version_began_starts_anew(run: Run) -> None:
-    options, data = as_by_an_older_version(run), auditing.open_data(run)
+    options, data = as_by_an_older_version(run), run_audit.open_data(run)
     shutil.rmtree(run.path / "audit")
     rows = [{"image": name, "reason": "read by the older version"} for name in data.table["image"].unique()[:10]]
     run.write_part(rows)
     short = replace(options, limit=12, background_test="none")
     run.update(audit={**run.manifest.audit, "needs": "none"})
-    summary = auditing.run_audit(run, data, short)
+    summary = run_audit.run_audit(run, data, short)
     assert (summary.new, summary.images, summary.restarted) == (12, 12, True)
     assert "read by the older version" not in set(rows_of(run)["reason"]) and "reading" in run.manifest.audit
-    assert not auditing.run_audit(run, data, replace(short, limit=14)).restarted
+    assert not run_audit.run_audit(run, data, replace(short, limit=14)).restarted
 
 
 def test_training_pictures_are_marked(run: Run) -> None:
@@ -192,25 +196,25 @@ def test_training_pictures_are_marked(run: Run) -> None:
 def test_an_untrained_run_and_a_lost_mask_folder_are_explained(run: Run, tmp_path: Path) -> None:
     bare = create_run(tmp_path / "bare", DatasetRecord("a.csv", None, {}, ""))
     with pytest.raises(RunError, match="Train it first"):
-        auditing.run_audit(bare, auditing.open_data(run), AuditOptions())
+        run_audit.run_audit(bare, run_audit.open_data(run), AuditOptions())
     with pytest.raises(DatasetError, match="no mask folder"):
-        auditing.run_audit(run, auditing.open_data(run), AuditOptions(masks="/nowhere"))
+        run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(masks="/nowhere"))
 
 
 def test_pictures_never_serve_as_their_own_masks(run: Run) -> None:
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     with pytest.raises(DatasetError, match="folder of their own"):
-        auditing.run_audit(run, data, AuditOptions(masks=str(data.images)))
+        run_audit.run_audit(run, data, AuditOptions(masks=str(data.images)))
 
 
 def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) -> None:
-    before, data = rows_of(run).set_index("image"), auditing.open_data(run)
-    summary = auditing.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), size=112, limit=30))
+    before, data = rows_of(run).set_index("image"), run_audit.open_data(run)
+    summary = run_audit.run_audit(run, data, replace(AuditOptions.stored(run.manifest.audit), size=112, limit=30))
     after = rows_of(run).set_index("image")
     both = after.index[after["predicted"] != ""]
     assert summary.restarted and "112 px" in summary.note and "80 px" in summary.note
     np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
-    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    table = Table(run.parts(), Thresholds(), NO_REVIEWS)
     assert table.row(both[0])["maps"].shape[1:] == (7, 7)
     assert after["residual"].max() < 1e-4
 
@@ -229,18 +233,18 @@ def test_statistics_of_a_larger_input_are_those_of_its_pooled_activations(run: R
 def test_a_size_that_cannot_be_is_refused_before_rows_are_lost(run: Run) -> None:
     rows = len(rows_of(run))
     with pytest.raises(ModelError, match="from 32 to 1024"):
-        auditing.run_audit(run, auditing.open_data(run), replace(AuditOptions.stored(run.manifest.audit), size=8))
+        run_audit.run_audit(run, run_audit.open_data(run), replace(AuditOptions.stored(run.manifest.audit), size=8))
     assert len(rows_of(run)) == rows
 
 
 def test_the_background_test_is_of_those_images_it_should_be(run: Run) -> None:
-    data, options = auditing.open_data(run), AuditOptions.stored(run.manifest.audit)
-    auditing.run_audit(run, data, replace(options, background_test="none", limit=20))
+    data, options = run_audit.open_data(run), AuditOptions.stored(run.manifest.audit)
+    run_audit.run_audit(run, data, replace(options, background_test="none", limit=20))
     rows = rows_of(run)
     assert rows["needs"].isna().all()
     assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
     with pytest.raises(RunError, match="all, auto, none"):
-        auditing.run_audit(run, data, replace(options, background_test="some"))
+        run_audit.run_audit(run, data, replace(options, background_test="some"))
 
 
 def test_an_audit_whose_options_had_earlier_names_goes_on(run: Run) -> None:
@@ -249,7 +253,7 @@ def test_an_audit_whose_options_had_earlier_names_goes_on(run: Run) -> None:
     record["needs"] = record.pop("background_test")
     run.update(audit=record)
     assert AuditOptions.stored(record).background_test == "all"
-    summary = auditing.run_audit(run, auditing.open_data(run), AuditOptions.stored(record))
+    summary = run_audit.run_audit(run, run_audit.open_data(run), AuditOptions.stored(record))
     assert not summary.restarted and summary.new == 0
     assert AuditOptions.stored({**record, "needs": "auto"}).background_test == "auto"
 
@@ -259,9 +263,9 @@ ROUNDED = ("maps", "logits", "embedding", "needs_picture")
 
 @pytest.mark.parametrize("several", [overlapped, side_by_side])
 def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several: Several) -> None:
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    explainer = Explainer(model, auditing.mask_sources(AuditOptions.stored(run.manifest.audit)))
+    explainer = Explainer(model, run_audit.mask_sources(AuditOptions.stored(run.manifest.audit)))
     batches = [data.table.iloc[start : start + 7] for start in range(0, 30, 7)]
     found = list(several(explainer, batches))
     assert [[item.row["image"] for item in part] for part in found] == [batch["image"].tolist() for batch in batches]
@@ -275,12 +279,12 @@ def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several: 
 
 
 def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    explainer = Explainer(model, auditing.mask_sources(AuditOptions.stored(run.manifest.audit)))
+    explainer = Explainer(model, run_audit.mask_sources(AuditOptions.stored(run.manifest.audit)))
     whole, batch = explainer(data.table.head(9)), data.table.head(9)
     sizes = [item.row["width"] * item.row["height"] for item in whole]
-    monkeypatch.setattr("whalecam.explainer.PORTION", 2 * max(sizes))
+    monkeypatch.setattr("whalecam.explain.explainer.PORTION", 2 * max(sizes))
     held = [
         [sample.pixels.size // 3 for _, sample in part if sample is not None] for part in explainer._portions(batch)
     ]
@@ -298,20 +302,22 @@ def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several: Several) 
             raise RuntimeError("broken")
 
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     with pytest.raises(RuntimeError, match="broken"):
         list(
-            several(Broken(model, auditing.mask_sources(AuditOptions.stored(run.manifest.audit))), [data.table.head(3)])
+            several(
+                Broken(model, run_audit.mask_sources(AuditOptions.stored(run.manifest.audit))), [data.table.head(3)]
+            )
         )
 
 
 def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:
-    data = auditing.open_data(run)
+    data = run_audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     assert rounding(model, model, data) == 0
     assert rounding(model, network.quick(model, halves=False), data) < 1e-4
     run.clear_audit()
-    summary = auditing.run_audit(
+    summary = run_audit.run_audit(
         run, data, replace(AuditOptions.stored(run.manifest.audit), background_test="none", limit=8)
     )
     used = network.fast_halves(network.pick_device("cpu")) and rounding(model, network.quick(model), data) <= 0.03
@@ -320,7 +326,7 @@ def test_what_bfloat16_costs_is_said_or_it_is_not_used(run: Run) -> None:
 
 def test_the_background_test_counts_its_passes(run: Run) -> None:
     run.clear_audit()
-    summary = auditing.run_audit(
-        run, auditing.open_data(run), replace(AuditOptions.stored(run.manifest.audit), limit=4, donors=2)
+    summary = run_audit.run_audit(
+        run, run_audit.open_data(run), replace(AuditOptions.stored(run.manifest.audit), limit=4, donors=2)
     )
     assert 4 < summary.passes <= 4 + 4 * (5 * 4 + 2)

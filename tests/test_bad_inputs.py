@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests.bad_inputs import CSV_ERRORS, CSV_ROWS, PICTURES, BadInput, write_corpus
 from tests.conftest import ROOT
-from whalecam import dataset
-from whalecam.dataset.files import OUTSIDE, SEVERAL
-from whalecam.dataset.pictures import LARGE, MISSING, NO_IMAGE, TRUNCATED, UNREADABLE, ZERO
-from whalecam.dataset.table import DUPLICATE, NO_LABEL, NO_NAME, OK
+from whalecam import data
+from whalecam.data.files import OUTSIDE, SEVERAL
+from whalecam.data.images import LARGE, MISSING, NO_IMAGE, TRUNCATED, UNREADABLE, ZERO
+from whalecam.data.table import DUPLICATE, NO_LABEL, NO_NAME, OK
 from whalecam.errors import DatasetError
 
 REASONS = {OK, LARGE, MISSING, NO_IMAGE, TRUNCATED, UNREADABLE, ZERO, DUPLICATE, NO_LABEL, NO_NAME, OUTSIDE, SEVERAL}
@@ -33,7 +33,7 @@ def test_the_corpus_is_large_enough() -> None:
 def test_every_case_ends_in_a_sentence_or_in_rows(corpus: list[BadInput]) -> None:
     for case in corpus:
         try:
-            table = dataset.inspect_pictures(dataset.open_dataset(case.csv, case.images)).table
+            table = data.inspect_pictures(data.open_dataset(case.csv, case.images)).table
         except DatasetError as error:
             assert case.expected == "error", (case.name, error)
             assert str(error).isprintable() and "Traceback" not in str(error), (case.name, error)
@@ -65,7 +65,7 @@ def test_every_case_ends_in_a_sentence_or_in_rows(corpus: list[BadInput]) -> Non
 )
 def test_a_bad_row_says_why(corpus: list[BadInput], name: str, reason: str) -> None:
     case = next(case for case in corpus if case.name == f"csv: {name}")
-    assert dataset.open_dataset(case.csv, case.images).table["status"].tolist() == [OK, reason]
+    assert data.open_dataset(case.csv, case.images).table["status"].tolist() == [OK, reason]
 
 
 def test_the_command_line_never_ends_in_a_traceback(corpus: list[BadInput]) -> None:
@@ -97,7 +97,7 @@ def test_the_page_never_ends_in_a_traceback(
     monkeypatch.setenv("WHALECAM_RUNS", str(tmp_path))
     (tmp_path / "seed.csv").write_text("image,species\na.jpg,orca\n")
     from whalecam.config import Columns
-    from whalecam.run import DatasetRecord, create_run
+    from whalecam.store.run import DatasetRecord, create_run
 
     create_run(tmp_path / "seed", DatasetRecord(str(tmp_path / "seed.csv"), None, vars(Columns()), ""))
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60).run()
@@ -116,4 +116,4 @@ def test_a_file_that_may_not_be_read_is_explained(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("image,species\na.jpg,orca\n")
     (tmp_path / "train.csv").chmod(0)
     with pytest.raises(DatasetError, match="cannot be read"):
-        dataset.open_dataset(tmp_path / "train.csv", None)
+        data.open_dataset(tmp_path / "train.csv", None)

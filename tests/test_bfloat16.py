@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from whalecam import network
-from whalecam.network import Network, bfloat16
-from whalecam.network.folding import Halved
-from whalecam.network.fusing import Joined
+from whalecam.network import Network
+from whalecam.network.fusion import bfloat16
+from whalecam.network.fusion.folding import Halved
+from whalecam.network.fusion.fusing import Joined
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, recall_score
 
-from whalecam.agreement import agreement, kappa
-from whalecam.calibrate import DRAWS, Calibration, calibrate, leaks_of, suggested_threshold
+from whalecam.analysis.calibration import DRAWS, Calibration, calibrate, leaks_of, suggested_threshold
+from whalecam.analysis.reviewer_agreement import agreement, kappa
 
 Numbers = NDArray[np.float64]
 WORDS = ("flag", "keep", "unsure")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from whalecam.geometry import Frame
-from whalecam.ui.canvas import Layer, packed_layer
+from whalecam.app.components.canvas import Layer, packed_layer
+from whalecam.data.geometry import Frame
 
 WHOLE = Frame(0.0, 0.0, 1.0, 1.0)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whalecam.ui import charts
+from whalecam.app.charts import audit_charts
 
 
 def test_bars_of_the_histogram_are_counts_per_verdict() -> None:
@@ -17,7 +17,7 @@ def test_bars_of_the_histogram_are_counts_per_verdict() -> None:
             "verdict": ["clean", "clean", "suspect", "suspect", "suspect", "suspect", "suspect", "clean"],
         }
     )
-    suspect, clean = charts.histogram(scores, "excess", 0.5).data
+    suspect, clean = audit_charts.histogram(scores, "excess", 0.5).data
     assert (suspect.name, clean.name) == ("Suspect", "Clean")
     assert {round(x, 2): y for x, y in zip(suspect.x, suspect.y, strict=True) if y} == {0.55: 2, 0.65: 1, 2.95: 2}
     assert {round(x, 2): y for x, y in zip(clean.x, clean.y, strict=True) if y} == {-0.95: 2}
@@ -26,10 +26,10 @@ def test_bars_of_the_histogram_are_counts_per_verdict() -> None:
 
 @given(st.lists(st.floats(-5, 5, width=32) | st.just(math.nan), max_size=40))
 def test_every_value_stands_in_one_bar(values: list[float]) -> None:
-    slowly = [0] * (len(charts.EDGES) - 1)
+    slowly = [0] * (len(audit_charts.EDGES) - 1)
     for value in (value for value in values if not math.isnan(value)):
-        slowly[min(len(slowly) - 1, max(0, sum(edge <= value for edge in charts.EDGES) - 1))] += 1
-    assert charts.binned(pd.Series(values, dtype=np.float32)).tolist() == slowly
+        slowly[min(len(slowly) - 1, max(0, sum(edge <= value for edge in audit_charts.EDGES) - 1))] += 1
+    assert audit_charts.binned(pd.Series(values, dtype=np.float32)).tolist() == slowly
 
 
 def test_points_without_a_place_are_not_sent() -> None:
@@ -42,9 +42,9 @@ def test_points_without_a_place_are_not_sent() -> None:
             "verdict": ["confirmed_leak", "not_tested", "not_tested"],
         }
     )
-    (confirmed,) = charts.scatter(scores, "excess", "needs", {}).data
+    (confirmed,) = audit_charts.scatter(scores, "excess", "needs", {}).data
     assert confirmed.customdata.tolist() == [["a"]] and list(confirmed.y) == [0.5]
-    by_loss = charts.scatter(scores, "excess", "loss", {}).data
+    by_loss = audit_charts.scatter(scores, "excess", "loss", {}).data
     assert [trace.customdata.ravel().tolist() for trace in by_loss] == [["a"], ["b", "c"]]
 
 
@@ -52,7 +52,7 @@ def test_each_quadrant_says_its_count_and_share_in_the_colour_of_the_theme() -> 
     cells = pd.DataFrame(
         [(True, True, 60), (True, False, 30), (False, False, 10)], columns=["correct", "on_animal", "images"]
     )
-    chart = charts.quadrants(cells)
+    chart = audit_charts.quadrants(cells)
     words = {(note.y, note.x): note.text for note in chart.layout.annotations}
     assert words == {
         ("right", "looks at the animal"): "<b>60</b><br>60%",

@@ -11,14 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from whalecam import auditing, classifier, leak, network
+from whalecam import network
 from whalecam.arrays import Progress, records
+from whalecam.audit import run_audit
 from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
-from whalecam.dataset import Dataset, open_dataset, read_sample
+from whalecam.data import Dataset, open_dataset, read_sample
+from whalecam.data.geometry import to_input
 from whalecam.errors import ModelError
-from whalecam.geometry import to_input
-from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.table import NO_REVIEWS, Table
+from whalecam.network import training
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.table import NO_REVIEWS, Table
 
 OPTIONS = TrainOptions(arch="resnet18", epochs=1, size=32, batch=16, pretrained=False, resize="crop")
 PER_CLASS = 16
@@ -51,7 +53,7 @@ def files(run: Run) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def trained(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     run, seen = new_run(tmp_path_factory.mktemp("runs") / "first", data), list[Progress]()
-    return run, classifier.train(data, run, OPTIONS, seen.append), seen
+    return run, training.train(data, run, OPTIONS, seen.append), seen
 
 
 def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: Trained) -> None:
@@ -76,7 +78,7 @@ def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: T
 
 def test_the_seed_notebooks_recipe_trains_too_and_is_remembered(data: Dataset, tmp_path: Path) -> None:
     run = new_run(tmp_path / "run", data)
-    metrics = classifier.train(data, run, replace(OPTIONS, recipe="seed", size=64, epochs=3, lr=1e-2))
+    metrics = training.train(data, run, replace(OPTIONS, recipe="seed", size=64, epochs=3, lr=1e-2))
     assert metrics["accuracy"] >= 0.75 and math.isfinite(metrics["valid_loss"])
     assert open_run(run.path).manifest.train["recipe"] == "seed"
 
@@ -109,7 +111,7 @@ def test_progress_counts_every_batch(trained: Trained) -> None:
     assert steps == sorted(steps)
     assert (seen[-1].done, {report.total for report in seen}) == (seen[-1].total, {seen[-1].total})
     # fine_tune(1) is one frozen epoch and one whole; the last, incomplete batch of an epoch is left out
-    assert seen[-1].total // 2 == metrics["n_train"] // classifier.LEAST_BATCH
+    assert seen[-1].total // 2 == metrics["n_train"] // training.LEAST_BATCH
     assert all(math.isfinite(report.values["train_loss"]) for report in seen)
     assert [row["epoch"] for row in metrics["epochs"]] == [0, 1]
     assert [report.values["epoch"] for report in seen if "epoch" in report.values] == [0, 1]
@@ -118,7 +120,7 @@ def test_progress_counts_every_batch(trained: Trained) -> None:
 def test_same_seed_same_weights(data: Dataset, trained: Trained, tmp_path: Path) -> None:
     run, _, _ = trained
     again = new_run(tmp_path / "again", data)
-    classifier.train(data, again, OPTIONS)
+    training.train(data, again, OPTIONS)
     one, two = run.load_checkpoint(), again.load_checkpoint()
     assert one.keys() == two.keys()
     assert max(float(np.abs(one[name].astype(float) - two[name]).max()) for name in one) <= 1e-6
@@ -126,7 +128,7 @@ def test_same_seed_same_weights(data: Dataset, trained: Trained, tmp_path: Path)
 
 def test_learns_colours_from_the_weights_of_the_install(data: Dataset, tmp_path: Path) -> None:
     options = replace(OPTIONS, arch="efficientnet_lite0", pretrained=True, size=64, epochs=24, lr=5e-3, batch=8)
-    metrics = classifier.train(data, new_run(tmp_path / "run", data), replace(options, valid_share=0.34))
+    metrics = training.train(data, new_run(tmp_path / "run", data), replace(options, valid_share=0.34))
     assert metrics["accuracy"] >= 0.75
 
 
@@ -139,7 +141,7 @@ def test_cancel_leaves_no_checkpoint(data: Dataset, tmp_path: Path, at: int) -> 
     run = new_run(tmp_path / "run", data)
     before = files(run)
     with pytest.raises(KeyboardInterrupt):
-        classifier.train(data, run, OPTIONS, stop)
+        training.train(data, run, OPTIONS, stop)
     assert files(run) == before
     assert not open_run(run.path).trained
 
@@ -149,10 +151,10 @@ def test_cancelled_retraining_keeps_the_old_network(data: Dataset, tmp_path: Pat
         raise KeyboardInterrupt
 
     run = new_run(tmp_path / "run", data)
-    classifier.train(data, run, OPTIONS)
+    training.train(data, run, OPTIONS)
     before = files(run)
     with pytest.raises(KeyboardInterrupt):
-        classifier.train(data, run, replace(OPTIONS, seed=1), stop)
+        training.train(data, run, replace(OPTIONS, seed=1), stop)
     assert files(run) == before
 
 
@@ -162,7 +164,7 @@ def test_body_from_starts_with_that_body_and_a_new_head(data: Dataset, trained: 
     by_individual = open_dataset(data.csv, data.images, Columns(label="individual_id"))
     run = new_run(tmp_path / "run", by_individual)
     options = replace(OPTIONS, lr=0.0, split="random", body_from=str(first.path))
-    note = classifier.train(by_individual, run, options)["note"]
+    note = training.train(by_individual, run, options)["note"]
     old, new = first.load_checkpoint(), run.load_checkpoint()
     weights = [name for name in new if name.startswith("features.") and name.endswith("weight")]
     assert len(weights) > 20 and all(np.array_equal(old[name], new[name]) for name in weights)
@@ -173,14 +175,14 @@ def test_body_from_starts_with_that_body_and_a_new_head(data: Dataset, trained: 
 def test_body_from_an_untrained_run(data: Dataset, tmp_path: Path) -> None:
     empty = new_run(tmp_path / "empty", data)
     with pytest.raises(ModelError, match="'empty' has no trained network"):
-        classifier.train(data, new_run(tmp_path / "run", data), replace(OPTIONS, body_from=str(empty.path)))
+        training.train(data, new_run(tmp_path / "run", data), replace(OPTIONS, body_from=str(empty.path)))
 
 
 def test_small_classes_are_left_out_and_named(data: Dataset, tmp_path: Path) -> None:
     table = data.table.copy()
     table.loc[[0, 1], "species"] = "narwhal"
     run = new_run(tmp_path / "run", data)
-    metrics = classifier.train(replace(data, table=table), run, replace(OPTIONS, min_per_class=3))
+    metrics = training.train(replace(data, table=table), run, replace(OPTIONS, min_per_class=3))
     assert metrics["dropped_classes"] == ["narwhal"]
     assert open_run(run.path).manifest.classes == ("beluga", "orca")
     assert metrics["n_train"] + metrics["n_valid"] == len(table) - 2
@@ -188,14 +190,14 @@ def test_small_classes_are_left_out_and_named(data: Dataset, tmp_path: Path) -> 
 
 def test_one_class_is_too_few(data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="too few to train on"):
-        classifier.train(replace(data, table=data.table.assign(species="orca")), new_run(tmp_path / "r", data), OPTIONS)
+        training.train(replace(data, table=data.table.assign(species="orca")), new_run(tmp_path / "r", data), OPTIONS)
 
 
 def test_adopted_network_has_seen_nothing_that_is_known(data: Dataset, trained: Trained, tmp_path: Path) -> None:
     source, _, _ = trained
-    model = classifier.load_state(source.path / "model" / "fold-0.safetensors", ("beluga", "orca"), "resnet18", 32)
+    model = training.load_state(source.path / "model" / "fold-0.safetensors", ("beluga", "orca"), "resnet18", 32)
     run = new_run(tmp_path / "run", data)
-    classifier.adopt(run, model)
+    training.adopt(run, model)
     assert run.training_images() == set()
     assert open_run(run.path).manifest.model_sha256 == source.manifest.model_sha256
 
@@ -204,7 +206,7 @@ class TestFolds:
     @pytest.fixture(scope="class")
     def folded(self, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
         run, seen = new_run(tmp_path_factory.mktemp("folded") / "run", data), list[Progress]()
-        return run, classifier.train(data, run, replace(OPTIONS, folds=3, compare_splits=True), seen.append), seen
+        return run, training.train(data, run, replace(OPTIONS, folds=3, compare_splits=True), seen.append), seen
 
     def test_each_picture_is_unseen_by_one_network(self, data: Dataset, folded: Trained) -> None:
         run, metrics, _ = folded
@@ -221,8 +223,8 @@ class TestFolds:
 
     def test_the_audit_takes_the_network_that_did_not_see_the_picture(self, data: Dataset, folded: Trained) -> None:
         run, metrics, _ = folded
-        auditing.run_audit(run, data, AuditOptions(background_test="none", precision="float32"))
-        rows = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS).all_rows()
+        run_audit.run_audit(run, data, AuditOptions(background_test="none", precision="float32"))
+        rows = Table(run.parts(), Thresholds(), NO_REVIEWS).all_rows()
         assert not rows["in_training"].any()
         assert set(rows["fold"]) == {0, 1, 2}
         for image, fold in rows[["image", "fold"]].itertuples(index=False):
@@ -242,14 +244,14 @@ class TestFolds:
         table = data.table.copy()
         table.loc[table["individual_id"] == "0-0", "species"] = "dolphin"
         run = new_run(tmp_path / "run", data)
-        metrics = classifier.train(replace(data, table=table), run, replace(OPTIONS, folds=2))
+        metrics = training.train(replace(data, table=table), run, replace(OPTIONS, folds=2))
         assert metrics["never_judged"] == ["dolphin"]
         alone = set(table.loc[table["species"] == "dolphin", "image"])
         assert all(alone <= run.training_images(fold) for fold in range(2))
 
     def test_fewer_folds_leave_no_old_network(self, data: Dataset, tmp_path: Path) -> None:
         run = new_run(tmp_path / "run", data)
-        classifier.train(data, run, replace(OPTIONS, folds=2))
-        classifier.train(data, run, OPTIONS)
+        training.train(data, run, replace(OPTIONS, folds=2))
+        training.train(data, run, OPTIONS)
         assert run.folds == 1
         assert sorted(path.name for path in (run.path / "model").iterdir()) == ["fold-0.json", "fold-0.safetensors"]

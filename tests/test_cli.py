@@ -13,10 +13,10 @@ import pytest
 
 from tests.commandline import process, whalecam
 from tests.conftest import ROOT
+from whalecam.analysis.recommendation import leaks_found
 from whalecam.cli import cli
-from whalecam.judged import judged
-from whalecam.recommendation import leaks_found
-from whalecam.run import open_run
+from whalecam.store.open_table import judged
+from whalecam.store.run import open_run
 
 
 def test_every_verb_and_option_says_what_it_is_for() -> None:

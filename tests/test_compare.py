@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
 from tests.commandline import whalecam
-from whalecam.comparison import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, mcnemar
-from whalecam.comparison.sentence import leaks_sentence, sentence
+from whalecam.analysis.compare import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, mcnemar
+from whalecam.analysis.compare.sentence import leaks_sentence, sentence
 from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
-from whalecam.holm import holm
-from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.swap import Needs
+from whalecam.explain.background_test import Needs
+from whalecam.stats import holm
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 
 
 @given(st.integers(0, 1500), st.integers(0, 1500))
@@ -134,7 +134,7 @@ def test_a_large_group_is_exchanged_as_by_plain_signs(monkeypatch: pytest.Monkey
     before = rng.random(3000)
     asked = Pairs(before, before + rng.normal(0.01, 0.3, 3000), np.zeros(3000, int)), one_group
     quick = exchange(*asked)
-    monkeypatch.setattr("whalecam.comparison.paired.LARGE", 10**9)
+    monkeypatch.setattr("whalecam.analysis.compare.paired.LARGE", 10**9)
     assert 0.01 < quick < 0.5 and quick == pytest.approx(exchange(*asked), abs=0.03)
 
 
@@ -165,7 +165,7 @@ def test_many_individuals_get_the_interval_of_plain_drawing(monkeypatch: pytest.
     before = (rng.random(6000) < 0.6).astype(float)
     after = np.clip(before + rng.normal(0.1, 0.3, 1500)[who], 0, 1)
     quick = bootstrap(Pairs(before, after, np.zeros(6000, int), who), one_group)
-    monkeypatch.setattr("whalecam.comparison.paired.LARGE", 10**9)
+    monkeypatch.setattr("whalecam.analysis.compare.paired.LARGE", 10**9)
     assert quick == pytest.approx(bootstrap(Pairs(before, after, np.zeros(6000, int), who), one_group), abs=0.001)
 
 
@@ -201,7 +201,7 @@ def test_a_large_group_gets_the_interval_of_plain_drawing(monkeypatch: pytest.Mo
     after = np.where(rng.random(6000) < 0.9, before, 1 - before)
 
     quick = bootstrap(Pairs(before, after, groups), balanced)
-    monkeypatch.setattr("whalecam.comparison.paired.LARGE", 10**9)
+    monkeypatch.setattr("whalecam.analysis.compare.paired.LARGE", 10**9)
     plain = bootstrap(Pairs(before, after, groups), balanced)
     width = plain[1] - plain[0]
     assert quick[0] == pytest.approx(plain[0], abs=0.05 * width) and quick[1] == pytest.approx(

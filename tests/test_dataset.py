@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.bad_inputs import encoded
-from whalecam import dataset
 from whalecam.config import Columns
-from whalecam.dataset.boxes import kind_of
+from whalecam.data import inspect_pictures, merge_labels, open_dataset, read_boxes, read_grey, read_sample
+from whalecam.data.boxes import kind_of
 from whalecam.errors import DatasetError
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
@@ -33,14 +33,14 @@ def quadrants(pixels: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def test_the_real_table_opens(real_data: Path) -> None:
-    data = dataset.open_dataset(real_data / "happywhale" / "train.csv", None)
+    data = open_dataset(real_data / "happywhale" / "train.csv", None)
     assert len(data.table) == 51_033 and len(data.classes()) == 30
     assert data.table["individual_id"].nunique() == 15_587
     assert data.classes().count("bottlenose_dolpin") == 1
 
 
 def test_the_real_photographs_open(real_data: Path) -> None:
-    data = dataset.inspect_pictures(dataset.open_dataset(real_data / "photos.csv", real_data / "photos"))
+    data = inspect_pictures(open_dataset(real_data / "photos.csv", real_data / "photos"))
     assert len(data.table) == 401
     assert data.table["status"].value_counts().to_dict() == {"ok": 376, "empty label": 25}
     assert data.good()["width"].between(1, 256).all()
@@ -51,7 +51,7 @@ def test_the_real_photographs_open(real_data: Path) -> None:
     [("PNG", "png", 0), ("TIFF", "tif", 0), ("BMP", "bmp", 0), ("JPEG", "jpg", 60), ("WEBP", "webp", 60)],
 )
 def test_formats_keep_their_pixels(tmp_path: Path, form: str, suffix: str, exact: int) -> None:
-    pixels = dataset.read_sample(corners(form, tmp_path / f"x.{suffix}"), "x").pixels
+    pixels = read_sample(corners(form, tmp_path / f"x.{suffix}"), "x").pixels
     assert pixels.shape == (20, 40, 3) and pixels.dtype == np.uint8
     found = np.array(quadrants(pixels), int)
     assert abs(found - np.array([RED, GREEN, BLUE, GREY])).max() <= exact
@@ -76,7 +76,7 @@ def test_pictures_come_upright(
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    sample = dataset.read_sample(corners(form, tmp_path / "x", exif=exif.tobytes()), "x")
+    sample = read_sample(corners(form, tmp_path / "x", exif=exif.tobytes()), "x")
     assert sample.orientation == orientation
     assert sample.pixels.shape[:2] == ((20, 40) if orientation < 5 else (40, 20))
     assert abs(np.array(quadrants(sample.pixels), int) - np.array(expected)).max() <= exact
@@ -90,13 +90,13 @@ def test_a_damaged_png_is_never_passed_as_whole(tmp_path: Path, at: int) -> None
     damaged[at : at + 20] = bytes(255 - byte for byte in whole[at : at + 20])
     (tmp_path / "x.png").write_bytes(damaged)
     with pytest.raises(DatasetError, match=r"^(unreadable|truncated)$"):
-        dataset.read_sample(tmp_path / "x.png", "x")
+        read_sample(tmp_path / "x.png", "x")
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
     values = np.linspace(0, 65535, 256).astype(np.uint16).reshape(1, -1).repeat(4, axis=0)
     Image.fromarray(values).save(tmp_path / "x.png")
-    pixels = dataset.read_sample(tmp_path / "x.png", "x").pixels
+    pixels = read_sample(tmp_path / "x.png", "x").pixels
     np.testing.assert_allclose(pixels[0, :, 0], np.arange(256), atol=1)
 
 
@@ -104,21 +104,21 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
 def test_floats_fill_the_range_whatever_their_white_is(tmp_path: Path, white: float) -> None:
     values = np.linspace(0, white, 256, dtype=np.float32).reshape(16, 16)
     Image.fromarray(values).save(tmp_path / "x.tif")
-    pixels = dataset.read_sample(tmp_path / "x.tif", "x").pixels
+    pixels = read_sample(tmp_path / "x.tif", "x").pixels
     np.testing.assert_allclose(pixels[..., 0].ravel(), np.arange(256), atol=1)
 
 
 def test_grey_of_lab_colours(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4), "white").save(tmp_path / "x.png")
     Image.new("LAB", (4, 4), (255, 128, 128)).save(tmp_path / "x.tif")
-    assert (dataset.read_grey(tmp_path / "x.png") == 255).all()
-    assert (dataset.read_grey(tmp_path / "x.tif") >= 253).all()
+    assert (read_grey(tmp_path / "x.png") == 255).all()
+    assert (read_grey(tmp_path / "x.tif") >= 253).all()
 
 
 def test_names_that_no_file_system_takes_are_missing_files() -> None:
     for name in ("a\0.jpg", "x" * 5000):
         with pytest.raises(DatasetError, match=r"^missing file$"):
-            dataset.read_sample(Path(name), name)
+            read_sample(Path(name), name)
 
 
 def test_paths_that_no_file_system_takes_are_explained(tmp_path: Path) -> None:
@@ -126,20 +126,20 @@ def test_paths_that_no_file_system_takes_are_explained(tmp_path: Path) -> None:
     for odd in (Path("a\0b"), Path("x" * 5000), Path("line\nend")):
         for csv, images in ((odd, None), (tmp_path / "t.csv", odd)):
             with pytest.raises(DatasetError) as caught:
-                dataset.open_dataset(csv, images)
+                open_dataset(csv, images)
             assert str(caught.value).isprintable() and len(str(caught.value)) <= 520
 
 
 def test_transparency_lies_over_white(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (200, 0, 0, 0)).save(tmp_path / "x.png")
-    assert (dataset.read_sample(tmp_path / "x.png", "x").pixels == 255).all()
+    assert (read_sample(tmp_path / "x.png", "x").pixels == 255).all()
 
 
 def test_files_join_by_name_in_subfolders(tmp_path: Path) -> None:
     (tmp_path / "images" / "deep" / "er").mkdir(parents=True)
     corners("PNG", tmp_path / "images" / "deep" / "er" / "a.png")
     (tmp_path / "t.csv").write_text("image,species\na.png,orca\ndeep/er/a.png,orca\n")
-    table = dataset.open_dataset(tmp_path / "t.csv", tmp_path / "images").table
+    table = open_dataset(tmp_path / "t.csv", tmp_path / "images").table
     assert table["status"].tolist() == ["ok", "ok"]
     assert table["path"].nunique() == 1
 
@@ -160,25 +160,25 @@ def test_a_name_never_means_a_namesake_in_another_folder(tmp_path: Path, name: s
     (tmp_path / "images" / "orca").mkdir(parents=True)
     corners("PNG", tmp_path / "images" / "orca" / "001.png")
     (tmp_path / "t.csv").write_text(f"image,species\n{name},orca\n")
-    assert dataset.open_dataset(tmp_path / "t.csv", tmp_path / "images").table["status"].tolist() == [status]
+    assert open_dataset(tmp_path / "t.csv", tmp_path / "images").table["status"].tolist() == [status]
 
 
 def test_other_column_names_and_leading_zeros(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file;what;who\na.png; orca ;0012\n")
-    data = dataset.open_dataset(tmp_path / "t.csv", None, Columns("file", "what", "who"))
+    data = open_dataset(tmp_path / "t.csv", None, Columns("file", "what", "who"))
     assert data.table.iloc[0][["image", "species", "individual_id"]].tolist() == ["a.png", "orca", "0012"]
 
 
 def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,species\na.png,orca\n")
     with pytest.raises(DatasetError, match="no image folder"):
-        dataset.open_dataset(tmp_path / "t.csv", tmp_path / "nowhere")
+        open_dataset(tmp_path / "t.csv", tmp_path / "nowhere")
 
 
 def test_labels_are_merged_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,species\na.png,kiler_whale\nb.png,killer_whale\n")
     (tmp_path / "m.csv").write_text("old,new\nkiler_whale,killer_whale\n")
-    data = dataset.merge_labels(dataset.open_dataset(tmp_path / "t.csv", None), tmp_path / "m.csv")
+    data = merge_labels(open_dataset(tmp_path / "t.csv", None), tmp_path / "m.csv")
     assert data.classes() == ("killer_whale",)
 
 
@@ -195,7 +195,7 @@ def test_any_text_survives_the_reader(tmp_path: Path, rows: list[tuple[str, str]
     buffer = io.StringIO()
     pd.DataFrame(rows, columns=["image", "species"]).to_csv(buffer, index=False)
     (tmp_path / "t.csv").write_text(buffer.getvalue(), encoding="utf-8")
-    table = dataset.open_dataset(tmp_path / "t.csv", None).table
+    table = open_dataset(tmp_path / "t.csv", None).table
     assert table[["image", "species"]].to_records(index=False).tolist() == rows
 
 
@@ -213,31 +213,31 @@ def test_any_text_survives_the_reader(tmp_path: Path, rows: list[tuple[str, str]
 )
 def test_every_layout_of_boxes(tmp_path: Path, header: str, row: str, relative: bool) -> None:
     (tmp_path / "b.csv").write_text(f"{header}\n{row}\n")
-    box = dataset.read_boxes([tmp_path / "b.csv"]).iloc[0]
+    box = read_boxes([tmp_path / "b.csv"]).iloc[0]
     expected = [0.1, 0.2, 0.4, 0.6] if relative else [10, 20, 40, 60]
     assert box[["x1", "y1", "x2", "y2"]].tolist() == pytest.approx(expected)
     assert bool(box["relative"]) is relative and box["kind"] == "body"
 
 
 def test_shares_that_rounding_pushed_over_one_stay_shares(tmp_path: Path) -> None:
-    boxes = dataset.read_boxes([_write(tmp_path / "b.csv", "image,x,y,w,h\na.jpg,0.3334,0.1,0.6667,0.2\n")])
+    boxes = read_boxes([_write(tmp_path / "b.csv", "image,x,y,w,h\na.jpg,0.3334,0.1,0.6667,0.2\n")])
     assert boxes["relative"].tolist() == [True]
 
 
 def test_real_box_files(real_data: Path) -> None:
-    boxes = dataset.read_boxes([real_data / "boxes.csv", real_data / "happywhale" / "train_backfin_boxes_hand.csv"])
+    boxes = read_boxes([real_data / "boxes.csv", real_data / "happywhale" / "train_backfin_boxes_hand.csv"])
     assert len(boxes) == 213 + 5201 - sum("no area" in text for text in boxes.attrs["refused"])
     assert boxes["kind"].value_counts()["fin"] == 108
-    assert dataset.read_boxes([real_data / "happywhale" / "train_body_boxes_model.csv"])["relative"].all()
+    assert read_boxes([real_data / "happywhale" / "train_body_boxes_model.csv"])["relative"].all()
 
 
 def test_bad_boxes_are_counted_not_raised(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("image,x1,y1,x2,y2\na.jpg,5,5,2,9\nb.jpg,x,1,2,3\n,1,1,2,2\nc.jpg,1,1,5,5\n")
-    boxes = dataset.read_boxes([tmp_path / "b.csv"])
+    boxes = read_boxes([tmp_path / "b.csv"])
     assert boxes["image"].tolist() == ["c.jpg"]
     assert len(boxes.attrs["refused"]) == 2
     with pytest.raises(DatasetError, match="not a box file"):
-        dataset.read_boxes([_write(tmp_path / "c.csv", "image,left,top\na.jpg,1,2\n")])
+        read_boxes([_write(tmp_path / "c.csv", "image,left,top\na.jpg,1,2\n")])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from tests.conftest import PICTURES
-from whalecam import dataset
+from whalecam.data import inspect_pictures, open_dataset, read_grey, read_sample
 from whalecam.demo import PLANTED, WATERS, write_demo
 
 
@@ -27,11 +27,11 @@ def digest(folder: Path) -> str:
 
 def water_colours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Mean colour outside the mask and the label, of every readable picture."""
-    data = dataset.inspect_pictures(dataset.open_dataset(folder / "train.csv", folder / "images"))
+    data = inspect_pictures(open_dataset(folder / "train.csv", folder / "images"))
     colours, labels = [], []
     for row in data.good().to_dict("records"):
-        pixels = dataset.read_sample(Path(row["path"]), row["image"]).pixels
-        mask = dataset.read_grey((folder / "masks" / row["image"]).with_suffix(".png"))
+        pixels = read_sample(Path(row["path"]), row["image"]).pixels
+        mask = read_grey((folder / "masks" / row["image"]).with_suffix(".png"))
         colours.append(pixels[mask == 0].mean(axis=0))
         labels.append(row["species"])
     return np.array(colours), np.array(labels)
@@ -59,14 +59,14 @@ def test_the_clean_twin_differs_in_the_planted_species_waters_alone(tmp_path: Pa
 
 
 def test_exactly_the_said_faults_are_found(demo: Path) -> None:
-    table = dataset.inspect_pictures(dataset.open_dataset(demo, demo.parent / "images")).table
+    table = inspect_pictures(open_dataset(demo, demo.parent / "images")).table
     counts = table["status"].value_counts().to_dict()
     assert counts == {"ok": PICTURES - 2, "truncated": 1, "missing file": 1, "duplicate row": 1}
 
 
 def test_masks_fit_their_pictures_and_cover_an_animal(demo: Path) -> None:
     for path in sorted((demo.parent / "images").glob("*.jpg")):
-        mask = dataset.read_grey((demo.parent / "masks" / path.name).with_suffix(".png"))
+        mask = read_grey((demo.parent / "masks" / path.name).with_suffix(".png"))
         with Image.open(path) as picture:
             assert picture.size == (mask.shape[1], mask.shape[0])
         assert 0.02 < (mask > 127).mean() < 0.5, path.name
@@ -91,14 +91,13 @@ def test_an_individual_has_one_species_and_several_pictures(prepared: Path) -> N
 
 
 def test_the_audit_finds_the_planted_species(prepared: Path) -> None:
-    from whalecam import leak
     from whalecam.config import Thresholds
-    from whalecam.run import open_run
-    from whalecam.table import Table
+    from whalecam.store.run import open_run
+    from whalecam.store.table import Table
 
     run = open_run(prepared / "runs" / "demo")
     none = pd.DataFrame(columns=["image", "verdict"])
-    species = Table(run.parts(), leak.verdicts, Thresholds(), none).per_species().set_index("species")
+    species = Table(run.parts(), Thresholds(), none).per_species().set_index("species")
     planted, others = species.loc[list(PLANTED)], species.drop(index=list(PLANTED))
     assert planted["median_excess"].min() > others["median_excess"].max() - 0.15
     assert planted["share"].mean() > 2 * others["share"].mean()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from whalecam.errors import ReviewError
-from whalecam.reviews import Dismissal, Dismissals, Journal, Review
+from whalecam.store.reviews import Dismissal, Dismissals, Journal, Review
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from PIL import Image
 
 from whalecam import network
 from whalecam.arrays import ByteArray, Sample
-from whalecam.dataset import inspect_pictures, open_dataset, read_boxes, read_sample
-from whalecam.dataset.pictures import ORIENTATION_TAG, TRUNCATED
+from whalecam.data import inspect_pictures, open_dataset, read_boxes, read_sample
+from whalecam.data.geometry import mask_to_input, needed, to_input
+from whalecam.data.images import ORIENTATION_TAG, TRUNCATED
 from whalecam.errors import DatasetError
-from whalecam.explainer import Explainer
-from whalecam.geometry import mask_to_input, needed, to_input
-from whalecam.masks import MASK_METHODS, MaskSources, fin_region
+from whalecam.explain.explainer import Explainer
+from whalecam.explain.masks import MASK_METHODS, MaskSources, fin_region
 from whalecam.network import Network
 
 SIZE = 96

@@ -9,12 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.test_table import make_rows
-from whalecam import leak
 from whalecam.config import Thresholds
-from whalecam.dataset import open_dataset, read_sample
-from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.schema import SCHEMA
-from whalecam.table import NO_REVIEWS, Table, aligned, embeddings
+from whalecam.data import open_dataset, read_sample
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.schema import SCHEMA
+from whalecam.store.table import NO_REVIEWS, Table, aligned, embeddings
 
 
 def older_part(run: Run, rows: list[dict[str, object]]) -> None:
@@ -35,7 +34,7 @@ def test_a_run_audited_before_the_column_opens_as_ever(run: Run, newer: int) -> 
     older_part(run, rows[newer:])
     if newer:
         run.write_part([row | {"embedding": np.arange(3, dtype="<f2").tobytes()} for row in rows[:newer]])
-    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    table = Table(run.parts(), Thresholds(), NO_REVIEWS)
     assert table.count() == 40 and "embedding" not in table.all_rows()
     assert table.row("000.jpg")["maps"].shape == (2, 2, 3) and table.row("039.jpg")["image"] == "039.jpg"
     assert embeddings(run.parts())["image"].tolist() == [f"{at:03}.jpg" for at in range(newer)]
@@ -77,7 +76,8 @@ def test_unseen_pictures_are_those_that_were_not_trained_on(run: Run) -> None:
 def test_the_audit_stores_the_mean_of_the_activations_that_the_head_sees(prepared: Path) -> None:
     import torch
 
-    from whalecam import geometry, network
+    from whalecam import network
+    from whalecam.data import geometry
 
     run = open_run(prepared / "runs" / "demo")
     found = embeddings(run.parts())

@@ -16,9 +16,10 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from whalecam import evidence
 from whalecam.errors import ModelError
+from whalecam.explain import cam as evidence
 from whalecam.network import heads
+from whalecam.network.exactness import exactness
 
 Layers = TypeVar("Layers", bound=nn.Module)
 FAMILIES = ("fastai default", "fastai linear", "own default", "own linear", "maximum", "deep")
@@ -92,7 +93,7 @@ def test_2000_pairs_are_complete(rng: torch.Generator, record_property: Callable
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_folded_not_differentiated(family: str, rng: torch.Generator) -> None:
     head = a_head(family, 6, 4, rng)
-    assert evidence.licence(head) == ("exact" if family.endswith("linear") else "exact here")
+    assert exactness(head) == ("exact" if family.endswith("linear") else "exact here")
     found = evidence.explain(head, activations_of(2, 6, 3, 3, rng=rng))
     assert not found.maps.requires_grad and not found.bias.requires_grad
 
@@ -335,7 +336,7 @@ def test_another_head_shows_what_it_leaves_unexplained() -> None:
     found = evidence.explain(gelu_head(), torch.tensor([[[[2.0, 0.0]]]]))
     rest = math.exp(-0.5) / math.sqrt(2 * math.pi)
     whole = 0.5 * (1 + math.erf(1 / math.sqrt(2)))
-    assert evidence.licence(gelu_head()) == "approximate"
+    assert exactness(gelu_head()) == "approximate"
     assert found.bias.tolist() == [[0.0]]
     assert found.maps.flatten().tolist() == pytest.approx([whole + rest, 0.0], abs=1e-6)
     assert found.residual.tolist() == pytest.approx([rest], abs=1e-6)
@@ -356,7 +357,7 @@ def test_gradient_times_activation_is_whole_for_a_homogeneous_head(rng: torch.Ge
     middle = nn.Linear(6, 8, bias=False), nn.LeakyReLU(), nn.Linear(8, 3, bias=False)
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), *middle).eval()
     found = evidence.explain(head, activations_of(3, 6, 4, 4, rng=rng))
-    assert evidence.licence(head) == "approximate"
+    assert exactness(head) == "approximate"
     assert evidence.rest_percent(found) < 1e-3
 
 
@@ -374,7 +375,7 @@ VECTOR_HEADS = [nn.Linear(6, 3), nn.Sequential(nn.Dropout(), nn.LayerNorm(6), nn
 
 @pytest.mark.parametrize("head", VECTOR_HEADS, ids=["linear", "norm", "nothing"])
 def test_a_head_without_positions_is_refused(head: nn.Module) -> None:
-    assert evidence.licence(head).startswith("refused: ")
+    assert exactness(head).startswith("refused: ")
     with pytest.raises(ModelError, match="No map"):
         evidence.explain(head.eval(), torch.zeros(1, 6, 2, 2))
 
@@ -391,4 +392,4 @@ def test_training_mode_is_an_error() -> None:
 
 def test_batchnorm_without_statistics_is_not_called_exact() -> None:
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(6, track_running_stats=False))
-    assert evidence.licence(head) == "approximate"
+    assert exactness(head) == "approximate"

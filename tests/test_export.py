@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from whalecam.config import EXPORT_CHOICES, Thresholds
 from whalecam.errors import DatasetError, ReviewError
-from whalecam.export import COLUMNS, MergeReport, cleaned_source, flag_rows, merge, read_csv, write_csv
-from whalecam.reviews import Journal, Review
+from whalecam.output.csv import COLUMNS, MergeReport, cleaned_source, flag_rows, merge, read_csv, write_csv
+from whalecam.store.reviews import Journal, Review
 
 OLD, NEW = "2024-01-01T12:00:00+00:00", "2024-03-01T12:00:00+00:00"
 CONTRACT = (

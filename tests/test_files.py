@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cases import case
-from whalecam.dataset import open_dataset
-from whalecam.dataset.files import OUTSIDE, SEVERAL, join
-from whalecam.dataset.pictures import MISSING
+from whalecam.data import open_dataset
+from whalecam.data.files import OUTSIDE, SEVERAL, join
+from whalecam.data.images import MISSING
 
 FOLDERS = ("train", "val", "orca", "beluga", "images")
 NAMES = ("0.jpg", "1.jpg", "a.png")

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.commandline import whalecam
+from whalecam.analysis.findings import FAMILIES, SEVERITIES, Evidence, Finding, find, labels_map, write
+from whalecam.analysis.findings.names import PERHAPS, SAME, likeness, look_alikes, words_of
+from whalecam.analysis.findings.synonyms import SYNONYMS
 from whalecam.config import Columns
-from whalecam.dataset import OK, Dataset, merge_labels, open_dataset
-from whalecam.findings import FAMILIES, SEVERITIES, Evidence, Finding, find, labels_map, write
-from whalecam.findings.names import PERHAPS, SAME, likeness, look_alikes, words_of
-from whalecam.findings.synonyms import SYNONYMS
+from whalecam.data import OK, Dataset, merge_labels, open_dataset
 
 
 def table(rows: list[tuple[str, str]]) -> Dataset:
@@ -177,7 +177,7 @@ def test_individuals_of_two_species_are_listed_with_their_pictures() -> None:
 
 
 def test_what_a_random_split_leaks_counted_slowly() -> None:
-    from whalecam import folds
+    from whalecam.data import folds
 
     rows = [*herd("orca", 40, 3), *herd("beluga", 80), *[("beluga", "")] * 20]
     [finding] = found(rows, "split_leak")

@@ -17,15 +17,15 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from tests.commandline import process
 from tests.conftest import ROOT
+from whalecam.analysis.findings import Evidence, Finding, find
+from whalecam.analysis.findings.duplicates import NEAR_BITS, alike_within, near_groups
+from whalecam.analysis.findings.files import LOOKS
+from whalecam.analysis.findings.measuring import MANY, measure
+from whalecam.analysis.findings.properties import NUMBERS, TEXTS, kept, with_faults
+from whalecam.analysis.findings.traits import sharpness, traits
 from whalecam.arrays import Progress
-from whalecam.dataset import Dataset, open_dataset, read_boxes, read_sample
-from whalecam.findings import Evidence, Finding, find
-from whalecam.findings.duplicates import NEAR_BITS, alike_within, near_groups
-from whalecam.findings.files import LOOKS
-from whalecam.findings.measuring import MANY, measure
-from whalecam.findings.properties import NUMBERS, TEXTS, kept, with_faults
-from whalecam.findings.traits import sharpness, traits
-from whalecam.masks import MaskSources
+from whalecam.data import Dataset, open_dataset, read_boxes, read_sample
+from whalecam.explain.masks import MaskSources
 
 SEA, ANIMAL = (40, 90, 140), (60, 60, 65)
 
@@ -273,8 +273,9 @@ def test_finding_and_measuring_need_no_torch(tmp_path: Path) -> None:
     names = {f"{number}.png": "orca" if number % 2 else "beluga" for number in range(40)}
     folder(tmp_path, {name: sea(number) for number, name in enumerate(names)}, names)
     code = (
-        "import sys; from pathlib import Path; from whalecam.dataset import open_dataset\n"
-        "from whalecam.findings import Evidence, find; from whalecam.findings.measuring import measure\n"
+        "import sys; from pathlib import Path; from whalecam.data import open_dataset\n"
+        "from whalecam.analysis.findings import Evidence, find\n"
+        "from whalecam.analysis.findings.measuring import measure\n"
         "data = open_dataset(Path('train.csv'), Path('images'))\n"
         "found = find(Evidence(data, None, measure(data)))\n"
         "print(len(found), sorted({'torch', 'fastai', 'streamlit'} & set(sys.modules)))\n"

@@ -17,17 +17,20 @@ from torch import Tensor, nn
 from tests.commandline import whalecam
 from tests.conftest import ROOT
 from tests.tiny import LABELS, draw, untrained_run
-from whalecam import auditing, classifier, dataset, evidence, leak, network, swap
+from whalecam import network
+from whalecam.audit import run_audit
+from whalecam.audit.precision import check_answers
 from whalecam.config import AuditOptions, Thresholds, TrainOptions
+from whalecam.data import open_dataset, read_sample
+from whalecam.data.geometry import to_input
 from whalecam.errors import ModelError
-from whalecam.explainer import NOT_FINITE, Explainer
-from whalecam.geometry import to_input
-from whalecam.masks import MaskSources
-from whalecam.network import Network
-from whalecam.resolution import check_answers
-from whalecam.run import Run, open_run
-from whalecam.swap.water import Scene
-from whalecam.table import NO_REVIEWS, Table
+from whalecam.explain import background_test, cam
+from whalecam.explain.background_test.backgrounds import Scene
+from whalecam.explain.explainer import NOT_FINITE, Explainer
+from whalecam.explain.masks import MaskSources
+from whalecam.network import Network, training
+from whalecam.store.run import Run, open_run
+from whalecam.store.table import NO_REVIEWS, Table
 
 CASES = ROOT.parent / "shared" / "cases" / "make" / "checkpoints.py"
 TINY = "lcnet_035"
@@ -45,7 +48,7 @@ def untrained(arch: str = TINY) -> Network:
 def adopted(tmp_path: Path) -> Run:
     csv, images = draw(tmp_path)
     run = untrained_run(tmp_path / "run", csv, images)
-    classifier.adopt(run, untrained())
+    training.adopt(run, untrained())
     return run
 
 
@@ -105,7 +108,7 @@ class TestWeights:
         before = adopted.load_checkpoint()
         options = TrainOptions(arch=TINY, pretrained=False, epochs=1, size=32, batch=4, lr=1e30, split="random")
         with pytest.raises(ModelError, match=r"trained network has weights that are NaN or infinite, in \S+.*lower"):
-            classifier.train(auditing.open_data(adopted), adopted, options)
+            training.train(run_audit.open_data(adopted), adopted, options)
         after = open_run(adopted.path).load_checkpoint()
         assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -139,7 +142,7 @@ class TestLogits:
     def test_one_image_becomes_a_row_with_a_reason_and_the_rest_goes_on(self, tmp_path: Path, value: float) -> None:
         csv, images = draw(tmp_path)
         Image.new("RGB", (40, 40), "white").save(images / "3.png")
-        rows = dataset.open_dataset(csv, images).table
+        rows = open_dataset(csv, images).table
         explained = Explainer(picky(value, 1.5), MaskSources(None, None), "border")(rows)
         by_name = {item.row["image"]: item.row for item in explained}
         bad = by_name.pop("3.png")
@@ -158,7 +161,7 @@ class TestLogits:
         tensors["head.2.weight"][:] = 100
         adopted.save_checkpoint(0, tensors, ())
         with pytest.raises(ModelError, match=r"run 'run', fold 0 gives no usable numbers for any .*8 asked"):
-            auditing.run_audit(adopted, auditing.open_data(adopted), PLAIN)
+            run_audit.run_audit(adopted, run_audit.open_data(adopted), PLAIN)
         assert not adopted.parts()
         done = whalecam("audit", adopted.path, "--background-test", "none")
         assert done.returncode == 2 and "any picture" in done.stderr
@@ -167,11 +170,11 @@ class TestLogits:
         """The last layer is scaled until the largest map, and no other, lies beyond what is stored."""
         images = Path(str(adopted.manifest.dataset.images))
         Image.new("RGB", (40, 40), "white").save(images / "3.png")
-        data, model = auditing.open_data(adopted), untrained()
+        data, model = run_audit.open_data(adopted), untrained()
         largest = {}
         for path in sorted(images.iterdir()):
-            pixels = to_input(dataset.read_sample(path, path.name).pixels, 32, "squish")
-            largest[path.name] = float(evidence.explain(model.head, model.look(pixels[None])).maps.abs().max())
+            pixels = to_input(read_sample(path, path.name).pixels, 32, "squish")
+            largest[path.name] = float(cam.explain(model.head, model.look(pixels[None])).maps.abs().max())
         bad, *others = sorted(largest, key=lambda name: -largest[name])
         assert largest[bad] > 1.05 * largest[others[0]]
         tensors = adopted.load_checkpoint()
@@ -179,7 +182,7 @@ class TestLogits:
         adopted.save_checkpoint(0, tensors, ())
         done = whalecam("audit", adopted.path, "--background-test", "none", "--mask-method", "border")
         assert done.returncode == 0, done.stderr
-        table = Table(open_run(adopted.path).parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+        table = Table(open_run(adopted.path).parts(), Thresholds(), NO_REVIEWS)
         rows = table.all_rows().set_index("image")
         assert rows.loc[bad, "reason"] == NOT_FINITE and rows.loc[bad, "verdict"] == "not_assessable"
         assert rows.loc[bad, ["predicted", "confidence", "loss", "excess"]].isna().all()
@@ -188,9 +191,9 @@ class TestLogits:
 
     def test_one_image_that_works_is_enough(self, tmp_path: Path) -> None:
         csv, images = draw(tmp_path)
-        data = dataset.open_dataset(csv, images)
+        data = open_dataset(csv, images)
         check_answers(untrained(), data, "run 'x'")
-        means = [dataset.read_sample(path, path.name).pixels.mean() for path in images.iterdir()]
+        means = [read_sample(path, path.name).pixels.mean() for path in images.iterdir()]
         assert max(means) - min(means) < 255
         check_answers(picky(math.nan, 50.0), data, "run 'x'")
         with pytest.raises(ModelError, match="any picture"):
@@ -199,9 +202,7 @@ class TestLogits:
     def test_stored_rows_have_null_and_say_why(self, tmp_path: Path) -> None:
         csv, images = draw(tmp_path)
         run = untrained_run(tmp_path / "run", csv, images)
-        rows = Explainer(picky(math.nan, -50.0), MaskSources(None, None), "border")(
-            dataset.open_dataset(csv, images).table
-        )
+        rows = Explainer(picky(math.nan, -50.0), MaskSources(None, None), "border")(open_dataset(csv, images).table)
         part = pq.read_table(run.write_part([item.row for item in rows])).to_pandas()
         assert set(part["reason"]) == {NOT_FINITE} and len(part) == 8
         assert part[["predicted", "confidence", "loss", "excess", "leak", "peak", "residual"]].isna().all().all()
@@ -212,7 +213,7 @@ class TestLogits:
         mask = np.zeros((32, 32), np.float32)
         mask[8:24, 8:24] = 1
         scene = Scene(pixels, mask)
-        question = swap.Question("x", scene, 0)
-        assert swap.Witness(picky(math.nan, -50.0), [])([question]) == [None]
-        (sound,) = swap.Witness(untrained(), [])([question])
+        question = background_test.Question("x", scene, 0)
+        assert background_test.Witness(picky(math.nan, -50.0), [])([question]) == [None]
+        (sound,) = background_test.Witness(untrained(), [])([question])
         assert sound is not None

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whalecam import dataset
+from whalecam import data
+from whalecam.data.folds import fold_rows, groups_of, shared_individuals, split_rows
 from whalecam.errors import DatasetError
-from whalecam.folds import fold_rows, groups_of, shared_individuals, split_rows
 
 ROWS = st.lists(
     st.tuples(st.sampled_from(["", "a", "b", "c", "d", "e"]), st.sampled_from(["x", "y"])), min_size=8, max_size=60
@@ -74,7 +74,7 @@ def test_labels_stand_on_both_sides_in_proportion() -> None:
 
 
 def test_a_random_split_of_the_real_table_leaks_individuals(real_data: Path) -> None:
-    table = dataset.open_dataset(real_data / "happywhale" / "train.csv", None).table
+    table = data.open_dataset(real_data / "happywhale" / "train.csv", None).table
     individuals, labels = table["individual_id"].tolist(), table["species"].tolist()
     is_valid = split_rows(individuals, labels, "random", 0.2, 0)
     assert shared_individuals(individuals, is_valid) == pytest.approx(0.79, abs=0.02)

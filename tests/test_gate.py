@@ -16,9 +16,9 @@ from tests.conftest import ROOT
 from tests.test_compare import made, row
 from whalecam.cli import cli
 from whalecam.errors import RunError
-from whalecam.gate import NAMES, judge, parse, reports
-from whalecam.gate.rules import Rule
-from whalecam.run import open_run
+from whalecam.output.gate import NAMES, judge, parse, reports
+from whalecam.output.gate.rules import Rule
+from whalecam.store.run import open_run
 
 HOSTILE = 'a<b>&"|*_[x](http://y)`\n# c.jpg'
 

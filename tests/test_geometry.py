@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from whalecam.arrays import ByteArray, Sample
 from whalecam.config import RESIZES
-from whalecam.dataset import read_sample
-from whalecam.geometry import Frame, frame_of, from_input, mask_to_input, rotate_box, to_input
-from whalecam.render import overlay
+from whalecam.data import read_sample
+from whalecam.data.geometry import Frame, frame_of, from_input, mask_to_input, rotate_box, to_input
+from whalecam.explain.render import overlay
 
 SIZE, GRID = 64, 4
 SHAPES = {"wide": (121, 60), "tall": (60, 121), "square": (80, 80), "odd": (63, 80)}

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.cases import case
-from whalecam.dataset import Dataset, open_dataset, read_sample, read_shape
+from whalecam.data import Dataset, open_dataset, read_sample, read_shape
+from whalecam.data.geometry import rotate_box
 from whalecam.errors import DatasetError
-from whalecam.geometry import rotate_box
-from whalecam.masks import MASK_METHODS, joined, opened
-from whalecam.masks.join import Join
+from whalecam.explain.masks import MASK_METHODS, joined, opened
+from whalecam.explain.masks.join import Join
 
 WIDTH, HEIGHT = 48, 32
 ANIMAL = (12, 6, 40, 16)

@@ -14,13 +14,13 @@ from benchmarks.audit import untrained
 from tests.cases import case
 from tests.commandline import whalecam
 from tests.conftest import ROOT
-from whalecam import auditing
+from whalecam.app.screens import recommendation_panel
+from whalecam.app.state import session
+from whalecam.audit import run_audit
 from whalecam.config import AuditOptions, Thresholds
-from whalecam.dataset import open_dataset
-from whalecam.leak import verdicts
-from whalecam.run import Run, open_run
-from whalecam.table import NO_REVIEWS, Table
-from whalecam.ui import mending, session
+from whalecam.data import open_dataset
+from whalecam.store.run import Run, open_run
+from whalecam.store.table import NO_REVIEWS, Table
 
 WIDTH, HEIGHT = 48, 32
 BOX = (12, 6, 40, 16)
@@ -61,7 +61,7 @@ def audited(run: Run, *words: object) -> dict[str, object]:
 
 
 def rows_of(run: Run) -> pd.DataFrame:
-    return Table(open_run(run.path).parts(), verdicts, Thresholds(), NO_REVIEWS).all_rows().set_index("image")
+    return Table(open_run(run.path).parts(), Thresholds(), NO_REVIEWS).all_rows().set_index("image")
 
 
 def test_an_audit_says_what_joined(run: Run, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: 
     other = audited(run, *boxes, "--box-orientation", "upright", "--limit", "2")
     assert (other["new"], other["restarted"]) == (2, True)
     assert "--box-orientation=upright" in session.check_arguments(open_run(run.path))
-    assert mending.found_by(open_run(run.path), "crop")[-2:] == ["--box-orientation", "upright"]
+    assert recommendation_panel.found_by(open_run(run.path), "crop")[-2:] == ["--box-orientation", "upright"]
 
 
 def test_an_audit_from_before_pixels_could_be_stated_goes_on(run: Run, tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ def test_a_mended_data_set_says_what_joined_and_is_refused_alike(run: Run, tmp_p
 def test_masks_beyond_those_looked_at_are_checked_when_used(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whalecam.masks.folder.LOOKED_AT", 3)
+    monkeypatch.setattr("whalecam.explain.masks.folder.LOOKED_AT", 3)
     chosen = np.random.default_rng(0).choice(4, 3, replace=False)
     (out,) = set(range(4)) - set(chosen.tolist())
     Image.new("L", (HEIGHT, WIDTH) if out == 3 else (WIDTH, HEIGHT), 2).save(tmp_path / "masks" / f"{out}.png")
-    summary = auditing.run_audit(
-        run, auditing.open_data(run), AuditOptions(masks=str(tmp_path / "masks"), background_test="none")
+    summary = run_audit.run_audit(
+        run, run_audit.open_data(run), AuditOptions(masks=str(tmp_path / "masks"), background_test="none")
     )
     assert summary.mask_sources["given"] == 3
     assert "3 masks were looked at before the audit" in summary.joins["masks"]["sentence"]

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from tests.test_shortcuts import data_of
-from whalecam.dataset import open_dataset
-from whalecam.findings import Evidence, Finding, find
-from whalecam.findings.judgements import doubtful, judgements
-from whalecam.run import open_run
-from whalecam.table import unseen_odds
+from whalecam.analysis.findings import Evidence, Finding, find
+from whalecam.analysis.findings.label_doubts import doubtful, judgements
+from whalecam.data import open_dataset
+from whalecam.store.run import open_run
+from whalecam.store.table import unseen_odds
 
 CLASSES = ["beluga", "humpback", "orca"]
 

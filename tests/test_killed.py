@@ -14,16 +14,15 @@ import pytest
 
 from benchmarks.audit import prepare
 from tests.commandline import whalecam
-from whalecam import leak
 from whalecam.config import Thresholds
-from whalecam.run import Run, open_run
-from whalecam.table import NO_REVIEWS, Table
+from whalecam.store.run import Run, open_run
+from whalecam.store.table import NO_REVIEWS, Table
 
 EXACT = ["image", "species", "predicted", "excess", "leak", "loss", "verdict", "reason", "mask_source", "peak"]
 
 
 def rows_of(run: Run) -> pd.DataFrame:
-    table = Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    table = Table(run.parts(), Thresholds(), NO_REVIEWS)
     assert table.count() == len(set(table.all_rows()["image"]))
     return table.all_rows()[EXACT]
 

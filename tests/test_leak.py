@@ -14,8 +14,9 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from quantus.metrics.localisation.relevance_mass_accuracy import RelevanceMassAccuracy
 
-from whalecam import leak
+from whalecam.assessment import assess
 from whalecam.config import AUTO_VERDICTS, Assessable, Thresholds
+from whalecam.explain import score
 
 GRIDS = [(4, 4), (7, 7), (3, 5), (1, 1), (14, 14)]
 Grid = tuple[int, int]
@@ -49,7 +50,7 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize("size", [(128, 128), (30, 41)])
 def test_weights_are_the_adjoint_of_torchs_upsampling(grid: Grid, size: Grid, rng: np.random.Generator) -> None:
     mask, seen = rng.random(size), rng.random(size)
-    weights = leak.weigh(mask, seen, grid)
+    weights = score.weigh(mask, seen, grid)
     cells = torch.zeros(1, 1, *grid, dtype=torch.float64, requires_grad=True)
     full = torch.nn.functional.interpolate(cells, size=size, mode="bilinear", align_corners=False)[0, 0]
     for target, found in (((1 - mask) * seen, weights.water), (seen, weights.total)):
@@ -58,7 +59,7 @@ def test_weights_are_the_adjoint_of_torchs_upsampling(grid: Grid, size: Grid, rn
 
 
 def test_the_weights_hold_every_pixel_once() -> None:
-    weights = leak.weigh(ellipse((60, 80)), None, (4, 7))
+    weights = score.weigh(ellipse((60, 80)), None, (4, 7))
     assert weights.total.sum() == pytest.approx(60 * 80)
     assert weights.water.sum() == pytest.approx(60 * 80 - ellipse((60, 80)).sum())
 
@@ -67,7 +68,7 @@ def test_leak_equals_full_size_upsampling_for_all_classes(rng: np.random.Generat
     maps, mask = rng.standard_normal((30, 7, 7)), ellipse()
     full = upsampled(np.maximum(maps, 0), mask.shape)
     expected = (full * (1 - mask)).sum((1, 2)) / full.sum((1, 2))
-    np.testing.assert_allclose(leak.leak_of(maps, leak.weigh(mask, None, (7, 7))), expected, atol=1e-6)
+    np.testing.assert_allclose(score.leak_of(maps, score.weigh(mask, None, (7, 7))), expected, atol=1e-6)
 
 
 def slow_leak(values: NDArray[np.float64], mask: NDArray[np.float64]) -> float:
@@ -91,7 +92,9 @@ def slow_leak(values: NDArray[np.float64], mask: NDArray[np.float64]) -> float:
 @pytest.mark.parametrize(("grid", "size"), [((4, 4), (16, 16)), ((3, 2), (10, 13)), ((2, 5), (5, 21))])
 def test_leak_equals_the_slow_writing(grid: Grid, size: Grid, rng: np.random.Generator) -> None:
     values, mask = rng.standard_normal(grid), rng.random(size)
-    assert float(leak.leak_of(values, leak.weigh(mask, None, grid))) == pytest.approx(slow_leak(values, mask), abs=1e-9)
+    assert float(score.leak_of(values, score.weigh(mask, None, grid))) == pytest.approx(
+        slow_leak(values, mask), abs=1e-9
+    )
 
 
 def test_leak_is_one_minus_quantus_relevance_mass_accuracy(
@@ -111,7 +114,7 @@ def test_leak_is_one_minus_quantus_relevance_mass_accuracy(
         channel_first=True,
         device="cpu",
     )
-    ours = [float(leak.leak_of(m, leak.weigh(mask, None, (4, 4)))) for m, mask in zip(maps, masks, strict=True)]
+    ours = [float(score.leak_of(m, score.weigh(mask, None, (4, 4)))) for m, mask in zip(maps, masks, strict=True)]
     worst = float(np.abs(1 - np.array(theirs) - ours).max())
     record_property("quantus", worst)
     print(f"\nQuantus: max difference {worst:.2e}, leaks {min(ours):.2f} to {max(ours):.2f}")
@@ -135,7 +138,7 @@ HALF = np.array([[1.0, 1.0, 0.0, 0.0]])
     ],
 )
 def test_two_cells_by_hand(values: list[list[float]], expected: float, excess: float) -> None:
-    found = leak.score(np.array(values, float), leak.weigh(HALF, None, (1, 2)))
+    found = score.score(np.array(values, float), score.weigh(HALF, None, (1, 2)))
     assert (found.leak, found.floor, found.excess) == pytest.approx((expected, 1 / 8, excess))
     assert (found.chance, found.reason) == (0.5, None)
 
@@ -143,31 +146,31 @@ def test_two_cells_by_hand(values: list[list[float]], expected: float, excess: f
 def test_a_map_inside_the_animal_scores_below_the_floor() -> None:
     mask, inside = np.zeros((64, 64)), np.zeros((8, 8))
     mask[16:48, 16:48], inside[3:5, 3:5] = 1, 1
-    found = leak.score(inside, leak.weigh(mask, None, (8, 8)))
+    found = score.score(inside, score.weigh(mask, None, (8, 8)))
     assert found.leak == pytest.approx(0) and found.excess < 0 < found.floor
 
 
 def test_a_map_on_water_alone_prefers_the_water() -> None:
     mask, corner = np.zeros((64, 64)), np.zeros((8, 8))
     mask[16:48, 16:48], corner[0, 0] = 1, 1
-    found = leak.score(corner, leak.weigh(mask, None, (8, 8)))
+    found = score.score(corner, score.weigh(mask, None, (8, 8)))
     assert found.leak == 1 and found.excess > 1
 
 
 def test_padding_is_neither_animal_nor_water() -> None:
     # Left half of eight pixels is picture, its left half animal; cell 3 of 4 reaches pixels 5 to 7 only.
     mask, seen = np.repeat([[1.0, 1, 0, 0, 1, 1, 1, 1]], 4, 0), np.repeat([[1.0, 1, 1, 1, 0, 0, 0, 0]], 4, 0)
-    weights = leak.weigh(mask, seen, (1, 4), ANYTHING)
+    weights = score.weigh(mask, seen, (1, 4), ANYTHING)
     assert (weights.area, weights.chance) == (0.5, 0.5)
-    assert np.isnan(leak.leak_of(np.array([[0.0, 0, 0, 1]]), weights))
-    assert leak.leak_of(np.ones((1, 4)), weights) == pytest.approx(0.5)
+    assert np.isnan(score.leak_of(np.array([[0.0, 0, 0, 1]]), weights))
+    assert score.leak_of(np.ones((1, 4)), weights) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("grid", [(4, 4), (3, 7)])
 def test_an_input_that_is_all_picture_is_as_one_seen_everywhere(grid: tuple[int, int]) -> None:
     mask = np.random.default_rng(0).random((30, 20))
     for one, other in ((mask, np.ones_like(mask)), (mask.astype(np.float32), np.ones(mask.shape, np.float32))):
-        taken, given = vars(leak.weigh(one, None, grid)), vars(leak.weigh(one, other, grid))
+        taken, given = vars(score.weigh(one, None, grid)), vars(score.weigh(one, other, grid))
         for name, value in given.items():
             assert value is None or np.array_equal(taken[name], value), name
 
@@ -176,15 +179,15 @@ def test_a_cell_is_measured_on_the_input_not_on_what_is_seen() -> None:
     # The animal is 1/16 of what is seen but half a cell of the grid.
     mask, seen = np.zeros((16, 16)), np.zeros((16, 16))
     mask[:2, :4], seen[:8] = 1, 1
-    assert leak.weigh(mask, seen, (4, 4)).reason == "animal smaller than one cell"
+    assert score.weigh(mask, seen, (4, 4)).reason == "animal smaller than one cell"
 
 
 @pytest.mark.parametrize("grid", [(4, 4), (7, 7), (5, 8)])
 def test_a_flat_map_scores_chance_and_the_perfect_map_the_floor(grid: Grid) -> None:
     mask = ellipse((280, 280))
-    weights = leak.weigh(mask, None, grid)
+    weights = score.weigh(mask, None, grid)
     blocks = mask.reshape(grid[0], 280 // grid[0], grid[1], 280 // grid[1])
-    flat, perfect = leak.score(np.full(grid, 0.3), weights), leak.score(blocks.mean((1, 3)), weights)
+    flat, perfect = score.score(np.full(grid, 0.3), weights), score.score(blocks.mean((1, 3)), weights)
     assert (flat.leak, flat.excess) == pytest.approx((1 - mask.mean(), 1))
     assert perfect.leak == pytest.approx(weights.floor) and perfect.excess == pytest.approx(0, abs=1e-7)
     assert flat.chance == pytest.approx(1 - mask.mean())
@@ -194,11 +197,11 @@ def test_the_floor_on_a_grid_that_does_not_divide_the_picture() -> None:
     mask = ellipse((128, 128))
     fine = mask.repeat(7, 0).repeat(7, 1)
     perfect = fine.reshape(7, 128, 7, 128).mean((1, 3))
-    assert leak.score(perfect, leak.weigh(mask, None, (7, 7))).excess == pytest.approx(0, abs=1e-6)
+    assert score.score(perfect, score.weigh(mask, None, (7, 7))).excess == pytest.approx(0, abs=1e-6)
 
 
 def test_a_finer_grid_has_a_lower_floor() -> None:
-    floors = [leak.weigh(ellipse(), None, (n, n)).floor for n in (4, 7, 14, 28)]
+    floors = [score.weigh(ellipse(), None, (n, n)).floor for n in (4, 7, 14, 28)]
     assert floors == sorted(floors, reverse=True) and floors[0] > 2 * floors[2]
 
 
@@ -214,8 +217,8 @@ def test_flip_and_scale_change_nothing(
     values: NDArray[np.float64], mask: NDArray[np.float64], axes: int | tuple[int, int], factor: float
 ) -> None:
     assume(values.max() > 1e-3)
-    one, other = (leak.weigh(m, None, (4, 5), ANYTHING) for m in (mask, np.flip(mask, axes)))
-    before, after = leak.leak_of(values, one), leak.leak_of(np.flip(values, axes) * factor, other)
+    one, other = (score.weigh(m, None, (4, 5), ANYTHING) for m in (mask, np.flip(mask, axes)))
+    before, after = score.leak_of(values, one), score.leak_of(np.flip(values, axes) * factor, other)
     np.testing.assert_allclose(after, before, atol=1e-9)
     np.testing.assert_allclose([other.floor, other.chance, other.area], [one.floor, one.chance, one.area], atol=1e-9)
 
@@ -223,8 +226,8 @@ def test_flip_and_scale_change_nothing(
 @settings(max_examples=60, deadline=None)
 @given(VALUES, MASKS)
 def test_scores_stay_in_their_ranges(values: NDArray[np.float64], mask: NDArray[np.float64]) -> None:
-    weights = leak.weigh(mask, None, (4, 5))
-    found = leak.score(values, weights)
+    weights = score.weigh(mask, None, (4, 5))
+    found = score.score(values, weights)
     assert 0 <= weights.floor <= 1 and weights.chance == pytest.approx(1 - weights.area)
     assert (found.reason is None) == np.isfinite(found.leak) == np.isfinite(found.excess)
     assert found.reason is not None or 0 <= found.leak <= 1
@@ -234,8 +237,8 @@ def test_scores_stay_in_their_ranges(values: NDArray[np.float64], mask: NDArray[
 @given(VALUES, MASKS)
 def test_animal_and_water_share_the_evidence(values: NDArray[np.float64], mask: NDArray[np.float64]) -> None:
     assume(values.max() > 1e-3)
-    on_water = leak.leak_of(values, leak.weigh(mask, None, (4, 5), ANYTHING))
-    on_animal = leak.leak_of(values, leak.weigh(1 - mask, None, (4, 5), ANYTHING))
+    on_water = score.leak_of(values, score.weigh(mask, None, (4, 5), ANYTHING))
+    on_animal = score.leak_of(values, score.weigh(1 - mask, None, (4, 5), ANYTHING))
     assert on_water + on_animal == pytest.approx(1)
 
 
@@ -263,14 +266,14 @@ def box(height: int, width: int) -> NDArray[np.float64]:
     ids=["empty", "under a cell", "a cell", "over 90", "90", "80", "one cell in all", "evenly spread"],
 )
 def test_reasons_of_masks(mask: NDArray[np.float64], grid: Grid, reason: str | None) -> None:
-    found = leak.score(np.ones(grid), leak.weigh(mask, None, grid))
+    found = score.score(np.ones(grid), score.weigh(mask, None, grid))
     assert found.reason == reason
     assert np.isnan(found.excess) == np.isnan(found.leak) == (reason is not None)
 
 
 def test_limits_are_the_callers() -> None:
     area, spread = (
-        leak.weigh(box(50, 100), None, (5, 5), limits).reason
+        score.weigh(box(50, 100), None, (5, 5), limits).reason
         for limits in (Assessable(max_area=0.4), Assessable(min_spread=0.6))
     )
     assert area is not None and area.startswith("animal covers over 40%")
@@ -278,16 +281,16 @@ def test_limits_are_the_callers() -> None:
 
 
 def test_nothing_positive_is_said_not_scored() -> None:
-    weights = leak.weigh(ellipse(), None, (4, 4))
-    found = leak.score(-np.ones((4, 4)), weights)
+    weights = score.weigh(ellipse(), None, (4, 4))
+    found = score.score(-np.ones((4, 4)), weights)
     assert (found.reason, found.chance) == ("no positive evidence", weights.chance)
-    both = leak.leak_of(np.stack([-np.ones((4, 4)), np.ones((4, 4))]), weights)
+    both = score.leak_of(np.stack([-np.ones((4, 4)), np.ones((4, 4))]), weights)
     assert np.isnan(both[0]) and both[1] == pytest.approx(weights.chance)
 
 
 def test_a_mask_of_another_shape_than_seen_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"\(4, 4\).*\(4, 5\)"):
-        leak.weigh(np.ones((4, 4)), np.ones((4, 5)), (2, 2))
+        score.weigh(np.ones((4, 4)), np.ones((4, 5)), (2, 2))
 
 
 # ---- contrasts and regions ----
@@ -295,31 +298,31 @@ def test_a_mask_of_another_shape_than_seen_is_an_error() -> None:
 
 def test_contrasts_by_hand() -> None:
     maps = np.array([[[3.0, 0.0]], [[1.0, 4.0]], [[2.0, 2.0]]])
-    assert leak.contrast(maps, "relative", 0).tolist() == [[1, -2]]
-    assert leak.contrast(maps, "versus", 0, 1).tolist() == [[2, -4]]
-    assert leak.contrast(maps, "raw", 2).tolist() == [[2, 2]]
+    assert score.contrast(maps, "relative", 0).tolist() == [[1, -2]]
+    assert score.contrast(maps, "versus", 0, 1).tolist() == [[2, -4]]
+    assert score.contrast(maps, "raw", 2).tolist() == [[2, 2]]
 
 
 @settings(max_examples=30, deadline=None)
 @given(arrays(np.float64, (3, 2, 2), elements=st.floats(-5, 5)), arrays(np.float64, (2, 2), elements=st.floats(-5, 5)))
 def test_what_all_classes_share_has_no_say(maps: NDArray[np.float64], shared: NDArray[np.float64]) -> None:
     for kind, other in (("relative", None), ("versus", 2)):
-        before, after = leak.contrast(maps, kind, 0, other), leak.contrast(maps + shared, kind, 0, other)
+        before, after = score.contrast(maps, kind, 0, other), score.contrast(maps + shared, kind, 0, other)
         np.testing.assert_allclose(after, before, atol=1e-9)
 
 
 @pytest.mark.parametrize(("kind", "other"), [("versus", None), ("absolute", 1)])
 def test_an_unknown_contrast_is_an_error(kind: str, other: int | None) -> None:
     with pytest.raises(ValueError, match="relative, versus"):
-        leak.contrast(np.zeros((2, 1, 1)), kind, 0, other)
+        score.contrast(np.zeros((2, 1, 1)), kind, 0, other)
 
 
 def test_region_share_by_hand() -> None:
-    assert leak.region_share(np.array([[1.0, 0.0]]), HALF) == pytest.approx(7 / 8)
-    assert leak.region_share(np.array([[0.0, 1.0]]), HALF) == pytest.approx(1 / 8)
-    assert leak.region_share(np.array([[1.0, 1.0]]), np.ones((1, 4))) == pytest.approx(1)
-    assert leak.region_share(np.array([[1.0, 1.0]]), np.zeros((1, 4))) == pytest.approx(0)
-    assert np.isnan(leak.region_share(np.array([[-1.0, 0.0]]), HALF))
+    assert score.region_share(np.array([[1.0, 0.0]]), HALF) == pytest.approx(7 / 8)
+    assert score.region_share(np.array([[0.0, 1.0]]), HALF) == pytest.approx(1 / 8)
+    assert score.region_share(np.array([[1.0, 1.0]]), np.ones((1, 4))) == pytest.approx(1)
+    assert score.region_share(np.array([[1.0, 1.0]]), np.zeros((1, 4))) == pytest.approx(0)
+    assert np.isnan(score.region_share(np.array([[-1.0, 0.0]]), HALF))
 
 
 # ---- verdicts ----
@@ -347,13 +350,13 @@ TRUTH = {
 def test_verdicts_by_truth_table() -> None:
     excess, needs = np.array([row[:2] for row in TRUTH], float).T
     reason = np.array([row[2] for row in TRUTH], object)
-    assert leak.verdicts(excess, needs, reason, Thresholds()).tolist() == list(TRUTH.values())
+    assert assess(excess, needs, reason, Thresholds()).tolist() == list(TRUTH.values())
     assert set(TRUTH.values()) == set(AUTO_VERDICTS)
 
 
 @pytest.mark.parametrize(("looks", "needs"), itertools.product([0.5, 1.0], [0.2, 0.4]))
 def test_verdicts_follow_the_sliders(looks: float, needs: float) -> None:
-    found = leak.verdicts(np.array([0.75]), np.array([0.3]), np.array([""]), Thresholds(looks, needs))
+    found = assess(np.array([0.75]), np.array([0.3]), np.array([""]), Thresholds(looks, needs))
     expected = {(0.5, 0.2): "confirmed_leak", (0.5, 0.4): "cosmetic", (1.0, 0.2): "hidden_reliance"}
     assert found.tolist() == [expected.get((looks, needs), "clean")]
 
@@ -371,20 +374,20 @@ def test_a_q_value_decides_in_place_of_needs(excess: float, reason: str, listed:
     cases = {(0.1, 0.0): listed, (0.0, NAN): listed, (np.nextafter(0.1, 1), 1.0): passed, (1.0, NAN): passed}
     needs = np.array([row[1] for row in cases])
     q_value = np.array([row[0] for row in cases])
-    verdicts = leak.verdicts(np.full(4, excess), needs, np.full(4, reason, object), level, q_value)
+    verdicts = assess(np.full(4, excess), needs, np.full(4, reason, object), level, q_value)
     assert verdicts.tolist() == list(cases.values())
 
 
 def test_needs_decides_where_no_rate_was_controlled() -> None:
     excess, needs, rate = np.full(3, 0.5), np.array([0.5, 0.1, NAN]), np.full(3, NAN)
-    verdicts = leak.verdicts(excess, needs, np.full(3, "", object), Thresholds(), rate)
+    verdicts = assess(excess, needs, np.full(3, "", object), Thresholds(), rate)
     assert verdicts.tolist() == ["hidden_reliance", "clean", "not_tested"]
 
 
 def test_no_images_have_no_verdicts() -> None:
-    assert leak.verdicts(np.array([]), np.array([]), np.array([], str), Thresholds()).tolist() == []
+    assert assess(np.array([]), np.array([]), np.array([], str), Thresholds()).tolist() == []
 
 
 def test_leak_needs_no_torch() -> None:
-    code = "import sys, whalecam.leak; sys.exit('torch' in sys.modules)"
+    code = "import sys, whalecam.explain.score; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True).returncode == 0

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from whalecam.dataset import read_grey, read_mask
-from whalecam.masks.values import fault_of
+from whalecam.data import read_grey, read_mask
+from whalecam.explain.masks.values import fault_of
 
 Values = NDArray[np.uint8]
 ANIMAL = np.zeros((60, 80), np.uint8)

@@ -16,10 +16,10 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.masks import measure
 from whalecam.arrays import Mask, Sample, records
 from whalecam.config import MASK_FALLBACKS
-from whalecam.dataset import read_boxes, read_grey, read_sample
+from whalecam.data import read_boxes, read_grey, read_sample
 from whalecam.errors import ModelError
-from whalecam.masks import MASK_METHODS, MaskSources, agreement, fin_region, find_mask
-from whalecam.masks.net import WEIGHTS, sureness
+from whalecam.explain.masks import MASK_METHODS, MaskSources, agreement, fin_region, find_mask
+from whalecam.explain.masks.net import WEIGHTS, sureness
 from whalecam.network.segmenter import Segmenter
 
 METHODS = list(MASK_METHODS)

@@ -19,13 +19,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from whalecam import network
-from whalecam.dataset import read_sample
+from whalecam.data import read_sample
+from whalecam.data.geometry import to_input
 from whalecam.errors import ModelError
-from whalecam.geometry import to_input
 from whalecam.network import Network, bodies
-from whalecam.network.folding import folded
-from whalecam.network.fusing import Joined, joined
-from whalecam.run import DatasetRecord, create_run, open_run
+from whalecam.network.fusion.folding import folded
+from whalecam.network.fusion.fusing import Joined, joined
+from whalecam.store.run import DatasetRecord, create_run, open_run
 
 CLASSES = ("beluga", "orca")
 

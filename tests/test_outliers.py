@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sklearn.neighbors import LocalOutlierFactor
 
 from tests.test_shortcuts import data_of
-from whalecam.findings import Evidence, find
-from whalecam.findings.outliers import CHUNK, FAR, distances, outliers
-from whalecam.run import open_run
-from whalecam.table import embeddings
+from whalecam.analysis.findings import Evidence, find
+from whalecam.analysis.findings.outliers import CHUNK, FAR, distances, outliers
+from whalecam.store.run import open_run
+from whalecam.store.table import embeddings
 
 
 def photographs(n: int = 200, k: int = 24, seed: int = 0) -> NDArray[np.float32]:
@@ -99,7 +99,7 @@ def test_a_sample_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     values = photographs()
     (whole,) = outliers(evidence_of(vectors_of(np.vstack([values, values[:1] * 15]))))
     assert "sample" not in whole.sentence and "others were not" not in whole.sentence
-    monkeypatch.setattr(sys.modules["whalecam.findings.outliers"], "MOST", 200)
+    monkeypatch.setattr(sys.modules["whalecam.analysis.findings.outliers"], "MOST", 200)
     (checked,) = outliers(evidence_of(vectors_of(values)))
     assert checked.severity == "info" and "None of a sample of 200 pictures" in checked.sentence
     values[7] *= 15
@@ -122,7 +122,7 @@ def test_a_large_set_is_held_against_a_sample_of_it() -> None:
 
 
 def test_the_demo_has_none(prepared: Path) -> None:
-    from whalecam.dataset import open_dataset
+    from whalecam.data import open_dataset
 
     data = open_dataset(prepared / "pictures" / "train.csv", prepared / "pictures" / "images")
     vectors = embeddings(open_run(prepared / "runs" / "demo").parts())
@@ -133,7 +133,7 @@ def test_it_needs_no_network_library() -> None:
     import subprocess
 
     program = (
-        "import sys, numpy as np; from whalecam.findings.outliers import distances;"
+        "import sys, numpy as np; from whalecam.analysis.findings.outliers import distances;"
         "distances(np.random.default_rng(0).normal(size=(50, 4))); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

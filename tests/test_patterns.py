@@ -14,16 +14,16 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
-from whalecam import render
+from whalecam.analysis.patterns import atlas, pairs, places
+from whalecam.analysis.patterns.strategies import odd, smaller, strategies
 from whalecam.arrays import Progress
 from whalecam.config import MASK_GRID
+from whalecam.data.geometry import frame_of
 from whalecam.errors import RunError
-from whalecam.geometry import frame_of
-from whalecam.patterns import atlas, pairs, places
-from whalecam.patterns.strategies import odd, smaller, strategies
-from whalecam.run import DatasetRecord, create_run, open_run
-from whalecam.table import aligned
-from whalecam.table.maps import stored_maps
+from whalecam.explain import render
+from whalecam.store.run import DatasetRecord, create_run, open_run
+from whalecam.store.table import aligned
+from whalecam.store.table.maps import stored_maps
 
 CLASSES = ("beluga", "orca")
 
@@ -71,11 +71,11 @@ def test_a_copyright_text_is_a_strategy_of_its_own(seed: int) -> None:
 
 def test_maps_of_one_kind_are_one_group_and_few_maps_are_none() -> None:
     (group,) = strategies(rows_of(looks(0, 0)), CLASSES)
-    assert group.usual and len(group.images) == 80 and group.leak == pytest.approx(0.5)
+    assert group.usual and len(group.images) == 80 and group.background_share == pytest.approx(0.5)
     assert strategies(rows_of(looks(0, 0)[:15]), CLASSES) == []
     flat = [row | {"maps": np.zeros((2, 8, 8))} for row in rows_of(looks(0, 0))]
     assert strategies(flat, CLASSES) == []
-    assert np.isnan(strategies(rows_of(looks(0, 0), None), CLASSES)[0].leak)
+    assert np.isnan(strategies(rows_of(looks(0, 0), None), CLASSES)[0].background_share)
 
 
 def test_identical_maps_and_maps_of_one_cell_go_through() -> None:
@@ -105,7 +105,7 @@ MIDDLE = (QUARTER, QUARTER, 3 * QUARTER, 3 * QUARTER)
 
 def test_the_atlas_of_flat_maps_is_one_everywhere() -> None:
     found = atlas.atlas([boxed(np.full((8, 8), 0.3), MIDDLE)] * 3, CLASSES, "squish")
-    assert found.images == 3 and found.leak == 0.5
+    assert found.images == 3 and found.background_share == 0.5
     np.testing.assert_allclose(found.mean, 1, rtol=1e-6)
     assert atlas.caption(found) == ("50% on the animal, 50% on water", "no part stands out")
 
@@ -144,7 +144,7 @@ def test_the_atlas_is_unknown_beyond_the_picture_and_the_crop() -> None:
 
 def test_pictures_without_an_animal_are_left_out_of_the_atlas() -> None:
     found = atlas.atlas([boxed(np.ones((4, 4)), (0, 0, 0, 0))], CLASSES, "squish")
-    assert found.images == 0 and np.isnan(found.mean).all() and np.isnan(found.leak)
+    assert found.images == 0 and np.isnan(found.mean).all() and np.isnan(found.background_share)
     assert atlas.caption(found) == ("", "no part stands out")
 
 
@@ -238,12 +238,14 @@ def test_several_species_are_read_at_once_and_each_as_if_alone(prepared: Path) -
         assert [row["image"] for row in rows if row["species"] == name] == [row["image"] for row in alone]
         slow = atlas.atlas(alone, names, resize)
         np.testing.assert_array_equal(together.mean, slow.mean)
-        assert together.images == slow.images and together.leak == pytest.approx(slow.leak, nan_ok=True)
+        assert together.images == slow.images and together.background_share == pytest.approx(
+            slow.background_share, nan_ok=True
+        )
 
 
 def test_umap_is_not_loaded_before_it_is_asked_for() -> None:
     program = (
-        "import sys, numpy as np; from whalecam.patterns import places, strategies, atlas, pairs;"
+        "import sys, numpy as np; from whalecam.analysis.patterns import places, strategies, atlas, pairs;"
         "places.pca(np.eye(5)); sys.exit(any(name in sys.modules for name in ('umap', 'numba', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

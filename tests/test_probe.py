@@ -11,16 +11,18 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from whalecam import classifier, evidence, network
+from whalecam import network
 from whalecam.arrays import ByteArray, Progress, records
-from whalecam.classifier.fitting import Change
-from whalecam.classifier.probe import DRAWN, INVERSE_PENALTY
 from whalecam.config import PROBE, TrainOptions
-from whalecam.dataset import Dataset, open_dataset, read_sample
+from whalecam.data import Dataset, open_dataset, read_sample
+from whalecam.data.geometry import to_input
 from whalecam.errors import ModelError
-from whalecam.geometry import to_input
 from whalecam.network import from_spec
-from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.network import training as classifier
+from whalecam.network.exactness import exactness
+from whalecam.network.training.fitting import Change
+from whalecam.network.training.probe import DRAWN, INVERSE_PENALTY
+from whalecam.store.run import DatasetRecord, Run, create_run
 
 OPTIONS = TrainOptions(arch="efficientnet_lite0_fine", recipe=PROBE, size=32, split="random", seed=3)
 
@@ -71,7 +73,7 @@ def test_its_probabilities_are_those_of_scikit_learns_regression(tmp_path: Path,
     with torch.no_grad():
         logits = model.head(model.look(np.stack(inputs)))
     np.testing.assert_allclose(logits.softmax(1).numpy(), slow, atol=2e-3)
-    assert evidence.licence(model.head) == run.manifest.licence == "exact"
+    assert exactness(model.head) == run.manifest.licence == "exact"
     metrics = run.metrics()
     unseen = np.array([name not in training for name in data.good()["image"]])
     truth = np.array([model.classes.index(labels[name]) for name in data.good()["image"]])

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.least_sure import doubt, least_sure_first
 from tests.test_reviews import url  # noqa: F401
-from whalecam import leak
-from whalecam.agreement import false_alarms
+from whalecam.analysis.reviewer_agreement import false_alarms
+from whalecam.assessment import assess
 from whalecam.config import Thresholds
 from whalecam.errors import ReviewError
-from whalecam.reviews import Journal, Skips
-from whalecam.table import Queue, pace, with_controls
-from whalecam.table.filters import Filters, where_of
+from whalecam.store.reviews import Journal, Skips
+from whalecam.store.table import Queue, pace, with_controls
+from whalecam.store.table.filters import Filters, where_of
 
 LEVEL = Thresholds(1.0, 0.25)
 NAN = math.nan
@@ -65,14 +65,14 @@ def test_the_automatic_verdict_flips_just_beyond_that_distance_and_not_before() 
     excess, needs = rng.normal(1, 0.5, 60), rng.normal(0.2, 0.3, 60)
     needs[::4], excess[1::8] = NAN, NAN
     reasons = np.full(60, "")
-    before = leak.verdicts(excess, needs, reasons, LEVEL)
+    before = assess(excess, needs, reasons, LEVEL)
     wide, deep = np.nanstd(excess), np.nanstd(needs)
 
     def flips(scale: float) -> np.ndarray:
         moves = doubt(excess, needs, LEVEL) * scale
         changed = np.zeros(60, bool)
         for look, fall in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            moved = leak.verdicts(excess + look * moves * wide, needs + fall * moves * deep, reasons, LEVEL)
+            moved = assess(excess + look * moves * wide, needs + fall * moves * deep, reasons, LEVEL)
             changed |= moved != before
         return changed
 
@@ -157,10 +157,10 @@ def test_skips_are_each_reviewers_own_and_survive_a_restart(url: str) -> None:  
 
 
 def test_without_leaves_pictures_out(prepared: Path) -> None:
-    from whalecam.run import open_run
-    from whalecam.table import NO_REVIEWS, Table
+    from whalecam.store.run import open_run
+    from whalecam.store.table import NO_REVIEWS, Table
 
-    table = Table(open_run(prepared / "runs" / "demo").parts(), leak.verdicts, LEVEL, NO_REVIEWS)
+    table = Table(open_run(prepared / "runs" / "demo").parts(), LEVEL, NO_REVIEWS)
     names = table.all_rows()["image"].tolist()
     assert table.all_rows(Filters(without=tuple(names[:7])))["image"].tolist() == names[7:]
     assert "'" not in where_of(Filters(without=("o'neil",)))[0]

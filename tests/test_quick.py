@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from whalecam.network import bfloat16, bodies, portions, winograd
-from whalecam.network.folding import folded
-from whalecam.network.fusing import Joined, joined
+from whalecam.network import bodies
+from whalecam.network.fusion import bfloat16, portions, winograd
+from whalecam.network.fusion.folding import folded
+from whalecam.network.fusion.fusing import Joined, joined
 
 
 def close(one: Tensor, other: Tensor, share: float) -> bool:

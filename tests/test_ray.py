@@ -21,12 +21,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
-from whalecam import auditing, leak
+from whalecam.audit import run_audit
+from whalecam.audit.engines.ray import OnRay, fetch, opened, stored
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
-from whalecam.ray_runner import OnRay, fetch, opened, stored
-from whalecam.run import Run, open_run
-from whalecam.table import Table
+from whalecam.store.run import Run, open_run
+from whalecam.store.table import Table
 
 EXACT = ["image", "species", "fold", "predicted", "verdict", "reason", "mask_source", "needs_property", "map_height"]
 CLOSE = ["confidence", "loss", "leak", "floor", "chance", "excess", "needs", "needs_swap", "bg_gap", "mask_agreement"]
@@ -41,14 +41,14 @@ def run(runs: Path) -> Run:
 
 
 def rows_of(run: Run) -> tuple[pd.DataFrame, dict[str, Any]]:
-    table = Table(run.parts(), leak.verdicts, Thresholds())
+    table = Table(run.parts(), Thresholds())
     rows = table.all_rows()
     return rows, table.overlays_of(rows["image"].tolist())
 
 
 def audited(run: Run, engine: Any, **changes: Any) -> None:
     stored = {**vars(AuditOptions.stored(run.manifest.audit)), "limit": 24, "batch": 2, "donors": 2, **changes}
-    auditing.run_audit(run, auditing.open_data(run), AuditOptions(**stored), engine=engine)
+    run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(**stored), engine=engine)
 
 
 def workers() -> list[int]:
@@ -85,7 +85,7 @@ def local(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.
     """What the local engine says."""
     run = open_run(shutil.copytree(prepared / "runs" / "demo", tmp_path_factory.mktemp("local") / "demo"))
     run.clear_audit()
-    audited(run, auditing.LOCAL)
+    audited(run, run_audit.LOCAL)
     return rows_of(run)
 
 
@@ -112,7 +112,7 @@ def test_the_table_is_that_of_the_local_engine_though_a_worker_is_killed(run: Ru
 
 
 def test_what_is_held_already_is_not_done_again(run: Run, local: Any) -> None:
-    audited(run, auditing.LOCAL, limit=8)
+    audited(run, run_audit.LOCAL, limit=8)
     before = run.parts()
     audited(run, OnRay(workers=1))
     assert set(before) < set(run.parts())

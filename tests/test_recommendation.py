@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whalecam.recommendation import (
+from whalecam.analysis.recommendation import (
     Advice,
     Figure,
     Measured,
@@ -21,8 +21,8 @@ from whalecam.recommendation import (
     simulation_of,
     step,
 )
-from whalecam.recommendation.leaks import standing_out
-from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.analysis.recommendation.leaks import standing_out
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 
 Judged = tuple[float, float, float]
 LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
 
+from whalecam.app.widgets import chart_selection
 from whalecam.errors import DatasetError
-from whalecam.ui import regions
 
 POINTS = pd.DataFrame(
     {"image": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "x": [0.5, 1.5, 0.25, np.nan], "y": [0.5, 0.5, 0.75, 0.5]}
@@ -24,12 +24,12 @@ def places(axes: str) -> pd.DataFrame:
 
 
 def held(selection: dict[str, object]) -> tuple[str, ...]:
-    return regions.images_in(regions.encode(selection, "excess~needs"), places)
+    return chart_selection.images_in(chart_selection.encode(selection, "excess~needs"), places)
 
 
 def test_a_box_holds_what_lies_in_it() -> None:
     box = {"x": [0, 1], "y": [0.4, 0.6]}
-    assert regions.encode({"box": [box]}, "excess~needs") == "excess~needs 0,0.4 1,0.4 1,0.6 0,0.6"
+    assert chart_selection.encode({"box": [box]}, "excess~needs") == "excess~needs 0,0.4 1,0.4 1,0.6 0,0.6"
     assert held({"box": [box]}) == ("a.jpg",)
     assert held({"box": [box, {"x": [1.2, 2], "y": [0, 1]}]}) == ("a.jpg", "b.jpg")
 
@@ -44,21 +44,21 @@ def test_a_lasso_holds_what_lies_in_it_and_nothing_in_its_dent() -> None:
 
 def test_single_points_are_named() -> None:
     names = ["b.jpg", 'odd "name; 1,2.jpg', "b.jpg"]
-    text = regions.encode({"points": [{"customdata": [name]} for name in names], "box": []}, "pca")
+    text = chart_selection.encode({"points": [{"customdata": [name]} for name in names], "box": []}, "pca")
     assert text == "images " + json.dumps(["b.jpg", 'odd "name; 1,2.jpg'])
-    assert regions.images_in(text, places) == ("b.jpg", 'odd "name; 1,2.jpg')
+    assert chart_selection.images_in(text, places) == ("b.jpg", 'odd "name; 1,2.jpg')
 
 
 def test_nothing_selected_is_no_region() -> None:
-    assert regions.encode({"points": [], "box": [], "lasso": []}, "pca") == ""
+    assert chart_selection.encode({"points": [], "box": [], "lasso": []}, "pca") == ""
 
 
 def test_a_long_outline_is_thinned_for_the_address_and_holds_the_same() -> None:
     angles = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
     circle = {"x": list(1.5 + 0.3 * np.cos(angles)), "y": list(0.5 + 0.3 * np.sin(angles))}
-    text = regions.encode({"lasso": [circle]}, "excess~needs")
-    assert len(text.split()) <= regions.MAX_VERTICES + 1
-    assert regions.images_in(text, places) == ("b.jpg",)
+    text = chart_selection.encode({"lasso": [circle]}, "excess~needs")
+    assert len(text.split()) <= chart_selection.MAX_VERTICES + 1
+    assert chart_selection.images_in(text, places) == ("b.jpg",)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_long_outline_is_thinned_for_the_address_and_holds_the_same() -> None:
 )
 def test_what_is_no_region_is_refused_in_words(text: str) -> None:
     with pytest.raises(DatasetError, match="selection in the URL cannot be read"):
-        regions.images_in(text, places)
+        chart_selection.images_in(text, places)
 
 
 @given(
@@ -94,7 +94,7 @@ def test_inside_agrees_with_winding_by_matplotlib_where_no_edge_crosses(
     polygon, points = np.array(star, float), np.array(corners, float) + [0.37, 0.29]
     expected = Outline(np.vstack([polygon, polygon[:1]]), closed=True).contains_points(points)
     near = np.array([_on_an_edge(point, polygon) for point in points])
-    assert (regions.inside(points, polygon) == expected)[~near].all()
+    assert (chart_selection.inside(points, polygon) == expected)[~near].all()
 
 
 def _on_an_edge(point: np.ndarray, polygon: np.ndarray) -> bool:

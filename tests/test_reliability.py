@@ -10,9 +10,9 @@ import pytest
 from benchmarks.learners import Setting
 from benchmarks.reliability import draw, read, reliability_of, table, with_probability
 from tests.test_reliance_benchmark import made
-from whalecam.reliability import Bin, measured, parsed
-from whalecam.table import wilson
-from whalecam.ui import charts
+from whalecam.analysis.reliability import Bin, measured, parsed
+from whalecam.app.charts import audit_charts
+from whalecam.store.table import wilson
 
 
 def test_the_diagram_that_ships_adds_up() -> None:
@@ -72,6 +72,6 @@ def test_other_bodies_and_sceneries_are_not_fitted_on(tmp_path: Path) -> None:
 
 def test_the_chart_shows_each_bin_with_its_interval() -> None:
     bins = (Bin(probability=0.1, share=0.2, low=0.1, high=0.4, images=9),)
-    trace = charts.reliability(bins).data[0]
+    trace = audit_charts.reliability(bins).data[0]
     assert (list(trace.x), list(trace.y)) == ([0.1], [0.2])
     assert trace.error_y.array[0] == pytest.approx(0.2) and trace.error_y.arrayminus[0] == pytest.approx(0.1)

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from whalecam.holm import holm
-from whalecam.reliance import (
+from whalecam.assessment.reliance import (
     WEIGHTS,
     ClassTest,
     Exchanges,
@@ -21,6 +20,7 @@ from whalecam.reliance import (
     reliance_of,
     subsets,
 )
+from whalecam.stats import holm
 
 NAN = float("nan")
 

@@ -25,8 +25,8 @@ from benchmarks.reliance import (
     report,
 )
 from benchmarks.scenery import SCENERIES
+from whalecam.assessment.reliance import WEIGHTS
 from whalecam.demo.backgrounds import KINDS
-from whalecam.reliance import WEIGHTS
 
 
 def made(seed: int = 0, halves: int = 1) -> pd.DataFrame:

@@ -15,17 +15,17 @@ from PIL import Image
 
 from benchmarks.remedies import joined
 from tests.commandline import whalecam
-from whalecam import config, dataset, remedies
+from whalecam import config, remedies
 from whalecam.arrays import Mask, Sample, records
-from whalecam.classifier import train as train_plainly
 from whalecam.config import Columns, TrainOptions
-from whalecam.dataset import Dataset, open_dataset
+from whalecam.data import Dataset, inspect_pictures, open_dataset, read_sample
 from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
-from whalecam.masks import MaskMethod, MaskSources, find_mask
+from whalecam.explain.masks import MaskMethod, MaskSources, find_mask
+from whalecam.network.training import train as train_plainly
 from whalecam.remedies import AUGMENTS, REMEDIES, Case, Mended, Shuffle, inside
 from whalecam.remedies.shuffle import Exchange, laid
-from whalecam.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 
 SEA, ANIMAL, MEAN = (10, 40, 200), (220, 210, 190), (70.0, 80.0, 90.0)
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict", "reason", "suggested_label"])
@@ -178,9 +178,7 @@ def source(tmp_path: Path) -> Dataset:
             Image.fromarray(mask).save(target)
     rows = [(name, ("orca", "beluga")[at % 2], f"i{at // 2}") for at, name in enumerate(names)]
     pd.DataFrame(rows, columns=["picture", "kind", "who"]).to_csv(folder / "train.csv", index=False)
-    return dataset.inspect_pictures(
-        open_dataset(folder / "train.csv", folder / "images", Columns("picture", "kind", "who"))
-    )
+    return inspect_pictures(open_dataset(folder / "train.csv", folder / "images", Columns("picture", "kind", "who")))
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -200,12 +198,12 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
     )
     assert digest(home) == before
     mended = open_dataset(tmp_path / "out" / "train.csv", tmp_path / "out" / "images", source.columns)
-    good = dataset.inspect_pictures(mended).good()
+    good = inspect_pictures(mended).good()
     assert len(good) == done.written == 8 - done.left_out and done.left_out == (remedy == "drop")
     assert set(good["image"]) <= set(source.table["image"]), "rows join by the name of the image"
     sources = MaskSources(tmp_path / "out" / "masks")
     for row in records(good):
-        sample = dataset.read_sample(Path(row["path"]), row["image"])
+        sample = read_sample(Path(row["path"]), row["image"])
         mask = find_mask(sample, sources, "border")
         assert mask is None or mask.values.shape == sample.pixels.shape[:2]
         assert mask is None or mask.source == "given"

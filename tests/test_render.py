@@ -13,8 +13,8 @@ from PIL import Image
 
 from whalecam.arrays import ByteArray
 from whalecam.config import MASK_GRID, RESIZES, THUMB_SIZE
-from whalecam.geometry import Frame, frame_of
-from whalecam.render import COLOURMAPS, lut, outline, overlay, pack_mask, thumbnail, unpack_mask
+from whalecam.data.geometry import Frame, frame_of
+from whalecam.explain.render import COLOURMAPS, lut, outline, overlay, pack_mask, thumbnail, unpack_mask
 
 WHOLE = Frame(0, 0, 1, 1)
 

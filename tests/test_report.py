@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from whalecam import leak
 from whalecam.config import Thresholds
-from whalecam.dataset import open_dataset
-from whalecam.report import report_html
-from whalecam.reviews import Journal, Review
-from whalecam.run import Run, open_run
-from whalecam.table import Filters, Table
+from whalecam.data import open_dataset
+from whalecam.output.report import report_html
+from whalecam.store.reviews import Journal, Review
+from whalecam.store.run import Run, open_run
+from whalecam.store.table import Filters, Table
 
 HOSTILE = '<script>alert(1)</script><img src="http://evil.test/x.png" onerror="alert(2)">'
 
@@ -34,7 +33,7 @@ def words(html: str) -> str:
 
 
 def test_its_figures_are_those_of_the_table_and_the_journal(run: Run) -> None:
-    table = Table(run.parts(), leak.verdicts, Thresholds(), pd.DataFrame())
+    table = Table(run.parts(), Thresholds(), pd.DataFrame())
     facts, species = table.overview(), table.per_species()
     flagged = table.page(Filters(), limit=2)["image"].tolist()
     Journal(run.reviews_url).add([Review(image, "flag", "Ana", reason="water", note="ice") for image in flagged])
@@ -51,7 +50,7 @@ def test_its_figures_are_those_of_the_table_and_the_journal(run: Run) -> None:
 
 
 def test_flagged_pictures_come_first_each_with_picture_heat_and_changed_water(run: Run) -> None:
-    clean = Table(run.parts(), leak.verdicts, Thresholds(), pd.DataFrame()).all_rows()
+    clean = Table(run.parts(), Thresholds(), pd.DataFrame()).all_rows()
     image = str(clean.loc[clean["verdict"] == "clean", "image"].iloc[0])
     Journal(run.reviews_url).add([Review(image, "flag", "Ana", suggested_label="orca")])
     first, *rest = report_html(run, data_of(run), cases=4).split('<div class="case">')[1:]

@@ -23,9 +23,9 @@ from tests.postgres import Server
 from whalecam.arrays import records
 from whalecam.config import WRONG_MASK
 from whalecam.errors import ReviewError
-from whalecam.reviews import COLUMNS, Added, Journal, Review, checked, database, schema
-from whalecam.reviews.messages import signed_message
-from whalecam.run import DatasetRecord, Manifest, Run
+from whalecam.store.reviews import COLUMNS, Added, Journal, Review, checked, database, schema
+from whalecam.store.reviews.messages import signed_message
+from whalecam.store.run import DatasetRecord, Manifest, Run
 
 OLD, MIDDLE, NEW = (f"2024-0{month}-01T12:00:00+00:00" for month in (1, 2, 3))
 KINDS = ("sqlite", "postgresql")
@@ -396,7 +396,7 @@ def test_no_sequence_of_verdicts_blanks_a_reason_or_writes_one_twice(
 
 
 def test_more_images_than_a_question_names_follow_the_same_rules(journal: Journal, monkeypatch: Any) -> None:
-    monkeypatch.setattr("whalecam.reviews.journal.MAX_NAMES", 1)
+    monkeypatch.setattr("whalecam.store.reviews.journal.MAX_NAMES", 1)
     journal.add([Review(name, "flag", "ana", "water") for name in "ab"])
     added = journal.add([Review(name, "keep" if name == "a" else "flag", "ana") for name in "abc"])
     assert (added.images, added.unchanged) == (("a", "c"), ("b",))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whalecam.errors import RunError
-from whalecam.run import DatasetRecord, Run, create_run, list_runs, open_run
-from whalecam.schema import SCHEMA
+from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
+from whalecam.store.schema import SCHEMA
 
 RECORD = DatasetRecord("/data/train.csv", "/data/images", {"image": "image", "label": "species", "group": "id"}, "ab12")
 

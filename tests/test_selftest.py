@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.commandline import whalecam
-from whalecam.dataset import read_grey, read_sample
+from whalecam.audit.selftest import Check, run_selftest
+from whalecam.data import read_grey, read_sample
 from whalecam.demo import PLANTS, write_planted
 from whalecam.demo.planted import Planted
-from whalecam.selftest import Check, run_selftest
 
 SCENES = 6
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from tests.commandline import whalecam
+from whalecam.analysis.findings import Evidence
+from whalecam.analysis.findings.predictability import INTERVAL, RESAMPLES, SEED, _auc, _balanced, guess
+from whalecam.analysis.findings.properties import NUMBERS, TEXTS
+from whalecam.analysis.findings.shortcuts import BOTH_ENDS, CLUES, PER_CLASS, shortcuts
 from whalecam.config import Columns
-from whalecam.dataset import OK, Dataset
-from whalecam.findings import Evidence
-from whalecam.findings.guessing import INTERVAL, RESAMPLES, SEED, _auc, _balanced, guess
-from whalecam.findings.properties import NUMBERS, TEXTS
-from whalecam.findings.shortcuts import BOTH_ENDS, CLUES, PER_CLASS, shortcuts
+from whalecam.data import OK, Dataset
 
 RNG = np.random.default_rng
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from whalecam.ui import signer
-from whalecam.ui.signer import Results
+from whalecam.app.widgets import signer
+from whalecam.app.widgets.signer import Results
 
 URL = "sqlite:///reviews.sqlite"
 

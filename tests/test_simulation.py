@@ -11,16 +11,16 @@ from PIL import Image
 
 from tests.commandline import whalecam
 from whalecam import remedies
+from whalecam.analysis.recommendation import cell, measured_of, simulation_of
 from whalecam.arrays import Mask, Sample
-from whalecam.cli.telling import retrained
+from whalecam.cli.summaries import retrained
 from whalecam.config import TrainOptions
-from whalecam.dataset import open_dataset
+from whalecam.data import open_dataset
 from whalecam.demo.planted import Planted
 from whalecam.errors import RunError
-from whalecam.recommendation import cell, measured_of, simulation_of
-from whalecam.run import DatasetRecord, Run, create_run, open_run
-from whalecam.simulation import exchanged, simulate, source_of
-from whalecam.table import unseen_odds
+from whalecam.remedies.simulation import exchanged, simulate, source_of
+from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.table import unseen_odds
 
 
 def test_exchanging_the_water_keeps_the_animal_and_leaves_nothing_of_its_own() -> None:

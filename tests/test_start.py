@@ -9,12 +9,12 @@ import torch
 
 from tests.commandline import whalecam
 from tests.tiny import draw, untrained_run
-from whalecam import classifier, dataset, network, remedies
-from whalecam.cli.remedying import _options
+from whalecam import data, network, remedies
+from whalecam.cli.remedy import _options
 from whalecam.config import FALLBACKS, TrainOptions
 from whalecam.errors import ModelError
-from whalecam.network import pretrained
-from whalecam.run import open_run
+from whalecam.network import pretrained, training
+from whalecam.store.run import open_run
 
 NOWHERE = "hub.invalid"  # a name that RFC 2606 keeps from ever resolving
 NEVER = "lcnet_035"
@@ -91,7 +91,7 @@ class TestCommandLine:
         run = untrained_run(tmp_path / "run", csv, images)
         options = TrainOptions(arch="resnet18", remedy="crop")
         with pytest.raises(ModelError, match="--fallback"):
-            remedies.train(dataset.open_dataset(csv, images), run, options)
+            remedies.train(data.open_dataset(csv, images), run, options)
         assert sorted(path.name for path in run.path.iterdir()) == ["run.json"]
 
     def test_the_run_notes_what_was_asked_for_and_what_was_used(self, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ class TestCommandLine:
         # Trained again it is the same network, without asking for weights that are not there.
         again = _options(run, "shuffle", None)
         assert (again.arch, again.pretrained, again.remedy) == (NEVER, False, "shuffle")
-        assert classifier.check_start(replace(again, fallback=None)) == network.Start(NEVER, False, "")
+        assert training.check_start(replace(again, fallback=None)) == network.Start(NEVER, False, "")
 
 
 def test_a_run_from_before_that_was_noted_is_trained_again_as_what_it_is(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_run_from_before_that_was_noted_is_trained_again_as_what_it_is(tmp_pat
 
 
 def test_the_plain_command_trains_a_network_whose_weights_are_there(no_hub: Path) -> None:
-    assert classifier.check_start(TrainOptions()) == network.Start("efficientnet_lite0", True, "")
+    assert training.check_start(TrainOptions()) == network.Start("efficientnet_lite0", True, "")
 
 
 def test_a_size_that_leaves_no_position_is_refused_before_training() -> None:
     with pytest.raises(ModelError, match="'resnet10t' cannot be used at 0 px"):
-        classifier.check_start(TrainOptions(arch="resnet10t", pretrained=False, size=0))
+        training.check_start(TrainOptions(arch="resnet10t", pretrained=False, size=0))

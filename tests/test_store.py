@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from tests.least_sure import least_sure_first
 from tests.test_table import make_rows
-from whalecam import leak
 from whalecam.arrays import Progress
+from whalecam.assessment import assess
+from whalecam.assessment.reliance import Exchanges, reliance_of
+from whalecam.assessment.sql import assessment_sql
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
-from whalecam.reliance import Exchanges, reliance_of
-from whalecam.run import DatasetRecord, Run, create_run
-from whalecam.table import NO_REVIEWS, ORDERS, Filters, Store, Table
-from whalecam.table.exchanges import exchanged_of, read_exchanges
-from whalecam.table.judging import verdict_sql
-from whalecam.table.store import KEPT
+from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.table import NO_REVIEWS, ORDERS, Filters, Store, Table
+from whalecam.store.table.exchanges import exchanged_of, read_exchanges
+from whalecam.store.table.store import KEPT
 
 LEVELS = st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.7, 1.0, 1.3])
 SCORE = st.one_of(st.none(), st.just(float("nan")), LEVELS, st.floats(-2, 3, width=32))
@@ -50,11 +50,11 @@ def test_verdicts_in_sql_are_those_of_the_rule(
     con = duckdb.connect()
     con.register("rows", frame.drop(columns="q_value"))
     con.register("reliance", frame[["place", "q_value"]])
-    asked = f"select {verdict_sql(leak.verdicts, level)} from rows join reliance using (place) order by place"
+    asked = f"select {assessment_sql(level)} from rows join reliance using (place) order by place"
     found = [name for (name,) in con.execute(asked).fetchall()]
     looks, falls, rates = (frame[name].to_numpy(np.float64) for name in ("excess", "needs", "q_value"))
     reasons = frame["reason"].fillna("").to_numpy(object)
-    assert found == leak.verdicts(looks, falls, reasons, level, rates).tolist()
+    assert found == assess(looks, falls, reasons, level, rates).tolist()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def table(store: Store, run: Run, excess: float = 1.0) -> Table:
-    return Table(run.parts(), leak.verdicts, Thresholds(excess), store=store)
+    return Table(run.parts(), Thresholds(excess), store=store)
 
 
 def test_parts_that_come_are_added_and_parts_that_go_are_forgotten(run: Run) -> None:
@@ -74,7 +74,7 @@ def test_parts_that_come_are_added_and_parts_that_go_are_forgotten(run: Run) -> 
         run.write_part(rows[start : start + 10])
         store.take(run.parts())
         assert table(store, run).count() == start + 10
-    whole = Table(run.parts(), leak.verdicts, Thresholds()).all_rows()
+    whole = Table(run.parts(), Thresholds()).all_rows()
     pd.testing.assert_frame_equal(table(store, run).all_rows(), whole)
     run.clear_audit()
     run.write_part(rows[35:])
@@ -129,7 +129,7 @@ def test_looking_at_many_pictures_keeps_the_answers_on_the_whole_run() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_places_follow_the_pages_in_every_order(run: Run, order: str) -> None:
     run.write_part(make_rows())
-    asked = Table(run.parts(), leak.verdicts, Thresholds())
+    asked = Table(run.parts(), Thresholds())
     names = asked.page(Filters(), order, 100)["image"].tolist()
     around = [None, *names, None]
     for at, name in enumerate(names):
@@ -177,7 +177,7 @@ def test_the_order_by_uncertainty_is_that_of_the_formula(run: Run) -> None:
     run.write_part(rows)
     run.write_part(with_exchanges([{**row, "image": f"x{row['image']}"} for row in make_rows()]))
     for level in (Thresholds(), Thresholds(0.4, 0.6, 0.02)):
-        asked = Table(run.parts(), leak.verdicts, level)
+        asked = Table(run.parts(), level)
         wanted = least_sure_first(asked.all_rows(), level)
         assert asked.images(Filters(), "uncertainty") == wanted
         assert asked.place(wanted[3], Filters(), "uncertainty") == (3, wanted[2], wanted[4])
@@ -212,7 +212,7 @@ def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
         np.testing.assert_allclose(images[name], getattr(proven, name), rtol=1e-6)
     np.testing.assert_allclose(images["reliance_probability"], proven.probability, rtol=1e-6)
     assert asked.drop(index=read.images)["q_value"].isna().all() and (images["q_value"] <= 0.05).sum() > 20
-    words = leak.verdicts(
+    words = assess(
         images["excess"].to_numpy(),
         images["needs"].to_numpy(float),
         images["reason"].to_numpy(object),
@@ -227,7 +227,7 @@ def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
 
 def test_what_does_not_rely_is_never_listed_however_lax_the_rate(run: Run) -> None:
     run.write_part(with_exchanges(make_rows(), reading=0.0))
-    lax = Table(run.parts(), leak.verdicts, Thresholds(false_rate=0.25))
+    lax = Table(run.parts(), Thresholds(false_rate=0.25))
     assert lax.count(Filters(verdicts=("confirmed_leak", "hidden_reliance", "background_reliance"))) == 0
     assert not lax.class_tests()["relies"].any()
 
@@ -235,7 +235,7 @@ def test_what_does_not_rely_is_never_listed_however_lax_the_rate(run: Run) -> No
 def test_a_rejected_mask_takes_its_reliance_back(run: Run) -> None:
     run.write_part(with_exchanges(make_rows()))
     reviews = pd.DataFrame({"image": ["000.jpg"], "reason": "bad mask", "reviewer": "Ann"})
-    row = Table(run.parts(), leak.verdicts, Thresholds(), reviews).row("000.jpg")
+    row = Table(run.parts(), Thresholds(), reviews).row("000.jpg")
     assert row["q_value"] is None and row["p_value"] is None and row["reliance_probability"] is None
     assert row["verdict"] == "not_assessable"
 
@@ -262,7 +262,7 @@ def test_an_audit_from_before_controls_no_rate(run: Run) -> None:
     part = run.write_part([{**row, "needs": 0.5} if "predicted" in row else row for row in rows])
     content = pq.read_table(part)
     pq.write_table(content.drop_columns([name for name in content.column_names if name.startswith("exchange")]), part)
-    asked = Table(run.parts(), leak.verdicts, Thresholds())
+    asked = Table(run.parts(), Thresholds())
     facts = asked.overview()
     assert facts["measured"] == 36 and facts["controlled"] == 0 and asked.class_tests().empty
     assert asked.count(Filters(verdicts=("confirmed_leak", "hidden_reliance"))) == 36
@@ -274,9 +274,9 @@ def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: R
     old = run.write_part(rows[:20])
     content = pq.read_table(old)
     pq.write_table(content.drop_columns(["swap_correct", "embedding", "needs_together"]), old)
-    assert Table(run.parts(), leak.verdicts, Thresholds()).all_rows()["swap_correct"].isna().all()
+    assert Table(run.parts(), Thresholds()).all_rows()["swap_correct"].isna().all()
     run.write_part([{**row, "swap_correct": 0.5} for row in rows[20:]])
-    both = Table(run.parts(), leak.verdicts, Thresholds()).all_rows()
+    both = Table(run.parts(), Thresholds()).all_rows()
     assert both["swap_correct"].tolist()[20:] == [0.5] * 20 and both["swap_correct"].isna().sum() == 20
     assert both["image"].tolist() == [f"{i:03}.jpg" for i in range(40)]
 
@@ -288,7 +288,7 @@ def test_values_are_those_of_the_rows_each_picture_once(run: Run) -> None:
     run.write_part(rows[30:])
     images = [str(row["image"]) for row in rows]
     reviews = pd.DataFrame({"image": images[:3], "reason": "bad mask", "reviewer": "Ann"})
-    asked = Table(run.parts(), leak.verdicts, Thresholds(0.5), reviews)
+    asked = Table(run.parts(), Thresholds(0.5), reviews)
     found, wanted = asked.values(), asked.all_rows().drop_duplicates("image").set_index("image")
     assert found.index.tolist() == wanted.index.tolist() == sorted(images)
     assert found["verdict"].astype("str").tolist() == wanted["verdict"].tolist()
@@ -307,7 +307,7 @@ def test_whoever_stops_the_reading_finds_the_rows_as_they_were(run: Run, monkeyp
         assert (step.stage, step.total) == ("reading rows", 100)
         raise Stopped
 
-    monkeypatch.setattr("whalecam.table.store.TICK", 0)
+    monkeypatch.setattr("whalecam.store.table.store.TICK", 0)
     run.write_part(make_rows()[:20])
     store = Store()
     store.take(run.parts())

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from whalecam import leak
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
-from whalecam.run import DatasetRecord, Run, create_run
-from whalecam.table import ORDERS, Filters, Table, unpack_maps, wilson
-from whalecam.table.cells import bootstrap
+from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.table import ORDERS, Filters, Table, unpack_maps, wilson
+from whalecam.store.table.stats import bootstrap
 
 CLASSES = ("beluga", "orca")
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict"])
@@ -55,12 +54,12 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def table(run: Run) -> Table:
-    return Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    return Table(run.parts(), Thresholds(), NO_REVIEWS)
 
 
 def test_an_unaudited_run_says_what_to_do() -> None:
     with pytest.raises(RunError, match="Audit it first"):
-        Table([], leak.verdicts, Thresholds(), NO_REVIEWS)
+        Table([], Thresholds(), NO_REVIEWS)
 
 
 def test_counts_equal_a_loop(table: Table) -> None:
@@ -75,9 +74,9 @@ def test_counts_equal_a_loop(table: Table) -> None:
 
 
 def test_a_slider_moves_verdicts_without_a_model(table: Table) -> None:
-    table.judge(leak.verdicts, Thresholds(excess=0.3))
+    table.at(Thresholds(excess=0.3))
     many = table.count(Filters(verdicts=("suspect",)))
-    table.judge(leak.verdicts, Thresholds(excess=1.9))
+    table.at(Thresholds(excess=1.9))
     assert table.count(Filters(verdicts=("suspect",))) < many
 
 

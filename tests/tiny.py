@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from whalecam.run import DatasetRecord, Run, create_run
+from whalecam.store.run import DatasetRecord, Run, create_run
 
 LABELS = ("beluga", "orca")
 

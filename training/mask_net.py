@@ -1,4 +1,4 @@
-"""Train the mask network that WhaleCAM ships (whalecam/masks/net.safetensors).
+"""Train the mask network that WhaleCAM ships (whalecam/explain/masks/net.safetensors).
 
 usage: python -m training.mask_net DATA OUT.safetensors [--encoder fine-tuned|frozen|scratch] [--epochs 60] [--seed 0]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         train,
     )
     from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
-    from whalecam.dataset import Dataset
+    from whalecam.data import Dataset
     from whalecam.errors import DatasetError, ModelError, ReviewError, RunError, WhalecamError
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
 ]
 _HOMES = {
     "whalecam.config": ("AuditOptions", "Columns", "Thresholds", "TrainOptions"),
-    "whalecam.dataset": ("Dataset",),
+    "whalecam.data": ("Dataset",),
     "whalecam.errors": ("DatasetError", "ModelError", "ReviewError", "RunError", "WhalecamError"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

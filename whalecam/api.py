@@ -11,24 +11,29 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from whalecam import auditing, classifier, dataset, evidence, findings, geometry, masks, remedies
+from whalecam import data as dataset
+from whalecam import remedies
+from whalecam.analysis import findings
+from whalecam.analysis.compare import Comparison, compare_runs
+from whalecam.analysis.findings import Finding
+from whalecam.analysis.findings.measuring import measured
 from whalecam.arrays import ByteArray, Report, silent
-from whalecam.auditing import LOCAL, AuditSummary
-from whalecam.comparison import Comparison, compare_runs
+from whalecam.audit import run_audit
+from whalecam.audit.fold_job import Engine
+from whalecam.audit.run_audit import LOCAL, AuditSummary
 from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
-from whalecam.dataset import Dataset
+from whalecam.data import Dataset, geometry
 from whalecam.errors import DatasetError, ModelError
-from whalecam.findings import Finding
-from whalecam.findings.measuring import measured
-from whalecam.judged import judged
-from whalecam.network import Network
+from whalecam.explain import cam, masks
+from whalecam.network import Network, training
 from whalecam.network.bodies import IMAGENET, Stats
+from whalecam.network.exactness import exactness
 from whalecam.network.modules import cut
-from whalecam.report import write_report
-from whalecam.run import DatasetRecord, create_run
-from whalecam.run import Run as StoredRun
-from whalecam.run import open_run as open_stored
-from whalecam.work import Engine
+from whalecam.output.report import write_report
+from whalecam.store.open_table import judged
+from whalecam.store.run import DatasetRecord, create_run
+from whalecam.store.run import Run as StoredRun
+from whalecam.store.run import open_run as open_stored
 
 BATCH = 32
 PathLike = str | Path
@@ -56,7 +61,7 @@ class Run(StoredRun):
 
     def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
         """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""
-        return write_report(self, auditing.open_data(self), Path(path), cases, thresholds)
+        return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +122,7 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
     weights cannot be had, RunError where the folder is something else.
     """
     chosen = _options(TrainOptions(), options)
-    classifier.check_start(chosen)
+    training.check_start(chosen)
     inspected = dataset.inspect_pictures(data, report)
     run = create_run(Path(path), DatasetRecord.of(data))
     remedies.train(inspected, run, chosen, report)
@@ -138,7 +143,7 @@ def audit(
     that join no image or would be read wrongly.
     """
     chosen = _options(AuditOptions(), options)
-    return auditing.run_audit(run, data or auditing.open_data(run), chosen, report, engine)
+    return run_audit.run_audit(run, data or run_audit.open_data(run), chosen, report, engine)
 
 
 def open_run(path: PathLike) -> Run:
@@ -204,7 +209,7 @@ def explain(model: nn.Module | Network, images: "torch.Tensor | Sequence[PathLik
         raise ValueError("There are no images to explain.")
     with torch.no_grad():
         activations = [features(batch) for batch in batches]
-    return _joined([evidence.explain(head, part) for part in activations], evidence.licence(head))
+    return _joined([cam.explain(head, part) for part in activations], exactness(head))
 
 
 def _input(network: Network, image: PathLike | ByteArray) -> ByteArray:
@@ -216,7 +221,7 @@ def _input(network: Network, image: PathLike | ByteArray) -> ByteArray:
     return geometry.to_input(pixels, network.size, network.resize)
 
 
-def _joined(parts: Sequence[evidence.Evidence], exactness: str) -> Cams:
+def _joined(parts: Sequence[cam.Evidence], exactness: str) -> Cams:
     names = {"maps": "maps", "bias": "bias", "logits": "logits", "completeness_error": "residual"}
     arrays = {
         name: torch.cat([getattr(part, theirs) for part in parts]).detach().float().cpu().numpy()

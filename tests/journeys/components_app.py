@@ -9,10 +9,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from whalecam.app.components.canvas import Layer, heat_canvas, overlay_controls
+from whalecam.app.components.gallery import Card, gallery, selected_now
 from whalecam.config import MASK_GRID
-from whalecam.geometry import frame_of
-from whalecam.ui.canvas import Layer, heat_canvas, overlay_controls
-from whalecam.ui.gallery import Card, gallery, selected_now
+from whalecam.data.geometry import frame_of
 
 WIDE, HIGH = 300, 200
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)

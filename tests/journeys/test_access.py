@@ -21,8 +21,8 @@ from websockets.typing import Origin, Subprotocol
 from tests.conftest import ROOT
 from tests.journeys.conftest import expect, free_port, relay, serving, settled, until
 from tests.openid import Provider
-from whalecam.reviews import Journal
-from whalecam.run import Run, open_run
+from whalecam.store.reviews import Journal
+from whalecam.store.run import Run, open_run
 
 pytestmark = pytest.mark.journey
 PAGES = ("", *(path.stem.split("_", 1)[1] for path in sorted((ROOT / "pages").glob("*.py"))))

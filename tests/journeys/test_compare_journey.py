@@ -10,10 +10,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.journeys.conftest import expect, serving, settled
 from tests.pages.test_mending import write_simulation
-from whalecam.comparison import compare_runs
-from whalecam.comparison.sentence import leaks_sentence, sentence
+from whalecam.analysis.compare import compare_runs
+from whalecam.analysis.compare.sentence import leaks_sentence, sentence
 from whalecam.demo import PLANTED
-from whalecam.run import open_run
+from whalecam.store.run import open_run
 
 pytestmark = pytest.mark.journey
 LONG = 1_500_000

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.journeys.conftest import expect, serving
-from whalecam import render
-from whalecam.geometry import Frame
-from whalecam.ui.canvas import Layer, packed_layer
+from whalecam.app.components.canvas import Layer, packed_layer
+from whalecam.data.geometry import Frame
+from whalecam.explain import render
 
 ROOT = Path(__file__).resolve().parents[2]
-PAINT = (ROOT / "whalecam" / "ui" / "paint.js").read_text(encoding="utf-8")
+PAINT = (ROOT / "whalecam" / "app" / "components" / "shared" / "paint.js").read_text(encoding="utf-8")
 WHOLE = Frame(0.0, 0.0, 1.0, 1.0)
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
 pytestmark = pytest.mark.journey

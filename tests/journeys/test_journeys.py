@@ -13,9 +13,9 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.conftest import ROOT
 from tests.journeys.conftest import LONG, expect, faults_of, serving, settled, sign_in, until
-from whalecam.findings.properties import kept
-from whalecam.reviews import Dismissals, Journal
-from whalecam.run import open_run
+from whalecam.analysis.findings.properties import kept
+from whalecam.store.reviews import Dismissals, Journal
+from whalecam.store.run import open_run
 
 pytestmark = pytest.mark.journey
 

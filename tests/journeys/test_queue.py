@@ -11,9 +11,9 @@ import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.journeys.conftest import Dashboard, expect, settled, sign_in, until
-from whalecam.reviews import Journal, Review
-from whalecam.reviews.messages import DONE
-from whalecam.run import Run, open_run
+from whalecam.store.reviews import Journal, Review
+from whalecam.store.reviews.messages import DONE
+from whalecam.store.run import Run, open_run
 
 pytestmark = pytest.mark.journey
 PICTURES = 9

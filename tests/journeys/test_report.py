@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.test_report import HOSTILE, data_of
-from whalecam.report import write_report
-from whalecam.reviews import Journal, Review
-from whalecam.run import Run, open_run
+from whalecam.output.report import write_report
+from whalecam.store.reviews import Journal, Review
+from whalecam.store.run import Run, open_run
 
 pytestmark = pytest.mark.journey
 

@@ -9,8 +9,8 @@ from tests.journeys.conftest import Dashboard, settled, sign_in
 from tests.journeys.test_components import focused, until
 from tests.journeys.test_queue import journal, run  # noqa: F401
 from whalecam.arrays import records
-from whalecam.reviews import Journal
-from whalecam.run import Run
+from whalecam.store.reviews import Journal
+from whalecam.store.run import Run
 
 pytestmark = pytest.mark.journey
 # ruff: noqa: F811

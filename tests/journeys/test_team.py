@@ -8,11 +8,10 @@ import pytest
 
 from tests.journeys.conftest import Dashboard, expect, settled, sign_in, until
 from tests.journeys.test_queue import Runs, journal, name_of, run  # noqa: F401
-from whalecam import leak
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
-from whalecam.reviews import Dismissals, Journal
-from whalecam.run import Run
-from whalecam.table import NO_REVIEWS, Filters, Table
+from whalecam.store.reviews import Dismissals, Journal
+from whalecam.store.run import Run
+from whalecam.store.table import NO_REVIEWS, Filters, Table
 
 pytestmark = pytest.mark.journey
 # ruff: noqa: F811
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture
 def table(run: Run) -> Table:
-    return Table(run.parts(), leak.verdicts, Thresholds(), NO_REVIEWS)
+    return Table(run.parts(), Thresholds(), NO_REVIEWS)
 
 
 def test_skip_judge_refresh_and_come_back_by_keyboard(

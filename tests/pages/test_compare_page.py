@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.pages.test_pages import open_page, texts
-from whalecam.comparison import compare_runs
-from whalecam.comparison.sentence import leaks_sentence
+from whalecam.analysis.compare import compare_runs
+from whalecam.analysis.compare.sentence import leaks_sentence
 from whalecam.config import WRONG_MASK
-from whalecam.reviews import Journal, Review
-from whalecam.run import open_run
+from whalecam.store.reviews import Journal, Review
+from whalecam.store.run import open_run
 
 PAGE = "pages/7_Compare.py"
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from whalecam.app.charts.audit_charts import WORDS
+from whalecam.app.state import session
+from whalecam.app.widgets import filters
 from whalecam.config import AUTO_VERDICTS, SUSPECT_VERDICTS, THRESHOLDS, Thresholds
-from whalecam.run import open_run
-from whalecam.table import ORDERS
-from whalecam.ui import filters, session
-from whalecam.ui.charts import WORDS
+from whalecam.store.run import open_run
+from whalecam.store.table import ORDERS
 
 REGION = "excess~needs 0.6,-1 1.1,-1 1.1,0.4 0.6,0.4"
 DEFAULTS: dict[str, Any] = {
@@ -66,11 +67,13 @@ def listing() -> None:
 
     import streamlit as st
 
-    from whalecam.run import open_run
-    from whalecam.ui import filters, frame, session
+    from whalecam.app.shell import page_frame
+    from whalecam.app.state import session
+    from whalecam.app.widgets import filters
+    from whalecam.store.run import open_run
 
     run = open_run(Path(os.environ["WHALECAM_RUNS"]) / "demo")
-    frame.threshold_sliders()
+    page_frame.threshold_sliders()
     table = session.table_of(run)
     view = filters.filter_bar(table, "leaks", run)
     st.session_state["shown"] = view.rows(table)["image"].tolist()

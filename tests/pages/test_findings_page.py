@@ -7,11 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
-from whalecam.dataset import open_dataset
-from whalecam.findings import Evidence, find
-from whalecam.reviews import Dismissals
-from whalecam.run import DatasetRecord, create_run, open_run
-from whalecam.ui import jobs
+from whalecam.analysis.findings import Evidence, find
+from whalecam.app.shell import jobs
+from whalecam.data import open_dataset
+from whalecam.store.reviews import Dismissals
+from whalecam.store.run import DatasetRecord, create_run, open_run
 
 TWINS = "look_alike|bottlenose_dolphin|bottlenose_dolpin"
 

@@ -16,13 +16,17 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from whalecam.app.charts import audit_charts
+from whalecam.app.screens import heatmaps, overview
+from whalecam.app.shell import jobs
+from whalecam.app.state import session
+from whalecam.app.widgets import review_controls
 from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
-from whalecam.reviews import Journal, Review
-from whalecam.run import Run, open_run, write_json
-from whalecam.table import Table
-from whalecam.ui import charts, jobs, overview, parts, picture, session
+from whalecam.store.reviews import Journal, Review
+from whalecam.store.run import Run, open_run, write_json
+from whalecam.store.table import Table
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
 EXPLORING = [page for page in PAGES if "2_Model" not in page]
@@ -69,14 +73,14 @@ def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
     told = re.sub(r"<[^>]*>", "\n", overview.legend(counts)).split("\n")
     assert [text.strip() for text in told if text.strip()] == ["Confirmed leak · 3", "Clean · 1,200"]
     rows = pd.DataFrame({"verdict": list(counts), "images": list(counts.values())})
-    bar = charts.verdict_bar(rows)
+    bar = audit_charts.verdict_bar(rows)
     assert [(part.name, part.x[0]) for part in bar.data] == [("Confirmed leak", 3), ("Clean", 1200)]
     assert not bar.layout.showlegend and bar.layout.xaxis.range == (0, 1203)
 
 
 def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 130.0, 160.0, 161.0, 163.0])
-    monkeypatch.setattr("whalecam.ui.jobs.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("whalecam.app.shell.jobs.time.monotonic", lambda: next(clock))
     pace = jobs.Pace()
     steps = [("reading", 0, 10), ("reading", 1, 10), ("reading", 4, 10), ("comparing", 3, 9), ("comparing", 5, 9)]
     told = [pace.told(Progress(*step)) for step in steps]
@@ -96,14 +100,14 @@ def test_a_picture_is_drawn_again_where_its_file_changed(runs: Path) -> None:
     images.mkdir()
     shutil.copy(path, images / name)
     run.update(dataset=replace(run.manifest.dataset, images=str(images)))
-    first = picture.picture_uri(run, name)
-    assert picture.picture_uri(run, name) is first
+    first = heatmaps.picture_uri(run, name)
+    assert heatmaps.picture_uri(run, name) is first
     Image.new("RGB", (30, 20), "red").save(images / name)
-    drawn = picture.picture_uri(run, name)
+    drawn = heatmaps.picture_uri(run, name)
     shown = Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2])))
     assert drawn != first and shown.size == (30, 20)
     with pytest.raises(DatasetError, match="no readable file"):
-        picture.picture_uri(run, "no such picture.jpg")
+        heatmaps.picture_uri(run, "no such picture.jpg")
 
 
 @pytest.mark.parametrize(
@@ -244,9 +248,12 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
     """`other` is no property: the whole water was exchanged, and nobody can say what of it mattered."""
     rows = session.table_of(open_run(runs / "demo")).all_rows().set_index("image")
     listed = rows[rows["q_value"] <= Thresholds.false_rate]
-    words = {name: parts.carrier_words(name) for name in listed["needs_property"].unique()}
+    words = {name: review_controls.carrier_words(name) for name in listed["needs_property"].unique()}
     assert words["other"] == "no single property of the water" and len(words) > 1
-    cards = {card.image: card.lines[-1] for card in parts.cards_of(*_opened(runs), listed.reset_index(), heat=False)}
+    cards = {
+        card.image: card.lines[-1]
+        for card in review_controls.cards_of(*_opened(runs), listed.reset_index(), heat=False)
+    }
     for image, row in listed.iterrows():
         assert cards[str(image)] == f"relies {row['reliance_probability']:.0%}: {words[row['needs_property']]}"
     for name, begin in (("other", "on the water of "), ("colour", "colour of the water as in ")):
@@ -353,8 +360,8 @@ def test_exploring_pages_never_import_torch(runs: Path) -> None:
 
 
 def test_the_real_table_opens_whole(real_data: Path, runs: Path) -> None:
-    from whalecam.dataset import open_dataset
-    from whalecam.run import DatasetRecord, create_run
+    from whalecam.data import open_dataset
+    from whalecam.store.run import DatasetRecord, create_run
 
     csv = real_data / "happywhale" / "train.csv"
     data = open_dataset(csv, None)

@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
 from tests.test_patterns import looks
-from whalecam.patterns import places
-from whalecam.reviews import Journal
-from whalecam.run import open_run
-from whalecam.table import embeddings
+from whalecam.analysis.patterns import places
+from whalecam.store.reviews import Journal
+from whalecam.store.run import open_run
+from whalecam.store.table import embeddings
 
 
 def tab(name: str, **query: str) -> AppTest:
@@ -120,7 +120,6 @@ def test_the_page_needs_no_network_library() -> None:
     import subprocess
     import sys
 
-    program = (
-        "import sys, whalecam.ui.mappage, whalecam.ui.strategypage;sys.exit(bool({'torch', 'umap'} & set(sys.modules)))"
-    )
+    screens = "whalecam.app.screens.embedding, whalecam.app.screens.patterns"
+    program = f"import sys, {screens}; sys.exit(bool({{'torch', 'umap'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -8,13 +8,12 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import ROOT
 from tests.least_sure import least_sure_first
 from tests.pages.test_pages import open_page, texts
+from whalecam.app.widgets.filters import View
+from whalecam.app.widgets.review_controls import REASONS
 from whalecam.config import SUSPECT_VERDICTS, Thresholds
-from whalecam.leak import verdicts
-from whalecam.reviews import Journal, Review, Skips
-from whalecam.run import open_run
-from whalecam.table import NO_REVIEWS, Filters, Table
-from whalecam.ui.filters import View
-from whalecam.ui.parts import REASONS
+from whalecam.store.reviews import Journal, Review, Skips
+from whalecam.store.run import open_run
+from whalecam.store.table import NO_REVIEWS, Filters, Table
 
 HEATMAPS, LEAKS = "pages/4_Heatmaps.py", "pages/5_Leaks.py"
 SUSPECTS = "suspects new to me"
@@ -27,7 +26,7 @@ def journal(runs: Path) -> Journal:
 
 @pytest.fixture
 def table(runs: Path) -> Table:
-    return Table(open_run(runs / "demo").parts(), verdicts, Thresholds(), NO_REVIEWS)
+    return Table(open_run(runs / "demo").parts(), Thresholds(), NO_REVIEWS)
 
 
 def heatmaps(name: str = "Ana", **query: str) -> AppTest:

@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
-from whalecam.run import open_run, read_json
-from whalecam.ui import jobs
+from whalecam.app.shell import jobs
+from whalecam.store.run import open_run, read_json
 
 NEVER = "lcnet_035"
 """Of which timm has no pretrained weights, with a hub or without; so this needs no network to fail or to pass."""

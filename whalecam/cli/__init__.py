@@ -9,7 +9,7 @@ from types import FrameType
 import click
 
 from whalecam import __version__
-from whalecam.cli import data, model, remedying, results, serving, testing, verdicts
+from whalecam.cli import data, model, remedy, results, review, selftest, serving
 from whalecam.cli.output import finish
 from whalecam.errors import WhalecamError
 from whalecam.extras import missing
@@ -24,7 +24,7 @@ def cli() -> None:
     """
 
 
-for group in (serving, data, model, remedying, verdicts, results, testing):
+for group in (serving, data, model, remedy, review, results, selftest):
     for verb in group.VERBS:
         cli.add_command(verb)
 

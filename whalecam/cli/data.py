@@ -33,13 +33,15 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     if run_path is None:
         tell({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
-    from whalecam import auditing, classifier, dataset
-    from whalecam.run import DatasetRecord, create_run
+    from whalecam.audit import run_audit
+    from whalecam.data import inspect_pictures, open_dataset
+    from whalecam.network import training
+    from whalecam.store.run import DatasetRecord, create_run
 
-    data = dataset.open_dataset(csv, folder / "images")
+    data = open_dataset(csv, folder / "images")
     run = create_run(run_path, DatasetRecord.of(data))
-    classifier.train(dataset.inspect_pictures(data, report), run, DEMO_TRAINING, report)
-    auditing.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
+    training.train(inspect_pictures(data, report), run, DEMO_TRAINING, report)
+    run_audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
 
 
 @click.command()
@@ -70,18 +72,19 @@ def check(
     **columns: str,
 ) -> None:
     """Findings on a data set; no network needed. Exit 1 where there is one above info."""
-    from whalecam import dataset, findings
+    from whalecam.analysis import findings
+    from whalecam.data import open_dataset
 
     if images is None and not no_images:
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
     named = Columns(columns["image_column"], columns["label_column"], columns["group_column"])
-    data = dataset.open_dataset(csv, None if no_images else images, named)
+    data = open_dataset(csv, None if no_images else images, named)
     if no_images and masks is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
     report = reporter()
     joined = _joined(data, masks, boxes, box_orientation, report)
     found_boxes = joined.sources.boxes
-    from whalecam.findings.measuring import measured  # once the input is known to be good
+    from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
     found = findings.find(findings.Evidence(data, found_boxes, properties, *_said(run_path)))
@@ -97,7 +100,7 @@ def check(
 
 def _joined(data: Any, masks: Path | None, boxes: Sequence[Path], orientation: str | None, report: Any) -> Any:
     """Masks and boxes joined with the data set. Raises DatasetError for what cannot be read, or joins nothing."""
-    from whalecam import masks as finding
+    from whalecam.explain import masks as finding
 
     sources = finding.opened(str(masks) if masks else None, [str(path) for path in boxes])
     return finding.joined(data, sources, orientation, report)
@@ -107,9 +110,9 @@ def _said(run_path: Path | None) -> tuple[Any, Any]:
     """What the networks of a run say of pictures that they had not seen, and saw in them; None without a run."""
     if run_path is None:
         return None, None
-    from whalecam.findings.outliers import MOST
-    from whalecam.run import open_run
-    from whalecam.table import embeddings, unseen_odds
+    from whalecam.analysis.findings.outliers import MOST
+    from whalecam.store.run import open_run
+    from whalecam.store.table import embeddings, unseen_odds
 
     run = open_run(run_path)
     seen = embeddings(run.parts(), MOST, unseen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from whalecam.cli.gating import Gate, gate_options
+from whalecam.cli.gate import Gate, gate_options
 from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
@@ -72,26 +72,27 @@ LOADED = "resnet18"
 @JSON
 def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) -> None:
     """Train on a data set, or load a checkpoint, and write the run folder."""
-    from whalecam import dataset
+    from whalecam.data import merge_labels, open_dataset
 
     report = reporter()
     _check_used(given)
     require("train", "Training")
     columns = Columns(given["image_column"], given["label"] or given["label_column"], given["group_column"])
-    data = dataset.open_dataset(csv, images, columns)
+    data = open_dataset(csv, images, columns)
     if given["labels_map"]:
-        data = dataset.merge_labels(data, given["labels_map"])
+        data = merge_labels(data, given["labels_map"])
     # Ten seconds of imports, so only once the input is known to be good.
-    from whalecam import api, classifier
-    from whalecam.run import DatasetRecord, create_run
+    from whalecam import api
+    from whalecam.network import training
+    from whalecam.store.run import DatasetRecord, create_run
 
     if given["checkpoint"]:
         names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
-        model = classifier.load_state(
+        model = training.load_state(
             given["checkpoint"], names or data.classes(), given["arch"] or LOADED, given["size"], given["resize"]
         )
         run = create_run(run_path, DatasetRecord.of(data))
-        classifier.adopt(run, model)
+        training.adopt(run, model)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
@@ -157,16 +158,17 @@ def _check_used(given: dict[str, Any]) -> None:
 @JSON
 def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **given: Any) -> None:
     """Fill or complete a run's table: evidence maps, leak scores, verdicts. Resumable."""
-    from whalecam.run import open_run
+    from whalecam.store.run import open_run
 
     gate = Gate(**{name: given[name] for name in ("fail_if", "baseline", "junit", "summary")})
     # Seconds of imports, so only once the gate is known to be good.
-    from whalecam import api, auditing
+    from whalecam import api
+    from whalecam.audit import run_audit
     from whalecam.cli.results import facts_of
-    from whalecam.cli.telling import told
+    from whalecam.cli.summaries import told
 
     opened = open_run(run)
-    data = auditing.open_data(opened, csv, images)
+    data = run_audit.open_data(opened, csv, images)
     known = {name: given[name] for name in vars(AUDIT)}
     summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
     facts = vars(summary) if as_json else _plain(summary)
@@ -191,7 +193,7 @@ def _plain(summary: Any) -> dict[str, Any]:
 
 def _engine(given: dict[str, Any]) -> Any:
     """Who does the work of an audit. Raises RunError for Ray's options without Ray."""
-    from whalecam import auditing
+    from whalecam.audit import run_audit
     from whalecam.errors import RunError
 
     asked = {name: given[name] for name in ("address", "images_url", "parts_url", "workers") if given[name]}
@@ -199,10 +201,10 @@ def _engine(given: dict[str, Any]) -> Any:
         if asked:
             named = ", ".join(f"--{name.replace('_', '-')}" for name in asked)
             raise RunError(f"{named} is for Ray's workers. Add --engine ray, or leave it out.")
-        return auditing.LOCAL
+        return run_audit.LOCAL
     if given["parts_url"] and (given["fail_if"] or given["baseline"]):
         raise RunError("A gate needs the rows here. Leave --parts-url out, or copy them into the run and ask again.")
-    from whalecam.ray_runner import OnRay
+    from whalecam.audit.engines.ray import OnRay
 
     return OnRay(given["address"], given["images_url"], given["parts_url"], given["workers"])
 

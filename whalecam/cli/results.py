@@ -17,8 +17,8 @@ from whalecam.errors import DatasetError, RunError
 @JSON
 def info(run: Path, as_json: bool) -> None:
     """What a run holds: its network, its leaks, which species stand out, and what to do next."""
-    from whalecam.cli.telling import told
-    from whalecam.run import open_run
+    from whalecam.cli.summaries import told
+    from whalecam.store.run import open_run
 
     opened = open_run(run)
     if not as_json:
@@ -49,10 +49,10 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """
     if len(runs) < 2:
         raise RunError("Name two runs or more to compare.")
-    from whalecam.cli.telling import compared
-    from whalecam.comparison import compare_runs
-    from whalecam.comparison.sentence import write_csv
-    from whalecam.run import open_run
+    from whalecam.analysis.compare import compare_runs
+    from whalecam.analysis.compare.sentence import write_csv
+    from whalecam.cli.summaries import compared
+    from whalecam.store.run import open_run
 
     found = compare_runs([open_run(path) for path in runs])
     if out is not None:
@@ -73,12 +73,12 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 @click.option("--cases", default=24, show_default=True, type=click.IntRange(0, 200), help="Pictures to show.")
 def report(run: Path, out: Path, cases: int) -> None:
     """Write one self-contained HTML page about a run."""
-    from whalecam import auditing
-    from whalecam.report import write_report
-    from whalecam.run import open_run
+    from whalecam.audit import run_audit
+    from whalecam.output.report import write_report
+    from whalecam.store.run import open_run
 
     opened = open_run(run)
-    click.echo(str(write_report(opened, auditing.open_data(opened), out, cases)))
+    click.echo(str(write_report(opened, run_audit.open_data(opened), out, cases)))
 
 
 @click.command("export-dataset")
@@ -89,18 +89,20 @@ def report(run: Path, out: Path, cases: int) -> None:
 @JSON
 def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, as_json: bool) -> None:
     """Write a mended data set; the source stays as it is."""
-    from whalecam import auditing, dataset, remedies
-    from whalecam.masks import find_mask
-    from whalecam.reviews import Journal
-    from whalecam.run import open_run
+    from whalecam import remedies
+    from whalecam.audit import run_audit
+    from whalecam.data import inspect_pictures, read_labels_map
+    from whalecam.explain.masks import find_mask
+    from whalecam.store.reviews import Journal
+    from whalecam.store.run import open_run
 
     if labels_map is not None and remedy != "relabel":
         raise DatasetError(f"--labels-map merges labels, which '{remedy}' does not. Use it with --remedy relabel.")
     opened, progress = open_run(run), reporter()
-    data = dataset.inspect_pictures(auditing.open_data(opened), progress)
-    merges = dataset.read_labels_map(labels_map) if labels_map is not None else {}
+    data = inspect_pictures(run_audit.open_data(opened), progress)
+    merges = read_labels_map(labels_map) if labels_map is not None else {}
     options = AuditOptions.stored(opened.manifest.audit)
-    joined = auditing.joined_sources(data, options, progress)
+    joined = run_audit.joined_sources(data, options, progress)
     find = functools.partial(find_mask, sources=joined.sources, fallback=options.mask_method)
     reviews = Journal.of(opened).latest()
     done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
@@ -112,8 +114,8 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
 @RUN
 def lay_out(run: Path) -> None:
     """Lay the pictures of an audited run out by UMAP, for the Patterns page."""
-    from whalecam.patterns import places
-    from whalecam.run import open_run
+    from whalecam.analysis.patterns import places
+    from whalecam.store.run import open_run
 
     count = places.lay_out(open_run(run), reporter())
     tell({"pictures": count, "run": str(run)}, False)
@@ -121,8 +123,8 @@ def lay_out(run: Path) -> None:
 
 def facts_of(run: Any) -> dict[str, Any]:
     """Counts, rates, verdicts, reasons, species and the advice of an audited run."""
-    from whalecam.cli.telling import advice_of
-    from whalecam.judged import judged
+    from whalecam.cli.summaries import advice_of
+    from whalecam.store.open_table import judged
 
     table = judged(run)
     facts = table.overview()

@@ -47,7 +47,7 @@ def command(page: Path, runs: tuple[Path, ...], port: int | None, options: tuple
 
 def _check(runs: tuple[Path, ...]) -> None:
     """Raises RunError for what is no run folder, and for two of one name, of which the pages would offer one."""
-    from whalecam.run import open_run
+    from whalecam.store.run import open_run
 
     for run in runs:
         open_run(run)

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
-from whalecam.lab import to_lab, to_rgb
+from whalecam.color import to_lab, to_rgb
 
 Field = NDArray[np.float32]
 Kind = Callable[[ByteArray, int, Generator], ByteArray]

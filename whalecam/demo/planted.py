@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import Progress, Report, silent
+from whalecam.color import to_lab, to_rgb
 from whalecam.demo.animals import draw_individual
 from whalecam.demo.scene import draw_scene
 from whalecam.demo.sea import Water
-from whalecam.lab import to_lab, to_rgb
 
 LABELS = ("humpback_whale", "bottlenose_dolphin")
 KINDS = ("leaky", "clean", "flipped")

@@ -2,7 +2,7 @@
 
 from whalecam.network.bodies import Body, build_body
 from whalecam.network.cut import Network, fast_halves, pick_device
-from whalecam.network.folding import quick
+from whalecam.network.fusion.folding import quick
 from whalecam.network.heads import fastai_head, linear_head, probe_head
 from whalecam.network.pretrained import Start, hub_reachable, missing_weights, starting_point
 from whalecam.network.resizing import at_size

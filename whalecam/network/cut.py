@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from whalecam.arrays import ByteArray
 from whalecam.errors import ModelError
-from whalecam.network import bfloat16
 from whalecam.network.bodies import Stats
+from whalecam.network.fusion import bfloat16
 
 
 @dataclass

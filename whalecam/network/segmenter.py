@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from whalecam.errors import ModelError
 from whalecam.network.bodies import HALF, build_body
-from whalecam.network.folding import fold
+from whalecam.network.fusion.folding import fold
 
 SKIPS = (16, 24, 40, 112)
 """Channels of the encoder at strides of 2, 4, 8 and 16."""

@@ -1,7 +1,7 @@
 """What mends a data set or a training: one file per remedy, and the menus."""
 
+from whalecam.remedies.export_dataset import Export, case_of, export_dataset, mean_water, mend
 from whalecam.remedies.kinds import Case, Mended, Remedy, Rgb, inside
-from whalecam.remedies.mending import Export, case_of, export_dataset, mean_water, mend
 from whalecam.remedies.menu import AUGMENTS, REMEDIES
 from whalecam.remedies.shuffle import Shuffle
 from whalecam.remedies.training import MENDED, finder, train

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from whalecam.classifier import Augment
+from whalecam.network.training import Augment
 from whalecam.remedies.crop import crop
 from whalecam.remedies.drop import drop
 from whalecam.remedies.kinds import Remedy

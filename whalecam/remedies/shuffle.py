@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam import dataset, geometry, swap
+from whalecam import data
 from whalecam.arrays import ByteArray, Progress, Report, records, silent
+from whalecam.data import geometry
 from whalecam.errors import DatasetError
-from whalecam.masks import MaskMethod
+from whalecam.explain import background_test
+from whalecam.explain.background_test.donors import MOST_AREA
+from whalecam.explain.masks import MaskMethod
 from whalecam.remedies.kinds import inside
-from whalecam.swap.pool import MOST_AREA
 
 LEAST_OWN = 0.25
 """The least share of draws in which a picture keeps its own water: the network is judged on pictures as they are."""
@@ -63,13 +65,13 @@ class Shuffle:
             return self._filled.get(name)
         self._keeps[name] = None
         try:
-            sample = dataset.read_sample(Path(row["path"]), name, geometry.needed(self.size))
+            sample = data.read_sample(Path(row["path"]), name, geometry.needed(self.size))
         except DatasetError:
             return None
         mask = self.find(sample)
         if mask is None:
             return None
-        scene = swap.scene_of(sample, mask, self.size, self.resize)
+        scene = background_test.scene_of(sample, mask, self.size, self.resize)
         area = float(scene.mask.mean())
         if LEAST_ANIMAL <= area <= MOST_ANIMAL:
             self._keeps[name] = np.asarray(np.rint(255 * inside(scene.mask)), np.uint8)

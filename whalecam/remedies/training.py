@@ -8,15 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from whalecam import classifier, dataset, masks
 from whalecam.arrays import Report, silent
 from whalecam.config import TRAIN_REMEDIES, TrainOptions
-from whalecam.dataset import Dataset
+from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError
-from whalecam.masks import Joined, MaskMethod
-from whalecam.remedies.mending import mend
+from whalecam.explain import masks
+from whalecam.explain.masks import Joined, MaskMethod
+from whalecam.network import training
+from whalecam.remedies.export_dataset import mend
 from whalecam.remedies.menu import AUGMENTS
-from whalecam.run import DatasetRecord, Run
+from whalecam.store.run import DatasetRecord, Run
 
 MENDED = "mended"
 
@@ -33,15 +34,15 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
     name = options.remedy
     if name not in TRAIN_REMEDIES:
         raise DatasetError(f"No remedy '{name}' for training. There are: {', '.join(TRAIN_REMEDIES)}.")
-    classifier.check_start(options)
+    training.check_start(options)
     if name == "none":
-        return classifier.train(data, run, options, report)
+        return training.train(data, run, options, report)
     joined = joined_sources(data, options, report)
     find = functools.partial(masks.find_mask, sources=joined.sources)
     run.update(joins=masks.records_of(joined.joins))
     if name in AUGMENTS:
         augment = AUGMENTS[name](find, options.size, options.resize, options.seed, report)
-        return classifier.train(data, run, options, report, augment)
+        return training.train(data, run, options, report, augment)
     return _on_mended(data, run, options, find, report)
 
 
@@ -64,8 +65,8 @@ def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod,
         mended = Path(aside) / MENDED
         none = pd.DataFrame(columns=["image"])
         mend(data, find, none, options.remedy, mended, {"run": run.name}, report)
-        found = dataset.open_dataset(mended / "train.csv", mended / "images", data.columns)
-        metrics = classifier.train(found, run, options, report)
+        found = open_dataset(mended / "train.csv", mended / "images", data.columns)
+        metrics = training.train(found, run, options, report)
         shutil.rmtree(home, ignore_errors=True)
         mended.rename(home)
     record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), found.fingerprint)

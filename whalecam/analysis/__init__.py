@@ -1,0 +1,1 @@
+"""What is computed from the tables of runs: findings, patterns, comparisons, calibration, agreement."""

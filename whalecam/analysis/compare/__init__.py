@@ -1,0 +1,107 @@
+"""Two or more runs on the images they share: figures, what changed per picture and species, and what is chance."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from whalecam.analysis.compare.comparison import Comparison
+from whalecam.analysis.compare.difference import FEWEST, LEVEL, Difference, Marks, differences
+from whalecam.analysis.compare.leak_outcome import Fate, fate
+from whalecam.analysis.compare.metrics import METRICS, Metric, figure
+from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
+from whalecam.analysis.compare.shared import notes, shared
+from whalecam.arrays import Progress, Report, silent
+from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.errors import RunError
+from whalecam.store.open_table import judged
+from whalecam.store.run import Run
+from whalecam.store.table import Table
+
+__all__ = [
+    "LEVEL",
+    "METRICS",
+    "Comparison",
+    "Difference",
+    "Fate",
+    "Metric",
+    "Pairs",
+    "bootstrap",
+    "compare_runs",
+    "exchange",
+    "fate",
+    "figures_of",
+    "mcnemar",
+]
+CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")
+Opener = Callable[..., Table]
+"""`judged`: (run, thresholds, report=…) → the run's table."""
+
+
+def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
+    """Every metric of one run, and `not_assessable` as a share of all its pictures; NaN where nothing was measured."""
+    rows = judged(run, thresholds).values()
+    unseen = ~rows["in_training"].to_numpy()
+    found = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
+    return found | {"not_assessable": float((rows["verdict"] == "not_assessable").mean())}
+
+
+def compare_runs(
+    runs: Sequence[Run], thresholds: Thresholds = Thresholds(), report: Report = silent, opened: Opener = judged
+) -> Comparison:
+    """Hold every run against the first, on the pictures that all of them audited, of classes that all of them know.
+
+    Args:
+        opened: gives a run's table, where rows are held already.
+
+    Raises RunError for fewer than two runs, a run without an audit, or runs that share no picture or class.
+    """
+    if len(runs) < 2:
+        raise RunError("Name two runs or more to compare.")
+    names = _names(runs)
+    tables = {name: opened(run, thresholds, report=report).values() for name, run in zip(names, runs, strict=True)}
+    report(Progress("comparing", 0, len(METRICS)))
+    most = max(len(table) for table in tables.values())
+    held, said = shared(tables, [run.manifest.classes for run in runs])
+    unseen = ~np.logical_or.reduce([rows["in_training"].to_numpy() for rows in held.values()])
+    first, later = held[names[0]], {name: held[name] for name in names[1:]}
+    told = {name: differences(first, rows, unseen, report) for name, rows in later.items()}
+    return Comparison(
+        names,
+        held,
+        unseen,
+        told,
+        {name: _changes(first, rows, unseen) for name, rows in later.items()},
+        {name: _fate(found, thresholds) for name, found in told.items()},
+        tuple(said + notes(held, most, unseen)),
+    )
+
+
+def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
+    leaks = next(one for one in found if one.metric == "confirmed_leak")
+    counts = [round(share * leaks.images) if leaks.images >= FEWEST else 0 for share in (leaks.before, leaks.after)]
+    return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
+
+
+def _names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The runs' names; a later one of the same name is told apart by the first number that is free."""
+    found: list[str] = []
+    for run in runs:
+        name, number = run.name, 1
+        while name in found:
+            number += 1
+            name = f"{run.name} ({number})"
+        found.append(name)
+    return tuple(found)
+
+
+def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mapping[str, Marks]:
+    """Right and wrong count on unseen pictures; a picture got worse that became wrong or came under suspicion."""
+    right = before["right"].to_numpy(), after["right"].to_numpy()
+    gained, lost = (right[1] > right[0]) & unseen, (right[1] < right[0]) & unseen
+    was, became = (rows["verdict"].isin(SUSPECT_VERDICTS).to_numpy() for rows in (before, after))
+    assessable = ((before["verdict"] != "not_assessable") & (after["verdict"] != "not_assessable")).to_numpy()
+    freed, caught = was & ~became & assessable, ~was & became & assessable
+    changed = (before["verdict"] != after["verdict"]).to_numpy()
+    better, worse = (gained | freed) & ~lost & ~caught, (lost | caught) & ~gained & ~freed
+    return dict(zip(CHANGES, (gained, lost, changed, better, worse), strict=True))

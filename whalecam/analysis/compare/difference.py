@@ -1,0 +1,100 @@
+"""The differences between two runs on shared pictures, each with its interval and whether it is beyond chance."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam.analysis.compare.metrics import METRICS, Metric
+from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
+from whalecam.arrays import Progress, Report, silent
+from whalecam.stats import holm
+
+LEVEL = 0.05
+"""A difference is beyond chance where its corrected p is below this."""
+FEWEST = 2
+"""Pictures on which a figure is compared at all."""
+Marks = NDArray[np.bool_]
+"""(N,) which of the shared pictures, in their order."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of a run against the first run's, on the `images` for which both have it.
+
+    Attributes:
+        before, after, difference: the figures, and `after − before`; NaN where no picture has it in both.
+        low, high: 95 % paired bootstrap interval of the difference, over individuals.
+        p: two-sided; of McNemar's exact test for accuracy, else of `paired.exchange` over individuals: whether these
+            two networks differ.
+        reseeded: the same with what another seed brings (`Metric.seeds`) as part of chance: whether the ways in which
+            they were trained differ.
+        corrected: `reseeded` after Holm's correction over all metrics of this pair of runs.
+    """
+
+    metric: str
+    images: int
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    reseeded: float
+    corrected: float = float("nan")
+
+    @property
+    def told(self) -> bool:
+        """Whether either run has anything to show: not a verdict that neither gave, nor what neither measured."""
+        return self.before == self.before and bool(self.before or self.after)
+
+    @property
+    def beyond_chance(self) -> bool:
+        return self.corrected < LEVEL
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse`, `none` where chance explains it, `untested` where no test was made."""
+        if self.corrected != self.corrected:
+            return "untested"
+        if not self.beyond_chance:
+            return "none"
+        return "better" if METRICS[self.metric].better * self.difference > 0 else "worse"
+
+
+def differences(
+    before: pd.DataFrame, after: pd.DataFrame, unseen: Marks, report: Report = silent
+) -> tuple[Difference, ...]:
+    """Every metric of two runs' rows of the same pictures (`table.values`), in the same order."""
+    individuals, found = np.unique(before["individual"], return_inverse=True)[1].astype(np.int64), []
+    for name, metric in METRICS.items():
+        found.append(_difference(name, metric, before, after, unseen, individuals))
+        report(Progress("comparing", len(found), len(METRICS)))
+    asked = [one.reseeded if METRICS[one.metric].tested else float("nan") for one in found]
+    return tuple(
+        Difference(**asdict(one) | {"corrected": corrected}) for one, corrected in zip(found, holm(asked), strict=True)
+    )
+
+
+def _difference(
+    name: str,
+    metric: Metric,
+    before: pd.DataFrame,
+    after: pd.DataFrame,
+    unseen: Marks,
+    individuals: NDArray[np.int64],
+) -> Difference:
+    first, second = metric.values(before), metric.values(after)
+    known = ~np.isnan(first) & ~np.isnan(second)
+    known = known & unseen if metric.unseen else known
+    first, second, species = first[known], second[known], before["species"][known]
+    if len(first) < FEWEST:
+        return Difference(name, len(first), *[float("nan")] * 7)
+    asked = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce
+    low, high = bootstrap(*asked)
+    p = mcnemar(int((first > second).sum()), int((second > first).sum())) if name == "accuracy" else exchange(*asked)
+    figures = metric.of(first, species), metric.of(second, species)
+    spread = metric.spread(*figures)
+    reseeded = max(p, exchange(*asked, spread=spread)) if spread else p
+    return Difference(name, len(first), *figures, figures[1] - figures[0], low, high, p, reseeded)

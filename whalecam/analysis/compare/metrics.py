@@ -1,0 +1,127 @@
+"""What runs are compared by: a value per picture, and how the pictures' values become one figure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam.analysis.compare.paired import Reduce, Values
+from whalecam.config import AUTO_VERDICTS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a run.
+
+    Attributes:
+        words: what people call it.
+        column: of the pictures' values in `table.values`; NaN where a picture has none.
+        why: what it says beyond its words, for a reader who asks.
+        verdict: where set, a picture's value is whether its verdict is this one; NaN where it is not assessable.
+        unseen: whether only pictures count that neither network was trained on.
+        per_species: means by species are taken first, and `reduce` joins them; else there is one group.
+        better: 1 where more is better, -1 where less is, 0 where neither.
+        tested: whether its p joins the family; not what has no good side, nor a minimum (no valid bootstrap test).
+        share: whether it is a share, to be written in percent.
+        seeds: standard deviation of its difference between two networks that differ in nothing but the seed, beyond the
+            chance of the pictures (`python -m benchmarks.twins reseeded`).
+        scaled: whether `seeds` is a share of the figure itself, as of what vanishes with a leak; else it is absolute.
+    """
+
+    words: str
+    column: str
+    better: int
+    unseen: bool = True
+    per_species: bool = False
+    reduce: Reduce = lambda means: means[:, 0]
+    share: bool = True
+    tested: bool = True
+    why: str = ""
+    verdict: str = ""
+    seeds: float = 0.0
+    scaled: bool = True
+
+    def values(self, rows: pd.DataFrame) -> Values:
+        """The pictures' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
+        if not self.verdict:
+            return rows[self.column].to_numpy(np.float64)
+        judged = rows["verdict"] != "not_assessable"
+        return np.where(judged, (rows["verdict"] == self.verdict).to_numpy(np.float64), np.nan)
+
+    def spread(self, before: float, after: float) -> float:
+        """`seeds` for two figures, in their unit."""
+        return self.seeds * (abs(before) + abs(after)) / 2 if self.scaled else self.seeds
+
+    def of(self, values: Values, species: "pd.Series[str]") -> float:
+        """The figure of pictures with known values (N,), by the species of each; NaN for no picture."""
+        if not len(values):
+            return float("nan")
+        return float(self.reduce(self.means(values, species)[None, :])[0])
+
+    def means(self, values: Values, species: "pd.Series[str]") -> Values:
+        """Means by group, (groups,)."""
+        codes = self.groups(species)
+        return np.asarray(np.bincount(codes, values) / np.bincount(codes), np.float64)
+
+    def groups(self, species: "pd.Series[str]") -> NDArray[np.int64]:
+        """The group of each picture, numbered from 0."""
+        if not self.per_species:
+            return np.zeros(len(species), np.int64)
+        return np.asarray(pd.factorize(species, sort=True)[0], np.int64)
+
+
+MANY = {"confirmed_leak": "confirmed leaks", "suspect": "suspects"}
+SEEDS = {"confirmed_leak": 0.19, "hidden_reliance": 0.25, "cosmetic": 0.2, "clean": 0.22}
+
+
+def _verdict(name: str) -> Metric:
+    better = {"clean": 1, "not_tested": 0}.get(name, -1)
+    return Metric(
+        MANY.get(name, name.replace("_", " ")),
+        "verdict",
+        better,
+        unseen=False,
+        tested=better != 0,
+        why="share of assessable pictures",
+        verdict=name,
+        seeds=SEEDS.get(name, 0.0),
+    )
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("accuracy", "right", 1),
+    "balanced_accuracy": Metric(
+        "balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1), seeds=0.02, scaled=False
+    ),
+    "worst_species_accuracy": Metric(
+        "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
+    ),
+    "unseen_water_accuracy": Metric(
+        "accuracy on unseen water",
+        "swap_correct",
+        1,
+        why="the animal before waters of other labels",
+        seeds=0.03,
+        scaled=False,
+    ),
+    "loss": Metric("loss", "loss", -1, share=False, why="cross-entropy of the label, nats"),
+    "excess": Metric(
+        "excess", "excess", -1, unseen=False, share=False, why="1: looks no better than a flat map", seeds=0.02
+    ),
+    "bg_gap": Metric(
+        "BG-gap", "bg_gap", -1, unseen=False, share=False, why="fall that the label's own water spares", seeds=0.19
+    ),
+    "water_only_accuracy": Metric("water-only accuracy", "water_right", -1, why="the animal painted over"),
+    **{name: _verdict(name) for name in AUTO_VERDICTS if name != "not_assessable"},
+}
+"""Name, as the command line spells it → metric."""
+
+
+def figure(rows: pd.DataFrame, unseen: NDArray[np.bool_], metric: Metric) -> float:
+    """A metric of one run's rows; `unseen` (N,) tells which pictures count where the network must not know them."""
+    values = metric.values(rows)
+    known = ~np.isnan(values)
+    known = known & unseen if metric.unseen else known
+    return metric.of(values[known], rows["species"][known])

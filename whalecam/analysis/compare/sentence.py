@@ -1,0 +1,87 @@
+"""A comparison in one plain sentence, and as a CSV of pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from whalecam.analysis.compare import LEVEL, METRICS, Comparison, Difference
+from whalecam.data.csv_text import safe_csv
+
+SIDES = ("species", "predicted", "loss", "excess", "reliance_probability", "needs", "verdict", "swap_correct")
+WORDED = ("species", "predicted", "verdict")
+SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
+"""`Difference.verdict` as people read it."""
+MAIN = ("unseen_water_accuracy", "accuracy", "balanced_accuracy", "worst_species_accuracy", "loss", "confirmed_leak")
+
+
+def sentence(found: Comparison, later: str) -> str:
+    """What changed from the first run to a later one, and whether it is beyond chance."""
+    told = {one.metric: one for one in found.differences[later]}
+    better = [written(told[name]) for name in MAIN if told[name].verdict == "better"]
+    worse = [written(told[name]) for name in MAIN if told[name].verdict == "worse"]
+    first = found.names[0]
+    parts = []
+    if better:
+        parts.append(f"{later} is better than {first} on {'; '.join(better)}.")
+    if worse:
+        parts.append(f"{later} is worse than {first} on {'; '.join(worse)}.")
+    if not parts:
+        parts.append(f"Nothing tells {later} from {first} beyond chance.")
+    return " ".join([*parts, _accuracy(told["accuracy"])])
+
+
+def leaks_sentence(found: Comparison, later: str) -> str:
+    """What became of the confirmed leaks, and of accuracy on unseen water; empty where neither is known.
+
+    Two questions asked beforehand and of these two networks, so neither is corrected for the other figures.
+    """
+    told = next(one for one in found.differences[later] if one.metric == "unseen_water_accuracy")
+    side = "better" if told.difference > 0 else "worse"
+    water = side if told.p < LEVEL else "equal within chance"
+    share = f"{amount(told.before, True)} → {amount(told.after, True)}"
+    accuracy = f"Accuracy on unseen water is {water}: {share}." if told.p == told.p else ""
+    return " ".join(part for part in (found.leaks[later].said, accuracy) if part)
+
+
+def written(one: Difference) -> str:
+    """One difference in words: `accuracy, 71.0 % → 83.0 %`."""
+    metric = METRICS[one.metric]
+    return f"{metric.words} ({amount(one.before, metric.share)} → {amount(one.after, metric.share)})"
+
+
+def amount(value: float, share: bool, signed: bool = False) -> str:
+    """A figure as people read it; a dash where there is none."""
+    if value != value:
+        return "–"
+    sign = "+" if signed else ""
+    return f"{value * 100:{sign}.1f} %" if share else f"{value:{sign}.3f}"
+
+
+def _accuracy(one: Difference) -> str:
+    if one.p != one.p:
+        return "Accuracy could not be compared: no shared picture is new to both networks."
+    chance = "beyond" if one.beyond_chance else "not beyond"
+    return (
+        f"Accuracy on {one.images:,} pictures that no network was trained on: {amount(one.before, True)} → "
+        f"{amount(one.after, True)}; the difference is {chance} chance (McNemar p = {one.p:.2g}; "
+        f"{one.corrected:.2g} after Holm's correction over all figures)."
+    )
+
+
+def pictures(found: Comparison, later: str, images: Sequence[str] | None = None) -> pd.DataFrame:
+    """One row per shared picture, or of `images`: `image`, `run` (the later one), `change`, `unseen`, and both runs'
+    words."""
+    before, after = found.rows[found.names[0]], found.rows[later]
+    at = slice(None) if images is None else np.flatnonzero(before.index.isin(images))
+    marks = found.marks[later]
+    change = np.select([marks["got_better"][at], marks["got_worse"][at]], ["better", "worse"], "")
+    sides = [rows.iloc[at][list(SIDES)].astype(dict.fromkeys(WORDED, "str")) for rows in (before, after)]
+    frame = pd.DataFrame({"run": later, "change": change, "unseen": found.unseen[at]}, before.index[at])
+    frame = frame.join([side.add_suffix(f"_{when}") for side, when in zip(sides, ("before", "after"), strict=True)])
+    return frame.rename_axis("image").reset_index()
+
+
+def write_csv(found: Comparison) -> bytes:
+    """Every shared picture of every later run; no cell is run as a formula."""
+    return safe_csv(pd.concat([pictures(found, name) for name in found.names[1:]], ignore_index=True))

@@ -1,0 +1,112 @@
+"""Pictures that are there twice: pixel for pixel, or nearly."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam.analysis.findings.finding import Evidence, Finding
+from whalecam.data import OK
+
+NEAR_BITS = 2
+"""Of 64 bits of the perceptual hash, how many may differ between near duplicates (CleanVision: none)."""
+SHAPE, SHADE = 0.03, 12.0
+"""How far the sides' ratio (as a share) and the water's mean Lab (of 255) of near duplicates may differ."""
+BLOCK, MOST_COMPARED = 512, 1000
+COLUMNS = ["group", "image", "species", "individual_id", "width", "height"]
+
+
+def duplicates(evidence: Evidence) -> list[Finding]:
+    """Exact, then near duplicates; those under different labels apart from the others, and first."""
+    if evidence.properties is None:
+        return []
+    seen = evidence.properties[evidence.properties["status"] == OK]
+    seen = evidence.data.good().drop(columns=["path", "status"]).merge(seen, on="image").reset_index(drop=True)
+    exact = seen["digest"].to_numpy(object)
+    near = alike_within(near_groups(seen["phash"].to_numpy(object)), _looks(seen))
+    exact_rows = _grouped(seen, pd.factorize(exact)[0])
+    near_rows = _grouped(seen, near)
+    near_only = near_rows.groupby("group")["digest"].transform("nunique") > 1
+    return [*_findings("exact", exact_rows), *_findings("near", near_rows[near_only])]
+
+
+def near_groups(hashes: NDArray[np.object_]) -> NDArray[np.int64]:
+    """A number per picture, shared by those that a chain of steps of at most NEAR_BITS bits connects."""
+    bits = np.array([int(text, 16) for text in hashes], np.uint64)
+    # Equal hashes first, or a thousand blank pictures would be half a million pairs.
+    distinct, place = np.unique(bits, return_inverse=True)
+    pairs = np.concatenate([np.empty((0, 2), int), *_close(distinct)])
+    return _connected(pairs[:, 0], pairs[:, 1], len(distinct))[place]
+
+
+def alike_within(groups: NDArray[np.int64], looks: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The groups, parted where no chain of pictures whose `looks` (N, D) all differ by at most 1 connects them.
+
+    The hash knows neither shape nor colour: two orcas in two waters may have one.
+    """
+    found, shared = groups.copy(), np.flatnonzero(np.bincount(groups, minlength=1)[groups] > 1)
+    for group in np.unique(groups[shared]):
+        rows = np.flatnonzero(groups == group)
+        if len(rows) <= MOST_COMPARED:
+            near = (np.abs(looks[rows, None] - looks[None, rows]) <= 1).all(axis=2)
+            one, other = np.nonzero(near)
+            found[rows] = found.max() + 1 + _connected(one, other, len(rows))
+    return found
+
+
+def _looks(seen: pd.DataFrame) -> NDArray[np.float64]:
+    """Shape and colour, each in units of what a resized or recompressed copy may differ by."""
+    aspect = np.log((seen["width"] / seen["height"]).to_numpy(float)) / SHAPE
+    water = seen[["water_l", "water_a", "water_b"]].to_numpy(float) / SHADE
+    return np.column_stack([aspect, water])
+
+
+def _connected(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """A number per node, the same for those that a path of edges connects."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _close(distinct: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(distinct), BLOCK):
+        part = distinct[start : start + BLOCK, None]
+        one, other = np.nonzero(np.bitwise_count(part ^ distinct[None, start:]) <= NEAR_BITS)
+        later = one < other
+        yield np.stack([one[later] + start, other[later] + start], axis=1)
+
+
+def _grouped(seen: pd.DataFrame, groups: NDArray[np.int64]) -> pd.DataFrame:
+    """The rows that share their group with another, numbered from 1 in the order of the table."""
+    table = seen.assign(group=groups)
+    table = table[table["group"].duplicated(keep=False)]
+    return table.assign(group=pd.factorize(table["group"])[0] + 1).sort_values("group", kind="stable")
+
+
+def _findings(kind: str, rows: pd.DataFrame) -> list[Finding]:
+    labels = rows.groupby("group")["species"].transform("nunique") > 1
+    animals = rows[rows["individual_id"] != ""].groupby("group")["individual_id"].nunique()
+    apart = labels | rows["group"].isin(animals.index[animals > 1])
+    both = [(True, rows[apart]), (False, rows[~apart])]
+    return [_finding(kind, differ, part[COLUMNS]) for differ, part in both if len(part)]
+
+
+def _finding(kind: str, differ: bool, rows: pd.DataFrame) -> Finding:
+    groups, exact = int(rows["group"].nunique()), kind == "exact"
+    how = "are pixel for pixel the same" if exact else "look nearly the same"
+    under = "under different labels or individuals" if differ else "under one label"
+    return Finding(
+        f"{kind}_duplicates",
+        ("high" if exact else "medium") if differ else ("medium" if exact else "low"),
+        f"{len(rows):,} pictures in {groups:,} group{'' if groups == 1 else 's'} {how}, {under}.",
+        "At most one of the labels is right, and the network is punished for either."
+        if differ
+        else "A picture in training and in validation at once is judged by memory; and it counts twice.",
+        "Look at them side by side and correct the wrong ones." if differ else "Keep one of each group.",
+        ("different labels" if differ else "one label",),
+        {"pictures": len(rows), "groups": groups},
+        rows,
+    )

@@ -1,0 +1,70 @@
+"""What a finding is, and what detectors may look at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from whalecam.data import Dataset
+
+SEVERITIES = ("high", "medium", "low", "info")
+"""Worst first. `info` is no fault: a property worth knowing, or a check that passed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a data set, or was checked and is right.
+
+    Attributes:
+        code: what kind of thing, as in `look_alike`.
+        severity: one of SEVERITIES.
+        sentence: what was found, with the numbers; plain text that may hold names from the data set.
+        why: why it matters.
+        todo: what to do about it.
+        about: what it speaks of beyond its code, such as two labels; empty where there is one finding of the code.
+        facts: the numbers of the sentence, by name.
+        rows: what is affected, worst first; with a column `image` where that is pictures.
+    """
+
+    code: str
+    severity: str
+    sentence: str
+    why: str
+    todo: str
+    about: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """The same for the same finding after the data changed a little; what a dismissal speaks of."""
+        return "|".join((self.code, *self.about))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What detectors may look at.
+
+    Attributes:
+        data: the checked table.
+        boxes: what `dataset.read_boxes` gives; None where there are none.
+        properties: what `measure` gives, one row per picture; None where no picture was looked at.
+        odds: what `table.unseen_odds` gives, one row per picture judged unseen; None before an audit.
+        vectors: what `table.embeddings` gives, at most `outliers.MOST` rows; None before an audit.
+    """
+
+    data: Dataset
+    boxes: pd.DataFrame | None = None
+    properties: pd.DataFrame | None = None
+    odds: pd.DataFrame | None = None
+    vectors: pd.DataFrame | None = None
+
+
+Detector = Callable[[Evidence], list[Finding]]
+
+
+def share(part: int, whole: int) -> str:
+    """As in 12 %; with a decimal below one percent."""
+    percent = 100 * part / max(1, whole)
+    return f"{percent:.1f} %" if 0 < percent < 1 else f"{percent:.0f} %"

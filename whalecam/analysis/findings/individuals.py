@@ -1,0 +1,103 @@
+"""What is wrong with who is shown: individuals seen once or too often, of two species, on both sides of a split."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.labels import labels as label_findings
+from whalecam.analysis.findings.labels import labels_map
+
+VALID_SHARE, SEED = 0.2, 0
+GROUPED_SAMPLE = 5000
+"""Individuals that the grouped split is tried on: it takes seconds on all of a large set, and gives the same."""
+LEAKING, LEAKING_MUCH = 0.05, 0.3
+"""Shares of validation pictures whose individual is in training too, from which that is a medium and a high finding."""
+
+
+def individuals(evidence: Evidence) -> list[Finding]:
+    """Seen once and at most, two species, what a random split leaks. Nothing where no individual is known."""
+    good = evidence.data.good()
+    known = good[good["individual_id"] != ""]
+    if known.empty:
+        return []
+    map_ = labels_map(label_findings(evidence))
+    merges = dict(zip(map_["old"].tolist(), map_["new"].tolist(), strict=True))
+    return [_often(known), _two_species(known, merges), *_leaks(good)]
+
+
+def _often(known: pd.DataFrame) -> Finding:
+    counts = known["individual_id"].value_counts()
+    once, most = int((counts == 1).sum()), int(counts.max())
+    return Finding(
+        "seen_once",
+        "info",
+        f"{once:,} of {len(counts):,} individuals ({share(once, len(counts))}) were seen once; "
+        f"the most frequent one, '{counts.idxmax()}', {most:,} times.",
+        "For species this is no fault. A network that should recognise individuals has nothing to compare these with.",
+        "Nothing, unless individuals are to be recognised.",
+        facts={"once": once, "individuals": len(counts), "most": most, "most_frequent": counts.idxmax()},
+        rows=pd.DataFrame({"individual_id": counts.index.astype(str), "pictures": counts.to_numpy()}),
+    )
+
+
+def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:
+    """Individuals under two labels that no look-alike finding explains."""
+    table = known.drop(columns=["path", "status"])
+    several = table["species"].replace(merges).groupby(table["individual_id"]).nunique()
+    names = several.index[several > 1]
+    rows = table[table["individual_id"].isin(names)].sort_values(["individual_id", "species"])
+    passed = len(names) == 0
+    return Finding(
+        "two_species",
+        "info" if passed else "high",
+        f"Checked: none of {len(several):,} individuals has two species."
+        if passed
+        else f"{len(names):,} of {len(several):,} individuals stand under two species ({len(rows):,} pictures).",
+        "An animal has one species, so one of its labels, or its name, is wrong.",
+        "Nothing." if passed else "Look at the pictures of each and correct the label or the individual.",
+        facts={"individuals": len(names), "of": len(several)},
+        rows=rows,
+    )
+
+
+def _leaks(good: pd.DataFrame) -> list[Finding]:
+    from whalecam.data import folds
+
+    if len(good) < 2:
+        return []
+    names = good["individual_id"].to_numpy(object)
+    valid = folds.split_rows(names.tolist(), good["species"].tolist(), "random", VALID_SHARE, SEED)
+    both = valid & good["individual_id"].isin(set(names[~valid]) - {""}).to_numpy()
+    leaking, grouped = folds.shared_individuals(names.tolist(), valid), _grouped(good)
+    says = "no grouped split exists" if grouped is None else f"with a grouped split it is {grouped:.0%}"
+    return [
+        Finding(
+            "split_leak",
+            "high" if leaking >= LEAKING_MUCH else "medium" if leaking >= LEAKING else "info",
+            f"A random {VALID_SHARE:.0%} split puts the individuals of {leaking:.0%} of the validation pictures "
+            f"({int(both.sum()):,} of {int(valid.sum()):,}) into training too; {says}.",
+            "A network that knows the animal, or the day it was photographed, need not know the species; "
+            "the accuracy of such a split promises too much.",
+            "Train with --split group, which is what WhaleCAM does unless told otherwise.",
+            facts={"share": leaking, "leaking": int(both.sum()), "validation": int(valid.sum()), "grouped": grouped},
+            rows=good.loc[both].drop(columns=["path", "status"]),
+        )
+    ]
+
+
+def _grouped(good: pd.DataFrame) -> float | None:
+    """What the same share is after a grouped split; None where all pictures show one individual."""
+    from whalecam.data import folds
+
+    present = sorted(set(good["individual_id"]) - {""})
+    if len(present) < 2:
+        return None
+    chosen = np.random.default_rng(SEED).permutation(present)[:GROUPED_SAMPLE]
+    rows = good[good["individual_id"].isin(chosen)]
+    names, species = rows["individual_id"].tolist(), rows["species"].tolist()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        valid = folds.split_rows(names, species, "group", VALID_SHARE, SEED)
+    return folds.shared_individuals(names, valid)

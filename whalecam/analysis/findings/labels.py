@@ -1,0 +1,163 @@
+"""What is wrong with the labels: one class under two names, names to ask about, too few pictures of a class."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from whalecam.analysis.findings.finding import Evidence, Finding
+from whalecam.analysis.findings.names import SAME, look_alikes, words_of
+from whalecam.analysis.findings.synonyms import SYNONYMS
+
+LOOK_ALIKE = "look_alike"
+IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
+"""Pictures of the largest class for one of the smallest, from which imbalance is a low, and a medium finding."""
+APART = 5
+"""Individuals of the rarer of two names from which none in common says something about where they come from."""
+FEWEST_PICTURES, FEWEST_INDIVIDUALS = 10, 2
+"""Below these a class cannot be learnt on one part and judged on another."""
+SOURCE = (
+    "No animal stands under both, so most likely they come from different sources, and a network can tell the two by "
+    "who took and cropped the picture: a source shortcut."
+)
+MIXED = "What little tells the two apart is not the animal."
+
+
+def labels(evidence: Evidence) -> list[Finding]:
+    """Look-alike names, names to ask about, imbalance, classes too small to learn."""
+    good = evidence.data.good()
+    counts = good["species"].value_counts()
+    pairs = look_alikes(sorted(counts.index))
+    same = [(one, other) for one, other, found in pairs if found == SAME]
+    found = [_look_alike(good, *_larger_first(counts, pair)) for pair in same]
+    groups = [("", pair[:2]) for pair in pairs if pair[2] != SAME]
+    found += [_question(good, meaning, group) for meaning, group in [*groups, *_synonymous(counts.index)]]
+    return [*found, *_imbalance(counts), *_too_small(good, counts)]
+
+
+def twins(evidence: Evidence) -> list[tuple[str, str]]:
+    """Pairs of labels that differ in spelling only, the more frequent first."""
+    counts = evidence.data.good()["species"].value_counts()
+    pairs = look_alikes(sorted(counts.index))
+    return [_larger_first(counts, (one, other)) for one, other, found in pairs if found == SAME]
+
+
+def labels_map(found: Iterable[Finding]) -> pd.DataFrame:
+    """The merges that look-alike findings suggest: `old`, `new`, as `train --labels-map` reads them.
+
+    Of several spellings of one class all become the most frequent one; names that are only asked about stay.
+    """
+    into: dict[str, str] = {}
+    for finding in sorted((f for f in found if f.code == LOOK_ALIKE), key=lambda f: -f.facts["pictures"]):
+        kept, dropped = finding.about
+        into.setdefault(dropped, kept)
+    for name in into:
+        while into[name] in into:
+            into[name] = into[into[name]]
+    return pd.DataFrame(sorted(into.items()), columns=["old", "new"], dtype=str)
+
+
+def _larger_first(counts: "pd.Series[int]", pair: tuple[str, str]) -> tuple[str, str]:
+    one, other = pair
+    return (one, other) if (counts[one], other) > (counts[other], one) else (other, one)
+
+
+def shared_by(good: pd.DataFrame, names: Sequence[str]) -> int:
+    """How many (known) individuals stand under more than one of these labels."""
+    known = good[good["species"].isin(names) & (good["individual_id"] != "")]
+    return int((known.groupby("individual_id")["species"].nunique() > 1).sum())
+
+
+def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
+    rows, more = good[good["species"] == dropped], int((good["species"] == kept).sum())
+    known = rows.loc[rows["individual_id"] != "", "individual_id"].nunique()
+    shared = shared_by(good, (kept, dropped))
+    apart = known >= APART and shared == 0
+    words = f"share {_count(shared)}" if known else "have no known individuals"
+    return Finding(
+        LOOK_ALIKE,
+        "high",
+        f"'{dropped}' ({len(rows):,} pictures) is spelt almost like '{kept}' ({more:,} pictures); the two {words}.",
+        f"One species under two names is a class that exists only by its spelling. {SOURCE if apart else MIXED}",
+        f"Merge '{dropped}' into '{kept}' with the labels map, which train --labels-map takes; the CSV stays as it is.",
+        (kept, dropped),
+        {
+            "kept": kept,
+            "dropped": dropped,
+            "pictures_kept": more,
+            "pictures": len(rows),
+            "shared_individuals": shared,
+            "source_shortcut": apart,
+        },
+        rows.drop(columns=["path", "status"]).assign(suggested_label=kept),
+    )
+
+
+def _count(shared: int) -> str:
+    return f"{shared:,} individual{'' if shared == 1 else 's'}"
+
+
+def _synonymous(names: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """(meaning, labels present) of each line of SYNONYMS that names two of these labels, widest name first."""
+    spelt = {"".join(words_of(name)): name for name in names}
+    lines = ((meaning, ["".join(words_of(name)) for name in group]) for meaning, group in SYNONYMS)
+    present = ((meaning, tuple(spelt[name] for name in group if name in spelt)) for meaning, group in lines)
+    return [(meaning, group) for meaning, group in present if len(group) > 1]
+
+
+def _question(good: pd.DataFrame, meaning: str, names: Sequence[str]) -> Finding:
+    counts = {name: int((good["species"] == name).sum()) for name in names}
+    shared = shared_by(good, names)
+    listed = ", ".join(f"'{name}' ({count:,})" for name, count in counts.items())
+    what = f"one animal ({meaning})" if meaning else "one animal, written differently"
+    return Finding(
+        "same_class",
+        "low",
+        f"Do {listed} mean {what}? They share {_count(shared)}.",
+        "If they do, a network is taught to tell one animal from itself; if they do not, merging would lose a species. "
+        "The names do not tell which.",
+        "Ask who labelled them. To merge, write a CSV with the columns old,new and give it to train --labels-map.",
+        tuple(sorted(names)),
+        {"labels": counts, "shared_individuals": shared},
+        good[good["species"].isin(names)].drop(columns=["path", "status"]),
+    )
+
+
+def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
+    if len(counts) < 2 or counts.max() < IMBALANCE * counts.min():
+        return []
+    most, least = int(counts.max()), int(counts.min())
+    return [
+        Finding(
+            "imbalance",
+            "medium" if most >= GREAT_IMBALANCE * least else "low",
+            f"Imbalance {most:,} : {least:,} pictures, of '{counts.idxmax()}' and '{counts.idxmin()}'.",
+            "Plain accuracy is ruled by the large classes: a network may never name a small one and still look good.",
+            "Judge by balanced accuracy and by the confusion matrix, not by accuracy alone.",
+            facts={"most": most, "least": least, "largest": counts.idxmax(), "smallest": counts.idxmin()},
+            rows=pd.DataFrame({"species": counts.index.astype(str), "pictures": counts.to_numpy()}),
+        )
+    ]
+
+
+def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
+    """Classes below FEWEST_PICTURES, or whose pictures all show fewer than FEWEST_INDIVIDUALS."""
+    known = good[good["individual_id"] != ""].groupby("species")["individual_id"].nunique()
+    table = pd.DataFrame({"pictures": counts, "individuals": known.reindex(counts.index)})
+    named = good["individual_id"].ne("").groupby(good["species"]).all().reindex(counts.index)
+    few = (table["pictures"] < FEWEST_PICTURES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
+    if not few.any():
+        return []
+    small = table[few].rename_axis("species").reset_index().sort_values("pictures")
+    listed = ", ".join(f"'{row.species}' ({row.pictures:,})" for row in small.head(5).itertuples())
+    return [
+        Finding(
+            "too_small",
+            "medium",
+            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_PICTURES} pictures or a single "
+            f"individual: {listed}{' and others' if len(small) > 5 else ''}.",
+            "Such a class cannot be learnt on one part and judged on another; its score is luck.",
+            "Collect more pictures, or leave the classes out with train --min-per-class.",
+            facts={"classes": len(small)},
+            rows=small,
+        )
+    ]

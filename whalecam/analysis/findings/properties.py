@@ -1,0 +1,63 @@
+"""The table of what was measured on pictures: its columns, what a folder holds of it, what it says of a data set."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from whalecam.data import OK, Dataset
+
+TEXTS = ("image", "stamp", "status", "format", "tables", "digest", "phash")
+NUMBERS = (
+    "width",
+    "height",
+    "jpeg_luma",
+    "jpeg_chroma",
+    "brightness",
+    "brightness_perc_5",
+    "brightness_perc_99",
+    "entropy",
+    "blurriness",
+    "blurriness_grayscale_std",
+    "animal_sharpness",
+    "colour",
+    "water_l",
+    "water_a",
+    "water_b",
+    "water_spread",
+)
+"""`image` as in the CSV; `stamp` tells whether file or animal changed since; `status` as in the data set.
+`width`, `height` upright, in pixels; `jpeg_*` sums of the quantisation tables, 0 where there are none; `tables` a hash
+of them; `brightness*`, `entropy`, `blurriness*` as CleanVision measures them (raw values, the lower the worse, but for
+`brightness_perc_5`); `animal_sharpness` the `sharpness` of the animal's box; `colour` the largest difference between
+two channels of a pixel, 0 to 255, 99th percentile over the pixels; `water_*` mean Lab (0 to 255 each, as OpenCV has it)
+of what is not animal, and the standard deviation of its lightness; `digest` a hash of the upright pixels; `phash` 64
+bits in hexadecimal."""
+
+
+def kept(folder: Path) -> pd.DataFrame:
+    """What a folder holds of earlier measurements: the columns of `measure`; empty where it holds none."""
+    parts = [pd.read_parquet(path) for path in sorted(folder.glob("part-*.parquet"))]
+    whole = [part for part in parts if {*TEXTS, *NUMBERS} <= set(part.columns)]
+    return pd.concat(whole, ignore_index=True) if whole else typed(())
+
+
+def with_faults(data: Dataset, properties: pd.DataFrame) -> Dataset:
+    """The data set in which pictures that could not be read have their reason instead of `ok`."""
+    bad = properties[properties["status"] != OK].set_index("image")["status"]
+    status = data.table["image"].map(bad).where(data.table["status"] == OK)
+    return replace(data, table=data.table.assign(status=status.fillna(data.table["status"]).astype(str)))
+
+
+def typed(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with the columns' own types."""
+    frame = pd.DataFrame(list(rows), columns=[*TEXTS, *NUMBERS])
+    return frame.astype(dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float64"))
+
+
+def unread(image: str, reason: str) -> dict[str, Any]:
+    """The row of a picture that cannot be read: its reason, and nothing measured."""
+    return {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, np.nan), "image": image, "status": reason}

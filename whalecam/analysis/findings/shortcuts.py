@@ -1,0 +1,184 @@
+"""Properties of the picture or its background alone that give the label away: what a network may learn instead."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam.analysis.findings.finding import Evidence, Finding
+from whalecam.analysis.findings.labels import twins
+from whalecam.analysis.findings.predictability import Guess, guess
+from whalecam.data import OK
+
+BOX = "box geometry"
+CLUES: Mapping[str, tuple[str, ...]] = {
+    "picture size": ("width", "height"),
+    "aspect ratio": ("aspect",),
+    "brightness": ("brightness", "brightness_perc_5", "brightness_perc_99"),
+    "colour of the water": ("water_l", "water_a", "water_b", "water_spread"),
+    "sharpness": ("blurriness", "blurriness_grayscale_std"),
+    "file and JPEG tables": ("jpeg_luma", "jpeg_chroma", "format_code"),
+    BOX: ("x", "y", "box_width", "box_height", "box_area", "box_aspect"),
+}
+"""What may give a label away, and the numbers it is told from."""
+FEWEST = 10
+PER_CLASS = 200
+"""Pictures of a class that are enough to tell; drawn at random by individual."""
+MOST_CLASSES = 50
+LEVELS = (("high", 0.5), ("medium", 0.25), ("low", 0.1))
+"""Severity by skill: where the lower end of the interval lies between chance (0) and perfection (1)."""
+BOTH_ENDS = 48
+PARTLY_SHAPE = {BOX: " A box follows the animal's own shape too, so part of this is honest."}
+TODO = "Audit with boxes or masks, crop to the animal (export-dataset --remedy crop), or level the property out."
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How well one clue tells some labels apart. `labels` empty: all of them."""
+
+    clue: str
+    result: Guess
+    labels: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> str:
+        return next((name for name, least in LEVELS if self.result.skill >= least), "info")
+
+
+def shortcuts(evidence: Evidence) -> list[Finding]:
+    """Clues that tell all classes apart, or look-alike twins; strongest first, then one finding on what tells nothing.
+
+    Out-of-fold, grouped by individual; nothing where neither boxes nor measured pictures are there.
+    """
+    table = _clues(evidence)
+    pairs = [(pair, _of(table, pair)) for pair in twins(evidence)]
+    trials = [trial for labels, part in [((), _usual(table)), *pairs] for trial in _trials(part, labels)]
+    trials.sort(key=lambda trial: -trial.result.skill)
+    told = [_finding(trial, table) for trial in trials if trial.severity != "info"]
+    return [*told, *_nothing([trial for trial in trials if trial.severity == "info"])]
+
+
+def _clues(evidence: Evidence) -> pd.DataFrame:
+    """A row per usable picture: `image species individual_id` and the numbers of CLUES that are known."""
+    table = evidence.data.good()[["image", "species", "individual_id"]]
+    if evidence.properties is not None:
+        seen = evidence.properties[evidence.properties["status"] == OK].drop(columns="status")
+        seen = seen.assign(aspect=seen["width"] / seen["height"], format_code=pd.factorize(seen["format"])[0])
+        table = table.merge(seen, on="image")
+    boxes = _boxes(evidence.boxes, table) if evidence.boxes is not None and len(evidence.boxes) else None
+    return table if boxes is None else table.merge(boxes, on="image", how="left")
+
+
+def _boxes(boxes: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The largest box of each picture, of the most frequent kind, in shares of the picture's sides where it is known.
+
+    Boxes in pixels of pictures of unknown size are used as they are, where there are no others.
+    """
+    own = boxes[boxes["kind"] == boxes["kind"].mode()[0]]
+    shares, pixels = own[own["relative"].astype(bool)], own[~own["relative"].astype(bool)]
+    if "width" in table:
+        sized = pixels.merge(table[["image", "width", "height"]], on="image")
+        for name in ("x1", "x2", "y1", "y2"):
+            sized[name] = sized[name] / sized["width" if name[0] == "x" else "height"]
+        shares = pd.concat([shares, sized])
+    chosen = shares if len(shares) else pixels
+    wide, high = chosen["x2"] - chosen["x1"], chosen["y2"] - chosen["y1"]
+    found = pd.DataFrame(
+        {
+            "image": chosen["image"],
+            "x": (chosen["x1"] + chosen["x2"]) / 2,
+            "y": (chosen["y1"] + chosen["y2"]) / 2,
+            "box_width": wide,
+            "box_height": high,
+            "box_area": wide * high,
+            "box_aspect": wide / high,
+        }
+    )
+    return found.sort_values("box_area", ascending=False).drop_duplicates("image")
+
+
+def _of(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    return table[table["species"].isin(labels)]
+
+
+def _usual(table: pd.DataFrame) -> pd.DataFrame:
+    """Some pictures of every class, of the largest ones where there are very many; the same ones each time."""
+    largest = table["species"].value_counts().head(MOST_CLASSES).index
+    mixed = table[table["species"].isin(largest)].sample(frac=1, random_state=0)
+    return mixed.groupby("species").head(PER_CLASS).sort_index()
+
+
+def _trials(table: pd.DataFrame, labels: tuple[str, ...]) -> list[Trial]:
+    trials = []
+    for clue, columns in CLUES.items():
+        if not set(columns) <= set(table.columns):
+            continue
+        rows = table.dropna(subset=list(columns))
+        rows = rows[rows.groupby("species")["image"].transform("size") >= FEWEST]
+        numbers: NDArray[np.float64] = rows[list(columns)].to_numpy(float)
+        result = guess(numbers, rows["species"].tolist(), rows["individual_id"].tolist(), rows["image"].tolist())
+        if result is not None:
+            trials.append(Trial(clue, result, labels))
+    return trials
+
+
+def _finding(trial: Trial, table: pd.DataFrame) -> Finding:
+    result, twin = trial.result, bool(trial.labels)
+    between = f"'{trial.labels[0]}' from '{trial.labels[1]}'" if twin else f"{result.classes:,} classes apart"
+    return Finding(
+        "twin_shortcut" if twin else "shortcut",
+        trial.severity,
+        f"The {trial.clue} alone tells {between}: {_score(result)}.",
+        (
+            "The two names mean one species, so nothing about the animal can tell them: it is the source that shows."
+            if twin
+            else "A network may learn this instead of the animal, and fail where it is different."
+            + PARTLY_SHAPE.get(trial.clue, "")
+        ),
+        f"Merge the two labels. {TODO}" if twin else TODO,
+        (trial.clue, *trial.labels),
+        _facts(trial),
+        _both_ends(result, table, CLUES[trial.clue]),
+    )
+
+
+def _score(result: Guess) -> str:
+    return (
+        f"{result.measure} {result.score:.2f} (95 % interval {result.low:.2f} to {result.high:.2f}; chance "
+        f"{result.chance:.2f}), out of fold, grouped by individual, on {result.pictures:,} pictures"
+    )
+
+
+def _facts(trial: Trial) -> dict[str, object]:
+    result = trial.result
+    names = ("measure", "score", "low", "high", "chance", "accuracy", "majority", "pictures", "classes")
+    return {"clue": trial.clue, "labels": list(trial.labels)} | {name: getattr(result, name) for name in names}
+
+
+def _both_ends(result: Guess, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The pictures whose label is surest from the clue, then those it is least sure of, with the clue's numbers."""
+    rows = pd.DataFrame({"image": result.images, "sure": result.p_label}).sort_values("sure", ascending=False)
+    if len(rows) > 2 * BOTH_ENDS:
+        rows = pd.concat([rows.head(BOTH_ENDS), rows.tail(BOTH_ENDS)])
+    known = table[["image", "species", "individual_id", *columns]]
+    return rows.merge(known, on="image").round(4)
+
+
+def _nothing(trials: list[Trial]) -> list[Finding]:
+    if not trials:
+        return []
+    rows = pd.DataFrame([{**_facts(trial), "labels": " / ".join(trial.labels) or "all"} for trial in trials])
+    return [
+        Finding(
+            "no_shortcut",
+            "info",
+            f"Checked: {', '.join(dict.fromkeys(trial.clue for trial in trials))} "
+            f"tell{'s' if len(trials) == 1 else ''} little or nothing about the label.",
+            "What does not tell the label cannot be learnt instead of the animal.",
+            "Nothing.",
+            facts={"trials": len(trials)},
+            rows=rows,
+        )
+    ]

@@ -1,0 +1,163 @@
+"""Which remedy the evidence supports, in plain words: verdicts, simulation and trainings compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whalecam.analysis.recommendation.figures import PRESENT
+from whalecam.config import SIMULATED
+from whalecam.store.table.stats import wilson
+
+NEGLIGIBLE = 0.02
+"""A share of leaks surely below this calls for no remedy."""
+ENOUGH = 0.5
+"""A mended data set is worth its trouble where it wins back this share of what other waters cost."""
+WORDS = {
+    "crop": "crop to the animal",
+    "neutral": "lay one neutral colour over the water",
+    "shuffle": "train with waters exchanged between the labels",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A difference or share, with its 95 % interval; in [-1, 1]."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def points(self) -> str:
+        """In points: `+12 points (8 to 16)`."""
+        return f"{self.value * 100:+.0f} points ({self.low * 100:+.0f} to {self.high * 100:+.0f})"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What training again with a remedy changed, on the same pictures: accuracy on unseen water, and on their own."""
+
+    remedy: str
+    run: str
+    unseen: Figure
+    own: Figure
+
+    @property
+    def helped(self) -> bool:
+        """Surely better on unseen water. Accuracy on the pictures' own water rewards the leak, so it has no veto."""
+        return self.unseen.low > 0
+
+    @property
+    def changed(self) -> str:
+        """Both differences in points."""
+        return f"{self.unseen.points} of accuracy on unseen water, {self.own.points} on the pictures' own"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`remedy` out of TRAIN_REMEDIES, None where none is supported; `said` in one or two sentences; `why` with figures.
+
+    `todo` is the next step: `audit`, `simulate`, `retrain`, `compare` with the run `before` or `after` this one, or
+    nothing.
+    """
+
+    remedy: str | None
+    said: str
+    why: tuple[str, ...] = ()
+    todo: str = ""
+    before: str = ""
+    after: str = ""
+
+
+def recommend(
+    facts: Mapping[str, Any],
+    simulated: Mapping[str, Any] | None = None,
+    measured: Sequence[Measured] = (),
+    own: str = "none",
+    since: Measured | None = None,
+) -> Advice:
+    """What to do about the leaks of a run.
+
+    Args:
+        facts: `Table.overview()`: `measured` images whose background was exchanged; `confirmed`, `hidden` and
+            `background` among them.
+        simulated: `figures` of `simulation.json`, None before a simulation.
+        measured: trainings with a remedy, compared with this run.
+        own: the remedy that this run was trained with.
+        since: what that changed, against an untouched `run`.
+    """
+    asked = int(facts["measured"] or 0)
+    hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
+    if not asked:
+        return Advice(
+            None,
+            "Attention on the water is no reason for a remedy yet: audit with the background test first.",
+            todo="audit",
+        )
+    share = Figure(*wilson(hits, asked))
+    bounds = f"{share.low:.0%} to {share.high:.0%}"
+    leak = f"{hits:,} of {asked:,} tested pictures rely on their water: {share.value:.0%} ({bounds})."
+    if share.high < NEGLIGIBLE or not hits:
+        return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
+    tried = {own, *(one.remedy for one in measured)}
+    helped = sorted((one for one in measured if one.helped), key=lambda one: -one.unseen.value)
+    if helped:
+        return _proved(helped[0], leak)
+    if since is not None and since.helped:
+        return Advice(
+            own,
+            f"This network was trained with {own}, and that helped ({WORDS[own]}).",
+            (leak, f"Measured against {since.run}: {since.changed}."),
+            "compare",
+            before=since.run,
+        )
+    # A training with shuffle is judged as it is alone; mended pictures cannot be mended again.
+    if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
+        return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
+    return _predicted(simulated, tried, leak, _failures(measured))
+
+
+def _proved(best: Measured, leak: str) -> Advice:
+    """A training that helped stands above every prediction."""
+    return Advice(
+        best.remedy,
+        f"Take run {best.run}: {best.remedy} helped ({WORDS[best.remedy]}).",
+        (leak, f"Measured: {best.changed}."),
+        "compare",
+        after=best.run,
+    )
+
+
+def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...]) -> Advice:
+    """The simulated remedy that wins back enough; else the exchange of waters, if other waters cost anything."""
+    cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
+    gains = {name: Figure(*found["all"]["unseen_gain"]) for name, found in simulated.items() if name != PRESENT}
+    told = tuple(
+        f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on unseen water." for name, gain in gains.items()
+    )
+    why = (leak, f"A picture's own water against another label's: {cost.points} of accuracy.", *told, *failed)
+    sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
+    best = max(sure, key=lambda name: sure[name].value, default=None)
+    if cost.low <= 0 and best is None:
+        return Advice(
+            None, "No remedy is supported: other waters cost the network nothing that could be measured.", why
+        )
+    if best is not None and sure[best].value >= ENOUGH * cost.value:
+        return Advice(
+            best,
+            f"The evidence supports {best}: {WORDS[best]}. The present network is right more often so.",
+            why,
+            "retrain",
+        )
+    if "shuffle" not in tried:
+        lead = "Before a training, mending the pictures wins too little back"
+        return Advice("shuffle", f"The evidence supports shuffle: {WORDS['shuffle']}. {lead}.", why, "retrain")
+    if best is not None:
+        return Advice(best, f"What is left to try is {best}: {WORDS[best]}.", why, "retrain")
+    return Advice(None, "No remedy helps: none that was tried or simulated is surely better on unseen water.", why)
+
+
+def _failures(measured: Sequence[Measured]) -> tuple[str, ...]:
+    return tuple(
+        f"Measured: {one.remedy} did not help: {one.unseen.points} of accuracy on unseen water." for one in measured
+    )

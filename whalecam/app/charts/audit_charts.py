@@ -1,0 +1,337 @@
+"""Plotly figures from small tables; no question to the data, no layout of a page."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from whalecam.analysis.reliability import Bin
+
+COLOURS = {
+    "confirmed_leak": "#b91c1c",
+    "hidden_reliance": "#c2410c",
+    "background_reliance": "#be185d",
+    "suspect": "#d97706",
+    "cosmetic": "#ca8a04",
+    "clean": "#0e7490",
+    "not_tested": "#64748b",
+    "not_assessable": "#a8b4bc",
+}
+WORDS = {
+    "confirmed_leak": "Confirmed leak",
+    "hidden_reliance": "Hidden reliance",
+    "background_reliance": "Background reliance",
+    "suspect": "Suspect",
+    "cosmetic": "Cosmetic",
+    "clean": "Clean",
+    "not_tested": "Not tested",
+    "not_assessable": "Not assessable",
+}
+PROPERTIES = {"together": "colour, brightness and texture"}
+"""Words for the properties of the water whose names do not say it."""
+NO_LEVELS: Mapping[str, float] = MappingProxyType({})
+NO_TOOLS = {"displayModeBar": False}
+"""For charts that are clicked only: their tool bar would lie over what is clicked."""
+MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
+TOP = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+"""A legend above the chart."""
+
+
+def figure(traces: Sequence[Mapping[str, Any]], **layout: Any) -> go.Figure:
+    """A figure of traces, each with its `type`, with narrow margins.
+
+    Made in one step: whatever is added or changed afterwards makes Plotly check the whole figure again, which took most
+    of the time of a page.
+    """
+    return go.Figure({"data": list(traces), "layout": {"margin": MARGIN, **layout}})
+
+
+def line(axis: str, at: float, **style: Any) -> dict[str, Any]:
+    """A line across the whole chart at one value of the `x` or `y` axis, for `shapes`."""
+    along = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{axis}ref": axis, f"{along}0": 0, f"{along}1": 1}
+    return {"type": "line", **ends, f"{along}ref": f"{along} domain", "line": style}
+
+
+def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
+    """One stacked bar: `verdict`, `images`. Its legend is the page's: Plotly lays one over the bar on a phone."""
+    known = [name for name in COLOURS if name in set(verdicts["verdict"])]
+    total = int(verdicts["images"].sum())
+    counts = {name: int(verdicts.loc[verdicts["verdict"] == name, "images"].sum()) for name in known}
+    bars = [
+        {
+            "type": "bar",
+            "x": [images],
+            "y": [""],
+            "orientation": "h",
+            "name": WORDS[name],
+            "marker": {"color": COLOURS[name]},
+            "customdata": [name],
+            "text": f"{images / total:.0%}" if images / total > 0.05 else "",
+            "textposition": "inside",
+            "insidetextanchor": "middle",
+            "hovertemplate": f"{WORDS[name]}: {images:,} of {total:,}<extra></extra>",
+        }
+        for name, images in counts.items()
+    ]
+    return figure(
+        bars,
+        barmode="stack",
+        height=64,
+        margin={**MARGIN, "t": 0},
+        showlegend=False,
+        xaxis={"visible": False, "range": [0, max(1, total)]},
+        yaxis={"visible": False},
+    )
+
+
+def quadrants(cells: pd.DataFrame) -> go.Figure:
+    """The 2×2 of `correct` × `on_animal`, `images`, as a heat table with counts and shares."""
+    counts = cells.set_index(["correct", "on_animal"])["images"]
+    total = max(1, int(counts.sum()))
+    grid = [[int(counts.get((right, looks), 0)) for looks in (True, False)] for right in (True, False)]
+    columns, rows = ["looks at the animal", "looks at the water"], ["right", "wrong"]
+    table = {
+        "type": "heatmap",
+        "z": grid,
+        "x": columns,
+        "y": rows,
+        "colorscale": [[0, "rgba(14,116,144,0.06)"], [1, "rgba(14,116,144,0.75)"]],
+        "showscale": False,
+        "xgap": 3,
+        "ygap": 3,
+        "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
+    }
+    # Annotations take the text colour of the theme; a heat map's own texts suit its colours on white alone.
+    words = [
+        {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{n / total:.0%}", "showarrow": False}
+        for y, line in zip(rows, grid, strict=True)
+        for x, n in zip(columns, line, strict=True)
+    ]
+    axes = {"yaxis": {"autorange": "reversed", "showgrid": False}, "xaxis": {"side": "top", "showgrid": False}}
+    return figure([table], height=230, annotations=words, **axes)
+
+
+def reliability(bins: Sequence[Bin]) -> go.Figure:
+    """A reliability diagram: the share that relies against the probability, with 95 % intervals and the diagonal."""
+    diagonal = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"dash": "dot", "color": "#94a3b8"}}
+    measured = {
+        "type": "scatter",
+        "x": [bin_.probability for bin_ in bins],
+        "y": [bin_.share for bin_ in bins],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [bin_.high - bin_.share for bin_ in bins],
+            "arrayminus": [bin_.share - bin_.low for bin_ in bins],
+        },
+        "customdata": [bin_.images for bin_ in bins],
+        "mode": "lines+markers",
+        "marker": {"color": COLOURS["clean"]},
+        "line": {"color": COLOURS["clean"]},
+        "hovertemplate": "probability %{x:.0%}: %{y:.0%} of %{customdata:,} rely<extra></extra>",
+    }
+    return figure(
+        [measured],
+        height=300,
+        shapes=[diagonal],
+        xaxis={"title": {"text": "probability of reliance"}, "range": [0, 1], "tickformat": ".0%"},
+        yaxis={"title": {"text": "share that relies"}, "range": [0, 1.02], "tickformat": ".0%"},
+    )
+
+
+TITLES = {
+    "confirmed": "confirmed leaks among assessable pictures",
+    "suspects": "suspects among assessable pictures",
+}
+
+
+def species_leaks(species: pd.DataFrame) -> go.Figure:
+    """Share of confirmed leaks (of suspects, where none was tested) with its 95 % interval; `Table.per_species`."""
+    counted = "confirmed" if species["measured"].sum() else "suspects"
+    shown = species[species["assessable"] > 0].sort_values("share")
+    dots = {
+        "type": "scatter",
+        "x": shown["share"],
+        "y": shown["species"],
+        "mode": "markers",
+        "marker": {"size": 10, "color": COLOURS["suspect"]},
+        "error_x": {
+            "array": shown["high"] - shown["share"],
+            "arrayminus": shown["share"] - shown["low"],
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "customdata": shown[[counted, "assessable"]],
+        "hovertemplate": "%{y}: %{customdata[0]} of %{customdata[1]} (%{x:.0%})<extra></extra>",
+    }
+    axis = {"tickformat": ".0%", "range": [-0.02, 1.02], "title": {"text": TITLES[counted]}}
+    return figure([dots], height=70 + 30 * len(shown), xaxis=axis)
+
+
+def counts(values: pd.Series, title: str, log: bool = False) -> go.Figure:
+    """A horizontal bar per name, largest on top; `values` are counts indexed by name."""
+    shown = values.sort_values()
+    bars = {
+        "type": "bar",
+        "x": shown.to_numpy(),
+        "y": shown.index.astype(str),
+        "orientation": "h",
+        "marker": {"color": "#0e7490"},
+        "text": [f"{n:,}" for n in shown],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "%{y}: %{x:,}<extra></extra>",
+    }
+    axis = {"type": "log" if log else "linear", "title": {"text": title}}
+    return figure([bars], height=60 + 24 * max(2, len(shown)), margin={**MARGIN, "r": 60}, xaxis=axis)
+
+
+EDGES = np.round(np.linspace(-1, 3, 41), 1)
+"""Where the bars of a histogram of scores begin and end."""
+
+
+def binned(values: pd.Series) -> NDArray[np.int64]:
+    """How many values lie from one of EDGES to the next, those beyond the ends in the first and the last bar."""
+    return np.histogram(values.dropna().clip(EDGES[0], EDGES[-1]), EDGES)[0]
+
+
+def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None) -> go.Figure:
+    """Where a score lies, coloured by verdict, with the threshold as a line."""
+    span = "%{customdata[0]:.1f} to %{customdata[1]:.1f}"
+    bars = [
+        {
+            "type": "bar",
+            "x": (EDGES[:-1] + EDGES[1:]) / 2,
+            "y": binned(scores.loc[scores["verdict"] == name, column]),
+            "name": WORDS[name],
+            "marker": {"color": COLOURS[name]},
+            "customdata": np.stack([EDGES[:-1], EDGES[1:]], axis=1),
+            "hovertemplate": f"{WORDS[name]}, {span}: %{{y:,}}<extra></extra>",
+        }
+        for name in _present(scores)
+    ]
+    return figure(
+        bars,
+        barmode="stack",
+        height=215,
+        legend=_legend(),
+        bargap=0.04,
+        xaxis={"title": {"text": f"{column} (values beyond −1 and 3 stand at the edge)"}},
+        yaxis={"title": {"text": "pictures"}},
+        shapes=[] if threshold is None else [line("x", threshold, dash="dot", width=2, color="#b91c1c")],
+    )
+
+
+def scatter(
+    scores: pd.DataFrame, x: str, y: str, words: dict[str, str], levels: Mapping[str, float] = NO_LEVELS
+) -> go.Figure:
+    """A point per picture that has both values, coloured by verdict, for a lasso; `customdata` carries its name."""
+    placed = scores[scores[x].notna() & scores[y].notna()]
+    parts = {name: placed[placed["verdict"] == name] for name in _present(placed)}
+    dots = [
+        {
+            "type": "scattergl",
+            "x": part[x],
+            "y": part[y],
+            "mode": "markers",
+            "name": WORDS[name],
+            "marker": {"color": COLOURS[name], "size": 6, "opacity": 0.7},
+            "customdata": part[["image"]],
+            "hovertemplate": "%{customdata[0]}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
+        }
+        for name, part in parts.items()
+    ]
+    return figure(
+        dots,
+        height=215,
+        legend=_legend(),
+        dragmode="lasso",
+        xaxis={"title": {"text": words.get(x, x)}},
+        yaxis={"title": {"text": words.get(y, y)}},
+        shapes=[
+            line(axis, levels[name], dash="dot", width=1.5, color="#b91c1c")
+            for axis, name in (("x", x), ("y", y))
+            if name in levels
+        ],
+    )
+
+
+def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
+    """Rows: labels; columns: predictions; colour: share of the row; `species`, `predicted`, `images`."""
+    grid = pairs.pivot_table(index="species", columns="predicted", values="images", fill_value=0)
+    grid = grid.reindex(index=list(classes), columns=list(classes), fill_value=0)
+    share = grid.div(grid.sum(axis=1).clip(lower=1), axis=0)
+    small = len(classes) <= 15
+    table = {
+        "type": "heatmap",
+        "z": share.to_numpy(),
+        "x": list(classes),
+        "y": list(classes),
+        "customdata": grid.to_numpy(),
+        "text": grid.to_numpy(),
+        "texttemplate": "%{text}" if small else None,
+        "colorscale": "Teal",
+        "showscale": False,
+        "xgap": 1,
+        "ygap": 1,
+        "hoverinfo": "skip",
+    }
+    return figure(
+        [table, _cells(grid, share)],
+        height=140 + 26 * max(4, len(classes)),
+        yaxis={"autorange": "reversed", "title": {"text": "labelled"}},
+        xaxis={"title": {"text": "predicted"}, "tickangle": -35},
+        hovermode="closest",
+        hoverdistance=-1,
+        showlegend=False,
+    )
+
+
+def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, Any]:
+    """A point that cannot be seen in each cell of a grid: Plotly selects points that are clicked, but no cells."""
+    places = [(x, y) for y in grid.index for x in grid.columns]
+    return {
+        "type": "scatter",
+        "x": [x for x, _ in places],
+        "y": [y for _, y in places],
+        "mode": "markers",
+        "marker": {"size": 24, "symbol": "square", "opacity": 0},
+        "selected": {"marker": {"opacity": 0}},
+        "unselected": {"marker": {"opacity": 0}},
+        "customdata": np.stack([grid.to_numpy().ravel(), share.to_numpy().ravel()], axis=1),
+        "hovertemplate": "labelled %{y}, predicted %{x}: %{customdata[0]} (%{customdata[1]:.0%})<extra></extra>",
+    }
+
+
+def losses(steps: list[dict[str, Any]]) -> go.Figure:
+    """Live training and validation loss over the batches reported so far."""
+    lines = []
+    for name, colour, mode in (("train_loss", "#0e7490", "lines"), ("valid_loss", "#d97706", "lines+markers")):
+        points = [(at, step["values"][name]) for at, step in enumerate(steps) if name in step.get("values", {})]
+        lines.append(
+            {
+                "type": "scatter",
+                "x": [at for at, _ in points],
+                "y": [value for _, value in points],
+                "mode": mode,
+                "name": name,
+                "line": {"color": colour, "width": 2},
+            }
+        )
+    axes = {"xaxis": {"title": {"text": "reports"}}, "yaxis": {"title": {"text": "cross-entropy (nats)"}}}
+    return figure(lines, height=260, legend=_legend(), **axes)
+
+
+def _legend() -> dict[str, Any]:
+    return {**TOP, "title": {"text": ""}, "traceorder": "normal"}
+
+
+def _present(scores: pd.DataFrame) -> list[str]:
+    """The verdicts that occur, in the order of the legend."""
+    found = set(scores["verdict"].unique())
+    return [name for name in COLOURS if name in found]

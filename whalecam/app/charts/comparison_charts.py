@@ -1,0 +1,73 @@
+"""Plotly figures of a comparison."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from whalecam.analysis.compare import METRICS, Difference
+from whalecam.analysis.compare.sentence import SAID
+from whalecam.app.charts.audit_charts import TOP, figure, line
+
+COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}
+SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
+
+
+def differences(found: Sequence[Difference]) -> go.Figure:
+    """Every difference of shares with its 95 % interval in points; what is beyond chance is coloured."""
+    shown = [one for one in found if METRICS[one.metric].share and METRICS[one.metric].better and one.told][::-1]
+    sides = {side: [one for one in shown if one.verdict == side] for side in SAID}
+    dots = [
+        {
+            "type": "scatter",
+            "x": [one.difference * 100 for one in these],
+            "y": [METRICS[one.metric].words for one in these],
+            "mode": "markers",
+            "name": SAID[side],
+            "marker": {"size": 10, "color": COLOURS[side]},
+            "error_x": {
+                "array": [(one.high - one.difference) * 100 for one in these],
+                "arrayminus": [(one.difference - one.low) * 100 for one in these],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            "hovertemplate": "%{y}: %{x:+.1f} points<extra></extra>",
+        }
+        for side, these in sides.items()
+    ]
+    return figure(
+        dots,
+        height=110 + 30 * len(shown),
+        legend=TOP,
+        yaxis={"categoryorder": "array", "categoryarray": [METRICS[one.metric].words for one in shown]},
+        xaxis={"title": {"text": "difference, percentage points"}},
+        shapes=[line("x", 0, width=1, color="#64748b")],
+    )
+
+
+def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """Accuracy of each run on unseen pictures, one line of dots per species; see `Comparison.per_species`."""
+    known = rows[rows["accuracy"].notna()]
+    order = sorted(known["species"].unique(), reverse=True)
+    parts = [known[known["run"] == name] for name in names]
+    dots = [
+        {
+            "type": "scatter",
+            "x": these["accuracy"],
+            "y": these["species"],
+            "mode": "markers",
+            "name": name,
+            "marker": {"size": 11 if place else 13, "color": SHADES[place % len(SHADES)]},
+            "customdata": these[["images", "confirmed_leak"]],
+            "hovertemplate": "%{y}: %{x:.0%} right; %{customdata[0]} pictures, %{customdata[1]:.0%} confirmed leaks"
+            "<extra></extra>",
+        }
+        for place, (name, these) in enumerate(zip(names, parts, strict=True))
+    ]
+    return figure(
+        dots,
+        height=110 + 30 * len(order),
+        legend=TOP,
+        yaxis={"categoryorder": "array", "categoryarray": order},
+        xaxis={"tickformat": ".0%", "range": [-0.03, 1.03]},
+    )

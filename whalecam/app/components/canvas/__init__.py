@@ -1,0 +1,156 @@
+"""The large picture under its heat, drawn in the browser; and the controls that act there without a server run."""
+
+import base64
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from whalecam.app.components.assets import source
+from whalecam.app.shell import links
+from whalecam.app.state import events
+from whalecam.arrays import FloatArray
+from whalecam.config import MASK_GRID, REVIEW_VERDICTS
+from whalecam.data.geometry import Frame
+from whalecam.explain.render import COLOURMAPS, lut
+
+UNIT = "logits"
+_component = st.components.v2.component(
+    "whalecam_canvas",
+    html='<div class="view"></div>',
+    css=source("canvas/canvas.css"),
+    js=source("shared/paint.js", "canvas/canvas.js"),
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The evidence of one picture for one class, ready for the browser.
+
+    Attributes:
+        values: float32 little-endian, height × width row by row; the signed evidence in `unit`. The browser paints the
+            positive part, and shows the value under the cursor with its sign.
+        height, width: of the map, in cells.
+        top: evidence at full colour, in `unit`; 0 where nothing is positive.
+        frame: the part of the picture that the map covers.
+        unit: of `values` and `top`.
+    """
+
+    values: bytes
+    height: int
+    width: int
+    top: float
+    frame: Frame
+    unit: str = UNIT
+
+    @classmethod
+    def of(cls, values: FloatArray, frame: Frame, top: float | None = None) -> "Layer":
+        """The layer of a signed map in logits, shape (h, w).
+
+        Args:
+            values: the map; cells that are not finite are left clear and read "undefined".
+            top: evidence at full colour; None, or nothing above 0, takes the map's own largest value.
+
+        Raises:
+            ValueError: the map is not two-dimensional, or empty.
+        """
+        signed = np.asarray(values, "<f4")
+        if signed.ndim != 2 or not signed.size:
+            raise ValueError(f"a layer is made from one map of shape (h, w), not {signed.shape}")
+        peak = float(signed[np.isfinite(signed)].max(initial=0))
+        full = float(top) if top is not None and np.isfinite(top) and top > 0 else peak
+        height, width = signed.shape
+        return cls(signed.tobytes(), height, width, full if peak > 0 else 0.0, frame)
+
+
+def heat_canvas(
+    picture_uri: str,
+    layer: Layer | None,
+    mask_bits: bytes | None,
+    caption: str,
+    key: str,
+    height: int = 560,
+    colours: Sequence[str] = tuple(COLOURMAPS),
+) -> str | None:
+    """The photograph under its heat, with the value under the cursor and a legend with numbers.
+
+    Opacity, threshold, colours, outline and heat come from the URL, in the browser (see `overlay_controls`).
+
+    Args:
+        picture_uri: the upright picture as a data URI.
+        layer: what to paint; None where there is no map.
+        mask_bits: the mask of the whole picture, MASK_GRID × MASK_GRID bits, packed; None where there is none.
+        caption: what is shown, in plain text.
+        height: largest height of the picture in CSS pixels.
+        colours: colour maps that can be chosen.
+
+    Returns:
+        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip` or
+        `help`; else None.
+    """
+    shown = zlib.crc32(picture_uri.encode())
+    data = {
+        "inbox": events.inbox(key),
+        "picture": picture_uri,
+        "shown": shown,
+        "layer": packed_layer(layer),
+        "mask": text64(mask_bits) if mask_bits else None,
+        "maskGrid": MASK_GRID,
+        "caption": caption,
+        "height": height,
+        "tables": colour_tables(colours),
+    }
+    _component(key=key, data=data, on_did_change=events.noting(key))
+    return _pressed(events.take(key), shown)
+
+
+def overlay_controls() -> None:
+    """Opacity, threshold, colours, outline and heat in the sidebar. They act in the browser: no server run."""
+    with st.sidebar:
+        st.subheader("Heat", anchor=False)
+        st.toggle("Show the heat", True, key="heat", bind="query-params", on_change="ignore")
+        st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", bind="query-params", on_change="ignore")
+        st.slider(
+            "Threshold",
+            0.0,
+            1.0,
+            0.0,
+            0.05,
+            key="threshold",
+            bind="query-params",
+            on_change="ignore",
+            help="Evidence below this share of the value at full colour is not painted. Scores do not change.",
+        )
+        st.selectbox("Colours", tuple(COLOURMAPS), key="colours", bind="query-params", on_change="ignore")
+        st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
+    links.unbind("heat", "opacity", "threshold", "colours", "outline")
+
+
+def packed_layer(layer: Layer | None) -> dict[str, Any] | None:
+    """A layer as JSON for the browser."""
+    if layer is None:
+        return None
+    return asdict(layer) | {"values": text64(layer.values), "frame": astuple(layer.frame)}
+
+
+def colour_tables(names: Sequence[str] = tuple(COLOURMAPS)) -> dict[str, str]:
+    """Colour map → its 256 × 3 bytes, base64."""
+    return {name: text64(lut(name).tobytes()) for name in names}
+
+
+def text64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+ABOUT_IT = (*REVIEW_VERDICTS, "skip")
+
+
+def _pressed(event: tuple[str, Any] | None, shown: int) -> str | None:
+    """The key's meaning; a verdict or skip counts only for the picture that was on the screen at the press."""
+    press = event[1] if event else None
+    if not isinstance(press, dict) or (press.get("name") in ABOUT_IT and press.get("shown") != shown):
+        return None
+    return str(press.get("name"))

@@ -1,0 +1,156 @@
+"""A grid of cards: pictures with their heat, their verdict and their review; selected, opened and judged in place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from whalecam.app.charts.audit_charts import COLOURS, WORDS
+from whalecam.app.components.assets import source
+from whalecam.app.components.canvas import Layer, colour_tables, packed_layer, text64
+from whalecam.app.state import events
+from whalecam.config import MASK_GRID
+
+_component = st.components.v2.component(
+    "whalecam_gallery",
+    html='<div class="gallery"></div>',
+    css=source("gallery/gallery.css"),
+    js=source("shared/paint.js", "shared/icons.js", "gallery/gallery.js"),
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture of a gallery. All texts are shown as they are, never as markup.
+
+    Attributes:
+        image: name of the picture; what events speak of.
+        thumb_uri: its thumbnail as a data URI; None shows a tile that says it cannot be read.
+        title: first line.
+        lines: further lines.
+        badge: automatic verdict, one of config.AUTO_VERDICTS; empty for none.
+        review: a person's verdict, one of config.REVIEW_VERDICTS; empty for none.
+        layer: the heat over the thumbnail.
+        mask_bits: the mask of the whole picture, MASK_GRID × MASK_GRID bits, packed; its outline is drawn.
+        tooltip: shown on hover; for a picture that cannot be read, the reason.
+    """
+
+    image: str
+    thumb_uri: str | None
+    title: str
+    lines: tuple[str, ...] = ()
+    badge: str = ""
+    review: str = ""
+    layer: Layer | None = None
+    mask_bits: bytes | None = None
+    tooltip: str = ""
+
+
+@dataclass(frozen=True)
+class GalleryEvent:
+    """What people did in a gallery since the last run.
+
+    Attributes:
+        opened: the picture they want to see large.
+        selected: the selected pictures in the order of the cards; with a `key`, those that the key was pressed for:
+            the card with the focus, or the whole selection where that holds it or no card has the focus. They may
+            stand on cards that are not shown any more.
+        key: `flag`, `keep`, `unsure`, `undo` or `redo`.
+    """
+
+    opened: str | None = None
+    selected: tuple[str, ...] = ()
+    key: str | None = None
+
+
+def gallery(
+    cards: Sequence[Card],
+    key: str,
+    selectable: bool = True,
+    current: str | None = None,
+    columns_min_px: int = 150,
+    openable: bool = True,
+    outcome: Mapping[str, Any] | None = None,
+) -> GalleryEvent:
+    """Show cards in a responsive grid.
+
+    Args:
+        cards: what to show, in order.
+        selectable: click selects (shift-click a range), double click opens; else a click opens.
+        current: the picture marked as the one in view elsewhere.
+        columns_min_px: smallest width of a card in CSS pixels.
+        openable: whether pictures can be opened at all.
+        outcome: what came of the last verdict: see `Results.outcomes`; the browser acts on each `id` once.
+    """
+    data = {
+        "key": key,
+        "inbox": events.inbox(key),
+        "cards": [_packed(card) for card in cards],
+        "tables": colour_tables() if any(card.layer for card in cards) else {},
+        "selectable": selectable,
+        "openable": openable,
+        "current": current,
+        "columns": columns_min_px,
+        "maskGrid": MASK_GRID,
+        "outcome": dict(outcome) if outcome else None,
+    }
+    result = _component(
+        key=key,
+        data=data,
+        on_selected_change=_nothing,
+        on_did_change=events.noting(key),
+    )
+    names = tuple(dict.fromkeys(card.image for card in cards))
+    events.show(key, names)
+    return _event(names, events.seen(key), result.selected, events.take(key))
+
+
+def late_event(key: str) -> GalleryEvent:
+    """The event of a gallery that has lost its last card meanwhile."""
+    events.show(key, ())
+    return _event((), events.seen(key), (), events.take(key))
+
+
+def selected_now(key: str) -> tuple[str, ...]:
+    """What is selected in the gallery `key` at this moment, for the callback of a button."""
+    selected = (st.session_state.get(key) or {}).get("selected")
+    return tuple(_known(events.seen(key), selected))
+
+
+def _event(names: Sequence[str], recent: Sequence[str], selected: Any, event: tuple[str, Any] | None) -> GalleryEvent:
+    """What the browser sent, held against the cards that are shown now, or for verdicts were shown lately."""
+    chosen = tuple(_known(names, selected))
+    name, value = event or ("", None)
+    if name == "opened":
+        return GalleryEvent(next(_known(names, [value]), None), chosen)
+    if name == "pressed" and isinstance(value, dict):
+        return GalleryEvent(None, tuple(_known(recent, value.get("images"))), str(value.get("name")))
+    return GalleryEvent(None, chosen)
+
+
+def _known(names: Sequence[str], images: Any) -> Iterator[str]:
+    wanted = set()
+    with suppress(TypeError):
+        wanted = set(images or ())
+    return (name for name in names if name in wanted)
+
+
+def _packed(card: Card) -> dict[str, Any]:
+    badge = {"word": WORDS.get(card.badge, card.badge), "colour": COLOURS.get(card.badge, "")} if card.badge else None
+    return {
+        "image": card.image,
+        "thumb": card.thumb_uri,
+        "title": card.title,
+        "lines": card.lines,
+        "badge": badge,
+        "review": card.review,
+        "layer": packed_layer(card.layer),
+        "mask": text64(card.mask_bits) if card.mask_bits else None,
+        "tooltip": card.tooltip,
+    }
+
+
+def _nothing() -> None:
+    """The callback that makes Streamlit list a state in a component's result."""

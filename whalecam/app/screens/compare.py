@@ -1,0 +1,231 @@
+"""The Compare page's own pieces: which runs, what tells them apart, and the pictures that changed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.analysis.compare import METRICS, Comparison, Difference
+from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
+from whalecam.app.charts.audit_charts import WORDS
+from whalecam.app.components.canvas import Layer, heat_canvas
+from whalecam.app.screens import heatmaps, reliance_panel
+from whalecam.app.shell.page_frame import plain
+from whalecam.app.state import comparison_cache, session
+from whalecam.app.widgets import review_controls
+from whalecam.errors import DatasetError
+from whalecam.store.run import Run
+
+LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_verdict": "Changed verdict"}
+TOP = ("confirmed_leak", "unseen_water_accuracy", "accuracy", "worst_species_accuracy", "loss")
+LESS = -1
+MOST = 1000
+"""Rows of the list that a browser is sent."""
+BOXES = {
+    "gone": (st.success, ":material/check_circle:"),
+    "fewer": (st.warning, ":material/trending_down:"),
+    "left": (st.warning, ":material/warning:"),
+    "new": (st.error, ":material/error:"),
+}
+"""How the page shows what became of the confirmed leaks."""
+
+
+def choose(run: Run) -> list[str]:
+    """The names of the runs to compare, the first being what the others are held against; else says what to do."""
+    audited = [name for name, path in session.run_paths().items() if any((path / "audit").glob("part-*.parquet"))]
+    if len(audited) < 2:
+        st.info(
+            "A comparison needs two audited runs of one data set, such as one before and one after a remedy. "
+            f"There {'is one' if audited else 'is none'} so far.",
+            title="Audit a second run first",
+            icon=":material/compare_arrows:",
+        )
+        st.page_link("pages/2_Model.py", label="Train and audit another run", icon=":material/arrow_forward:")
+        st.stop()
+    rest = [name for name in audited if name != run.name]
+    start = [rest[0], run.name] if run.name in audited else audited[1::-1]
+    names = st.multiselect(
+        "Runs, the one before the change first",
+        audited,
+        default=start,
+        key="compared",
+        bind="query-params",
+        help="Every other run is held against the first, on the pictures that all of them audited.",
+    )
+    if len(names) < 2:
+        st.info("Choose two runs or more.", icon=":material/compare_arrows:")
+        st.stop()
+    return list(names)
+
+
+def comparison(names: Sequence[str]) -> Comparison:
+    """The comparison at this session's thresholds, made anew when a table or a journal changed."""
+    return comparison_cache.comparison([session.open_named(name) for name in names])
+
+
+def choose_later(found: Comparison) -> str:
+    """Which run is held against the first."""
+    if len(found.names) == 2:
+        return found.names[1]
+    options = found.names[1:]
+    chosen = st.segmented_control("Held against the first", options, default=options[0], key="later", required=True)
+    return str(chosen)
+
+
+def say(found: Comparison, later: str) -> None:
+    """What became of the leaks, the plain sentence, and the notes."""
+    if told := leaks_sentence(found, later):
+        box, icon = BOXES.get(found.leaks[later].state, (st.info, ":material/info:"))
+        box(plain(told), icon=icon)
+    st.markdown(plain(sentence(found, later)))
+    notes = " ".join(found.notes) or "All pictures are shared, and new to both networks."
+    st.caption(plain(f"{len(found.unseen):,} pictures shared. {notes}"))
+
+
+def figures(found: Comparison, later: str) -> None:
+    """The figures that matter as cards, and all of them as a table to open."""
+    told = {one.metric: one for one in found.differences[later]}
+    with st.container(horizontal=True):
+        for name in TOP:
+            _card(told[name])
+    with st.expander("All figures, with intervals"):
+        st.dataframe(pd.DataFrame([_line(one) for one in told.values()]), hide_index=True)
+        st.caption(
+            "95 % intervals of the difference by drawing the same individuals anew for both runs; p of McNemar's exact "
+            "test for accuracy, else of the runs changing places individual by individual: whether these two networks "
+            "differ. The corrected p counts what another seed brings as chance too, as twins on the demo measured it, "
+            "and all figures of the table (Holm): whether the two ways of training differ."
+        )
+        st.download_button(
+            "Download every picture as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
+        )
+
+
+def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
+    """The pictures that changed, as a list, and the chosen one under both runs' maps."""
+    counts = found.counts[later]
+    st.caption(" · ".join(f"**{counts[name]:,}** {words.lower()}" for name, words in LISTS.items()))
+    which = str(
+        st.segmented_control(
+            "Which pictures",
+            list(LISTS),
+            default=next((name for name in LISTS if counts[name]), "got_worse"),
+            key="change",
+            bind="query-params",
+            required=True,
+            format_func=lambda name: LISTS[name],
+        )
+    )
+    if not counts[which]:
+        st.info(f"No picture is among “{LISTS[which].lower()}”.", icon=":material/check:")
+        return
+    listed = found.changed(later, which, MOST)
+    if counts[which] > MOST:
+        st.caption(f"The first {MOST:,} of {counts[which]:,} by name; the CSV of all figures has every picture.")
+    picked = st.dataframe(
+        _words(pictures(found, later, listed)),
+        hide_index=True,
+        column_config=dict.fromkeys(
+            ("relies before", "relies after"), st.column_config.NumberColumn(format="percent", width="small")
+        ),
+        height=240,
+        key="changed_rows",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    rows = picked["selection"]["rows"]
+    image = listed[rows[0]] if rows and rows[0] < len(listed) else _linked(listed)
+    st.query_params["picture"] = image
+    st.markdown(f"**{plain(image)}**")
+    pair(image, names[0], names[found.names.index(later)])
+
+
+def pair(image: str, first: str, second: str) -> None:
+    """One picture twice, under both runs' evidence for what each predicted; the sidebar's sliders move both."""
+    sides = [(name, session.open_named(name)) for name in (first, second)]
+    rows = [session.table_of(run).row(image) for _, run in sides]
+    shared = st.toggle("Both on one scale", True, key="one_scale", bind="query-params")
+    layers = [_layer(run, row, None) for (_, run), row in zip(sides, rows, strict=True)]
+    top = max((layer.top for layer in layers if layer), default=0.0)
+    for place, column, (name, run), row in zip(("before", "after"), st.columns(2), sides, rows, strict=True):
+        with column:
+            st.markdown(f"**{plain(name)}** · {_told(row)}")
+            layer = _layer(run, row, top if shared else None)
+            try:
+                uri = heatmaps.picture_uri(run, image)
+            except DatasetError as error:
+                st.warning(plain(str(error)), title="This picture cannot be shown", icon=":material/broken_image:")
+                continue
+            heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
+
+
+def _card(one: Difference) -> None:
+    metric = METRICS[one.metric]
+    points = amount(one.difference, metric.share, True).replace(" %", " points")
+    still = amount(one.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
+    st.metric(
+        metric.words[0].upper() + metric.words[1:],
+        f"{amount(one.before, metric.share)} → {amount(one.after, metric.share)}",
+        f"{points}, {SAID[one.verdict]}" if one.p == one.p else None,
+        delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
+        delta_arrow="off" if still else "auto",
+        help=f"{metric.why or metric.words}; {one.images:,} pictures",
+        border=True,
+    )
+
+
+def _line(one: Difference) -> dict[str, Any]:
+    metric = METRICS[one.metric]
+    return {
+        "figure": metric.words,
+        "pictures": one.images,
+        "before": amount(one.before, metric.share),
+        "after": amount(one.after, metric.share),
+        "difference": amount(one.difference, metric.share, True),
+        "95 % interval": f"{amount(one.low, metric.share, True)} to {amount(one.high, metric.share, True)}",
+        "p": one.p,
+        "p, seeds too": one.reseeded,
+        "corrected p": one.corrected,
+        "says": SAID[one.verdict],
+    }
+
+
+def _words(frame: pd.DataFrame) -> pd.DataFrame:
+    before, after = (frame[f"verdict_{side}"].map(WORDS) for side in ("before", "after"))
+    return pd.DataFrame(
+        {
+            "image": frame["image"],
+            "verdict": _way(before, after),
+            "species": frame["species_before"],
+            "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
+            "relies before": frame["reliance_probability_before"],
+            "relies after": frame["reliance_probability_after"],
+        }
+    )
+
+
+def _way(before: "pd.Series[str]", after: "pd.Series[str]") -> "pd.Series[str]":
+    """From one word to another, and the word alone where it stayed."""
+    return before.where(before == after, before + " → " + after)
+
+
+def _linked(images: Sequence[str]) -> str:
+    """The picture that the URL names, if it is in the list, else the first."""
+    asked = str(st.query_params.get("picture", ""))
+    return asked if asked in images else images[0]
+
+
+def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
+    resize = str(run.manifest.network.get("resize", "squish"))
+    return review_controls.layer_of(row, row["maps"], run.manifest.classes, resize, top=top)
+
+
+def _told(row: dict[str, Any]) -> str:
+    """What a run said of a picture, in Markdown."""
+    if row["predicted"] is None:
+        return "not readable"
+    right = ":green-badge[right]" if row["species"] == row["predicted"] else ":red-badge[wrong]"
+    heat = f"excess {row['excess']:.2f}" if row["excess"] is not None else "not assessable"
+    words = " · ".join(filter(None, (heat, reliance_panel.strength(row))))
+    return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {words}"

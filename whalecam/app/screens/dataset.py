@@ -1,0 +1,145 @@
+"""The Dataset page's own pieces: open your own data, counts, distribution, table, sample grid."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.app.charts import audit_charts
+from whalecam.app.components.gallery import Card, gallery
+from whalecam.app.shell.page_frame import plain
+from whalecam.app.state import session
+from whalecam.app.widgets.review_controls import open_picture
+from whalecam.arrays import records
+from whalecam.config import Columns
+from whalecam.data import OK, Dataset, read_sample
+from whalecam.errors import DatasetError, WhalecamError
+from whalecam.explain import render
+from whalecam.store.run import Run
+
+SAMPLE = 24
+
+
+def open_own() -> None:
+    """The form that makes a run for somebody's own CSV and folder."""
+    csv, images = session.given_data()
+    with st.expander("Open your own data", icon=":material/folder_open:", expanded=bool(csv)), st.form("own"):
+        st.caption("Paths on the machine that runs WhaleCAM. Nothing is copied and nothing in the folder is changed.")
+        left, right = st.columns(2)
+        path = left.text_input("CSV file", csv, placeholder="/data/whales/train.csv", key="own_csv")
+        folder = right.text_input("Image folder", images, placeholder="/data/whales/images", key="own_images")
+        one, two, three, four = st.columns(4)
+        name = one.text_input("Name of the run", placeholder="whales-2026", key="own_name")
+        columns = Columns(
+            two.text_input("Image column", Columns.image, key="own_image"),
+            three.text_input("Label column", Columns.label, key="own_label"),
+            four.text_input("Individual column", Columns.group, key="own_group"),
+        )
+        if st.form_submit_button("Open", type="primary", key="own_open"):
+            st.session_state["_own_fault"] = _fault_of(name, path, folder, columns)
+        # It stands until the form is submitted again: the page may run for another reason in the next moment.
+        if fault := st.session_state.get("_own_fault"):
+            st.error(plain(fault), icon=":material/error:")
+
+
+def _fault_of(name: str, path: str, folder: str, columns: Columns) -> str:
+    """Open the data, which runs the page anew; else why not, in words."""
+    try:
+        _open(name, path, folder, columns)
+    except WhalecamError as error:
+        return str(error)
+    return ""
+
+
+def _open(name: str, path: str, folder: str, columns: Columns) -> None:
+    if not path.strip():
+        raise DatasetError("Name the CSV file: a path such as /data/whales/train.csv.")
+    run = session.add_run(name, Path(path.strip()), Path(folder.strip()) if folder.strip() else None, columns)
+    st.session_state["_new_run"] = run.name
+    st.session_state["_own_fault"] = ""
+    st.rerun()
+
+
+def figures(data: Dataset) -> None:
+    """Counts of the whole file."""
+    table = data.table
+    with st.container(horizontal=True):
+        st.metric("Rows", f"{len(table):,}", border=True)
+        st.metric("Usable", f"{int((table['status'] == OK).sum()):,}", border=True)
+        st.metric(data.columns.label.replace("_", " ").capitalize(), f"{len(data.classes()):,}", border=True)
+        st.metric("Individuals", f"{table.loc[table['individual_id'] != '', 'individual_id'].nunique():,}", border=True)
+    st.caption(plain(f"{data.csv} · pictures in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
+
+
+def distribution(data: Dataset) -> None:
+    """Pictures per species and pictures per individual; a click on a bar shows its pictures."""
+    good = data.good()
+    log = st.toggle("Logarithmic scale", key="dataset_log", bind="query-params")
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        picked: Any = st.plotly_chart(
+            audit_charts.counts(good["species"].value_counts(), "pictures", log),
+            key="species_counts",
+            on_select="rerun",
+            alt="Pictures per species",
+        )
+        if points := picked["selection"]["points"]:
+            st.session_state["dataset_species"] = [str(points[0]["y"])]
+            st.info(f"Chosen: {plain(str(points[0]['y']))}. Its pictures and rows stand under Pictures and Table.")
+    with right:
+        per = good.loc[good["individual_id"] != "", "individual_id"].value_counts()
+        if per.empty:
+            st.caption("The CSV names no individuals, so a split cannot keep them apart.")
+            return
+        seen = per.clip(upper=10).value_counts().sort_index()
+        seen.index = pd.Index([f"{n} or more" if n == 10 else str(n) for n in seen.index])
+        st.caption(f"Individuals by how often they were photographed (most: {per.max():,})")
+        st.bar_chart(seen, x_label="pictures of an individual", y_label="individuals", height=320, sort=False)
+
+
+def browse(data: Dataset) -> None:
+    """The table itself, searchable and sortable in place."""
+    shown = chosen(data.table)
+    st.dataframe(shown.drop(columns="path"), height=520, hide_index=True)
+    st.caption(f"{len(shown):,} rows. Search with the magnifier at the table's corner; click a heading to sort.")
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the species chosen on the page, or all."""
+    species = st.multiselect(
+        "Species",
+        sorted(set(table["species"].unique()) - {""}),
+        key="dataset_species",
+        bind="query-params",
+        placeholder="all",
+    )
+    return table[table["species"].isin(species)] if species else table
+
+
+def batch(run: Run, data: Dataset) -> None:
+    """A sample of pictures with their labels, as fastai's show_batch; the seed is in the URL."""
+    rows = chosen(data.good())
+    seed = st.number_input("Sample", 1, 9999, key="dataset_sample", bind="query-params", help="Another number, others")
+    if rows.empty or not (rows["path"] != "").any():
+        st.info("There are no readable pictures to show. Name the image folder under “Open your own data”.")
+        return
+    sample = rows.sample(min(SAMPLE, len(rows)), random_state=int(seed))
+    event = gallery(
+        [card_of(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
+    )
+    if event.opened:
+        open_picture(event.opened)
+
+
+def card_of(run: Run, row: dict[str, Any]) -> Card:
+    """A picture with its label: the run's thumbnail of it, else one made now."""
+    uri = session.thumb_uri(run, row["image"])
+    if uri is None:
+        try:
+            data = render.thumbnail(read_sample(Path(row["path"]), row["image"]).pixels)
+            uri = "data:image/webp;base64," + base64.b64encode(data).decode()
+        except DatasetError as error:
+            return Card(row["image"], None, row["species"], (row["image"], str(error)))
+    return Card(row["image"], uri, row["species"], (row["image"], row["individual_id"]))

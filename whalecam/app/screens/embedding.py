@@ -1,0 +1,160 @@
+"""The Map tab of the Patterns page: a point per picture, what lies near what, and a gallery of a selection."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from whalecam.analysis.patterns import places
+from whalecam.app.charts import audit_charts
+from whalecam.app.components.gallery import Card, gallery
+from whalecam.app.shell import jobs
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import patterns_cache
+from whalecam.app.widgets import chart_selection, filters, review_controls
+from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+
+COLOURINGS = {"species": "Species", "verdict": "Verdict", "fold": "Fold", "right": "Right or wrong"}
+WAYS = {"pca": "PCA", "umap": "UMAP"}
+LAYING = "Laying out the map"
+NAMED, NEAREST, REST = 9, 12, "others"
+PALETTE = ("#0e7490", "#d97706", "#7c3aed", "#15803d", "#be185d", "#2563eb", "#a16207", "#0f766e", "#dc2626")
+
+
+def embedding_map(run: Run, table: Table) -> None:
+    """The map, the selection's gallery, and the nearest pictures of one."""
+    rows, _ = patterns_cache.vectors_of(run)
+    if len(rows) < places.FEWEST:
+        st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
+        st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        way = st.segmented_control(
+            "Layout",
+            list(WAYS),
+            default="pca",
+            key="map_way",
+            bind="query-params",
+            required=True,
+            format_func=lambda name: WAYS[name],
+        )
+        colouring = st.selectbox(
+            "Colour",
+            list(COLOURINGS),
+            key="map_colour",
+            bind="query-params",
+            format_func=lambda name: COLOURINGS[name],
+            width=180,
+        )
+        found, axes = _placed(run, rows, str(way))
+    _chart(_labelled(table, rows), found, str(colouring), axes)
+    _say(table, rows)
+    if st.session_state.get("map_region") or st.query_params.get("map_region"):
+        view = filters.filter_bar(table, "map", run)
+        if len(view.filters.images or ()) == 1:
+            neighbours(run, table, next(iter(view.filters.images or ())))
+        review_controls.reviewing_gallery(run, view, "map", neighbours)
+        review_controls.news(run)
+
+
+def neighbours(run: Run, table: Table, image: str) -> None:
+    """The pictures in which the network saw what is most like one picture, nearest first."""
+    rows, vectors = patterns_cache.vectors_of(run)
+    at = np.flatnonzero(rows["image"].to_numpy() == image)
+    if not len(at):
+        st.caption("This picture is not among the sample that is laid out.")
+        return
+    order, alike = places.nearest(vectors, int(at[0]), NEAREST)
+    st.markdown(f"**Nearest to {plain(image)}** by the cosine of what the network saw")
+    shown = table.page(Filters(images=tuple(rows["image"].iloc[order])), "name", NEAREST)
+    by_name = {card.image: card for card in review_controls.cards_of(run, table, shown)}
+    cards = []
+    for name, cosine in zip(rows["image"].iloc[order], alike, strict=True):
+        if name in by_name:
+            card = by_name[name]
+            cards.append(_with_line(card, f"cosine {cosine:.2f}"))
+    event = gallery(cards, key=f"near_{image}", selectable=False, columns_min_px=120)
+    if event.opened:
+        review_controls.open_picture(event.opened)
+
+
+def _with_line(card: Card, line: str) -> Card:
+    return replace(card, lines=(card.lines[0], line, *card.lines[1:2]))
+
+
+def _placed(run: Run, rows: pd.DataFrame, way: str) -> tuple[NDArray[np.floating], str]:
+    """Places by the wished way, and its name; by PCA, with a button, while UMAP was not computed for this audit."""
+    held = places.kept(run, rows) if way == "umap" else None
+    if held is not None:
+        return held, way
+    if way == "umap":
+        job = jobs.status(run.path)
+        running = job is not None and job.state == "running"
+        if st.button("Compute UMAP", key="lay_out", type="primary", icon=":material/scatter_plot:", disabled=running):
+            with errors_shown():
+                jobs.start(run.path, LAYING, ["map", str(run.path)])
+                st.rerun()
+        st.caption("Not computed for this audit yet. Until then: PCA.")
+    return patterns_cache.pca_of(run), "pca"
+
+
+def _labelled(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
+    """The laid-out rows in their order, with the verdict at the present thresholds."""
+    known = table.page(Filters(images=tuple(rows["image"])), "name", len(rows))[["image", "verdict", "correct"]]
+    found = rows.merge(known, on="image", how="left")
+    right = found["correct"].map({True: "right", False: "wrong"})
+    return found.assign(
+        verdict=found["verdict"].map(audit_charts.WORDS).fillna(""),
+        right=right.fillna("label not known to the network"),
+        fold="fold " + found["fold"].astype(str) + found["in_training"].map({True: ", trained on", False: ""}),
+    )
+
+
+def _chart(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str, axes: str) -> None:
+    st.plotly_chart(
+        points(rows, found, colouring),
+        key="map_points",
+        on_select=functools.partial(chart_selection.note, "map_points", "map_region", axes),
+        selection_mode=("lasso", "box", "points"),
+        alt="Map of the pictures by what the network saw in them",
+    )
+
+
+def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> go.Figure:
+    """A point per picture: `image`, `species`, `predicted` and the column that colours; the rarest share one colour."""
+    groups = rows[colouring].astype(str)
+    usual = groups.value_counts().index[:NAMED]
+    groups = groups.where(groups.isin(usual), REST)
+    fixed = {audit_charts.WORDS[name]: colour for name, colour in audit_charts.COLOURS.items()}
+    traces = []
+    for number, name in enumerate([*usual, *([REST] if (groups == REST).any() else [])]):
+        own = (groups == name).to_numpy()
+        colour = fixed.get(name) or ("#94a3b8" if name == REST else PALETTE[number % len(PALETTE)])
+        traces.append(
+            {
+                "type": "scattergl",
+                "x": found[own, 0],
+                "y": found[own, 1],
+                "mode": "markers",
+                "name": f"{name} · {own.sum():,}",
+                "marker": {"color": colour, "size": 7, "opacity": 0.75},
+                "customdata": rows.loc[own, ["image", "species", "predicted"]].to_numpy(),
+                "hovertemplate": "%{customdata[0]}<br>%{customdata[1]} → %{customdata[2]}<extra></extra>",
+            }
+        )
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    return audit_charts.figure(traces, height=460, legend=audit_charts.TOP, dragmode="lasso", xaxis=bare, yaxis=bare)
+
+
+def _say(table: Table, rows: pd.DataFrame) -> None:
+    drawn = f"{len(rows):,} pictures" if len(rows) < places.MOST else f"A sample of {len(rows):,} pictures"
+    folds = " Vectors are standardised within each fold, whose networks differ." if rows["fold"].nunique() > 1 else ""
+    st.caption(
+        f"{drawn} of {table.count():,}; near means that the network saw alike, distances between far groups mean "
+        f"little.{folds} Draw a lasso or a box for a gallery; click one point for its nearest pictures."
+    )

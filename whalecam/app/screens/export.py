@@ -1,0 +1,137 @@
+"""The Export page's own pieces: choice, preview, downloads, import with a report."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.app.components.download import download
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import session
+from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS
+from whalecam.errors import WhalecamError
+from whalecam.output import csv
+from whalecam.output import report as reporting
+from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+
+WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
+PREVIEW, ALL = 200, 2**31
+
+
+def progress(table: Table) -> None:
+    """How far the review is."""
+    facts = table.overview()
+    with st.container(horizontal=True):
+        st.metric("Flagged", f"{facts['flagged']:,}", border=True)
+        st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
+        st.metric("Suspects", f"{table.count(Filters(verdicts=SUSPECT_VERDICTS)):,}", border=True)
+        st.metric("Images", f"{facts['images']:,}", border=True)
+
+
+def choose() -> str:
+    """Which rows go out."""
+    return str(
+        st.segmented_control(
+            "Rows",
+            EXPORT_CHOICES,
+            default="flagged",
+            key="export_only",
+            bind="query-params",
+            required=True,
+            format_func=lambda name: WORDS[name],
+        )
+    )
+
+
+def rows(run: Run, table: Table, only: str, limit: int | None = None) -> pd.DataFrame:
+    """The rows of the CSV by name, or the first `limit` of them."""
+    found = table.page(csv.CHOSEN[only], "name", limit or ALL)
+    reviews = session.latest_reviews(run)
+    return csv.flag_rows(found, reviews, only, run.name, run.manifest.model_sha256, session.thresholds())
+
+
+def preview(run: Run, table: Table, only: str) -> None:
+    """What the file will hold."""
+    count = table.count(csv.CHOSEN[only])
+    if not count:
+        st.info(
+            "Nobody has flagged a picture yet." if only == "flagged" else f"No row is among “{WORDS[only]}”.",
+            title="Nothing to export",
+            icon=":material/flag:",
+        )
+        st.page_link("pages/5_Leaks.py", label="Review the suspects", icon=":material/arrow_forward:")
+        return
+    st.caption(f"{count:,} rows; the first {min(PREVIEW, count)} are shown")
+    st.dataframe(rows(run, table, only, PREVIEW), hide_index=True, height=300)
+
+
+def downloads(run: Run, table: Table, only: str) -> None:
+    """The CSV, and the source CSV without the flagged rows; both written when they are asked for."""
+    with st.container(horizontal=True):
+        download(
+            "Download the CSV",
+            lambda: csv.write_csv(rows(run, table, only)),
+            f"{run.name}-{only}.csv",
+            "text/csv",
+            key="get_csv",
+            type="primary",
+            icon=":material/download:",
+            disabled=not table.count(csv.CHOSEN[only]),
+        )
+        record = run.manifest.dataset
+        reviews = session.latest_reviews(run)
+        flagged = set(reviews.loc[reviews["verdict"] == "flag", "image"])
+        with errors_shown():
+            download(
+                "Download train.csv without the flagged rows",
+                lambda: csv.cleaned_source(Path(record.csv), record.columns["image"], flagged),
+                f"{Path(record.csv).stem}-cleaned.csv",
+                "text/csv",
+                key="get_clean",
+                icon=":material/filter_alt:",
+                disabled=not flagged,
+                help="Every other byte of the source file stays as it is",
+            )
+
+
+def report(run: Run) -> None:
+    """The page about the run that can be handed on."""
+    st.subheader("Report", anchor=False)
+    st.caption(
+        "One HTML file that opens anywhere without a network: the overview, every species, the top cases with their "
+        "maps and verdicts, the method, versions. Signed verdicts and the thresholds in the sidebar count."
+    )
+
+    def made() -> bytes:
+        with st.spinner("Writing the report …"):
+            return reporting.report_html(run, session.data_of(run), thresholds=session.thresholds()).encode()
+
+    look = {"icon": ":material/description:"}
+    download("Download the report", made, f"{run.name}-report.html", "text/html", "get_report", **look)
+
+
+def take_in(run: Run) -> None:
+    """Import of a verdict file, with a report of what was merged."""
+    st.subheader("Import verdicts", anchor=False)
+    file = st.file_uploader(
+        "A CSV that WhaleCAM exported, from a colleague or edited by you", type="csv", key="verdicts"
+    )
+    if file is None or not st.button("Merge into this run", key="merge", type="primary"):
+        return
+    try:
+        given = csv.read_csv(file.getvalue())
+        known = session.table_of(run).known(given["image"].tolist())
+        report = csv.merge(session.journal_of(run), given, known)
+    except WhalecamError as error:
+        st.error(plain(str(error)))
+        return
+    st.success(f"{len(report.added)} verdicts taken in, {len(report.unchanged)} were known already.")
+    for title, items in (
+        ("Conflicts between reviewers; the newest counts", report.conflicts),
+        ("Images that this run does not hold", report.unknown),
+        ("Rows that could not be used", report.refused),
+    ):
+        if len(items):
+            with st.expander(f"{title}: {len(items)}", expanded=True):
+                st.dataframe(pd.DataFrame(items), hide_index=True)

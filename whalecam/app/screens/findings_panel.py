@@ -1,0 +1,167 @@
+"""The Findings tab of the Dataset page: what is wrong with the data set, and what people said about it."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.analysis.findings import SEVERITIES, Finding, labels_map
+from whalecam.app.components.download import download
+from whalecam.app.components.gallery import gallery
+from whalecam.app.screens import dataset
+from whalecam.app.shell import jobs
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import session
+from whalecam.app.widgets import bulk_review
+from whalecam.arrays import records
+from whalecam.data import Dataset
+from whalecam.data.csv_text import safe_csv
+from whalecam.store.reviews import Dismissal
+from whalecam.store.run import Run
+
+COLOURS = {"high": "red", "medium": "orange", "low": "yellow", "info": "blue"}
+ICONS = {
+    "high": ":material/error:",
+    "medium": ":material/warning:",
+    "low": ":material/help:",
+    "info": ":material/info:",
+}
+SHOWN_ROWS, SHOWN_PICTURES = 200, 16
+MEASURING = "Looking at every picture"
+
+
+def findings(run: Run, data: Dataset) -> None:
+    """All findings, worst first, those set aside at the end."""
+    _measuring(run, data)
+    found = session.findings_of(run)
+    aside = {row["finding"]: row for row in records(session.dismissals_of(run).standing())}
+    open_ = [finding for finding in found if finding.key not in aside]
+    dismissed = [finding for finding in found if finding.key in aside]
+    wanted = _summary(open_, len(dismissed))
+    _merges(found)
+    for finding in open_:
+        if finding.severity in wanted:
+            _card(run, data, finding)
+    if not any(finding.severity != "info" for finding in open_):
+        st.success("Nothing that is not dismissed stands above “info”.", icon=":material/check_circle:")
+    if dismissed:
+        st.subheader(f"Dismissed · {len(dismissed)}", anchor=False)
+        for finding in dismissed:
+            _set_aside(run, finding, aside[finding.key])
+
+
+def _measuring(run: Run, data: Dataset) -> None:
+    """How many pictures were looked at, and the button that looks at the rest."""
+    total = int((data.good()["path"] != "").sum())
+    done = len(session.properties_of(run))
+    if not total:
+        st.caption("There are no pictures to look at, so these findings come from the table alone.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        job = jobs.status(run.path)
+        if st.button(
+            "Look at every picture" if done < total else "Look again",
+            key="inspect",
+            type="primary" if done < total else "secondary",
+            icon=":material/image_search:",
+            disabled=job is not None and job.state == "running",
+            help="Finds broken files, duplicates, odd pictures and shortcuts. It goes on where it stopped.",
+        ):
+            with errors_shown():
+                jobs.start(run.path, MEASURING, session.check_arguments(run))
+                st.rerun()
+        st.caption(f"{min(done, total):,} of {total:,} pictures looked at")
+
+
+def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:
+    """How many findings there are of each severity; a click hides or shows them."""
+    counts = {name: sum(finding.severity == name for finding in open_) for name in SEVERITIES}
+    chosen: list[str] = st.pills(
+        "Severity",
+        SEVERITIES,
+        selection_mode="multi",
+        default=list(SEVERITIES),
+        key="finding_severity",
+        format_func=lambda name: f"{ICONS[name]} {name.capitalize()} · {counts[name]}",
+        label_visibility="collapsed",
+    )
+    if dismissed:
+        st.caption(f"{dismissed} dismissed, listed at the end")
+    return chosen
+
+
+def _merges(found: Sequence[Finding]) -> None:
+    merges = labels_map(found)
+    if len(merges):
+        download(
+            f"Download the labels map · {len(merges)} merge{'' if len(merges) == 1 else 's'}",
+            lambda: safe_csv(merges),
+            "labels-map.csv",
+            "text/csv",
+            key="get_labels_map",
+            icon=":material/call_merge:",
+            help="old,new as train --labels-map takes it; the source CSV stays as it is.",
+        )
+
+
+def _card(run: Run, data: Dataset, finding: Finding) -> None:
+    with st.container(border=True, gap="small"):
+        st.markdown(_headline(finding))
+        st.markdown(f"**Why it matters** · {plain(finding.why)}  \n**What to do** · {plain(finding.todo)}")
+        if finding.severity != "info":
+            _dismissing(run, finding)
+        if len(finding.rows):
+            rows = st.expander(f"Affected rows · {len(finding.rows):,}", key=f"rows_{finding.key}", on_change="rerun")
+            if rows.open:
+                with rows:
+                    _affected(run, data, finding)
+
+
+def _headline(finding: Finding) -> str:
+    name = finding.severity
+    return f":{COLOURS[name]}-badge[{ICONS[name]} {name.capitalize()}] **{plain(finding.sentence)}**"
+
+
+def _affected(run: Run, data: Dataset, finding: Finding) -> None:
+    """Pictures, where there are any, the table, and all of it as CSV."""
+    rows = finding.rows
+    if "image" in rows:
+        files = data.table.loc[data.table["path"] != "", ["image", "path"]].drop_duplicates("image")
+        pictures = rows.merge(files, on="image")
+        if len(pictures) > SHOWN_PICTURES:  # the worst, and the least: for a shortcut, the pictures at both ends
+            pictures = pd.concat([pictures.head(SHOWN_PICTURES // 2), pictures.tail(SHOWN_PICTURES // 2)])
+        if len(pictures):
+            cards = [dataset.card_of(run, row) for row in records(pictures)]
+            gallery(cards, key=f"gallery_{finding.key}", selectable=False, openable=False, columns_min_px=120)
+        bulk_review.offer(run, "of this finding", lambda: rows["image"].tolist(), f"all_{finding.key}")
+    st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, height=min(320, 38 + 35 * len(rows)))
+    download(
+        "Download these rows" if len(rows) <= SHOWN_ROWS else f"Download all {len(rows):,} rows",
+        lambda: safe_csv(rows),
+        f"{finding.code.replace('_', '-')}.csv",
+        "text/csv",
+        key=f"get_{finding.key}",
+        icon=":material/download:",
+    )
+
+
+def _dismissing(run: Run, finding: Finding) -> None:
+    with st.popover("Dismiss", icon=":material/do_not_disturb_on:", key=f"dismiss_{finding.key}"):
+        reason = st.text_input("Reason", key=f"reason_{finding.key}", max_chars=300, placeholder="why it is no fault")
+        if st.button("Dismiss the finding", key=f"set_aside_{finding.key}", type="primary"):
+            with errors_shown():
+                dismissal = Dismissal(finding.key, finding.sentence, reason, session.reviewer())
+                session.dismissals_of(run).dismiss(dismissal)
+                st.rerun()
+
+
+def _set_aside(run: Run, finding: Finding, said: dict[str, str]) -> None:
+    with st.container(border=True, gap="small"):
+        st.markdown(_headline(finding))
+        st.caption(plain(f"Dismissed by {said['reviewer']}, {said['at'][:10]}: {said['reason']}"))
+        if said["sentence"] != finding.sentence:
+            st.caption(plain(f"It said then: {said['sentence']}"))
+        if st.button("Restore", key=f"restore_{finding.key}", icon=":material/undo:"):
+            with errors_shown():
+                session.dismissals_of(run).restore(finding.key, session.reviewer())
+                st.rerun()

@@ -1,0 +1,264 @@
+"""One picture large: which map, how it is scaled, its numbers, its neighbours."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
+
+from whalecam import data
+from whalecam.app.charts.audit_charts import WORDS
+from whalecam.app.components.canvas import heat_canvas
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import session
+from whalecam.app.widgets import queue, review_actions, review_controls
+from whalecam.app.widgets.signer import Signer
+from whalecam.config import OTHER
+from whalecam.errors import DatasetError
+from whalecam.store.run import Run
+from whalecam.store.table import Queue, Table
+
+CHOICES = ("predicted", "actual", "one class", "A versus B")
+DROPS = {"swap": "all of it"}
+"""Words for the edits of the water whose names do not say what they change."""
+KINDS = {
+    "relative": "this class against the average of all classes",
+    "raw": "this class alone, with the part all classes share",
+}
+SCALES = ("this picture", "whole run")
+LARGEST = 1280
+BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
+HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
+
+
+def choose_image(line: Queue) -> str:
+    """The picture in view, from the URL, from another page, or the first of the queue."""
+    if wanted := st.session_state.pop("_open", None):
+        st.session_state["image"] = wanted
+    if not st.session_state.get("image"):
+        st.session_state["image"] = st.query_params.get("image") or queue.start(line)
+    return str(
+        st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
+    ).strip()
+
+
+def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Class, contrast and scale from the sidebar, as keyword arguments for `parts.layer_of`."""
+    classes = list(run.manifest.classes)
+    with st.sidebar:
+        st.subheader("Class")
+        choice = st.selectbox("Show the evidence for", CHOICES, key="show", bind="query-params")
+        of = {"predicted": row["predicted"], "actual": row["species"]}.get(choice)
+        against = None
+        if choice in ("one class", "A versus B"):
+            of = st.selectbox("Class A", classes, key="class_a", bind="query-params")
+        if choice == "A versus B":
+            rest = [name for name in classes if name != of]
+            against = st.selectbox("Class B", rest, key="class_b", bind="query-params")
+            kind = "versus"
+        else:
+            kind = st.selectbox(
+                "Contrast",
+                list(KINDS),
+                key="contrast",
+                bind="query-params",
+                help="; ".join(map(": ".join, KINDS.items())),
+            )
+        scale = st.selectbox("Scale", SCALES, key="scale", bind="query-params")
+    return {"kind": kind, "of": of, "against": against, "scale": scale}
+
+
+def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[str, Any]) -> str | None:
+    """The photograph under its heat. Returns the key that was pressed on it."""
+    top = table.top() if view["scale"] == "whole run" else None
+    resize = str(run.manifest.network.get("resize", "squish"))
+    layer = review_controls.layer_of(
+        row, row["maps"], run.manifest.classes, resize, view["kind"], view["of"], view["against"], top
+    )
+    if view["of"] not in run.manifest.classes:
+        st.info(
+            f"The network does not know the class “{plain(str(view['of']))}”, so there is no map for it.",
+            icon=":material/info:",
+        )
+    try:
+        uri = picture_uri(run, str(row["image"]))
+    except DatasetError as error:
+        st.warning(plain(f"{error}."), title="This picture cannot be shown", icon=":material/broken_image:")
+        return heat_canvas(BLANK, None, None, "no picture", key="canvas")  # so that keys lead on
+    versus = f" versus {view['against']}" if view["against"] else ""
+    return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
+
+
+@st.fragment
+def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queue) -> None:
+    """The photograph, the verdict on it, what people said of it and how far the reviewer is in the queue `line`.
+
+    A verdict draws these anew and nothing else.
+    """
+    image = str(row["image"])
+    with errors_shown(), session.drawing_verdicts():
+        review_actions.empty_words()
+        hand = review_actions.signer(run, "one")
+        queue.progress(run, line)
+        pressed = show_canvas(run, session.table_of(run), row, view)
+        act_on_key(run, hand, pressed, image, line)
+        review_controls.review_bar(run, (image,), "one")
+        history = session.journal_of(run).history(image)
+        if len(history):
+            st.caption("What people said about this picture")
+            st.dataframe(history, hide_index=True, height=140)
+
+
+def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
+    """Every class with logit, probability and the evidence its map holds, largest logit first."""
+    if row["logits"] is None or row["maps"] is None:
+        return pd.DataFrame()
+    logits = np.asarray(row["logits"], float)
+    p = np.exp(logits - logits.max())
+    evidence = np.asarray(row["maps"], float).sum(axis=(1, 2))
+    frame = pd.DataFrame(
+        {"class": run.manifest.classes, "probability": p / p.sum(), "logit": logits, "evidence": evidence}
+    )
+    frame["bias"] = frame["logit"] - frame["evidence"]
+    return frame.sort_values("logit", ascending=False, ignore_index=True)
+
+
+def facts(run: Run, row: Mapping[str, Any]) -> None:
+    """Actual, predicted, loss, scores, verdict, licence and residual of one picture."""
+    right = row["species"] == row["predicted"]
+    with st.container(border=True):
+        st.markdown(
+            f"**{plain(str(row['species']))}** · predicted **{plain(str(row['predicted']))}** "
+            f"{':green-badge[right]' if right else ':red-badge[wrong]'}"
+        )
+        with st.container(horizontal=True):
+            _figure("Probability", row["confidence"], ".0%")
+            _figure("Loss", row["loss"], ".2f")
+            _figure("Leak", row["leak"], ".0%", "share of the evidence that lies on water")
+            _figure("Excess", row["excess"], ".2f", "0: shaped like the animal · 1: no better than a flat map")
+            if row["reliance_probability"] is None:
+                _figure("Needs", row["needs"], ".2f", "drop in probability when one property of the water changes")
+            else:
+                _figure("Relies on the water", row["reliance_probability"], ".0%", _reliance_hint(row))
+        why = f" — {plain(row['reason'])}" if row["reason"] else ""
+        st.markdown(f"Verdict: **{WORDS[row['verdict']]}**{why}")
+        st.caption(_small_print(run, row))
+
+
+def show_me(run: Run, row: Mapping[str, Any]) -> None:
+    """The background test in pictures: the photograph, the same with its water changed, and both probabilities."""
+    if row["needs"] is None and row["needs_swap"] is None:
+        return
+    falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
+    with st.expander("Background test: what happens when the water changes", expanded=row["needs_picture"] is not None):
+        if row["needs_picture"] is not None:
+            before, after = st.columns(2)
+            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['needs_before']:.0%}")
+            edited = "data:image/webp;base64," + base64.b64encode(row["needs_picture"]).decode()
+            said = f"{_edit_words(row)} {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
+            _shown(after, edited, said)
+        words = " · ".join(
+            f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
+        )
+        only = f" With the animal filled in: {row['p_water_only']:.0%}." if row["p_water_only"] is not None else ""
+        st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
+
+
+def _edit_words(row: Mapping[str, Any]) -> str:
+    """What was changed in the picture that is shown, up to the name of the donor."""
+    if row["needs_property"] in (None, OTHER):
+        return "on the water of"
+    return f"{review_controls.carrier_words(row['needs_property'])} as in"
+
+
+def _reliance_hint(row: Mapping[str, Any]) -> str:
+    return (
+        "Probability that the prediction would drop by more than half if only the water changed. "
+        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {row['q_value']:.0%} false "
+        "ones are allowed."
+    )
+
+
+def _shown(place: DeltaGenerator, uri: str | None, said: str) -> None:
+    if uri:
+        place.html(f'<img src="{uri}" alt="" style="width:100%;border-radius:6px">')
+    place.caption(said)
+
+
+def _small_print(run: Run, row: Mapping[str, Any]) -> str:
+    lines = [
+        f"Map: {run.manifest.licence or 'unknown'}, residual {row['residual']:.1e} logits"
+        if row["residual"] is not None
+        else "No map",
+        _mask_words(row),
+        "The network trained on this picture." if row["in_training"] else "The network did not train on this picture.",
+    ]
+    if row["fin_share"] is not None:
+        lines.append(f"Share of evidence on the fin: {row['fin_share']:.0%}")
+    if row["individual_id"]:
+        lines.append(f"Individual {plain(str(row['individual_id']))}")
+    return " · ".join(lines)
+
+
+def _mask_words(row: Mapping[str, Any]) -> str:
+    """Where the mask comes from, how sure its source is, and whether the mask network agrees."""
+    if row["mask_source"] is None:
+        return "No mask"
+    agrees = row["mask_agreement"]
+    return f"Mask: {row['mask_source']}, covers {row['mask_area']:.0%}, confidence {row['mask_confidence']:.2f}" + (
+        f"; overlap with the mask network {agrees:.0%}" if agrees is not None else ""
+    )
+
+
+def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Queue) -> None:
+    """What a key on the canvas means."""
+    if pressed in ("next", "previous"):
+        if goal := line.after(image) if pressed == "next" else line.before(image):
+            queue.go(goal)
+            st.rerun()
+    elif pressed == "skip":
+        queue.skip(run, image, line.after(image))
+    elif pressed in ("flag", "keep", "unsure"):
+        review_actions.decide(hand, (image,), pressed)
+    elif pressed in review_actions.STEPS:
+        review_actions.step(hand, pressed)
+    elif pressed == "help":
+        st.toast(HELP, icon=":material/keyboard:")
+
+
+def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
+    st.metric(label, format(value, form) if value is not None and pd.notna(value) else "–", help=hint)
+
+
+def picture_uri(run: Run, image: str) -> str:
+    """The upright picture as a WebP data URI, at most LARGEST pixels long; made again where its file changed.
+
+    Raises DatasetError with the reason where it cannot be read.
+    """
+    path = _file(session.source_of(run), image)
+    if not path:
+        raise DatasetError(f"'{image}' has no readable file in {run.manifest.dataset.images}.")
+    return _uri(path, session.stamp_of(Path(path)), image)
+
+
+@st.cache_resource(max_entries=4000, show_spinner=False)
+def _file(source: session.Source, image: str) -> str:
+    """Where a picture lies; "" for one without a readable file. Looking for it in a million rows takes 10 ms."""
+    rows = session.read_data(*source).table
+    found = rows.loc[rows["image"] == image, "path"]
+    return str(found.iloc[0] or "") if len(found) else ""
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _uri(path: str, stamp: int, image: str) -> str:
+    picture = Image.fromarray(data.read_sample(Path(path), image).pixels)
+    picture.thumbnail((LARGEST, LARGEST))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=88)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,106 @@
+"""The Leaks page's own pieces: the summary, the lasso, the species table."""
+
+import functools
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.app.charts import audit_charts
+from whalecam.app.screens import heatmaps
+from whalecam.app.shell.page_frame import errors_shown
+from whalecam.app.state import session
+from whalecam.app.widgets import chart_selection
+from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+
+RELIANCE = ("reliance_probability", "needs")
+"""How much an image relies on its background, the first that was measured."""
+
+
+def show_me(run: Run, table: Table, image: str) -> None:
+    """What happened to one picture when its water was changed, beside its name."""
+    shown, _ = st.columns(2)
+    with shown:
+        heatmaps.show_me(run, table.row(image))
+
+
+@st.fragment(run_every=2.0)
+def summary(run: Run) -> None:
+    """How many suspects at the present thresholds, and how far the review has come, whoever reviews."""
+    with errors_shown():
+        _summary(session.table_of(run))
+
+
+def _summary(table: Table) -> None:
+    facts = table.overview()
+    suspects = table.count(Filters(verdicts=SUSPECT_VERDICTS))
+    done = suspects - table.count(Filters(verdicts=SUSPECT_VERDICTS, review="unreviewed"))
+    level = session.thresholds()
+    with st.container(horizontal=True):
+        if facts["measured"]:
+            relies = _relies(facts["controlled"], level)
+            hint = f"{relies}, and an excess of {level.excess:g} or more: it looks at the water too"
+            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=hint)
+            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"{relies}, without heat on the water")
+            if facts["background"]:
+                hint = f"{relies}; where the network looks cannot be assessed"
+                st.metric("Background reliance", f"{facts['background']:,}", help=hint)
+        else:
+            st.metric("Suspects", f"{suspects:,}", help=f"Excess of {level.excess:g} or more")
+        hint = "Pictures on which it can be assessed where the network looks"
+        st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
+        st.metric("Flagged", f"{facts['flagged']:,}")
+        st.metric("Reviewed", f"{done:,} of {suspects:,}")
+    st.progress(done / suspects if suspects else 0.0)
+    st.caption(
+        "*Looks*: the evidence lies on water. *Relies*: the prediction drops when the animal is put on the water of "
+        "other labels. Both together confirm a leak; then a person signs."
+        if facts["measured"]
+        else "Heat on water is a suspicion, not a proof: alone it cannot tell a leaking model from a sound one. "
+        "Audit with the background test, or look at each suspect; then sign a verdict."
+    )
+
+
+def _relies(controlled: int, level: Thresholds) -> str:
+    """What counts as reliance at the present thresholds."""
+    if controlled:
+        return f"Relies on the water (of all that are listed so, at most {level.false_rate:.0%} false on average)"
+    return f"A drop of {level.needs:g} or more when the water changes"
+
+
+def lasso(scores: pd.DataFrame) -> None:
+    """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
+    y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
+    words = {
+        "excess": "excess (looks at water)",
+        "loss": "loss (nats)",
+        "needs": "needs (drop in probability)",
+        "reliance_probability": "probability of reliance",
+    }
+    st.plotly_chart(
+        audit_charts.scatter(scores, "excess", y, words, _levels(scores)),
+        key="lasso",
+        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"excess~{y}"),
+        selection_mode=("lasso", "box", "points"),
+        alt=f"Scatter of excess and {y}",
+    )
+
+
+def _levels(scores: pd.DataFrame) -> dict[str, float]:
+    """Where scores become verdicts; of the probability of reliance, the smallest that is listed."""
+    level = session.thresholds()
+    listed = scores["reliance_probability"][scores["q_value"] <= level.false_rate]
+    return vars(level) | ({"reliance_probability": float(listed.min())} if len(listed) else {})
+
+
+def species_table(table: Table) -> None:
+    """Per species: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
+    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")}
+    scores = {
+        name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
+        for name in ("median_excess", "median_reliance", "bg_gap")
+    }
+    with st.expander("Per species", key="leaks_per_species", on_change="rerun") as part:
+        if part.open:
+            st.dataframe(table.per_species(), hide_index=True, column_config=shares | scores)

@@ -1,0 +1,272 @@
+"""The Model page's own pieces: forms that start the command line's verbs, live progress, results."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.app.charts import audit_charts
+from whalecam.app.components.gallery import gallery
+from whalecam.app.screens import recommendation_panel
+from whalecam.app.shell import jobs, links
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.shell.start_job import ask_fallback, launch, train_or_ask
+from whalecam.app.state import session
+from whalecam.app.widgets import review_controls
+from whalecam.config import (
+    BACKGROUND_TESTS,
+    BOX_KINDS,
+    BOX_ORIENTATIONS,
+    MASK_FALLBACKS,
+    PROBE,
+    SPLITS,
+    TRAIN_REMEDIES,
+    AuditOptions,
+    TrainOptions,
+)
+from whalecam.errors import ModelError
+from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+
+ARCHS = (
+    "efficientnet_lite0",
+    "efficientnet_lite0_fine",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "convnext_tiny",
+    "mobilenetv3_large_100",
+)
+SHOWN = 12
+UNSTATED = "unstated"
+ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
+FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
+REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
+TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
+PROBING = (
+    "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
+    "seconds; epochs, learning rate and batch do not apply"
+)
+TESTS = (
+    "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
+    "2,000 others · none: attention alone, which proves nothing"
+)
+
+
+def train_form(run: Run) -> None:
+    """Architecture, epochs, learning rate, size, batch and split; starts `whalecam train` beside the pages."""
+    default = TrainOptions()
+    with st.form("train"):
+        one, two, three, four = st.columns(4)
+        arch = one.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
+        epochs = two.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
+        lr = three.number_input(
+            "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
+        )
+        size = four.number_input("Size (px)", 32, 512, default.size, 32)
+        batch = one.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
+        split = two.selectbox(
+            "Split", SPLITS[::-1], help="group: no individual on both sides. random: as in the seed notebook"
+        )
+        folds = one.number_input(
+            "Folds",
+            1,
+            10,
+            1,
+            help="More than one: every picture is judged by a network that "
+            "saw neither it nor its individual, at as many times the time",
+        )
+        least = three.number_input("Pictures per class, at least", 1, 1000, 1)
+        seed = four.number_input("Seed", 0, 9999, 0)
+        remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+        recipe = three.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+        pretrained = st.checkbox("Start from ImageNet weights", True)
+        compare = st.checkbox(
+            "Compare with the other split", help="One more training: what sharing individuals is worth"
+        )
+        note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
+        if st.form_submit_button("Train", type="primary", help=note or None):
+            options = {"arch": arch, "size": size, "split": split, "recipe": recipe}
+            options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
+            options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
+            switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
+            verb = [*_train_verb(run), *_flags(options), *switches, *recommendation_panel.found_by(run, remedy)]
+            with errors_shown():
+                train_or_ask(run, str(arch), pretrained, verb)
+    ask_fallback(run)
+
+
+def load_form(run: Run) -> None:
+    """A checkpoint from elsewhere: safetensors, or a plain state dict; never a pickle."""
+    with st.form("load"):
+        st.caption(
+            "A safetensors checkpoint of ours, or a state dict saved with torch.save; a pickled learner is refused."
+        )
+        left, right = st.columns([3, 1])
+        path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
+        arch = right.text_input("Architecture", "resnet18")
+        classes = st.text_input("Classes, in the order of the outputs", placeholder="empty: the labels, sorted by name")
+        if st.form_submit_button("Load", type="primary"):
+            extra = ["--classes", classes] if classes.strip() else []
+            with errors_shown():
+                if not Path(path).expanduser().is_file():
+                    raise ModelError(
+                        f"There is no file {path or '(empty)'}. Give the path of a checkpoint on this machine."
+                    )
+                verb = [*_train_verb(run), "--checkpoint", str(Path(path).expanduser()), "--arch", arch, *extra]
+                launch(run, "Loading", verb)
+
+
+def audit_form(run: Run) -> None:
+    """Masks, boxes and limit; starts `whalecam audit` beside the pages."""
+    stored = AuditOptions.stored(run.manifest.audit)
+    with st.form("audit"):
+        left, right = st.columns(2)
+        masks = left.text_input(
+            "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the pictures"
+        )
+        boxes = right.text_input("Box files", ", ".join(stored.boxes), help="CSV files, separated by commas")
+        one, two, three, four, five = st.columns(5)
+        kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
+        orientation = five.selectbox(
+            "Boxes of turned images",
+            ORIENTATIONS,
+            ORIENTATIONS.index(stored.box_orientation or UNSTATED),
+            help="For images that EXIF turns: the pixels that their boxes lie in, as stored in the file, or upright as "
+            "displayed. An audit with such images needs one of the two.",
+        )
+        method = two.selectbox(
+            "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
+        )
+        test = three.selectbox(
+            "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
+        )
+        limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
+        if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
+            options: dict[str, Any] = {
+                "masks": masks.strip(),
+                "box-kind": kind,
+                "box-orientation": "" if orientation == UNSTATED else orientation,
+                "mask-method": method,
+                "background-test": test,
+                "limit": limit or "",
+            }
+            files = [part for name in boxes.split(",") if (part := name.strip())]
+            flags = _flags(options) + [word for name in files for word in ("--boxes", name)]
+            launch(run, "Audit", ["audit", str(run.path), *flags])
+    for kind, join in run.manifest.joins.items():
+        line = st.warning if join["unused"] or join["matched"] < join["images"] else st.caption
+        line(plain(f"{kind.capitalize()}: {join['sentence']}"))
+
+
+@st.fragment(run_every=2.0)
+def live(run: Run) -> None:
+    """The loss curve while a training runs."""
+    job = jobs.status(run.path)
+    if job and job.state == "running" and job.title == "Training":
+        st.plotly_chart(audit_charts.losses(list(job.steps)), key="live_losses", alt="Loss so far")
+
+
+def results(run: Run, metrics: dict[str, Any]) -> None:
+    """Accuracy, balanced accuracy, loss, and what the split kept apart."""
+    st.subheader("Results", anchor=False)
+    with st.container(horizontal=True):
+        for label, name, form in (
+            ("Accuracy", "accuracy", ".1%"),
+            ("Balanced accuracy", "balanced_accuracy", ".1%"),
+            ("Validation loss", "valid_loss", ".3f"),
+            ("Trained on", "n_train", ",d"),
+            ("Judged on", "n_valid", ",d"),
+            ("Individuals on both sides", "shared_individuals", ".0%"),
+        ):
+            if metrics.get(name) is not None:
+                st.metric(label, format(metrics[name], form), border=True)
+    network = run.manifest.network
+    _splits(metrics)
+    if metrics.get("never_judged"):
+        names = ", ".join(metrics["never_judged"])
+        st.info(
+            plain(
+                f"Judged by no network that had not seen them, because all their pictures show one individual: {names}."
+            ),
+            icon=":material/info:",
+        )
+    st.caption(
+        plain(
+            f"{network.get('arch')} at {network.get('size')} px, {network.get('resize')}, "
+            f"split: {metrics.get('split', '?')}"
+            f"{', {} folds'.format(metrics['folds']) if metrics.get('folds', 1) > 1 else ''}. "
+            f"{metrics.get('note') or ''}"
+        )
+    )
+
+
+def _splits(metrics: dict[str, Any]) -> None:
+    """What accuracy owes to individuals that stand on both sides of a random split."""
+    other = metrics.get("other_split")
+    if not other:
+        return
+    by = {metrics["split"]: metrics, other["split"]: other}
+    drop = by["random"]["accuracy"] - by["group"]["accuracy"]
+    st.markdown(
+        f"On a **random** split the same recipe is right in {by['random']['accuracy']:.1%}, with "
+        f"{by['random']['shared_individuals']:.0%} of the judged pictures showing an individual it trained on; "
+        f"**grouped** by individual in {by['group']['accuracy']:.1%}. The leak of individuals was worth "
+        f"**{drop * 100:+.1f} points**."
+    )
+
+
+def epochs(metrics: dict[str, Any]) -> None:
+    """The epoch table."""
+    st.subheader("Epochs", anchor=False)
+    if not metrics.get("epochs"):
+        st.caption("This network was loaded, not trained here.")
+        return
+    form = {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in ("train_loss", "valid_loss", "accuracy", "seconds")
+    }
+    st.dataframe(pd.DataFrame(metrics["epochs"]), hide_index=True, column_config=form)
+
+
+def pairs(run: Run, metrics: dict[str, Any]) -> pd.DataFrame:
+    """The confusion counts: from the audit where there is one, else from the training's own validation."""
+    if run.parts():
+        return session.table_of(run).confusion()
+    grid = metrics.get("confusion") or []
+    names = run.manifest.classes
+    rows = [
+        {"species": names[i], "predicted": names[j], "images": n}
+        for i, line in enumerate(grid)
+        for j, n in enumerate(line)
+    ]
+    return pd.DataFrame(rows, columns=["species", "predicted", "images"])
+
+
+def open_cell(event: Any) -> None:
+    """A click on a cell opens its pictures in Top losses."""
+    points = event["selection"]["points"]
+    if points and st.button(f"Show {points[0]['y']} predicted as {points[0]['x']}", key="open_cell"):
+        links.go("Top losses", losses_species=[points[0]["y"]], losses_predicted=[points[0]["x"]])
+
+
+def show_results(run: Run, table: Table) -> None:
+    """A fixed random sample of unseen pictures with label and prediction, as fastai's show_results."""
+    rows = table.page(Filters(in_training=False), "random", SHOWN)
+    event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
+    if event.opened:
+        review_controls.open_picture(event.opened)
+
+
+def _train_verb(run: Run) -> list[str]:
+    record = run.manifest.dataset
+    if not record.images:
+        raise ModelError("This run has no image folder. Open the data set again with its folder, on the Dataset page.")
+    columns = record.columns
+    named = {"image-column": columns["image"], "label-column": columns["label"], "group-column": columns["group"]}
+    return ["train", record.csv, record.images, "--run", str(run.path), *_flags(named)]
+
+
+def _flags(options: dict[str, Any]) -> list[str]:
+    return [word for name, value in options.items() if value != "" for word in (f"--{name}", str(value))]

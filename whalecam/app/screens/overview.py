@@ -1,0 +1,152 @@
+"""The Overview's own pieces: the sentence, the figures, what to do next, what the maps may claim."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.analysis.recommendation import leaks_found
+from whalecam.app.charts import audit_charts
+from whalecam.app.shell import jobs, links
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import session
+from whalecam.config import LICENCES
+from whalecam.store.run import Run, read_json
+from whalecam.store.table import Table
+
+SELFTEST = "selftest.json"
+
+
+def sentence(run: Run, facts: Mapping[str, Any]) -> None:
+    """The run in one sentence, and which species stand out."""
+    st.markdown(leaks_found(facts, session.table_of(run).per_species(), lambda text: f"**{plain(text)}**"))
+
+
+def figures(run: Run, facts: Mapping[str, Any]) -> None:
+    """Counts, accuracy, loss and review progress."""
+    unseen = f"on {facts['unseen']:,} pictures the network did not train on"
+    with st.container(horizontal=True):
+        st.metric("Images", f"{facts['images']:,}", border=True)
+        st.metric("Species", f"{facts['species']:,}", border=True)
+        st.metric("Individuals", f"{facts['individuals']:,}", border=True)
+        st.metric("Unreadable", f"{facts['unreadable']:,}", border=True)
+        st.metric("Accuracy", _or_dash(facts["accuracy"], ".1%"), help=unseen, border=True)
+        st.metric("Loss", _or_dash(facts["loss"], ".2f"), help=f"cross-entropy in nats, {unseen}", border=True)
+        st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
+        st.metric("Flagged", f"{facts['flagged']:,}", border=True)
+
+
+def verdicts(table: Table) -> None:
+    """All verdicts in one bar, under a legend that breaks its lines where the screen is narrow."""
+    found = table.verdicts()
+    st.html(legend(dict(zip(found["verdict"], found["images"], strict=True))))
+    st.plotly_chart(audit_charts.verdict_bar(found), key="verdicts", alt="Verdicts of the audit")
+
+
+def legend(images: Mapping[str, int]) -> str:
+    """HTML: the colour, the name and the number of pictures of each verdict that occurs, in the order of the bar."""
+    entries = [
+        f'<span style="white-space:nowrap"><span style="display:inline-block;width:.8em;height:.8em;'
+        f'border-radius:2px;background:{colour}"></span> {audit_charts.WORDS[name]} · {images[name]:,}</span>'
+        for name, colour in audit_charts.COLOURS.items()
+        if name in images
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em;font-size:.87em">{"".join(entries)}</div>'
+
+
+def next_steps(run: Run, facts: Mapping[str, Any]) -> None:
+    """The one thing to do next."""
+    open_suspects = facts["suspects"] and facts["reviewed"] < facts["suspects"]
+    with st.container(border=True):
+        st.markdown("**What to do next**")
+        if facts["unreadable"]:
+            st.page_link(
+                "pages/1_Dataset.py",
+                label=f"Look at {facts['unreadable']:,} pictures that cannot be read",
+                icon=":material/broken_image:",
+            )
+        if open_suspects:
+            st.page_link("pages/5_Leaks.py", label="Review the suspects", icon=":material/flag:")
+        if facts["reviewed"]:
+            st.page_link("pages/6_Export.py", label="Export the signed list", icon=":material/download:")
+        if not open_suspects:
+            st.page_link("pages/3_Top_losses.py", label="Check the top losses for wrong labels", icon=":material/sort:")
+
+
+def open_species(picked: Any) -> None:
+    """A click on a species opens its suspects."""
+    points = picked["selection"]["points"]
+    if points:
+        links.go("Leaks", leaks_species=[str(points[0]["y"])])
+
+
+def licence(run: Run, facts: Mapping[str, Any]) -> None:
+    """What the maps of this run may claim."""
+    word = run.manifest.licence
+    told = next((text for name, text in LICENCES.items() if word.startswith(name)), word)
+    st.caption(
+        f"Map licence: **{plain(word)}**. {told} Largest residual over all pictures and classes: "
+        f"{_or_dash(facts['residual'], '.1e')} logits. Network: {plain(str(run.manifest.network.get('arch', '')))}, "
+        f"trained at {run.manifest.network.get('size', '?')} px."
+    )
+
+
+def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
+    """What the changed waters say of the network as a whole."""
+    if not facts["measured"]:
+        return
+    majority = table.majority()
+    st.caption(
+        f"BG-gap {_or_dash(facts['bg_gap'], '+.2f')}: how much more probable a prediction is on water of its own label "
+        f"than on other water, on average over {facts['measured']:,} pictures. From the water alone, the animal filled "
+        f"in, the network still names the label in {_or_dash(facts['water_only_accuracy'], '.0%')} of the pictures it "
+        f"did not train on; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
+    )
+
+
+def limits() -> None:
+    """What an audit cannot tell."""
+    with st.expander("What this audit cannot tell"):
+        st.markdown(
+            "It judges this network on these pictures, with the masks it was given: where a mask is wrong, so is the "
+            "score. Whether a prediction *relies* on the water is measured by exchanging all of it with that of other "
+            "pictures in this set; a cue that all of them share cannot be seen, nor one on the animal itself. A clean "
+            "verdict means that no exchange mattered, not that the network knows the animal. Colour, brightness and "
+            "texture then say what of the water it is; what none of them carries is only seen in the pictures."
+        )
+
+
+def selftest(run: Run) -> None:
+    """Does the detector find what was planted, on this install? Starts the self-test and shows its last result."""
+    target = run.path / SELFTEST
+    with st.expander("Does the detector work on this install?"):
+        st.caption(
+            "Draws pictures whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
+            "water does not, trains on both, audits both and compares with the truth. It takes about five minutes."
+        )
+        if st.button("Run the self-test", key="selftest", icon=":material/experiment:"):
+            with errors_shown():
+                jobs.start(run.path, "Self-test", ["selftest", "--save", str(target)])
+                st.rerun()
+        if target.is_file():
+            result = read_json(target)
+            missed = len(result["failed"])
+            said = f"{missed} of {len(result['checks'])} bounds missed" if missed else "every bound was kept"
+            (st.error if missed else st.success)(f"{said} ({plain(str(result['when']))})")
+            rows = pd.DataFrame(result["checks"].values())
+            st.dataframe(rows[["passed", "name", "value", "bound", "says"]], hide_index=True)
+
+
+def not_assessable(table: Table) -> None:
+    """Why the attention of some pictures cannot be assessed."""
+    reasons = table.reasons()
+    if len(reasons):
+        with st.expander(
+            f"{int(reasons['images'].sum()):,} pictures on which it cannot be assessed where the network looks, and why"
+        ):
+            st.dataframe(reasons, hide_index=True)
+
+
+def _or_dash(value: Any, form: str) -> str:
+    return format(value, form) if value is not None and pd.notna(value) else "–"

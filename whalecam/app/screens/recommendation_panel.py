@@ -1,0 +1,115 @@
+"""The Overview's advice: which remedy the evidence supports, with its figures, and the button that starts it."""
+
+import contextlib
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.analysis import recommendation
+from whalecam.analysis.recommendation import COLUMNS, NAMES, PRESENT, Advice, Measured, cell
+from whalecam.app.shell import jobs
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import session
+from whalecam.config import AuditOptions
+from whalecam.errors import RunError
+from whalecam.store.run import Run
+
+LABELS = {
+    "simulate": ("Simulate the remedies", "Simulation", ":material/experiment:"),
+    "retrain": ("Train again with {remedy}", "Training with a remedy", ":material/healing:"),
+}
+"""By what is to be done: the button, the job's title, the icon."""
+MEANT = (
+    "Pictures that the network had not seen, as they are and under each remedy. *Own water* shares the leak with what "
+    "the network learnt from, so it rewards the leak. *Unseen water*: the same animals on waters of other labels, the "
+    "figure that counts. In brackets 95 % intervals over individuals."
+)
+
+
+def advice(run: Run, facts: Mapping[str, Any]) -> None:
+    """What to do about the leaks, in words, with the figures and a button."""
+    found, measured = recommendation.advise(run, facts, _others())
+    with st.container(border=True):
+        st.subheader("What to do about the leaks", anchor=False)
+        st.markdown(f"**{plain(found.said)}**")
+        if found.why:
+            st.markdown("\n".join(f"- {plain(line)}" for line in found.why))
+        _start(run, found)
+        _open_comparisons(run, found, measured)
+        if simulated := recommendation.simulation_of(run):
+            _table(simulated, simulated["figures"])
+
+
+def _start(run: Run, found: Advice) -> None:
+    """The next step as a button, and as the command that it runs."""
+    verb = recommendation.step(run, found)
+    if found.todo == "retrain" and not verb:
+        st.caption(
+            "This network was loaded, or trained on mended pictures, so it cannot be trained again from here: "
+            "train from the untouched pictures with the option --remedy."
+        )
+    if found.todo not in LABELS or not verb:
+        return
+    label, title, icon = LABELS[found.todo]
+    if st.button(label.format(remedy=found.remedy), key=f"mending_{found.todo}", icon=icon, type="primary"):
+        with errors_shown():
+            jobs.start(run.path, title, verb)
+            st.rerun()
+    if found.todo == "retrain":
+        st.caption("Trains and audits again with the options of this run, into a run of its own beside it.")
+    with st.expander("The same from a terminal"):
+        st.code(shlex.join(["python", "-m", "whalecam", *verb]), language="sh", wrap_lines=True)
+
+
+def _open_comparisons(run: Run, found: Advice, measured: Sequence[Measured]) -> None:
+    """A way to what each training with a remedy changed, and to what this run's own did."""
+    pairs = [(run.name, one.run) for one in measured] + ([(found.before, run.name)] if found.before else [])
+    for before, after in pairs:
+        st.page_link(
+            "pages/7_Compare.py",
+            label=f"Compare {plain(before)} with {plain(after)}",
+            icon=":material/compare_arrows:",
+            query_params=[("compared", before), ("compared", after)],
+        )
+
+
+def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
+    """What was simulated, over all pictures, and per species behind a fold."""
+    with st.expander(f"What was simulated on {simulated['pictures']:,} pictures", icon=":material/experiment:"):
+        st.caption(MEANT)
+        st.dataframe(_frame({NAMES.get(name, name): one["all"] for name, one in figures.items()}, "Remedy"))
+        for name, one in figures.items():
+            if name != PRESENT:
+                st.markdown(f"**{NAMES.get(name, name).capitalize()}**, per species")
+                st.dataframe(_frame(one["species"], "Species"))
+
+
+def _frame(rows: Mapping[str, Mapping[str, Any]], about: str) -> pd.DataFrame:
+    """One row per name, each figure with its interval as text."""
+    found = [
+        {about: name, "Pictures": row["n"], **{COLUMNS[key]: cell(row.get(key), key) for key in COLUMNS}}
+        for name, row in rows.items()
+    ]
+    return pd.DataFrame(found).set_index(about)
+
+
+def _others() -> list[Run]:
+    """Every run that can be opened; a broken one says so where it is chosen."""
+    found = []
+    for name in session.run_paths():
+        with contextlib.suppress(RunError):
+            found.append(session.open_named(name))
+    return found
+
+
+def found_by(run: Run, remedy: str) -> list[str]:
+    """Where a remedy finds the animals, as options of `train`: the masks and boxes of the run's audit."""
+    stored = AuditOptions.stored(run.manifest.audit)
+    if remedy == "none":
+        return []
+    masks = ["--masks", stored.masks] if stored.masks else []
+    orientation = ["--box-orientation", stored.box_orientation] if stored.box_orientation else []
+    return [*masks, *(word for name in stored.boxes for word in ("--boxes", name)), *orientation]

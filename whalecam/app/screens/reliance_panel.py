@@ -1,0 +1,60 @@
+"""What the exchanged backgrounds prove: by class, by image, and what an earlier audit cannot say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.config import Thresholds
+from whalecam.store.table import Table
+
+UNCONTROLLED = (
+    "This audit is from before rates of false ones were controlled: its list goes by the threshold of *needs* (see "
+    "*Advanced*). Audit again on the Model page to list at a stated rate."
+)
+
+
+def note_uncontrolled(facts: Mapping[str, Any]) -> None:
+    """Say where the list of an earlier audit holds no rate; `facts` of `Table.overview`."""
+    if facts["measured"] and not facts["controlled"]:
+        st.info(UNCONTROLLED, icon=":material/info:")
+
+
+def class_table(table: Table) -> None:
+    """Which predicted classes rely on the background beyond chance; sent to the browser only while it is open."""
+    tests = table.class_tests()
+    if tests.empty:
+        return
+    with st.expander("Per predicted class: does it rely on the water?", key="class_tests", on_change="rerun") as part:
+        if not part.open:
+            return
+        st.dataframe(
+            tests[["predicted", "relies", "gap", "p_value", "images", "donors"]],
+            hide_index=True,
+            column_config={
+                "relies": st.column_config.CheckboxColumn("relies beyond chance"),
+                "gap": st.column_config.NumberColumn(format="%+.2f"),
+                "p_value": st.column_config.NumberColumn("p", format="%.4f"),
+            },
+        )
+        st.caption(
+            "Each image was put on the water of other images. *Gap*: how much more probable the predicted class is on "
+            "water of its own label than on water of other labels. *p*: how often chance alone gives such a gap "
+            "(permutation of the donors). Images are listed only within classes that rely beyond chance (p of 5 % "
+            "after Holm's correction over all classes)."
+        )
+
+
+def is_listed(row: Mapping[str, Any], level: Thresholds) -> bool:
+    """Whether an image counts as relying on its background, as `assessment.assess` decides."""
+    if pd.notna(row["q_value"]):
+        return bool(row["q_value"] <= level.false_rate)
+    return bool(pd.notna(row["needs"]) and row["needs"] >= level.needs)
+
+
+def strength(row: Mapping[str, Any]) -> str:
+    """How much an image relies on its background, in a few words; "" where it was not measured."""
+    if pd.notna(row["reliance_probability"]):
+        return f"relies {row['reliance_probability']:.0%}"
+    return f"needs {row['needs']:.2f}" if pd.notna(row["needs"]) else ""

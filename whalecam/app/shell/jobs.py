@@ -1,0 +1,150 @@
+"""Long work beside the pages: the command line's verbs as child processes whose progress survives a refresh."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from whalecam.arrays import Progress
+from whalecam.errors import RunError
+from whalecam.store.run import read_json, write_json
+
+JOB, LOG = "job.json", "job.log"
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of long work on a run.
+
+    Attributes:
+        state: `running`, `done`, `failed` or `cancelled`.
+        steps: what it reported, oldest first: dicts with `stage`, `done`, `total`, `values`, `seconds`.
+        message: why it failed, in words.
+        started: seconds since the epoch.
+    """
+
+    title: str
+    state: str
+    started: float
+    steps: tuple[dict[str, Any], ...] = field(default=())
+    message: str = ""
+
+    @property
+    def share(self) -> float:
+        """How much of the present stage is done, 0 to 1."""
+        last = self.steps[-1] if self.steps else {}
+        return min(1.0, last["done"] / last["total"]) if last.get("total") else 0.0
+
+    @property
+    def stage(self) -> str:
+        return str(self.steps[-1]["stage"]) if self.steps else "starting"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the present stage, from its own pace; None before there is a pace."""
+        stage = [step for step in self.steps if step["stage"] == self.stage]
+        return _seconds_left(stage[0], stage[-1]) if stage else None
+
+
+def _seconds_left(first: Mapping[str, Any], last: Mapping[str, Any]) -> float | None:
+    """By the pace between two steps of one stage: `done`, `total`, `seconds`; None before there is one."""
+    spent, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
+    return float(spent / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
+
+
+def time_left(seconds: float | None) -> str:
+    """As a progress bar says it."""
+    if seconds is None:
+        return "estimating time left"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s left in this step"
+
+
+class Pace:
+    """How long work that a page waits for will take, told like that of a job."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, Any] = {}
+
+    def told(self, step: Progress) -> str:
+        """The time left in the stage of a step, which was reported just now."""
+        last = {"stage": step.stage, "done": step.done, "total": step.total, "seconds": time.monotonic()}
+        if last["stage"] != self._first.get("stage"):
+            self._first = last
+        return time_left(_seconds_left(self._first, last))
+
+
+def start(folder: Path, title: str, arguments: Sequence[str]) -> None:
+    """Start `python -m whalecam ARGUMENTS` for the run folder. Raises RunError while another job runs there."""
+    current = status(folder)
+    if current and current.state == "running":
+        raise RunError(f"'{current.title}' is still running on '{folder.name}'. Wait for it, or cancel it first.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOG).open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "whalecam", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env={**os.environ, "WHALECAM_PROGRESS": "json"},
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    write_json(folder / JOB, {"title": title, "pid": child.pid, "started": time.time()})
+
+
+def status(folder: Path) -> Job | None:
+    """The last job of a run folder, from what it wrote; None if there never was one."""
+    if not (folder / JOB).is_file():
+        return None
+    record = read_json(folder / JOB)
+    lines = _lines(folder / LOG)
+    steps = tuple(line for line in lines if "stage" in line)
+    end = next((line for line in reversed(lines) if "state" in line), None)
+    if end is None and _alive(int(record["pid"])):
+        return Job(record["title"], "running", record["started"], steps)
+    if end is None:
+        end = {"state": "failed", "message": "It stopped without a word; the machine may have run out of memory."}
+    return Job(record["title"], end["state"], record["started"], steps, end.get("message", ""))
+
+
+def cancel(folder: Path) -> None:
+    """Ask the running job to stop. What it finished stays; a half-made checkpoint never exists."""
+    job = status(folder)
+    if job and job.state == "running":
+        os.killpg(int(read_json(folder / JOB)["pid"]), signal.SIGINT)
+
+
+def dismiss(folder: Path) -> None:
+    """Forget a finished job, so that its message is not shown again."""
+    (folder / JOB).unlink(missing_ok=True)
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a log; whatever libraries print between them is passed over."""
+    found = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ():
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict):
+            found.append(content)
+    return found
+
+
+def _alive(pid: int) -> bool:
+    child = _children.get(pid)
+    if child is not None:
+        return child.poll() is None
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""From page to page without losing the run, the thresholds or what a list shows."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from whalecam.app.components.history import follow
+from whalecam.config import THRESHOLDS, Thresholds
+
+PAGES = (
+    ("dashboard.py", "Overview", ":material/dashboard:"),
+    ("pages/1_Dataset.py", "Dataset", ":material/database:"),
+    ("pages/2_Model.py", "Model", ":material/model_training:"),
+    ("pages/3_Top_losses.py", "Top losses", ":material/sort:"),
+    ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
+    ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
+    ("pages/8_Patterns.py", "Patterns", ":material/bubble_chart:"),
+    ("pages/6_Export.py", "Export", ":material/download:"),
+    ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
+)
+KEPT = ("run", *THRESHOLDS, "heat", "opacity", "threshold", "colours", "outline")
+"""Fields that several pages have."""
+NO_WORDS: Mapping[str, Sequence[str]] = MappingProxyType({})
+PATHS = {title: path for path, title, _ in PAGES}
+
+
+def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: object) -> NoReturn:
+    """Show another page, whose fields have the values `fields`; the run, the thresholds and the heat stay as they are.
+
+    The browser follows a link. Where the server switches the page instead, Streamlit forgets the fields outside of the
+    fragment that asked, the run among them, and a timed fragment of the old page that asks in between takes the tab
+    for the old page again, which then stays empty.
+
+    Args:
+        words: for fields whose choices are shown under other names than their values: those names, which are what
+            stands in the address.
+    """
+    st.session_state.update(fields)
+    kept = {name: st.session_state.get(name, st.query_params.get(name)) for name in KEPT}  # not every page has them all
+    parameters = _parameters({**kept, **fields, **words})
+    unbind(*parameters)
+    with st.container(key="going"):
+        st.page_link(PATHS[title], label=title, query_params=parameters)
+        follow("going")
+    st.stop()
+
+
+def unbind(*names: str) -> None:
+    """Let the parameters of fields that several pages have outlive the page; to be called after the fields are drawn.
+
+    Where a page follows, *back* included, Streamlit drops the parameters that fields of the page before are bound to,
+    although the new page has the same fields, and has no public way to say that it has. The browser goes on writing
+    what is chosen into the address.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    with context.session_state.query_params() as parameters:
+        for name in names:
+            if binding := parameters.get_binding_for_param(name):
+                parameters.unbind_widget(binding.widget_id)
+
+
+def _parameters(fields: Mapping[str, object]) -> dict[str, str | list[str]]:
+    """Fields as an address has them, empty ones left out."""
+    found: dict[str, str | list[str]] = {
+        name: [str(each) for each in value] if isinstance(value, list | tuple) else _text(value)
+        for name, value in fields.items()
+        if value is not None
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _text(value: object) -> str:
+    """One value as an address has it: `false`, `0.5`, `demo`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def carried(run: str | None, usual_run: str | None) -> dict[str, str]:
+    """The run and the thresholds as parameters of a link, where they are not at their default.
+
+    A link that is followed in this tab needs none of them; one that is opened in a new tab starts a session.
+
+    Args:
+        run: the chosen run.
+        usual_run: the one that opens where none is named.
+    """
+    carried = {"run": run} if run is not None and run != usual_run else {}
+    for name in THRESHOLDS:
+        value = st.session_state.get(name, st.query_params.get(name))
+        if value is not None and value != getattr(Thresholds, name):
+            carried[name] = _text(value)
+    return carried

@@ -1,0 +1,214 @@
+"""What every page opens with: title, sidebar, the run, empty states, and errors as messages."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+
+from whalecam.app.components.history import one_entry_per_page
+from whalecam.app.shell import access, jobs, links
+from whalecam.app.shell.reviewer_name import reviewer_name
+from whalecam.app.state import session
+from whalecam.config import THRESHOLDS, Thresholds
+from whalecam.errors import WhalecamError
+from whalecam.store.run import Run
+
+PREPARING = "Preparing the demo"
+LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Turn our errors into a message on the page; whatever else goes wrong stays Streamlit's to show.
+
+    A fragment opens with it too, and ends here where its visitor has signed out meanwhile.
+    """
+    if access.locked():
+        st.stop()
+    with _errors_told():
+        yield
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
+    except WhalecamError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+@contextmanager
+def page(title: str, needs: str = "audit") -> Iterator[Run]:
+    """Open a page: `with page("Leaks") as run:`. Stops with an empty state where the run is not far enough.
+
+    Nothing of a run is touched before `access.gate`.
+
+    Args:
+        title: the page's name, shown in the browser's tab and as its heading.
+        needs: how far the run must be: `data`, `model` or `audit`.
+    """
+    st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
+    st.logo(LOGO)
+    run = None
+    with _errors_told():
+        access.gate()
+        run = _open(title, needs)
+    if run is None:
+        st.stop()
+    with errors_shown():
+        yield run
+
+
+def _open(title: str, needs: str) -> Run:
+    """The chosen run, far enough for the page; else an empty state, which ends the page."""
+    with st.sidebar:
+        one_entry_per_page()
+    place = st.sidebar.container()
+    run = _choose_run()
+    carried = links.carried(run.name if run else None, session.preferred_run())
+    for path, label, icon in links.PAGES:
+        place.page_link(path, label=label, icon=icon, width="stretch", query_params=carried)
+    if run is None or _being_prepared(run):
+        _first_start()
+    st.title(title, anchor=False)
+    session.hide_scores(frozenset())
+    _job_line(run)
+    _require(run, needs)
+    return run
+
+
+def plain(text: str) -> str:
+    """Text of a data set or an error, safe inside Streamlit's Markdown: every mark is shown as it is."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|<>~$:" else c for c in text)
+
+
+def _choose_run() -> Run | None:
+    names = list(session.run_paths())
+    if not names:
+        return None
+    with st.sidebar:
+        if (opened := st.session_state.pop("_new_run", None)) in names:
+            st.session_state["run"] = opened
+        start = session.preferred_run()
+        name = st.selectbox(
+            "Run",
+            names,
+            index=names.index(start) if start in names else 0,
+            key="run",
+            bind="query-params",
+            help="A run holds a data set, its network, its audit and everybody's verdicts.",
+        )
+        links.unbind("run")
+        reviewer_name()
+    return session.open_named(name)
+
+
+def threshold_sliders() -> None:
+    """How many false ones a list may hold, and the thresholds of single scores; assessments on every page follow."""
+    st.sidebar.slider(
+        "At most this share false",
+        0.01,
+        0.25,
+        Thresholds.false_rate,
+        0.01,
+        format="percent",
+        key="false_rate",
+        bind="query-params",
+        help="Of the images listed as relying on the water, how many may be false on average (false discovery rate).",
+    )
+    with st.sidebar.expander("Advanced"):
+        _single_thresholds()
+    links.unbind(*THRESHOLDS)
+
+
+def _single_thresholds() -> None:
+    st.slider(
+        "Suspect from excess",
+        0.0,
+        2.0,
+        Thresholds.excess,
+        0.05,
+        key="excess",
+        bind="query-params",
+        help="Excess 0: a map shaped like the animal. 1: no better than a flat map. Above 1: it prefers the water.",
+    )
+    st.slider(
+        "Proven from needs",
+        0.0,
+        1.0,
+        Thresholds.needs,
+        0.05,
+        key="needs",
+        bind="query-params",
+        help="How far the probability of the prediction drops when one property of the water changes. It decides only "
+        "in audits from before rates of false ones were controlled.",
+    )
+
+
+def _require(run: Run, needs: str) -> None:
+    """An empty state that says what to do next."""
+    if needs in ("model", "audit") and not run.trained:
+        st.info("This run has no trained network yet.", title="Train first", icon=":material/model_training:")
+        st.page_link("pages/2_Model.py", label="Train or load a network", icon=":material/arrow_forward:")
+        st.stop()
+    if needs == "audit" and not run.parts():
+        st.info("No picture of this run has been audited yet.", title="Audit first", icon=":material/search:")
+        st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
+        st.stop()
+
+
+def _job_line(run: Run) -> None:
+    """A running or just finished job of this run, on every page."""
+    job = jobs.status(run.path)
+    if job is None:
+        return
+    if job.state == "running":
+        _watch(str(run.path))
+    elif job.state in ("failed", "cancelled"):
+        line = st.error if job.state == "failed" else st.warning
+        line(plain(job.message or f"{job.title}: stopped before its end."), title=f"{job.title} {job.state}")
+        st.button("Dismiss", key="job_dismiss", on_click=jobs.dismiss, args=(run.path,))
+
+
+@st.fragment(run_every=1.0)
+def _watch(folder: str) -> None:
+    """Progress with time left and cancel; the page refreshes itself when the job ends."""
+    path = Path(folder)
+    job = jobs.status(path)
+    if job is None or job.state != "running":
+        st.rerun()
+        return
+    note = jobs.time_left(job.seconds_left)
+    with st.container(border=True):
+        st.progress(job.share, text=f"**{plain(job.title)}** · {plain(job.stage)} · {note}")
+        st.button("Cancel", key="job_cancel", icon=":material/stop_circle:", on_click=jobs.cancel, args=(path,))
+
+
+def _being_prepared(run: Run) -> bool:
+    job = jobs.status(run.path)
+    return job is not None and job.title == PREPARING and job.state == "running"
+
+
+def _first_start() -> NoReturn:
+    """No run at all: prepare the demo behind a progress view, then fill the page."""
+    st.title("Welcome to WhaleCAM", anchor=False)
+    folder = session.runs_folder() / session.DEMO
+    job = jobs.status(folder)
+    if job is None:
+        pictures = folder.parent / "demo-pictures"
+        images = os.environ.get("WHALECAM_DEMO_IMAGES", "480")
+        jobs.start(folder, PREPARING, ["demo", str(pictures), "--images", images, "--run", str(folder)])
+    if job is None or job.state == "running":
+        st.markdown(
+            "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "
+            "*where it looks*. Two of the six species give themselves away by their water. You will see the audit "
+            "find them. This happens once; the bar says how long each step will take."
+        )
+        _watch(str(folder))
+    else:
+        st.error(plain(job.message or "It was cancelled."), title="The demo is not ready", icon=":material/error:")
+        st.button("Try again", type="primary", on_click=jobs.dismiss, args=(folder,))
+    st.stop()

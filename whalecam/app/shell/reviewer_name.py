@@ -1,0 +1,37 @@
+"""The reviewer's name, kept by the browser: it survives a reload and never stands in a link."""
+
+import streamlit as st
+
+from whalecam.app.components.assets import source
+from whalecam.app.shell import access
+
+_memory = st.components.v2.component(
+    "whalecam_reviewer",
+    js=source("reviewer/reviewer.js"),
+)
+
+
+def reviewer_name() -> None:
+    """Ask who signs verdicts, unless a provider has said it; a name given earlier in this browser is filled in."""
+    if name := access.who():
+        access.badge(name)
+        return
+    held = (st.session_state.get("reviewer_memory") or {}).get("held")
+    if held and not st.session_state.get("_reviewer_asked"):
+        st.session_state["_reviewer_asked"] = True
+        st.session_state["reviewer"] = held
+    if known := st.session_state.get("reviewer"):
+        st.session_state["reviewer"] = known  # else the first run of another page would know nobody
+    name = st.text_input(
+        "Reviewer",
+        key="reviewer",
+        persist_state="session",
+        placeholder="your name, to sign verdicts",
+        max_chars=60,
+    )
+    asked = bool(st.session_state.get("_reviewer_asked") or name)
+    _memory(key="reviewer_memory", data={"name": name, "asked": asked}, on_held_change=_noted, height=0)
+
+
+def _noted() -> None:
+    """The callback that makes Streamlit list the state in the component's result."""

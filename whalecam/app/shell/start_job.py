@@ -1,0 +1,60 @@
+"""Start a verb beside the pages; a training whose pretrained weights cannot be had asks first."""
+
+import streamlit as st
+
+from whalecam.app.shell import jobs
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.config import FALLBACK_ARCH, FINE_ARCH, UNTRAINED
+from whalecam.store.run import Run
+
+QUESTION = "_fallback_question"
+"""Session state: the training that waits for an answer."""
+
+
+def launch(run: Run, title: str, arguments: list[str]) -> None:
+    """Start a verb for this run and show its progress."""
+    with errors_shown():
+        jobs.start(run.path, title, arguments)
+        st.rerun()
+
+
+def train_or_ask(run: Run, arch: str, pretrained: bool, verb: list[str]) -> None:
+    """Start a training, or note the question to ask first where the pretrained weights cannot be had."""
+    st.session_state.pop(QUESTION, None)
+    problem = _missing_weights(arch) if pretrained else ""
+    if problem:
+        st.session_state[QUESTION] = {"run": str(run.path), "arch": arch, "problem": problem, "verb": verb}
+    else:
+        launch(run, "Training", verb)
+
+
+def _missing_weights(arch: str) -> str:
+    """See `network.missing_weights`; a hub that was out of reach a while ago is asked again."""
+    if arch in (FALLBACK_ARCH, FINE_ARCH):
+        return ""
+    with st.spinner(f"Looking for the weights of {plain(arch)} …"):
+        from whalecam import network  # seconds of imports, only where somebody is about to train
+
+        network.hub_reachable.cache_clear()
+        return network.missing_weights(arch)
+
+
+def ask_fallback(run: Run) -> None:
+    """The question which network to train where the chosen one's weights cannot be had; nothing starts by itself."""
+    question = st.session_state.get(QUESTION)
+    if not question or question["run"] != str(run.path):
+        return
+    arch = question["arch"]
+    st.warning(plain(f"{question['problem']} Nothing has started. Choose what to train:"), icon=":material/help:")
+    choices = {
+        FALLBACK_ARCH: f"Train {FALLBACK_ARCH}, whose weights come with the install",
+        UNTRAINED: f"Train {plain(arch)} without pretrained weights",
+        "": "Train nothing now",
+    }
+    with st.container(horizontal=True):
+        pressed = [name for name, label in choices.items() if st.button(label, key=f"fallback_{name or 'none'}")]
+    if pressed:
+        del st.session_state[QUESTION]
+        if not pressed[0]:
+            st.rerun()
+        launch(run, "Training", [*question["verb"], "--fallback", pressed[0]])

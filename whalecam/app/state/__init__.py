@@ -1,0 +1,1 @@
+"""All session state and every cache of the dashboard."""

@@ -1,0 +1,265 @@
+"""Every cache and all session state of the dashboard, behind named functions."""
+
+import argparse
+import base64
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.analysis import findings
+from whalecam.analysis.findings import Evidence, Finding, properties
+from whalecam.analysis.findings.outliers import MOST
+from whalecam.app.shell import access
+from whalecam.app.widgets.signer import Results, Signer
+from whalecam.arrays import Report, silent
+from whalecam.config import THRESHOLDS, Columns, Thresholds
+from whalecam.data import Dataset, open_dataset
+from whalecam.errors import DatasetError, RunError
+from whalecam.store.open_table import judged
+from whalecam.store.reviews import Dismissals, Journal
+from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
+from whalecam.store.table import Store, Table, embeddings, unseen_odds
+
+DEMO = "demo"
+COLUMN_OPTIONS = ("image", "label", "group")
+Source = tuple[str, str | None, tuple[tuple[str, str], ...], int]
+"""CSV, folder of pictures, columns, and when the CSV was changed."""
+
+
+def runs_folder() -> Path:
+    """Where run folders lie: WHALECAM_RUNS, else `runs` in the present folder."""
+    return Path(os.environ.get("WHALECAM_RUNS", "runs")).resolve()
+
+
+def run_paths() -> dict[str, Path]:
+    """Name → folder of every run that can be chosen: those of the command line first, then the newest."""
+    given = [Path(path).resolve() for path in _arguments().run]
+    return {path.name: path for path in (*list_runs(runs_folder()), *given)}
+
+
+def preferred_run() -> str | None:
+    """The run that opens first: the command line's, else the newest audited one, else the newest."""
+    given = _arguments().run
+    if given:
+        return Path(given[0]).resolve().name
+    paths = run_paths()
+    audited = [name for name, path in paths.items() if any((path / "audit").glob("part-*.parquet"))]
+    return next(iter([*audited, *paths]), None)
+
+
+def open_named(name: str) -> Run:
+    """Open a run by its name in `run_paths`; a changed manifest is read again."""
+    path = run_paths().get(name)
+    if path is None:
+        raise RunError(f"There is no run '{name}'. Choose one of: {', '.join(run_paths())}.")
+    return _run(str(path), stamp_of(path / "run.json"))
+
+
+def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
+    """Check a data set and make a run folder for it. Raises DatasetError or RunError in plain words."""
+    clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip())
+    if not clean:
+        raise RunError("Give the run a name, such as 'whales-2024': letters, digits, - and _.")
+    if (runs_folder() / clean / "run.json").is_file():
+        raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
+    data = open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
+    return create_run(runs_folder() / clean, DatasetRecord.of(data))
+
+
+def data_of(run: Run) -> Dataset:
+    """The run's data set; read again when its CSV changed."""
+    return read_data(*source_of(run))
+
+
+def source_of(run: Run) -> Source:
+    """What `data_of` is read from; says so where its CSV is gone."""
+    record = run.manifest.dataset
+    csv = Path(record.csv)
+    if not csv.is_file():
+        raise DatasetError(f"The CSV of run '{run.name}' is gone: {csv}. Put it back, or open the data set anew.")
+    return record.csv, record.images, tuple(sorted(record.columns.items())), stamp_of(csv)
+
+
+def properties_of(run: Run) -> pd.DataFrame:
+    """What was measured on the pictures so far: see `findings.properties`."""
+    return _properties(str(run.properties), len(list(run.properties.glob("part-*.parquet"))))
+
+
+def findings_of(run: Run) -> list[Finding]:
+    """What is wrong with the run's data set, from its table and from what was measured on its pictures so far."""
+    data, boxes = data_of(run), tuple(run.manifest.audit.get("boxes") or ())
+    parts = len(list(run.properties.glob("part-*.parquet")))
+    audited = run.parts()
+    orientation = run.manifest.audit.get("box_orientation")
+    key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
+    return _findings(run, data, boxes, orientation, key)
+
+
+def check_arguments(run: Run) -> list[str]:
+    """The command line that measures all pictures of a run's data set."""
+    record, audit = run.manifest.dataset, run.manifest.audit
+    given = [f"--{name}-column={record.columns[name]}" for name in COLUMN_OPTIONS if name in record.columns]
+    given += [f"--boxes={path}" for path in audit.get("boxes") or ()]
+    given += [f"--masks={audit['masks']}"] if audit.get("masks") else []
+    given += [f"--box-orientation={audit['box_orientation']}"] if audit.get("box_orientation") else []
+    return ["check", f"--keep={run.properties}", *given, "--", record.csv, record.images or ""]
+
+
+def dismissals_of(run: Run) -> Dismissals:
+    """The findings that people set aside."""
+    return _dismissals(run.reviews_url, run.manifest.dataset.csv)
+
+
+def journal_of(run: Run) -> Journal:
+    """The journal of people's verdicts."""
+    return _journal(run.reviews_url, run.reviews_key)
+
+
+def thresholds() -> Thresholds:
+    """Where scores become verdicts in this session."""
+    given = {name: st.session_state.get(name, getattr(Thresholds, name)) for name in THRESHOLDS}
+    return Thresholds(**{name: float(value) for name, value in given.items()})
+
+
+def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) -> Table:
+    """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
+    return judged(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
+
+
+def results() -> Results:
+    """What came of this session's verdicts: see `Results`."""
+    return st.session_state.setdefault("_results", Results())  # type: ignore[no-any-return]
+
+
+def up_to_date(run: Run) -> None:
+    """Note that the page shows the journal as it is now."""
+    shown = results()
+    shown.entries, shown.waiting = (run.reviews_url, journal_of(run).version()), 0
+
+
+@contextmanager
+def drawing_verdicts() -> Iterator[None]:
+    """Around all that shows this session's newest verdicts: they count as shown once it was drawn to its end."""
+    shown = results()
+    waiting = shown.waiting
+    yield
+    shown.drawn(waiting)
+
+
+def is_behind(run: Run) -> bool:
+    """Whether the journal holds entries that the page does not show."""
+    return results().is_behind(run.reviews_url, journal_of(run).version())
+
+
+def reviewer() -> str:
+    """Who signs verdicts in this session; empty until asked."""
+    return access.who() or str(st.session_state.get("reviewer", "") or "").strip()
+
+
+def signer(run: Run, **words: Any) -> Signer:
+    """All that a verdict of this session needs, read now: see `Signer`."""
+    controls: frozenset[str] = st.session_state.get("_controls", frozenset())
+    return Signer(journal_of(run), reviewer(), thresholds(), controls=controls, results=results(), **words)
+
+
+def hide_scores(controls: frozenset[str]) -> None:
+    """Note which pictures of the page are blind controls."""
+    st.session_state["_controls"] = controls
+
+
+def latest_reviews(run: Run) -> pd.DataFrame:
+    return journal_of(run).latest()
+
+
+def thumb_uri(run: Run, image: str) -> str | None:
+    """A thumbnail as a data URI, so that no picture is served outside this session; None where there is none."""
+    path = run.thumb(image)
+    return _uri(str(path), stamp_of(path)) if path.is_file() else None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _run(path: str, stamp: int) -> Run:
+    return open_run(Path(path))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
+def read_data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
+    """Of a `Source`."""
+    return open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _store(path: str) -> Store:
+    return Store()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _properties(folder: str, parts: int) -> pd.DataFrame:
+    return properties.kept(Path(folder)).drop_duplicates("image", keep="last")
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking for what is wrong …")
+def _findings(
+    _run: Run, _data: Dataset, boxes: tuple[str, ...], orientation: str | None, key: tuple[object, ...]
+) -> list[Finding]:
+    rows = properties_of(_run)
+    rows = rows[rows["image"].isin(_data.good()["image"])]
+    found, refused = _boxes(_data, boxes, orientation)
+    data = properties.with_faults(_data, rows) if len(rows) else _data
+    odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
+    vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
+    return [*refused, *findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))]
+
+
+def _boxes(data: Dataset, boxes: tuple[str, ...], orientation: str | None) -> tuple[pd.DataFrame | None, list[Finding]]:
+    """The boxes of a run's audit, upright; where they cannot be used any more, a finding that says why."""
+    from whalecam.explain import masks
+
+    try:
+        return masks.joined(data, masks.opened(None, boxes), orientation).sources.boxes, []
+    except DatasetError as error:
+        why = "Findings about the animals' boxes are missing, and an audit with these boxes is refused."
+        todo = "Mend the box files, or audit again without them or with another box orientation, on the Model page."
+        return None, [Finding("boxes_refused", "medium", str(error), why, todo)]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _dismissals(url: str, csv: str) -> Dismissals:
+    return Dismissals(url, csv)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _journal(url: str, run: str) -> Journal:
+    return Journal(url, run)
+
+
+@st.cache_data(max_entries=4000, show_spinner=False)
+def _uri(path: str, stamp: int) -> str:
+    kind = "jpeg" if path.endswith(".jpg") else "webp"
+    return f"data:image/{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode()
+
+
+def stamp_of(path: Path) -> int:
+    """When a file was changed; 0 where there is none."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@st.cache_resource
+def _arguments() -> argparse.Namespace:
+    """What stands after `--` on Streamlit's command line."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--run", action="append", default=[])
+    parser.add_argument("--csv")
+    parser.add_argument("--images")
+    return parser.parse_known_args(sys.argv[1:])[0]
+
+
+def given_data() -> tuple[str, str]:
+    """`--csv` and `--images` of the command line, empty where not given."""
+    return _arguments().csv or "", _arguments().images or ""

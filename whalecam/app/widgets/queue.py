@@ -1,0 +1,142 @@
+"""The Heatmaps page's queue: which pictures, in which order, what comes next, how far one is and how fast."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from whalecam.app.shell.page_frame import errors_shown
+from whalecam.app.state import reviewer_progress, session
+from whalecam.app.widgets import filters
+from whalecam.config import SUSPECT_VERDICTS
+from whalecam.store.run import Run
+from whalecam.store.table import ORDERS, Filters, Queue, Table, pace, with_controls
+
+ALL, NEW, SUSPECTS = "all pictures", "new to me", "suspects new to me"
+CONTROLS = 0.1
+MOST = 5_000
+"""Pictures in a queue: nobody judges more before the thresholds or the run change, and each must be held."""
+
+
+def choose(run: Run, table: Table) -> Queue:
+    """Order, choice and filters; returns the queue of this reviewer."""
+    order = st.selectbox("Order", list(ORDERS), key="image_order", bind="query-params", help=_ORDER_HINT)
+    which = st.selectbox("Queue", (ALL, NEW, SUSPECTS), key="image_queue", bind="query-params", help=_QUEUE_HINT)
+    place = st.container(width="content")
+    share = _controls() if which == SUSPECTS else 0.0
+    queue = queue_of(run, table, filters.choose(table, filters.QUEUE, run, place), order, which, share)
+    session.hide_scores(queue.controls)
+    return queue
+
+
+def buttons(run: Run, queue: Queue, image: str) -> None:
+    """Previous, next, skip, and where in the queue the image stands."""
+    before, after = queue.before(image), queue.after(image)
+    for name, arrow, goal in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
+        key, icon = f"queue_{name.lower()}", f":material/{arrow}:"
+        st.button(name, key=key, icon=icon, disabled=goal is None, on_click=go, args=(goal,))
+    hint = "Put this picture off: it comes last, also after a reload (key S)"
+    st.button("Skip", key="queue_skip", icon=":material/redo:", help=hint, on_click=_ask_to_skip, args=(image, after))
+    place = queue.place(image)
+    st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
+    _skip_if_asked(run)
+
+
+def start(queue: Queue) -> str:
+    """The first picture still to be judged; "" where there is none."""
+    return next(iter(queue.left or queue.line), "")
+
+
+def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, share: float) -> Queue:
+    """The queue as it stands: its order is kept until one of the choices or a threshold changes."""
+    me, level = session.reviewer(), session.thresholds()
+    key = (str(run.path), len(run.parts()), chosen, order, which == SUSPECTS, share, level, me if share else "")
+    held = st.session_state.get("_queue", {})
+    if held.get("key") != key:
+        wanted = _suspects_of(chosen) if which == SUSPECTS else chosen
+        names, controls = tuple(table.images(wanted, order, MOST)), frozenset[str]()
+        if share:
+            others = table.images(Filters(verdicts=("clean", "cosmetic", "not_tested")), "random", MOST)
+            names, controls = with_controls(names, others, share, f"{me} {run.manifest.created}")
+        held = {"key": key, "names": names, "controls": controls}
+        st.session_state["_queue"] = held
+    done = frozenset[str]() if which == ALL else frozenset(reviewer_progress.judged(run)["image"])
+    return Queue(held["names"], done, reviewer_progress.skips(run).standing(me), held["controls"])
+
+
+def _suspects_of(chosen: Filters) -> Filters:
+    """The suspects among what the filters let through."""
+    verdicts = tuple(name for name in SUSPECT_VERDICTS if not chosen.verdicts or name in chosen.verdicts)
+    return replace(chosen, verdicts=verdicts) if verdicts else replace(chosen, images=())
+
+
+def progress(run: Run, queue: Queue) -> None:
+    """How many are judged, how fast, how long it will take. Drawn anew with each verdict."""
+    judged = reviewer_progress.judged(run)
+    own = len(set(queue.line) & set(judged["image"]))
+    if not session.reviewer():
+        st.caption("Give your name in the sidebar to sign verdicts and to see how far you are.")
+        return
+    speed, left = pace(judged), len(queue.line) - own
+    told = [f"**{own:,} of {len(queue.line):,}** judged by you"]
+    if speed:
+        told.append(f"{speed:.1f} pictures a minute")
+        told.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
+    waiting = [name for name in queue.skipped if name in queue.left]
+    if waiting:
+        told.append(f"{len(waiting):,} skipped, at the end")
+    st.progress(own / len(queue.line) if queue.line else 0.0)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(" · ".join(told))
+        if waiting and st.button("Put nothing off", key="queue_resume", type="tertiary", icon=":material/undo:"):
+            reviewer_progress.skips(run).end(session.reviewer())
+            st.rerun()
+
+
+def go(image: str | None) -> None:
+    """Show another picture in the next run, with an empty reason, note and label."""
+    if image:
+        st.session_state.update({"_open": image, "_signed": True})
+
+
+def skip(run: Run, image: str, after: str | None) -> None:
+    """Put a picture off and show the next one. Raises ReviewError without a reviewer's name."""
+    reviewer_progress.skips(run).skip(image, session.reviewer())
+    go(after)
+    st.rerun()
+
+
+def scores_are_hidden() -> None:
+    """Stands where the scores would."""
+    st.info(
+        "Scores and automatic verdicts are hidden while blind controls are mixed in: some of these pictures are not "
+        "suspect, and nothing here tells which. How often you flag those stands on the Leaks page, under *Calibration "
+        "and agreement*.",
+        icon=":material/visibility_off:",
+    )
+
+
+_QUEUE_HINT = "New to me: not yet judged by you, whatever others said."
+_ORDER_HINT = (
+    "Uncertainty: pictures whose automatic verdict is nearest to flipping at the present thresholds come first. "
+    "Evidence: confirmed leaks first, the strongest in front."
+)
+
+
+def _controls() -> float:
+    """The share of blind controls, 0 while they are off."""
+    with st.popover("Blind controls", icon=":material/visibility_off:", key="queue_controls"):
+        on = st.toggle("Mix controls in, hide the scores", key="controls_on", bind="query-params")
+        percent = st.slider("Share of controls", 5, 50, int(100 * CONTROLS), 5, format="%d%%", key="controls_percent")
+        st.caption("Pictures that the audit does not suspect, the same for you in this run every time.")
+    return percent / 100 if on else 0.0
+
+
+def _ask_to_skip(image: str, after: str | None) -> None:
+    st.session_state["_skip"] = (image, after)
+
+
+def _skip_if_asked(run: Run) -> None:
+    """Outside the callback, so that an error becomes a message on the page."""
+    if asked := st.session_state.pop("_skip", None):
+        with errors_shown():
+            skip(run, *asked)

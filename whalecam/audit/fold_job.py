@@ -1,0 +1,184 @@
+"""The work of one fold in an audit: what its explainer is made of, and how batches become parts on this machine."""
+
+import contextlib
+import functools
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+
+from whalecam import network
+from whalecam.audit import pipeline
+from whalecam.audit.precision import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, check_answers, rounding
+from whalecam.config import TESTED_SAMPLE, AuditOptions
+from whalecam.data import Dataset
+from whalecam.explain import background_test
+from whalecam.explain.explainer import Explained, Explainer
+from whalecam.explain.masks import MaskSources, find_mask
+from whalecam.network import Network
+from whalecam.store.run import Run
+
+PART_ROWS, PART_SECONDS = 512, 10.0
+"""How much work a crash can cost."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """One fold's network in its roles: it `judges`, `draws` the maps, is `asked` about other waters; `said` of them."""
+
+    judges: Network
+    draws: Network
+    asked: Network
+    said: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that one fold's explainer is made of; it can be sent to another process.
+
+    Attributes:
+        training: names of the images the fold's network was trained on.
+        donors: images that lend their background; None where no background test is wanted.
+        probes: images that are tested beyond the suspects; None: every one.
+    """
+
+    networks: Networks
+    sources: MaskSources
+    options: AuditOptions
+    training: frozenset[str]
+    donors: list[background_test.Donor] | None
+    probes: frozenset[str] | None
+    fold: int
+
+    def explainer(self) -> Explainer:
+        """An explainer of its own for whoever asks."""
+        witness = None
+        if self.donors is not None:
+            witness = background_test.Witness(self.networks.asked, self.donors, self.options.donors)
+        return Explainer(
+            self.networks.judges,
+            self.sources,
+            self.options.mask_method,
+            self.training,
+            device=self.options.device,
+            mapper=self.networks.draws,
+            witness=witness,
+            probes=self.probes,
+            fold=self.fold,
+        )
+
+
+Done = tuple[int, int]
+"""Rows that were stored since the last report, and forward passes of the background test for them."""
+
+
+class Engine(Protocol):
+    """Who does the work: this machine (`Local`), or a cluster."""
+
+    def held(self, run: Run) -> set[str]:
+        """Names of the images that have a row."""
+
+    def __call__(self, run: Run, work: Work, batches: Sequence[pd.DataFrame]) -> Iterator[Done]:
+        """Explain the batches of one fold and store their rows."""
+
+
+def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions) -> Networks:
+    """One fold's network prepared for all it has to do, with what precision and another size cost, in words."""
+    model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
+    device = network.pick_device(options.device)
+    model.to(device)
+    check_answers(model, data, f"run '{run.name}', fold {fold}")
+    judge, mapper, said = _sized(model, run, fold, data, options)
+    wanted = options.precision == "auto" and network.fast_halves(device)
+    quick = network.quick(mapper, wanted)
+    apart = rounding(mapper, quick, data) if wanted else float("inf")
+    halves = apart <= TOLERATED_ROUNDING
+    if halves:
+        said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
+    draws = quick if halves == wanted else network.quick(mapper, halves)
+    # A change of probability is measured in one arithmetic, so what bfloat16 adds to both sides falls away.
+    asked = draws if (judge is mapper and halves == wanted) else network.quick(model, wanted)
+    return Networks(draws if judge is mapper else network.quick(judge, halves), draws, asked, said)
+
+
+def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
+    if options.size in (None, model.size):
+        return model, model, ""
+    larger, drop = at_map_size(model, run, data, int(options.size or 0), fold)
+    said = f"Maps at {larger.size} px: accuracy differs by {-drop * 100:+.1f} points from {model.size} px, "
+    said += "at which predictions and loss are taken."
+    return model, larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
+
+
+def donors_of(
+    run: Run, data: Dataset, sources: MaskSources, options: AuditOptions, report: Any
+) -> list[background_test.Donor] | None:
+    """The images that lend their background, None where no background test is wanted."""
+    if options.background_test == "none":
+        return None
+    find = functools.partial(find_mask, sources=sources, fallback=options.mask_method)
+    size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
+    return background_test.gather(data, run.manifest.classes, find, size, resize, report)
+
+
+def probes_of(data: Dataset, options: AuditOptions) -> frozenset[str] | None:
+    """The images that are tested beyond the suspects; None: every one."""
+    names = data.good()["image"].drop_duplicates()
+    if options.background_test == "all" or len(names) <= TESTED_SAMPLE:
+        return None
+    return frozenset(names.sample(TESTED_SAMPLE, random_state=0))
+
+
+class Local:
+    """The engine of this machine: rows gather here and become a part every PART_ROWS or PART_SECONDS."""
+
+    def held(self, run: Run) -> set[str]:
+        return run.audited()
+
+    def __call__(self, run: Run, work: Work, batches: Sequence[pd.DataFrame]) -> Iterator[Done]:
+        explainer, asked = work.explainer(), 0
+        with _unwalked(), _Parts(run) as parts:
+            for told in pipeline.explained(explainer, batches):
+                parts.add(told)
+                spent = explainer.witness.spent if explainer.witness else 0
+                yield len(told), spent - asked
+                asked = spent
+
+
+@contextlib.contextmanager
+def _unwalked() -> Iterator[None]:
+    """What lives already outlives an audit: the collector of garbage need not walk it every few hundred rows."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+class _Parts:
+    """Rows on their way into the run: one part for some hundred rows or some seconds of work, whichever ends first."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.rows, self.since = run, list[dict[str, Any]](), time.monotonic()
+
+    def __enter__(self) -> "_Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+
+    def add(self, explained: Sequence[Explained]) -> None:
+        for item in explained:
+            if item.thumb is not None:
+                self.run.save_thumb(item.row["image"], item.thumb)
+        self.rows += [item.row for item in explained]
+        if len(self.rows) >= PART_ROWS or time.monotonic() - self.since >= PART_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        if self.rows:
+            self.run.write_part(self.rows)
+        self.rows, self.since = [], time.monotonic()

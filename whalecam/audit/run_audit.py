@@ -1,0 +1,165 @@
+"""Explain what a run does not hold yet. Resumable: every few seconds of work become one Parquet part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from whalecam.arrays import Progress, Report, silent
+from whalecam.audit import fold_job
+from whalecam.config import BACKGROUND_TESTS, AuditOptions, Columns, renamed
+from whalecam.data import Dataset, open_dataset
+from whalecam.errors import DatasetError, RunError
+from whalecam.explain import masks
+from whalecam.explain.masks import MASK_METHODS, Joined, MaskSources
+from whalecam.store.run import Run
+
+LOCAL = fold_job.Local()
+RELIANCE = "whole backgrounds, in rounds"
+"""How reliance is tested, to be changed with it. Audits from before it was noted exchanged single properties as well.
+"""
+READING = "large JPEGs reduced"
+"""How pictures are read, to be changed with it. Audits from before it was noted read all of them at full size."""
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """What an audit did: rows in the table, rows new in this call, whether it had to start anew.
+
+    `passes` counts the forward passes of this call: one an image for its map, the rest for the background test.
+    `joins` says of masks and of boxes, where given, what is used and what is not (`masks.join.Join`); `mask_sources`
+    counts the table's rows by where their mask comes from.
+    """
+
+    images: int
+    new: int
+    restarted: bool
+    refused_boxes: tuple[str, ...] = ()
+    note: str = ""
+    passes: int = 0
+    joins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mask_sources: Mapping[str, int] = field(default_factory=dict)
+
+
+def run_audit(
+    run: Run, data: Dataset, options: AuditOptions, report: Report = silent, engine: fold_job.Engine = LOCAL
+) -> AuditSummary:
+    """Fill or complete the table of `run` with the pictures of `data`.
+
+    Rows made with other masks or another network, or of pictures read in another way, are dropped first, so that a
+    table never mixes two audits; where nothing is left to do, the way of reading makes no difference and they stay.
+    Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files, and for masks or
+    boxes that join no image or would be read wrongly (`masks.joined`), before anything is computed.
+    """
+    if not run.trained:
+        raise RunError(
+            f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run {run.path}"
+        )
+    if options.mask_method not in MASK_METHODS:
+        raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
+    if options.background_test not in BACKGROUND_TESTS or options.donors < 1:
+        raise RunError(f"--background-test takes {', '.join(BACKGROUND_TESTS)}, and --donors one or more.")
+    found = joined_sources(data, options, report)
+    sources, joins = found.sources, masks.records_of(found.joins)
+    settings = _settings(run, options)
+    # Whatever is wrong with a network must show before rows are forgotten.
+    networks = [fold_job.prepared(run, fold, data, options) for fold in range(run.folds)]
+    restarted = bool(run.parts()) and not _goes_on(run, data, options, settings, engine)
+    if restarted:
+        run.clear_audit()
+    if restarted or not run.parts():
+        run.update(audit=settings)
+    if joins != run.manifest.joins:
+        run.update(joins=joins)
+    new, passes = _explain(run, data, sources, networks, options, report, engine)
+    refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
+    return AuditSummary(
+        len(engine.held(run)), new, restarted, refused, networks[0].said, passes, joins, run.mask_sources()
+    )
+
+
+def mask_sources(options: AuditOptions) -> MaskSources:
+    """Open what an audit takes its masks from."""
+    sources = masks.opened(options.masks, options.boxes)
+    boxes = sources.boxes
+    if boxes is not None and options.box_kind != "body" and set(boxes["kind"]) == {"body"}:
+        attrs = boxes.attrs
+        boxes = boxes.assign(kind=options.box_kind)
+        boxes.attrs.update(attrs)
+    return replace(sources, boxes=boxes, box_orientation=options.box_orientation)
+
+
+def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent) -> Joined:
+    """`mask_sources` joined with a data set. Raises DatasetError as `masks.joined`."""
+    return masks.joined(data, mask_sources(options), options.box_orientation, report)
+
+
+def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
+    """The run's own data set, or another one to audit with its network."""
+    record = run.manifest.dataset
+    folder = images or (Path(record.images) if record.images else None)
+    return open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
+
+
+def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
+    """What must stay the same between two calls for their rows to stand in one table."""
+    free = replace(options, limit=None, batch=AuditOptions.batch, device=AuditOptions.device)
+    fixed = {"model_sha256": run.manifest.model_sha256, "reading": READING, "reliance": RELIANCE}
+    return {**asdict(free), "boxes": list(options.boxes), **fixed}
+
+
+def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: fold_job.Engine) -> bool:
+    """Whether the rows that the run holds can stay with those that this call would add."""
+    before = {"box_orientation": None, **renamed(run.manifest.audit)}  # as audits from before it could be stated had it
+    if before == settings:
+        return True
+    same = {**before, "reading": READING, "reliance": RELIANCE} == settings
+    return same and _left(_wanted(data, options), run, engine).empty
+
+
+def _wanted(data: Dataset, options: AuditOptions) -> pd.DataFrame:
+    """The rows of the data set that an audit is about, each picture once."""
+    rows = data.table.drop_duplicates("image")
+    return rows.head(options.limit) if options.limit else rows
+
+
+def _left(rows: pd.DataFrame, run: Run, engine: fold_job.Engine) -> pd.DataFrame:
+    """Those of the rows that are not explained yet."""
+    return rows[~rows["image"].isin(engine.held(run))]
+
+
+def _explain(
+    run: Run,
+    data: Dataset,
+    sources: MaskSources,
+    networks: Sequence[fold_job.Networks],
+    options: AuditOptions,
+    report: Report,
+    engine: fold_job.Engine,
+) -> tuple[int, int]:
+    """Explain what has no row yet, one fold's network after the other; how many rows, and forward passes."""
+    rows = _wanted(data, options)
+    todo = _left(rows, run, engine)
+    done = len(rows) - len(todo)
+    donors = fold_job.donors_of(run, data, sources, options, report) if len(todo) else None
+    probes = fold_job.probes_of(data, options)
+    fold_of, passes = judges(run, todo["image"].tolist()), len(todo)
+    for fold in sorted(set(fold_of)):
+        training = frozenset(run.training_images(fold))
+        mine = todo[[one == fold for one in fold_of]]
+        batches = [mine.iloc[start : start + options.batch] for start in range(0, len(mine), options.batch)]
+        report(Progress("audit", done, len(rows)))
+        todo_here = fold_job.Work(networks[fold], sources, options, training, donors, probes, fold)
+        for stored, asked in engine(run, todo_here, batches):
+            done, passes = done + stored, passes + asked
+            report(Progress("audit", done, len(rows)))
+    report(Progress("audit", len(rows), len(rows)))
+    return len(todo), passes
+
+
+def judges(run: Run, images: Sequence[str]) -> list[int]:
+    """For each image the first fold whose network was not trained on it; 0 where all were."""
+    seen = [run.training_images(fold) for fold in range(run.folds)]
+    return [next((fold for fold, names in enumerate(seen) if image not in names), 0) for image in images]

@@ -1,0 +1,121 @@
+"""Verbs from a leak to a better network: simulate, retrain."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from whalecam.cli.options import FOLDER, JSON, RUN
+from whalecam.cli.output import reporter, tell
+from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
+from whalecam.errors import RunError
+from whalecam.extras import require
+
+
+@click.command()
+@RUN
+@click.option("--remedy", "wanted", multiple=True, type=click.Choice(SIMULATED), help="Only this one; else all.")
+@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Pictures, drawn at random.")
+@JSON
+def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """What crop and neutral would do before any training: the present network on changed pictures.
+
+    Then which remedy the evidence supports.
+    """
+    from whalecam.cli.summaries import advice_of, advised
+    from whalecam.cli.summaries import simulated as told
+    from whalecam.store.open_table import judged
+    from whalecam.store.run import open_run
+
+    opened = open_run(run)
+    from whalecam.remedies.simulation import simulate as simulated
+
+    found = simulated(opened, wanted or None, limit, reporter())
+    advice = advice_of(opened, judged(opened).overview()) if opened.parts() else None
+    if as_json:
+        shown = {name: found[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
+        tell(shown | {"advice": vars(advice) if advice else None}, True)
+        return
+    click.echo("\n".join([*told(found), *(advised(opened, advice) if advice else ())]))
+
+
+@click.command()
+@RUN
+@click.option("--remedy", required=True, type=click.Choice(TRAIN_REMEDIES), help="What to train with.")
+@click.option("--out", required=True, type=FOLDER, help="New run folder.")
+@click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
+@click.option("--fallback", type=click.Choice(FALLBACKS), help="As in train, where pretrained weights cannot be had.")
+@JSON
+def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
+    """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
+    from whalecam.audit import run_audit
+    from whalecam.data import inspect_pictures
+    from whalecam.store.run import DatasetRecord, create_run, open_run
+
+    require("train", "Training")
+    opened, report = open_run(run), reporter()
+    before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
+    options = replace(options, fallback=fallback)
+    if (out / "run.json").is_file():
+        raise RunError(f"There is a run in {out} already. Name a new folder.")
+    data = run_audit.open_data(opened)
+    gone = set(opened.manifest.classes) - set(data.good()["species"])
+    if gone:
+        raise RunError(
+            f"Run '{opened.name}' was trained on merged labels, such as '{min(gone)}', that its CSV lacks. "
+            f"Use: whalecam train --labels-map FILE --remedy {remedy}."
+        )
+    from whalecam import remedies
+    from whalecam.analysis.recommendation import PRESENT, measured_of
+    from whalecam.cli.summaries import retrained
+    from whalecam.network import training
+    from whalecam.remedies.simulation import simulate as simulated
+
+    training.check_start(options)
+    made = create_run(out, DatasetRecord.of(data))
+    remedies.train(inspect_pictures(data, report), made, options, report)
+    run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
+    found = simulated(made, (), report=report)
+    if not as_json:
+        click.echo("\n".join(retrained(opened, made, found)))
+        return
+    shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
+    shown["unseen_water"] = found["figures"][PRESENT]["all"]["unseen"]
+    tell(shown | {"measured": [asdict(one) for one in measured_of(opened, [made])]}, True)
+
+
+def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
+    """The run's own training with the remedy: the network it really has, its masks those of the run's audit."""
+    if not run.manifest.train:
+        raise RunError(f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Use: whalecam train.")
+
+    options, stored = TrainOptions.stored(run.manifest.train), AuditOptions.stored(run.manifest.audit)
+    if options.remedy in SIMULATED:
+        raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
+    # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
+    used = run.manifest.train.get("used") or {"arch": run.manifest.network["arch"], "pretrained": options.pretrained}
+    return replace(
+        options,
+        arch=used["arch"],
+        pretrained=used["pretrained"],
+        remedy=remedy,
+        masks=stored.masks,
+        boxes=stored.boxes,
+        box_orientation=stored.box_orientation,
+        seed=options.seed if seed is None else seed,
+    )
+
+
+def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
+    """The audit of the run before; mended pictures are judged by the masks they were mended with."""
+    if remedy not in SIMULATED:
+        return before
+    from whalecam.remedies import MENDED
+
+    folder = made.path / MENDED / "masks"
+    drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
+    return replace(before, masks=str(folder) if drawn else None, boxes=())
+
+
+VERBS = (simulate, retrain)

@@ -1,0 +1,86 @@
+"""Verbs on people's verdicts: flag, export, import."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from whalecam.cli.options import FOLDER, JSON, RUN
+from whalecam.cli.output import tell
+from whalecam.config import EXPORT_CHOICES, REVIEW_VERDICTS, Thresholds
+from whalecam.errors import ReviewError
+
+
+@click.command()
+@RUN
+@click.argument("images", nargs=-1, required=True)
+@click.option("--verdict", required=True, type=click.Choice(REVIEW_VERDICTS), help="What you decided.")
+@click.option("--reviewer", required=True, help="Who decided.")
+@click.option("--reason", default="", help="Why, in a word.")
+@click.option("--note", default="", help="Anything else.")
+@click.option("--suggested-label", default="", help="The label it should have.")
+def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
+    """Sign a verdict for images of a run. What is signed already is not written again.
+
+    Without a reason, note or label, those that the same reviewer gave before stay.
+    """
+    from whalecam.store.reviews import Journal, Review
+    from whalecam.store.reviews.messages import signed_message
+    from whalecam.store.run import open_run
+
+    opened, level = open_run(run), Thresholds()
+    unknown = sorted(set(images) - opened.audited())
+    if unknown:
+        raise ReviewError(
+            f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
+        )
+    given = [Review(image, **words, **level.noted()) for image in images]
+    click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
+
+
+@click.command()
+@RUN
+@click.option("--out", required=True, type=FOLDER, help="CSV file to write.")
+@click.option("--only", default="flagged", show_default=True, type=click.Choice(EXPORT_CHOICES), help="Which rows.")
+@click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge in what is written.")
+def export(run: Path, out: Path, only: str, labels_map: Path | None) -> None:
+    """Write verdicts and scores as CSV."""
+    from whalecam import data
+    from whalecam.output import csv as exporting
+    from whalecam.store.open_table import judged
+    from whalecam.store.reviews import Journal
+    from whalecam.store.run import open_run
+
+    opened, names = open_run(run), data.read_labels_map(labels_map) if labels_map else {}
+    journal = Journal.of(opened)
+    table, reviews = judged(opened, journal=journal), journal.latest()
+    frame = exporting.flag_rows(
+        table.all_rows(exporting.CHOSEN[only]), reviews, only, opened.name, opened.manifest.model_sha256, Thresholds()
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(exporting.write_csv(exporting.relabelled(frame, names)))
+    click.echo(f"{len(frame)} rows: {out}")
+
+
+@click.command("import")
+@RUN
+@click.argument("file", type=FOLDER)
+@JSON
+def take_in(run: Path, file: Path, as_json: bool) -> None:
+    """Merge verdicts from a CSV; the newest counts. Exit 1 where a row could not be used."""
+    from whalecam.output import csv as exporting
+    from whalecam.store.reviews import Journal
+    from whalecam.store.run import open_run
+
+    opened = open_run(run)
+    report = exporting.merge(Journal.of(opened), exporting.read_csv(file), opened.audited())
+    lists: dict[str, Any] = {
+        name: [dict(item) if hasattr(item, "keys") else item for item in getattr(report, name)]
+        for name in ("added", "unchanged", "conflicts", "unknown", "refused")
+    }
+    tell(lists if as_json else {name: len(items) for name, items in lists.items()}, as_json)
+    sys.exit(1 if report.unknown or report.refused else 0)
+
+
+VERBS = (flag, export, take_in)

@@ -1,0 +1,235 @@
+"""Reading one image file, whatever it is, as an upright RGB or grey picture."""
+
+import io
+import stat
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from whalecam.arrays import ByteArray, Sample
+from whalecam.config import MAX_PIXELS, THUMB_SIZE
+from whalecam.data.geometry import TURNED
+from whalecam.errors import DatasetError
+
+MISSING, ZERO, NO_IMAGE = "missing file", "zero bytes", "not an image"
+LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
+ORIENTATION_TAG = 0x0112
+# Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
+SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768
+"""What every browser shows as it is, and up to how many bytes."""
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself before its pixels.
+
+    Attributes:
+        format: as Pillow names it, as in `JPEG`.
+        tables: the JPEG quantisation tables, 64 numbers each, luminance first; empty for other formats. The larger the
+            numbers, the coarser the picture was saved; cameras and programs have tables of their own.
+    """
+
+    format: str
+    tables: tuple[tuple[int, ...], ...] = ()
+
+
+class Shape(NamedTuple):
+    """Width and height of the upright image in pixels, and the EXIF orientation (1 to 8) that its file is stored in."""
+
+    width: int
+    height: int
+    orientation: int
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask as its file has it, upright.
+
+    Attributes:
+        values: uint8 (H, W), the greys, as `read_grey` gives them.
+        stored: the numbers of the file, (H, W) or (H, W, channels); of a palette image the indices.
+        mode: as Pillow names it: `1`, `L`, `P`, `RGB`, `I;16` …
+        hue: the largest difference between two channels of a pixel, 0 to 255; 0 for a grey image.
+        alpha: uint8 (H, W), 255 where opaque; None for a file without transparency.
+    """
+
+    values: ByteArray
+    stored: NDArray[Any]
+    mode: str
+    hue: int = 0
+    alpha: ByteArray | None = None
+
+
+class _Opened(NamedTuple):
+    """Pixels, the EXIF orientation they were stored in, the file itself where it is small and can be shown as it is,
+    and its full upright (height, width) where the pixels are fewer."""
+
+    pixels: ByteArray
+    orientation: int
+    encoded: bytes
+    whole: tuple[int, int] | None
+
+
+def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
+    """An upright RGB picture. Raises DatasetError whose message is one of the reasons of this module.
+
+    Args:
+        need: how many pixels each side must keep. A JPEG with twice as many, or more, is decoded at a half, a quarter
+            or an eighth of its sides, which takes as much less time; None: everything.
+    """
+    return Sample(image, *_open(Path(path), _coloured, need))
+
+
+def read_grey(path: Path) -> ByteArray:
+    """An upright grey picture, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
+    return _open(Path(path), _grey).pixels
+
+
+def read_mask(path: Path) -> MaskFile:
+    """A mask's greys and what else its file says. Raises DatasetError as `read_sample`."""
+    kept: list[Image.Image] = []
+
+    def convert(picture: Image.Image) -> Image.Image:
+        kept.append(picture.copy())
+        return _grey(picture)
+
+    values, picture = _open(Path(path), convert).pixels, kept[0]
+    if picture.mode in GREY_MODES and "transparency" not in picture.info:
+        return MaskFile(values, np.asarray(picture), picture.mode)
+    colours = np.asarray(picture.convert("RGBA")).astype(np.int16)
+    hue = int(np.ptp(colours[..., :3], axis=2).max(initial=0))
+    alpha = colours[..., 3].astype(np.uint8)
+    return MaskFile(values, np.asarray(picture), picture.mode, hue, alpha if alpha.min(initial=255) < 255 else None)
+
+
+def read_shape(path: Path) -> Shape:
+    """Size and orientation of an image; no pixel of a JPEG is decoded. Raises DatasetError as `read_sample`."""
+    _length(path)
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            tiff, (width, height) = picture.format == "TIFF", picture.size
+            orientation = _orientation(picture)
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise DatasetError(UNREADABLE) from error
+    if orientation >= TURNED and not tiff:  # Pillow gives the size of a TIFF as it is shown
+        width, height = height, width
+    return Shape(width, height, orientation)
+
+
+def read_header(path: Path) -> Header:
+    """Raises DatasetError as `read_sample`."""
+    _length(path)
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            tables = getattr(picture, "quantization", None) or {}
+            return Header(picture.format or "", tuple(tuple(tables[at]) for at in sorted(tables)))
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise DatasetError(UNREADABLE) from error
+
+
+def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int | None = None) -> _Opened:
+    """Decode to the end, undo the EXIF rotation, convert."""
+    length = _length(path)
+    if length == 0:
+        raise DatasetError(ZERO)
+    try:
+        kept = path.read_bytes() if length <= SMALL_FILE else b""
+        with Image.open(io.BytesIO(kept) if kept else path, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise DatasetError(LARGE)
+            if picture.format == "PNG":
+                picture.load()  # its getexif decodes: an error passed over there would let half a picture through
+            orientation = _orientation(picture)  # before load: Pillow turns a TIFF as it loads, and forgets
+            width, height = picture.size
+            if need is not None:
+                picture.draft(None, (need, need))
+            reduced = picture.size != (width, height)  # before load too, which turns the size of some TIFFs
+            picture.load()
+            shown = max(width, height) <= THUMB_SIZE and orientation == 1 and (picture.format, picture.mode) in SHOWN
+            whole = (width, height) if orientation >= TURNED else (height, width)
+            upright = np.array(convert(_upright(picture, orientation)))
+            return _Opened(upright, orientation, kept if shown else b"", whole if reduced else None)
+    except Image.DecompressionBombError as error:
+        raise DatasetError(LARGE) from error
+    except UnidentifiedImageError as error:
+        raise DatasetError(NO_IMAGE) from error
+    except BROKEN as error:
+        words = str(error).lower()
+        cut = any(word in words for word in ("truncated", "unexpected end", "incomplete"))
+        raise DatasetError(TRUNCATED if cut else UNREADABLE) from error
+
+
+def _length(path: Path) -> int:
+    """Bytes of a file. Raises DatasetError for what is not there, or not a file."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # also a name that no file system takes
+        raise DatasetError(MISSING) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DatasetError(NO_IMAGE)
+    return found.st_size
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        found = picture.getexif().get(ORIENTATION_TAG, 1)
+    except BROKEN:
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    return picture if orientation == 1 else ImageOps.exif_transpose(picture)
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greys → 8 bits, since Pillow would clip them.
+
+    White is the smallest of 1 (floats only), 255 and 65535 that holds every value, else the largest value.
+    """
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.nan_to_num(np.asarray(picture, np.float64), posinf=0, neginf=0)
+    top = values.max(initial=0)
+    whites = (1.0, 255.0, 65535.0) if picture.mode.startswith("F") else (255.0, 65535.0)
+    white = next((white for white in whites if top <= white), top)
+    return Image.fromarray((np.clip(values / white, 0, 1) * 255).round().astype(np.uint8))
+
+
+def _grey(picture: Image.Image) -> Image.Image:
+    # Pillow knows no way from Lab to grey but through RGB.
+    return (picture.convert("RGB") if picture.mode == "LAB" else _eight_bit(picture)).convert("L")
+
+
+def _coloured(picture: Image.Image) -> Image.Image:
+    """RGB, with transparency laid over white as a browser would."""
+    picture = _eight_bit(picture)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        clear = picture.convert("RGBA")
+        ground = Image.new("RGBA", clear.size, "white")
+        return Image.alpha_composite(ground, clear).convert("RGB")
+    return picture.convert("RGB")

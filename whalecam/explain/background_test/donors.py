@@ -1,0 +1,51 @@
+"""Which pictures may lend their water."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from whalecam.arrays import Mask, Progress, Report, Sample, records, silent
+from whalecam.data import Dataset, geometry, read_sample
+from whalecam.errors import DatasetError
+from whalecam.explain.background_test.backgrounds import Scene
+from whalecam.explain.background_test.exchange import Donor
+from whalecam.explain.masks import MaskMethod
+
+PER_LABEL, IN_ALL = 24, 480
+MOST_AREA = 0.7
+
+
+def scene_of(sample: Sample, mask: Mask, size: int, resize: str) -> Scene:
+    """A picture and its mask as a network input; padding counts as animal, so that no edit touches it."""
+    values, seen = geometry.mask_to_input(np.asarray(mask, np.float32), size, resize)
+    animal = values if seen is None else np.asarray(1 - (1 - values) * seen, np.float32)
+    return Scene(geometry.to_input(sample.pixels, size, resize), animal)
+
+
+def gather(
+    data: Dataset, classes: Sequence[str], find: MaskMethod, size: int, resize: str, report: Report = silent
+) -> list[Donor]:
+    """Up to 24 pictures of each class, the same in every run, whose mask leaves water to lend.
+
+    Args:
+        find: the best mask of a picture, or None.
+        size, resize: of the network's input.
+    """
+    good = data.good().drop_duplicates("image")
+    good = good[good["species"].isin(classes) & (good["path"] != "")]
+    each = max(2, min(PER_LABEL, IN_ALL // max(1, good["species"].nunique())))
+    rows = pd.concat(
+        [part.sample(min(each, len(part)), random_state=0) for _, part in good.groupby("species")] or [good]
+    )
+    found = []
+    for done, row in enumerate(records(rows)):
+        report(Progress("looking for water", done, len(rows)))
+        try:
+            sample = read_sample(row["path"], row["image"], geometry.needed(size))
+        except DatasetError:
+            continue
+        mask = find(sample)
+        if mask is not None and (scene := scene_of(sample, mask, size, resize)).mask.mean() <= MOST_AREA:
+            found.append(Donor(row["image"], row["species"], scene.lend(), row["individual_id"]))
+    return found

@@ -1,0 +1,151 @@
+"""Activations → exact evidence maps for every class, with their licence and residual."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from whalecam.errors import ModelError
+from whalecam.network.exactness import AVERAGE, BOTH, MAXIMUM, REFUSED, closed_form, exactness, pooling_of
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What each class's logit is made of.
+
+    Attributes:
+        maps: (N, C, h, w), logits: how much each position adds to each class's logit; signed.
+        bias: (N, C), logits: what no position adds, from the biases and BatchNorms alone.
+        logits: (N, C), as the head gives them.
+        residual: (N,), logits, ≥ 0: `max_c |Σ_ij maps + bias − logits|`, what the decomposition leaves unexplained.
+    """
+
+    maps: Tensor
+    bias: Tensor
+    logits: Tensor
+    residual: Tensor
+
+
+def explain(head: nn.Module, activations: Tensor) -> Evidence:
+    """Evidence maps of all classes: closed form for a piecewise-linear head, else gradient × activation.
+
+    The closed form folds the head's layers from the top into `z = b + Σ_k u_k p_k` and spreads each term over the
+    positions it was pooled from; no backward pass. It equals HiResCAM at the cut (Draelos & Carin, arXiv 2011.08891)
+    and, for a linear head, the class activation map plus its bias (Zhou et al. 2016, arXiv 1512.04150).
+
+    Args:
+        head: from activations to logits, in eval mode.
+        activations: (N, K, h, w), the output of the network's features.
+
+    Raises ModelError for a head in training mode, a head that sees no positions, or activations of another shape.
+    """
+    if any(layer.training for layer in head.modules()):
+        raise ModelError("The head is in training mode, where BatchNorm mixes the images of a batch. Call head.eval().")
+    if activations.ndim != 4 or exactness(head) == REFUSED:
+        shape = tuple(activations.shape)
+        raise ModelError(f"No map for activations {shape} with this head. Cut where they are (images, channels, h, w).")
+    parts = closed_form(head)
+    if parts is None:
+        return _by_gradient(head, activations)
+    with torch.no_grad():
+        return _fold(head, *parts, activations)
+
+
+def is_finite(logits: NDArray[Any], maps: NDArray[Any], residual: float) -> bool:
+    """Whether what a network says of one image can be stored and judged: finite, with `maps` in float16."""
+    return all(bool(np.isfinite(numbers).all()) for numbers in (logits, stored(maps), residual))
+
+
+def stored(values: NDArray[Any]) -> NDArray[np.float16]:
+    """Values as the table has them, float16 little-endian; what lies beyond ±65,504 becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype("<f2")
+
+
+def rest_percent(evidence: Evidence) -> float:
+    """The unexplained rest in percent, ≥ 0: `residual` over the image's largest |logit|, averaged over the images."""
+    scale = evidence.logits.abs().amax(dim=1).clamp_min(1e-12)
+    return float((evidence.residual / scale).mean() * 100)
+
+
+def _fold(head: nn.Module, pool: nn.Module, rest: list[nn.Module], activations: Tensor) -> Evidence:
+    weight, bias = _affine(rest, pool(activations).flatten(1))
+    spread = _spread(str(pooling_of(pool)), activations)
+    maps = weight @ spread.flatten(2)
+    maps = maps.reshape(*maps.shape[:2], *activations.shape[2:])
+    return _checked(maps, bias, head(activations))
+
+
+def _checked(maps: Tensor, bias: Tensor, logits: Tensor) -> Evidence:
+    rest = maps.sum(dim=(2, 3)) + bias - logits
+    return Evidence(maps, bias.expand_as(logits), logits, rest.abs().amax(dim=1))
+
+
+def _affine(layers: list[nn.Module], pooled: Tensor) -> tuple[Tensor, Tensor]:
+    """`z_c = b_c + Σ_k u_ck p_k` around these images, folded from the top: u (N or 1, C, K), b (N or 1, C)."""
+    inputs = [pooled]
+    for layer in layers:
+        inputs.append(layer(inputs[-1]))
+    weight, bias = _first(layers, inputs[-1])
+    below = layers[:-1] if layers and isinstance(layers[-1], nn.Linear) else layers
+    for layer, given in reversed(list(zip(below, inputs, strict=False))):
+        weight, bias = _through(layer, given, weight, bias)
+    return weight, bias
+
+
+def _first(layers: list[nn.Module], value: Tensor) -> tuple[Tensor, Tensor]:
+    """Where folding starts: the topmost Linear as it stands, for a C × C identity of 15,000 classes is a gigabyte."""
+    zero = value.new_zeros(1, value.shape[1])
+    if layers and isinstance(top := layers[-1], nn.Linear):
+        return top.weight.detach()[None], zero if top.bias is None else top.bias.detach()[None]
+    return torch.eye(value.shape[1], dtype=value.dtype, device=value.device)[None], zero
+
+
+def _through(layer: nn.Module, given: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Pull an affine form of a layer's output back to its input."""
+    if isinstance(layer, nn.Linear):
+        shift = 0 if layer.bias is None else weight @ layer.bias
+        return weight @ layer.weight, bias + shift
+    if isinstance(layer, nn.BatchNorm1d):
+        scale, offset = _batchnorm(layer)
+        return weight * scale, bias + weight @ offset
+    # Also right after an in-place ReLU has overwritten its input: the same values stay positive.
+    return weight * (given > 0).to(weight.dtype)[:, None, :], bias
+
+
+def _batchnorm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """A BatchNorm in eval mode as `scale · x + offset`."""
+    mean, variance = cast(Tensor, layer.running_mean), cast(Tensor, layer.running_var)
+    scale = torch.rsqrt(variance + layer.eps)
+    if layer.affine:
+        scale = scale * layer.weight
+    offset = -mean * scale
+    return scale, offset + layer.bias if layer.affine else offset
+
+
+def _spread(pooling: str, activations: Tensor) -> Tensor:
+    """What each position adds to each pooled value, (N, K or 2K, h, w).
+
+    An average comes from all positions alike, a maximum from where it stands, ties in equal parts.
+    """
+    if pooling == BOTH:
+        return torch.cat([_spread(MAXIMUM, activations), _spread(AVERAGE, activations)], dim=1)
+    if pooling == AVERAGE:
+        return activations / (activations.shape[2] * activations.shape[3])
+    peak = activations == activations.amax(dim=(2, 3), keepdim=True)
+    return activations * peak / peak.sum(dim=(2, 3), keepdim=True)
+
+
+def _by_gradient(head: nn.Module, activations: Tensor) -> Evidence:
+    """Gradient × activation, one backward pass per class; the bias is what a head says to no activation at all."""
+    with torch.inference_mode(False), torch.enable_grad():
+        given = activations.detach().clone().requires_grad_()
+        # A head may begin with an in-place layer, which a leaf that needs its gradient does not allow.
+        logits = head(given.clone())
+        slopes = [torch.autograd.grad(logits[:, c].sum(), given, retain_graph=True)[0] for c in range(logits.shape[1])]
+    with torch.no_grad():
+        maps = torch.stack([(slope * given).sum(dim=1) for slope in slopes], dim=1)
+        return _checked(maps, head(torch.zeros_like(given)), logits.detach())

@@ -1,0 +1,53 @@
+"""Masks and boxes joined with a data set, or refused in words: the one way in for audits, checks and remedies."""
+
+from dataclasses import dataclass, replace
+
+from whalecam.arrays import Report, silent
+from whalecam.config import BOX_ORIENTATIONS
+from whalecam.data import Dataset
+from whalecam.errors import DatasetError
+from whalecam.explain.masks.folder import join_masks
+from whalecam.explain.masks.join import Join
+from whalecam.explain.masks.placed import join_boxes
+from whalecam.explain.masks.sources import MaskSources
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Sources that have only what belongs to the data set, boxes turned upright, and what became of each source."""
+
+    sources: MaskSources
+    joins: tuple[Join, ...] = ()
+
+
+def joined(data: Dataset, sources: MaskSources, orientation: str | None = None, report: Report = silent) -> Joined:
+    """Join a folder of masks and boxes with the usable images of a data set. No network is asked.
+
+    Args:
+        orientation: out of BOX_ORIENTATIONS, the pixels that boxes of images turned by EXIF speak of; None: unstated.
+
+    Raises DatasetError in words where nothing joins, or what joins would be read wrongly.
+    """
+    if orientation is not None and orientation not in BOX_ORIENTATIONS:
+        raise DatasetError(f"No box orientation '{orientation}'. There are: {', '.join(BOX_ORIENTATIONS)}.")
+    good = data.good().drop_duplicates("image")
+    images = dict(zip(good["image"].tolist(), good["path"].tolist(), strict=True))
+    joins: list[Join] = []
+    if sources.folder is not None:
+        _check_apart(data, sources)
+        found, withheld = join_masks(images, sources, report)
+        joins.append(found)
+        sources = replace(sources, withheld=withheld)
+    if sources.boxes is not None:
+        found, boxes = join_boxes(images, sources.boxes, orientation, report)
+        joins.append(found)
+        sources = replace(sources, boxes=boxes, box_orientation="upright")
+    return Joined(sources, tuple(joins))
+
+
+def _check_apart(data: Dataset, sources: MaskSources) -> None:
+    if sources.folder is not None and data.images is not None and sources.folder.samefile(data.images):
+        raise DatasetError(
+            f"Images and masks are both in {sources.folder}, where a picture may pass for its own mask. "
+            "Put the masks into a folder of their own."
+        )

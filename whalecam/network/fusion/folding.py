@@ -1,0 +1,73 @@
+"""A network made quick for judging: BatchNorms folded, activations joined, bfloat16 where the CPU computes in it."""
+
+import copy
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from whalecam.network.cut import Network, fast_halves
+from whalecam.network.fusion.fusing import joined
+from whalecam.network.fusion.portions import portioned
+
+TOLERANCE = 1e-3
+PROBE = (2, 3, 64, 64)
+
+
+class Halved(nn.Module):
+    """Computes in bfloat16, its weights stored so; takes and gives float32."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner.to(torch.bfloat16)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        found: Tensor = self.inner(inputs.to(torch.bfloat16, memory_format=torch.channels_last))
+        return found.float()
+
+
+def quick(network: Network, halves: bool = True) -> Network:
+    """A copy whose features cost less: the head, and with it the maps' completeness, stays as it is.
+
+    Args:
+        halves: compute in bfloat16 where the CPU is faster at it. Maps then differ from float32 by about 1 % of their
+            largest value for a resnet, by more than 10 % for the narrow layers of an EfficientNet; else by 1e-5.
+    """
+    features = folded(network.features).to(memory_format=torch.channels_last)
+    device = next(network.head.parameters()).device
+    if device.type == "cpu":
+        features = _where_alike(features, portioned(joined(features)))
+    return replace(network, features=Halved(features) if halves and fast_halves(device) else features)
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy with each BatchNorm folded into the convolution before it; a plain copy where that changes the function.
+
+    Neighbours in a module's list of children need not follow one another in its forward pass, so a probe decides.
+    """
+    changed = copy.deepcopy(module)
+    fold(changed)
+    kept = _where_alike(module, changed)
+    return changed if kept is changed else copy.deepcopy(module)
+
+
+def _where_alike(module: nn.Module, changed: nn.Module) -> nn.Module:
+    """The changed module where it does the same on a probe, else the module as it was."""
+    probe = torch.rand(PROBE, generator=torch.Generator().manual_seed(0)).to(next(module.parameters()).device)
+    with torch.no_grad():
+        before, after = module(probe), changed(probe)
+    same = (before - after).abs().max() <= TOLERANCE * before.abs().max().clamp_min(1e-12)
+    return changed if same else module
+
+
+def fold(module: nn.Module) -> None:
+    """Fold in place, child by child; an activation that a BatchNorm brings with it stays."""
+    children = list(module.named_children())
+    for (name, convolution), (after, norm) in pairwise(children):
+        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(convolution, norm))
+            setattr(module, after, getattr(norm, "act", nn.Identity()))
+    for _, child in module.named_children():
+        fold(child)

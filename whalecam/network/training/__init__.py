@@ -1,0 +1,224 @@
+"""Train a classifier, one network or one for each fold, and write it to a run. fastai stays in `fitting`."""
+
+import copy
+import importlib.metadata
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from whalecam import __version__, network
+from whalecam.arrays import Report, silent
+from whalecam.config import PROBE, SPLITS, TrainOptions
+from whalecam.data import Dataset, folds
+from whalecam.errors import ModelError
+from whalecam.network import Body, Network, Start, load_state
+from whalecam.network.exactness import exactness
+from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
+from whalecam.network.training.probe import probe
+from whalecam.store.run import Run, open_run
+
+__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_state", "train"]
+
+LIBRARIES = ("torch", "torchvision", "fastai", "timm", "numpy", "pandas")
+
+
+def train(
+    data: Dataset, run: Run, options: TrainOptions, report: Report = silent, augment: Augment | None = None
+) -> dict[str, Any]:
+    """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
+
+    With `folds` above 1 there are as many networks, and each picture is judged by the one that saw neither it nor its
+    individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
+    Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
+    pictures anew every epoch (a linear probe, a few times once), not under the recipe `seed`.
+
+    Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
+    the training ends in weights that are NaN or infinite, and as `check_start`.
+    """
+    if augment is not None and options.recipe == "seed":
+        raise ModelError("Training images cannot be changed under the recipe 'seed'. Leave --recipe seed out.")
+    start = check_start(options)
+    seed_all(options.seed)
+    rows, dropped = _usable(data, options.min_per_class)
+    body = _body(options, start)
+    judged, never = _validation(rows, options)
+    watch = Watch(report, len(judged) + options.compare_splits)
+    fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in judged]
+    for one in fits:
+        network.check_finite(one.model, "The trained network")
+    metrics = _metrics(rows, judged, fits) | {
+        "split": options.split,
+        "arch": body.arch,
+        "note": body.note,
+        "dropped_classes": dropped,
+        "never_judged": never,
+    }
+    if options.compare_splits:
+        metrics["other_split"] = _other_split(rows, body, options, watch, augment)
+    metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
+    digests = [
+        run.save_checkpoint(fold, one.model.tensors(), rows.loc[~is_valid, "image"])
+        for fold, (one, is_valid) in enumerate(zip(fits, judged, strict=True))
+    ]
+    run.drop_checkpoints(len(fits))
+    used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
+    store(run, fits[0].model, metrics, "-".join(digests), asdict(options) | {"used": used})
+    return metrics
+
+
+def check_start(options: TrainOptions) -> Start:
+    """What a training with these options starts from, asked before any image is read.
+
+    Raises ModelError where its weights cannot be had and no fallback is named, and for a network that cannot be used;
+    RunError where the run it is to start from cannot be opened.
+    """
+    _check_recipe(options)
+    if options.body_from:
+        return Start(_body_of(open_run(Path(options.body_from))).arch, False)
+    start = network.starting_point(options.arch, options.pretrained, options.fallback)
+    network.build_body(start.arch, pretrained=False, size=options.size)
+    return start
+
+
+def _fit(
+    rows: pd.DataFrame,
+    is_valid: NDArray[np.bool_],
+    body: Body,
+    options: TrainOptions,
+    watch: Watch,
+    augment: Augment | None,
+) -> Fit:
+    """One network by the recipe, from a copy of the body."""
+    recipe = probe if options.recipe == PROBE else fit
+    return recipe(rows, is_valid, copy.deepcopy(body), options, watch, augment)
+
+
+def _check_recipe(options: TrainOptions) -> None:
+    """Raises ModelError for an option that a linear probe would not use."""
+    default = TrainOptions()
+    unused = [name for name in ("epochs", "lr", "batch") if getattr(options, name) != getattr(default, name)]
+    if options.recipe == PROBE and unused:
+        raise ModelError(
+            f"A linear probe has no --{unused[0]}: it is one fit over the body as it is. Leave it out, or train with "
+            "--recipe fast."
+        )
+
+
+def adopt(run: Run, model: Network) -> None:
+    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures.
+
+    Raises ModelError for weights that are NaN or infinite.
+    """
+    network.check_finite(model, "The network")
+    digest = run.save_checkpoint(0, model.tensors(), ())
+    run.drop_checkpoints(1)
+    store(
+        run,
+        model,
+        {"arch": model.arch, "note": "Loaded, not trained here: what it was trained on is not known."},
+        digest,
+        {},
+    )
+
+
+def store(run: Run, model: Network, metrics: dict[str, Any], digest: str, options: dict[str, Any]) -> None:
+    """Write metrics and, last, the manifest."""
+    run.save_metrics(metrics)
+    run.update(
+        classes=model.classes,
+        network=model.spec(),
+        train=options,
+        licence=exactness(model.head),
+        model_sha256=digest,
+        versions={"whalecam": __version__}
+        | {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
+    )
+
+
+def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
+    """Rows that can be trained on, and the classes that were too small."""
+    good = data.good()
+    good = good[good["path"] != ""].drop_duplicates("image").reset_index(drop=True)
+    sizes = good["species"].value_counts()
+    dropped = sorted(sizes[sizes < least].index)
+    rows = good[~good["species"].isin(dropped)].reset_index(drop=True)
+    if rows["species"].nunique() < 2 or len(rows) < 4:
+        raise ModelError(
+            f"{len(rows)} readable pictures of {rows['species'].nunique()} classes are too few to train on: "
+            f"two classes with {max(least, 2)} pictures each are the least. Check the rows on the Dataset page."
+        )
+    return rows, dropped
+
+
+def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
+    """Per network, which rows it is judged on; and the species that no network can be judged on."""
+    individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
+    if options.folds <= 1:
+        return [folds.split_rows(individuals, labels, options.split, options.valid_share, options.seed)], []
+    fold, never = folds.fold_rows(individuals, labels, options.split, options.folds, options.seed)
+    return [fold == number for number in range(options.folds)], never
+
+
+def _metrics(rows: pd.DataFrame, judged: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
+    classes = fits[0].model.classes
+    labels = np.array([classes.index(name) for name in rows["species"]])
+    wanted = np.concatenate([labels[is_valid] for is_valid in judged])
+    p = np.concatenate([one.probabilities for one in fits])
+    predicted = p.argmax(1)
+    individuals = rows["individual_id"].tolist()
+    return {
+        "accuracy": float((predicted == wanted).mean()),
+        "balanced_accuracy": float(balanced_accuracy_score(wanted, predicted)),
+        "valid_loss": float(-np.log(p[np.arange(len(p)), wanted].clip(1e-12)).mean()),
+        "confusion": confusion_matrix(wanted, predicted, labels=range(len(classes))).tolist(),
+        "epochs": [
+            {"fold": fold, **row} if len(fits) > 1 else row for fold, one in enumerate(fits) for row in one.epochs
+        ],
+        "n_train": round(float(np.mean([(~is_valid).sum() for is_valid in judged]))),
+        "n_valid": len(wanted),
+        "shared_individuals": float(np.mean([folds.shared_individuals(individuals, one) for one in judged])),
+        "folds": len(fits),
+    }
+
+
+def _other_split(
+    rows: pd.DataFrame, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
+) -> dict[str, Any]:
+    """The same recipe on the other kind of split: what its accuracy is worth when individuals are shared, or not."""
+    other = next(kind for kind in SPLITS if kind != options.split)
+    individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
+    is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
+    metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
+    kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
+    return {"split": other} | {name: metrics[name] for name in kept}
+
+
+def _body(options: TrainOptions, start: Start) -> Body:
+    if options.body_from:
+        return _body_of(open_run(Path(options.body_from)))
+    return replace(network.build_body(start.arch, start.pretrained), note=start.note)
+
+
+def _body_of(run: Run) -> Body:
+    """The body of another run's network, to start from."""
+    model = network.from_spec(run.manifest.network, run.load_checkpoint(0)) if run.trained else None
+    if model is None:
+        raise ModelError(f"Run '{run.name}' has no trained network to start from. Train it first.")
+    channels = model.head[2].num_features // (2 if model.head_kind == "fastai" else 1)  # type: ignore[index]
+    return Body(
+        model.features, channels, model.arch, model.mean, model.std, f"Started from the body of run {run.name}."
+    )
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,230 @@
+"""One network through fastai: loaders, learner, progress. The only module that imports fastai."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.vision.all import (
+    Callback,
+    CategoryBlock,
+    ColReader,
+    CrossEntropyLossFlat,
+    DataBlock,
+    DataLoaders,
+    ImageBlock,
+    IndexSplitter,
+    Learner,
+    Normalize,
+    PILImage,
+    Resize,
+    ResizeMethod,
+    accuracy,
+    apply_init,
+    aug_transforms,
+    create_head,
+    params,
+    set_seed,
+)
+from numpy.typing import NDArray
+
+from whalecam import network
+from whalecam.arrays import ByteArray, Progress, Report
+from whalecam.config import TrainOptions
+from whalecam.data import geometry, read_sample
+from whalecam.network import Body, Network
+
+CACHE_BYTES = 1_500_000_000
+SEED_SIDE = 224
+LEAST_STEPS = 8
+LEAST_BATCH = 8
+
+
+Change = Callable[[str, ByteArray, np.random.Generator], ByteArray]
+"""(image, network input uint8 (S, S, 3), source of chance) → the input to train on this time, of the same shape."""
+
+
+class Augment(Protocol):
+    """A change of training pictures that is drawn anew every epoch."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it did, for the metrics."""
+
+    def __call__(self, training: pd.DataFrame) -> Change:
+        """The change for one network, made from the rows it is trained on and from no others."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network and what it says of the pictures it was not trained on.
+
+    Attributes:
+        probabilities: (V, C), float64, of the validation rows, in the order of the table.
+        epochs: one row each, for `metrics.json`.
+    """
+
+    model: Network
+    probabilities: NDArray[np.float64]
+    epochs: list[dict[str, float]]
+
+
+def fit(
+    rows: pd.DataFrame,
+    is_valid: NDArray[np.bool_],
+    body: Body,
+    options: TrainOptions,
+    watch: "Watch",
+    augment: Augment | None = None,
+) -> Fit:
+    """Train on the rows that are not for validation: the seed's `fine_tune(epochs, lr)` with `aug_transforms`.
+
+    The head is linear, so that maps are exact. `augment` changes the training pictures, never those for validation.
+    """
+    change = augment(rows[~is_valid]) if augment is not None else None
+    seed_all(options.seed)
+    loaders = _loaders(rows, is_valid, body, options, change)
+    learner = _learner(loaders, body, options.recipe)
+    watch.begin(options.epochs + 1)
+    with learner.no_bar(), learner.no_logging():
+        learner.fine_tune(options.epochs, options.lr, cbs=[watch])
+        scores, _ = learner.get_preds()
+    classes = tuple(str(name) for name in loaders.vocab)
+    return Fit(_network(learner, body, classes, options), np.asarray(scores.double().numpy()), watch.epochs)
+
+
+def seed_all(seed: int) -> None:
+    """Make what follows the same in every run: initial weights, augmentation, order."""
+    set_seed(seed, reproducible=True)
+
+
+class Watch(Callback):  # type: ignore[misc]
+    """Reports every batch and keeps the epoch table. fine_tune fits twice: one frozen epoch, then the rest."""
+
+    order = 60  # behind the Recorder, whose figures are read
+
+    def __init__(self, report: Report, networks: int = 1) -> None:
+        self.tell, self.networks, self.begun, self.step_count = report, networks, 0, 0
+
+    def begin(self, epochs: int) -> None:
+        """Another network follows, of so many epochs with the frozen one."""
+        self.total_epochs, self.step_count = epochs, 0
+        self.begun += 1
+        self.epochs: list[dict[str, float]] = []
+
+    def step(self, done: int, of: int) -> None:
+        """Report one step of a network that fastai does not train."""
+        stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
+        self.tell(Progress(stage, (self.begun - 1) * of + done, self.networks * of))
+
+    def note(self, row: dict[str, float]) -> None:
+        """Keep the one row of a network that is not trained in epochs."""
+        self.epochs.append(row)
+
+    def before_epoch(self) -> None:
+        self.started = time.perf_counter()
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.step_count += 1
+            self._say({"train_loss": float(self.smooth_loss)})
+
+    def after_epoch(self) -> None:
+        train_loss, valid_loss, right = (float(value) for value in self.recorder.log[1:4])
+        row = {"epoch": len(self.epochs), "train_loss": train_loss, "valid_loss": valid_loss, "accuracy": right}
+        self.epochs.append(row | {"seconds": time.perf_counter() - self.started})
+        self._say(row)
+
+    def _say(self, values: dict[str, float]) -> None:
+        each = self.total_epochs * len(self.dls.train)
+        shown = {name: value for name, value in values.items() if math.isfinite(value)}
+        stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
+        self.tell(Progress(stage, (self.begun - 1) * each + self.step_count, self.networks * each, shown))
+
+
+def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions, change: Change | None) -> Any:
+    """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels."""
+    read = _Reader(options, len(rows), change, frozenset(rows.loc[~is_valid, "image"]))
+    seed = options.recipe == "seed"
+    n_train = int((~is_valid).sum())
+    # Steps enough to learn from a small set, but never batches so small that BatchNorm's statistics are noise.
+    batch = max(2, min(options.batch, n_train, max(LEAST_BATCH, n_train // LEAST_STEPS)))
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock(vocab=sorted(set(rows["species"])))),
+        get_x=ColReader("path") if seed else read,
+        get_y=ColReader("species"),
+        splitter=IndexSplitter(np.flatnonzero(is_valid).tolist()),
+        item_tfms=Resize(SEED_SIDE, ResizeMethod.Squish) if seed else None,
+        batch_tfms=[
+            *aug_transforms(size=options.size),
+            Normalize.from_stats(body.mean, body.std, cuda=False),
+        ],
+    )
+    device = network.pick_device(options.device)
+    return block.dataloaders(rows, bs=batch, num_workers=0 if read.caches and not seed else 2, device=device)
+
+
+class _Reader:
+    """Row → picture at the network's size; kept in memory where the whole set fits, changed after that."""
+
+    def __init__(self, options: TrainOptions, pictures: int, change: Change | None, training: frozenset[str]) -> None:
+        self.options, self.change, self.training = options, change, training
+        self.caches = pictures * options.size**2 * 3 <= CACHE_BYTES
+        self.held: dict[str, Any] = {}
+
+    def __call__(self, row: Any) -> PILImage:
+        pixels = self.held.get(row["image"])
+        if pixels is None:
+            sample = read_sample(Path(row["path"]), row["image"], geometry.needed(self.options.size))
+            pixels = geometry.to_input(sample.pixels, self.options.size, self.options.resize)
+            if self.caches:
+                self.held[row["image"]] = pixels
+        if self.change is not None and row["image"] in self.training:
+            # torch's chance is seeded once a training, and anew each epoch in a loader's worker processes.
+            rng = np.random.default_rng(int(torch.randint(2**62, ())))
+            pixels = self.change(row["image"], pixels, rng)
+        return PILImage.create(pixels)
+
+
+class _Model(torch.nn.Sequential):
+    """Body and head. The body trains in bfloat16 where `halves` and the CPU is faster at it; judged in float32."""
+
+    halves = True
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        halved = self.halves and self.training and network.fast_halves(inputs.device)
+        if self.halves:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+            activations = self[0](inputs)
+        found: torch.Tensor = self[1](activations.float())
+        return found
+
+
+def _learner(loaders: DataLoaders, body: Body, recipe: str) -> Learner:
+    head = create_head(body.channels, len(loaders.vocab), lin_ftrs=[], concat_pool=False, ps=0.25)
+    apply_init(head, torch.nn.init.kaiming_normal_)
+    model = _Model(body.features, head)
+    model.halves = recipe == "fast"
+    if model.halves:
+        model.to(memory_format=torch.channels_last)
+    learner = Learner(
+        loaders, model, CrossEntropyLossFlat(), metrics=accuracy, splitter=lambda m: [params(m[0]), params(m[1])]
+    )
+    learner.model.to(loaders.device)
+    return learner
+
+
+def _network(learner: Learner, body: Body, classes: tuple[str, ...], options: TrainOptions) -> Network:
+    """The trained weights in a network of our own, on the CPU, in eval mode."""
+    head = network.linear_head(body.channels, len(classes))
+    head.load_state_dict(learner.model[1].state_dict())
+    model = Network(
+        learner.model[0].eval(), head.eval(), body.arch, classes, options.size, options.resize, body.mean, body.std
+    )
+    return model.to(torch.device("cpu"))

@@ -1,0 +1,17 @@
+"""Verdicts as CSV, out (`flagcsv`) and in (`merging`), and the source CSV without what was flagged (`source`)."""
+
+from whalecam.output.csv.flagcsv import CHOSEN, COLUMNS, flag_rows, read_csv, relabelled, write_csv
+from whalecam.output.csv.merging import MergeReport, merge
+from whalecam.output.csv.source import cleaned_source
+
+__all__ = [
+    "CHOSEN",
+    "COLUMNS",
+    "MergeReport",
+    "cleaned_source",
+    "flag_rows",
+    "merge",
+    "read_csv",
+    "relabelled",
+    "write_csv",
+]

@@ -1,0 +1,23 @@
+"""The source CSV without what was flagged."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from whalecam.data.csv_text import read_text
+from whalecam.errors import DatasetError
+
+
+def cleaned_source(csv: Path, image: str, flagged: Collection[str]) -> bytes:
+    """The source CSV without the rows of flagged images; every other byte stays as it is.
+
+    `image` is the name of the column of image names. Raises DatasetError where the file cannot be read or lacks it.
+    """
+    source, gone = read_text(Path(csv), DatasetError), set(flagged)
+    place, kept = None, []
+    for cells, raw in source.records(source.delimiter(image), skip_spaces=True):
+        if place is None and any(cells):
+            place = [cell.strip() for cell in cells].index(image)
+        elif place is not None and len(cells) > place and cells[place].strip() in gone:
+            continue
+        kept.append(raw)
+    return source.mark + "".join(kept).encode(source.encoding)

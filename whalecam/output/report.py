@@ -1,0 +1,170 @@
+"""One self-contained HTML page about a run: no network, no script, no text of the data set as markup."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from whalecam.arrays import ByteArray, records
+from whalecam.config import AUTO_VERDICTS, LICENCES, MASK_GRID, SUSPECT_VERDICTS, Thresholds
+from whalecam.data import Dataset, geometry, read_sample
+from whalecam.errors import DatasetError
+from whalecam.explain import render, score
+from whalecam.store.open_table import judged
+from whalecam.store.reviews import Journal
+from whalecam.store.run import Run, now
+from whalecam.store.table import Filters, Overlay, Table
+
+TEMPLATE = Path(__file__).with_name("report.html")
+LONGEST, QUALITY = 360, 72
+CASES = 24
+LARGEST = 5_000_000
+"""Bytes that a report may take; pictures beyond it are left out."""
+ORIGINS = {"given": "given as a file", "boxes": "a box that was given", "net": "found by the mask network"}
+
+
+def write_report(run: Run, data: Dataset, out: Path, cases: int = CASES, thresholds: Thresholds = Thresholds()) -> Path:
+    """Write `report_html` to the file `out`. Raises what it raises."""
+    text = report_html(run, data, cases, thresholds)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    return out
+
+
+def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresholds = Thresholds()) -> str:
+    """The page: overview, species, top cases with overlay and verdict, method, licence of the maps, versions.
+
+    Args:
+        cases: how many pictures it shows, flagged ones first, then suspects, each by evidence.
+
+    Raises RunError where nothing is audited yet, ReviewError where the journal cannot be read.
+    """
+    journal = Journal.of(run)
+    table = judged(run, thresholds, journal=journal)
+    page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page.filters.update(share=_share, number=_number, count=_count)
+    facts, licence = table.overview(), run.manifest.licence
+    text = page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        run=run,
+        manifest=run.manifest,
+        csv=Path(run.manifest.dataset.csv).name,
+        created=now(),
+        facts=facts,
+        majority=table.majority(),
+        verdicts=_verdicts(table),
+        species=_species(table, "confirmed" if facts["measured"] else "suspects"),
+        people=_people(journal.latest(), set(data.table["image"])),
+        licence=next((said for name, said in LICENCES.items() if licence.startswith(name)), ""),
+        thresholds=thresholds,
+        reasons=records(table.reasons()),
+        cases=_cases(run, data, table, cases),
+    )
+    return str(text)
+
+
+def _verdicts(table: Table) -> list[dict[str, Any]]:
+    """`verdict images share`, in the order of AUTO_VERDICTS."""
+    counts = dict(table.verdicts().itertuples(index=False, name=None))
+    total = max(1, sum(counts.values()))
+    return [
+        {"verdict": name, "images": counts[name], "share": counts[name] / total}
+        for name in AUTO_VERDICTS
+        if name in counts
+    ]
+
+
+def _species(table: Table, leaks: str) -> list[dict[str, Any]]:
+    rows = table.per_species().sort_values(["share", "species"], ascending=[False, True])
+    return [dict(row) | {"leaks": row[leaks]} for row in records(rows)]
+
+
+def _people(latest: pd.DataFrame, known: set[Any]) -> dict[str, Any]:
+    """Who reviewed, and how many pictures stand at each of their verdicts."""
+    own = latest[latest["image"].isin(known)]
+    return {"reviewers": sorted(set(own["reviewer"])), "verdicts": own["verdict"].value_counts().to_dict()}
+
+
+def _cases(run: Run, data: Dataset, table: Table, wanted: int) -> list[dict[str, Any]]:
+    """The rows of the top cases with their pictures, as long as there is room for these."""
+    flagged = table.page(Filters(review="flag"), "evidence", wanted)
+    suspects = table.page(Filters(verdicts=SUSPECT_VERDICTS), "evidence", wanted)
+    some = [frame for frame in (flagged, suspects) if len(frame)]
+    top = pd.concat(some).drop_duplicates("image").head(wanted) if some else flagged
+    paths = dict(zip(data.table["image"], data.table["path"], strict=True))
+    overlays, left, shown = table.overlays_of(top["image"].tolist()), LARGEST - 500_000, []
+    for row in records(top):
+        case = _case(run, table, row, overlays[row["image"]], paths.get(row["image"], ""))
+        left -= sum(len(uri) for _, uri in case["pictures"])
+        shown.append(case if left > 0 else case | {"pictures": []})
+    return shown
+
+
+def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path: str) -> dict[str, Any]:
+    """A row of the table; `pictures`: what is seen and its data URI, none where the file cannot be read."""
+    facts = {name: None if pd.isna(value) else value for name, value in row.items()}
+    pictures: list[tuple[str, str]] = []
+    facts |= {"pictures": pictures, "mask": ORIGINS.get(str(facts["mask_source"]), facts["mask_source"])}
+    try:
+        pixels = _small(read_sample(Path(path), str(row["image"])).pixels)
+    except DatasetError:
+        return facts
+    seen = {
+        "picture": pixels,
+        "heat and outline": _heated(run, facts, overlay, pixels),
+    }
+    pictures += [(said, _uri(picture)) for said, picture in seen.items() if picture is not None]
+    if facts["needs"] is not None and (edited := table.row(str(row["image"]))["needs_picture"]):
+        pictures.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
+    return facts
+
+
+def _heated(run: Run, facts: Mapping[str, Any], overlay: Overlay, pixels: ByteArray) -> ByteArray | None:
+    """The picture under the map of its predicted class, with the outline of its mask; None without a map."""
+    if overlay.maps is None:
+        return None
+    values = score.contrast(overlay.maps, "relative", run.manifest.classes.index(str(facts["predicted"])))
+    height, width = pixels.shape[:2]
+    frame = geometry.frame_of(width, height, str(run.manifest.network.get("resize", "squish")))
+    drawn = render.overlay(pixels, values, frame)
+    if overlay.mask_bits is None:
+        return drawn
+    return render.outline(drawn, _mask(overlay.mask_bits, width, height))
+
+
+def _mask(bits: bytes, width: int, height: int) -> NDArray[np.float32]:
+    grid = render.unpack_mask(bits).astype(np.float32)
+    large = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
+    # The grid is coarser than the picture: without this its cells show as stairs.
+    return np.asarray(cv2.GaussianBlur(large, (0, 0), max(width, height) / MASK_GRID / 2), np.float32)
+
+
+def _small(pixels: ByteArray) -> ByteArray:
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((LONGEST, LONGEST))
+    return np.asarray(picture)
+
+
+def _uri(pixels: ByteArray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _share(value: Any, digits: int = 0) -> str:
+    return "–" if pd.isna(value) else f"{value:.{digits}%}"
+
+
+def _number(value: Any, digits: int = 2) -> str:
+    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _count(value: Any) -> str:
+    return "–" if pd.isna(value) else f"{value:,.0f}"

@@ -1,0 +1,198 @@
+"""What a remedy would do, before any training: the present network on changed pictures."""
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from whalecam import network, remedies
+from whalecam.analysis.recommendation import PRESENT, SIMULATION, figures
+from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
+from whalecam.audit import run_audit
+from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
+from whalecam.data import Dataset, folds, geometry, inspect_pictures, open_dataset
+from whalecam.errors import RunError
+from whalecam.explain import background_test, cam, score
+from whalecam.explain.masks import MaskMethod, find_mask
+from whalecam.network import Network
+from whalecam.remedies import REMEDIES, Case
+from whalecam.store.run import Run, now, read_json, write_json
+
+WATERS = 2
+LIMIT = 600
+
+
+@dataclass(frozen=True)
+class Source:
+    """The pictures a simulation starts from, how their animals are found, and what the run's own training did to them.
+
+    `trained` is the remedy whose mended pictures the run was trained on, empty where it saw them as they are.
+    """
+
+    data: Dataset
+    find: MaskMethod
+    trained: str = ""
+
+
+def source_of(run: Run) -> Source:
+    """The run's data set and masks; of a run trained on a mended data set, those it was made from."""
+    remedy, mended = str(run.manifest.train.get("remedy", "none")), run.path / remedies.MENDED / "remedy.json"
+    if remedy in REMEDIES and mended.is_file():
+        told, options = read_json(mended), TrainOptions.stored(run.manifest.train)
+        data = open_dataset(Path(told["source"]), Path(told["images"]), Columns(**told["columns"]))
+        return Source(data, remedies.finder(data, options), remedy)
+    stored = AuditOptions.stored(run.manifest.audit)
+    data = run_audit.open_data(run)
+    sources = run_audit.joined_sources(data, stored).sources
+    return Source(data, functools.partial(find_mask, sources=sources, fallback=stored.mask_method))
+
+
+def simulate(
+    run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, report: Report = silent
+) -> dict[str, Any]:
+    """Judge pictures as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
+
+    Each is judged on its own water and on that of WATERS pictures of other labels. The pictures that a network is
+    judged on share the leak of those it learnt from, so accuracy on their own water rewards the leak; accuracy on
+    unseen water is the figure that counts. A network trained on mended pictures is shown mended ones.
+
+    Args:
+        wanted: out of SIMULATED, None for all; a run that was trained on mended pictures is judged under no other.
+        limit: pictures, at most, drawn at random.
+
+    Returns: what `_told` lists. Raises RunError for an untrained run and where no such picture has a mask.
+    """
+    if not run.trained:
+        raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
+    source = source_of(run)
+    names = () if source.trained else tuple(SIMULATED if wanted is None else wanted)
+    rows = _unseen(run, source.data, limit, report)
+    size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
+    donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize, report)
+    water = remedies.mean_water(rows, source.find, report)
+    found: list[dict[str, Any]] = []
+    for fold, part in rows.groupby("fold"):
+        model = network.from_spec(run.manifest.network, run.load_checkpoint(int(str(fold))))
+        for row in records(part):
+            report(Progress("simulation", len(found), len(rows)))
+            found.append({"row": row, "judged": _judged(model, row, source, donors, water, names)})
+    report(Progress("simulation", len(rows), len(rows)))
+    told = _told([one for one in found if one["judged"] is not None], run, source)
+    told["not_finite"] = sum(one["judged"] is None for one in found)
+    write_json(run.path / SIMULATION, told)
+    return told
+
+
+def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:
+    """The same animal on another water: `water` is any size, its animal filled in; the edge as in `shuffle`."""
+    height, width = sample.pixels.shape[:2]
+    laid = cv2.resize(water, (width, height), interpolation=cv2.INTER_LINEAR)
+    keep = remedies.inside(mask.values)[..., None]
+    mixed = keep * sample.pixels + (1 - keep) * laid
+    return Sample(sample.image, mixed.round().astype(np.uint8), sample.orientation)
+
+
+def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame:
+    """Some of the readable pictures of known species that a network had not seen, with its number as `fold`."""
+    good = data.good().drop_duplicates("image")
+    good = good[good["species"].isin(run.manifest.classes) & (good["path"] != "")]
+    rows = good.assign(fold=run_audit.judges(run, good["image"].tolist()))
+    seen = {fold: run.training_images(fold) for fold in set(rows["fold"])}
+    rows = rows[[image not in seen[fold] for image, fold in zip(rows["image"], rows["fold"], strict=True)]]
+    if rows.empty:
+        raise RunError(f"The networks of run '{run.name}' have seen every picture, so nothing can be simulated.")
+    some = rows.sample(min(limit, len(rows)), random_state=0).sort_values("image", ignore_index=True)
+    return inspect_pictures(replace(data, table=some), report).good()
+
+
+def _judged(
+    model: Network,
+    row: Mapping[str, Any],
+    source: Source,
+    donors: Sequence[background_test.Donor],
+    water: remedies.Rgb,
+    wanted: Sequence[str],
+) -> dict[str, dict[str, float]] | None:
+    """`own`, `unseen` and `leak` of one picture, as it is and under each remedy; nothing without a mask.
+
+    None where the network gives NaN or infinite logits, which say neither right nor wrong.
+    """
+    case = remedies.case_of(row, source.find, {}, water)
+    if case.mask is None or not (case.mask.values > 0.5).any():
+        return {}
+    lent = _drawn(row["image"], row["species"], donors)
+    scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in lent)]
+    changed = [_changed(name, case, scene) for name in (source.trained, *wanted) for scene in scenes]
+    inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in changed]
+    seen = cam.explain(model.head, model.look(np.stack(inputs)))
+    logits, maps = seen.logits.numpy(), seen.maps.numpy()
+    if not np.isfinite(logits).all():
+        return None
+    right = logits.argmax(1) == model.classes.index(row["species"])
+    found = {}
+    for at, name in enumerate((PRESENT, *wanted)):
+        own = at * len(scenes)
+        others = right[own + 1 : own + len(scenes)]
+        found[name] = {
+            "own": float(right[own]),
+            "unseen": float(others.mean()) if len(others) else np.nan,
+            "leak": _leak(maps[own], int(logits[own].argmax()), changed[own][1], model),
+        }
+    return found
+
+
+def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[np.float32]]:
+    """One picture and its mask under a remedy, or as it is under none."""
+    mended = REMEDIES[name](replace(case, sample=scene)) if name else None
+    pixels = mended.pixels if mended is not None else None
+    mask = mended.mask if mended is not None else None
+    given = np.asarray(case.mask, np.float32)
+    return scene.pixels if pixels is None else pixels, given if mask is None else mask
+
+
+def _leak(maps: NDArray[Any], top: int, mask: NDArray[np.float32], model: Network) -> float:
+    """The share of positive evidence on water under the picture's own mask; NaN where it cannot be assessed."""
+    values, seen = geometry.mask_to_input(mask, model.size, model.resize)
+    return score.score(score.contrast(maps, "relative", top), score.weigh(values, seen, maps.shape[1:])).leak
+
+
+def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> list[background_test.Donor]:
+    """The waters of other labels for one picture; the same for the same name in every simulation."""
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.encode()).digest()[:8], "little"))
+    others = [donor for donor in donors if donor.label != label]
+    return [others[at] for at in rng.permutation(len(others))[:WATERS]]
+
+
+def _told(found: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[str, Any]:
+    """What stands in the file: `figures` (see there), counts, and by image what the present network got right."""
+    groups = folds.groups_of([one["row"]["individual_id"] for one in found]).tolist()
+    rows = [
+        {"image": one["row"]["image"], "species": one["row"]["species"], "group": group, "remedy": name, **values}
+        for one, group in zip(found, groups, strict=True)
+        for name, values in one["judged"].items()
+    ]
+    if not rows:
+        raise RunError("No picture has a mask, so no remedy can be simulated. Audit with --masks or --boxes.")
+    present = [row for row in rows if row["remedy"] == PRESENT]
+    return {
+        "created": now(),
+        "source": source.data.fingerprint,
+        "model_sha256": run.manifest.model_sha256,
+        "pictures": len(present),
+        "without_mask": len(found) - len(present),
+        "waters": WATERS,
+        "figures": figures(pd.DataFrame(rows)),
+        **{name: {row["image"]: _null(row[name]) for row in present} for name in ("own", "unseen")},
+        "groups": {row["image"]: row["group"] for row in present},
+    }
+
+
+def _null(value: float) -> float | None:
+    return None if np.isnan(value) else value

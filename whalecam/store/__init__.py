@@ -1,0 +1,1 @@
+"""The run folder, its table and the journal of verdicts."""

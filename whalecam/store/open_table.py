@@ -1,0 +1,33 @@
+"""A run's rows with their verdicts: its audit, the rule of `leak` and what people said, put together."""
+
+from whalecam.arrays import Report, silent
+from whalecam.config import Thresholds
+from whalecam.errors import RunError
+from whalecam.store.reviews import Journal
+from whalecam.store.run import Run
+from whalecam.store.table import Store, Table
+
+
+def judged(
+    run: Run,
+    thresholds: Thresholds = Thresholds(),
+    store: Store | None = None,
+    journal: Journal | None = None,
+    report: Report = silent,
+) -> Table:
+    """The table of an audited run at some thresholds, with people's latest verdicts.
+
+    Args:
+        store: where rows are held already; parts and verdicts that came since are read.
+        journal: the run's, where it is open already.
+
+    Raises RunError where nothing is audited, ReviewError where the journal cannot be read.
+    """
+    if not run.parts():
+        raise RunError(f"Run '{run.name}' has no audited pictures yet. Audit it first: whalecam audit {run.path}")
+    held, said = store or Store(), journal or Journal.of(run)
+    held.take(run.parts(), report)
+    version = (run.reviews_url, said.version())
+    if held.version != version:
+        held.join(said.latest(), version)
+    return Table((), thresholds, store=held)

@@ -1,0 +1,282 @@
+"""The run folder: manifest, checkpoints, Parquet parts, thumbnails. The only reader and writer of it."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from glob import glob
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from whalecam.config import Columns
+from whalecam.errors import RunError
+from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
+
+
+class Described(Protocol):
+    """What `dataset.Dataset` knows of its source."""
+
+    @property
+    def csv(self) -> Path: ...
+
+    @property
+    def images(self) -> Path | None: ...
+
+    @property
+    def columns(self) -> Columns: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """Where a run's pictures came from. Paths are absolute; `fingerprint` is a SHA-256 of the CSV's content."""
+
+    csv: str
+    images: str | None
+    columns: Mapping[str, str]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, data: Described) -> "DatasetRecord":
+        """The record of a data set that was opened."""
+        images = str(data.images.resolve()) if data.images else None
+        return cls(str(data.csv.resolve()), images, vars(data.columns), data.fingerprint)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `run.json` holds; written last, so a run without it does not exist."""
+
+    dataset: DatasetRecord
+    classes: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    joins: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    model_sha256: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+class Run:
+    """One run folder on disk."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._listed: tuple[list[str], list[Path]] = [], []
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def trained(self) -> bool:
+        return bool(self.manifest.classes)
+
+    @property
+    def reviews_url(self) -> str:
+        """SQLAlchemy URL of the journal: WHALECAM_REVIEWS_URL, else `reviews.sqlite` in the folder."""
+        return os.environ.get("WHALECAM_REVIEWS_URL") or f"sqlite:///{self.path / 'reviews.sqlite'}"
+
+    @property
+    def reviews_key(self) -> str:
+        """Names this run in a journal that several share; copies of its folder have the same. "" in its own journal."""
+        if not os.environ.get("WHALECAM_REVIEWS_URL"):
+            return ""
+        made = f"{self.manifest.created} {self.manifest.dataset.fingerprint}"
+        return hashlib.sha256(made.encode()).hexdigest()[:16]
+
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the manifest and write it."""
+        self.manifest = replace(self.manifest, **changes)
+        write_json(self.path / "run.json", asdict(self.manifest))
+
+    def save_checkpoint(self, fold: int, tensors: Mapping[str, NDArray[Any]], training: Iterable[str]) -> str:
+        """Write one fold's weights and the names of the images it trained on; return the weights' SHA-256."""
+        target = self.path / "model" / f"fold-{fold}.safetensors"
+        target.parent.mkdir(exist_ok=True)
+        aside = target.with_suffix(".writing")
+        save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, aside)
+        aside.replace(target)
+        write_json(target.with_suffix(".json"), {"training": sorted(training)})
+        return hashlib.sha256(target.read_bytes()).hexdigest()
+
+    def drop_checkpoints(self, first: int) -> None:
+        """Remove the folds from `first` on, which an earlier training left."""
+        for fold in range(first, self.folds):
+            for suffix in (".safetensors", ".json"):
+                (self.path / "model" / f"fold-{fold}{suffix}").unlink(missing_ok=True)
+
+    @property
+    def folds(self) -> int:
+        """How many networks the run holds, numbered from 0."""
+        return len(list((self.path / "model").glob("fold-*.safetensors")))
+
+    def load_checkpoint(self, fold: int = 0) -> dict[str, NDArray[Any]]:
+        """Read one fold's weights. Raises RunError where there is none."""
+        source = self.path / "model" / f"fold-{fold}.safetensors"
+        if not source.is_file():
+            raise RunError(f"Run '{self.name}' holds no trained network ({source}). Train it first: whalecam train.")
+        return load_file(source)
+
+    def training_images(self, fold: int = 0) -> set[str]:
+        """Names of the images that the fold's network was trained on."""
+        return set(read_json(self.path / "model" / f"fold-{fold}.json")["training"])
+
+    def save_metrics(self, metrics: Mapping[str, Any]) -> None:
+        write_json(self.path / "metrics.json", metrics)
+
+    def metrics(self) -> dict[str, Any]:
+        """What training wrote: epochs and results; empty before training."""
+        target = self.path / "metrics.json"
+        return read_json(target) if target.is_file() else {}
+
+    def parts(self) -> list[Path]:
+        """Parts of the audit, by name; only new names become paths, for pages ask often and there may be thousands."""
+        names = sorted(glob("part-*.parquet", root_dir=self.path / "audit"))  # noqa: PTH207 - which makes paths of all
+        listed = self._listed
+        if listed[0] != names:
+            self._listed = listed = names, [self.path / "audit" / name for name in names]
+        return list(listed[1])
+
+    def write_part(self, rows: list[dict[str, Any]]) -> Path:
+        """Store one batch of rows. The part appears whole or not at all."""
+        target = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), target, compression="zstd", row_group_size=64)
+        return self.take_part(target.getvalue())
+
+    def take_part(self, content: bytes) -> Path:
+        """Store rows that are Parquet of SCHEMA already."""
+        folder = self.path / "audit"
+        folder.mkdir(exist_ok=True)
+        target = folder / f"part-{len(self.parts()):06d}-{uuid.uuid4().hex[:8]}.parquet"
+        aside = target.with_suffix(".writing")
+        aside.write_bytes(content)
+        aside.replace(target)
+        return target
+
+    def audited(self) -> set[str]:
+        """Names of the images that have a row; what an interrupted writer left half done is removed."""
+        for half in (self.path / "audit").glob("*.writing"):
+            half.unlink(missing_ok=True)
+        return {name for part in self.parts() for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
+
+    def mask_sources(self) -> dict[str, int]:
+        """How many rows of the audit have a mask of each source; `none` counts those without one."""
+        found = Counter[str]()
+        for part in self.parts():
+            found.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
+        return dict(found)
+
+    def clear_audit(self) -> None:
+        """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""
+        shutil.rmtree(self.path / "audit", ignore_errors=True)
+
+    def thumb(self, image: str) -> Path:
+        """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
+        jpeg = Path(f"{self._thumb_stem(image)}.jpg")
+        return jpeg if jpeg.is_file() else jpeg.with_suffix(".webp")
+
+    def _thumb_stem(self, image: str) -> str:
+        return f"{self.path}/thumbs/{hashlib.sha256(image.encode()).hexdigest()[:24]}"
+
+    @property
+    def properties(self) -> Path:
+        """Where what was measured on the data set's pictures lies."""
+        return self.path / "properties"
+
+    def save_thumb(self, image: str, data: bytes) -> None:
+        """Keep a thumbnail, WebP or JPEG as its first bytes say, in place of the one before."""
+        stem, jpeg = self._thumb_stem(image), data.startswith(b"\xff\xd8\xff")
+        target, before = (Path(f"{stem}.{ending}") for ending in (("jpg", "webp") if jpeg else ("webp", "jpg")))
+        try:
+            target.write_bytes(data)
+        except FileNotFoundError:
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(data)
+        before.unlink(missing_ok=True)
+
+
+def create_run(path: Path, dataset: DatasetRecord) -> Run:
+    """Make a run folder for a data set, or take an existing one over and point it at that data set.
+
+    Raises RunError where the folder exists and is something else.
+    """
+    taken = path.is_dir() and any(path.iterdir())
+    if taken and not any((path / name).is_file() for name in ("run.json", "job.json")):
+        raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that holds run.json.")
+    path.mkdir(parents=True, exist_ok=True)
+    run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
+    if (path / "run.json").is_file():
+        run = open_run(path)
+    run.update(dataset=dataset)
+    return run
+
+
+def open_run(path: Path) -> Run:
+    """Open a run folder. Raises RunError where it is missing, broken or of another version."""
+    target = Path(path) / "run.json"
+    if not target.is_file():
+        raise RunError(
+            f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
+        )
+    content = read_json(target)
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise RunError(
+            f"{target} has schema version {content.get('schema_version')}; this WhaleCAM reads {SCHEMA_VERSION}. "
+            "Train and audit into a new folder; export the old verdicts with the WhaleCAM that made them."
+        )
+    try:
+        dataset = DatasetRecord(**content.pop("dataset"))
+        content["classes"] = tuple(content["classes"])
+        return Run(Path(path).resolve(), Manifest(dataset=dataset, **content))
+    except (TypeError, KeyError) as error:
+        raise RunError(
+            f"{target} is not a WhaleCAM manifest: {error}. Restore it from a copy, or train again."
+        ) from error
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """The run folders directly below `folder`, newest first."""
+    found: Iterable[Path] = (path.parent for path in folder.glob("*/run.json"))
+    return sorted(found, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
+
+
+def write_json(target: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON aside and rename it, so that a reader never sees half of it."""
+    aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.writing")
+    aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+    aside.replace(target)
+
+
+def read_json(source: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises RunError with the place where it breaks off."""
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise RunError(f"{source} cannot be read: {error}. Restore it from a copy, or train again.") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{source} holds no JSON object. Restore it from a copy, or train again.")
+    return content
+
+
+def now() -> str:
+    """The present moment, ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

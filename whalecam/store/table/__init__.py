@@ -1,0 +1,29 @@
+"""Questions to the table of a run: which rows (`filters`), what they say (`rows`), how sure networks were (`odds`),
+what they saw, as vectors (`embeddings`), what they said on exchanged backgrounds (`exchanges`), and what a reviewer is
+shown next (`queue`)."""
+
+from whalecam.store.table.embeddings import aligned, embeddings
+from whalecam.store.table.filters import ORDERS, REVIEW_STATES, Filters
+from whalecam.store.table.out_of_fold_probabilities import unseen_odds
+from whalecam.store.table.queue import Queue, pace, with_controls
+from whalecam.store.table.rows import Table
+from whalecam.store.table.stats import Overlay, unpack_maps, wilson
+from whalecam.store.table.store import NO_REVIEWS, Store
+
+__all__ = [
+    "NO_REVIEWS",
+    "ORDERS",
+    "REVIEW_STATES",
+    "Filters",
+    "Overlay",
+    "Queue",
+    "Store",
+    "Table",
+    "aligned",
+    "embeddings",
+    "pace",
+    "unpack_maps",
+    "unseen_odds",
+    "wilson",
+    "with_controls",
+]

@@ -1,0 +1,54 @@
+"""One value per picture and figure: what a run is compared by, small enough to hold for a million pictures."""
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whalecam.config import AUTO_VERDICTS
+from whalecam.store.table.store import Store
+
+TEXTS = ("species", "predicted", "verdict")
+
+
+def values(store: Store, joined: str) -> pd.DataFrame:
+    """One row per picture, by name.
+
+    `species predicted verdict` as categories (`verdict` of AUTO_VERDICTS), `in_training` as bool; float32 with NaN:
+    `loss excess reliance_probability needs bg_gap swap_correct`, and `right` and `water_right`, 0 or 1 where there is
+    a loss; `individual`, uint64, the same for pictures of one individual, each picture's own where nobody knows whom
+    it shows.
+
+    Args:
+        joined: the rows with verdicts and reviews, as a subquery.
+    """
+    told = "loss is not null and not isnan(loss)"
+    batches = store.batches(
+        "select image, species, predicted, verdict, "
+        "hash(case when coalesce(individual_id, '') = '' then 'image ' || image else individual_id end) as individual, "
+        "coalesce(in_training, true) as in_training, "
+        "loss, excess, reliance_probability, needs, bg_gap, swap_correct, "
+        f"case when {told} then coalesce(species = predicted, false)::float end as right, "
+        f"case when {told} then (species = water_predicted)::float end as water_right from {joined}"
+    )
+    frame: pd.DataFrame = _by_name(pa.Table.from_batches(map(_coded, batches)).unify_dictionaries()).to_pandas()
+    # Arrow keeps what reading and sorting took, more than the rows themselves, for the next time.
+    pa.default_memory_pool().release_unused()
+    verdicts = frame["verdict"].cat.set_categories(list(AUTO_VERDICTS))
+    return frame.assign(verdict=verdicts).set_index("image")
+
+
+def _coded(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with a number in place of each of TEXTS."""
+    for name in TEXTS:
+        rows = rows.set_column(rows.schema.get_field_index(name), name, rows[name].dictionary_encode())
+    return rows
+
+
+def _by_name(rows: pa.Table) -> pa.Table:
+    """The rows in the order of names, one of each: two audits at a time may leave a picture twice."""
+    found = rows.take(pc.sort_indices(rows["image"])).combine_chunks()
+    images = found["image"]
+    again = pc.equal(images.slice(1), images.slice(0, max(0, len(images) - 1)))
+    if not pc.any(again).as_py():
+        return found
+    return found.filter(pa.concat_arrays([pa.array([True]), *pc.invert(again).chunks]))

@@ -1,0 +1,188 @@
+"""The rows of one audit, held once for all sessions: the light columns compressed in memory, maps left on disk."""
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whalecam.arrays import Progress, Report, silent
+from whalecam.config import WRONG_MASK
+from whalecam.errors import RunError
+from whalecam.store.schema import SCHEMA
+from whalecam.store.table.exchanges import CLASSES, RELIANCE, assessed, read_exchanges
+
+HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
+"""What is read from the parts, for single pictures only."""
+APART = ("embedding", "exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors")
+"""What no page asks for here."""
+LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, *APART))
+"""What is held, by name: parts of earlier audits lack some of the other columns."""
+_KINDS = {pa.string(): "varchar", pa.float32(): "float", pa.int16(): "smallint", pa.int32(): "int", pa.bool_(): "bool"}
+_NULLS = {name: f"null::{_KINDS[SCHEMA.field(name).type]}" for name in LIGHT}
+REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
+NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
+MEMORY = "300MB"
+BATCH = 65_536
+TICK = 0.2
+"""Seconds between two reports."""
+KEPT = {"whole": 64, "picture": 64}
+"""How many answers are held: on many rows, and on single pictures, which push out only one another."""
+SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
+"""Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
+COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
+"""How far a question is, is counted on the cursor that is told so, and not printed."""
+
+
+class Store:
+    """The rows of a run without their heavy columns, what its exchanged backgrounds prove, and the latest verdicts.
+
+    A million rows take some 150 MB and 3 s to read. Each question has a cursor of its own, so sessions do not wait
+    for one another. `version` is the caller's mark of the verdicts that were joined last.
+    """
+
+    def __init__(self) -> None:
+        self._con = duckdb.connect(config={**SETTINGS, "temp_directory": tempfile.gettempdir()})
+        self._con.execute("attach ':memory:' as held (compress)")
+        self._changing, self._answers = threading.RLock(), _no_answers()
+        self._parts: frozenset[str] = frozenset()
+        self._exchanges, self._rejected = read_exchanges(()), frozenset[str]()
+        self.version: Any = None
+        self._hold("reliance", RELIANCE.empty_table())
+        self._hold("classes", CLASSES.empty_table())
+        self.join(NO_REVIEWS)
+
+    def take(self, parts: Sequence[Path], report: Report = silent) -> None:
+        """Read the parts that are not held yet; where some of those held are gone, everything anew.
+
+        Where `report` raises, what was held stays as it was. Raises RunError where there are no parts.
+        """
+        wanted = frozenset(str(part) for part in parts)
+        if not wanted:
+            raise RunError("This run has no audited pictures yet. Audit it first: whalecam audit RUN.")
+        with self._changing:
+            if wanted == self._parts:
+                return
+            fresh = not self._parts or bool(self._parts - wanted)
+            start = "create or replace table held.rows as" if fresh else "insert into held.rows"
+            files = sorted(wanted if fresh else wanted - self._parts)
+            try:
+                self._read(start, files, LIGHT, "", report)
+            except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
+                self._read(start, files, self._present(files), ", union_by_name = true", report)
+            self._assess([Path(file) for file in files], fresh)
+            self._parts = wanted
+            self._answers = _no_answers()
+            # What compresses new rows; it can wait for the next part where somebody is just asking.
+            with suppress(duckdb.TransactionException):
+                self._con.cursor().execute("checkpoint held")
+
+    def _read(self, start: str, files: list[str], present: Sequence[str], how: str, report: Report) -> None:
+        columns = [name if name in present else f"{_NULLS[name]} as {name}" for name in LIGHT]
+        question = (
+            f"{start} select {', '.join(columns)}, filename as part, species = predicted as correct "
+            f"from read_parquet($files, filename = true{how})"
+        )
+        own = self._con.cursor()
+        for setting in COUNTING:
+            own.execute(setting)
+        own.begin()
+        try:
+            _watched(own, question, {"files": files}, report)
+            own.commit()
+        finally:
+            with suppress(duckdb.TransactionException):  # after a commit there is nothing to take back
+                own.rollback()
+
+    def _assess(self, parts: Sequence[Path], fresh: bool) -> None:
+        """Read the exchanges of new parts, and assess those of all parts together: each image bears on its class."""
+        self._exchanges = pa.concat_tables([*([] if fresh else [self._exchanges]), read_exchanges(parts)])
+        self._hold_assessed()
+
+    def _hold_assessed(self) -> None:
+        """Without the images whose mask a person rejected: what was exchanged there was not the background."""
+        is_rejected = pc.is_in(self._exchanges["image"], pa.array(sorted(self._rejected), pa.string()))
+        kept = self._exchanges.filter(pc.invert(is_rejected))
+        for name, rows in zip(("reliance", "classes"), assessed(kept), strict=True):
+            self._hold(name, rows)
+
+    def _present(self, files: list[str]) -> list[str]:
+        asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
+        return [name for (name,) in self.rows(asked, {"files": files})]
+
+    def join(self, reviews: pd.DataFrame, version: Any = None) -> None:
+        """Take people's latest verdicts in: any of REVIEW_COLUMNS, `image` once."""
+        known = reviews.reindex(columns=list(REVIEW_COLUMNS)).astype(str)
+        rejected = frozenset(known.loc[known["reason"] == WRONG_MASK, "image"])
+        with self._changing:
+            self._hold("reviews", pa.Table.from_pandas(known))
+            if rejected != self._rejected:
+                self._rejected = rejected
+                self._hold_assessed()
+            self._answers = _no_answers()
+            self.version = version
+
+    def _hold(self, name: str, rows: pa.Table) -> None:
+        own = self._con.cursor()
+        own.register("given", rows)
+        own.execute(f"create or replace table held.{name} as select * from given")
+
+    def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A question in SQL to `held.rows`, `held.reliance`, `held.classes` and `held.reviews`, with named values."""
+        return self._con.cursor().execute(question, values or {}).df()
+
+    def batches(self, question: str) -> Iterator[pa.RecordBatch]:
+        """The same in parts, as Arrow has it: one million answers are no objects of Python, nor all held here."""
+        yield from self._con.cursor().sql(question).to_arrow_reader(BATCH)
+
+    def rows(self, question: str, values: dict[str, Any] | None = None) -> list[Any]:
+        """The same as tuples."""
+        return self._con.cursor().execute(question, values or {}).fetchall()
+
+    def record(self, question: str) -> dict[str, Any]:
+        """The first row of an answer, by column."""
+        found = self._con.cursor().execute(question)
+        names = [column[0] for column in found.description]
+        return dict(zip(names, found.fetchall()[0], strict=True))
+
+    def answered(self, key: Any, find: Callable[[], Any], about: str = "whole") -> Any:
+        """What `find` returns, asked once until rows or verdicts change; the last of KEPT are held.
+
+        Args: about: of KEPT.
+        """
+        with self._changing:
+            held = self._answers[about]
+            if key in held:
+                held.move_to_end(key)
+                return held[key]
+        found = find()
+        with self._changing:  # into what was thrown away meanwhile, where rows or verdicts changed
+            held[key] = found
+            while len(held) > KEPT[about]:
+                held.popitem(last=False)
+        return found
+
+
+def _no_answers() -> dict[str, OrderedDict[Any, Any]]:
+    return {about: OrderedDict() for about in KEPT}
+
+
+def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, Any], report: Report) -> None:
+    """Ask something long; where `report`, which hears how far it is, raises, it is broken off."""
+    with ThreadPoolExecutor(1) as aside:
+        asked = aside.submit(own.execute, question, values)
+        try:
+            while wait((asked,), TICK).not_done:
+                report(Progress("reading rows", max(0, int(own.query_progress())), 100))
+        finally:
+            if not asked.done():
+                own.interrupt()
+        asked.result()
