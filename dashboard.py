@@ -21,12 +21,12 @@ with page("Overview") as run:
     with left:
         st.subheader("Right or wrong, animal or water", anchor=False)
         st.plotly_chart(
-            audit_charts.quadrants(table.quadrants(session.thresholds().excess)), key="quadrants", alt="2 × 2"
+            audit_charts.quadrants(table.quadrants(session.thresholds().attention)), key="quadrants", alt="2 × 2"
         )
         overview.next_steps(run, facts)
     with right:
         st.subheader("Leaks per species", anchor=False)
-        species = table.per_species()
+        species = table.per_label()
         picked = st.plotly_chart(
             audit_charts.species_leaks(species),
             key="species_leaks",
@@ -37,7 +37,7 @@ with page("Overview") as run:
         overview.open_species(picked)
     recommendation_panel.advice(run, facts)
     overview.whole_model(table, facts)
-    overview.licence(run, facts)
+    overview.exactness(run, facts)
     overview.not_assessable(table)
     overview.limits()
     overview.selftest(run)

@@ -33,7 +33,7 @@ from whalecam.network import training
 from whalecam.store.run import DatasetRecord, Run, create_run
 from whalecam.store.table import NO_REVIEWS, Table, wilson
 
-SCORES = ("excess", "leak", "needs_swap", "bg_gap", "reliance_probability")
+SCORES = ("attention_score", "background_share", "reliance_swap", "bg_gap", "reliance_probability")
 TRAINING = TrainOptions(arch="efficientnet_lite0_fine", epochs=8, split="random", valid_share=0.4, batch=64)
 CALM, ROUGH = (0.4, 0.6, 0.8, 1.0), (3.5, 3.5, 3.5, 3.0)
 
@@ -127,7 +127,7 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
         "false of them": [round(share, 3) for share in false],
         "recall": round(float(listed[truth].mean()), 3),
         "clean twin's listed": round(float(listed[rows["network"] == "clean"].mean()), 3),
-        "named": relying["needs_property"].value_counts(normalize=True).round(3).to_dict(),
+        "named": relying["reliance_on"].value_counts(normalize=True).round(3).to_dict(),
     }
 
 

@@ -61,9 +61,9 @@ def tables(folder: Path, rows: int) -> Iterator[Pair]:
     table = folder / "train.csv"
     plain = functools.partial(pd.read_csv, table, dtype=str, keep_default_na=False)
     yield Pair(f"open_dataset, {rows:,} rows ÷ pandas.read_csv", lambda: data.open_dataset(table, None), plain, 6)
-    by_species = functools.partial(checked, table, "species")
+    by_species = functools.partial(checked, table, "label")
     yield Pair(f"whalecam check, {rows:,} rows ÷ pandas.read_csv", by_species, plain, 120)
-    by_owner = functools.partial(checked, table, "individual_id")
+    by_owner = functools.partial(checked, table, "group")
     yield Pair("check by individual (thousands of labels) ÷ by species", by_owner, by_species, 8)
 
 
@@ -120,8 +120,10 @@ def entries(place: Path) -> pd.DataFrame:
 def exports(rows: int) -> Iterator[Pair]:
     """The verdict file, written and read, beside pandas' own."""
     names, noise = [f"{number:06}.jpg" for number in range(rows)], np.random.default_rng(0)
-    table = pd.DataFrame({"image": names, "species": "orca", "individual_id": "-7", "verdict": "suspect"})
-    table = table.assign(**{name: noise.random(rows) for name in ("confidence", "loss", "leak", "excess")})
+    table = pd.DataFrame({"image": names, "label": "orca", "group": "-7", "assessment": "suspect"})
+    table = table.assign(
+        **{name: noise.random(rows) for name in ("confidence", "loss", "background_share", "attention_score")}
+    )
     with tempfile.TemporaryDirectory() as folder:
         signed = Journal(f"sqlite:///{folder}/reviews.sqlite")
         signed.add([Review(name, "flag", "ana", note="=1+1" if name < "01" else "") for name in names])

@@ -10,7 +10,7 @@ alike before they are judged, with the true masks, as they would be in use. Besi
 of the network without a remedy before anything was trained again.
 
 photos: DATA holds photos/, photos.csv, masks/, boxes.csv. Three folds grouped by individual, species with ten pictures
-or more. Unseen water: each picture's animal on the waters of two pictures of other species.
+or more. Swapped backgrounds: each picture's animal on the waters of two pictures of other species.
 
 --join takes rows that earlier runs kept, so that seeds may be run one at a time. All seeds together count as one
 sample: every judgement of every seed, its 95 % interval by drawing individuals anew with all their pictures of all
@@ -76,7 +76,7 @@ def flipped(run: Run, folder: Path) -> "pd.Series[float]":
         pixels = case.sample.pixels if mended is None or mended.pixels is None else mended.pixels
         inputs = geometry.to_input(pixels, model.size, model.resize)
         logits = model.head(model.look(inputs[None]))
-        right[row["image"]] = float(model.classes[int(logits.argmax())] == row["species"])
+        right[row["image"]] = float(model.classes[int(logits.argmax())] == row["label"])
     return pd.Series(right)
 
 
@@ -90,7 +90,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
         options = TrainOptions(**{**vars(PLANTED), "seed": seed, "remedy": remedy, "masks": str(leaky / "masks")})
         run = trained(folder / f"run-{remedy}", leaky / "train.csv", leaky / "images", options)
         right = flipped(run, folder / "flipped").sort_index()
-        groups = groups_of(table.loc[right.index, "individual_id"].tolist()).tolist()
+        groups = groups_of(table.loc[right.index, "group"].tolist()).tolist()
         if remedy == "none":
             # Before anything is trained again: the tool's masks, as an audit would be given them.
             run.update(audit={"masks": str(leaky / "masks")})
@@ -105,7 +105,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
                 "gain": interval((right - base).to_numpy(), groups),
                 "simulated": said[remedy]["all"].get("unseen_gain") if remedy in said else None,
                 "right": right.to_dict(),
-                "who": table.loc[right.index, "individual_id"].to_dict(),
+                "who": table.loc[right.index, "group"].to_dict(),
             }
         )
         print(json.dumps({name: rows[-1][name] for name in list(rows[-1])[:7]}), flush=True)
@@ -113,10 +113,10 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
 
 
 def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str, Any]]:
-    """One row per arm: out-of-fold accuracy on own and on unseen water, and the paired differences to none."""
+    """One row per arm: out-of-fold accuracy on own and on swapped backgrounds, and the paired differences to none."""
     source, runs, rows = given.source, [], []
     table = pd.read_csv(source / "photos.csv", dtype=str).set_index("image")
-    who = table["individual_id"].fillna(table.index.to_series()).to_dict()
+    who = table["group"].fillna(table.index.to_series()).to_dict()
     for remedy in TRAIN_REMEDIES:
         places = {"masks": str(source / "masks"), "boxes": (str(source / "boxes.csv"),)}
         options = TrainOptions(**{**vars(PHOTOS), **places, "seed": seed, "remedy": remedy})
@@ -184,7 +184,7 @@ def joined(rows: list[dict[str, Any]], remedy: str, name: str) -> tuple[list[flo
 
 def listed(rows: list[dict[str, Any]]) -> str:
     """Markdown: the photographs, every remedy and seed, and all seeds together."""
-    head = "| remedy | seed | accuracy | balanced | loss | own water | unseen water "
+    head = "| remedy | seed | accuracy | balanced | loss | own water | swapped backgrounds "
     lines = [head + "| change own | change unseen | simulated gain |", "|---|---|---|---|---|---|---|---|---|---|"]
     said = {row["seed"]: row["simulated"] for row in rows if row["remedy"] == "none"}
     for remedy in TRAIN_REMEDIES:

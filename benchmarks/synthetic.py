@@ -104,7 +104,7 @@ def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Ge
     for number, start in enumerate(range(0, len(names), PART_ROWS)):
         at = slice(start, min(start + PART_ROWS, len(names)))
         picked = rng.integers(0, pool, len(names[at]))
-        values: dict[str, Any] = {"image": names[at], "individual_id": [f"{i:012x}" for i in owner[at]]}
+        values: dict[str, Any] = {"image": names[at], "group": [f"{i:012x}" for i in owner[at]]}
         values |= {"maps": maps[picked], "mask_bits": bits[picked], "embedding": seen[picked]}
         values |= _judged(label[at], rng, sure) | _scored(rng, len(picked))
         values |= _exchanged(np.searchsorted(NAMES, values["predicted"]), rng)
@@ -135,7 +135,7 @@ def _judged(label: Whole, rng: np.random.Generator, sure: float) -> dict[str, An
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     own = logits[np.arange(count), label]
     return {
-        "species": NAMES[label],
+        "label": NAMES[label],
         "predicted": NAMES[logits.argmax(axis=1)],
         "confidence": np.exp(logits.max(axis=1)),
         "p_label": np.exp(own),
@@ -160,27 +160,36 @@ def _exchanged(label: Whole, rng: np.random.Generator) -> dict[str, Any]:
     elsewhere = (label[:, None] + rng.integers(1, CLASSES, (count, DONORS["other"]))) % CLASSES
     fell = np.where(drop > 0.4, drop, np.nan)
     return {
-        "needs": fell,
-        **{f"needs_{name}": fell for name in ("colour", "brightness", "texture", "together")},
-        "needs_swap": 0.9 - other.mean(axis=1),
-        "needs_property": np.where(drop > 0.4, "colour", NOTHING),
+        "reliance": fell,
+        **{f"reliance_{name}": fell for name in ("colour", "brightness", "texture", "together")},
+        "reliance_swap": 0.9 - other.mean(axis=1),
+        "reliance_on": np.where(drop > 0.4, "colour", NOTHING),
         "exchange_own": list(own),
         "exchange_other": list(other),
         "exchange_own_donors": list(LENDING * label[:, None] + donor[:, : DONORS["own"]]),
         "exchange_other_donors": list(LENDING * elsewhere + donor[:, DONORS["own"] :]),
         "bg_gap": own.mean(axis=1) - other.mean(axis=1),
-        "water_predicted": NAMES[label],
+        "background_only_predicted": NAMES[label],
     }
 
 
 def _scored(rng: np.random.Generator, count: int) -> dict[str, Any]:
     """Scores of the maps, by chance."""
-    excess = rng.normal(0.7, 0.35, count)
-    plain = ("mask_area", "mask_confidence", "leak", "leak_label", "floor", "chance", "residual", "peak")
+    attention_score = rng.normal(0.7, 0.35, count)
+    plain = (
+        "mask_area",
+        "mask_confidence",
+        "background_share",
+        "background_share_label",
+        "floor",
+        "chance",
+        "completeness_error",
+        "peak",
+    )
     return {
         **{name: rng.random(count) for name in plain},
-        "excess": excess,
-        "excess_label": excess,
+        "attention_score": attention_score,
+        "attention_score_label": attention_score,
         "mask_source": ["net"] * count,
         "reason": [""] * count,
     }

@@ -29,11 +29,11 @@ from whalecam import remedies
 from whalecam.analysis.compare import LEVEL, METRICS, compare_runs, figures_of
 from whalecam.audit import run_audit
 from whalecam.audit.selftest import FALL, probabilities
-from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_VERDICTS, AuditOptions, Thresholds, TrainOptions
+from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_ASSESSMENTS, AuditOptions, Thresholds, TrainOptions
 from whalecam.data import inspect_pictures, open_dataset
 from whalecam.demo import PLANTED, WATERS, write_demo
 from whalecam.stats import holm
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 from whalecam.store.table import wilson
 
@@ -64,11 +64,11 @@ def elsewhere(run: Run, path: Path, csv: Path) -> Run:
 
 def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
     """Shares of the verdicts, of all pictures and of the planted species; the change from the run without a remedy."""
-    rows = judged(run, Thresholds()).values()
+    rows = open_table(run, Thresholds()).values()
     known = rows[rows["verdict"] != "not_assessable"]
-    planted = known["species"].isin(list(PLANTED))
+    planted = known["label"].isin(list(PLANTED))
     found: dict[str, Any] = {"arm": arm, "seed": seed, "n": len(known), **figures_of(run)}
-    found["listed"] = [int(rows["verdict"].isin(SUSPECT_VERDICTS).sum()), len(rows)]
+    found["listed"] = [int(rows["verdict"].isin(SUSPECT_ASSESSMENTS).sum()), len(rows)]
     for name in ("confirmed_leak", "hidden_reliance"):
         hits = known["verdict"] == name
         found |= {name: [int(hits.sum()), len(hits)], f"{name}_planted": [int(hits[planted].sum()), int(planted.sum())]}
@@ -85,13 +85,13 @@ def against_truth(run: Run, images: Path, waters: Sequence[Path]) -> dict[str, A
         images: the audited images.
         waters: for each of `demo.WATERS` the same images on that water.
     """
-    rows = judged(run, Thresholds()).all_rows()
+    rows = open_table(run, Thresholds()).all_rows()
     rows = rows[rows["predicted"].notna()].reset_index(drop=True)
     on_each = np.stack([probabilities(run, folder / "images", rows) for folder in waters], axis=1)
     own = np.array([_own_water(images / name, waters) for name in rows["image"]])
     before, is_other = on_each[np.arange(len(rows)), own], np.arange(len(waters)) != own[:, None]
     relies = before - on_each.mean(axis=1, where=is_other) > FALL
-    listed = rows["verdict"].isin(SUSPECT_VERDICTS).to_numpy()
+    listed = rows["verdict"].isin(SUSPECT_ASSESSMENTS).to_numpy()
     return {
         "relies": [int(relies.sum()), len(relies)],
         "relies, listed": wilson(int((listed & relies).sum()), int(relies.sum())),

@@ -22,9 +22,9 @@ with page("Leaks") as run:
     left, right = st.columns(2, gap="medium")
     with left:
         st.plotly_chart(
-            audit_charts.histogram(scores, "excess", session.thresholds().excess),
-            key="excess_bins",
-            alt="Histogram of excess",
+            audit_charts.histogram(scores, "attention_score", session.thresholds().attention),
+            key="attention_bins",
+            alt="Histogram of the attention score",
         )
     with right:
         leaks.lasso(scores)

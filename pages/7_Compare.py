@@ -26,7 +26,7 @@ with page("Compare", needs="data") as run:
     with right:
         st.subheader("Accuracy per species", anchor=False)
         st.plotly_chart(
-            comparison_charts.species(found.per_species, found.names), key="compare_species", alt="Accuracy per species"
+            comparison_charts.species(found.per_label, found.names), key="compare_species", alt="Accuracy per species"
         )
     st.subheader("Pictures that changed", anchor=False)
     compare.changed(found, later, names)

@@ -70,7 +70,7 @@ CSV_ERRORS: dict[str, bytes] = {
     "UTF-16 without a mark": (HEAD + GOOD).encode("utf-16-le"),
     "a PNG": encoded("PNG"),
     "a JPEG": encoded("JPEG"),
-    "JSON": b'{"image": ["a.jpg"], "species": ["orca"]}',
+    "JSON": b'{"image": ["a.jpg"], "label": ["orca"]}',
     "HTML": b"<html><body><table><tr><td>image</td></tr></table></body></html>",
     "a pickle": b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x07species\x94.",
     "a zip": b"PK\x03\x04" + bytes(60),

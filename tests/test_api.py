@@ -18,7 +18,7 @@ from torch import nn
 import whalecam as wc
 from tests.conftest import ROOT
 from whalecam.network.modules import cut
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.run import open_run as open_stored
 
 SIZE = 96
@@ -86,17 +86,27 @@ def test_every_public_name_is_there_and_no_other() -> None:
     assert all(getattr(wc, name) is not None for name in wc.__all__)
     with pytest.raises(AttributeError, match="no attribute 'find_leaks'"):
         _ = wc.find_leaks
-    modules = {path.stem for path in (ROOT / "whalecam").iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert not modules & set(wc.__all__), "a module of that name would take the function's place"
+
+
+@pytest.mark.parametrize("first", ["whalecam.audit.run_audit", "whalecam.explain.cam", "whalecam.cli", "whalecam.api"])
+def test_a_package_never_takes_the_place_of_the_function_of_its_name(first: str) -> None:
+    code = (
+        f"import importlib, whalecam; importlib.import_module({first!r})\n"
+        "print([type(getattr(whalecam, name)).__name__ for name in ('audit', 'explain')])\n"
+        "from whalecam import audit; from whalecam.explain import cam; import whalecam.audit.pipeline\n"
+        "print(callable(audit), callable(whalecam.explain), cam.__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines() == ["['function', 'function']", "True True whalecam.explain.cam"]
 
 
 def test_a_run_gives_its_table_and_summary(runs: Path, tmp_path: Path) -> None:
     run = wc.open_run(runs / "demo")
-    plain = judged(open_stored(runs / "demo"))
+    plain = open_table(open_stored(runs / "demo"))
     pd.testing.assert_frame_equal(run.to_pandas(), plain.all_rows())
     assert run.summary() == plain.overview()
     strict = run.to_pandas(wc.Thresholds(false_rate=0.01))
-    assert (strict["verdict"] != run.to_pandas()["verdict"]).any()
+    assert (strict["assessment"] != run.to_pandas()["assessment"]).any()
     assert "no audited" not in run.report(tmp_path / "r.html", cases=2).read_text(encoding="utf-8")
     with pytest.raises(wc.RunError):
         wc.open_run(runs / "nothing")

@@ -20,8 +20,7 @@ from whalecam.audit.precision import rounding
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.data import geometry, read_grey, read_sample
 from whalecam.errors import DatasetError, ModelError, RunError
-from whalecam.explain import cam
-from whalecam.explain import score as leak
+from whalecam.explain import cam, score
 from whalecam.explain.background_test.exchange import EXPLAINED, SETTLED
 from whalecam.explain.explainer import Explained, Explainer, Looked
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
@@ -45,17 +44,17 @@ def test_every_image_has_one_row_with_a_score_or_a_reason(run: Run) -> None:
     rows = rows_of(run)
     data = run_audit.open_data(run)
     assert sorted(rows["image"]) == sorted(set(data.table["image"]))
-    assert (rows["excess"].notna() ^ (rows["reason"] != "")).all()
-    assert set(rows["verdict"]) <= {"confirmed_leak", "hidden_reliance", "cosmetic", "clean", "not_assessable"}
-    assert (rows["q_value"].notna() == rows["excess"].notna()).all()
-    assert (rows["needs"].notna() == (rows["needs_swap"] >= EXPLAINED)).all()
-    assert rows["residual"].max() < 1e-4
+    assert (rows["attention_score"].notna() ^ (rows["reason"] != "")).all()
+    assert set(rows["assessment"]) <= {"confirmed_leak", "hidden_reliance", "cosmetic", "clean", "not_assessable"}
+    assert (rows["q_value"].notna() == rows["attention_score"].notna()).all()
+    assert (rows["reliance"].notna() == (rows["reliance_swap"] >= EXPLAINED)).all()
+    assert rows["completeness_error"].max() < 1e-4
     assert {"truncated", "missing file"} <= set(rows["reason"])
 
 
 def test_a_row_equals_the_same_steps_by_hand(run: Run) -> None:
     table = Table(run.parts(), Thresholds(), NO_REVIEWS)
-    name = table.all_rows().dropna(subset=["excess"])["image"].iloc[5]
+    name = table.all_rows().dropna(subset=["attention_score"])["image"].iloc[5]
     row, model = table.row(name), network.from_spec(run.manifest.network, run.load_checkpoint())
     data = run_audit.open_data(run)
     path = Path(data.table.set_index("image").loc[name, "path"])
@@ -66,13 +65,13 @@ def test_a_row_equals_the_same_steps_by_hand(run: Run) -> None:
         logits = model.head(activations)[0].numpy()
     maps = cam.explain(model.head, activations).maps[0].numpy()
     mask = read_grey(path.parent.parent / "masks" / f"{path.stem}.png") / 255
-    weights = leak.weigh(*geometry.mask_to_input(mask, model.size, model.resize), maps.shape[1:])
-    score = leak.score(maps[logits.argmax()] - maps.mean(axis=0), weights)
+    weights = score.weigh(*geometry.mask_to_input(mask, model.size, model.resize), maps.shape[1:])
+    expected = score.score(maps[logits.argmax()] - maps.mean(axis=0), weights)
     assert row["predicted"] == model.classes[logits.argmax()]
     np.testing.assert_allclose(row["logits"], logits, atol=1e-4)
     np.testing.assert_allclose(row["maps"], maps, atol=2e-3 * max(1.0, abs(maps).max()))
-    assert row["excess"] == pytest.approx(score.excess, abs=1e-4)
-    label = model.classes.index(row["species"]) if row["species"] in model.classes else None
+    assert row["attention_score"] == pytest.approx(expected.attention_score, abs=1e-4)
+    label = model.classes.index(row["label"]) if row["label"] in model.classes else None
     if label is not None:
         p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         assert row["loss"] == pytest.approx(-np.log(p[label]), abs=1e-4)
@@ -97,7 +96,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(run: Run) -> None:
     assert summary.new == len(whole) - 32 and not summary.restarted
     again = rows_of(run)
     assert again["image"].tolist() == whole["image"].tolist()
-    np.testing.assert_allclose(again["excess"], whole["excess"], atol=1e-3)
+    np.testing.assert_allclose(again["attention_score"], whole["attention_score"], atol=1e-3)
     np.testing.assert_allclose(again["bg_gap"], whole["bg_gap"], atol=0.02)
 
 
@@ -113,10 +112,10 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
         Image.fromarray(dot).save(tmp_path / "masks" / f"{name}.png")
     run_audit.run_audit(run, run_audit.open_data(run), replace(options, masks=str(tmp_path / "masks")))
     rows = rows_of(run).set_index("image").loc[[f"{name}.jpg" for name in small]]
-    assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["excess"].isna().all()
+    assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["attention_score"].isna().all()
     listed = rows["q_value"] <= Thresholds().false_rate
     assert listed.any() and rows["q_value"].notna().all()
-    assert rows["verdict"].tolist() == ["background_reliance" if one else "clean" for one in listed]
+    assert rows["assessment"].tolist() == ["background_reliance" if one else "clean" for one in listed]
 
 
 def test_every_exchange_of_a_background_is_kept(run: Run) -> None:
@@ -124,11 +123,11 @@ def test_every_exchange_of_a_background_is_kept(run: Run) -> None:
     read = exchanged_of(read_exchanges(run.parts()))
     images, found = read.images, read.exchanges
     assert [read.labels[code] for code in found.predicted.tolist()] == rows.loc[images, "predicted"].tolist()
-    assert images == sorted(rows.index[rows["needs_swap"].notna()])
+    assert images == sorted(rows.index[rows["reliance_swap"].notna()])
     assert (found.own.shape[1], found.other.shape[1]) == (2, 6)
-    settled = rows.loc[images, "needs_swap"].to_numpy() < SETTLED
+    settled = rows.loc[images, "reliance_swap"].to_numpy() < SETTLED
     assert (np.isnan(found.other).sum(axis=1) == 3)[settled].mean() > 0.5, "most stop after the first round"
-    np.testing.assert_allclose(found.drop, rows.loc[images, "needs_swap"], atol=1e-6)
+    np.testing.assert_allclose(found.drop, rows.loc[images, "reliance_swap"], atol=1e-6)
     np.testing.assert_allclose(found.own[:, 0] - found.other[:, :3].mean(axis=1), rows.loc[images, "bg_gap"], atol=1e-6)
     np.testing.assert_allclose(found.before, rows.loc[images, "confidence"], atol=2e-3)
     assert len(np.unique(found.predicted)) == rows.loc[images, "predicted"].nunique()
@@ -216,7 +215,7 @@ def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) ->
     np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
     table = Table(run.parts(), Thresholds(), NO_REVIEWS)
     assert table.row(both[0])["maps"].shape[1:] == (7, 7)
-    assert after["residual"].max() < 1e-4
+    assert after["completeness_error"].max() < 1e-4
 
 
 def test_statistics_of_a_larger_input_are_those_of_its_pooled_activations(run: Run) -> None:
@@ -241,8 +240,8 @@ def test_the_background_test_is_of_those_images_it_should_be(run: Run) -> None:
     data, options = run_audit.open_data(run), AuditOptions.stored(run.manifest.audit)
     run_audit.run_audit(run, data, replace(options, background_test="none", limit=20))
     rows = rows_of(run)
-    assert rows["needs"].isna().all()
-    assert set(rows["verdict"]) <= {"suspect", "not_tested", "not_assessable"}
+    assert rows["reliance"].isna().all()
+    assert set(rows["assessment"]) <= {"suspect", "not_tested", "not_assessable"}
     with pytest.raises(RunError, match="all, auto, none"):
         run_audit.run_audit(run, data, replace(options, background_test="some"))
 
@@ -258,7 +257,7 @@ def test_an_audit_whose_options_had_earlier_names_goes_on(run: Run) -> None:
     assert AuditOptions.stored({**record, "needs": "auto"}).background_test == "auto"
 
 
-ROUNDED = ("maps", "logits", "embedding", "needs_picture")
+ROUNDED = ("maps", "logits", "embedding", "reliance_image")
 
 
 @pytest.mark.parametrize("several", [overlapped, side_by_side])

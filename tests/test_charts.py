@@ -13,11 +13,11 @@ from whalecam.app.charts import audit_charts
 def test_bars_of_the_histogram_are_counts_per_verdict() -> None:
     scores = pd.DataFrame(
         {
-            "excess": np.array([-7, -0.95, 0.51, 0.59, 0.61, 3, 9, np.nan], np.float32),
-            "verdict": ["clean", "clean", "suspect", "suspect", "suspect", "suspect", "suspect", "clean"],
+            "attention_score": np.array([-7, -0.95, 0.51, 0.59, 0.61, 3, 9, np.nan], np.float32),
+            "assessment": ["clean", "clean", "suspect", "suspect", "suspect", "suspect", "suspect", "clean"],
         }
     )
-    suspect, clean = audit_charts.histogram(scores, "excess", 0.5).data
+    suspect, clean = audit_charts.histogram(scores, "attention_score", 0.5).data
     assert (suspect.name, clean.name) == ("Suspect", "Clean")
     assert {round(x, 2): y for x, y in zip(suspect.x, suspect.y, strict=True) if y} == {0.55: 2, 0.65: 1, 2.95: 2}
     assert {round(x, 2): y for x, y in zip(clean.x, clean.y, strict=True) if y} == {-0.95: 2}
@@ -36,15 +36,15 @@ def test_points_without_a_place_are_not_sent() -> None:
     scores = pd.DataFrame(
         {
             "image": ["a", "b", "c"],
-            "excess": [0.1, 0.9, 0.2],
-            "needs": [0.5, math.nan, math.nan],
+            "attention_score": [0.1, 0.9, 0.2],
+            "reliance": [0.5, math.nan, math.nan],
             "loss": [1.0, 2.0, 3.0],
-            "verdict": ["confirmed_leak", "not_tested", "not_tested"],
+            "assessment": ["confirmed_leak", "not_tested", "not_tested"],
         }
     )
-    (confirmed,) = audit_charts.scatter(scores, "excess", "needs", {}).data
+    (confirmed,) = audit_charts.scatter(scores, "attention_score", "reliance", {}).data
     assert confirmed.customdata.tolist() == [["a"]] and list(confirmed.y) == [0.5]
-    by_loss = audit_charts.scatter(scores, "excess", "loss", {}).data
+    by_loss = audit_charts.scatter(scores, "attention_score", "loss", {}).data
     assert [trace.customdata.ravel().tolist() for trace in by_loss] == [["a"], ["b", "c"]]
 
 

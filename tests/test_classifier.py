@@ -65,7 +65,7 @@ def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: T
     inputs = [to_input(read_sample(Path(row["path"]), row["image"]).pixels, 32, "crop") for row in records(judged)]
     with torch.no_grad():
         log_p = model.head(model.features(model.batch(np.stack(inputs)))).log_softmax(1).numpy()
-    wanted = [model.classes.index(name) for name in judged["species"]]
+    wanted = [model.classes.index(name) for name in judged["label"]]
     confusion = np.zeros((2, 2), int)
     for row, label in zip(log_p, wanted, strict=True):
         confusion[label, row.argmax()] += 1
@@ -78,17 +78,17 @@ def test_loaded_network_repeats_what_training_measured(data: Dataset, trained: T
 
 def test_the_seed_notebooks_recipe_trains_too_and_is_remembered(data: Dataset, tmp_path: Path) -> None:
     run = new_run(tmp_path / "run", data)
-    metrics = training.train(data, run, replace(OPTIONS, recipe="seed", size=64, epochs=3, lr=1e-2))
+    metrics = training.train(data, run, replace(OPTIONS, recipe="notebook", size=64, epochs=3, lr=1e-2))
     assert metrics["accuracy"] >= 0.75 and math.isfinite(metrics["valid_loss"])
-    assert open_run(run.path).manifest.train["recipe"] == "seed"
+    assert open_run(run.path).manifest.train["recipe"] == "notebook"
 
 
 def test_no_individual_on_both_sides(data: Dataset, trained: Trained) -> None:
     run, metrics, _ = trained
     table = data.good()
-    known = table[table["individual_id"] != ""]
+    known = table[table["group"] != ""]
     inside = known["image"].isin(run.training_images())
-    assert set(known["individual_id"][inside]).isdisjoint(known["individual_id"][~inside])
+    assert set(known["group"][inside]).isdisjoint(known["group"][~inside])
     assert (metrics["split"], metrics["shared_individuals"]) == ("group", 0.0)
     assert metrics["n_train"] == len(run.training_images())
     assert metrics["n_train"] + metrics["n_valid"] == len(table)
@@ -98,7 +98,7 @@ def test_manifest_is_complete(trained: Trained) -> None:
     run, metrics, _ = trained
     manifest = open_run(run.path).manifest
     assert manifest.classes == ("beluga", "orca")
-    assert manifest.licence == "exact"
+    assert manifest.exactness == "exact"
     assert manifest.train["seed"] == OPTIONS.seed
     assert len(manifest.model_sha256) == 64
     assert {"torch", "fastai", "timm"} <= set(manifest.versions)
@@ -180,7 +180,7 @@ def test_body_from_an_untrained_run(data: Dataset, tmp_path: Path) -> None:
 
 def test_small_classes_are_left_out_and_named(data: Dataset, tmp_path: Path) -> None:
     table = data.table.copy()
-    table.loc[[0, 1], "species"] = "narwhal"
+    table.loc[[0, 1], "label"] = "narwhal"
     run = new_run(tmp_path / "run", data)
     metrics = training.train(replace(data, table=table), run, replace(OPTIONS, min_per_class=3))
     assert metrics["dropped_classes"] == ["narwhal"]
@@ -190,7 +190,7 @@ def test_small_classes_are_left_out_and_named(data: Dataset, tmp_path: Path) -> 
 
 def test_one_class_is_too_few(data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="too few to train on"):
-        training.train(replace(data, table=data.table.assign(species="orca")), new_run(tmp_path / "r", data), OPTIONS)
+        training.train(replace(data, table=data.table.assign(label="orca")), new_run(tmp_path / "r", data), OPTIONS)
 
 
 def test_adopted_network_has_seen_nothing_that_is_known(data: Dataset, trained: Trained, tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ class TestFolds:
         table = data.good()
         assert [sum(name in names for names in trained) for name in table["image"]] == [2] * len(table)
         for names in trained:
-            known = table[table["individual_id"] != ""]
+            known = table[table["group"] != ""]
             inside = known["image"].isin(names)
-            assert set(known["individual_id"][inside]).isdisjoint(known["individual_id"][~inside])
+            assert set(known["group"][inside]).isdisjoint(known["group"][~inside])
         assert (metrics["folds"], metrics["n_valid"], metrics["never_judged"]) == (3, len(table), [])
         assert np.sum(metrics["confusion"]) == len(table)
         assert [row["fold"] for row in metrics["epochs"]] == [0, 0, 1, 1, 2, 2]
@@ -242,11 +242,11 @@ class TestFolds:
 
     def test_a_species_of_one_individual_is_named(self, data: Dataset, tmp_path: Path) -> None:
         table = data.table.copy()
-        table.loc[table["individual_id"] == "0-0", "species"] = "dolphin"
+        table.loc[table["group"] == "0-0", "label"] = "dolphin"
         run = new_run(tmp_path / "run", data)
         metrics = training.train(replace(data, table=table), run, replace(OPTIONS, folds=2))
         assert metrics["never_judged"] == ["dolphin"]
-        alone = set(table.loc[table["species"] == "dolphin", "image"])
+        alone = set(table.loc[table["label"] == "dolphin", "image"])
         assert all(alone <= run.training_images(fold) for fold in range(2))
 
     def test_fewer_folds_leave_no_old_network(self, data: Dataset, tmp_path: Path) -> None:

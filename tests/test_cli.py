@@ -15,7 +15,7 @@ from tests.commandline import process, whalecam
 from tests.conftest import ROOT
 from whalecam.analysis.recommendation import leaks_found
 from whalecam.cli import cli
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.run import open_run
 
 
@@ -103,8 +103,8 @@ def test_flag_export_import_round_trip(runs: Path, tmp_path: Path) -> None:
 def test_info_gate_report_compare(runs: Path, tmp_path: Path) -> None:
     run = runs / "demo"
     facts = json.loads(whalecam("info", run, "--json").stdout)
-    assert facts["licence"] == "exact" and facts["images"] == len(open_run(run).audited())
-    assert facts["residual"] < 1e-4 and len(facts["per_species"]) >= 6
+    assert facts["exactness"] == "exact" and facts["images"] == len(open_run(run).audited())
+    assert facts["completeness_error"] < 1e-4 and len(facts["per_label"]) >= 6
     stored = open_run(run).manifest.audit
     failed = whalecam("audit", run, "--masks", stored["masks"], "--fail-if", "not_tested>=0", "--json")
     assert failed.returncode == 1 and json.loads(failed.stdout)["new"] == 0
@@ -120,17 +120,17 @@ def test_info_gate_report_compare(runs: Path, tmp_path: Path) -> None:
 
 def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None:
     run = open_run(runs / "demo")
-    table = judged(run)
-    facts, species = table.overview(), table.per_species()
+    table = open_table(run)
+    facts, species = table.overview(), table.per_label()
     said = whalecam("info", run.path).stdout
     assert f"The leaks: {leaks_found(facts, species)}" in said
     assert "What to do: Simulate the remedies first" in said
     assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
     lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "pictures" not in line]
-    most = species.sort_values(["share", "species"], ascending=[False, True]).iloc[0]
-    assert lines[0][0] == most["species"]
+    most = species.sort_values(["share", "label"], ascending=[False, True]).iloc[0]
+    assert lines[0][0] == most["label"]
     assert {line[0]: line[3] for line in lines[: len(species)]} == {
-        name: str(count) for name, count in zip(species["species"], species["confirmed"], strict=True)
+        name: str(count) for name, count in zip(species["label"], species["confirmed"], strict=True)
     }
     assert f"Verdicts: confirmed leak {facts['confirmed']}, " in said and "missing file 1" in said
     assert max(map(len, said.splitlines())) < 400, "no list of a program's is printed raw"
@@ -204,7 +204,7 @@ def test_export_takes_the_labels_map_and_leaves_the_source_alone(runs: Path, tmp
     )
     assert plain.returncode == merged.returncode == 0, merged.stderr
     one, other = (pd.read_csv(tmp_path / name, dtype=str) for name in ("plain.csv", "merged.csv"))
-    assert "bottlenose_dolpin" in set(one["species"]) and source.read_bytes() == before
+    assert "bottlenose_dolpin" in set(one["label"]) and source.read_bytes() == before
     for name in one.columns:
         slow = ["bottlenose_dolphin" if cell == "bottlenose_dolpin" else cell for cell in one[name].fillna("")]
         assert other[name].fillna("").tolist() == slow, name

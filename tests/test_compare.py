@@ -19,7 +19,7 @@ from whalecam.analysis.compare import METRICS, Pairs, bootstrap, compare_runs, e
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
 from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
-from whalecam.explain.background_test import Needs
+from whalecam.explain.background_test import Effect
 from whalecam.stats import holm
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 
@@ -189,8 +189,8 @@ def test_leaks_are_gone_where_mistakes_explain_what_is_left(
 
 
 def test_mistakes_are_not_known_at_lower_thresholds() -> None:
-    assert fate(100, 20, 0, True, Thresholds(needs=0.2)).state == "unknown"
-    assert fate(100, 20, 0, True, Thresholds(excess=1.5, needs=0.3)).state == "gone"
+    assert fate(100, 20, 0, True, Thresholds(reliance=0.2)).state == "unknown"
+    assert fate(100, 20, 0, True, Thresholds(attention=1.5, reliance=0.3)).state == "gone"
     assert fate(0, 0, 0, False, Thresholds()).said == ""
 
 
@@ -218,12 +218,12 @@ def made(folder: Path, rows: list[dict[str, Any]], classes: tuple[str, ...] = ("
 
 
 def row(name: str, species: str, predicted: str, **more: Any) -> dict[str, Any]:
-    base = {"loss": 0.1 if species == predicted else 2.0, "excess": 0.2, "needs": 0.0, "in_training": False}
-    return {"image": name, "species": species, "predicted": predicted, **base, **more}
+    base = {"loss": 0.1 if species == predicted else 2.0, "attention_score": 0.2, "reliance": 0.0, "in_training": False}
+    return {"image": name, "label": species, "predicted": predicted, **base, **more}
 
 
 def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
-    before = [row(f"o{n}", "orca", "beluga" if n < 4 else "orca", excess=1.5, needs=0.5) for n in range(8)]
+    before = [row(f"o{n}", "orca", "beluga" if n < 4 else "orca", attention_score=1.5, reliance=0.5) for n in range(8)]
     before += [row(f"b{n}", "beluga", "beluga") for n in range(2)] + [row("seen", "orca", "orca", in_training=True)]
     after = [row(f"o{n}", "orca", "orca") for n in range(8)]
     after += [row(f"b{n}", "beluga", "orca" if n else "beluga") for n in range(2)] + [row("seen", "orca", "beluga")]
@@ -231,7 +231,7 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     a, b = found.figures("a"), found.figures("b")
     assert (a["accuracy"], b["accuracy"]) == (0.6, 0.9)
     assert (a["balanced_accuracy"], b["balanced_accuracy"]) == (0.75, 0.75)
-    assert (a["worst_species_accuracy"], b["worst_species_accuracy"]) == (0.5, 0.5)
+    assert (a["worst_label_accuracy"], b["worst_label_accuracy"]) == (0.5, 0.5)
     assert (a["confirmed_leak"], b["confirmed_leak"]) == (8 / 11, 0)
     told = {one.metric: one for one in found.differences["b"]}
     assert told["accuracy"].p == mcnemar(1, 4) and told["accuracy"].images == 10
@@ -280,11 +280,11 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         compare_runs([first, create_run(tmp_path / "d", DatasetRecord("x", None, {}, ""))])
 
 
-def test_unseen_water_is_the_share_of_other_labels_waters_that_keep_the_label() -> None:
+def test_swapped_accuracy_is_the_share_of_other_labels_waters_that_keep_the_label() -> None:
     swapped = (("beluga", 0), ("beluga", 1), ("narwhal", 0), ("orca", 1))
-    needs = Needs({}, 0, 0, 1, {}, 1, 0, swapped)
-    assert needs.kept("orca", 0) == 2 / 3
-    assert np.isnan(Needs({}, 0, 0, 1, {}, 1, 0, swapped[3:]).kept("orca", 0))
+    reliance = Effect({}, 0, 0, 1, {}, 1, 0, swapped)
+    assert reliance.kept("orca", 0) == 2 / 3
+    assert np.isnan(Effect({}, 0, 0, 1, {}, 1, 0, swapped[3:]).kept("orca", 0))
 
 
 def test_a_run_compared_with_itself_shows_no_difference(runs: Path, tmp_path: Path) -> None:
@@ -298,8 +298,8 @@ def test_a_run_compared_with_itself_shows_no_difference(runs: Path, tmp_path: Pa
         assert all(one.p == 1 and not one.beyond_chance for one in told.values() if one.images >= 2)
         assert not any(found.counts[later].values())
         assert "Nothing tells" in sentence(found, later)
-    shares = found.rows["demo"]["swap_correct"].dropna()
-    assert len(shares) and shares.between(0, 1).all() and told["unseen_water_accuracy"].images > 0
+    shares = found.rows["demo"]["swapped_accuracy"].dropna()
+    assert len(shares) and shares.between(0, 1).all() and told["swapped_accuracy"].images > 0
 
 
 def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def quadrants(pixels: np.ndarray) -> list[tuple[int, ...]]:
 def test_the_real_table_opens(real_data: Path) -> None:
     data = open_dataset(real_data / "happywhale" / "train.csv", None)
     assert len(data.table) == 51_033 and len(data.classes()) == 30
-    assert data.table["individual_id"].nunique() == 15_587
+    assert data.table["group"].nunique() == 15_587
     assert data.classes().count("bottlenose_dolpin") == 1
 
 
@@ -166,7 +166,7 @@ def test_a_name_never_means_a_namesake_in_another_folder(tmp_path: Path, name: s
 def test_other_column_names_and_leading_zeros(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file;what;who\na.png; orca ;0012\n")
     data = open_dataset(tmp_path / "t.csv", None, Columns("file", "what", "who"))
-    assert data.table.iloc[0][["image", "species", "individual_id"]].tolist() == ["a.png", "orca", "0012"]
+    assert data.table.iloc[0][["image", "label", "group"]].tolist() == ["a.png", "orca", "0012"]
 
 
 def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_any_text_survives_the_reader(tmp_path: Path, rows: list[tuple[str, str]
     pd.DataFrame(rows, columns=["image", "species"]).to_csv(buffer, index=False)
     (tmp_path / "t.csv").write_text(buffer.getvalue(), encoding="utf-8")
     table = open_dataset(tmp_path / "t.csv", None).table
-    assert table[["image", "species"]].to_records(index=False).tolist() == rows
+    assert table[["image", "label"]].to_records(index=False).tolist() == rows
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def water_colours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         pixels = read_sample(Path(row["path"]), row["image"]).pixels
         mask = read_grey((folder / "masks" / row["image"]).with_suffix(".png"))
         colours.append(pixels[mask == 0].mean(axis=0))
-        labels.append(row["species"])
+        labels.append(row["label"])
     return np.array(colours), np.array(labels)
 
 
@@ -85,9 +85,9 @@ def test_the_water_tells_the_planted_species_and_no_other(prepared: Path) -> Non
 
 def test_an_individual_has_one_species_and_several_pictures(prepared: Path) -> None:
     table = pd.read_csv(prepared / "pictures" / "train.csv").drop_duplicates("image")
-    table["species"] = table["species"].replace("bottlenose_dolpin", "bottlenose_dolphin")
-    assert (table.groupby("individual_id")["species"].nunique() == 1).all()
-    assert table["individual_id"].value_counts().median() >= 4
+    table["label"] = table["label"].replace("bottlenose_dolpin", "bottlenose_dolphin")
+    assert (table.groupby("group")["label"].nunique() == 1).all()
+    assert table["group"].value_counts().median() >= 4
 
 
 def test_the_audit_finds_the_planted_species(prepared: Path) -> None:
@@ -97,9 +97,9 @@ def test_the_audit_finds_the_planted_species(prepared: Path) -> None:
 
     run = open_run(prepared / "runs" / "demo")
     none = pd.DataFrame(columns=["image", "verdict"])
-    species = Table(run.parts(), Thresholds(), none).per_species().set_index("species")
+    species = Table(run.parts(), Thresholds(), none).per_label().set_index("label")
     planted, others = species.loc[list(PLANTED)], species.drop(index=list(PLANTED))
-    assert planted["median_excess"].min() > others["median_excess"].max() - 0.15
+    assert planted["median_attention_score"].min() > others["median_attention_score"].max() - 0.15
     assert planted["share"].mean() > 2 * others["share"].mean()
 
 

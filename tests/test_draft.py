@@ -190,5 +190,10 @@ def test_an_audit_says_the_same_of_a_large_photograph(real_data: Path, tmp_path:
         assert (row["width"], row["height"]) == (full["width"], full["height"]) == (2400, 1800)
         assert row["predicted"] == full["predicted"]
         assert row["mask_source"] == full["mask_source"] == "boxes"
-        for name, bound in {"leak": 0.02, "excess": 0.03, "mask_area": 0.003, "confidence": 0.05}.items():
+        for name, bound in {
+            "background_share": 0.02,
+            "attention_score": 0.03,
+            "mask_area": 0.003,
+            "confidence": 0.05,
+        }.items():
             assert row[name] == pytest.approx(full[name], abs=bound), name

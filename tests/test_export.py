@@ -21,9 +21,9 @@ from whalecam.store.reviews import Journal, Review
 
 OLD, NEW = "2024-01-01T12:00:00+00:00", "2024-03-01T12:00:00+00:00"
 CONTRACT = (
-    "image,species,individual_id,verdict,reason,note,suggested_label,reviewer,reviewed_at,predicted,confidence,loss,leak,"
-    "excess,reliance_probability,p_value,q_value,needs,auto_verdict,mask_source,excess_threshold,needs_threshold,"
-    "false_rate,map,run,model_sha256"
+    "image,label,group,verdict,reason,note,suggested_label,reviewer,reviewed_at,predicted,confidence,loss,"
+    "background_share,attention_score,reliance_probability,p_value,q_value,reliance,assessment,mask_source,attention_threshold,"
+    "reliance_threshold,false_rate,map,run,model_sha256"
 )
 TRAIN = Path(__file__).parent.parent.parent / "shared/data/happywhale/train.csv"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -41,18 +41,18 @@ def table(**columns: list[Any]) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
             "image": ["c.jpg", "a.jpg", "b.jpg"],
-            "species": ["orca", "beluga", "orca"],
-            "individual_id": ["0012", "", "-7"],
+            "label": ["orca", "beluga", "orca"],
+            "group": ["0012", "", "-7"],
             "predicted": ["orca", None, "beluga"],
             "confidence": np.array([0.9, np.nan, 0.1], np.float32),
             "loss": np.array([0.1, np.nan, -0.5], np.float32),
-            "leak": [0.5, np.nan, 0.25],
-            "excess": [1.5, np.nan, -2.0],
+            "background_share": [0.5, np.nan, 0.25],
+            "attention_score": [1.5, np.nan, -2.0],
             "reliance_probability": [0.97, np.nan, 0.5],
             "p_value": [0.01, np.nan, 0.25],
             "q_value": [0.03, np.nan, 1.0],
-            "needs": [np.nan] * 3,
-            "verdict": ["suspect", "not_assessable", "clean"],
+            "reliance": [np.nan] * 3,
+            "assessment": ["suspect", "not_assessable", "clean"],
             "mask_source": ["given", None, "border"],
             "note": ["from the table, not from the journal"] * 3,
         }
@@ -77,7 +77,7 @@ def test_columns_are_those_of_the_contract() -> None:
 
 def test_rows_keep_the_tables_order_and_hold_both_witnesses(journal: Journal) -> None:
     journal.add([Review("b.jpg", "flag", "ana", "water", "said", "minke", 1.25, None, "raw", NEW, False, 0.1)])
-    frame = flag_rows(table(), journal.latest(), "all", "mine", "abc", Thresholds(excess=2.0, needs=0.3))
+    frame = flag_rows(table(), journal.latest(), "all", "mine", "abc", Thresholds(attention=2.0, reliance=0.3))
     assert frame["image"].tolist() == ["c.jpg", "a.jpg", "b.jpg"]
     raw = write_csv(frame)
     c, a, b = with_csv(raw)
@@ -86,16 +86,16 @@ def test_rows_keep_the_tables_order_and_hold_both_witnesses(journal: Journal) ->
         *("beluga", "0.1", "-0.5", "0.25", "-2.0", "0.5", "0.25", "1.0", "", "clean", "border"),
         *("1.25", "0.3", "0.1", "raw", "mine", "abc"),
     ]
-    assert (c["verdict"], c["note"], c["individual_id"], c["auto_verdict"]) == ("", "", "0012", "suspect")
-    assert (c["excess_threshold"], c["needs_threshold"], c["false_rate"], c["map"]) == (
+    assert (c["verdict"], c["note"], c["group"], c["assessment"]) == ("", "", "0012", "suspect")
+    assert (c["attention_threshold"], c["reliance_threshold"], c["false_rate"], c["map"]) == (
         "2.0",
         "0.3",
         "0.05",
         "relative",
     )
-    assert (a["predicted"], a["confidence"], a["mask_source"], a["individual_id"]) == ("", "", "", "")
+    assert (a["predicted"], a["confidence"], a["mask_source"], a["group"]) == ("", "", "", "")
     read = pd.read_csv(io.BytesIO(raw), dtype={"individual_id": str})
-    assert read["individual_id"].tolist()[0] == "0012"
+    assert read["group"].tolist()[0] == "0012"
     np.testing.assert_allclose(read["loss"], [0.1, np.nan, -0.5])
 
 
@@ -112,7 +112,7 @@ def test_choices(journal: Journal, only: str, images: list[str]) -> None:
     journal.add(
         [Review("a.jpg", "flag", "ana"), Review("c.jpg", "keep", "ana"), Review("elsewhere.jpg", "flag", "ana")]
     )
-    rows = table(verdict=["suspect", "clean", "confirmed_leak"])
+    rows = table(assessment=["suspect", "clean", "confirmed_leak"])
     assert exported(journal, only, rows)["image"].tolist() == images
     assert only in EXPORT_CHOICES
 
@@ -159,7 +159,7 @@ def test_round_trip_of_any_text_and_number(rows: list[tuple[Any, ...]]) -> None:
 
 
 def of_texts_and_numbers(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    names = ["image", "verdict", "reviewer", "note", "loss", "excess"]
+    names = ["image", "verdict", "reviewer", "note", "loss", "attention_score"]
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[:4], "str") | dict.fromkeys(names[4:], float))
 
 
@@ -184,8 +184,8 @@ def test_ten_thousand_generated_rows_survive_and_none_would_run_as_a_formula() -
 SPREADSHEET = pd.DataFrame(
     {
         "image": ["=1+1.jpg", "0012", "a,b.jpg", "né ☂.jpg", "'tis.jpg", "1e5"],
-        "species": ["orca"] * 6,
-        "individual_id": ["0012", "-7", "1/2", "2024-01-02", "12345678901234567890", "TRUE"],
+        "label": ["orca"] * 6,
+        "group": ["0012", "-7", "1/2", "2024-01-02", "12345678901234567890", "TRUE"],
         "verdict": ["flag", "keep", "unsure", "flag", "keep", "flag"],
         "reviewer": ["@ana", "bo", "+1", "-x", "cy", "dé"],
         "reviewed_at": [NEW] * 6,
@@ -267,8 +267,10 @@ def test_a_journal_goes_through_a_file_into_another(
 ) -> None:
     folder = tmp_path_factory.mktemp("journals")
     first, second = Journal(f"sqlite:///{folder / '1'}"), Journal(f"sqlite:///{folder / '2'}")
-    first.add([Review(name, verdict, "ana", note=note, suggested_label=note, excess_threshold=0.3) for name in names])
-    rows = pd.DataFrame({"image": names, "species": note, "individual_id": note, "verdict": "suspect"})
+    first.add(
+        [Review(name, verdict, "ana", note=note, suggested_label=note, attention_threshold=0.3) for name in names]
+    )
+    rows = pd.DataFrame({"image": names, "label": note, "group": note, "assessment": "suspect"})
     raw = write_csv(flag_rows(rows, first.latest(), "reviewed", note, ""))
     report = merge(second, read_csv(raw), set(names))
     assert len(report.added) == len(names)
@@ -371,10 +373,12 @@ def test_nothing_new_leaves_the_journal_alone(journal: Journal) -> None:
 
 
 def test_what_a_german_spreadsheet_saves(journal: Journal) -> None:
-    text = 'image;verdict;reviewer;note;excess_threshold;;\r\na;flag;ana;"1;2";0,5;;\r\n;;;;;;\r\nb;flag;ana;;x;;\r\n'
+    text = (
+        'image;verdict;reviewer;note;attention_threshold;;\r\na;flag;ana;"1;2";0,5;;\r\n;;;;;;\r\nb;flag;ana;;x;;\r\n'
+    )
     frame = read_csv(text.encode("utf-8-sig"))
-    assert (frame["note"].tolist(), frame["excess_threshold"].tolist()) == (["1;2"], [0.5])
-    assert frame.attrs["refused"] == [{"row": 4, "image": "b", "why": "excess_threshold is 'x', not a number"}]
+    assert (frame["note"].tolist(), frame["attention_threshold"].tolist()) == (["1;2"], [0.5])
+    assert frame.attrs["refused"] == [{"row": 4, "image": "b", "why": "attention_threshold is 'x', not a number"}]
     assert [item["row"] for item in merge(journal, frame, {"a", "b"}).refused] == [4]
 
 

@@ -19,7 +19,7 @@ from whalecam.data import OK, Dataset, merge_labels, open_dataset
 
 def table(rows: list[tuple[str, str]]) -> Dataset:
     """A data set of (species, individual) rows without files."""
-    frame = pd.DataFrame(rows, columns=["species", "individual_id"], dtype=str)
+    frame = pd.DataFrame(rows, columns=["label", "group"], dtype=str)
     frame.insert(0, "image", [f"{number:05d}.jpg" for number in range(len(frame))])
     return Dataset(Path("train.csv"), None, Columns(), frame.assign(path="", status=OK), "")
 
@@ -167,13 +167,13 @@ def test_imbalance(few: int, severity: str | None) -> None:
 def test_small_classes_are_named() -> None:
     rows = [*CLEAN, *herd("narwhal", 9), *herd("dugong", 1, each=30), *[("manatee", "")] * 12]
     [finding] = found(rows, "too_small")
-    assert sorted(finding.rows["species"]) == ["dugong", "narwhal"]
+    assert sorted(finding.rows["label"]) == ["dugong", "narwhal"]
 
 
 def test_individuals_of_two_species_are_listed_with_their_pictures() -> None:
     [finding] = found([*CLEAN, ("beluga", "orca-3"), ("beluga", "")], "two_species")
     assert finding.severity == "high" and finding.facts["individuals"] == 1
-    assert finding.rows["individual_id"].tolist() == ["orca-3"] * 2
+    assert finding.rows["group"].tolist() == ["orca-3"] * 2
 
 
 def test_what_a_random_split_leaks_counted_slowly() -> None:
@@ -249,4 +249,4 @@ def test_no_cell_of_a_finding_is_a_formula_and_the_map_still_merges(tmp_path: Pa
         cells = [cell for row in csv.reader(path.open(newline="")) for cell in row]
         assert cells and not [cell for cell in cells if cell.startswith("=")]
     merged = merge_labels(data, tmp_path / "out" / "labels-map.csv")
-    assert set(merged.table["species"]) == {"=humpback_whale"}
+    assert set(merged.table["label"]) == {"=humpback_whale"}

@@ -147,7 +147,10 @@ class TestLogits:
         by_name = {item.row["image"]: item.row for item in explained}
         bad = by_name.pop("3.png")
         assert bad["reason"] == NOT_FINITE
-        assert not {"predicted", "confidence", "loss", "leak", "excess", "needs", "logits", "maps"} & bad.keys()
+        assert (
+            not {"predicted", "confidence", "loss", "background_share", "attention_score", "reliance", "logits", "maps"}
+            & bad.keys()
+        )
         plain = Explainer(untrained(), MaskSources(None, None), "border")(rows)
         for item in plain:
             if item.row["image"] != "3.png":
@@ -184,8 +187,8 @@ class TestLogits:
         assert done.returncode == 0, done.stderr
         table = Table(open_run(adopted.path).parts(), Thresholds(), NO_REVIEWS)
         rows = table.all_rows().set_index("image")
-        assert rows.loc[bad, "reason"] == NOT_FINITE and rows.loc[bad, "verdict"] == "not_assessable"
-        assert rows.loc[bad, ["predicted", "confidence", "loss", "excess"]].isna().all()
+        assert rows.loc[bad, "reason"] == NOT_FINITE and rows.loc[bad, "assessment"] == "not_assessable"
+        assert rows.loc[bad, ["predicted", "confidence", "loss", "attention_score"]].isna().all()
         assert rows.loc[others, ["predicted", "confidence", "loss"]].notna().all().all()
         assert len(data.table) == len(rows) == 8 and NOT_FINITE in whalecam("info", adopted.path).stdout
 
@@ -205,7 +208,14 @@ class TestLogits:
         rows = Explainer(picky(math.nan, -50.0), MaskSources(None, None), "border")(open_dataset(csv, images).table)
         part = pq.read_table(run.write_part([item.row for item in rows])).to_pandas()
         assert set(part["reason"]) == {NOT_FINITE} and len(part) == 8
-        assert part[["predicted", "confidence", "loss", "excess", "leak", "peak", "residual"]].isna().all().all()
+        assert (
+            part[
+                ["predicted", "confidence", "loss", "attention_score", "background_share", "peak", "completeness_error"]
+            ]
+            .isna()
+            .all()
+            .all()
+        )
         assert all(item.thumb for item in rows)
 
     def test_the_second_witness_measures_nothing_where_an_answer_is_not_finite(self) -> None:
@@ -214,6 +224,6 @@ class TestLogits:
         mask[8:24, 8:24] = 1
         scene = Scene(pixels, mask)
         question = background_test.Question("x", scene, 0)
-        assert background_test.Witness(picky(math.nan, -50.0), [])([question]) == [None]
-        (sound,) = background_test.Witness(untrained(), [])([question])
+        assert background_test.BackgroundTest(picky(math.nan, -50.0), [])([question]) == [None]
+        (sound,) = background_test.BackgroundTest(untrained(), [])([question])
         assert sound is not None

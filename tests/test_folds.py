@@ -75,7 +75,7 @@ def test_labels_stand_on_both_sides_in_proportion() -> None:
 
 def test_a_random_split_of_the_real_table_leaks_individuals(real_data: Path) -> None:
     table = data.open_dataset(real_data / "happywhale" / "train.csv", None).table
-    individuals, labels = table["individual_id"].tolist(), table["species"].tolist()
+    individuals, labels = table["group"].tolist(), table["label"].tolist()
     is_valid = split_rows(individuals, labels, "random", 0.2, 0)
     assert shared_individuals(individuals, is_valid) == pytest.approx(0.79, abs=0.02)
 

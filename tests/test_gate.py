@@ -28,7 +28,7 @@ HOSTILE = 'a<b>&"|*_[x](http://y)`\n# c.jpg'
     [
         ("confirmed_leak>0.02", Rule("confirmed_leak", ">", 0.02)),
         (" accuracy <= 80% ", Rule("accuracy", "<=", 0.8)),
-        ("worst-species-accuracy<.5", Rule("worst_species_accuracy", "<", 0.5)),
+        ("worst-species-accuracy<.5", Rule("worst_label_accuracy", "<", 0.5)),
         ("loss>=2", Rule("loss", ">=", 2)),
     ],
 )
@@ -63,7 +63,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_figures_of_a_toy_and_its_baseline(tmp_path: Path) -> None:
     before = [row(f"o{n}", "orca", "orca") for n in range(3)] + [row(HOSTILE, "beluga", "beluga")]
-    after = [row(f"o{n}", "orca", "orca", excess=1.5, needs=0.5 if n else 0.0) for n in range(3)]
+    after = [row(f"o{n}", "orca", "orca", attention_score=1.5, reliance=0.5 if n else 0.0) for n in range(3)]
     after += [row(HOSTILE, "beluga", "orca")]
     first, second = made(tmp_path / "a", before), made(tmp_path / "b", after)
     outcome = judge(second, parse(["confirmed_leak>0.5", "accuracy<0.75", "got_worse>75%"], True), first)

@@ -271,7 +271,7 @@ NAMES = st.sampled_from(["a.jpg", "b.jpg", "c/a.jpg", "c/d.jpg", "D.JPG", "a", "
 @settings(max_examples=60, deadline=None)
 def test_every_row_of_boxes_is_used_or_counted(images: set[str], rows: list[str]) -> None:
     names = sorted(images)
-    table = pd.DataFrame({"image": names, "path": "", "species": "orca", "individual_id": "", "status": "ok"})
+    table = pd.DataFrame({"image": names, "path": "", "label": "orca", "group": "", "status": "ok"})
     data = Dataset(Path("t.csv"), None, None, table, "")  # type: ignore[arg-type]
     frame = pd.DataFrame({"image": rows, "x1": 1.0, "y1": 1.0, "x2": 5.0, "y2": 5.0, "kind": "body", "relative": False})
     sources = opened(None, []).__class__(None, frame)

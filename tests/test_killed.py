@@ -18,7 +18,18 @@ from whalecam.config import Thresholds
 from whalecam.store.run import Run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
 
-EXACT = ["image", "species", "predicted", "excess", "leak", "loss", "verdict", "reason", "mask_source", "peak"]
+EXACT = [
+    "image",
+    "label",
+    "predicted",
+    "attention_score",
+    "background_share",
+    "loss",
+    "assessment",
+    "reason",
+    "mask_source",
+    "peak",
+]
 
 
 def rows_of(run: Run) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from quantus.metrics.localisation.relevance_mass_accuracy import RelevanceMassAccuracy
 
 from whalecam.assessment import assess
-from whalecam.config import AUTO_VERDICTS, Assessable, Thresholds
+from whalecam.config import ASSESSMENTS, Assessable, Thresholds
 from whalecam.explain import score
 
 GRIDS = [(4, 4), (7, 7), (3, 5), (1, 1), (14, 14)]
@@ -68,7 +68,7 @@ def test_leak_equals_full_size_upsampling_for_all_classes(rng: np.random.Generat
     maps, mask = rng.standard_normal((30, 7, 7)), ellipse()
     full = upsampled(np.maximum(maps, 0), mask.shape)
     expected = (full * (1 - mask)).sum((1, 2)) / full.sum((1, 2))
-    np.testing.assert_allclose(score.leak_of(maps, score.weigh(mask, None, (7, 7))), expected, atol=1e-6)
+    np.testing.assert_allclose(score.background_share_of(maps, score.weigh(mask, None, (7, 7))), expected, atol=1e-6)
 
 
 def slow_leak(values: NDArray[np.float64], mask: NDArray[np.float64]) -> float:
@@ -92,7 +92,7 @@ def slow_leak(values: NDArray[np.float64], mask: NDArray[np.float64]) -> float:
 @pytest.mark.parametrize(("grid", "size"), [((4, 4), (16, 16)), ((3, 2), (10, 13)), ((2, 5), (5, 21))])
 def test_leak_equals_the_slow_writing(grid: Grid, size: Grid, rng: np.random.Generator) -> None:
     values, mask = rng.standard_normal(grid), rng.random(size)
-    assert float(score.leak_of(values, score.weigh(mask, None, grid))) == pytest.approx(
+    assert float(score.background_share_of(values, score.weigh(mask, None, grid))) == pytest.approx(
         slow_leak(values, mask), abs=1e-9
     )
 
@@ -114,7 +114,10 @@ def test_leak_is_one_minus_quantus_relevance_mass_accuracy(
         channel_first=True,
         device="cpu",
     )
-    ours = [float(score.leak_of(m, score.weigh(mask, None, (4, 4)))) for m, mask in zip(maps, masks, strict=True)]
+    ours = [
+        float(score.background_share_of(m, score.weigh(mask, None, (4, 4))))
+        for m, mask in zip(maps, masks, strict=True)
+    ]
     worst = float(np.abs(1 - np.array(theirs) - ours).max())
     record_property("quantus", worst)
     print(f"\nQuantus: max difference {worst:.2e}, leaks {min(ours):.2f} to {max(ours):.2f}")
@@ -128,7 +131,7 @@ HALF = np.array([[1.0, 1.0, 0.0, 0.0]])
 
 
 @pytest.mark.parametrize(
-    ("values", "expected", "excess"),
+    ("values", "expected", "attention_score"),
     [
         ([[1, 0]], 1 / 8, 0),
         ([[0, 1]], 7 / 8, 2),
@@ -137,9 +140,11 @@ HALF = np.array([[1.0, 1.0, 0.0, 0.0]])
         ([[3, -9]], 1 / 8, 0),
     ],
 )
-def test_two_cells_by_hand(values: list[list[float]], expected: float, excess: float) -> None:
+def test_two_cells_by_hand(values: list[list[float]], expected: float, attention_score: float) -> None:
     found = score.score(np.array(values, float), score.weigh(HALF, None, (1, 2)))
-    assert (found.leak, found.floor, found.excess) == pytest.approx((expected, 1 / 8, excess))
+    assert (found.background_share, found.floor, found.attention_score) == pytest.approx(
+        (expected, 1 / 8, attention_score)
+    )
     assert (found.chance, found.reason) == (0.5, None)
 
 
@@ -147,14 +152,14 @@ def test_a_map_inside_the_animal_scores_below_the_floor() -> None:
     mask, inside = np.zeros((64, 64)), np.zeros((8, 8))
     mask[16:48, 16:48], inside[3:5, 3:5] = 1, 1
     found = score.score(inside, score.weigh(mask, None, (8, 8)))
-    assert found.leak == pytest.approx(0) and found.excess < 0 < found.floor
+    assert found.background_share == pytest.approx(0) and found.attention_score < 0 < found.floor
 
 
 def test_a_map_on_water_alone_prefers_the_water() -> None:
     mask, corner = np.zeros((64, 64)), np.zeros((8, 8))
     mask[16:48, 16:48], corner[0, 0] = 1, 1
     found = score.score(corner, score.weigh(mask, None, (8, 8)))
-    assert found.leak == 1 and found.excess > 1
+    assert found.background_share == 1 and found.attention_score > 1
 
 
 def test_padding_is_neither_animal_nor_water() -> None:
@@ -162,8 +167,8 @@ def test_padding_is_neither_animal_nor_water() -> None:
     mask, seen = np.repeat([[1.0, 1, 0, 0, 1, 1, 1, 1]], 4, 0), np.repeat([[1.0, 1, 1, 1, 0, 0, 0, 0]], 4, 0)
     weights = score.weigh(mask, seen, (1, 4), ANYTHING)
     assert (weights.area, weights.chance) == (0.5, 0.5)
-    assert np.isnan(score.leak_of(np.array([[0.0, 0, 0, 1]]), weights))
-    assert score.leak_of(np.ones((1, 4)), weights) == pytest.approx(0.5)
+    assert np.isnan(score.background_share_of(np.array([[0.0, 0, 0, 1]]), weights))
+    assert score.background_share_of(np.ones((1, 4)), weights) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("grid", [(4, 4), (3, 7)])
@@ -188,8 +193,10 @@ def test_a_flat_map_scores_chance_and_the_perfect_map_the_floor(grid: Grid) -> N
     weights = score.weigh(mask, None, grid)
     blocks = mask.reshape(grid[0], 280 // grid[0], grid[1], 280 // grid[1])
     flat, perfect = score.score(np.full(grid, 0.3), weights), score.score(blocks.mean((1, 3)), weights)
-    assert (flat.leak, flat.excess) == pytest.approx((1 - mask.mean(), 1))
-    assert perfect.leak == pytest.approx(weights.floor) and perfect.excess == pytest.approx(0, abs=1e-7)
+    assert (flat.background_share, flat.attention_score) == pytest.approx((1 - mask.mean(), 1))
+    assert perfect.background_share == pytest.approx(weights.floor) and perfect.attention_score == pytest.approx(
+        0, abs=1e-7
+    )
     assert flat.chance == pytest.approx(1 - mask.mean())
 
 
@@ -197,7 +204,7 @@ def test_the_floor_on_a_grid_that_does_not_divide_the_picture() -> None:
     mask = ellipse((128, 128))
     fine = mask.repeat(7, 0).repeat(7, 1)
     perfect = fine.reshape(7, 128, 7, 128).mean((1, 3))
-    assert score.score(perfect, score.weigh(mask, None, (7, 7))).excess == pytest.approx(0, abs=1e-6)
+    assert score.score(perfect, score.weigh(mask, None, (7, 7))).attention_score == pytest.approx(0, abs=1e-6)
 
 
 def test_a_finer_grid_has_a_lower_floor() -> None:
@@ -218,7 +225,10 @@ def test_flip_and_scale_change_nothing(
 ) -> None:
     assume(values.max() > 1e-3)
     one, other = (score.weigh(m, None, (4, 5), ANYTHING) for m in (mask, np.flip(mask, axes)))
-    before, after = score.leak_of(values, one), score.leak_of(np.flip(values, axes) * factor, other)
+    before, after = (
+        score.background_share_of(values, one),
+        score.background_share_of(np.flip(values, axes) * factor, other),
+    )
     np.testing.assert_allclose(after, before, atol=1e-9)
     np.testing.assert_allclose([other.floor, other.chance, other.area], [one.floor, one.chance, one.area], atol=1e-9)
 
@@ -229,16 +239,16 @@ def test_scores_stay_in_their_ranges(values: NDArray[np.float64], mask: NDArray[
     weights = score.weigh(mask, None, (4, 5))
     found = score.score(values, weights)
     assert 0 <= weights.floor <= 1 and weights.chance == pytest.approx(1 - weights.area)
-    assert (found.reason is None) == np.isfinite(found.leak) == np.isfinite(found.excess)
-    assert found.reason is not None or 0 <= found.leak <= 1
+    assert (found.reason is None) == np.isfinite(found.background_share) == np.isfinite(found.attention_score)
+    assert found.reason is not None or 0 <= found.background_share <= 1
 
 
 @settings(max_examples=30, deadline=None)
 @given(VALUES, MASKS)
 def test_animal_and_water_share_the_evidence(values: NDArray[np.float64], mask: NDArray[np.float64]) -> None:
     assume(values.max() > 1e-3)
-    on_water = score.leak_of(values, score.weigh(mask, None, (4, 5), ANYTHING))
-    on_animal = score.leak_of(values, score.weigh(1 - mask, None, (4, 5), ANYTHING))
+    on_water = score.background_share_of(values, score.weigh(mask, None, (4, 5), ANYTHING))
+    on_animal = score.background_share_of(values, score.weigh(1 - mask, None, (4, 5), ANYTHING))
     assert on_water + on_animal == pytest.approx(1)
 
 
@@ -268,7 +278,7 @@ def box(height: int, width: int) -> NDArray[np.float64]:
 def test_reasons_of_masks(mask: NDArray[np.float64], grid: Grid, reason: str | None) -> None:
     found = score.score(np.ones(grid), score.weigh(mask, None, grid))
     assert found.reason == reason
-    assert np.isnan(found.excess) == np.isnan(found.leak) == (reason is not None)
+    assert np.isnan(found.attention_score) == np.isnan(found.background_share) == (reason is not None)
 
 
 def test_limits_are_the_callers() -> None:
@@ -284,7 +294,7 @@ def test_nothing_positive_is_said_not_scored() -> None:
     weights = score.weigh(ellipse(), None, (4, 4))
     found = score.score(-np.ones((4, 4)), weights)
     assert (found.reason, found.chance) == ("no positive evidence", weights.chance)
-    both = score.leak_of(np.stack([-np.ones((4, 4)), np.ones((4, 4))]), weights)
+    both = score.background_share_of(np.stack([-np.ones((4, 4)), np.ones((4, 4))]), weights)
     assert np.isnan(both[0]) and both[1] == pytest.approx(weights.chance)
 
 
@@ -348,39 +358,39 @@ TRUTH = {
 
 
 def test_verdicts_by_truth_table() -> None:
-    excess, needs = np.array([row[:2] for row in TRUTH], float).T
+    attention_score, reliance = np.array([row[:2] for row in TRUTH], float).T
     reason = np.array([row[2] for row in TRUTH], object)
-    assert assess(excess, needs, reason, Thresholds()).tolist() == list(TRUTH.values())
-    assert set(TRUTH.values()) == set(AUTO_VERDICTS)
+    assert assess(attention_score, reliance, reason, Thresholds()).tolist() == list(TRUTH.values())
+    assert set(TRUTH.values()) == set(ASSESSMENTS)
 
 
-@pytest.mark.parametrize(("looks", "needs"), itertools.product([0.5, 1.0], [0.2, 0.4]))
-def test_verdicts_follow_the_sliders(looks: float, needs: float) -> None:
-    found = assess(np.array([0.75]), np.array([0.3]), np.array([""]), Thresholds(looks, needs))
+@pytest.mark.parametrize(("looks", "reliance"), itertools.product([0.5, 1.0], [0.2, 0.4]))
+def test_verdicts_follow_the_sliders(looks: float, reliance: float) -> None:
+    found = assess(np.array([0.75]), np.array([0.3]), np.array([""]), Thresholds(looks, reliance))
     expected = {(0.5, 0.2): "confirmed_leak", (0.5, 0.4): "cosmetic", (1.0, 0.2): "hidden_reliance"}
-    assert found.tolist() == [expected.get((looks, needs), "clean")]
+    assert found.tolist() == [expected.get((looks, reliance), "clean")]
 
 
 @pytest.mark.parametrize(
-    ("excess", "reason", "listed", "passed"),
+    ("attention_score", "reason", "listed", "passed"),
     [
         (1.5, "", "confirmed_leak", "cosmetic"),
         (0.5, "", "hidden_reliance", "clean"),
         (NAN, "animal smaller than one cell", "background_reliance", "clean"),
     ],
 )
-def test_a_q_value_decides_in_place_of_needs(excess: float, reason: str, listed: str, passed: str) -> None:
+def test_a_q_value_decides_in_place_of_needs(attention_score: float, reason: str, listed: str, passed: str) -> None:
     level = Thresholds(false_rate=0.1)
     cases = {(0.1, 0.0): listed, (0.0, NAN): listed, (np.nextafter(0.1, 1), 1.0): passed, (1.0, NAN): passed}
-    needs = np.array([row[1] for row in cases])
+    reliance = np.array([row[1] for row in cases])
     q_value = np.array([row[0] for row in cases])
-    verdicts = assess(np.full(4, excess), needs, np.full(4, reason, object), level, q_value)
+    verdicts = assess(np.full(4, attention_score), reliance, np.full(4, reason, object), level, q_value)
     assert verdicts.tolist() == list(cases.values())
 
 
 def test_needs_decides_where_no_rate_was_controlled() -> None:
-    excess, needs, rate = np.full(3, 0.5), np.array([0.5, 0.1, NAN]), np.full(3, NAN)
-    verdicts = assess(excess, needs, np.full(3, "", object), Thresholds(), rate)
+    attention_score, reliance, rate = np.full(3, 0.5), np.array([0.5, 0.1, NAN]), np.full(3, NAN)
+    verdicts = assess(attention_score, reliance, np.full(3, "", object), Thresholds(), rate)
     assert verdicts.tolist() == ["hidden_reliance", "clean", "not_tested"]
 
 

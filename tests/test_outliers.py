@@ -29,7 +29,7 @@ def photographs(n: int = 200, k: int = 24, seed: int = 0) -> NDArray[np.float32]
 def vectors_of(values: NDArray[np.float32], folds: NDArray[np.int64] | None = None) -> pd.DataFrame:
     names = [f"{at:05d}.jpg" for at in range(len(values))]
     folds = np.zeros(len(values), int) if folds is None else folds
-    frame = pd.DataFrame({"image": names, "species": "orca", "predicted": "orca", "fold": folds, "in_training": False})
+    frame = pd.DataFrame({"image": names, "label": "orca", "predicted": "orca", "fold": folds, "in_training": False})
     return frame.assign(embedding=list(values))
 
 

@@ -47,7 +47,7 @@ def looks(seed: int, odd_ones: int = 8) -> NDArray[Any]:
 def rows_of(maps: NDArray[Any], leaks: Any = 0.5) -> list[dict[str, Any]]:
     """Rows as `stored_maps` gives them, whose relative map of the predicted class is `maps`."""
     return [
-        {"image": f"{at:03}.jpg", "predicted": "orca", "maps": np.stack([-one, one]), "leak": leaks}
+        {"image": f"{at:03}.jpg", "predicted": "orca", "maps": np.stack([-one, one]), "background_share": leaks}
         for at, one in enumerate(maps)
     ]
 
@@ -150,9 +150,9 @@ def test_pictures_without_an_animal_are_left_out_of_the_atlas() -> None:
 
 def test_pairs_are_counted_both_ways() -> None:
     rows = [("a", "a", 10), ("a", "b", 3), ("b", "a", 2), ("b", "b", 1), ("c", "a", 5), ("c", "c", 50), ("a", "d", 9)]
-    found = pairs.confused_pairs(pd.DataFrame(rows, columns=["species", "predicted", "images"]))
+    found = pairs.confused_pairs(pd.DataFrame(rows, columns=["label", "predicted", "images"]))
     assert found == [pairs.Pair("a", "b", 5, 25), pairs.Pair("a", "c", 5, 77)]
-    assert pairs.confused_pairs(pd.DataFrame(columns=["species", "predicted", "images"])) == []
+    assert pairs.confused_pairs(pd.DataFrame(columns=["label", "predicted", "images"])) == []
 
 
 def test_pca_is_that_of_the_singular_values_and_always_the_same() -> None:
@@ -215,7 +215,7 @@ def test_stored_maps_are_those_of_the_species(prepared: Path) -> None:
 
     run = open_run(prepared / "runs" / "demo")
     rows = pd.concat([pq.read_table(part).to_pandas() for part in run.parts()])
-    wanted = rows[(rows["species"] == "beluga") & rows["predicted"].notna()]
+    wanted = rows[(rows["label"] == "beluga") & rows["predicted"].notna()]
     found = {row["image"]: row["maps"] for row in stored_maps(run.parts(), ["beluga"], 100)}
     assert set(found) == set(wanted["image"])
     for image, raw, height, width in wanted[["image", "maps", "map_height", "map_width"]].itertuples(index=False):
@@ -232,10 +232,10 @@ def test_several_species_are_read_at_once_and_each_as_if_alone(prepared: Path) -
     rows = list(stored_maps(run.parts(), names, 7, told.append))
     assert [one.done for one in told] == list(range(1, len(run.parts()) + 1)) and told[-1].total == len(run.parts())
     found = atlas.atlases(rows, names, resize)
-    assert set(found) == {row["species"] for row in rows} and len(found) > 2
+    assert set(found) == {row["label"] for row in rows} and len(found) > 2
     for name, together in found.items():
         alone = list(stored_maps(run.parts(), [name], 7))
-        assert [row["image"] for row in rows if row["species"] == name] == [row["image"] for row in alone]
+        assert [row["image"] for row in rows if row["label"] == name] == [row["image"] for row in alone]
         slow = atlas.atlas(alone, names, resize)
         np.testing.assert_array_equal(together.mean, slow.mean)
         assert together.images == slow.images and together.background_share == pytest.approx(

@@ -62,7 +62,7 @@ def test_its_probabilities_are_those_of_scikit_learns_regression(tmp_path: Path,
     run = trained(data, tmp_path / "run")
     model = from_spec(run.manifest.network, run.load_checkpoint())
     training = run.training_images()
-    labels = data.good().set_index("image")["species"]
+    labels = data.good().set_index("image")["label"]
     features = np.concatenate([pooled(model, data, training, mirrored) for mirrored in (False, True)])
     known = [labels[name] for name in data.good()["image"] if name in training]
     scaler = StandardScaler().fit(features)
@@ -73,7 +73,7 @@ def test_its_probabilities_are_those_of_scikit_learns_regression(tmp_path: Path,
     with torch.no_grad():
         logits = model.head(model.look(np.stack(inputs)))
     np.testing.assert_allclose(logits.softmax(1).numpy(), slow, atol=2e-3)
-    assert exactness(model.head) == run.manifest.licence == "exact"
+    assert exactness(model.head) == run.manifest.exactness == "exact"
     metrics = run.metrics()
     unseen = np.array([name not in training for name in data.good()["image"]])
     truth = np.array([model.classes.index(labels[name]) for name in data.good()["image"]])
@@ -142,14 +142,14 @@ def test_an_option_that_it_would_not_use_is_refused(tmp_path: Path, unused: dict
 def test_a_class_without_a_training_image_is_never_predicted(tmp_path: Path) -> None:
     """Its only individual is judged, as happens in small sets that are split by individual."""
     data = drawn(tmp_path, 3)
-    grouped = Dataset(**{**vars(data), "table": data.table.assign(individual_id=data.table["species"])})
+    grouped = Dataset(**{**vars(data), "table": data.table.assign(group=data.table["label"])})
     run = create_run(tmp_path / "run", DatasetRecord.of(data))
     classifier.train(grouped, run, replace(OPTIONS, split="group"))
-    labels = data.table.set_index("image")["species"]
+    labels = data.table.set_index("image")["label"]
     (unseen,) = set(labels) - {labels[name] for name in run.training_images()}
     place = run.manifest.classes.index(unseen)
     confusion = np.array(run.metrics()["confusion"])
-    assert len(run.manifest.classes) == 3 and run.manifest.licence == "exact"
+    assert len(run.manifest.classes) == 3 and run.manifest.exactness == "exact"
     assert confusion[:, place].sum() == 0 and confusion[place].sum() == 12
     model = from_spec(run.manifest.network, run.load_checkpoint())
     images = [to_input(read_sample(Path(row["path"]), "").pixels, 32, "squish") for row in records(data.good())]

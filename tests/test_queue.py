@@ -33,7 +33,7 @@ def test_the_next_picture_is_the_first_unjudged_one_behind_and_skipped_ones_come
     assert Queue(("a",)).after("a") is None and Queue(("a", "b"), frozenset("ab")).after("a") is None
 
 
-def slow_doubt(excess: list[float], needs: list[float], level: Thresholds) -> list[float]:
+def slow_doubt(attention_score: list[float], reliance: list[float], level: Thresholds) -> list[float]:
     def deviation(values: list[float]) -> float:
         known = [value for value in values if not math.isnan(value)]
         if not known:
@@ -41,11 +41,11 @@ def slow_doubt(excess: list[float], needs: list[float], level: Thresholds) -> li
         mean = sum(known) / len(known)
         return math.sqrt(sum((value - mean) ** 2 for value in known) / len(known)) or 1.0
 
-    wide, deep, found = deviation(excess), deviation(needs), []
-    for look, fall in zip(excess, needs, strict=True):
-        ways = [abs(look - level.excess) / wide] if not math.isnan(look) else []
+    wide, deep, found = deviation(attention_score), deviation(reliance), []
+    for look, fall in zip(attention_score, reliance, strict=True):
+        ways = [abs(look - level.attention) / wide] if not math.isnan(look) else []
         if not math.isnan(fall):
-            ways.append(abs(fall - level.needs) / deep)
+            ways.append(abs(fall - level.reliance) / deep)
         found.append(min(ways, default=NAN))
     return found
 
@@ -55,24 +55,24 @@ SCORE = st.floats(-2, 3, width=32) | st.just(NAN)
 
 @given(st.lists(st.tuples(SCORE, SCORE), max_size=12))
 def test_doubt_is_the_distance_to_the_nearer_threshold(scores: list[tuple[float, float]]) -> None:
-    excess, needs = [list(part) for part in zip(*scores, strict=True)] or [[], []]
-    fast = doubt(np.array(excess), np.array(needs), LEVEL)
-    np.testing.assert_allclose(fast, slow_doubt(excess, needs, LEVEL), rtol=1e-9, atol=1e-12)
+    attention_score, reliance = [list(part) for part in zip(*scores, strict=True)] or [[], []]
+    fast = doubt(np.array(attention_score), np.array(reliance), LEVEL)
+    np.testing.assert_allclose(fast, slow_doubt(attention_score, reliance, LEVEL), rtol=1e-9, atol=1e-12)
 
 
 def test_the_automatic_verdict_flips_just_beyond_that_distance_and_not_before() -> None:
     rng = np.random.default_rng(0)
-    excess, needs = rng.normal(1, 0.5, 60), rng.normal(0.2, 0.3, 60)
-    needs[::4], excess[1::8] = NAN, NAN
+    attention_score, reliance = rng.normal(1, 0.5, 60), rng.normal(0.2, 0.3, 60)
+    reliance[::4], attention_score[1::8] = NAN, NAN
     reasons = np.full(60, "")
-    before = assess(excess, needs, reasons, LEVEL)
-    wide, deep = np.nanstd(excess), np.nanstd(needs)
+    before = assess(attention_score, reliance, reasons, LEVEL)
+    wide, deep = np.nanstd(attention_score), np.nanstd(reliance)
 
     def flips(scale: float) -> np.ndarray:
-        moves = doubt(excess, needs, LEVEL) * scale
+        moves = doubt(attention_score, reliance, LEVEL) * scale
         changed = np.zeros(60, bool)
         for look, fall in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            moved = assess(excess + look * moves * wide, needs + fall * moves * deep, reasons, LEVEL)
+            moved = assess(attention_score + look * moves * wide, reliance + fall * moves * deep, reasons, LEVEL)
             changed |= moved != before
         return changed
 
@@ -81,7 +81,11 @@ def test_the_automatic_verdict_flips_just_beyond_that_distance_and_not_before() 
 
 def test_least_sure_first_puts_what_cannot_be_judged_last() -> None:
     rows = pd.DataFrame(
-        {"image": ["d", "c", "b", "a", "x"], "excess": [1.0, 3.0, NAN, NAN, 0.5], "needs": [NAN, 0.25, NAN, 0.25, NAN]}
+        {
+            "image": ["d", "c", "b", "a", "x"],
+            "attention_score": [1.0, 3.0, NAN, NAN, 0.5],
+            "reliance": [NAN, 0.25, NAN, 0.25, NAN],
+        }
     )
     assert least_sure_first(rows, LEVEL) == ["a", "c", "d", "x", "b"]
     assert least_sure_first(rows.head(0), LEVEL) == []

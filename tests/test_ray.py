@@ -28,8 +28,19 @@ from whalecam.errors import DatasetError, RunError
 from whalecam.store.run import Run, open_run
 from whalecam.store.table import Table
 
-EXACT = ["image", "species", "fold", "predicted", "verdict", "reason", "mask_source", "needs_property", "map_height"]
-CLOSE = ["confidence", "loss", "leak", "floor", "chance", "excess", "needs", "needs_swap", "bg_gap", "mask_agreement"]
+EXACT = ["image", "label", "fold", "predicted", "assessment", "reason", "mask_source", "reliance_on", "map_height"]
+CLOSE = [
+    "confidence",
+    "loss",
+    "background_share",
+    "floor",
+    "chance",
+    "attention_score",
+    "reliance",
+    "reliance_swap",
+    "bg_gap",
+    "mask_agreement",
+]
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def rows_of(present: list[Judged], crop: list[Judged]) -> pd.DataFrame:
     found = []
     for remedy, values in (("present", present), ("crop", crop)):
         for at, (own, unseen, leak) in enumerate(values):
-            about = {"image": f"p{at}", "species": f"s{at % 2}", "group": at, "remedy": remedy}
+            about = {"image": f"p{at}", "label": f"s{at % 2}", "group": at, "remedy": remedy}
             found.append(about | {"own": own, "unseen": unseen, "leak": leak})
     return pd.DataFrame(found)
 
@@ -46,7 +46,7 @@ def test_figures_of_four_pictures() -> None:
     crop = found["crop"]["all"]
     assert (crop["own_gain"][0], crop["unseen_gain"][0]) == (0.25, 0.875)
     assert crop["leak_drop"][0] == pytest.approx((0.7 + 0.5 + 0.3) / 3)
-    assert found["crop"]["species"]["s0"]["unseen_gain"][:1] == [1.0] and found["crop"]["species"]["s1"]["n"] == 2
+    assert found["crop"]["label"]["s0"]["unseen_gain"][:1] == [1.0] and found["crop"]["label"]["s1"]["n"] == 2
     json.dumps(found, allow_nan=False)
 
 
@@ -163,7 +163,9 @@ def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
     advice = recommend(LEAKING, alone, (), "shuffle", since)
     assert advice.said.startswith("This network was trained with shuffle, and that helped")
     assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
-    assert advice.why[-1].startswith("Measured against mine: +30 points (+20 to +40) of accuracy on unseen water")
+    assert advice.why[-1].startswith(
+        "Measured against mine: +30 points (+20 to +40) of accuracy on swapped backgrounds"
+    )
     failed = Measured("shuffle", "mine", *(FAILED.unseen, FAILED.own))
     assert recommend(LEAKING, alone, (), "shuffle", failed).todo == "simulate"
 
@@ -184,7 +186,7 @@ def test_the_best_of_the_trainings_that_helped_is_taken() -> None:
 
 SPECIES = pd.DataFrame(
     {
-        "species": ["fin", "sei", "orca", "rare"],
+        "label": ["fin", "sei", "orca", "rare"],
         "assessable": [80, 80, 80, 0],
         "confirmed": [60, 40, 4, 0],
         "suspects": [61, 41, 5, 0],
@@ -257,7 +259,7 @@ def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: 
     found, measured = advise(base, LEAKING, [stored(tmp_path / "mended", "shuffle", {"a": 1.0, "b": 1.0})])
     assert (found.remedy, found.after, found.todo) == ("shuffle", "mended", "compare")
     assert measured[0].changed == (
-        "+100 points (+100 to +100) of accuracy on unseen water, +0 points (+0 to +0) on the pictures' own"
+        "+100 points (+100 to +100) of accuracy on swapped backgrounds, +0 points (+0 to +0) on the pictures' own"
     )
     pair = ["compare", str(base.path), str(tmp_path / "mended")]
     assert step(base, found) == pair

@@ -18,18 +18,21 @@ POINTS = pd.DataFrame(
 
 
 def places(axes: str) -> pd.DataFrame:
-    if axes != "excess~needs":
+    if axes != "attention_score~reliance":
         raise KeyError(axes)
     return POINTS
 
 
 def held(selection: dict[str, object]) -> tuple[str, ...]:
-    return chart_selection.images_in(chart_selection.encode(selection, "excess~needs"), places)
+    return chart_selection.images_in(chart_selection.encode(selection, "attention_score~reliance"), places)
 
 
 def test_a_box_holds_what_lies_in_it() -> None:
     box = {"x": [0, 1], "y": [0.4, 0.6]}
-    assert chart_selection.encode({"box": [box]}, "excess~needs") == "excess~needs 0,0.4 1,0.4 1,0.6 0,0.6"
+    assert (
+        chart_selection.encode({"box": [box]}, "attention_score~reliance")
+        == "attention_score~reliance 0,0.4 1,0.4 1,0.6 0,0.6"
+    )
     assert held({"box": [box]}) == ("a.jpg",)
     assert held({"box": [box, {"x": [1.2, 2], "y": [0, 1]}]}) == ("a.jpg", "b.jpg")
 
@@ -56,7 +59,7 @@ def test_nothing_selected_is_no_region() -> None:
 def test_a_long_outline_is_thinned_for_the_address_and_holds_the_same() -> None:
     angles = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
     circle = {"x": list(1.5 + 0.3 * np.cos(angles)), "y": list(0.5 + 0.3 * np.sin(angles))}
-    text = chart_selection.encode({"lasso": [circle]}, "excess~needs")
+    text = chart_selection.encode({"lasso": [circle]}, "attention_score~reliance")
     assert len(text.split()) <= chart_selection.MAX_VERTICES + 1
     assert chart_selection.images_in(text, places) == ("b.jpg",)
 
@@ -64,11 +67,11 @@ def test_a_long_outline_is_thinned_for_the_address_and_holds_the_same() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "excess~needs",
-        "excess~needs 1,2 3,4",
-        "excess~needs 1,2 3,4 5",
-        "excess~needs 1,2 3,4 nan,5",
-        "excess~needs 0,0 1,0 one,1",
+        "attention_score~reliance",
+        "attention_score~reliance 1,2 3,4",
+        "attention_score~reliance 1,2 3,4 5",
+        "attention_score~reliance 1,2 3,4 nan,5",
+        "attention_score~reliance 0,0 1,0 one,1",
         "size~age 0,0 1,0 1,1",
         "images",
         'images {"a": 1}',

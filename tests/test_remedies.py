@@ -365,7 +365,7 @@ def test_pictures_that_change_need_the_fast_recipe(source: Dataset, tmp_path: Pa
     record = DatasetRecord.of(source)
     run = create_run(tmp_path / "run", record)
     with pytest.raises(ModelError, match="recipe"):
-        train_plainly(source, run, TrainOptions(recipe="seed"), augment=Shuffle(masks_of(source), 32, "squish"))
+        train_plainly(source, run, TrainOptions(recipe="notebook"), augment=Shuffle(masks_of(source), 32, "squish"))
     with pytest.raises(DatasetError, match="shuffle"):
         remedies.train(source, run, TrainOptions(remedy="drop"))
     with pytest.raises(DatasetError, match="mask folder"):
@@ -387,8 +387,8 @@ def test_train_and_export_with_remedies_on_the_command_line(planted: Planted, tm
     assert refused.returncode == 2 and "relabel" in refused.stderr and not (tmp_path / "out").exists()
     facts = json.loads(whalecam(*export, "relabel", "--json").stdout)
     table = pd.read_csv(tmp_path / "out" / "train.csv")
-    assert set(table["species"]) == {"humpback", "bottlenose_dolphin"}
-    assert facts["changed"] == (table["species"] == "humpback").sum()
+    assert set(table["label"]) == {"humpback", "bottlenose_dolphin"}
+    assert facts["changed"] == (table["label"] == "humpback").sum()
     assert whalecam(*verb, "/nowhere", *short).returncode == 2
 
 

@@ -34,7 +34,7 @@ def words(html: str) -> str:
 
 def test_its_figures_are_those_of_the_table_and_the_journal(run: Run) -> None:
     table = Table(run.parts(), Thresholds(), pd.DataFrame())
-    facts, species = table.overview(), table.per_species()
+    facts, species = table.overview(), table.per_label()
     flagged = table.page(Filters(), limit=2)["image"].tolist()
     Journal(run.reviews_url).add([Review(image, "flag", "Ana", reason="water", note="ice") for image in flagged])
     Journal(run.reviews_url).add([Review(flagged[0], "keep", "Ben")])
@@ -42,16 +42,16 @@ def test_its_figures_are_those_of_the_table_and_the_journal(run: Run) -> None:
     assert f"{facts['confirmed']} of {facts['measured']} tested pictures" in text
     assert "2 people signed: Ana, Ben. At present 1 flag · 1 keep · 0 unsure" in text.replace("  ", " ")
     for row in species.to_dict("records"):
-        assert row["species"] in text and f"{row['low']:.0%} to {row['high']:.0%}" in text
+        assert row["label"] in text and f"{row['low']:.0%} to {row['high']:.0%}" in text
     assert run.manifest.dataset.fingerprint in text and run.manifest.model_sha256 in text
     assert all(f"{name} {version}" in text for name, version in run.manifest.versions.items())
-    assert "the map is the whole story" in text and run.manifest.licence == "exact"
+    assert "the map is the whole story" in text and run.manifest.exactness == "exact"
     assert str(Path(run.manifest.dataset.csv).parent) not in text, "a path of this machine is nobody else's business"
 
 
 def test_flagged_pictures_come_first_each_with_picture_heat_and_changed_water(run: Run) -> None:
     clean = Table(run.parts(), Thresholds(), pd.DataFrame()).all_rows()
-    image = str(clean.loc[clean["verdict"] == "clean", "image"].iloc[0])
+    image = str(clean.loc[clean["assessment"] == "clean", "image"].iloc[0])
     Journal(run.reviews_url).add([Review(image, "flag", "Ana", suggested_label="orca")])
     first, *rest = report_html(run, data_of(run), cases=4).split('<div class="case">')[1:]
     assert image in first and "should be orca" in first and len(rest) == 3
@@ -60,8 +60,8 @@ def test_flagged_pictures_come_first_each_with_picture_heat_and_changed_water(ru
 
 
 def test_thresholds_decide_its_verdicts(run: Run) -> None:
-    text = words(report_html(run, data_of(run), cases=0, thresholds=Thresholds(excess=9, false_rate=0.01)))
-    assert "excess 9.00 · at most 1% false" in text and text.startswith(" WhaleCAM") and "0 of" in text
+    text = words(report_html(run, data_of(run), cases=0, thresholds=Thresholds(attention=9, false_rate=0.01)))
+    assert "attention 9.00 · at most 1% false" in text and text.startswith(" WhaleCAM") and "0 of" in text
 
 
 def test_nothing_that_people_or_the_data_set_say_becomes_markup(run: Run, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_nothing_that_people_or_the_data_set_say_becomes_markup(run: Run, tmp_pa
     for part in run.parts():
         rows = pq.read_table(part)
         kinds = pa.array([HOSTILE] * len(rows), pa.string())
-        pq.write_table(rows.set_column(rows.schema.get_field_index("species"), "species", kinds), part)
+        pq.write_table(rows.set_column(rows.schema.get_field_index("label"), "label", kinds), part)
     image = sorted(run.audited())[0]
     Journal(run.reviews_url).add([Review(image, "flag", HOSTILE, HOSTILE, HOSTILE, HOSTILE)])
     html = report_html(run, data_of(run), cases=3)

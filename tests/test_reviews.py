@@ -82,19 +82,19 @@ def test_latest_holds_every_field_of_the_newest_verdict(journal: Journal) -> Non
     latest = journal.latest()
     assert list(latest.columns) == list(COLUMNS)
     row = latest.set_index("image").loc["a.jpg"]
-    assert row.drop("needs_threshold").to_dict() == {
+    assert row.drop("reliance_threshold").to_dict() == {
         "verdict": "flag",
         "reason": "wa\nter",
         "note": "né ☂",
         "suggested_label": "orca",
         "reviewer": "bo",
         "reviewed_at": "2024-05-01T12:00:00+00:00",
-        "excess_threshold": 1.5,
+        "attention_threshold": 1.5,
         "false_rate": 0.1,
         "map": "raw",
     }
-    assert latest["needs_threshold"].isna().all()
-    assert latest["needs_threshold"].dtype == float
+    assert latest["reliance_threshold"].isna().all()
+    assert latest["reliance_threshold"].dtype == float
 
 
 def test_empty_journal(journal: Journal) -> None:
@@ -481,7 +481,7 @@ def test_undos_from_several_processes_take_back_different_actions(url: str) -> N
 
 TELLING_WRITER = """
 import sys
-from whalecam.reviews import Journal, Review
+from whalecam.store.reviews import Journal, Review
 journal = Journal(sys.argv[1])
 for number in range(100_000):
     journal.add([Review(f"{number}.jpg", "flag", "ana")])
@@ -651,13 +651,15 @@ def test_the_version_before_is_brought_up_to_date_and_its_entries_count_in_every
     one, other = Journal(url, "one"), Journal(url, "other")
     assert one.history("a")["reason"].tolist() == ["water"]
     assert one.standing()["false_rate"].isna().all()
+    thresholds = one.standing()[["attention_threshold", "reliance_threshold"]]
+    assert thresholds.to_numpy().tolist() == [[1.0, 0.25]]
     one.add([Review("c", "flag", "ana", blind=True, false_rate=0.05)])
     assert one.latest().set_index("image")["false_rate"].to_dict()["c"] == 0.05
     assert stands(one) == {"a": ("flag", "ana"), "c": ("flag", "ana")}
     assert stands(other) == {"a": ("flag", "ana")}
     assert one.controls().to_numpy().tolist() == [["c", "flag", "ana"]]
     with sa.create_engine(url).connect() as connection:
-        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION] == [4]
+        assert connection.scalars(sa.text("select version from whalecam_schema")).all() == [schema.VERSION] == [5]
 
 
 def test_runs_that_share_a_server_keep_their_verdicts_apart(url: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from whalecam.errors import RunError
 from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
-from whalecam.store.schema import SCHEMA
+from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 
 RECORD = DatasetRecord("/data/train.csv", "/data/images", {"image": "image", "label": "species", "group": "id"}, "ab12")
 
@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_new_run_opens_again_with_what_was_written(run: Run) -> None:
-    run.update(classes=("beluga", "orca"), licence="exact")
+    run.update(classes=("beluga", "orca"), exactness="exact")
     again = open_run(run.path)
     assert again.manifest.classes == ("beluga", "orca")
     assert again.manifest.dataset == RECORD
@@ -38,7 +38,7 @@ def test_checkpoint_round_trip_and_its_training_images(run: Run) -> None:
 
 
 def test_parts_hold_the_schema_and_leave_nothing_half_written(run: Run) -> None:
-    run.write_part([{"image": "a.jpg", "excess": 0.5}, {"image": "b.jpg", "reason": "truncated"}])
+    run.write_part([{"image": "a.jpg", "attention_score": 0.5}, {"image": "b.jpg", "reason": "truncated"}])
     run.write_part([{"image": "c.jpg"}])
     assert run.audited() == {"a.jpg", "b.jpg", "c.jpg"}
     assert all(pq.read_schema(part).equals(SCHEMA) for part in run.parts())
@@ -115,4 +115,4 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
 def test_manifest_is_plain_json_without_nan(run: Run) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         run.update(train={"loss": float("nan")})
-    assert json.loads((run.path / "run.json").read_text())["schema_version"] == 4
+    assert json.loads((run.path / "run.json").read_text())["schema_version"] == SCHEMA_VERSION

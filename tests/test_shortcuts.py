@@ -22,7 +22,7 @@ RNG = np.random.default_rng
 def data_of(species: list[str], individuals: list[str] | None = None) -> Dataset:
     names = [f"{number:05d}.jpg" for number in range(len(species))]
     own = individuals or names
-    table = pd.DataFrame({"image": names, "species": species, "individual_id": own}, dtype=str)
+    table = pd.DataFrame({"image": names, "label": species, "group": own}, dtype=str)
     return Dataset(Path("train.csv"), None, Columns(), table.assign(path="", status=OK), "")
 
 
@@ -104,7 +104,7 @@ def test_twins_are_told_apart_by_their_boxes() -> None:
     assert found[0].code == "twin_shortcut" and found[0].severity == "high"
     assert found[0].about == ("box geometry", "killer_whale", "kiler_whale")
     assert found[0].facts["measure"] == "AUC" and found[0].facts["score"] > 0.9
-    assert set(found[0].rows["species"]) == {"killer_whale", "kiler_whale"}
+    assert set(found[0].rows["label"]) == {"killer_whale", "kiler_whale"}
 
 
 def test_pixel_boxes_become_shares_of_the_measured_size() -> None:
@@ -122,7 +122,7 @@ def test_pixel_boxes_become_shares_of_the_measured_size() -> None:
 
 def test_the_largest_box_of_the_most_frequent_kind_counts() -> None:
     data = data_of(["orca", "beluga"] * 60)
-    told = np.where(data.table["species"] == "orca", 0.1, 0.6)
+    told = np.where(data.table["label"] == "orca", 0.1, 0.6)
     small = boxes_of(data, told).assign(x2=lambda boxes: boxes["x1"] + 0.01)
     fins = boxes_of(data, told, "fin").head(50)
     large = boxes_of(data, RNG(9).uniform(0, 0.6, 120))
@@ -138,7 +138,7 @@ def test_large_classes_are_sampled_the_same_way_each_time() -> None:
     pd.testing.assert_frame_equal(one.rows, two.rows)
 
 
-@pytest.mark.parametrize("species", [["orca"] * 50, ["orca", "beluga"] * 3, []])
+@pytest.mark.parametrize("label", [["orca"] * 50, ["orca", "beluga"] * 3, []])
 def test_too_little_to_tell_says_nothing(species: list[str]) -> None:
     data = data_of(species)
     assert shortcuts(Evidence(data, boxes_of(data, 0.1), measured(data))) == []

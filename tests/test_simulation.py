@@ -81,7 +81,7 @@ def test_the_present_network_is_right_where_the_audit_says_so(runs: Path) -> Non
         unseen_odds(run.parts(), run.manifest.classes),
         open_dataset(Path(run.manifest.dataset.csv), None).table,
     )
-    label = table.drop_duplicates("image").set_index("image")["species"]
+    label = table.drop_duplicates("image").set_index("image")["label"]
     right = (odds.idxmax(axis=1) == label.loc[odds.index]).astype(float)
     assert len(found["own"]) > 10 and set(found["own"]) <= set(odds.index)
     # Audits may compute in bfloat16, where a tie can fall the other way.
@@ -129,7 +129,7 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     known = simulation_of(better)
     assert known is not None
     facts = json.loads(done.stdout)
-    assert facts["unseen_water"] == known["figures"]["present"]["all"]["unseen"]
+    assert facts["swapped_accuracy"] == known["figures"]["present"]["all"]["unseen"]
     measured = measured_of(leaky, [better])[0]
     assert facts["measured"][0]["unseen"] == vars(measured.unseen) and measured.helped
     said = list(retrained(leaky, better, known))

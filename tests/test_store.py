@@ -40,19 +40,24 @@ RATE = st.one_of(st.none(), st.just(float("nan")), st.sampled_from([0.01, 0.05, 
 )
 @settings(max_examples=150, deadline=None)
 def test_verdicts_in_sql_are_those_of_the_rule(
-    rows: list[tuple[float | None, float | None, str | None, float | None]], excess: float, needs: float, rate: float
+    rows: list[tuple[float | None, float | None, str | None, float | None]],
+    attention_score: float,
+    reliance: float,
+    rate: float,
 ) -> None:
     """Stored scores are 32 bits wide, so a threshold of 0.7 lies above a stored 0.7: both must see it so."""
-    level = Thresholds(excess, needs, rate)
-    frame = pd.DataFrame(rows, columns=["excess", "needs", "reason", "q_value"])
-    frame = frame.astype({"excess": "f4", "needs": "f4", "q_value": "f8"}).rename_axis("place").reset_index()
+    level = Thresholds(attention_score, reliance, rate)
+    frame = pd.DataFrame(rows, columns=["attention_score", "reliance", "reason", "q_value"])
+    frame = (
+        frame.astype({"attention_score": "f4", "reliance": "f4", "q_value": "f8"}).rename_axis("place").reset_index()
+    )
     frame["reason"] = frame["reason"].astype(object)
     con = duckdb.connect()
     con.register("rows", frame.drop(columns="q_value"))
-    con.register("reliance", frame[["place", "q_value"]])
-    asked = f"select {assessment_sql(level)} from rows join reliance using (place) order by place"
+    con.register("proven", frame[["place", "q_value"]])
+    asked = f"select {assessment_sql(level)} from rows join proven using (place) order by place"
     found = [name for (name,) in con.execute(asked).fetchall()]
-    looks, falls, rates = (frame[name].to_numpy(np.float64) for name in ("excess", "needs", "q_value"))
+    looks, falls, rates = (frame[name].to_numpy(np.float64) for name in ("attention_score", "reliance", "q_value"))
     reasons = frame["reason"].fillna("").to_numpy(object)
     assert found == assess(looks, falls, reasons, level, rates).tolist()
 
@@ -62,8 +67,8 @@ def run(tmp_path: Path) -> Run:
     return create_run(tmp_path / "r", DatasetRecord("a", "b", {}, ""))
 
 
-def table(store: Store, run: Run, excess: float = 1.0) -> Table:
-    return Table(run.parts(), Thresholds(excess), store=store)
+def table(store: Store, run: Run, attention_score: float = 1.0) -> Table:
+    return Table(run.parts(), Thresholds(attention_score), store=store)
 
 
 def test_parts_that_come_are_added_and_parts_that_go_are_forgotten(run: Run) -> None:
@@ -88,7 +93,7 @@ def test_sessions_share_rows_but_not_thresholds(run: Run) -> None:
     store.take(run.parts())
     low, high = table(store, run, 0.2), table(store, run, 1.5)
     assert low.overview()["suspects"] > high.overview()["suspects"] > 0
-    assert low.overview()["suspects"] == low.count(Filters(verdicts=("suspect",)))
+    assert low.overview()["suspects"] == low.count(Filters(assessments=("suspect",)))
 
 
 def test_kept_answers_are_forgotten_when_verdicts_change(run: Run) -> None:
@@ -99,9 +104,9 @@ def test_kept_answers_are_forgotten_when_verdicts_change(run: Run) -> None:
     assert (asked.overview()["flagged"], asked.count(Filters(review="flag"))) == (0, 0)
     store.join(pd.DataFrame({"image": ["003.jpg"], "verdict": ["flag"], "reviewer": ["Ana"]}), version=1)
     assert (asked.overview()["flagged"], asked.count(Filters(review="flag"))) == (1, 1)
-    frame = asked.per_species()
-    frame["species"] = "spoilt by a caller"
-    assert set(asked.per_species()["species"]) == {"beluga", "orca"}
+    frame = asked.per_label()
+    frame["label"] = "spoilt by a caller"
+    assert set(asked.per_label()["label"]) == {"beluga", "orca"}
 
 
 def test_a_row_is_read_once_until_somebody_judges_it(run: Run) -> None:
@@ -110,9 +115,9 @@ def test_a_row_is_read_once_until_somebody_judges_it(run: Run) -> None:
     store.take(run.parts())
     one = table(store, run)
     first = one.row("021.jpg")
-    first["species"] = "spoilt by a caller"
+    first["label"] = "spoilt by a caller"
     again = one.row("021.jpg")
-    assert again["maps"] is first["maps"] and again["species"] == make_rows()[21]["species"]
+    assert again["maps"] is first["maps"] and again["label"] == make_rows()[21]["label"]
     store.join(pd.DataFrame({"image": ["021.jpg"], "verdict": ["flag"], "reviewer": ["Ana"]}), version=1)
     assert (again["review"], one.row("021.jpg")["review"]) == (None, "flag")
 
@@ -172,8 +177,8 @@ def test_the_order_by_uncertainty_is_that_of_the_formula(run: Run) -> None:
     rng = np.random.default_rng(1)
     rows = make_rows()
     for at, row in enumerate(rows):
-        if "excess" in row and at % 2:
-            row["needs"] = float(rng.normal(0.2, 0.3))
+        if "attention_score" in row and at % 2:
+            row["reliance"] = float(rng.normal(0.2, 0.3))
     run.write_part(rows)
     run.write_part(with_exchanges([{**row, "image": f"x{row['image']}"} for row in make_rows()]))
     for level in (Thresholds(), Thresholds(0.4, 0.6, 0.02)):
@@ -190,7 +195,7 @@ def with_exchanges(rows: list[dict[str, object]], reading: float = 0.8) -> list[
         if "predicted" in row:
             own, other = 0.9 + rng.normal(0, 0.02, 4), 0.9 - reading + rng.normal(0, 0.1, 4)
             row |= {"exchange_own": own.tolist(), "exchange_other": other.tolist()}
-            row |= {"needs_swap": 0.9 - float(np.mean(np.float32(other)))}
+            row |= {"reliance_swap": 0.9 - float(np.mean(np.float32(other)))}
             side = 100 * (row["predicted"] == "orca")
             row |= {"exchange_own_donors": (side + rng.permutation(12)[:4]).tolist()}
             row |= {"exchange_other_donors": (100 - side + rng.permutation(12)[:4]).tolist()}
@@ -213,13 +218,13 @@ def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
     np.testing.assert_allclose(images["reliance_probability"], proven.probability, rtol=1e-6)
     assert asked.drop(index=read.images)["q_value"].isna().all() and (images["q_value"] <= 0.05).sum() > 20
     words = assess(
-        images["excess"].to_numpy(),
-        images["needs"].to_numpy(float),
+        images["attention_score"].to_numpy(),
+        images["reliance"].to_numpy(float),
         images["reason"].to_numpy(object),
         Thresholds(),
         images["q_value"].to_numpy(),
     )
-    assert images["verdict"].tolist() == words.tolist() and "hidden_reliance" in words
+    assert images["assessment"].tolist() == words.tolist() and "hidden_reliance" in words
     tests = table(store, run).class_tests()
     assert tests["predicted"].tolist() == read.labels and tests["relies"].tolist() == [True, True]
     assert tests["gap"].tolist() == [proven.classes[code].gap for code in range(2)]
@@ -228,7 +233,7 @@ def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
 def test_what_does_not_rely_is_never_listed_however_lax_the_rate(run: Run) -> None:
     run.write_part(with_exchanges(make_rows(), reading=0.0))
     lax = Table(run.parts(), Thresholds(false_rate=0.25))
-    assert lax.count(Filters(verdicts=("confirmed_leak", "hidden_reliance", "background_reliance"))) == 0
+    assert lax.count(Filters(assessments=("confirmed_leak", "hidden_reliance", "background_reliance"))) == 0
     assert not lax.class_tests()["relies"].any()
 
 
@@ -237,7 +242,7 @@ def test_a_rejected_mask_takes_its_reliance_back(run: Run) -> None:
     reviews = pd.DataFrame({"image": ["000.jpg"], "reason": "bad mask", "reviewer": "Ann"})
     row = Table(run.parts(), Thresholds(), reviews).row("000.jpg")
     assert row["q_value"] is None and row["p_value"] is None and row["reliance_probability"] is None
-    assert row["verdict"] == "not_assessable"
+    assert row["assessment"] == "not_assessable"
 
 
 def test_a_rejected_mask_no_longer_counts_in_its_class_until_the_verdict_is_undone(run: Run) -> None:
@@ -257,15 +262,15 @@ def test_a_rejected_mask_no_longer_counts_in_its_class_until_the_verdict_is_undo
 
 
 def test_an_audit_from_before_controls_no_rate(run: Run) -> None:
-    """Its parts lack the columns of single exchanges; `needs` decides as it did, and keeps its columns."""
+    """Its parts lack the columns of single exchanges; `reliance` decides as it did, and keeps its columns."""
     rows = with_exchanges(make_rows())
-    part = run.write_part([{**row, "needs": 0.5} if "predicted" in row else row for row in rows])
+    part = run.write_part([{**row, "reliance": 0.5} if "predicted" in row else row for row in rows])
     content = pq.read_table(part)
     pq.write_table(content.drop_columns([name for name in content.column_names if name.startswith("exchange")]), part)
     asked = Table(run.parts(), Thresholds())
     facts = asked.overview()
     assert facts["measured"] == 36 and facts["controlled"] == 0 and asked.class_tests().empty
-    assert asked.count(Filters(verdicts=("confirmed_leak", "hidden_reliance"))) == 36
+    assert asked.count(Filters(assessments=("confirmed_leak", "hidden_reliance"))) == 36
 
 
 def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: Run) -> None:
@@ -273,11 +278,11 @@ def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: R
     rows = make_rows()
     old = run.write_part(rows[:20])
     content = pq.read_table(old)
-    pq.write_table(content.drop_columns(["swap_correct", "embedding", "needs_together"]), old)
-    assert Table(run.parts(), Thresholds()).all_rows()["swap_correct"].isna().all()
-    run.write_part([{**row, "swap_correct": 0.5} for row in rows[20:]])
+    pq.write_table(content.drop_columns(["swapped_accuracy", "embedding", "reliance_together"]), old)
+    assert Table(run.parts(), Thresholds()).all_rows()["swapped_accuracy"].isna().all()
+    run.write_part([{**row, "swapped_accuracy": 0.5} for row in rows[20:]])
     both = Table(run.parts(), Thresholds()).all_rows()
-    assert both["swap_correct"].tolist()[20:] == [0.5] * 20 and both["swap_correct"].isna().sum() == 20
+    assert both["swapped_accuracy"].tolist()[20:] == [0.5] * 20 and both["swapped_accuracy"].isna().sum() == 20
     assert both["image"].tolist() == [f"{i:03}.jpg" for i in range(40)]
 
 
@@ -291,11 +296,11 @@ def test_values_are_those_of_the_rows_each_picture_once(run: Run) -> None:
     asked = Table(run.parts(), Thresholds(0.5), reviews)
     found, wanted = asked.values(), asked.all_rows().drop_duplicates("image").set_index("image")
     assert found.index.tolist() == wanted.index.tolist() == sorted(images)
-    assert found["verdict"].astype("str").tolist() == wanted["verdict"].tolist()
-    assert set(found["verdict"][:3]) == {"not_assessable"} and found["excess"][:3].isna().all()
-    for name in ("loss", "excess", "needs", "bg_gap", "swap_correct"):
+    assert found["assessment"].astype("str").tolist() == wanted["assessment"].tolist()
+    assert set(found["assessment"][:3]) == {"not_assessable"} and found["attention_score"][:3].isna().all()
+    for name in ("loss", "attention_score", "reliance", "bg_gap", "swapped_accuracy"):
         np.testing.assert_array_equal(found[name], wanted[name].to_numpy("f4"))
-    right = [float(row["species"] == row["predicted"]) if row.get("loss") is not None else None for row in rows]
+    right = [float(row["label"] == row["predicted"]) if row.get("loss") is not None else None for row in rows]
     np.testing.assert_array_equal(found["right"], np.array(right, "f4"))
 
 

@@ -61,9 +61,11 @@ def pool() -> list[background_test.Donor]:
 
 def answer_of(
     network: Network, pool: list[background_test.Donor], picture: background_test.Scene, predicted: int, donors: int = 6
-) -> background_test.Needs:
+) -> background_test.Effect:
     """What the background test finds of one picture, called x."""
-    (found,) = background_test.Witness(network, pool, donors)([background_test.Question("x", picture, predicted)])
+    (found,) = background_test.BackgroundTest(network, pool, donors)(
+        [background_test.Question("x", picture, predicted)]
+    )
     assert found is not None
     return found
 
@@ -71,13 +73,13 @@ def answer_of(
 @pytest.mark.parametrize("label", sorted(WATERS))
 def test_a_network_that_reads_the_border_relies_on_the_water(pool: list[background_test.Donor], label: str) -> None:
     found = answer_of(toy("border"), pool, scene(WATERS[label], 99), ["blue", "green"].index(label))
-    assert found.carrier == "colour" and found.falls["colour"] >= 0.9
-    assert found.swap >= 0.9 and found.gap >= 0.9 and found.water_only >= 0.9
-    assert found.water_predicted == ["blue", "green"].index(label)
+    assert found.carrier == "color" and found.drops["color"] >= 0.9
+    assert found.swap >= 0.9 and found.gap >= 0.9 and found.background_only_p >= 0.9
+    assert found.background_only_predicted == ["blue", "green"].index(label)
 
 
 def test_each_exchange_of_the_whole_water_is_kept_with_its_donor(pool: list[background_test.Donor]) -> None:
-    witness = background_test.Witness(toy("border"), pool)
+    witness = background_test.BackgroundTest(toy("border"), pool)
     picture = scene(WATERS["blue"], 99)
     found = answer_of(witness.network, pool, picture, 0)
     others, same = witness.donors_of("x", "blue")
@@ -111,7 +113,7 @@ def test_a_network_that_reads_the_centre_does_not(pool: list[background_test.Don
     with torch.no_grad():
         top = int(model.head(model.features(model.batch(picture.pixels[None]))).argmax())
     found = answer_of(model, pool, picture, top)
-    assert found.falls == {} and found.carrier == ""
+    assert found.drops == {} and found.carrier == ""
     assert abs(found.swap) <= 0.02 and abs(found.gap) <= 0.02
 
 
@@ -134,21 +136,21 @@ def test_a_label_told_twice_falls_only_when_both_tellings_change() -> None:
     model.head = nn.Sequential(nn.Flatten(), cues, nn.ReLU(), either).eval()
     found = answer_of(model, pool, scene(waters["blue"], 99), 0)
     assert found.before >= 0.95
-    assert all(found.falls[name] <= 0.1 for name in ("colour", "brightness", "texture"))
-    assert found.falls["together"] >= 0.9 and found.carrier == "together"
+    assert all(found.drops[name] <= 0.1 for name in ("color", "brightness", "texture"))
+    assert found.drops["together"] >= 0.9 and found.carrier == "together"
 
 
-def needs_of(swapped: float, **falls: float) -> background_test.Needs:
-    return background_test.Needs(falls, swapped, 0.0, 1.0, {}, 0.0, 0)
+def effect_of(swapped: float, **drops: float) -> background_test.Effect:
+    return background_test.Effect(drops, swapped, 0.0, 1.0, {}, 0.0, 0)
 
 
 def test_the_drop_is_carried_by_a_single_property_else_by_several_else_by_something_else() -> None:
-    single = {"colour": 0.5, "brightness": 0.3, "texture": 0.1}
-    assert needs_of(0.9, **single).carrier == "colour"
-    less = {"colour": 0.4, "brightness": 0.3, "texture": 0.1}
-    assert needs_of(0.9, **less, together=0.5).carrier == "together"
-    assert needs_of(0.9, **less, together=0.4).carrier == OTHER
-    assert needs_of(0.2).carrier == ""
+    single = {"color": 0.5, "brightness": 0.3, "texture": 0.1}
+    assert effect_of(0.9, **single).carrier == "color"
+    less = {"color": 0.4, "brightness": 0.3, "texture": 0.1}
+    assert effect_of(0.9, **less, together=0.5).carrier == "together"
+    assert effect_of(0.9, **less, together=0.4).carrier == OTHER
+    assert effect_of(0.2).carrier == ""
 
 
 def test_a_sign_that_no_property_carries_is_something_else(pool: list[background_test.Donor]) -> None:
@@ -178,13 +180,13 @@ def test_a_sign_that_no_property_carries_is_something_else(pool: list[background
         for sign in (1, -1)
     ]
     found = answer_of(model, donors, slope(1, 99), 0)
-    assert found.swap >= 0.9 and max(found.falls.values()) <= 0.2
+    assert found.swap >= 0.9 and max(found.drops.values()) <= 0.2
     assert found.carrier == OTHER and set(found.examples) == {*background_test.PROPERTIES, background_test.WHOLE}
 
 
 def test_drops_are_those_of_a_slow_loop(pool: list[background_test.Donor]) -> None:
     model, picture = toy("border"), scene((45, 92, 150), 5)
-    witness = background_test.Witness(model, pool, donors=4)
+    witness = background_test.BackgroundTest(model, pool, donors=4)
     found = answer_of(model, pool, picture, 0, donors=4)
     others, _ = witness.donors_of("x", "blue")
 
@@ -192,18 +194,18 @@ def test_drops_are_those_of_a_slow_loop(pool: list[background_test.Donor]) -> No
         with torch.no_grad():
             return float(model.head(model.features(model.batch(pixels[None]))).softmax(1)[0, 0])
 
-    for name, drop in found.falls.items():
+    for name, drop in found.drops.items():
         after = [p(background_test.EDITS[name](picture, donor.water)) for donor in others[:2]]
         assert drop == pytest.approx(p(picture.pixels) - sum(after) / 2, abs=0.02)
     lower = [p(background_test.EDITS["swap"](picture, donor.water)) for donor in others]
     assert found.swap == pytest.approx(p(picture.pixels) - sum(lower) / 4, abs=0.02)
-    assert set(found.falls) >= {"colour", "brightness", "texture"}
+    assert set(found.drops) >= {"color", "brightness", "texture"}
 
 
 def test_rounds_end_where_the_outcome_is_settled(pool: list[background_test.Donor]) -> None:
     """Untouched, filled and four exchanges; four more where the prediction drops, and six to explain a far drop."""
     for network, passes in ((toy("centre"), 6), (toy("border"), 2 + 8 + 6)):
-        witness = background_test.Witness(network, pool)
+        witness = background_test.BackgroundTest(network, pool)
         (found,) = witness([background_test.Question("x", scene(WATERS["blue"], 99), 0)])
         assert found is not None and witness.spent == passes
 
@@ -213,16 +215,16 @@ def test_questions_asked_together_get_the_answers_of_each_alone(pool: list[backg
         background_test.Question(f"q{n}", scene(WATERS["blue" if n % 2 else "green"], 50 + n), 1 - n % 2)
         for n in range(9)
     ]
-    together = background_test.Witness(toy("border"), pool)(questions)
+    together = background_test.BackgroundTest(toy("border"), pool)(questions)
     for question, answer in zip(questions, together, strict=True):
-        (alone,) = background_test.Witness(toy("border"), pool)([question])
+        (alone,) = background_test.BackgroundTest(toy("border"), pool)([question])
         assert answer is not None and alone is not None
         assert answer.own.units == alone.own.units and answer.carrier == alone.carrier
         np.testing.assert_allclose(answer.other.probabilities, alone.other.probabilities, atol=1e-5)
 
 
 def test_donors_are_of_the_right_labels_and_stay_the_same(pool: list[background_test.Donor]) -> None:
-    witness = background_test.Witness(toy("border"), pool, donors=4)
+    witness = background_test.BackgroundTest(toy("border"), pool, donors=4)
     others, same = witness.donors_of("blue3", "blue")
     assert (len(others), len(same)) == (4, 2)
     assert {d.label for d in others} == {"green"} and {d.label for d in same} == {"blue"}
@@ -233,9 +235,9 @@ def test_donors_are_of_the_right_labels_and_stay_the_same(pool: list[background_
 def test_without_donors_of_a_kind_the_rest_is_measured(pool: list[background_test.Donor]) -> None:
     only = [donor for donor in pool if donor.label == "green"]
     found = answer_of(toy("border"), only, scene(WATERS["blue"], 1), 0)
-    assert found.falls["colour"] >= 0.9 and np.isnan(found.gap)
+    assert found.drops["color"] >= 0.9 and np.isnan(found.gap)
     alone = answer_of(toy("border"), [], scene(WATERS["blue"], 1), 0)
-    assert alone.falls == {} and np.isnan(alone.swap)
+    assert alone.drops == {} and np.isnan(alone.swap)
 
 
 colours = st.tuples(*[st.integers(50, 200)] * 3)
@@ -253,7 +255,7 @@ def test_an_edit_takes_its_property_and_leaves_the_animal(
         assert apart.max() <= 1, name
     # within what a screen can show, the property arrives and the others stay
     colour, light = (
-        background_test.Scene(background_test.EDITS[n](picture, donor), picture.mask) for n in ("colour", "brightness")
+        background_test.Scene(background_test.EDITS[n](picture, donor), picture.mask) for n in ("color", "brightness")
     )
     assert abs(colour.mean[0] - picture.mean[0]) < 12
     assert np.abs(light.mean[1:] - picture.mean[1:]).max() < 40

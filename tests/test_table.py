@@ -20,7 +20,7 @@ def make_rows(n: int = 40) -> list[dict[str, object]]:
     rng = np.random.default_rng(0)
     rows: list[dict[str, object]] = []
     for i in range(n):
-        row: dict[str, object] = {"image": f"{i:03}.jpg", "species": CLASSES[i % 2], "individual_id": f"id{i // 4}"}
+        row: dict[str, object] = {"image": f"{i:03}.jpg", "label": CLASSES[i % 2], "group": f"id{i // 4}"}
         if i % 10 == 9:
             row["reason"] = "truncated"
         else:
@@ -29,9 +29,9 @@ def make_rows(n: int = 40) -> list[dict[str, object]]:
                 "in_training": bool(i % 3),
                 "confidence": float(rng.random()),
                 "loss": float(rng.random() * 3),
-                "excess": float(np.round(rng.normal(0.8, 0.5), 3)),
+                "attention_score": float(np.round(rng.normal(0.8, 0.5), 3)),
                 "reason": "",
-                "residual": 1e-6,
+                "completeness_error": 1e-6,
                 "peak": float(rng.random()),
                 "logits": [0.25, -0.5],
                 "map_height": 2,
@@ -64,20 +64,20 @@ def test_an_unaudited_run_says_what_to_do() -> None:
 
 def test_counts_equal_a_loop(table: Table) -> None:
     rows = make_rows()
-    suspects = [r for r in rows if r.get("excess") is not None and r["excess"] >= 1]  # type: ignore[operator]
+    suspects = [r for r in rows if r.get("attention_score") is not None and r["attention_score"] >= 1]  # type: ignore[operator]
     assert table.count() == len(rows)
-    assert table.count(Filters(verdicts=("suspect",))) == len(suspects)
+    assert table.count(Filters(assessments=("suspect",))) == len(suspects)
     assert table.overview()["suspects"] == len(suspects)
     assert table.overview()["unreadable"] == 4
-    right = [r["species"] == r["predicted"] for r in rows if r.get("in_training") is False]
+    right = [r["label"] == r["predicted"] for r in rows if r.get("in_training") is False]
     assert table.overview()["accuracy"] == pytest.approx(np.mean(right))
 
 
 def test_a_slider_moves_verdicts_without_a_model(table: Table) -> None:
-    table.at(Thresholds(excess=0.3))
-    many = table.count(Filters(verdicts=("suspect",)))
-    table.at(Thresholds(excess=1.9))
-    assert table.count(Filters(verdicts=("suspect",))) < many
+    table.at(Thresholds(attention=0.3))
+    many = table.count(Filters(assessments=("suspect",)))
+    table.at(Thresholds(attention=1.9))
+    assert table.count(Filters(assessments=("suspect",))) < many
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -97,10 +97,10 @@ def test_place_agrees_with_the_page(table: Table) -> None:
 @pytest.mark.parametrize(
     ("filters", "keep"),
     [
-        (Filters(species=("orca",)), lambda r: r["species"] == "orca"),
-        (Filters(correct=True), lambda r: r["species"] == r.get("predicted")),
+        (Filters(labels=("orca",)), lambda r: r["label"] == "orca"),
+        (Filters(correct=True), lambda r: r["label"] == r.get("predicted")),
         (Filters(in_training=False), lambda r: r.get("in_training") is False),
-        (Filters(text="ID3"), lambda r: "id3" in r["individual_id"]),
+        (Filters(text="ID3"), lambda r: "id3" in r["group"]),
         (Filters(images=("001.jpg", "x'; drop table rows; --")), lambda r: r["image"] == "001.jpg"),
         (Filters(review="unreviewed"), lambda r: True),
         (Filters(review="flag"), lambda r: False),
@@ -123,17 +123,21 @@ def test_reviews_join_by_image(table: Table) -> None:
 
 def test_a_rejected_mask_takes_its_picture_out_of_every_score(table: Table) -> None:
     rows = table.all_rows()
-    looks = rows[rows["excess"] >= 1]["image"].tolist()
-    before, flagged = table.overview(), pd.DataFrame({"image": looks, "verdict": "unsure", "reviewer": "Ana"})
+    looks = rows[rows["attention_score"] >= 1]["image"].tolist()
+    before, flagged = table.overview(), pd.DataFrame({"image": looks, "assessment": "unsure", "reviewer": "Ana"})
     table.join(flagged.assign(reason="water"))
     assert table.overview()["suspects"] == before["suspects"] == len(looks) > 2
     table.join(flagged.assign(reason="bad mask"))
     after = table.overview()
     assert (after["suspects"], after["assessable"]) == (0, before["assessable"] - len(looks))
     assert table.quadrants(1.0)["images"].sum() == after["assessable"]
-    assert set(table.verdicts()["verdict"]) == {"not_assessable", "not_tested"}
+    assert set(table.assessments()["assessment"]) == {"not_assessable", "not_tested"}
     row = table.row(looks[0])
-    assert (row["excess"], row["verdict"], row["reason"]) == (None, "not_assessable", "mask rejected by Ana")
+    assert (row["attention_score"], row["assessment"], row["reason"]) == (
+        None,
+        "not_assessable",
+        "mask rejected by Ana",
+    )
     table.join(flagged.iloc[:0])
     assert table.overview() == before, "taken back, nothing is lost"
 

@@ -30,7 +30,7 @@ from whalecam.network.bodies import IMAGENET, Stats
 from whalecam.network.exactness import exactness
 from whalecam.network.modules import cut
 from whalecam.output.report import write_report
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, create_run
 from whalecam.store.run import Run as StoredRun
 from whalecam.store.run import open_run as open_stored
@@ -48,16 +48,16 @@ class Run(StoredRun):
 
         Raises RunError where nothing is audited yet.
         """
-        return judged(self, thresholds).all_rows()
+        return open_table(self, thresholds).all_rows()
 
     def summary(self, thresholds: Thresholds = Thresholds()) -> dict[str, Any]:
         """Counts and rates of the whole run, as the Overview page shows them.
 
         Returns: `images`, `assessable`, `suspects`, `confirmed`, `hidden`, `background`, `reviewed` and `flagged`
-        (counts), `accuracy` and `water_only_accuracy` (shares of the held-out images), `loss` (nats), `bg_gap` and
+        (counts), `accuracy` and `background_only_accuracy` (shares of the held-out images), `loss` (nats), `bg_gap` and
         others. Raises RunError where nothing is audited yet.
         """
-        return judged(self, thresholds).overview()
+        return open_table(self, thresholds).overview()
 
     def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
         """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""
@@ -222,7 +222,7 @@ def _input(network: Network, image: PathLike | ByteArray) -> ByteArray:
 
 
 def _joined(parts: Sequence[cam.Evidence], exactness: str) -> Cams:
-    names = {"maps": "maps", "bias": "bias", "logits": "logits", "completeness_error": "residual"}
+    names = {"maps": "maps", "bias": "bias", "logits": "logits", "completeness_error": "completeness_error"}
     arrays = {
         name: torch.cat([getattr(part, theirs) for part in parts]).detach().float().cpu().numpy()
         for name, theirs in names.items()

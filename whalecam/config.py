@@ -10,7 +10,7 @@ SPLITS = ("random", "group")
 PRECISIONS = ("auto", "float32")
 ENGINES = ("local", "ray")
 PROBE = "linear-probe"
-RECIPES = ("fast", "seed", PROBE)
+RECIPES = ("fast", "notebook", PROBE)
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
 TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
@@ -22,7 +22,7 @@ CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
 WRONG_MASK = "bad mask"
 """The reason of a verdict that rejects a picture's mask: its scores then count no longer."""
-AUTO_VERDICTS = (
+ASSESSMENTS = (
     "confirmed_leak",
     "hidden_reliance",
     "background_reliance",
@@ -32,12 +32,12 @@ AUTO_VERDICTS = (
     "not_tested",
     "not_assessable",
 )
-SUSPECT_VERDICTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
+SUSPECT_ASSESSMENTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 BACKGROUND_TESTS = ("all", "auto", "none")
 """Which images are tested for reliance on their background: all, the suspects and a sample, or none."""
 OTHER = "other"
-"""`needs_property` where neither a single property of the background nor several together carry the drop."""
+"""`reliance_on` where neither a single property of the background nor several together carry the drop."""
 TESTED_SAMPLE = 2000
 """Images beyond the suspects whose background is exchanged under `auto`."""
 MASK_FALLBACKS = ("net", "border")
@@ -50,12 +50,13 @@ FINE_ARCH = "efficientnet_lite0_fine"
 UNTRAINED = "untrained"
 FALLBACKS = (FALLBACK_ARCH, UNTRAINED)
 """What can be trained, where it is named, if the pretrained weights of the chosen network cannot be had."""
-LICENCES = {
-    "exact here": "The head is piecewise linear: each map adds up to its logit for the picture it is drawn on.",
+EXACTNESS = {
+    "exact_here": "The head is piecewise linear: each map adds up to its logit for the image it is drawn on.",
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
+    "none": "The head takes one vector per image, so there are no positions to draw.",
     "approximate": "The head is not linear: the map leaves a rest unexplained, which is shown beside it.",
 }
-"""What a map may claim, by the word that a run's licence begins with; the first that fits counts."""
+"""How far a map adds up to its logit, by what the head is."""
 THUMB_SIZE = 192
 MASK_GRID = 96
 
@@ -74,8 +75,8 @@ class TrainOptions:
     """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
-    `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `seed` does so as the seed notebook did, for
-    comparison (from files, through 224 px, in float32); PROBE fits a linear head over the body as it is, in seconds.
+    `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px
+    and in float32, for comparison; PROBE fits a linear head over the body as it is, in seconds.
     Its fit takes no `epochs`, `lr` and `batch`.
     `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals, the boxes in the pixels that
     `box_orientation` states (BOX_ORIENTATIONS; None: unstated). `fallback`, one of FALLBACKS, is trained where the
@@ -111,15 +112,6 @@ class TrainOptions:
         return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
 
 
-EARLIER_NAMES = {"needs": "background_test"}
-"""Options of audits under the names that runs of earlier versions note."""
-
-
-def renamed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """`Manifest.audit` with the present names of its options."""
-    return {EARLIER_NAMES.get(name, name): value for name, value in record.items()}
-
-
 @dataclass(frozen=True)
 class AuditOptions:
     """What an audit measures and on what. `size` None means the size the network was trained at.
@@ -145,7 +137,7 @@ class AuditOptions:
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "AuditOptions":
         """What `Manifest.audit` holds; the defaults before the first audit."""
-        known = {name: value for name, value in renamed(record).items() if name in cls.__dataclass_fields__}
+        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
         return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
 
 
@@ -154,19 +146,28 @@ class Thresholds:
     """Where a score becomes a verdict.
 
     Attributes:
-        excess: an image *looks* at the background from this score on.
-        needs: an image *needs* the background from this fall on, where its audit is from before rates were controlled.
+        attention: an image *looks* at the background from this `attention_score` on.
+        reliance: an image *relies* on the background from this `reliance` on, where its audit controlled no rate.
         false_rate: how many of the images that are listed as relying on the background may be false, as a share: in
             the mean over all of them (false discovery rate).
     """
 
-    excess: float = 1.0
-    needs: float = 0.25
+    attention: float = 1.0
+    reliance: float = 0.25
     false_rate: float = 0.05
 
     def noted(self) -> dict[str, Any]:
-        """As verdicts and the flag CSV note them."""
-        return {"excess_threshold": self.excess, "needs_threshold": self.needs, "false_rate": self.false_rate}
+        """As verdicts, the flag CSV and the options of the command line name them."""
+        return {
+            "attention_threshold": self.attention,
+            "reliance_threshold": self.reliance,
+            "false_rate": self.false_rate,
+        }
+
+    @classmethod
+    def of(cls, noted: Mapping[str, float]) -> "Thresholds":
+        """The thresholds that `noted` names."""
+        return cls(noted["attention_threshold"], noted["reliance_threshold"], noted["false_rate"])
 
 
 THRESHOLDS = tuple(field.name for field in fields(Thresholds))

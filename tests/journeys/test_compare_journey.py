@@ -77,5 +77,8 @@ def test_leak_found_remedied_retrained_and_gone(page: Any, tmp_path: Path) -> No
     found = compare_runs([open_run(tmp_path / name) for name in ("demo", "demo-shuffle")])
     told = {one.metric: one for one in found.differences["demo-shuffle"]}
     assert found.leaks["demo-shuffle"].state == "gone" and "The confirmed leaks are gone: " in said
-    assert told["unseen_water_accuracy"].difference >= 0
-    assert "Accuracy on unseen water is better: " in said or "Accuracy on unseen water is equal within chance" in said
+    assert told["swapped_accuracy"].difference >= 0
+    assert (
+        "Accuracy on swapped backgrounds is better: " in said
+        or "Accuracy on swapped backgrounds is equal within chance" in said
+    )

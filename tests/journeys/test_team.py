@@ -8,7 +8,7 @@ import pytest
 
 from tests.journeys.conftest import Dashboard, expect, settled, sign_in, until
 from tests.journeys.test_queue import Runs, journal, name_of, run  # noqa: F401
-from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.reviews import Dismissals, Journal
 from whalecam.store.run import Run
 from whalecam.store.table import NO_REVIEWS, Filters, Table
@@ -63,7 +63,7 @@ def test_skip_judge_refresh_and_come_back_by_keyboard(
 def test_a_whole_filter_is_flagged_and_one_key_takes_it_back(
     dashboard: Dashboard, visitor: Any, journal: Journal, table: Table, run: Run
 ) -> None:
-    suspects = set(table.all_rows(Filters(verdicts=SUSPECT_VERDICTS))["image"])
+    suspects = set(table.all_rows(Filters(assessments=SUSPECT_ASSESSMENTS))["image"])
     page = visitor()
     page.goto(f"{dashboard.address}/Leaks?run={run.name}")
     sign_in(settled(page), "Ana")
@@ -104,7 +104,7 @@ def test_the_rows_of_a_finding_are_signed_at_once(
 def test_the_report_is_downloaded_and_opens_without_a_network(
     dashboard: Dashboard, visitor: Any, run: Run, table: Table, tmp_path: Path
 ) -> None:
-    suspects = table.images(Filters(verdicts=SUSPECT_VERDICTS))
+    suspects = table.images(Filters(assessments=SUSPECT_ASSESSMENTS))
     page = visitor()
     page.goto(f"{dashboard.address}/Export?run={run.name}")
     settled(page).wait_for_timeout(1000)

@@ -17,7 +17,7 @@ from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 pytestmark = pytest.mark.journey
 OTHER = "other"
 PAGES = ("Overview", "Dataset", "Model", "Top losses", "Heatmaps", "Leaks", "Patterns", "Export", "Compare")
-MOVED = f"run={OTHER}&excess=0.9&needs=0.2&false_rate=0.1&opacity=0.35&threshold=0.1&outline=false"
+MOVED = f"run={OTHER}&attention_score=0.9&reliance=0.2&false_rate=0.1&opacity=0.35&threshold=0.1&outline=false"
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
         ("Opacity", "ArrowLeft", "opacity"),
         ("Threshold", "ArrowRight", "threshold"),
         ("At most this share false", "ArrowRight", "false_rate"),
-        ("Suspect from excess", "ArrowLeft", "excess"),
-        ("Proven from needs", "ArrowLeft", "needs"),
+        ("Suspect from attention_score", "ArrowLeft", "attention_score"),
+        ("Proven from reliance", "ArrowLeft", "reliance"),
     ):
         sidebar.get_by_role("slider", name=name).focus()
         page.keyboard.press(key)
@@ -100,8 +100,8 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     until_address(
         page,
         run=OTHER,
-        excess="0.95",
-        needs="0.2",
+        attention_score="0.95",
+        reliance="0.2",
         false_rate="0.06",
         opacity="0.55",
         threshold="0.05",
@@ -111,7 +111,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
         follow(page, name)
         until_address(page, run=OTHER)
         if name not in ("Dataset", "Model"):
-            until_address(page, excess="0.95", needs="0.2", false_rate="0.06")
+            until_address(page, attention_score="0.95", reliance="0.2", false_rate="0.06")
         if name in ("Top losses", "Heatmaps", "Leaks", "Patterns", "Compare"):
             until_address(page, opacity="0.55", threshold="0.05", outline="false")
     page.reload()
@@ -119,7 +119,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     page.go_back()
     page.get_by_role("heading", name=PAGES[-2], exact=True, level=1).wait_for()
     is_well(page)
-    assert until_address(page, run=OTHER, excess="0.95", needs="0.2", false_rate="0.06")
+    assert until_address(page, run=OTHER, attention_score="0.95", reliance="0.2", false_rate="0.06")
 
 
 def first_card(page: Any) -> None:  # noqa: F811
@@ -170,12 +170,12 @@ def until_selected(page: Any, field: str) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     ("where", "more", "open_one"),
     [
-        ("Leaks", "leaks_order=name&leaks_species=beluga&leaks_verdict=", first_card),
+        ("Leaks", "leaks_order=name&leaks_label=beluga&leaks_assessment=", first_card),
         ("Top_losses", "losses_size=48&losses_page=2&losses_right=right", first_card),
         ("Model", "model_tab=Audit", first_card),
         ("Dataset", "dataset_tab=Pictures&dataset_sample=3", first_card),
         ("Patterns", "map_way=PCA&map_colour=Verdict", card_of_the_map),
-        ("Patterns", "patterns_tab=Strategies&strategy_species=fin_whale", first_card),
+        ("Patterns", "patterns_tab=Strategies&strategy_label=fin_whale", first_card),
     ],
 )
 def test_an_image_opens_from_every_gallery_and_back_leads_to_it(
@@ -194,7 +194,14 @@ def test_an_image_opens_from_every_gallery_and_back_leads_to_it(
     is_well(page)
     page.wait_for_url(re.compile("image="))
     until_address(
-        page, run=OTHER, excess="0.9", needs="0.2", false_rate="0.1", opacity="0.35", threshold="0.1", outline="false"
+        page,
+        run=OTHER,
+        attention_score="0.9",
+        reliance="0.2",
+        false_rate="0.1",
+        opacity="0.35",
+        threshold="0.1",
+        outline="false",
     )
     image = parameters(page)["image"]
     expect(page.get_by_role("textbox", name="File name")).to_have_value(image[0])
@@ -218,9 +225,9 @@ def test_a_species_and_a_cell_of_the_confusion_open_their_images(page: Any, addr
     dot.wait_for()
     settled(page)
     point_at(page, dot, (0.5, 0.5))
-    page.wait_for_url(re.compile("/Leaks.*leaks_species="))
+    page.wait_for_url(re.compile("/Leaks.*leaks_label="))
     is_well(page)
-    until_address(page, run=OTHER, excess="0.9", needs="0.2", false_rate="0.1")
+    until_address(page, run=OTHER, attention_score="0.9", reliance="0.2", false_rate="0.1")
     shown = counted(page)
     page.reload()
     is_well(page)
@@ -247,14 +254,14 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     shown = counted(page)
     page.get_by_text("Advanced", exact=True).click()
     for key, value in (("ArrowRight", "1.05"), ("ArrowLeft", None)):
-        page.get_by_role("slider", name="Suspect from excess").focus()
+        page.get_by_role("slider", name="Suspect from attention_score").focus()
         page.keyboard.press(key)
-        until_address(page, excess=value)
+        until_address(page, attention_score=value)
         settled(page)
     until(page, lambda: counted(page) == shown)
     page.get_by_role("button", name="Filters").click()
     for word in ("Suspect", "Confirmed leak", "Hidden reliance"):
-        page.locator(".st-key-leaks_verdict").get_by_text(word, exact=True).wait_for()
+        page.locator(".st-key-leaks_assessment").get_by_text(word, exact=True).wait_for()
     choose_species(page, "fin_whale")
     narrowed = counted(page)
     assert int(narrowed.split()[0]) < int(shown.split()[0])
@@ -278,10 +285,10 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
 
 
 def choose_species(page: Any, name: str) -> None:  # noqa: F811
-    field = page.locator(".st-key-leaks_species input")
+    field = page.locator(".st-key-leaks_label input")
     field.click()
     page.get_by_role("option", name=name, exact=True).click()
-    page.wait_for_url(re.compile(f"leaks_species={name}"))
+    page.wait_for_url(re.compile(f"leaks_label={name}"))
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     settled(page)
@@ -302,9 +309,9 @@ def test_a_selection_in_the_chart_is_counted_linked_and_cleared(page: Any, addre
     selected = counted(page)
     assert selected != shown
     page.get_by_text("Advanced", exact=True).click()
-    page.get_by_role("slider", name="Suspect from excess").focus()
+    page.get_by_role("slider", name="Suspect from attention_score").focus()
     page.keyboard.press("ArrowRight")
-    until_address(page, excess="1.05")
+    until_address(page, attention_score="1.05")
     settled(page)
     until(page, lambda: counted(page) == selected)
     page.reload()

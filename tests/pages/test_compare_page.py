@@ -24,9 +24,9 @@ def pair(runs: Path) -> Path:
     shutil.copytree(runs / "demo", runs / "mended")
     run = open_run(runs / "mended")
     rows: list[dict[str, Any]] = [row for part in run.parts() for row in pq.read_table(part).to_pylist()]
-    right = [row for row in rows if not row["in_training"] and row["predicted"] == row["species"]]
-    lost = next(row for row in right if row["needs_swap"] is not None and row["needs_swap"] < 0.1)
-    lost["predicted"] = next(name for name in run.manifest.classes if name != lost["species"])
+    right = [row for row in rows if not row["in_training"] and row["predicted"] == row["label"]]
+    lost = next(row for row in right if row["reliance_swap"] is not None and row["reliance_swap"] < 0.1)
+    lost["predicted"] = next(name for name in run.manifest.classes if name != lost["label"])
     for row in rows:
         if own := row["exchange_own"]:  # no class is surer on water of its own label
             row |= {"exchange_other": own, "exchange_other_donors": row["exchange_other_donors"][: len(own)]}
@@ -63,7 +63,7 @@ def test_the_picture_that_got_worse_is_shown_under_both_maps(pair: Path) -> None
     said = texts(app).replace("\\", "")
     listed = next(frame.value for frame in app.dataframe if "predicted" in frame.value)
     assert isinstance(listed, pd.DataFrame) and listed["image"].tolist() == worse and len(worse) == 1
-    assert " → " in listed["predicted"][0] and "→" not in listed["verdict"][0], "a verdict that stayed is named once"
+    assert " → " in listed["predicted"][0] and "→" not in listed["assessment"][0], "a verdict that stayed is named once"
     assert worse[0] in said and "right" in said and "wrong" in said
     assert "not assessable" not in said
     Journal.of(open_run(pair / "demo")).add([Review(worse[0], "unsure", "Ann", reason=WRONG_MASK)])

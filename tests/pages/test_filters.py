@@ -15,15 +15,15 @@ from tests.conftest import ROOT
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.state import session
 from whalecam.app.widgets import filters
-from whalecam.config import AUTO_VERDICTS, SUSPECT_VERDICTS, THRESHOLDS, Thresholds
+from whalecam.config import ASSESSMENTS, SUSPECT_ASSESSMENTS, THRESHOLDS, Thresholds
 from whalecam.store.run import open_run
 from whalecam.store.table import ORDERS
 
-REGION = "excess~needs 0.6,-1 1.1,-1 1.1,0.4 0.6,0.4"
+REGION = "attention_score~reliance 0.6,-1 1.1,-1 1.1,0.4 0.6,0.4"
 DEFAULTS: dict[str, Any] = {
-    "species": [],
+    "label": [],
     "predicted": [],
-    "verdict": list(SUSPECT_VERDICTS),
+    "assessment": list(SUSPECT_ASSESSMENTS),
     "review": None,
     "right": None,
     "seen": None,
@@ -32,15 +32,15 @@ DEFAULTS: dict[str, Any] = {
     "order": next(iter(ORDERS)),
     "size": filters.PAGE_SIZES[0],
     "page": 1,
-    "excess": Thresholds.excess,
-    "needs": Thresholds.needs,
+    "attention_score": Thresholds.attention,
+    "reliance": Thresholds.reliance,
     "false_rate": Thresholds.false_rate,
 }
 SPECIES = ("beluga", "fin_whale", "bottlenose_dolphin")
 CHOICES: dict[str, st.SearchStrategy[Any]] = {
-    "species": st.lists(st.sampled_from(SPECIES), unique=True),
+    "label": st.lists(st.sampled_from(SPECIES), unique=True),
     "predicted": st.lists(st.sampled_from(SPECIES), unique=True),
-    "verdict": st.lists(st.sampled_from(AUTO_VERDICTS), unique=True),
+    "assessment": st.lists(st.sampled_from(ASSESSMENTS), unique=True),
     "review": st.sampled_from([None, "unreviewed", "reviewed", "flag"]),
     "right": st.sampled_from([None, "right", "wrong"]),
     "seen": st.sampled_from([None, "trained on", "not trained on"]),
@@ -49,8 +49,8 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "order": st.sampled_from(["evidence", "name", "loss"]),
     "size": st.sampled_from(filters.PAGE_SIZES),
     "page": st.integers(1, 2),
-    "excess": st.sampled_from([0.5, 1.0, 1.05, 2.0]),
-    "needs": st.sampled_from([0.0, 0.2, 0.25, 0.9]),
+    "attention_score": st.sampled_from([0.5, 1.0, 1.05, 2.0]),
+    "reliance": st.sampled_from([0.0, 0.2, 0.25, 0.9]),
     "false_rate": st.sampled_from([0.01, 0.05, 0.1, 0.25]),
 }
 STEPS = st.lists(
@@ -85,7 +85,7 @@ def field(name: str) -> str:
 
 
 def widget(app: AppTest, name: str) -> Any:
-    kinds = {"verdict": "multiselect", "species": "multiselect", "predicted": "multiselect", "page": "number_input"}
+    kinds = {"assessment": "multiselect", "label": "multiselect", "predicted": "multiselect", "page": "number_input"}
     kinds |= {"text": "text_input", "region": "text_input"} | dict.fromkeys(THRESHOLDS, "slider")
     return getattr(app, kinds.get(name, "selectbox"))(key=field(name))
 
@@ -97,7 +97,7 @@ def values(app: AppTest) -> dict[str, Any]:
 def address_of(chosen: dict[str, Any]) -> dict[str, Any]:
     """What the browser writes into the address: every field that is not at its default, by the words that are shown."""
     changed = {name: value for name, value in chosen.items() if value != DEFAULTS[name] and value is not None}
-    words: dict[str, Callable[[Any], Any]] = {"verdict": lambda names: [WORDS[name] for name in names]}
+    words: dict[str, Callable[[Any], Any]] = {"assessment": lambda names: [WORDS[name] for name in names]}
     return {field(name): words.get(name, lambda value: value)(value) for name, value in changed.items()}
 
 
@@ -113,10 +113,10 @@ def opened(address: dict[str, Any]) -> AppTest:
 def expected(rows: pd.DataFrame, chosen: dict[str, Any]) -> set[str]:
     """The filters once more, in the slow and obvious way."""
     if chosen["region"] == REGION:
-        inside = rows["excess"].between(0.6, 1.1) & rows["needs"].between(-1, 0.4)
+        inside = rows["attention_score"].between(0.6, 1.1) & rows["reliance"].between(-1, 0.4)
         return set(rows.loc[inside, "image"])
     keep = pd.Series(True, rows.index)
-    for name in ("species", "predicted", "verdict"):
+    for name in ("label", "predicted", "assessment"):
         if chosen[name]:
             keep &= rows[name].isin(chosen[name])
     if chosen["review"] in ("reviewed", "flag"):
@@ -125,7 +125,7 @@ def expected(rows: pd.DataFrame, chosen: dict[str, Any]) -> set[str]:
         if chosen[name]:
             keep &= rows[column].map(lambda value, wanted=chosen[name] == yes: value is not None and value == wanted)
     if chosen["text"]:
-        names = rows["image"].str.lower() + "\n" + rows["individual_id"].str.lower()
+        names = rows["image"].str.lower() + "\n" + rows["group"].str.lower()
         keep &= names.str.contains(chosen["text"], regex=False)
     return set(rows.loc[keep, "image"])
 
@@ -150,7 +150,7 @@ def test_rows_shown_are_those_of_the_address_and_those_that_are_signed(
         chosen = values(app)
         if name in CHOICES and name != "page":
             assert chosen[name] == value
-        assert list(widget(app, "verdict").proto.default) == [AUTO_VERDICTS.index(v) for v in SUSPECT_VERDICTS]
+        assert list(widget(app, "assessment").proto.default) == [ASSESSMENTS.index(v) for v in SUSPECT_ASSESSMENTS]
         taken, shown = app.session_state["taken"], app.session_state["shown"]
         rows = session.table_of(run, Thresholds(**{name: chosen[name] for name in THRESHOLDS})).all_rows()
         assert set(taken) == expected(rows, chosen)
@@ -170,14 +170,14 @@ def test_an_address_that_names_no_region_says_so_and_hides_nothing(runs: Path) -
 
 def test_an_image_opened_from_a_list_leads_the_queue_through_that_list(runs: Path) -> None:
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
-    verdicts = [WORDS[name] for name in SUSPECT_VERDICTS]
-    for name, value in {"queue_species": ["sei_whale"], "queue_verdict": verdicts, "image_order": "name"}.items():
+    verdicts = [WORDS[name] for name in SUSPECT_ASSESSMENTS]
+    for name, value in {"queue_label": ["sei_whale"], "queue_assessment": verdicts, "image_order": "name"}.items():
         app.query_params[name] = value
     app.run()
     app.switch_page("pages/4_Heatmaps.py").run()
     table = session.table_of(open_run(runs / "demo"))
     rows = table.all_rows()
-    wanted = rows[(rows["species"] == "sei_whale") & rows["verdict"].isin(SUSPECT_VERDICTS)]["image"].tolist()
+    wanted = rows[(rows["label"] == "sei_whale") & rows["assessment"].isin(SUSPECT_ASSESSMENTS)]["image"].tolist()
     assert f"1 of {len(wanted):,}" in [caption.value for caption in app.caption]
     assert app.text_input(key="image").value == wanted[0]
     app.button(key="queue_next").click().run()

@@ -26,8 +26,8 @@ def write_simulation(run_path: Path, unseen_gain: list[float], right: dict[str, 
         "source": run.manifest.dataset.fingerprint,
         "pictures": 20,
         "figures": {
-            "present": {"all": COST | {"water_cost": [0.5, 0.4, 0.6]}, "species": {}},
-            "crop": {"all": crop, "species": {"*fin*_whale": crop}},
+            "present": {"all": COST | {"water_cost": [0.5, 0.4, 0.6]}, "label": {}},
+            "crop": {"all": crop, "label": {"*fin*_whale": crop}},
         },
         "own": dict.fromkeys(right, 1.0),
         "unseen": right,
@@ -57,7 +57,7 @@ def test_the_button_simulates_and_the_page_then_shows_it(runs: Path) -> None:
     app = open_page()
     assert not app.exception and "Simulate the remedies" not in labels(app)
     assert "rely on their water" in texts(app)
-    frame = next(table.value for table in app.dataframe if "Unseen water" in table.value.columns)
+    frame = next(table.value for table in app.dataframe if "Swapped backgrounds" in table.value.columns)
     assert frame.index.tolist() == ["as it is", "crop", "neutral water"]
 
 

@@ -72,7 +72,7 @@ def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
     counts = {"clean": 1200, "confirmed_leak": 3}
     told = re.sub(r"<[^>]*>", "\n", overview.legend(counts)).split("\n")
     assert [text.strip() for text in told if text.strip()] == ["Confirmed leak · 3", "Clean · 1,200"]
-    rows = pd.DataFrame({"verdict": list(counts), "images": list(counts.values())})
+    rows = pd.DataFrame({"assessment": list(counts), "images": list(counts.values())})
     bar = audit_charts.verdict_bar(rows)
     assert [(part.name, part.x[0]) for part in bar.data] == [("Confirmed leak", 3), ("Clean", 1200)]
     assert not bar.layout.showlegend and bar.layout.xaxis.range == (0, 1203)
@@ -232,7 +232,7 @@ def test_a_verdict_without_a_name_asks_for_it(runs: Path, journal: Journal) -> N
 def test_the_threshold_moves_the_verdicts(runs: Path) -> None:
     app = open_page("pages/5_Leaks.py")
     before = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
-    app.slider(key="excess").set_value(0.0).run()
+    app.slider(key="attention_score").set_value(0.0).run()
     looser = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
     assert looser["Confirmed leaks"] > before["Confirmed leaks"]
     assert looser["Hidden reliance"] < before["Hidden reliance"], "what is seen to look is no longer hidden"
@@ -248,17 +248,17 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
     """`other` is no property: the whole water was exchanged, and nobody can say what of it mattered."""
     rows = session.table_of(open_run(runs / "demo")).all_rows().set_index("image")
     listed = rows[rows["q_value"] <= Thresholds.false_rate]
-    words = {name: review_controls.carrier_words(name) for name in listed["needs_property"].unique()}
+    words = {name: review_controls.carrier_words(name) for name in listed["reliance_on"].unique()}
     assert words["other"] == "no single property of the water" and len(words) > 1
     cards = {
         card.image: card.lines[-1]
         for card in review_controls.cards_of(*_opened(runs), listed.reset_index(), heat=False)
     }
     for image, row in listed.iterrows():
-        assert cards[str(image)] == f"relies {row['reliance_probability']:.0%}: {words[row['needs_property']]}"
+        assert cards[str(image)] == f"relies {row['reliance_probability']:.0%}: {words[row['reliance_on']]}"
     for name, begin in (("other", "on the water of "), ("colour", "colour of the water as in ")):
         if name in words:
-            image = listed.index[listed["needs_property"] == name][0]
+            image = listed.index[listed["reliance_on"] == name][0]
             app = open_page("pages/4_Heatmaps.py", image=image)
             assert any(caption.value.startswith(begin) for caption in app.caption), name
 
@@ -285,7 +285,7 @@ def test_an_audit_from_before_says_that_it_controlled_no_rate(runs: Path) -> Non
     for path in ("dashboard.py", "pages/5_Leaks.py"):
         app = open_page(path)
         assert not app.exception and "before rates of false ones were controlled" in " ".join(i.value for i in app.info)
-    app.slider(key="needs").set_value(1.0).run()
+    app.slider(key="reliance").set_value(1.0).run()
     none = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
     assert none["Confirmed leaks"] == none["Hidden reliance"] == 0
 

@@ -35,12 +35,12 @@ def test_the_page_opens_on_how_many_are_mistaken_and_for_what(runs: Path) -> Non
     run = open_run(runs / "demo")
     audited = pd.concat(pq.read_table(part).drop_columns(["maps"]).to_pandas() for part in run.parts())
     mapped = audited[audited["predicted"].notna()]
-    unseen = mapped[~mapped["in_training"].astype(bool) & mapped["species"].isin(run.manifest.classes)]
-    wrong = unseen[unseen["species"] != unseen["predicted"]]
-    pairs = Counter(frozenset(pair) for pair in wrong[["species", "predicted"]].itertuples(index=False))
+    unseen = mapped[~mapped["in_training"].astype(bool) & mapped["label"].isin(run.manifest.classes)]
+    wrong = unseen[unseen["label"] != unseen["predicted"]]
+    pairs = Counter(frozenset(pair) for pair in wrong[["label", "predicted"]].itertuples(index=False))
     shown = {metric.label: metric for metric in tab("Map").metric}
     assert shown["Pictures with a map"].value == f"{len(mapped):,}"
-    assert shown["Species"].value == str(mapped["species"].nunique())
+    assert shown["Species"].value == str(mapped["label"].nunique())
     assert shown["Taken for another species"].value == f"{len(wrong):,} of {len(unseen):,}"
     assert ("Most confused pair" in shown) == (pairs.most_common(1)[0][1] > 1)
     if "Most confused pair" in shown:
@@ -57,7 +57,7 @@ def test_the_map_says_what_it_draws_and_falls_back_to_pca(runs: Path) -> None:
     app.segmented_control(key="map_way").set_value("umap").run()
     assert not app.exception and "Until then: PCA" in texts(app)
     assert app.button(key="lay_out").label == "Compute UMAP"
-    for colouring in ("verdict", "fold", "right"):
+    for colouring in ("assessment", "fold", "right"):
         app.selectbox(key="map_colour").set_value(colouring).run()
         assert not app.exception, app.exception
 
@@ -89,7 +89,7 @@ def with_a_copyright_text(runs: Path) -> set[str]:
     for row, share in zip(known, looks(0), strict=True):
         maps = np.zeros((len(run.manifest.classes), 8, 8))
         maps[run.manifest.classes.index(row["predicted"])] = share
-        row |= {"species": "beluga", "maps": maps.astype("<f2").tobytes(), "map_height": 8, "map_width": 8}
+        row |= {"label": "beluga", "maps": maps.astype("<f2").tobytes(), "map_height": 8, "map_width": 8}
     shutil.rmtree(run.path / "audit")
     run.write_part(known)
     return {row["image"] for row in known[80:]}
@@ -99,7 +99,7 @@ def test_an_odd_strategy_is_flagged_as_a_group_with_one_undo(runs: Path) -> None
     odd = with_a_copyright_text(runs)
     journal = Journal(open_run(runs / "demo").reviews_url)
     app = tab("Strategies")
-    app.selectbox(key="strategy_species").set_value("beluga").run()
+    app.selectbox(key="strategy_label").set_value("beluga").run()
     shown = texts(app)
     assert (
         "An odd way" in shown and "· 8 pictures" in shown and shown.index("An odd way") < shown.index("The usual way")

@@ -10,7 +10,7 @@ from tests.least_sure import least_sure_first
 from tests.pages.test_pages import open_page, texts
 from whalecam.app.widgets.filters import View
 from whalecam.app.widgets.review_controls import REASONS
-from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.reviews import Journal, Review, Skips
 from whalecam.store.run import open_run
 from whalecam.store.table import NO_REVIEWS, Filters, Table
@@ -50,9 +50,9 @@ def test_uncertainty_goes_through_the_pictures_least_sure_first(runs: Path, tabl
     seen = [shown(app), *(shown(press(app, "queue_next")) for _ in range(4))]
     assert seen == wanted[:5]
     assert shown(press(app, "queue_previous")) == wanted[3]
-    app.slider(key="excess").set_value(0.5).run()
-    app.text_input(key="image").set_value(least_sure_first(table.all_rows(), Thresholds(excess=0.5))[0]).run()
-    assert shown(press(app, "queue_next")) == least_sure_first(table.all_rows(), Thresholds(excess=0.5))[1]
+    app.slider(key="attention_score").set_value(0.5).run()
+    app.text_input(key="image").set_value(least_sure_first(table.all_rows(), Thresholds(attention=0.5))[0]).run()
+    assert shown(press(app, "queue_next")) == least_sure_first(table.all_rows(), Thresholds(attention=0.5))[1]
 
 
 def test_the_first_picture_of_the_queue_is_one_i_have_not_judged(runs: Path, table: Table, journal: Journal) -> None:
@@ -67,7 +67,7 @@ def test_the_first_picture_of_the_queue_is_one_i_have_not_judged(runs: Path, tab
 
 @pytest.mark.parametrize("order", ["uncertainty", "loss"])
 def test_a_gallery_page_shows_its_rows_in_the_chosen_order(runs: Path, table: Table, order: str) -> None:
-    wanted = Filters(verdicts=("clean", "cosmetic"))
+    wanted = Filters(assessments=("clean", "cosmetic"))
     view = View(wanted, order, 10, 10)
     rows, kept = view.rows(table), table.all_rows(wanted).set_index("image")
     if order == "uncertainty":
@@ -126,7 +126,7 @@ def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(run
 
 
 def test_all_that_a_filter_shows_is_signed_and_undone_at_once(runs: Path, table: Table, journal: Journal) -> None:
-    suspects = table.all_rows(Filters(verdicts=SUSPECT_VERDICTS))["image"].tolist()
+    suspects = table.all_rows(Filters(assessments=SUSPECT_ASSESSMENTS))["image"].tolist()
     journal.add([Review(suspects[0], "keep", "Ben")])
     app = open_page(LEAKS)
     app.text_input(key="reviewer").set_value("Ana").run()
@@ -155,7 +155,7 @@ def test_a_bulk_verdict_without_a_name_is_refused(runs: Path, journal: Journal) 
 
 def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Table, journal: Journal) -> None:
     rows = table.all_rows().set_index("image")
-    suspects = rows.index[rows["verdict"].isin(SUSPECT_VERDICTS)]
+    suspects = rows.index[rows["verdict"].isin(SUSPECT_ASSESSMENTS)]
     plain = heatmaps(image=suspects[0], image_queue=SUSPECTS)
     assert "Excess" in {metric.label for metric in plain.metric}
     app = heatmaps(image=suspects[0], image_queue=SUSPECTS, controls_on="true")

@@ -18,7 +18,7 @@ from whalecam.arrays import FloatArray
 ENOUGH = 10
 """Judged pictures on each side of the threshold below which nothing is told."""
 FULL_STRATUM = 10
-"""Judged pictures that each half of a side needs to be a stratum of its own."""
+"""Judged pictures that each half of a side reliance to be a stratum of its own."""
 DRAWS = 4000
 UNFAIR = 3.0
 """Standard errors by which the scores of the judged pictures may differ from those of their stratum."""

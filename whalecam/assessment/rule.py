@@ -10,31 +10,32 @@ from whalecam.config import Thresholds
 
 
 def assess(
-    excess: FloatArray,
-    needs: FloatArray,
+    attention_score: FloatArray,
+    reliance: FloatArray,
     reason: NDArray[Any],
     thresholds: Thresholds,
     q_value: FloatArray | None = None,
 ) -> NDArray[Any]:
-    """The verdict of each image (evidence.md §4): one of `config.AUTO_VERDICTS`.
+    """The assessment of each image: one of `config.ASSESSMENTS`.
 
     An image *relies* where `q_value <= thresholds.false_rate`; where it has no q-value, where
-    `needs >= thresholds.needs`, which controls no rate. Neither takes a map, so both also decide where attention cannot
-    be assessed. An image is not assessable only where neither attention nor reliance can be.
+    `reliance >= thresholds.reliance`, which controls no rate. Neither takes a map, so both also decide where
+    attention cannot be assessed. An image is not assessable only where neither attention nor reliance can be.
 
     Args:
-        excess: (N,); NaN where attention cannot be assessed. *Looks* is `excess >= thresholds.excess`.
-        needs: (N,); NaN means not measured.
+        attention_score: (N,); NaN where attention cannot be assessed. An image *looks* at the background where it is
+            `thresholds.attention` or more.
+        reliance: (N,); NaN means not measured.
         reason: (N,) of text: why attention cannot be assessed; "" and None where it can.
         q_value: (N,), of `reliance.Reliance`; NaN or None: of an audit that controlled no rate.
     """
-    excess, needs = np.asarray(excess, np.float64), np.asarray(needs, np.float64)
-    rate = np.full(excess.shape, np.nan) if q_value is None else np.asarray(q_value, np.float64)
+    attention_score, reliance = np.asarray(attention_score, np.float64), np.asarray(reliance, np.float64)
+    rate = np.full(attention_score.shape, np.nan) if q_value is None else np.asarray(q_value, np.float64)
     barred = np.array([isinstance(text, str) and text != "" for text in np.asarray(reason).tolist()], bool)
-    looks, controlled = excess >= thresholds.excess, ~np.isnan(rate)
-    measured = controlled | ~np.isnan(needs)
-    relies = np.where(controlled, rate <= thresholds.false_rate, needs >= thresholds.needs)
-    unseen = np.isnan(excess) | barred
+    looks, controlled = attention_score >= thresholds.attention, ~np.isnan(rate)
+    measured = controlled | ~np.isnan(reliance)
+    relies = np.where(controlled, rate <= thresholds.false_rate, reliance >= thresholds.reliance)
+    unseen = np.isnan(attention_score) | barred
     rule = (
         ("background_reliance", unseen & relies),
         ("not_assessable", unseen & ~measured),

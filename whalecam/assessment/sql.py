@@ -1,4 +1,4 @@
-"""Verdicts and people's rejections as SQL, so that a threshold moves without a row being rewritten."""
+"""Assessments and people's rejections as SQL, so that a threshold moves without a row being rewritten."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -16,60 +16,66 @@ REVIEWED = {"verdict": "review", "reason": "review_reason"} | {
 
 
 def assessment_sql(thresholds: Thresholds) -> str:
-    """The rule as an expression over `reason`, `excess` and `needs` of a table `rows`, `q_value` of a table `reliance`.
+    """The rule as SQL over `reason`, `attention_score` and `reliance` of a table `rows`, `q_value` of a table `proven`.
 
     The rule itself stays in `assess`: it is called with every case there is (each score absent, below, at its
     threshold or above; a reason or none), and SQL only finds which case a row is.
     """
-    excess, needs, rate = thresholds.excess, thresholds.needs, thresholds.false_rate
-    levels = [(np.nan, at - 1, at) for at in (excess, needs)] + [(np.nan, rate, rate + 1)]
+    attention_score, reliance, rate = thresholds.attention, thresholds.reliance, thresholds.false_rate
+    levels = [(np.nan, at - 1, at) for at in (attention_score, reliance)] + [(np.nan, rate, rate + 1)]
     cases = list(product(("", "some reason"), *levels))
     reasons, *scores = (list(values) for values in zip(*cases, strict=True))
     names = assess(np.array(scores[0]), np.array(scores[1]), np.array(reasons, object), thresholds, np.array(scores[2]))
-    which = f"(coalesce(rows.reason, '') <> '')::int * 27 + {_level('rows.excess', '<', excess)} * 9 + "
-    which += f"{_level('rows.needs', '<', needs)} * 3 + {_level('reliance.q_value', '<=', rate)}"
+    which = (
+        f"(coalesce(rows.reason, '') <> '')::int * 27 + {_level('rows.attention_score', '<', attention_score)} * 9 + "
+    )
+    which += f"{_level('rows.reliance', '<', reliance)} * 3 + {_level('proven.q_value', '<=', rate)}"
     # An element of a list, for a case of 54 branches would be evaluated branch by branch wherever the verdict is named.
     return f"[{', '.join(repr(str(name)) for name in names)}][{which} + 1]"
 
 
-SPREAD = "stddev_pop(excess::double), stddev_pop(needs::double), stddev_pop(q_value)"
+SPREAD = "stddev_pop(attention_score::double), stddev_pop(reliance::double), stddev_pop(q_value)"
 """Standard deviations of the scores that `doubt_sql` counts in."""
 
 
 def doubt_sql(thresholds: Thresholds, spread: Sequence[float | None]) -> str:
-    """How far a row's scores are from where its automatic verdict flips; null where it is not assessable.
+    """How far a row's scores are from where its assessment flips; null where it is not assessable.
 
     Either threshold flips it, that of attention or that of reliance, so the nearer one counts, each score measured in
     its own standard deviations over the set; where one is missing, the other alone counts. Reliance is decided by
-    `q_value`, and by `needs` where there is none. No comma of the expression is followed by a space, which stands
+    `q_value`, and by `reliance` where there is none. No comma of the expression is followed by a space, which stands
     between the terms of an order.
 
     Args:
-        spread: of `excess`, `needs` and `q_value`; 1 stands for one that is unknown or 0.
+        spread: of `attention_score`, `reliance` and `q_value`; 1 stands for one that is unknown or 0.
     """
-    levels = (("excess", thresholds.excess), ("needs", thresholds.needs), ("q_value", thresholds.false_rate))
-    looks, needs, rate = (
+    levels = (
+        ("attention_score", thresholds.attention),
+        ("reliance", thresholds.reliance),
+        ("q_value", thresholds.false_rate),
+    )
+    looks, reliance, rate = (
         f"abs({score}::double - {float(at)!r}::double) / {float(width or 1)!r}::double"
         for (score, at), width in zip(levels, spread, strict=True)
     )
-    return f"least({looks},case when q_value is null then {needs} else {rate} end)"
+    return f"least({looks},case when q_value is null then {reliance} else {rate} end)"
 
 
 def joined_sql(thresholds: Thresholds) -> str:
-    """The rows with their verdicts and reviews, as a subquery to select from.
+    """The rows with their assessments and reviews, as a subquery to select from.
 
     Where a person rejected the mask, what was measured under it is taken back.
     """
-    verdict = assessment_sql(thresholds)
+    assessment = assessment_sql(thresholds)
     reviewed = ", ".join(f"reviews.{name} as {told}" for name, told in REVIEWED.items())
-    proven = ", ".join(f"reliance.{name}" for name in PROVEN)
+    proven = ", ".join(f"proven.{name}" for name in PROVEN)
     return (
         "(select rows.* replace ("
-        f"case when {REJECTED} then null else rows.excess end as excess, "
-        f"case when {REJECTED} then null else rows.needs end as needs, "
+        f"case when {REJECTED} then null else rows.attention_score end as attention_score, "
+        f"case when {REJECTED} then null else rows.reliance end as reliance, "
         f"case when {REJECTED} then 'mask rejected by ' || reviews.reviewer else rows.reason end as reason), "
-        f"{proven}, case when {REJECTED} then 'not_assessable' else {verdict} end as verdict, {reviewed} "
-        "from held.rows as rows left join held.reliance as reliance using (image) "
+        f"{proven}, case when {REJECTED} then 'not_assessable' else {assessment} end as assessment, {reviewed} "
+        "from held.rows as rows left join held.proven as proven using (image) "
         "left join held.reviews as reviews using (image))"
     )
 

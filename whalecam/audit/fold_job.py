@@ -57,7 +57,7 @@ class Work:
         """An explainer of its own for whoever asks."""
         witness = None
         if self.donors is not None:
-            witness = background_test.Witness(self.networks.asked, self.donors, self.options.donors)
+            witness = background_test.BackgroundTest(self.networks.asked, self.donors, self.options.donors)
         return Explainer(
             self.networks.judges,
             self.sources,

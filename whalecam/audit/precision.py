@@ -49,7 +49,7 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
     for inputs, _ in _batches(good, model, model.size, batch=1):
         found = cam.explain(model.head, model.look(inputs))
         logits, maps = (numbers.float().cpu().numpy() for numbers in (found.logits, found.maps))
-        if cam.is_finite(logits, maps, float(found.residual)):
+        if cam.is_finite(logits, maps, float(found.completeness_error)):
             return
         asked += 1
     if asked:
@@ -76,7 +76,7 @@ def rounding(exact: Network, quick: Network, data: Dataset) -> float:
 def _known(model: Network, data: Dataset) -> pd.DataFrame:
     """The pictures of labels that the network has learnt, each once."""
     good = data.good().drop_duplicates("image")
-    return good[good["species"].isin(model.classes) & (good["path"] != "")]
+    return good[good["label"].isin(model.classes) & (good["path"] != "")]
 
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def _batches(
             except DatasetError:
                 continue
             inputs.append(geometry.to_input(pixels, size, model.resize))
-            labels.append(row["species"])
+            labels.append(row["label"])
         if inputs:
             yield np.stack(inputs), labels
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
-from whalecam.config import BACKGROUND_TESTS, AuditOptions, Columns, renamed
+from whalecam.config import BACKGROUND_TESTS, AuditOptions, Columns
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks
@@ -112,7 +112,7 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
 
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: fold_job.Engine) -> bool:
     """Whether the rows that the run holds can stay with those that this call would add."""
-    before = {"box_orientation": None, **renamed(run.manifest.audit)}  # as audits from before it could be stated had it
+    before = {"box_orientation": None, **run.manifest.audit}  # as audits from before it could be stated had it
     if before == settings:
         return True
     same = {**before, "reading": READING, "reliance": RELIANCE} == settings

@@ -76,7 +76,7 @@ def _maps() -> Iterable[Check]:
     head, other = (network.fastai_head(64, 5, 32).eval() for _ in range(2))
     activations = torch.randn(64, 64, 6, 6).relu()
     found = cam.explain(head, activations)
-    worst = float((found.residual / found.logits.abs().amax(1)).max())
+    worst = float((found.completeness_error / found.logits.abs().amax(1)).max())
     yield Check("maps add up", worst, 1e-4, True, "largest |Σ map + bias − logit| over the largest logit")
     moved = (_permuted(head, torch.randperm(32)), other)
     same, random = (cam.explain(changed, activations).maps for changed in moved)
@@ -100,14 +100,14 @@ def _permuted(head: torch.nn.Sequential, order: torch.Tensor) -> torch.nn.Sequen
 
 
 def _scores() -> Iterable[Check]:
-    """The perfect map has an excess of 0, the flat one of 1."""
+    """The perfect map has an attention_score of 0, the flat one of 1."""
     mask = np.zeros((96, 96), np.float32)
     mask[24:72, 16:64] = 1
     weights = score.weigh(mask, None, (8, 8))
     perfect = mask.reshape(8, 12, 8, 12).mean((1, 3))
     for name, drawing, wanted in (("perfect map", perfect, 0.0), ("flat map", np.ones((8, 8)), 1.0)):
-        off = abs(score.score(drawing, weights).excess - wanted)
-        yield Check(name, off, 1e-6, True, f"how far its excess is from {wanted:.0f}")
+        off = abs(score.score(drawing, weights).attention_score - wanted)
+        yield Check(name, off, 1e-6, True, f"how far its attention_score is from {wanted:.0f}")
 
 
 def _planted(folder: Path, plant: str, images: int, report: Report) -> Iterable[Check]:
@@ -132,7 +132,7 @@ def _told(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
     truth = rows["fall"] > FALL
     if not 0 < truth.sum() < len(truth):
         return
-    for name, least in (("excess", None), ("needs_swap", None), ("reliance_probability", LEAST_AUROC)):
+    for name, least in (("attention_score", None), ("reliance_swap", None), ("reliance_probability", LEAST_AUROC)):
         auroc = float(roc_auc_score(truth, rows[name].astype(float).fillna(0)))
         yield Check(f"{plant}: {name}", auroc, least, False, f"AUROC of {name} against the truth")
     listed = rows["q_value"] <= Thresholds().false_rate
@@ -140,7 +140,7 @@ def _told(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
     says = "share of pictures listed as relying on their water though nothing moves when the plant is flipped"
     yield Check(f"{plant}: false flags", wrong, MOST_FALSE, True, says)
     if plant in PROPERTIES and listed.any():
-        named = float((rows["needs_property"][listed] == plant).mean())
+        named = float((rows["reliance_on"][listed] == plant).mean())
         yield Check(f"{plant}: named", named, None, False, f"share of the listed pictures said to rely on the {plant}")
 
 

@@ -27,6 +27,8 @@ def cli() -> None:
 for group in (serving, data, model, remedy, review, results, selftest):
     for verb in group.VERBS:
         cli.add_command(verb)
+for name, verb in (review.SHORT | results.EARLIER).items():
+    cli.add_command(verb, name)
 
 
 def main() -> None:

@@ -143,12 +143,12 @@ def _facts(data: Any) -> dict[str, Any]:
     """Counts, classes and the rows that cannot be used, by reason."""
     table = data.table
     bad = table[table["status"] != "ok"]
-    counts = data.good()["species"].value_counts()
+    counts = data.good()["label"].value_counts()
     return {
         "rows": len(table),
         "usable": len(table) - len(bad),
         "classes": counts.to_dict(),
-        "individuals": int(table.loc[table["individual_id"] != "", "individual_id"].nunique()),
+        "individuals": int(table.loc[table["group"] != "", "group"].nunique()),
         "reasons": bad["status"].value_counts().to_dict(),
         "bad_rows": bad[["image", "status"]].to_dict("records"),
         "fingerprint": data.fingerprint,

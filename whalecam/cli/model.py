@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, column_options
+from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Recipe, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
     BACKGROUND_TESTS,
@@ -53,8 +53,8 @@ LOADED = "resnet18"
     "--recipe",
     default=DEFAULT.recipe,
     show_default=True,
-    type=click.Choice(RECIPES),
-    help="fast: fine-tune. linear-probe: fit a head only, in seconds. seed: as the notebook.",
+    type=Recipe(RECIPES),
+    help="fast: fine-tune. linear-probe: fit a head only, in seconds. notebook: from files through 224 px, in float32.",
 )
 @click.option(
     "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."
@@ -101,7 +101,10 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
     said = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
-    tell({"run": str(run.path), "licence": run.manifest.licence, **shown, **({"joins": said} if said else {})}, as_json)
+    tell(
+        {"run": str(run.path), "exactness": run.manifest.exactness, **shown, **({"joins": said} if said else {})},
+        as_json,
+    )
 
 
 def _check_used(given: dict[str, Any]) -> None:

@@ -6,11 +6,19 @@ from typing import Any
 
 import click
 
-from whalecam.config import BOX_ORIENTATIONS, Columns
+from whalecam.config import BOX_ORIENTATIONS, Columns, Thresholds
 
 FOLDER = click.Path(path_type=Path)
 RUN = click.argument("run", type=FOLDER)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+
+
+class Recipe(click.Choice[str]):
+    """A recipe of training; `notebook` by its earlier name `seed` too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(super().convert("notebook" if value == "seed" else value, param, ctx))
+
 
 BOX_ORIENTATION = click.option(
     "--box-orientation",
@@ -30,3 +38,24 @@ def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             verb
         )
     return verb
+
+
+def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--attention-threshold, --reliance-threshold and --false-rate, for `Thresholds.of`."""
+    for name, (high, what) in {
+        "false_rate": (1.0, "Of the images listed as relying on the background, the share that may be false."),
+        "reliance_threshold": (
+            1.0,
+            "From this drop in probability on an image relies; only where no rate is controlled.",
+        ),
+        "attention_threshold": (10.0, "From this attention score on the network looks at the background."),
+    }.items():
+        option = f"--{name.replace('_', '-')}"
+        default = Thresholds().noted()[name]
+        verb = click.option(option, default=default, show_default=True, type=click.FloatRange(0, high), help=what)(verb)
+    return verb
+
+
+def summary(level: Thresholds) -> str:
+    """The thresholds in words."""
+    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {level.false_rate:.0%} false"

@@ -25,14 +25,14 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
     """
     from whalecam.cli.summaries import advice_of, advised
     from whalecam.cli.summaries import simulated as told
-    from whalecam.store.open_table import judged
+    from whalecam.store.open_table import open_table
     from whalecam.store.run import open_run
 
     opened = open_run(run)
     from whalecam.remedies.simulation import simulate as simulated
 
     found = simulated(opened, wanted or None, limit, reporter())
-    advice = advice_of(opened, judged(opened).overview()) if opened.parts() else None
+    advice = advice_of(opened, open_table(opened).overview()) if opened.parts() else None
     if as_json:
         shown = {name: found[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
         tell(shown | {"advice": vars(advice) if advice else None}, True)
@@ -60,7 +60,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     if (out / "run.json").is_file():
         raise RunError(f"There is a run in {out} already. Name a new folder.")
     data = run_audit.open_data(opened)
-    gone = set(opened.manifest.classes) - set(data.good()["species"])
+    gone = set(opened.manifest.classes) - set(data.good()["label"])
     if gone:
         raise RunError(
             f"Run '{opened.name}' was trained on merged labels, such as '{min(gone)}', that its CSV lacks. "
@@ -81,7 +81,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
         click.echo("\n".join(retrained(opened, made, found)))
         return
     shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
-    shown["unseen_water"] = found["figures"][PRESENT]["all"]["unseen"]
+    shown["swapped_accuracy"] = found["figures"][PRESENT]["all"]["unseen"]
     tell(shown | {"measured": [asdict(one) for one in measured_of(opened, [made])]}, True)
 
 

@@ -6,23 +6,24 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import FOLDER, JSON, RUN
+from whalecam.cli.options import FOLDER, JSON, RUN, threshold_options
 from whalecam.cli.output import reporter, tell
-from whalecam.config import DATA_REMEDIES, AuditOptions
+from whalecam.config import DATA_REMEDIES, AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
 
 
 @click.command()
 @RUN
 @JSON
-def info(run: Path, as_json: bool) -> None:
+@threshold_options
+def info(run: Path, as_json: bool, **levels: float) -> None:
     """What a run holds: its network, its leaks, which species stand out, and what to do next."""
     from whalecam.cli.summaries import told
     from whalecam.store.run import open_run
 
-    opened = open_run(run)
+    opened, level = open_run(run), Thresholds.of(levels)
     if not as_json:
-        click.echo("\n".join(told(opened)))
+        click.echo("\n".join(told(opened, level)))
         return
     facts: dict[str, Any] = {
         "run": opened.name,
@@ -30,12 +31,12 @@ def info(run: Path, as_json: bool) -> None:
         "csv": opened.manifest.dataset.csv,
         "classes": list(opened.manifest.classes),
         "network": dict(opened.manifest.network),
-        "licence": opened.manifest.licence,
+        "exactness": opened.manifest.exactness,
         "model_sha256": opened.manifest.model_sha256,
         "joins": dict(opened.manifest.joins),
         "metrics": opened.metrics(),
     }
-    tell(facts | (facts_of(opened) if opened.parts() else {"images": 0}), True)
+    tell(facts | (facts_of(opened, level) if opened.parts() else {"images": 0}), True)
 
 
 @click.command()
@@ -71,14 +72,15 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 @RUN
 @click.option("--out", required=True, type=FOLDER, help="HTML file to write.")
 @click.option("--cases", default=24, show_default=True, type=click.IntRange(0, 200), help="Pictures to show.")
-def report(run: Path, out: Path, cases: int) -> None:
+@threshold_options
+def report(run: Path, out: Path, cases: int, **levels: float) -> None:
     """Write one self-contained HTML page about a run."""
     from whalecam.audit import run_audit
     from whalecam.output.report import write_report
     from whalecam.store.run import open_run
 
     opened = open_run(run)
-    click.echo(str(write_report(opened, run_audit.open_data(opened), out, cases)))
+    click.echo(str(write_report(opened, run_audit.open_data(opened), out, cases, Thresholds.of(levels))))
 
 
 @click.command("export-dataset")
@@ -110,10 +112,10 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     tell({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)
 
 
-@click.command("map")
+@click.command("embed")
 @RUN
-def lay_out(run: Path) -> None:
-    """Lay the pictures of an audited run out by UMAP, for the Patterns page."""
+def embed(run: Path) -> None:
+    """Compute the UMAP embedding of an audited run's images, for the Patterns page."""
     from whalecam.analysis.patterns import places
     from whalecam.store.run import open_run
 
@@ -121,24 +123,26 @@ def lay_out(run: Path) -> None:
     tell({"pictures": count, "run": str(run)}, False)
 
 
-def facts_of(run: Any) -> dict[str, Any]:
+def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:
     """Counts, rates, verdicts, reasons, species and the advice of an audited run."""
     from whalecam.cli.summaries import advice_of
-    from whalecam.store.open_table import judged
+    from whalecam.store.open_table import open_table
 
-    table = judged(run)
+    table = open_table(run, level)
     facts = table.overview()
-    verdicts = dict(table.verdicts().itertuples(index=False, name=None))
+    assessments = dict(table.assessments().itertuples(index=False, name=None))
     reasons = dict(table.reasons().itertuples(index=False, name=None))
     return {
         **facts,
+        "thresholds": level.noted(),
         "majority": table.majority(),
-        "verdicts": verdicts,
+        "assessments": assessments,
         "reasons": reasons,
         "classes": table.class_tests().to_dict("records"),
-        "per_species": table.per_species().to_dict("records"),
+        "per_label": table.per_label().to_dict("records"),
         "advice": vars(advice_of(run, facts)),
     }
 
 
-VERBS = (info, compare, report, export_dataset, lay_out)
+VERBS = (info, compare, report, export_dataset, embed)
+EARLIER = {"map": embed}

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import FOLDER, JSON, RUN
+from whalecam.cli.options import FOLDER, JSON, RUN, summary, threshold_options
 from whalecam.cli.output import tell
 from whalecam.config import EXPORT_CHOICES, REVIEW_VERDICTS, Thresholds
 from whalecam.errors import ReviewError
@@ -20,22 +20,24 @@ from whalecam.errors import ReviewError
 @click.option("--reason", default="", help="Why, in a word.")
 @click.option("--note", default="", help="Anything else.")
 @click.option("--suggested-label", default="", help="The label it should have.")
-def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
+@threshold_options
+def review(run: Path, images: tuple[str, ...], **words: Any) -> None:
     """Sign a verdict for images of a run. What is signed already is not written again.
 
-    Without a reason, note or label, those that the same reviewer gave before stay.
+    The thresholds are noted beside it. `whalecam flag` is the same verb. Without a reason, note or label, those that
+    the same reviewer gave before stay.
     """
     from whalecam.store.reviews import Journal, Review
     from whalecam.store.reviews.messages import signed_message
     from whalecam.store.run import open_run
 
-    opened, level = open_run(run), Thresholds()
+    opened, level = open_run(run), Thresholds.of(words)
     unknown = sorted(set(images) - opened.audited())
     if unknown:
         raise ReviewError(
             f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
         )
-    given = [Review(image, **words, **level.noted()) for image in images]
+    given = [Review(image, **{**words, **level.noted()}) for image in images]
     click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
 
 
@@ -44,23 +46,22 @@ def flag(run: Path, images: tuple[str, ...], **words: Any) -> None:
 @click.option("--out", required=True, type=FOLDER, help="CSV file to write.")
 @click.option("--only", default="flagged", show_default=True, type=click.Choice(EXPORT_CHOICES), help="Which rows.")
 @click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge in what is written.")
-def export(run: Path, out: Path, only: str, labels_map: Path | None) -> None:
-    """Write verdicts and scores as CSV."""
+@threshold_options
+def export(run: Path, out: Path, only: str, labels_map: Path | None, **levels: float) -> None:
+    """Write verdicts and scores as CSV, byte for byte as the Export page does at the same thresholds."""
     from whalecam import data
     from whalecam.output import csv as exporting
-    from whalecam.store.open_table import judged
+    from whalecam.store.open_table import open_table
     from whalecam.store.reviews import Journal
     from whalecam.store.run import open_run
 
     opened, names = open_run(run), data.read_labels_map(labels_map) if labels_map else {}
-    journal = Journal.of(opened)
-    table, reviews = judged(opened, journal=journal), journal.latest()
-    frame = exporting.flag_rows(
-        table.all_rows(exporting.CHOSEN[only]), reviews, only, opened.name, opened.manifest.model_sha256, Thresholds()
-    )
+    journal, level = Journal.of(opened), Thresholds.of(levels)
+    table, reviews = open_table(opened, level, journal=journal), journal.latest()
+    rows = exporting.verdict_rows(opened, table, reviews, level, only)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(exporting.write_csv(exporting.relabelled(frame, names)))
-    click.echo(f"{len(frame)} rows: {out}")
+    out.write_bytes(exporting.verdict_file(rows, opened, names))
+    click.echo(f"{len(rows)} rows: {out}; thresholds: {summary(level)}")
 
 
 @click.command("import")
@@ -83,4 +84,5 @@ def take_in(run: Path, file: Path, as_json: bool) -> None:
     sys.exit(1 if report.unknown or report.refused else 0)
 
 
-VERBS = (flag, export, take_in)
+VERBS = (review, export, take_in)
+SHORT = {"flag": review}

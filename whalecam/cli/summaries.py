@@ -11,15 +11,15 @@ from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, sentence
 from whalecam.analysis.recommendation import COLUMNS, NAMES, WORDS, Advice, advise, cell, leaks_found, measured_of, step
 from whalecam.arrays import records
-from whalecam.config import AUTO_VERDICTS, Thresholds
+from whalecam.config import ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.masks import sentences
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table
 
 
-def told(run: Run) -> Iterator[str]:
+def told(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     """A run in lines."""
     yield from _about(run)
     if not run.parts():
@@ -27,8 +27,8 @@ def told(run: Run) -> Iterator[str]:
         if run.trained:
             yield said_next(["audit", str(run.path)])
         return
-    table = judged(run)
-    facts, species = table.overview(), table.per_species()
+    table = open_table(run, level)
+    facts, species = table.overview(), table.per_label()
     yield from sentences(run.manifest.joins)
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
@@ -134,8 +134,8 @@ def _about(run: Run) -> Iterator[str]:
     remedy = train.get("remedy", "none")
     how = f", trained with {remedy}" if remedy != "none" else "" if train else ", loaded"
     yield (
-        f"Network: {network.get('arch', '?')} at {network.get('size', '?')} px{how}; licence of its maps: "
-        f"{run.manifest.licence}; sha256 {run.manifest.model_sha256[:12]}"
+        f"Network: {network.get('arch', '?')} at {network.get('size', '?')} px{how}; exactness of its maps: "
+        f"{run.manifest.exactness}; sha256 {run.manifest.model_sha256[:12]}"
     )
     if metrics.get("note"):
         yield str(metrics["note"])
@@ -149,20 +149,21 @@ def _about(run: Run) -> Iterator[str]:
 def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
     """How much was audited, with what outcome."""
     yield (
-        f"Audited: {facts['images']:,} pictures, {facts['species']:,} species, {facts['individuals']:,} individuals; "
+        f"Audited: {facts['images']:,} pictures, {facts['labels']:,} species, {facts['groups']:,} individuals; "
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"
     )
-    counts = dict(table.verdicts().itertuples(index=False, name=None))
+    counts = dict(table.assessments().itertuples(index=False, name=None))
     yield "Verdicts: " + ", ".join(
-        f"{name.replace('_', ' ')} {counts[name]:,}" for name in AUTO_VERDICTS if name in counts
+        f"{name.replace('_', ' ')} {counts[name]:,}" for name in ASSESSMENTS if name in counts
     )
     if len(reasons := table.reasons()):
         said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.itertuples(index=False, name=None))
         yield f"Not assessable because: {said}"
     if facts["measured"]:
         yield (
-            f"BG-gap {facts['bg_gap']:+.2f}; from the water alone right on {_share(facts['water_only_accuracy'])}, "
-            f"where naming always the most frequent species would be on {_share(table.majority())}"
+            f"BG-gap {facts['bg_gap']:+.2f}; accuracy from the water alone "
+            f"{_share(facts['background_only_accuracy'])}, where naming always the most frequent species would be on "
+            f"{_share(table.majority())}"
         )
 
 
@@ -193,16 +194,16 @@ def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:
     leaks = "confirmed" if measured else "suspects"
     rows = [
         [
-            str(one["species"]),
+            str(one["label"]),
             f"{one['images']:,}",
             _share(one["accuracy"]),
             f"{one[leaks]:,} of {one['assessable']:,}"
             + (f" ({one['low']:.0%} to {one['high']:.0%})" if one["assessable"] else ""),
             "–" if pd.isna(one["bg_gap"]) else f"{one['bg_gap']:+.2f}",
         ]
-        for one in records(species.sort_values(["share", "species"], ascending=[False, True]))
+        for one in records(species.sort_values(["share", "label"], ascending=[False, True]))
     ]
-    head = ["species", "pictures", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
+    head = ["label", "pictures", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
     return columns(head, rows)
 
 

@@ -48,11 +48,11 @@ class Dataset:
     @property
     def problems(self) -> pd.DataFrame:
         """The rows that cannot be used: `image`, `species`, and `status`, the reason."""
-        return self.table.loc[self.table["status"] != OK, ["image", "species", "status"]]
+        return self.table.loc[self.table["status"] != OK, ["image", "label", "status"]]
 
     def classes(self) -> tuple[str, ...]:
         """The labels of the usable rows, sorted."""
-        return tuple(sorted(self.good()["species"].unique()))
+        return tuple(sorted(self.good()["label"].unique()))
 
 
 def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -> Dataset:
@@ -65,8 +65,8 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
     table = pd.DataFrame(
         {
             "image": column_of(csv, frame, columns.image),
-            "species": column_of(csv, frame, columns.label),
-            "individual_id": frame[columns.group].str.strip() if columns.group in frame else "",
+            "label": column_of(csv, frame, columns.label),
+            "group": frame[columns.group].str.strip() if columns.group in frame else "",
         }
     ).reset_index(drop=True)
     if images is not None and not _is_folder(Path(images)):
@@ -95,7 +95,7 @@ def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
 
 def merge_labels(data: Dataset, mapping: Path) -> Dataset:
     """Labels renamed by a CSV of `old,new`; the source file stays as it is. Raises DatasetError for another layout."""
-    return replace(data, table=data.table.assign(species=data.table["species"].replace(read_labels_map(mapping))))
+    return replace(data, table=data.table.assign(label=data.table["label"].replace(read_labels_map(mapping))))
 
 
 def read_labels_map(mapping: Path) -> dict[str, str]:
@@ -170,7 +170,7 @@ def column_of(csv: Path, frame: pd.DataFrame, name: str) -> "pd.Series[str]":
 def _status(table: pd.DataFrame, found: Iterable[str]) -> "pd.Series[str]":
     """The first reason that applies, else `ok`."""
     reasons = pd.Series(list(found), index=table.index, dtype=str)
-    reasons = reasons.mask(table["species"] == "", NO_LABEL)
+    reasons = reasons.mask(table["label"] == "", NO_LABEL)
     reasons = reasons.mask(table["image"].duplicated(), DUPLICATE)
     reasons = reasons.mask(table["image"] == "", NO_NAME)
     return reasons.mask(reasons == "", OK)

@@ -1,4 +1,4 @@
-"""Activations → exact evidence maps for every class, with their licence and residual."""
+"""Activations → exact evidence maps for every class, with their exactness and completeness_error."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whalecam.errors import ModelError
-from whalecam.network.exactness import AVERAGE, BOTH, MAXIMUM, REFUSED, closed_form, exactness, pooling_of
+from whalecam.network.exactness import AVERAGE, BOTH, MAXIMUM, NONE, closed_form, exactness, pooling_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,14 @@ class Evidence:
         maps: (N, C, h, w), logits: how much each position adds to each class's logit; signed.
         bias: (N, C), logits: what no position adds, from the biases and BatchNorms alone.
         logits: (N, C), as the head gives them.
-        residual: (N,), logits, ≥ 0: `max_c |Σ_ij maps + bias − logits|`, what the decomposition leaves unexplained.
+        completeness_error: (N,), logits, ≥ 0: `max_c |Σ_ij maps + bias − logits|`, what the decomposition leaves
+            unexplained.
     """
 
     maps: Tensor
     bias: Tensor
     logits: Tensor
-    residual: Tensor
+    completeness_error: Tensor
 
 
 def explain(head: nn.Module, activations: Tensor) -> Evidence:
@@ -44,7 +45,7 @@ def explain(head: nn.Module, activations: Tensor) -> Evidence:
     """
     if any(layer.training for layer in head.modules()):
         raise ModelError("The head is in training mode, where BatchNorm mixes the images of a batch. Call head.eval().")
-    if activations.ndim != 4 or exactness(head) == REFUSED:
+    if activations.ndim != 4 or exactness(head) == NONE:
         shape = tuple(activations.shape)
         raise ModelError(f"No map for activations {shape} with this head. Cut where they are (images, channels, h, w).")
     parts = closed_form(head)
@@ -54,9 +55,9 @@ def explain(head: nn.Module, activations: Tensor) -> Evidence:
         return _fold(head, *parts, activations)
 
 
-def is_finite(logits: NDArray[Any], maps: NDArray[Any], residual: float) -> bool:
+def is_finite(logits: NDArray[Any], maps: NDArray[Any], completeness_error: float) -> bool:
     """Whether what a network says of one image can be stored and judged: finite, with `maps` in float16."""
-    return all(bool(np.isfinite(numbers).all()) for numbers in (logits, stored(maps), residual))
+    return all(bool(np.isfinite(numbers).all()) for numbers in (logits, stored(maps), completeness_error))
 
 
 def stored(values: NDArray[Any]) -> NDArray[np.float16]:
@@ -66,9 +67,9 @@ def stored(values: NDArray[Any]) -> NDArray[np.float16]:
 
 
 def rest_percent(evidence: Evidence) -> float:
-    """The unexplained rest in percent, ≥ 0: `residual` over the image's largest |logit|, averaged over the images."""
+    """`completeness_error` in percent of the image's largest |logit|, averaged over the images; ≥ 0."""
     scale = evidence.logits.abs().amax(dim=1).clamp_min(1e-12)
-    return float((evidence.residual / scale).mean() * 100)
+    return float((evidence.completeness_error / scale).mean() * 100)
 
 
 def _fold(head: nn.Module, pool: nn.Module, rest: list[nn.Module], activations: Tensor) -> Evidence:

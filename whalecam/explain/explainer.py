@@ -15,8 +15,7 @@ from whalecam.arrays import Mask, Sample, records
 from whalecam.config import Assessable, Thresholds
 from whalecam.data import geometry
 from whalecam.errors import DatasetError
-from whalecam.explain import background_test, cam, masks, render
-from whalecam.explain import score as leak
+from whalecam.explain import background_test, cam, masks, render, score
 from whalecam.network import Network, pick_device
 
 PORTION = 48_000_000
@@ -36,7 +35,7 @@ class Explained:
 
 
 Facts = tuple[NDArray[Any], NDArray[Any], float, NDArray[Any]]
-"""Logits (C,), evidence maps (C, h, w), residual and pooled activations (K,) of one picture."""
+"""Logits (C,), evidence maps (C, h, w), completeness_error and pooled activations (K,) of one picture."""
 Loaded = list[tuple[dict[str, Any], Sample | None]]
 Looked = list[tuple[dict[str, Any], Sample | None, Facts | None]]
 
@@ -49,7 +48,7 @@ class Explainer:
         sources: where masks come from.
         fallback: the mask method for pictures without a given mask or box.
         training: names of the images the network was trained on.
-        thresholds: from whose `excess` on an image is a suspect, which is always tested.
+        thresholds: from whose `attention_score` on an image is a suspect, which is always tested.
         witness: puts the object on other backgrounds and predicts again; None: nothing is tested.
         probes: images that are tested in any case; None: all. Suspects always are.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
@@ -65,7 +64,7 @@ class Explainer:
         thresholds: Thresholds = Thresholds(),
         device: str = "auto",
         mapper: Network | None = None,
-        witness: background_test.Witness | None = None,
+        witness: background_test.BackgroundTest | None = None,
         probes: Set[str] | None = None,
         fold: int = 0,
     ) -> None:
@@ -100,7 +99,7 @@ class Explainer:
         return [self._read(row) for row in records(batch)]
 
     def look(self, loaded: Loaded) -> Looked:
-        """The second: pictures → logits, evidence maps and residuals."""
+        """The second: pictures → logits, evidence maps and completeness errors."""
         good = [sample for _, sample in loaded if sample is not None]
         facts = iter(self._look(good) if good else [])
         return [(row, sample, None if sample is None else next(facts)) for row, sample in loaded]
@@ -115,7 +114,7 @@ class Explainer:
         return [explained for explained, _ in rows]
 
     def _read(self, record: dict[str, Any]) -> tuple[dict[str, Any], Sample | None]:
-        row = {name: record[name] for name in ("image", "species", "individual_id")}
+        row = {name: record[name] for name in ("image", "label", "group")}
         row |= {"fold": self.fold, "in_training": record["image"] in self.training}
         if record["status"] != data.OK:
             return row | {"reason": record["status"]}, None
@@ -127,9 +126,9 @@ class Explainer:
     def _look(self, samples: list[Sample]) -> list[Facts]:
         found, pooled = self._explain(self.mapper, samples)
         judged, pooled = (found, pooled) if self.mapper is self.network else self._explain(self.network, samples)
-        tensors = (judged.logits, found.maps, found.residual, pooled)
-        logits, maps, residual, vectors = (t.float().cpu().numpy() for t in tensors)
-        return list(zip(logits, maps, residual.tolist(), vectors, strict=True))
+        tensors = (judged.logits, found.maps, found.completeness_error, pooled)
+        logits, maps, completeness_error, vectors = (t.float().cpu().numpy() for t in tensors)
+        return list(zip(logits, maps, completeness_error.tolist(), vectors, strict=True))
 
     def _explain(self, network: Network, samples: list[Sample]) -> tuple[cam.Evidence, torch.Tensor]:
         inputs = np.stack([geometry.to_input(sample.pixels, network.size, network.resize) for sample in samples])
@@ -142,19 +141,19 @@ class Explainer:
         self, row: dict[str, Any], sample: Sample, facts: Facts
     ) -> tuple[Explained, background_test.Question | None]:
         """The row of one sample without what the background test adds, and what that test is asked about it."""
-        logits, maps, residual, pooled = facts
+        logits, maps, completeness_error, pooled = facts
         thumb = sample.encoded or render.thumbnail(sample.pixels)
-        if not cam.is_finite(logits, maps, residual):
+        if not cam.is_finite(logits, maps, completeness_error):
             return Explained(row | {"reason": NOT_FINITE}, thumb), None
         height, width = sample.shape
         classes = self.network.classes
-        row |= {"width": width, "height": height, "residual": residual, "logits": logits.tolist()}
+        row |= {"width": width, "height": height, "completeness_error": completeness_error, "logits": logits.tolist()}
         row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": cam.stored(maps).tobytes()}
         vector = cam.stored(pooled)
         row["embedding"] = vector.tobytes() if np.isfinite(vector).all() else None
-        row |= outcome(logits, classes, row["species"])
+        row |= outcome(logits, classes, row["label"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
-        row |= self._leak(sample, mask, maps, int(logits.argmax()), row["species"])
+        row |= self._leak(sample, mask, maps, int(logits.argmax()), row["label"])
         question = None
         if self.witness is not None and mask is not None and self._is_wanted(row):
             # Computed where it costs little beside the rest: the mask network takes as long as the pass for the map.
@@ -167,7 +166,7 @@ class Explainer:
         """Cells bound what a map can be held to; an exchange of the water takes only an animal and some water."""
         if not 0 < (row.get("mask_area") or 0) <= Assessable().max_area:
             return False
-        suspect = (row["excess"] or 0) >= self.thresholds.excess
+        suspect = (row["attention_score"] or 0) >= self.thresholds.attention
         return self.probes is None or row["image"] in self.probes or suspect
 
     def _test(self, questions: list[tuple[dict[str, Any], background_test.Question]]) -> None:
@@ -175,56 +174,68 @@ class Explainer:
         if self.witness is None or not questions:
             return
         answers = self.witness([question for _, question in questions])
-        for (row, _), needs in zip(questions, answers, strict=True):
-            if needs is not None:
-                row |= {name: _null(value) for name, value in self._reliance(row, needs).items()}
+        for (row, _), effect in zip(questions, answers, strict=True):
+            if effect is not None:
+                row |= {name: _null(value) for name, value in self._reliance(row, effect).items()}
 
-    def _reliance(self, row: dict[str, Any], needs: background_test.Needs) -> dict[str, Any]:
+    def _reliance(self, row: dict[str, Any], effect: background_test.Effect) -> dict[str, Any]:
         """What came of one image's test, as the table has it."""
-        facts: dict[str, Any] = {f"needs_{name}": value for name, value in needs.falls.items()}
-        facts |= {"needs": max(needs.falls.values(), default=None), "needs_property": needs.carrier or None}
-        facts |= {"needs_swap": needs.swap, "bg_gap": needs.gap}
-        for side, exchanged in (("own", needs.own), ("other", needs.other)):
+        facts: dict[str, Any] = {f"reliance_{name}": value for name, value in effect.drops.items()}
+        facts |= {"reliance": max(effect.drops.values(), default=None), "reliance_on": effect.carrier or None}
+        facts |= {"reliance_swap": effect.swap, "bg_gap": effect.gap}
+        for side, exchanged in (("own", effect.own), ("other", effect.other)):
             facts[f"exchange_{side}"] = list(exchanged.probabilities)
             facts[f"exchange_{side}_donors"] = list(exchanged.units)
-        facts |= {"p_water_only": needs.water_only, "water_predicted": self.network.classes[needs.water_predicted]}
-        if row["species"] in self.network.classes:
-            facts["swap_correct"] = needs.kept(row["species"], self.network.classes.index(row["species"]))
-        return facts | self._example(row, needs)
+        facts |= {
+            "background_only_p": effect.background_only_p,
+            "background_only_predicted": self.network.classes[effect.background_only_predicted],
+        }
+        if row["label"] in self.network.classes:
+            facts["swapped_accuracy"] = effect.kept(row["label"], self.network.classes.index(row["label"]))
+        return facts | self._example(row, effect)
 
-    def _example(self, row: dict[str, Any], needs: background_test.Needs) -> dict[str, Any]:
+    def _example(self, row: dict[str, Any], effect: background_test.Effect) -> dict[str, Any]:
         """The edit to look at: of the property that carries the drop, else of the whole water."""
-        example = needs.examples.get(needs.carrier, needs.examples.get(background_test.WHOLE))
-        if example is None or needs.swap < SHOWN:
+        example = effect.examples.get(effect.carrier, effect.examples.get(background_test.WHOLE))
+        if example is None or effect.swap < SHOWN:
             return {}
         upright = geometry.from_input(example.pixels, row["width"], row["height"], self.network.resize)
-        facts = {"needs_before": needs.before, "needs_after": example.after, "needs_donor": example.donor}
-        return facts | {"needs_picture": render.thumbnail(upright)}
+        facts = {"reliance_before": effect.before, "reliance_after": example.after, "reliance_donor": example.donor}
+        return facts | {"reliance_image": render.thumbnail(upright)}
 
     def _leak(self, sample: Sample, mask: Mask | None, maps: NDArray[Any], top: int, label: str) -> dict[str, Any]:
         """Scores of one sample under its mask: the predicted class and the labelled one, on the relative map."""
         fin = masks.fin_region(sample, self.sources)
-        relative = leak.contrast(maps, "relative", top)
-        facts: dict[str, Any] = {"reason": masks.UNFOUND[self.fallback], "excess": None, "peak": float(relative.max())}
+        relative = score.contrast(maps, "relative", top)
+        facts: dict[str, Any] = {
+            "reason": masks.UNFOUND[self.fallback],
+            "attention_score": None,
+            "peak": float(relative.max()),
+        }
         if fin is not None:
             region, _ = geometry.mask_to_input(fin, self.mapper.size, self.mapper.resize)
-            facts["fin_share"] = leak.region_share(relative, region)
+            facts["fin_share"] = score.region_share(relative, region)
         if mask is None:
             return facts
         values, seen = geometry.mask_to_input(mask.values, self.mapper.size, self.mapper.resize)
-        weights = leak.weigh(values, seen, maps.shape[1:])
-        score = leak.score(relative, weights)
+        weights = score.weigh(values, seen, maps.shape[1:])
+        found = score.score(relative, weights)
         facts |= {
             "mask_source": mask.source,
             "mask_confidence": mask.confidence,
             "mask_area": float(weights.area),
             "mask_bits": render.pack_mask(mask.values),
         }
-        facts |= {"leak": score.leak, "floor": score.floor, "chance": score.chance, "excess": score.excess}
-        facts["reason"] = score.reason or ""
+        facts |= {
+            "background_share": found.background_share,
+            "floor": found.floor,
+            "chance": found.chance,
+            "attention_score": found.attention_score,
+        }
+        facts["reason"] = found.reason or ""
         if label in self.network.classes:
-            own = leak.score(leak.contrast(maps, "relative", self.network.classes.index(label)), weights)
-            facts |= {"leak_label": own.leak, "excess_label": own.excess}
+            own = score.score(score.contrast(maps, "relative", self.network.classes.index(label)), weights)
+            facts |= {"background_share_label": own.background_share, "attention_score_label": own.attention_score}
         return facts
 
 

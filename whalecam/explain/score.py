@@ -1,4 +1,4 @@
-"""How much of a decision's evidence lies on water: leak, floor, chance, excess, verdict. Pure numpy."""
+"""How much of a decision's evidence lies on the background. Pure numpy."""
 
 import functools
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class LeakWeights:
-    """What one mask makes of a grid, once per image: the leak of any map is a ratio of two dot products.
+    """What one mask makes of a grid, once per image: the background share of any map is a ratio of two dot products.
 
     Attributes:
         water: (h, w), `Uᵀ B`: how much of each cell's upsampled mass falls on water.
         total: (h, w), `Uᵀ S`: how much of it falls on the picture at all.
-        floor: leak of the perfect map on this grid, in [0, 1].
-        chance: leak of a flat map, in [0, 1].
+        floor: background share of the perfect map on this grid, in [0, 1].
+        chance: background share of a flat map, in [0, 1].
         area: share of the picture that is animal, in [0, 1].
         reason: why nothing can be judged with this mask; None where it can.
     """
@@ -38,12 +38,18 @@ class LeakWeights:
 
 @dataclass(frozen=True)
 class Score:
-    """leak, floor, chance in [0, 1]; excess 0: shaped like the animal, 1: flat; else NaN and a reason."""
+    """How much of one map lies on the background.
 
-    leak: float
+    Attributes:
+        background_share, floor, chance: in [0, 1].
+        attention_score: 0 for a map shaped like the animal, 1 for a flat one.
+        reason: why there is no score, which is then NaN; else None.
+    """
+
+    background_share: float
     floor: float
     chance: float
-    excess: float
+    attention_score: float
     reason: str | None
 
 
@@ -107,7 +113,7 @@ def _partly_seen(shown: NDArray[np.float64], grid: tuple[int, ...]) -> tuple[NDA
     return down.T @ shown @ across, float(shown.sum())
 
 
-def leak_of(maps: FloatArray, weights: LeakWeights) -> NDArray[np.float64]:
+def background_share_of(maps: FloatArray, weights: LeakWeights) -> NDArray[np.float64]:
     """Share of each map's positive evidence on water: 1 − relevance mass accuracy (Arras et al. 2022).
 
     Args:
@@ -125,17 +131,17 @@ def score(values: FloatArray, weights: LeakWeights) -> Score:
     """Score one signed map (h, w)."""
     if weights.reason is not None:
         return Score(UNTOLD, weights.floor, weights.chance, UNTOLD, weights.reason)
-    leak = float(leak_of(values, weights))
-    if np.isnan(leak):
+    share = float(background_share_of(values, weights))
+    if np.isnan(share):
         return Score(UNTOLD, weights.floor, weights.chance, UNTOLD, NOTHING)
-    excess = (leak - weights.floor) / (weights.chance - weights.floor)
-    return Score(leak, weights.floor, weights.chance, excess, None)
+    attention_score = (share - weights.floor) / (weights.chance - weights.floor)
+    return Score(share, weights.floor, weights.chance, attention_score, None)
 
 
 def region_share(values: FloatArray, region: FloatArray) -> float:
     """Share of a map's positive evidence inside a region (H, W) in [0, 1], such as a fin; NaN where none is."""
     inside = weigh(region, None, np.asarray(values).shape)
-    return 1 - float(leak_of(values, inside))
+    return 1 - float(background_share_of(values, inside))
 
 
 @functools.lru_cache(64)

@@ -3,23 +3,24 @@
 from torch import nn
 
 AVERAGE, MAXIMUM, BOTH = "average", "maximum", "both"
-REFUSED = "refused: the head takes one vector per picture, so there are no positions left to draw"
+NONE = "none"
+"""The head takes one vector per image, so there are no positions left to draw."""
 
 
 def exactness(head: nn.Module) -> str:
     """What maps through this head may claim, read from its layers alone.
 
-    Returns: `exact` (linear after average pooling), `exact here` (piecewise linear: the map holds for this image's
-    pattern of ReLUs and maxima), `approximate` (see `rest_percent`) or `refused: why`.
+    Returns: `exact` (linear after average pooling), `exact_here` (piecewise linear: the map holds for this image's
+    pattern of ReLUs and maxima), `approximate` (see `rest_percent`) or `none` (the head takes no positions).
     """
     parts = closed_form(head)
     if parts is None:
         first = next((layer for layer in flat_layers(head) if not isinstance(layer, nn.Dropout | nn.Identity)), None)
         blind = first is None or isinstance(first, nn.Linear | nn.BatchNorm1d | nn.LayerNorm)
-        return REFUSED if blind else "approximate"
+        return NONE if blind else "approximate"
     pool, rest = parts
     bent = pooling_of(pool) != AVERAGE or any(isinstance(layer, nn.ReLU) for layer in rest)
-    return "exact here" if bent else "exact"
+    return "exact_here" if bent else "exact"
 
 
 def flat_layers(head: nn.Module) -> list[nn.Module]:

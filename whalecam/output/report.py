@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import ByteArray, records
-from whalecam.config import AUTO_VERDICTS, LICENCES, MASK_GRID, SUSPECT_VERDICTS, Thresholds
+from whalecam.config import ASSESSMENTS, EXACTNESS, MASK_GRID, SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain import render, score
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal
 from whalecam.store.run import Run, now
 from whalecam.store.table import Filters, Overlay, Table
@@ -40,7 +40,7 @@ def write_report(run: Run, data: Dataset, out: Path, cases: int = CASES, thresho
 
 
 def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresholds = Thresholds()) -> str:
-    """The page: overview, species, top cases with overlay and verdict, method, licence of the maps, versions.
+    """The page: overview, species, top cases with overlay and verdict, method, exactness of the maps, versions.
 
     Args:
         cases: how many pictures it shows, flagged ones first, then suspects, each by evidence.
@@ -48,10 +48,10 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
     Raises RunError where nothing is audited yet, ReviewError where the journal cannot be read.
     """
     journal = Journal.of(run)
-    table = judged(run, thresholds, journal=journal)
+    table = open_table(run, thresholds, journal=journal)
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page.filters.update(share=_share, number=_number, count=_count)
-    facts, licence = table.overview(), run.manifest.licence
+    facts, exactness = table.overview(), run.manifest.exactness
     text = page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run,
         manifest=run.manifest,
@@ -62,7 +62,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
         verdicts=_verdicts(table),
         species=_species(table, "confirmed" if facts["measured"] else "suspects"),
         people=_people(journal.latest(), set(data.table["image"])),
-        licence=next((said for name, said in LICENCES.items() if licence.startswith(name)), ""),
+        exactness=EXACTNESS.get(exactness, ""),
         thresholds=thresholds,
         reasons=records(table.reasons()),
         cases=_cases(run, data, table, cases),
@@ -71,18 +71,18 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
 
 
 def _verdicts(table: Table) -> list[dict[str, Any]]:
-    """`verdict images share`, in the order of AUTO_VERDICTS."""
-    counts = dict(table.verdicts().itertuples(index=False, name=None))
+    """`verdict images share`, in the order of ASSESSMENTS."""
+    counts = dict(table.assessments().itertuples(index=False, name=None))
     total = max(1, sum(counts.values()))
     return [
-        {"verdict": name, "images": counts[name], "share": counts[name] / total}
-        for name in AUTO_VERDICTS
+        {"assessment": name, "images": counts[name], "share": counts[name] / total}
+        for name in ASSESSMENTS
         if name in counts
     ]
 
 
 def _species(table: Table, leaks: str) -> list[dict[str, Any]]:
-    rows = table.per_species().sort_values(["share", "species"], ascending=[False, True])
+    rows = table.per_label().sort_values(["share", "label"], ascending=[False, True])
     return [dict(row) | {"leaks": row[leaks]} for row in records(rows)]
 
 
@@ -95,7 +95,7 @@ def _people(latest: pd.DataFrame, known: set[Any]) -> dict[str, Any]:
 def _cases(run: Run, data: Dataset, table: Table, wanted: int) -> list[dict[str, Any]]:
     """The rows of the top cases with their pictures, as long as there is room for these."""
     flagged = table.page(Filters(review="flag"), "evidence", wanted)
-    suspects = table.page(Filters(verdicts=SUSPECT_VERDICTS), "evidence", wanted)
+    suspects = table.page(Filters(assessments=SUSPECT_ASSESSMENTS), "evidence", wanted)
     some = [frame for frame in (flagged, suspects) if len(frame)]
     top = pd.concat(some).drop_duplicates("image").head(wanted) if some else flagged
     paths = dict(zip(data.table["image"], data.table["path"], strict=True))
@@ -121,7 +121,7 @@ def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path
         "heat and outline": _heated(run, facts, overlay, pixels),
     }
     pictures += [(said, _uri(picture)) for said, picture in seen.items() if picture is not None]
-    if facts["needs"] is not None and (edited := table.row(str(row["image"]))["needs_picture"]):
+    if facts["reliance"] is not None and (edited := table.row(str(row["image"]))["reliance_image"]):
         pictures.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
     return facts
 

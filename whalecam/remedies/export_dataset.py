@@ -78,10 +78,10 @@ def mend(
         case = case_of(row, find, said.get(row["image"], {}), water, merges)
         mended = REMEDIES[remedy](case)
         if mended is not None:
-            changed += mended.pixels is not None or mended.label != row["species"]
+            changed += mended.pixels is not None or mended.label != row["label"]
             sources[case.mask.source if case.mask is not None else "none"] += 1
             _write(Path(row["path"]).relative_to(str(data.images)), Path(row["path"]), mended, case.mask, out)
-            rows.append((row["image"], mended.label, row["individual_id"]))
+            rows.append((row["image"], mended.label, row["group"]))
     export = Export(len(rows), changed, len(good) - len(rows), dict(sources))
     _describe(data, rows, out, {"remedy": remedy, **provenance, **vars(export), "mean_water": list(water)})
     report(Progress(f"remedy {remedy}", len(good), len(good)))
@@ -113,7 +113,7 @@ def case_of(
     """One row of a data set with its picture and mask; a mask that a person rejected counts as none."""
     sample = read_sample(Path(row["path"]), row["image"])
     mask = None if review.get("reason") == WRONG_MASK else find(sample)
-    return Case(sample, row["species"], mask, review, water, merges or {})
+    return Case(sample, row["label"], mask, review, water, merges or {})
 
 
 def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) -> Rgb:

@@ -50,11 +50,11 @@ class Shuffle:
         lent: dict[str, list[ByteArray]] = {}
         for done, row in enumerate(rows):
             self.report(Progress("looking for water", done, len(rows)))
-            wanted = len(lent.setdefault(row["species"], [])) < LENDERS
+            wanted = len(lent.setdefault(row["label"], [])) < LENDERS
             filled = self._meet(row, wanted)
             if wanted and filled is not None:
-                lent[row["species"]].append(filled)
-        labels = {row["image"]: row["species"] for row in rows}
+                lent[row["label"]].append(filled)
+        labels = {row["image"]: row["label"] for row in rows}
         keeps = {image: keep for image, keep in self._keeps.items() if keep is not None and image in labels}
         return Exchange(keeps, labels, {label: waters for label, waters in lent.items() if waters})
 

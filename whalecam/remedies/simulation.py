@@ -61,7 +61,7 @@ def simulate(
 
     Each is judged on its own water and on that of WATERS pictures of other labels. The pictures that a network is
     judged on share the leak of those it learnt from, so accuracy on their own water rewards the leak; accuracy on
-    unseen water is the figure that counts. A network trained on mended pictures is shown mended ones.
+    swapped backgrounds is the figure that counts. A network trained on mended pictures is shown mended ones.
 
     Args:
         wanted: out of SIMULATED, None for all; a run that was trained on mended pictures is judged under no other.
@@ -102,7 +102,7 @@ def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:
 def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame:
     """Some of the readable pictures of known species that a network had not seen, with its number as `fold`."""
     good = data.good().drop_duplicates("image")
-    good = good[good["species"].isin(run.manifest.classes) & (good["path"] != "")]
+    good = good[good["label"].isin(run.manifest.classes) & (good["path"] != "")]
     rows = good.assign(fold=run_audit.judges(run, good["image"].tolist()))
     seen = {fold: run.training_images(fold) for fold in set(rows["fold"])}
     rows = rows[[image not in seen[fold] for image, fold in zip(rows["image"], rows["fold"], strict=True)]]
@@ -127,7 +127,7 @@ def _judged(
     case = remedies.case_of(row, source.find, {}, water)
     if case.mask is None or not (case.mask.values > 0.5).any():
         return {}
-    lent = _drawn(row["image"], row["species"], donors)
+    lent = _drawn(row["image"], row["label"], donors)
     scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in lent)]
     changed = [_changed(name, case, scene) for name in (source.trained, *wanted) for scene in scenes]
     inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in changed]
@@ -135,7 +135,7 @@ def _judged(
     logits, maps = seen.logits.numpy(), seen.maps.numpy()
     if not np.isfinite(logits).all():
         return None
-    right = logits.argmax(1) == model.classes.index(row["species"])
+    right = logits.argmax(1) == model.classes.index(row["label"])
     found = {}
     for at, name in enumerate((PRESENT, *wanted)):
         own = at * len(scenes)
@@ -160,7 +160,8 @@ def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[n
 def _leak(maps: NDArray[Any], top: int, mask: NDArray[np.float32], model: Network) -> float:
     """The share of positive evidence on water under the picture's own mask; NaN where it cannot be assessed."""
     values, seen = geometry.mask_to_input(mask, model.size, model.resize)
-    return score.score(score.contrast(maps, "relative", top), score.weigh(values, seen, maps.shape[1:])).leak
+    weights = score.weigh(values, seen, maps.shape[1:])
+    return score.score(score.contrast(maps, "relative", top), weights).background_share
 
 
 def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> list[background_test.Donor]:
@@ -172,9 +173,9 @@ def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> l
 
 def _told(found: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[str, Any]:
     """What stands in the file: `figures` (see there), counts, and by image what the present network got right."""
-    groups = folds.groups_of([one["row"]["individual_id"] for one in found]).tolist()
+    groups = folds.groups_of([one["row"]["group"] for one in found]).tolist()
     rows = [
-        {"image": one["row"]["image"], "species": one["row"]["species"], "group": group, "remedy": name, **values}
+        {"image": one["row"]["image"], "label": one["row"]["label"], "group": group, "remedy": name, **values}
         for one, group in zip(found, groups, strict=True)
         for name, values in one["judged"].items()
     ]

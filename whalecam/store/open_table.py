@@ -1,4 +1,4 @@
-"""A run's rows with their verdicts: its audit, the rule of `leak` and what people said, put together."""
+"""A run's rows with their assessments and people's verdicts."""
 
 from whalecam.arrays import Report, silent
 from whalecam.config import Thresholds
@@ -8,7 +8,7 @@ from whalecam.store.run import Run
 from whalecam.store.table import Store, Table
 
 
-def judged(
+def open_table(
     run: Run,
     thresholds: Thresholds = Thresholds(),
     store: Store | None = None,

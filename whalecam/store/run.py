@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from whalecam.config import Columns
 from whalecam.errors import RunError
+from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 
 
@@ -67,7 +68,7 @@ class Manifest:
     train: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
     joins: Mapping[str, Any] = field(default_factory=dict)
-    licence: str = ""
+    exactness: str = ""
     model_sha256: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
@@ -237,7 +238,7 @@ def open_run(path: Path) -> Run:
         raise RunError(
             f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
         )
-    content = read_json(target)
+    content = present_manifest(read_json(target))
     if content.get("schema_version") != SCHEMA_VERSION:
         raise RunError(
             f"{target} has schema version {content.get('schema_version')}; this WhaleCAM reads {SCHEMA_VERSION}. "

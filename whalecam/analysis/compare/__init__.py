@@ -12,9 +12,9 @@ from whalecam.analysis.compare.metrics import METRICS, Metric, figure
 from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
 from whalecam.analysis.compare.shared import notes, shared
 from whalecam.arrays import Progress, Report, silent
-from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.run import Run
 from whalecam.store.table import Table
 
@@ -33,21 +33,21 @@ __all__ = [
     "figures_of",
     "mcnemar",
 ]
-CHANGES = ("became_right", "became_wrong", "changed_verdict", "got_better", "got_worse")
+CHANGES = ("became_right", "became_wrong", "changed_assessment", "got_better", "got_worse")
 Opener = Callable[..., Table]
-"""`judged`: (run, thresholds, report=…) → the run's table."""
+"""`open_table`: (run, thresholds, report=…) → the run's table."""
 
 
 def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
     """Every metric of one run, and `not_assessable` as a share of all its pictures; NaN where nothing was measured."""
-    rows = judged(run, thresholds).values()
+    rows = open_table(run, thresholds).values()
     unseen = ~rows["in_training"].to_numpy()
     found = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
-    return found | {"not_assessable": float((rows["verdict"] == "not_assessable").mean())}
+    return found | {"not_assessable": float((rows["assessment"] == "not_assessable").mean())}
 
 
 def compare_runs(
-    runs: Sequence[Run], thresholds: Thresholds = Thresholds(), report: Report = silent, opened: Opener = judged
+    runs: Sequence[Run], thresholds: Thresholds = Thresholds(), report: Report = silent, opened: Opener = open_table
 ) -> Comparison:
     """Hold every run against the first, on the pictures that all of them audited, of classes that all of them know.
 
@@ -99,9 +99,9 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mappin
     """Right and wrong count on unseen pictures; a picture got worse that became wrong or came under suspicion."""
     right = before["right"].to_numpy(), after["right"].to_numpy()
     gained, lost = (right[1] > right[0]) & unseen, (right[1] < right[0]) & unseen
-    was, became = (rows["verdict"].isin(SUSPECT_VERDICTS).to_numpy() for rows in (before, after))
-    assessable = ((before["verdict"] != "not_assessable") & (after["verdict"] != "not_assessable")).to_numpy()
+    was, became = (rows["assessment"].isin(SUSPECT_ASSESSMENTS).to_numpy() for rows in (before, after))
+    assessable = ((before["assessment"] != "not_assessable") & (after["assessment"] != "not_assessable")).to_numpy()
     freed, caught = was & ~became & assessable, ~was & became & assessable
-    changed = (before["verdict"] != after["verdict"]).to_numpy()
+    changed = (before["assessment"] != after["assessment"]).to_numpy()
     better, worse = (gained | freed) & ~lost & ~caught, (lost | caught) & ~gained & ~freed
     return dict(zip(CHANGES, (gained, lost, changed, better, worse), strict=True))

@@ -22,7 +22,7 @@ class Comparison:
         rows: by run, one row per shared picture (see `table.values`), all in the same order, by name.
         unseen: (N,) whether no network was trained on the picture.
         differences: by later run, one per metric.
-        marks: by later run, which pictures `became_right became_wrong changed_verdict got_better got_worse`.
+        marks: by later run, which pictures `became_right became_wrong changed_assessment got_better got_worse`.
         leaks: by later run, what became of the first run's confirmed leaks.
         notes: what a reader must know, in words.
     """
@@ -50,20 +50,20 @@ class Comparison:
         return {metric: figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
 
     @cached_property
-    def per_species(self) -> pd.DataFrame:
+    def per_label(self) -> pd.DataFrame:
         """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen pictures."""
         found = []
         for name, rows in self.rows.items():
             values = {"confirmed_leak": METRICS["confirmed_leak"].values(rows)}
             values |= {one: np.where(self.unseen, METRICS[one].values(rows), np.nan) for one in ("accuracy", "loss")}
-            of = pd.DataFrame(values, rows.index).groupby(rows["species"], observed=True)
+            of = pd.DataFrame(values, rows.index).groupby(rows["label"], observed=True)
             found.append(of.mean().assign(images=of.size(), run=name).reset_index())
-        every = pd.concat(found).astype({"species": "str"})
-        return every[["run", "species", "images", "accuracy", "loss", "confirmed_leak"]]
+        every = pd.concat(found).astype({"label": "str"})
+        return every[["run", "label", "images", "accuracy", "loss", "confirmed_leak"]]
 
     def plain(self) -> dict[str, Any]:
         """All of it in numbers, texts, lists and dicts."""
-        counts = {name: rows["verdict"].astype("str").value_counts().to_dict() for name, rows in self.rows.items()}
+        counts = {name: rows["assessment"].astype("str").value_counts().to_dict() for name, rows in self.rows.items()}
         return {
             "images": len(self.unseen),
             "unseen": int(self.unseen.sum()),
@@ -75,7 +75,7 @@ class Comparison:
                 }
                 for name, found in self.differences.items()
             },
-            "per_species": self.per_species.to_dict("records"),
+            "per_label": self.per_label.to_dict("records"),
             "changes": {name: {kind: self.changed(name, kind) for kind in kinds} for name, kinds in self.marks.items()},
             "leaks": {name: asdict(one) for name, one in self.leaks.items()},
             "notes": list(self.notes),

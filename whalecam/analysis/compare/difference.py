@@ -67,7 +67,7 @@ def differences(
     before: pd.DataFrame, after: pd.DataFrame, unseen: Marks, report: Report = silent
 ) -> tuple[Difference, ...]:
     """Every metric of two runs' rows of the same pictures (`table.values`), in the same order."""
-    individuals, found = np.unique(before["individual"], return_inverse=True)[1].astype(np.int64), []
+    individuals, found = np.unique(before["unit"], return_inverse=True)[1].astype(np.int64), []
     for name, metric in METRICS.items():
         found.append(_difference(name, metric, before, after, unseen, individuals))
         report(Progress("comparing", len(found), len(METRICS)))
@@ -88,7 +88,7 @@ def _difference(
     first, second = metric.values(before), metric.values(after)
     known = ~np.isnan(first) & ~np.isnan(second)
     known = known & unseen if metric.unseen else known
-    first, second, species = first[known], second[known], before["species"][known]
+    first, second, species = first[known], second[known], before["label"][known]
     if len(first) < FEWEST:
         return Difference(name, len(first), *[float("nan")] * 7)
     asked = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce

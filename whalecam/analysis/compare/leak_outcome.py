@@ -52,8 +52,8 @@ def fate(images: int, before: int, after: int, fewer: bool, thresholds: Threshol
 
 def _state(images: int, before: int, after: int, fewer: bool, thresholds: Thresholds) -> str:
     shipped = Thresholds()
-    laxer = thresholds.needs < shipped.needs or thresholds.false_rate > shipped.false_rate
-    if not images or thresholds.excess < shipped.excess or laxer:
+    laxer = thresholds.reliance < shipped.reliance or thresholds.false_rate > shipped.false_rate
+    if not images or thresholds.attention < shipped.attention or laxer:
         return "unknown"
     met, kept = before > FALSE_LEAKS * images, after > FALSE_LEAKS * images
     if not met:

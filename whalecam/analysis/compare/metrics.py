@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.analysis.compare.paired import Reduce, Values
-from whalecam.config import AUTO_VERDICTS
+from whalecam.config import ASSESSMENTS
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Metric:
         why: what it says beyond its words, for a reader who asks.
         verdict: where set, a picture's value is whether its verdict is this one; NaN where it is not assessable.
         unseen: whether only pictures count that neither network was trained on.
-        per_species: means by species are taken first, and `reduce` joins them; else there is one group.
+        per_label: means by species are taken first, and `reduce` joins them; else there is one group.
         better: 1 where more is better, -1 where less is, 0 where neither.
         tested: whether its p joins the family; not what has no good side, nor a minimum (no valid bootstrap test).
         share: whether it is a share, to be written in percent.
@@ -34,21 +34,21 @@ class Metric:
     column: str
     better: int
     unseen: bool = True
-    per_species: bool = False
+    per_label: bool = False
     reduce: Reduce = lambda means: means[:, 0]
     share: bool = True
     tested: bool = True
     why: str = ""
-    verdict: str = ""
+    assessment: str = ""
     seeds: float = 0.0
     scaled: bool = True
 
     def values(self, rows: pd.DataFrame) -> Values:
         """The pictures' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
-        if not self.verdict:
+        if not self.assessment:
             return rows[self.column].to_numpy(np.float64)
-        judged = rows["verdict"] != "not_assessable"
-        return np.where(judged, (rows["verdict"] == self.verdict).to_numpy(np.float64), np.nan)
+        judged = rows["assessment"] != "not_assessable"
+        return np.where(judged, (rows["assessment"] == self.assessment).to_numpy(np.float64), np.nan)
 
     def spread(self, before: float, after: float) -> float:
         """`seeds` for two figures, in their unit."""
@@ -67,7 +67,7 @@ class Metric:
 
     def groups(self, species: "pd.Series[str]") -> NDArray[np.int64]:
         """The group of each picture, numbered from 0."""
-        if not self.per_species:
+        if not self.per_label:
             return np.zeros(len(species), np.int64)
         return np.asarray(pd.factorize(species, sort=True)[0], np.int64)
 
@@ -80,12 +80,12 @@ def _verdict(name: str) -> Metric:
     better = {"clean": 1, "not_tested": 0}.get(name, -1)
     return Metric(
         MANY.get(name, name.replace("_", " ")),
-        "verdict",
+        "assessment",
         better,
         unseen=False,
         tested=better != 0,
         why="share of assessable pictures",
-        verdict=name,
+        assessment=name,
         seeds=SEEDS.get(name, 0.0),
     )
 
@@ -95,26 +95,34 @@ METRICS: Mapping[str, Metric] = {
     "balanced_accuracy": Metric(
         "balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1), seeds=0.02, scaled=False
     ),
-    "worst_species_accuracy": Metric(
+    "worst_label_accuracy": Metric(
         "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
     ),
-    "unseen_water_accuracy": Metric(
-        "accuracy on unseen water",
-        "swap_correct",
+    "swapped_accuracy": Metric(
+        "accuracy on swapped backgrounds",
+        "swapped_accuracy",
         1,
         why="the animal before waters of other labels",
         seeds=0.03,
         scaled=False,
     ),
     "loss": Metric("loss", "loss", -1, share=False, why="cross-entropy of the label, nats"),
-    "excess": Metric(
-        "excess", "excess", -1, unseen=False, share=False, why="1: looks no better than a flat map", seeds=0.02
+    "attention_score": Metric(
+        "attention score",
+        "attention_score",
+        -1,
+        unseen=False,
+        share=False,
+        why="1: looks no better than a flat map",
+        seeds=0.02,
     ),
     "bg_gap": Metric(
         "BG-gap", "bg_gap", -1, unseen=False, share=False, why="fall that the label's own water spares", seeds=0.19
     ),
-    "water_only_accuracy": Metric("water-only accuracy", "water_right", -1, why="the animal painted over"),
-    **{name: _verdict(name) for name in AUTO_VERDICTS if name != "not_assessable"},
+    "background_only_accuracy": Metric(
+        "accuracy from the background alone", "water_right", -1, why="the animal painted over"
+    ),
+    **{name: _verdict(name) for name in ASSESSMENTS if name != "not_assessable"},
 }
 """Name, as the command line spells it → metric."""
 
@@ -124,4 +132,4 @@ def figure(rows: pd.DataFrame, unseen: NDArray[np.bool_], metric: Metric) -> flo
     values = metric.values(rows)
     known = ~np.isnan(values)
     known = known & unseen if metric.unseen else known
-    return metric.of(values[known], rows["species"][known])
+    return metric.of(values[known], rows["label"][known])

@@ -8,11 +8,20 @@ import pandas as pd
 from whalecam.analysis.compare import LEVEL, METRICS, Comparison, Difference
 from whalecam.data.csv_text import safe_csv
 
-SIDES = ("species", "predicted", "loss", "excess", "reliance_probability", "needs", "verdict", "swap_correct")
-WORDED = ("species", "predicted", "verdict")
+SIDES = (
+    "label",
+    "predicted",
+    "loss",
+    "attention_score",
+    "reliance_probability",
+    "reliance",
+    "assessment",
+    "swapped_accuracy",
+)
+WORDED = ("label", "predicted", "assessment")
 SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
 """`Difference.verdict` as people read it."""
-MAIN = ("unseen_water_accuracy", "accuracy", "balanced_accuracy", "worst_species_accuracy", "loss", "confirmed_leak")
+MAIN = ("swapped_accuracy", "accuracy", "balanced_accuracy", "worst_label_accuracy", "loss", "confirmed_leak")
 
 
 def sentence(found: Comparison, later: str) -> str:
@@ -32,15 +41,15 @@ def sentence(found: Comparison, later: str) -> str:
 
 
 def leaks_sentence(found: Comparison, later: str) -> str:
-    """What became of the confirmed leaks, and of accuracy on unseen water; empty where neither is known.
+    """What became of the confirmed leaks, and of accuracy on swapped backgrounds; empty where neither is known.
 
     Two questions asked beforehand and of these two networks, so neither is corrected for the other figures.
     """
-    told = next(one for one in found.differences[later] if one.metric == "unseen_water_accuracy")
+    told = next(one for one in found.differences[later] if one.metric == "swapped_accuracy")
     side = "better" if told.difference > 0 else "worse"
     water = side if told.p < LEVEL else "equal within chance"
     share = f"{amount(told.before, True)} → {amount(told.after, True)}"
-    accuracy = f"Accuracy on unseen water is {water}: {share}." if told.p == told.p else ""
+    accuracy = f"Accuracy on swapped backgrounds is {water}: {share}." if told.p == told.p else ""
     return " ".join(part for part in (found.leaks[later].said, accuracy) if part)
 
 

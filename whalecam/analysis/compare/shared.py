@@ -48,15 +48,15 @@ def notes(held: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
         found.append("Every shared picture was trained on by one of the networks, so accuracy cannot be compared.")
     elif not unseen.all():
         found.append(
-            f"Accuracy, loss and unseen water are told on {int(told.sum()):,} of {len(unseen):,} shared pictures: "
-            "those that can be read and that none of the networks was trained on."
+            f"Accuracy, loss and accuracy on swapped backgrounds count {int(told.sum()):,} of {len(unseen):,} shared "
+            "images: those that can be read and that none of the networks was trained on."
         )
     first, *others = held.values()
-    differ = np.logical_or.reduce([(rows["species"] != first["species"]).to_numpy() for rows in others])
+    differ = np.logical_or.reduce([(rows["label"] != first["label"]).to_numpy() for rows in others])
     if differ.any():
         found.append(f"{int(differ.sum()):,} pictures have another label in another run; each is judged by its own.")
-    if any(rows["swap_correct"].isna().all() for rows in held.values()):
-        found.append("Accuracy on unseen water was not measured in every run: audit the others anew.")
+    if any(rows["swapped_accuracy"].isna().all() for rows in held.values()):
+        found.append("Accuracy on swapped backgrounds was not measured in every run: audit the others anew.")
     return found
 
 
@@ -68,8 +68,8 @@ def _among(rows: pd.DataFrame, names: "pd.Index[str]") -> pd.DataFrame:
 
 def _one_vocabulary(held: Rows) -> dict[str, pd.DataFrame]:
     """The same species under the same code in every run."""
-    species = sorted(set().union(*(rows["species"].cat.categories for rows in held.values())))
-    return {name: rows.assign(species=rows["species"].cat.set_categories(species)) for name, rows in held.items()}
+    species = sorted(set().union(*(rows["label"].cat.categories for rows in held.values())))
+    return {name: rows.assign(species=rows["label"].cat.set_categories(species)) for name, rows in held.items()}
 
 
 def _of_shared_classes(
@@ -81,7 +81,7 @@ def _of_shared_classes(
         return held, []
     if not common:
         raise RunError("These runs have no class in common, so there is nothing to compare them by.")
-    known = np.logical_and.reduce([rows["species"].isin(common).to_numpy() for rows in held.values()])
+    known = np.logical_and.reduce([rows["label"].isin(common).to_numpy() for rows in held.values()])
     if not known.any():
         raise RunError("No shared picture shows a class that all of these runs know.")
     every = set.union(*lists)

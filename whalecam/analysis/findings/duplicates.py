@@ -14,7 +14,7 @@ NEAR_BITS = 2
 SHAPE, SHADE = 0.03, 12.0
 """How far the sides' ratio (as a share) and the water's mean Lab (of 255) of near duplicates may differ."""
 BLOCK, MOST_COMPARED = 512, 1000
-COLUMNS = ["group", "image", "species", "individual_id", "width", "height"]
+COLUMNS = ["group", "image", "label", "group", "width", "height"]
 
 
 def duplicates(evidence: Evidence) -> list[Finding]:
@@ -87,8 +87,8 @@ def _grouped(seen: pd.DataFrame, groups: NDArray[np.int64]) -> pd.DataFrame:
 
 
 def _findings(kind: str, rows: pd.DataFrame) -> list[Finding]:
-    labels = rows.groupby("group")["species"].transform("nunique") > 1
-    animals = rows[rows["individual_id"] != ""].groupby("group")["individual_id"].nunique()
+    labels = rows.groupby("group")["label"].transform("nunique") > 1
+    animals = rows[rows["group"] != ""].groupby("group")["group"].nunique()
     apart = labels | rows["group"].isin(animals.index[animals > 1])
     both = [(True, rows[apart]), (False, rows[~apart])]
     return [_finding(kind, differ, part[COLUMNS]) for differ, part in both if len(part)]

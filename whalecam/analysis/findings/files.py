@@ -64,7 +64,7 @@ def _looking(code: str, look: Look, seen: pd.DataFrame) -> Finding | None:
     affected = scores < look.below
     if not affected.any():
         return None
-    columns = ["image", "species", "individual_id", "width", "height"]
+    columns = ["image", "label", "group", "width", "height"]
     rows = seen.loc[affected, columns].assign(score=scores[affected].round(4)).sort_values("score")
     return Finding(
         code,

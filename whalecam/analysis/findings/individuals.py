@@ -19,7 +19,7 @@ LEAKING, LEAKING_MUCH = 0.05, 0.3
 def individuals(evidence: Evidence) -> list[Finding]:
     """Seen once and at most, two species, what a random split leaks. Nothing where no individual is known."""
     good = evidence.data.good()
-    known = good[good["individual_id"] != ""]
+    known = good[good["group"] != ""]
     if known.empty:
         return []
     map_ = labels_map(label_findings(evidence))
@@ -28,7 +28,7 @@ def individuals(evidence: Evidence) -> list[Finding]:
 
 
 def _often(known: pd.DataFrame) -> Finding:
-    counts = known["individual_id"].value_counts()
+    counts = known["group"].value_counts()
     once, most = int((counts == 1).sum()), int(counts.max())
     return Finding(
         "seen_once",
@@ -38,16 +38,16 @@ def _often(known: pd.DataFrame) -> Finding:
         "For species this is no fault. A network that should recognise individuals has nothing to compare these with.",
         "Nothing, unless individuals are to be recognised.",
         facts={"once": once, "individuals": len(counts), "most": most, "most_frequent": counts.idxmax()},
-        rows=pd.DataFrame({"individual_id": counts.index.astype(str), "pictures": counts.to_numpy()}),
+        rows=pd.DataFrame({"group": counts.index.astype(str), "pictures": counts.to_numpy()}),
     )
 
 
 def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:
     """Individuals under two labels that no look-alike finding explains."""
     table = known.drop(columns=["path", "status"])
-    several = table["species"].replace(merges).groupby(table["individual_id"]).nunique()
+    several = table["label"].replace(merges).groupby(table["group"]).nunique()
     names = several.index[several > 1]
-    rows = table[table["individual_id"].isin(names)].sort_values(["individual_id", "species"])
+    rows = table[table["group"].isin(names)].sort_values(["group", "label"])
     passed = len(names) == 0
     return Finding(
         "two_species",
@@ -67,9 +67,9 @@ def _leaks(good: pd.DataFrame) -> list[Finding]:
 
     if len(good) < 2:
         return []
-    names = good["individual_id"].to_numpy(object)
-    valid = folds.split_rows(names.tolist(), good["species"].tolist(), "random", VALID_SHARE, SEED)
-    both = valid & good["individual_id"].isin(set(names[~valid]) - {""}).to_numpy()
+    names = good["group"].to_numpy(object)
+    valid = folds.split_rows(names.tolist(), good["label"].tolist(), "random", VALID_SHARE, SEED)
+    both = valid & good["group"].isin(set(names[~valid]) - {""}).to_numpy()
     leaking, grouped = folds.shared_individuals(names.tolist(), valid), _grouped(good)
     says = "no grouped split exists" if grouped is None else f"with a grouped split it is {grouped:.0%}"
     return [
@@ -91,12 +91,12 @@ def _grouped(good: pd.DataFrame) -> float | None:
     """What the same share is after a grouped split; None where all pictures show one individual."""
     from whalecam.data import folds
 
-    present = sorted(set(good["individual_id"]) - {""})
+    present = sorted(set(good["group"]) - {""})
     if len(present) < 2:
         return None
     chosen = np.random.default_rng(SEED).permutation(present)[:GROUPED_SAMPLE]
-    rows = good[good["individual_id"].isin(chosen)]
-    names, species = rows["individual_id"].tolist(), rows["species"].tolist()
+    rows = good[good["group"].isin(chosen)]
+    names, species = rows["group"].tolist(), rows["label"].tolist()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         valid = folds.split_rows(names, species, "group", VALID_SHARE, SEED)

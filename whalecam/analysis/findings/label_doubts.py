@@ -21,7 +21,7 @@ def judgements(evidence: Evidence) -> list[Finding]:
         return []
     odds = evidence.odds
     good = evidence.data.good().set_index("image")
-    labels = good["species"].reindex(odds.index)
+    labels = good["label"].reindex(odds.index)
     counts = labels[labels.isin(odds.columns)].value_counts()
     usual = [name for name in odds.columns if counts.get(name, 0) >= PER_CLASS]
     kept = labels.isin(usual).to_numpy()
@@ -56,8 +56,8 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
     rows = pd.DataFrame(
         {
             "image": odds.index[at],
-            "species": labels.iloc[at].to_numpy(),
-            "individual_id": good["individual_id"].reindex(odds.index[at]).to_numpy(),
+            "label": labels.iloc[at].to_numpy(),
+            "group": good["group"].reindex(odds.index[at]).to_numpy(),
             "suggested_label": odds.columns[values[at].argmax(axis=1)],
             "p_label": values[at, codes[at]].astype(float).round(4),
             "p_suggested": values[at].max(axis=1).astype(float).round(4),
@@ -109,5 +109,5 @@ def _pair(one: str, other: str, images: pd.Index, total: int, good: pd.DataFrame
         "Compare them on the Heatmaps page under “A versus B”.",
         tuple(sorted((one, other))),
         {"pictures": len(images), "of": total},
-        good.loc[images, ["species", "individual_id"]].reset_index(),
+        good.loc[images, ["label", "group"]].reset_index(),
     )

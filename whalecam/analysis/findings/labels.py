@@ -25,7 +25,7 @@ MIXED = "What little tells the two apart is not the animal."
 def labels(evidence: Evidence) -> list[Finding]:
     """Look-alike names, names to ask about, imbalance, classes too small to learn."""
     good = evidence.data.good()
-    counts = good["species"].value_counts()
+    counts = good["label"].value_counts()
     pairs = look_alikes(sorted(counts.index))
     same = [(one, other) for one, other, found in pairs if found == SAME]
     found = [_look_alike(good, *_larger_first(counts, pair)) for pair in same]
@@ -36,7 +36,7 @@ def labels(evidence: Evidence) -> list[Finding]:
 
 def twins(evidence: Evidence) -> list[tuple[str, str]]:
     """Pairs of labels that differ in spelling only, the more frequent first."""
-    counts = evidence.data.good()["species"].value_counts()
+    counts = evidence.data.good()["label"].value_counts()
     pairs = look_alikes(sorted(counts.index))
     return [_larger_first(counts, (one, other)) for one, other, found in pairs if found == SAME]
 
@@ -63,13 +63,13 @@ def _larger_first(counts: "pd.Series[int]", pair: tuple[str, str]) -> tuple[str,
 
 def shared_by(good: pd.DataFrame, names: Sequence[str]) -> int:
     """How many (known) individuals stand under more than one of these labels."""
-    known = good[good["species"].isin(names) & (good["individual_id"] != "")]
-    return int((known.groupby("individual_id")["species"].nunique() > 1).sum())
+    known = good[good["label"].isin(names) & (good["group"] != "")]
+    return int((known.groupby("group")["label"].nunique() > 1).sum())
 
 
 def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
-    rows, more = good[good["species"] == dropped], int((good["species"] == kept).sum())
-    known = rows.loc[rows["individual_id"] != "", "individual_id"].nunique()
+    rows, more = good[good["label"] == dropped], int((good["label"] == kept).sum())
+    known = rows.loc[rows["group"] != "", "group"].nunique()
     shared = shared_by(good, (kept, dropped))
     apart = known >= APART and shared == 0
     words = f"share {_count(shared)}" if known else "have no known individuals"
@@ -105,7 +105,7 @@ def _synonymous(names: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _question(good: pd.DataFrame, meaning: str, names: Sequence[str]) -> Finding:
-    counts = {name: int((good["species"] == name).sum()) for name in names}
+    counts = {name: int((good["label"] == name).sum()) for name in names}
     shared = shared_by(good, names)
     listed = ", ".join(f"'{name}' ({count:,})" for name, count in counts.items())
     what = f"one animal ({meaning})" if meaning else "one animal, written differently"
@@ -118,7 +118,7 @@ def _question(good: pd.DataFrame, meaning: str, names: Sequence[str]) -> Finding
         "Ask who labelled them. To merge, write a CSV with the columns old,new and give it to train --labels-map.",
         tuple(sorted(names)),
         {"labels": counts, "shared_individuals": shared},
-        good[good["species"].isin(names)].drop(columns=["path", "status"]),
+        good[good["label"].isin(names)].drop(columns=["path", "status"]),
     )
 
 
@@ -134,21 +134,21 @@ def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
             "Plain accuracy is ruled by the large classes: a network may never name a small one and still look good.",
             "Judge by balanced accuracy and by the confusion matrix, not by accuracy alone.",
             facts={"most": most, "least": least, "largest": counts.idxmax(), "smallest": counts.idxmin()},
-            rows=pd.DataFrame({"species": counts.index.astype(str), "pictures": counts.to_numpy()}),
+            rows=pd.DataFrame({"label": counts.index.astype(str), "pictures": counts.to_numpy()}),
         )
     ]
 
 
 def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
     """Classes below FEWEST_PICTURES, or whose pictures all show fewer than FEWEST_INDIVIDUALS."""
-    known = good[good["individual_id"] != ""].groupby("species")["individual_id"].nunique()
+    known = good[good["group"] != ""].groupby("label")["group"].nunique()
     table = pd.DataFrame({"pictures": counts, "individuals": known.reindex(counts.index)})
-    named = good["individual_id"].ne("").groupby(good["species"]).all().reindex(counts.index)
+    named = good["group"].ne("").groupby(good["label"]).all().reindex(counts.index)
     few = (table["pictures"] < FEWEST_PICTURES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
     if not few.any():
         return []
-    small = table[few].rename_axis("species").reset_index().sort_values("pictures")
-    listed = ", ".join(f"'{row.species}' ({row.pictures:,})" for row in small.head(5).itertuples())
+    small = table[few].rename_axis("label").reset_index().sort_values("pictures")
+    listed = ", ".join(f"'{row.label}' ({row.pictures:,})" for row in small.head(5).itertuples())
     return [
         Finding(
             "too_small",

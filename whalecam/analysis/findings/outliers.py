@@ -70,8 +70,8 @@ def _none_in_sample(total: int) -> Finding:
 def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool) -> Finding:
     among = f"a sample of {total:,}" if sampled else f"{total:,}"
     rest = " The others were not looked at." if sampled else ""
-    rows = far[["image", "species", "predicted", "distance"]].assign(distance=far["distance"].round(2))
-    rows.insert(2, "individual_id", good["individual_id"].reindex(rows["image"]).to_numpy())
+    rows = far[["image", "label", "predicted", "distance"]].assign(distance=far["distance"].round(2))
+    rows.insert(2, "group", good["group"].reindex(rows["image"]).to_numpy())
     return Finding(
         "outlier",
         "low",

@@ -62,7 +62,7 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
 
 def _clues(evidence: Evidence) -> pd.DataFrame:
     """A row per usable picture: `image species individual_id` and the numbers of CLUES that are known."""
-    table = evidence.data.good()[["image", "species", "individual_id"]]
+    table = evidence.data.good()[["image", "label", "group"]]
     if evidence.properties is not None:
         seen = evidence.properties[evidence.properties["status"] == OK].drop(columns="status")
         seen = seen.assign(aspect=seen["width"] / seen["height"], format_code=pd.factorize(seen["format"])[0])
@@ -100,14 +100,14 @@ def _boxes(boxes: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    return table[table["species"].isin(labels)]
+    return table[table["label"].isin(labels)]
 
 
 def _usual(table: pd.DataFrame) -> pd.DataFrame:
     """Some pictures of every class, of the largest ones where there are very many; the same ones each time."""
-    largest = table["species"].value_counts().head(MOST_CLASSES).index
-    mixed = table[table["species"].isin(largest)].sample(frac=1, random_state=0)
-    return mixed.groupby("species").head(PER_CLASS).sort_index()
+    largest = table["label"].value_counts().head(MOST_CLASSES).index
+    mixed = table[table["label"].isin(largest)].sample(frac=1, random_state=0)
+    return mixed.groupby("label").head(PER_CLASS).sort_index()
 
 
 def _trials(table: pd.DataFrame, labels: tuple[str, ...]) -> list[Trial]:
@@ -116,9 +116,9 @@ def _trials(table: pd.DataFrame, labels: tuple[str, ...]) -> list[Trial]:
         if not set(columns) <= set(table.columns):
             continue
         rows = table.dropna(subset=list(columns))
-        rows = rows[rows.groupby("species")["image"].transform("size") >= FEWEST]
+        rows = rows[rows.groupby("label")["image"].transform("size") >= FEWEST]
         numbers: NDArray[np.float64] = rows[list(columns)].to_numpy(float)
-        result = guess(numbers, rows["species"].tolist(), rows["individual_id"].tolist(), rows["image"].tolist())
+        result = guess(numbers, rows["label"].tolist(), rows["group"].tolist(), rows["image"].tolist())
         if result is not None:
             trials.append(Trial(clue, result, labels))
     return trials
@@ -162,7 +162,7 @@ def _both_ends(result: Guess, table: pd.DataFrame, columns: Sequence[str]) -> pd
     rows = pd.DataFrame({"image": result.images, "sure": result.p_label}).sort_values("sure", ascending=False)
     if len(rows) > 2 * BOTH_ENDS:
         rows = pd.concat([rows.head(BOTH_ENDS), rows.tail(BOTH_ENDS)])
-    known = table[["image", "species", "individual_id", *columns]]
+    known = table[["image", "label", "group", *columns]]
     return rows.merge(known, on="image").round(4)
 
 

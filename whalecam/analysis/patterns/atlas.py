@@ -54,7 +54,7 @@ def atlases(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize:
     """The atlas of each species of the rows: see `atlas`."""
     piles: defaultdict[str, _Pile] = defaultdict(_Pile)
     for row in rows:
-        piles[row["species"]].add(row, classes, resize)
+        piles[row["label"]].add(row, classes, resize)
     return {species: pile.atlas() for species, pile in piles.items()}
 
 
@@ -76,7 +76,7 @@ class _Pile:
         self._total[seen] += found[seen]
         self._count += seen
         self._images += 1
-        self._leaks += [] if row["leak"] is None else [row["leak"]]
+        self._leaks += [] if row["background_share"] is None else [row["background_share"]]
 
     def atlas(self) -> Atlas:
         mean = np.divide(self._total, self._count, out=np.full_like(self._total, np.nan), where=self._count > 0)

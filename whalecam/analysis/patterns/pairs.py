@@ -24,9 +24,9 @@ def confused_pairs(confusion: pd.DataFrame, most: int = 8) -> list[Pair]:
     Args:
         confusion: `species`, `predicted`, `images`, as `Table.confusion` gives them.
     """
-    own = confusion.groupby("species")["images"].sum().to_dict()
+    own = confusion.groupby("label")["images"].sum().to_dict()
     swapped: dict[tuple[str, str], int] = {}
-    for species, predicted, images in confusion[["species", "predicted", "images"]].itertuples(index=False):
+    for species, predicted, images in confusion[["label", "predicted", "images"]].itertuples(index=False):
         if species != predicted and species in own and predicted in own:
             pair = (min(species, predicted), max(species, predicted))
             swapped[pair] = swapped.get(pair, 0) + int(images)

@@ -51,7 +51,7 @@ def strategies(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...]) -> l
         if positive.sum() > 0:
             names.append(row["image"])
             maps.append(positive / positive.sum())
-            leaks.append(np.nan if row["leak"] is None else row["leak"])
+            leaks.append(np.nan if row["background_share"] is None else row["background_share"])
     if len(names) < FEWEST:
         return []
     order = np.argsort(names)

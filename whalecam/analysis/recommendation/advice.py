@@ -35,7 +35,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """What training again with a remedy changed, on the same pictures: accuracy on unseen water, and on their own."""
+    """What retraining with a remedy changed on the same images: accuracy on swapped backgrounds and on their own."""
 
     remedy: str
     run: str
@@ -44,13 +44,13 @@ class Measured:
 
     @property
     def helped(self) -> bool:
-        """Surely better on unseen water. Accuracy on the pictures' own water rewards the leak, so it has no veto."""
+        """Surely better on swapped backgrounds. Accuracy on the own ones rewards the leak, so it has no veto."""
         return self.unseen.low > 0
 
     @property
     def changed(self) -> str:
         """Both differences in points."""
-        return f"{self.unseen.points} of accuracy on unseen water, {self.own.points} on the pictures' own"
+        return f"{self.unseen.points} of accuracy on swapped backgrounds, {self.own.points} on the pictures' own"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
     cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
     gains = {name: Figure(*found["all"]["unseen_gain"]) for name, found in simulated.items() if name != PRESENT}
     told = tuple(
-        f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on unseen water." for name, gain in gains.items()
+        f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on swapped backgrounds."
+        for name, gain in gains.items()
     )
     why = (leak, f"A picture's own water against another label's: {cost.points} of accuracy.", *told, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
@@ -154,10 +155,13 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
         return Advice("shuffle", f"The evidence supports shuffle: {WORDS['shuffle']}. {lead}.", why, "retrain")
     if best is not None:
         return Advice(best, f"What is left to try is {best}: {WORDS[best]}.", why, "retrain")
-    return Advice(None, "No remedy helps: none that was tried or simulated is surely better on unseen water.", why)
+    return Advice(
+        None, "No remedy helps: none that was tried or simulated is surely better on swapped backgrounds.", why
+    )
 
 
 def _failures(measured: Sequence[Measured]) -> tuple[str, ...]:
     return tuple(
-        f"Measured: {one.remedy} did not help: {one.unseen.points} of accuracy on unseen water." for one in measured
+        f"Measured: {one.remedy} did not help: {one.unseen.points} of accuracy on swapped backgrounds."
+        for one in measured
     )

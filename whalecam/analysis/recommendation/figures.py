@@ -12,8 +12,8 @@ MEASURES = ("own", "unseen", "leak")
 NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
 COLUMNS = {
     "own": "Own water",
-    "unseen": "Unseen water",
-    "unseen_gain": "Gain on unseen water",
+    "unseen": "Swapped backgrounds",
+    "unseen_gain": "Gain on swapped backgrounds",
     "leak": "Evidence on water",
     "leak_drop": "Drop of it",
 }
@@ -33,14 +33,14 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
     `own_gain`, `unseen_gain` and `leak_drop` against the same pictures as they are.
     """
     wide = rows.pivot(index="image", columns="remedy", values=list(MEASURES)).astype(float)
-    about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["species", "group"]]
+    about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["label", "group"]]
     found: dict[str, Any] = {}
     for remedy in rows["remedy"].unique():
         columns = _columns(wide, str(remedy))
-        parts = {str(name): columns.loc[part.index] for name, part in about.groupby("species")}
+        parts = {str(name): columns.loc[part.index] for name, part in about.groupby("label")}
         found[str(remedy)] = {
             "all": _told(columns, about["group"]),
-            "species": {name: _told(part, about["group"].loc[part.index]) for name, part in parts.items()},
+            "label": {name: _told(part, about["group"].loc[part.index]) for name, part in parts.items()},
         }
     return found
 

@@ -17,7 +17,7 @@ def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress 
 
     Args:
         facts: `Table.overview()`.
-        species: `Table.per_species()`.
+        species: `Table.per_label()`.
     """
     named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
     if facts["measured"]:
@@ -42,7 +42,7 @@ def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> st
     """Which species leak, in words: those whose share is surely above STANDS_OUT; and the most among the others.
 
     Args:
-        species: `Table.per_species()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
+        species: `Table.per_label()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
     """
     judged = species[species["assessable"] > 0].sort_values("share", ascending=False)
     leaking = judged[judged["low"] >= STANDS_OUT]
@@ -52,7 +52,7 @@ def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> st
         return f"No species stands out: {rest} of any." if rest else ""
     named = [
         f"{strong(str(name))} ({hits:.0f} of {of:.0f})"
-        for name, hits, of in leaking[["species", column, "assessable"]].head(NAMED).itertuples(index=False)
+        for name, hits, of in leaking[["label", column, "assessable"]].head(NAMED).itertuples(index=False)
     ]
     more = f" and {len(leaking) - NAMED} more" if len(leaking) > NAMED else ""
     told = f"; of each other species {rest}" if rest else ""

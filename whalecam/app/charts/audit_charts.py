@@ -59,9 +59,9 @@ def line(axis: str, at: float, **style: Any) -> dict[str, Any]:
 
 def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
     """One stacked bar: `verdict`, `images`. Its legend is the page's: Plotly lays one over the bar on a phone."""
-    known = [name for name in COLOURS if name in set(verdicts["verdict"])]
+    known = [name for name in COLOURS if name in set(verdicts["assessment"])]
     total = int(verdicts["images"].sum())
-    counts = {name: int(verdicts.loc[verdicts["verdict"] == name, "images"].sum()) for name in known}
+    counts = {name: int(verdicts.loc[verdicts["assessment"] == name, "images"].sum()) for name in known}
     bars = [
         {
             "type": "bar",
@@ -151,13 +151,13 @@ TITLES = {
 
 
 def species_leaks(species: pd.DataFrame) -> go.Figure:
-    """Share of confirmed leaks (of suspects, where none was tested) with its 95 % interval; `Table.per_species`."""
+    """Share of confirmed leaks (of suspects, where none was tested) with its 95 % interval; `Table.per_label`."""
     counted = "confirmed" if species["measured"].sum() else "suspects"
     shown = species[species["assessable"] > 0].sort_values("share")
     dots = {
         "type": "scatter",
         "x": shown["share"],
-        "y": shown["species"],
+        "y": shown["label"],
         "mode": "markers",
         "marker": {"size": 10, "color": COLOURS["suspect"]},
         "error_x": {
@@ -207,7 +207,7 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
         {
             "type": "bar",
             "x": (EDGES[:-1] + EDGES[1:]) / 2,
-            "y": binned(scores.loc[scores["verdict"] == name, column]),
+            "y": binned(scores.loc[scores["assessment"] == name, column]),
             "name": WORDS[name],
             "marker": {"color": COLOURS[name]},
             "customdata": np.stack([EDGES[:-1], EDGES[1:]], axis=1),
@@ -232,7 +232,7 @@ def scatter(
 ) -> go.Figure:
     """A point per picture that has both values, coloured by verdict, for a lasso; `customdata` carries its name."""
     placed = scores[scores[x].notna() & scores[y].notna()]
-    parts = {name: placed[placed["verdict"] == name] for name in _present(placed)}
+    parts = {name: placed[placed["assessment"] == name] for name in _present(placed)}
     dots = [
         {
             "type": "scattergl",
@@ -263,7 +263,7 @@ def scatter(
 
 def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
     """Rows: labels; columns: predictions; colour: share of the row; `species`, `predicted`, `images`."""
-    grid = pairs.pivot_table(index="species", columns="predicted", values="images", fill_value=0)
+    grid = pairs.pivot_table(index="label", columns="predicted", values="images", fill_value=0)
     grid = grid.reindex(index=list(classes), columns=list(classes), fill_value=0)
     share = grid.div(grid.sum(axis=1).clip(lower=1), axis=0)
     small = len(classes) <= 15
@@ -333,5 +333,5 @@ def _legend() -> dict[str, Any]:
 
 def _present(scores: pd.DataFrame) -> list[str]:
     """The verdicts that occur, in the order of the legend."""
-    found = set(scores["verdict"].unique())
+    found = set(scores["assessment"].unique())
     return [name for name in COLOURS if name in found]

@@ -46,15 +46,15 @@ def differences(found: Sequence[Difference]) -> go.Figure:
 
 
 def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
-    """Accuracy of each run on unseen pictures, one line of dots per species; see `Comparison.per_species`."""
+    """Accuracy of each run on unseen pictures, one line of dots per species; see `Comparison.per_label`."""
     known = rows[rows["accuracy"].notna()]
-    order = sorted(known["species"].unique(), reverse=True)
+    order = sorted(known["label"].unique(), reverse=True)
     parts = [known[known["run"] == name] for name in names]
     dots = [
         {
             "type": "scatter",
             "x": these["accuracy"],
-            "y": these["species"],
+            "y": these["label"],
             "mode": "markers",
             "name": name,
             "marker": {"size": 11 if place else 13, "color": SHADES[place % len(SHADES)]},

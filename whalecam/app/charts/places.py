@@ -8,12 +8,12 @@ from whalecam.store.run import Run
 from whalecam.store.table import Table
 
 LAYOUTS = ("pca", "umap")
-SCORES = ("excess", "reliance_probability", "needs", "loss")
+SCORES = ("attention_score", "reliance_probability", "reliance", "loss")
 ALL_ROWS = 2**31
 
 
 def places_of(run: Run, table: Table) -> Callable[[str], pd.DataFrame]:
-    """A function from axes, as `pca` or `excess~needs`, to the columns `image`, `x`, `y`.
+    """A function from axes, as `pca` or `attention_score~reliance`, to the columns `image`, `x`, `y`.
 
     It raises KeyError for axes of no chart, and where a layout has not been computed for this audit.
     """

@@ -13,8 +13,8 @@ from whalecam.store.run import Run
 from whalecam.store.table import Table
 
 LEVELS = {
-    "excess": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
-    "needs": np.round(np.arange(0, 1.01, 0.05), 2).tolist(),
+    "attention_score": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
+    "reliance": np.round(np.arange(0, 1.01, 0.05), 2).tolist(),
     "false_rate": np.round(np.arange(0.01, 0.26, 0.01), 2).tolist(),
 }
 """The values of each threshold that may be suggested."""
@@ -22,7 +22,7 @@ COLUMN = {"false_rate": "q_value"}
 """What a threshold is about, where it is not the column of its own name."""
 AT_MOST = ("false_rate",)
 """Thresholds that list what lies below them; all others list what lies above."""
-WORDS = {"excess": "looks (excess)", "needs": "needs", "false_rate": "relies (q-value)"}
+WORDS = {"attention_score": "attention score", "reliance": "reliance", "false_rate": "q-value of reliance"}
 
 
 def calibration_and_agreement(run: Run, table: Table) -> None:
@@ -59,7 +59,7 @@ def _calibration(table: Table) -> None:
     rows = table.all_rows()
     measured = [name for name in LEVELS if rows[COLUMN.get(name, name)].notna().any()]
     if "false_rate" in measured:
-        measured = [name for name in measured if name != "needs"]  # which decides nothing beside it
+        measured = [name for name in measured if name != "reliance"]  # which decides nothing beside it
     if not measured:
         st.info("No picture of this run has a score, so there is nothing to calibrate.")
         return

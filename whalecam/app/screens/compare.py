@@ -17,8 +17,8 @@ from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 
-LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_verdict": "Changed verdict"}
-TOP = ("confirmed_leak", "unseen_water_accuracy", "accuracy", "worst_species_accuracy", "loss")
+LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_assessment": "Changed assessment"}
+TOP = ("confirmed_leak", "swapped_accuracy", "accuracy", "worst_label_accuracy", "loss")
 LESS = -1
 MOST = 1000
 """Rows of the list that a browser is sent."""
@@ -196,8 +196,8 @@ def _words(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image": frame["image"],
-            "verdict": _way(before, after),
-            "species": frame["species_before"],
+            "assessment": _way(before, after),
+            "label": frame["species_before"],
             "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
             "relies before": frame["reliance_probability_before"],
             "relies after": frame["reliance_probability_after"],
@@ -225,7 +225,7 @@ def _told(row: dict[str, Any]) -> str:
     """What a run said of a picture, in Markdown."""
     if row["predicted"] is None:
         return "not readable"
-    right = ":green-badge[right]" if row["species"] == row["predicted"] else ":red-badge[wrong]"
-    heat = f"excess {row['excess']:.2f}" if row["excess"] is not None else "not assessable"
+    right = ":green-badge[right]" if row["label"] == row["predicted"] else ":red-badge[wrong]"
+    heat = f"attention {row['attention_score']:.2f}" if row["attention_score"] is not None else "not assessable"
     words = " · ".join(filter(None, (heat, reliance_panel.strength(row))))
     return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {words}"

@@ -69,7 +69,7 @@ def figures(data: Dataset) -> None:
         st.metric("Rows", f"{len(table):,}", border=True)
         st.metric("Usable", f"{int((table['status'] == OK).sum()):,}", border=True)
         st.metric(data.columns.label.replace("_", " ").capitalize(), f"{len(data.classes()):,}", border=True)
-        st.metric("Individuals", f"{table.loc[table['individual_id'] != '', 'individual_id'].nunique():,}", border=True)
+        st.metric("Individuals", f"{table.loc[table['group'] != '', 'group'].nunique():,}", border=True)
     st.caption(plain(f"{data.csv} · pictures in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
 
 
@@ -80,16 +80,16 @@ def distribution(data: Dataset) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         picked: Any = st.plotly_chart(
-            audit_charts.counts(good["species"].value_counts(), "pictures", log),
+            audit_charts.counts(good["label"].value_counts(), "pictures", log),
             key="species_counts",
             on_select="rerun",
             alt="Pictures per species",
         )
         if points := picked["selection"]["points"]:
-            st.session_state["dataset_species"] = [str(points[0]["y"])]
+            st.session_state["dataset_label"] = [str(points[0]["y"])]
             st.info(f"Chosen: {plain(str(points[0]['y']))}. Its pictures and rows stand under Pictures and Table.")
     with right:
-        per = good.loc[good["individual_id"] != "", "individual_id"].value_counts()
+        per = good.loc[good["group"] != "", "group"].value_counts()
         if per.empty:
             st.caption("The CSV names no individuals, so a split cannot keep them apart.")
             return
@@ -110,12 +110,12 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the species chosen on the page, or all."""
     species = st.multiselect(
         "Species",
-        sorted(set(table["species"].unique()) - {""}),
-        key="dataset_species",
+        sorted(set(table["label"].unique()) - {""}),
+        key="dataset_label",
         bind="query-params",
         placeholder="all",
     )
-    return table[table["species"].isin(species)] if species else table
+    return table[table["label"].isin(species)] if species else table
 
 
 def batch(run: Run, data: Dataset) -> None:
@@ -141,5 +141,5 @@ def card_of(run: Run, row: dict[str, Any]) -> Card:
             data = render.thumbnail(read_sample(Path(row["path"]), row["image"]).pixels)
             uri = "data:image/webp;base64," + base64.b64encode(data).decode()
         except DatasetError as error:
-            return Card(row["image"], None, row["species"], (row["image"], str(error)))
-    return Card(row["image"], uri, row["species"], (row["image"], row["individual_id"]))
+            return Card(row["image"], None, row["label"], (row["image"], str(error)))
+    return Card(row["image"], uri, row["label"], (row["image"], row["group"]))

@@ -19,7 +19,7 @@ from whalecam.app.widgets import chart_selection, filters, review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 
-COLOURINGS = {"species": "Species", "verdict": "Verdict", "fold": "Fold", "right": "Right or wrong"}
+COLOURINGS = {"label": "Species", "assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
 WAYS = {"pca": "PCA", "umap": "UMAP"}
 LAYING = "Laying out the map"
 NAMED, NEAREST, REST = 9, 12, "others"
@@ -105,11 +105,11 @@ def _placed(run: Run, rows: pd.DataFrame, way: str) -> tuple[NDArray[np.floating
 
 def _labelled(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     """The laid-out rows in their order, with the verdict at the present thresholds."""
-    known = table.page(Filters(images=tuple(rows["image"])), "name", len(rows))[["image", "verdict", "correct"]]
+    known = table.page(Filters(images=tuple(rows["image"])), "name", len(rows))[["image", "assessment", "correct"]]
     found = rows.merge(known, on="image", how="left")
     right = found["correct"].map({True: "right", False: "wrong"})
     return found.assign(
-        verdict=found["verdict"].map(audit_charts.WORDS).fillna(""),
+        assessment=found["assessment"].map(audit_charts.WORDS).fillna(""),
         right=right.fillna("label not known to the network"),
         fold="fold " + found["fold"].astype(str) + found["in_training"].map({True: ", trained on", False: ""}),
     )
@@ -143,7 +143,7 @@ def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> g
                 "mode": "markers",
                 "name": f"{name} · {own.sum():,}",
                 "marker": {"color": colour, "size": 7, "opacity": 0.75},
-                "customdata": rows.loc[own, ["image", "species", "predicted"]].to_numpy(),
+                "customdata": rows.loc[own, ["image", "label", "predicted"]].to_numpy(),
                 "hovertemplate": "%{customdata[0]}<br>%{customdata[1]} → %{customdata[2]}<extra></extra>",
             }
         )

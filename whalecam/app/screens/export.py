@@ -8,7 +8,7 @@ import streamlit as st
 from whalecam.app.components.download import download
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
-from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS
+from whalecam.config import EXPORT_CHOICES, SUSPECT_ASSESSMENTS
 from whalecam.errors import WhalecamError
 from whalecam.output import csv
 from whalecam.output import report as reporting
@@ -25,7 +25,7 @@ def progress(table: Table) -> None:
     with st.container(horizontal=True):
         st.metric("Flagged", f"{facts['flagged']:,}", border=True)
         st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
-        st.metric("Suspects", f"{table.count(Filters(verdicts=SUSPECT_VERDICTS)):,}", border=True)
+        st.metric("Suspects", f"{table.count(Filters(assessments=SUSPECT_ASSESSMENTS)):,}", border=True)
         st.metric("Images", f"{facts['images']:,}", border=True)
 
 
@@ -46,9 +46,8 @@ def choose() -> str:
 
 def rows(run: Run, table: Table, only: str, limit: int | None = None) -> pd.DataFrame:
     """The rows of the CSV by name, or the first `limit` of them."""
-    found = table.page(csv.CHOSEN[only], "name", limit or ALL)
-    reviews = session.latest_reviews(run)
-    return csv.flag_rows(found, reviews, only, run.name, run.manifest.model_sha256, session.thresholds())
+    reviews, level = session.latest_reviews(run), session.thresholds()
+    return csv.verdict_rows(run, table, reviews, level, only, limit or ALL)
 
 
 def preview(run: Run, table: Table, only: str) -> None:
@@ -71,7 +70,7 @@ def downloads(run: Run, table: Table, only: str) -> None:
     with st.container(horizontal=True):
         download(
             "Download the CSV",
-            lambda: csv.write_csv(rows(run, table, only)),
+            lambda: csv.verdict_file(rows(run, table, only), run),
             f"{run.name}-{only}.csv",
             "text/csv",
             key="get_csv",

@@ -54,7 +54,7 @@ def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
     with st.sidebar:
         st.subheader("Class")
         choice = st.selectbox("Show the evidence for", CHOICES, key="show", bind="query-params")
-        of = {"predicted": row["predicted"], "actual": row["species"]}.get(choice)
+        of = {"predicted": row["predicted"], "actual": row["label"]}.get(choice)
         against = None
         if choice in ("one class", "A versus B"):
             of = st.selectbox("Class A", classes, key="class_a", bind="query-params")
@@ -130,51 +130,64 @@ def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def facts(run: Run, row: Mapping[str, Any]) -> None:
-    """Actual, predicted, loss, scores, verdict, licence and residual of one picture."""
-    right = row["species"] == row["predicted"]
+    """Actual, predicted, loss, scores, assessment, exactness and completeness error of one picture."""
+    right = row["label"] == row["predicted"]
     with st.container(border=True):
         st.markdown(
-            f"**{plain(str(row['species']))}** · predicted **{plain(str(row['predicted']))}** "
+            f"**{plain(str(row['label']))}** · predicted **{plain(str(row['predicted']))}** "
             f"{':green-badge[right]' if right else ':red-badge[wrong]'}"
         )
         with st.container(horizontal=True):
             _figure("Probability", row["confidence"], ".0%")
             _figure("Loss", row["loss"], ".2f")
-            _figure("Leak", row["leak"], ".0%", "share of the evidence that lies on water")
-            _figure("Excess", row["excess"], ".2f", "0: shaped like the animal · 1: no better than a flat map")
+            _figure("Evidence on water", row["background_share"], ".0%", "share of the evidence outside the animal")
+            _figure(
+                "Attention score",
+                row["attention_score"],
+                ".2f",
+                "0: shaped like the animal · 1: no better than a flat map",
+            )
             if row["reliance_probability"] is None:
-                _figure("Needs", row["needs"], ".2f", "drop in probability when one property of the water changes")
+                _figure(
+                    "Reliance", row["reliance"], ".2f", "drop in probability when one property of the water changes"
+                )
             else:
                 _figure("Relies on the water", row["reliance_probability"], ".0%", _reliance_hint(row))
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
-        st.markdown(f"Verdict: **{WORDS[row['verdict']]}**{why}")
+        st.markdown(f"Verdict: **{WORDS[row['assessment']]}**{why}")
         st.caption(_small_print(run, row))
 
 
 def show_me(run: Run, row: Mapping[str, Any]) -> None:
     """The background test in pictures: the photograph, the same with its water changed, and both probabilities."""
-    if row["needs"] is None and row["needs_swap"] is None:
+    if row["reliance"] is None and row["reliance_swap"] is None:
         return
-    falls = {name: row[f"needs_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
-    with st.expander("Background test: what happens when the water changes", expanded=row["needs_picture"] is not None):
-        if row["needs_picture"] is not None:
+    falls = {name: row[f"reliance_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
+    with st.expander(
+        "Background test: what happens when the water changes", expanded=row["reliance_image"] is not None
+    ):
+        if row["reliance_image"] is not None:
             before, after = st.columns(2)
-            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['needs_before']:.0%}")
-            edited = "data:image/webp;base64," + base64.b64encode(row["needs_picture"]).decode()
-            said = f"{_edit_words(row)} {plain(str(row['needs_donor']))}: {row['needs_after']:.0%}"
+            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['reliance_before']:.0%}")
+            edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
+            said = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {row['reliance_after']:.0%}"
             _shown(after, edited, said)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
-        only = f" With the animal filled in: {row['p_water_only']:.0%}." if row["p_water_only"] is not None else ""
+        only = (
+            f" With the animal filled in: {row['background_only_p']:.0%}."
+            if row["background_only_p"] is not None
+            else ""
+        )
         st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
 
 
 def _edit_words(row: Mapping[str, Any]) -> str:
     """What was changed in the picture that is shown, up to the name of the donor."""
-    if row["needs_property"] in (None, OTHER):
+    if row["reliance_on"] in (None, OTHER):
         return "on the water of"
-    return f"{review_controls.carrier_words(row['needs_property'])} as in"
+    return f"{review_controls.carrier_words(row['reliance_on'])} as in"
 
 
 def _reliance_hint(row: Mapping[str, Any]) -> str:
@@ -193,16 +206,16 @@ def _shown(place: DeltaGenerator, uri: str | None, said: str) -> None:
 
 def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     lines = [
-        f"Map: {run.manifest.licence or 'unknown'}, residual {row['residual']:.1e} logits"
-        if row["residual"] is not None
+        f"Map: {run.manifest.exactness or 'unknown'}, completeness error {row['completeness_error']:.1e} logits"
+        if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
         "The network trained on this picture." if row["in_training"] else "The network did not train on this picture.",
     ]
     if row["fin_share"] is not None:
         lines.append(f"Share of evidence on the fin: {row['fin_share']:.0%}")
-    if row["individual_id"]:
-        lines.append(f"Individual {plain(str(row['individual_id']))}")
+    if row["group"]:
+        lines.append(f"Individual {plain(str(row['group']))}")
     return " · ".join(lines)
 
 

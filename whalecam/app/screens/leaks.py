@@ -10,11 +10,11 @@ from whalecam.app.screens import heatmaps
 from whalecam.app.shell.page_frame import errors_shown
 from whalecam.app.state import session
 from whalecam.app.widgets import chart_selection
-from whalecam.config import SUSPECT_VERDICTS, Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 
-RELIANCE = ("reliance_probability", "needs")
+RELIANCE = ("reliance_probability", "reliance")
 """How much an image relies on its background, the first that was measured."""
 
 
@@ -34,20 +34,20 @@ def summary(run: Run) -> None:
 
 def _summary(table: Table) -> None:
     facts = table.overview()
-    suspects = table.count(Filters(verdicts=SUSPECT_VERDICTS))
-    done = suspects - table.count(Filters(verdicts=SUSPECT_VERDICTS, review="unreviewed"))
+    suspects = table.count(Filters(assessments=SUSPECT_ASSESSMENTS))
+    done = suspects - table.count(Filters(assessments=SUSPECT_ASSESSMENTS, review="unreviewed"))
     level = session.thresholds()
     with st.container(horizontal=True):
         if facts["measured"]:
             relies = _relies(facts["controlled"], level)
-            hint = f"{relies}, and an excess of {level.excess:g} or more: it looks at the water too"
+            hint = f"{relies}, and an attention score of {level.attention:g} or more: it looks at the water too"
             st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=hint)
             st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"{relies}, without heat on the water")
             if facts["background"]:
                 hint = f"{relies}; where the network looks cannot be assessed"
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
-            st.metric("Suspects", f"{suspects:,}", help=f"Excess of {level.excess:g} or more")
+            st.metric("Suspects", f"{suspects:,}", help=f"Attention score of {level.attention:g} or more")
         hint = "Pictures on which it can be assessed where the network looks"
         st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
         st.metric("Flagged", f"{facts['flagged']:,}")
@@ -66,24 +66,24 @@ def _relies(controlled: int, level: Thresholds) -> str:
     """What counts as reliance at the present thresholds."""
     if controlled:
         return f"Relies on the water (of all that are listed so, at most {level.false_rate:.0%} false on average)"
-    return f"A drop of {level.needs:g} or more when the water changes"
+    return f"A drop of {level.reliance:g} or more when the water changes"
 
 
 def lasso(scores: pd.DataFrame) -> None:
     """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
     y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
     words = {
-        "excess": "excess (looks at water)",
+        "attention_score": "attention score (0: the animal's shape, 1: a flat map)",
         "loss": "loss (nats)",
-        "needs": "needs (drop in probability)",
+        "reliance": "reliance (drop in probability)",
         "reliance_probability": "probability of reliance",
     }
     st.plotly_chart(
-        audit_charts.scatter(scores, "excess", y, words, _levels(scores)),
+        audit_charts.scatter(scores, "attention_score", y, words, _levels(scores)),
         key="lasso",
-        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"excess~{y}"),
+        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
         selection_mode=("lasso", "box", "points"),
-        alt=f"Scatter of excess and {y}",
+        alt=f"Scatter of attention score and {y}",
     )
 
 
@@ -99,8 +99,8 @@ def species_table(table: Table) -> None:
     shares = {name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")}
     scores = {
         name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
-        for name in ("median_excess", "median_reliance", "bg_gap")
+        for name in ("median_attention_score", "median_reliance", "bg_gap")
     }
-    with st.expander("Per species", key="leaks_per_species", on_change="rerun") as part:
+    with st.expander("Per species", key="leaks_per_label", on_change="rerun") as part:
         if part.open:
-            st.dataframe(table.per_species(), hide_index=True, column_config=shares | scores)
+            st.dataframe(table.per_label(), hide_index=True, column_config=shares | scores)

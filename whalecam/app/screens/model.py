@@ -237,18 +237,18 @@ def pairs(run: Run, metrics: dict[str, Any]) -> pd.DataFrame:
     grid = metrics.get("confusion") or []
     names = run.manifest.classes
     rows = [
-        {"species": names[i], "predicted": names[j], "images": n}
+        {"label": names[i], "predicted": names[j], "images": n}
         for i, line in enumerate(grid)
         for j, n in enumerate(line)
     ]
-    return pd.DataFrame(rows, columns=["species", "predicted", "images"])
+    return pd.DataFrame(rows, columns=["label", "predicted", "images"])
 
 
 def open_cell(event: Any) -> None:
     """A click on a cell opens its pictures in Top losses."""
     points = event["selection"]["points"]
     if points and st.button(f"Show {points[0]['y']} predicted as {points[0]['x']}", key="open_cell"):
-        links.go("Top losses", losses_species=[points[0]["y"]], losses_predicted=[points[0]["x"]])
+        links.go("Top losses", losses_label=[points[0]["y"]], losses_predicted=[points[0]["x"]])
 
 
 def show_results(run: Run, table: Table) -> None:

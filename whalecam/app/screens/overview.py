@@ -11,7 +11,7 @@ from whalecam.app.charts import audit_charts
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
-from whalecam.config import LICENCES
+from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import Table
 
@@ -20,7 +20,7 @@ SELFTEST = "selftest.json"
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     """The run in one sentence, and which species stand out."""
-    st.markdown(leaks_found(facts, session.table_of(run).per_species(), lambda text: f"**{plain(text)}**"))
+    st.markdown(leaks_found(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
 
 
 def figures(run: Run, facts: Mapping[str, Any]) -> None:
@@ -28,8 +28,8 @@ def figures(run: Run, facts: Mapping[str, Any]) -> None:
     unseen = f"on {facts['unseen']:,} pictures the network did not train on"
     with st.container(horizontal=True):
         st.metric("Images", f"{facts['images']:,}", border=True)
-        st.metric("Species", f"{facts['species']:,}", border=True)
-        st.metric("Individuals", f"{facts['individuals']:,}", border=True)
+        st.metric("Species", f"{facts['labels']:,}", border=True)
+        st.metric("Individuals", f"{facts['groups']:,}", border=True)
         st.metric("Unreadable", f"{facts['unreadable']:,}", border=True)
         st.metric("Accuracy", _or_dash(facts["accuracy"], ".1%"), help=unseen, border=True)
         st.metric("Loss", _or_dash(facts["loss"], ".2f"), help=f"cross-entropy in nats, {unseen}", border=True)
@@ -39,8 +39,8 @@ def figures(run: Run, facts: Mapping[str, Any]) -> None:
 
 def verdicts(table: Table) -> None:
     """All verdicts in one bar, under a legend that breaks its lines where the screen is narrow."""
-    found = table.verdicts()
-    st.html(legend(dict(zip(found["verdict"], found["images"], strict=True))))
+    found = table.assessments()
+    st.html(legend(dict(zip(found["assessment"], found["images"], strict=True))))
     st.plotly_chart(audit_charts.verdict_bar(found), key="verdicts", alt="Verdicts of the audit")
 
 
@@ -78,16 +78,17 @@ def open_species(picked: Any) -> None:
     """A click on a species opens its suspects."""
     points = picked["selection"]["points"]
     if points:
-        links.go("Leaks", leaks_species=[str(points[0]["y"])])
+        links.go("Leaks", leaks_label=[str(points[0]["y"])])
 
 
-def licence(run: Run, facts: Mapping[str, Any]) -> None:
+def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     """What the maps of this run may claim."""
-    word = run.manifest.licence
-    told = next((text for name, text in LICENCES.items() if word.startswith(name)), word)
+    word = run.manifest.exactness
+    text = EXACTNESS.get(word, word)
     st.caption(
-        f"Map licence: **{plain(word)}**. {told} Largest residual over all pictures and classes: "
-        f"{_or_dash(facts['residual'], '.1e')} logits. Network: {plain(str(run.manifest.network.get('arch', '')))}, "
+        f"Exactness of the maps: **{plain(word.replace('_', ' '))}**. {text} Largest completeness error over all "
+        f"images and classes: {_or_dash(facts['completeness_error'], '.1e')} logits. "
+        f"Network: {plain(str(run.manifest.network.get('arch', '')))}, "
         f"trained at {run.manifest.network.get('size', '?')} px."
     )
 
@@ -100,8 +101,8 @@ def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
     st.caption(
         f"BG-gap {_or_dash(facts['bg_gap'], '+.2f')}: how much more probable a prediction is on water of its own label "
         f"than on other water, on average over {facts['measured']:,} pictures. From the water alone, the animal filled "
-        f"in, the network still names the label in {_or_dash(facts['water_only_accuracy'], '.0%')} of the pictures it "
-        f"did not train on; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
+        f"in, the network still names the label in {_or_dash(facts['background_only_accuracy'], '.0%')} of the "
+        f"held-out images; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
     )
 
 

@@ -29,11 +29,11 @@ def figures(run: Run, table: Table) -> None:
     Labels that the network does not know are no mistakes, as in the accuracy of the Overview.
     """
     mapped, unseen = table.confusion(unseen_only=False), table.confusion()
-    known = unseen[unseen["species"].isin(run.manifest.classes)]
-    of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["species"] != known["predicted"]]))
+    known = unseen[unseen["label"].isin(run.manifest.classes)]
+    of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
     with st.container(horizontal=True):
         st.metric("Pictures with a map", f"{mapped['images'].sum():,}")
-        st.metric("Species", f"{mapped['species'].nunique():,}")
+        st.metric("Species", f"{mapped['label'].nunique():,}")
         st.metric("Taken for another species", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
         for pair in confused_pairs(unseen, most=1):
             told, names = f"{pair.images:,} of {pair.of:,}", plain(f"{pair.one} ↔ {pair.other}")
@@ -42,7 +42,7 @@ def figures(run: Run, table: Table) -> None:
 
 def strategies(run: Run, table: Table) -> None:
     """Groups of pictures of a species that the network looks at alike, odd ones first, each flagged in one click."""
-    species = st.selectbox("Species", _species(table), key="strategy_species", bind="query-params", width=260)
+    species = st.selectbox("Species", _species(table), key="strategy_label", bind="query-params", width=260)
     found = patterns_cache.strategies_of(run, species)
     st.caption(
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
@@ -65,7 +65,7 @@ def strategies(run: Run, table: Table) -> None:
 
 def _species(table: Table) -> list[str]:
     """The species of pictures with maps, those with most pictures first."""
-    counts = table.confusion(unseen_only=False).groupby("species")["images"].sum()
+    counts = table.confusion(unseen_only=False).groupby("label")["images"].sum()
     return [str(name) for name in counts.sort_values(ascending=False, kind="stable").index]
 
 
@@ -176,7 +176,7 @@ def pairs(run: Run, table: Table) -> None:
 
 
 def _taken(run: Run, table: Table, pair: Pair, label: str, said: str) -> None:
-    wanted = Filters(species=(label,), predicted=(said,), in_training=False)
+    wanted = Filters(labels=(label,), predicted=(said,), in_training=False)
     rows = table.page(wanted, "confidence", SHOWN)
     if rows.empty:
         return

@@ -23,9 +23,9 @@ LABELS = {
 }
 """By what is to be done: the button, the job's title, the icon."""
 MEANT = (
-    "Pictures that the network had not seen, as they are and under each remedy. *Own water* shares the leak with what "
-    "the network learnt from, so it rewards the leak. *Unseen water*: the same animals on waters of other labels, the "
-    "figure that counts. In brackets 95 % intervals over individuals."
+    "Held-out images, as they are and under each remedy. *Own water* shares the leak with the training images, so it "
+    "rewards the leak. *Swapped backgrounds*: the same animals on waters of other labels, the figure that "
+    "counts. In brackets 95 % intervals over individuals."
 )
 
 
@@ -84,7 +84,7 @@ def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
         for name, one in figures.items():
             if name != PRESENT:
                 st.markdown(f"**{NAMES.get(name, name).capitalize()}**, per species")
-                st.dataframe(_frame(one["species"], "Species"))
+                st.dataframe(_frame(one["label"], "Species"))
 
 
 def _frame(rows: Mapping[str, Mapping[str, Any]], about: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from whalecam.config import Thresholds
 from whalecam.store.table import Table
 
 UNCONTROLLED = (
-    "This audit is from before rates of false ones were controlled: its list goes by the threshold of *needs* (see "
+    "This audit is from before rates of false ones were controlled: its list goes by the threshold of *reliance* (see "
     "*Advanced*). Audit again on the Model page to list at a stated rate."
 )
 
@@ -50,11 +50,11 @@ def is_listed(row: Mapping[str, Any], level: Thresholds) -> bool:
     """Whether an image counts as relying on its background, as `assessment.assess` decides."""
     if pd.notna(row["q_value"]):
         return bool(row["q_value"] <= level.false_rate)
-    return bool(pd.notna(row["needs"]) and row["needs"] >= level.needs)
+    return bool(pd.notna(row["reliance"]) and row["reliance"] >= level.reliance)
 
 
 def strength(row: Mapping[str, Any]) -> str:
     """How much an image relies on its background, in a few words; "" where it was not measured."""
     if pd.notna(row["reliance_probability"]):
         return f"relies {row['reliance_probability']:.0%}"
-    return f"needs {row['needs']:.2f}" if pd.notna(row["needs"]) else ""
+    return f"reliance {row['reliance']:.2f}" if pd.notna(row["reliance"]) else ""

@@ -23,6 +23,9 @@ PAGES = (
 )
 KEPT = ("run", *THRESHOLDS, "heat", "opacity", "threshold", "colours", "outline")
 """Fields that several pages have."""
+EARLIER = {"excess": "attention", "needs": "reliance"}
+"""Fields of links that an earlier version wrote → the present ones."""
+EARLIER_ENDINGS = {"_species": "_label", "_verdict": "_assessment"}
 NO_WORDS: Mapping[str, Sequence[str]] = MappingProxyType({})
 PATHS = {title: path for path, title, _ in PAGES}
 
@@ -46,6 +49,16 @@ def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: obje
         st.page_link(PATHS[title], label=title, query_params=parameters)
         follow("going")
     st.stop()
+
+
+def present_names() -> None:
+    """Let a link that an earlier version wrote set the fields that it names, under their present names."""
+    for name in list(st.query_params):
+        ending = next((end for end in EARLIER_ENDINGS if name.endswith(end)), None)
+        present = EARLIER.get(name) or (name.removesuffix(ending) + EARLIER_ENDINGS[ending] if ending else None)
+        if present:
+            st.query_params[present] = st.query_params.get_all(name)
+            del st.query_params[name]
 
 
 def unbind(*names: str) -> None:

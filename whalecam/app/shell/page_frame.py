@@ -67,6 +67,7 @@ def _open(title: str, needs: str) -> Run:
     with st.sidebar:
         one_entry_per_page()
     place = st.sidebar.container()
+    links.present_names()
     run = _choose_run()
     carried = links.carried(run.name if run else None, session.preferred_run())
     for path, label, icon in links.PAGES:
@@ -126,22 +127,23 @@ def threshold_sliders() -> None:
 
 def _single_thresholds() -> None:
     st.slider(
-        "Suspect from excess",
+        "Attention threshold",
         0.0,
         2.0,
-        Thresholds.excess,
+        Thresholds.attention,
         0.05,
-        key="excess",
+        key="attention",
         bind="query-params",
-        help="Excess 0: a map shaped like the animal. 1: no better than a flat map. Above 1: it prefers the water.",
+        help="An image is a suspect from this attention score on. 0: a map shaped like the animal. 1: no better than "
+        "a flat map. Above 1: it prefers the water.",
     )
     st.slider(
-        "Proven from needs",
+        "Reliance threshold",
         0.0,
         1.0,
-        Thresholds.needs,
+        Thresholds.reliance,
         0.05,
-        key="needs",
+        key="reliance",
         bind="query-params",
         help="How far the probability of the prediction drops when one property of the water changes. It decides only "
         "in audits from before rates of false ones were controlled.",

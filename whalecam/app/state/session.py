@@ -21,7 +21,7 @@ from whalecam.arrays import Report, silent
 from whalecam.config import THRESHOLDS, Columns, Thresholds
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.store.open_table import judged
+from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals, Journal
 from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
@@ -129,7 +129,7 @@ def thresholds() -> Thresholds:
 
 def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) -> Table:
     """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
-    return judged(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
+    return open_table(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
 
 
 def results() -> Results:

@@ -24,7 +24,7 @@ def encode(selection: Mapping[str, Any], axes: str) -> str:
     Args:
         selection: as `st.plotly_chart` gives it: `lasso` and `box` in the chart's own units, and `points`, whose
             `customdata` starts with the image's name.
-        axes: what the chart's axes show, without a space, as in `excess~needs`.
+        axes: what the chart's axes show, without a space, as in `attention_score~reliance`.
     """
     outlines = [*selection.get("lasso", ()), *map(_corners, selection.get("box", ()))]
     if outlines:

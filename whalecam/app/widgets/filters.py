@@ -14,7 +14,7 @@ from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import reviewer_progress
 from whalecam.app.widgets import chart_selection
-from whalecam.config import AUTO_VERDICTS, SUSPECT_VERDICTS
+from whalecam.config import ASSESSMENTS, SUSPECT_ASSESSMENTS
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, REVIEW_STATES, Filters, Table
@@ -25,9 +25,9 @@ PAGE_SIZES = (24, 48, 96)
 RIGHTNESS = {"right": True, "wrong": False}
 NOT_MINE = "not yet judged by me"
 SEEN = {"not trained on": False, "trained on": True}
-NAMES = ("species", "predicted", "verdict", "review", "right", "seen", "text", "region")
+NAMES = ("label", "predicted", "assessment", "review", "right", "seen", "text", "region")
 """Each is the field `{key}_{name}` of the session and of the URL."""
-DEFAULT_VERDICTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"leaks": SUSPECT_VERDICTS})
+DEFAULT_VERDICTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"leaks": SUSPECT_ASSESSMENTS})
 """By list. Constant, because a field whose default changes between two runs is emptied in the browser alone."""
 
 
@@ -51,7 +51,7 @@ def filter_bar(table: Table, key: str, run: Run, orders: Sequence[str] = tuple(O
     What this session's reviewer has judged can be left out.
 
     Args:
-        key: names the list; its fields are `{key}_species` and so on.
+        key: names the list; its fields are `{key}_label` and so on.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         place = st.container(width="content")
@@ -68,9 +68,9 @@ def filter_bar(table: Table, key: str, run: Run, orders: Sequence[str] = tuple(O
 def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
     """The filters, in a popover at `place`; below it, what is set, in words."""
     with place.popover("Filters", icon=":material/filter_alt:", key=f"{key}_filters"):
-        species = _several("Species", table.names("species"), f"{key}_species")
+        species = _several("Species", table.names("label"), f"{key}_label")
         predicted = _several("Predicted", table.names("predicted"), f"{key}_predicted")
-        verdict = _several("Verdict", AUTO_VERDICTS, f"{key}_verdict", DEFAULT_VERDICTS.get(key, ()), WORDS)
+        verdict = _several("Verdict", ASSESSMENTS, f"{key}_assessment", DEFAULT_VERDICTS.get(key, ()), WORDS)
         review = _one("Review", (*REVIEW_STATES, NOT_MINE), f"{key}_review")
         right = _one("Prediction", list(RIGHTNESS), f"{key}_right")
         seen = _one("The network", list(SEEN), f"{key}_seen")
@@ -83,9 +83,9 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
     words = [*species, *(f"predicted {name}" for name in predicted), *(WORDS[name] for name in verdict)]
     _say_set([*words, *(word for word in (review, right, seen, f"“{text}”" if text else None) if word)])
     return Filters(
-        species=species,
+        labels=species,
         predicted=predicted,
-        verdicts=verdict,
+        assessments=verdict,
         review=None if review == NOT_MINE else review,
         without=tuple(reviewer_progress.judged(run)["image"]) if review == NOT_MINE else (),
         correct=RIGHTNESS.get(str(right)),
@@ -97,9 +97,9 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
 def handed_on(key: str | None, target: str) -> dict[str, Any]:
     """The fields of the list `key` as those of the list `target`; without a key, empty ones."""
     empty = {
-        "species": [],
+        "label": [],
         "predicted": [],
-        "verdict": list(DEFAULT_VERDICTS.get(key or "", ())),
+        "assessment": list(DEFAULT_VERDICTS.get(key or "", ())),
         "text": "",
         "region": "",
     }

@@ -7,7 +7,7 @@ import streamlit as st
 from whalecam.app.shell.page_frame import errors_shown
 from whalecam.app.state import reviewer_progress, session
 from whalecam.app.widgets import filters
-from whalecam.config import SUSPECT_VERDICTS
+from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, Filters, Queue, Table, pace, with_controls
 
@@ -55,7 +55,7 @@ def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, sh
         wanted = _suspects_of(chosen) if which == SUSPECTS else chosen
         names, controls = tuple(table.images(wanted, order, MOST)), frozenset[str]()
         if share:
-            others = table.images(Filters(verdicts=("clean", "cosmetic", "not_tested")), "random", MOST)
+            others = table.images(Filters(assessments=("clean", "cosmetic", "not_tested")), "random", MOST)
             names, controls = with_controls(names, others, share, f"{me} {run.manifest.created}")
         held = {"key": key, "names": names, "controls": controls}
         st.session_state["_queue"] = held
@@ -65,8 +65,8 @@ def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, sh
 
 def _suspects_of(chosen: Filters) -> Filters:
     """The suspects among what the filters let through."""
-    verdicts = tuple(name for name in SUSPECT_VERDICTS if not chosen.verdicts or name in chosen.verdicts)
-    return replace(chosen, verdicts=verdicts) if verdicts else replace(chosen, images=())
+    verdicts = tuple(name for name in SUSPECT_ASSESSMENTS if not chosen.assessments or name in chosen.assessments)
+    return replace(chosen, assessments=verdicts) if verdicts else replace(chosen, images=())
 
 
 def progress(run: Run, queue: Queue) -> None:

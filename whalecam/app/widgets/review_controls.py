@@ -67,9 +67,9 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
         Card(
             image=row["image"],
             thumb_uri=session.thumb_uri(run, row["image"]),
-            title=str(row["species"]),
+            title=str(row["label"]),
             lines=_lines(row),
-            badge=str(row["verdict"]),
+            badge=str(row["assessment"]),
             review=_text(row["review"]),
             layer=layer_of(row, overlays.get(row["image"], none).maps, run.manifest.classes, resize),
             mask_bits=overlays.get(row["image"], none).mask_bits,
@@ -174,7 +174,7 @@ def open_picture(image: str, key: str | None = None) -> None:
     fields = filters.handed_on(key, QUEUE) | {"image": image}
     if key:
         fields["image_order"] = st.session_state.get(f"{key}_order", "evidence")
-    field = f"{QUEUE}_verdict"
+    field = f"{QUEUE}_assessment"
     links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in fields[field]]}, **fields)
 
 
@@ -201,10 +201,10 @@ def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
         return (str(row["image"]), _text(row["reason"]))
     lines = [str(row["image"]), f"→ {row['predicted']} {row['confidence']:.0%}"]
     lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
-    if pd.notna(row["excess"]):
-        lines[-1] += f" · excess {row['excess']:.2f}"
+    if pd.notna(row["attention_score"]):
+        lines[-1] += f" · attention {row['attention_score']:.2f}"
     if reliance_panel.is_listed(row, session.thresholds()):
-        part = f": {carrier_words(row['needs_property'])}" if pd.notna(row["needs_property"]) else ""
+        part = f": {carrier_words(row['reliance_on'])}" if pd.notna(row["reliance_on"]) else ""
         lines.append(f"{reliance_panel.strength(row)}{part}")
     return tuple(lines)
 

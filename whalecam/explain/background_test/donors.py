@@ -33,11 +33,9 @@ def gather(
         size, resize: of the network's input.
     """
     good = data.good().drop_duplicates("image")
-    good = good[good["species"].isin(classes) & (good["path"] != "")]
-    each = max(2, min(PER_LABEL, IN_ALL // max(1, good["species"].nunique())))
-    rows = pd.concat(
-        [part.sample(min(each, len(part)), random_state=0) for _, part in good.groupby("species")] or [good]
-    )
+    good = good[good["label"].isin(classes) & (good["path"] != "")]
+    each = max(2, min(PER_LABEL, IN_ALL // max(1, good["label"].nunique())))
+    rows = pd.concat([part.sample(min(each, len(part)), random_state=0) for _, part in good.groupby("label")] or [good])
     found = []
     for done, row in enumerate(records(rows)):
         report(Progress("looking for water", done, len(rows)))
@@ -47,5 +45,5 @@ def gather(
             continue
         mask = find(sample)
         if mask is not None and (scene := scene_of(sample, mask, size, resize)).mask.mean() <= MOST_AREA:
-            found.append(Donor(row["image"], row["species"], scene.lend(), row["individual_id"]))
+            found.append(Donor(row["image"], row["label"], scene.lend(), row["group"]))
     return found

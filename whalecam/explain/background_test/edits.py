@@ -42,13 +42,13 @@ def swap(scene: Scene, donor: Water) -> ByteArray:
 
 
 EDITS: Mapping[str, Edit] = {
-    "colour": recolour,
+    "color": recolour,
     "brightness": relight,
     "texture": retexture,
     "together": restyle,
     "swap": swap,
 }
-SINGLE, TOGETHER = ("colour", "brightness", "texture"), "together"
+SINGLE, TOGETHER = ("color", "brightness", "texture"), "together"
 PROPERTIES = (*SINGLE, TOGETHER)
 """The edits that say which part of the background carries what `swap`, the exchange of all of it, has proven."""
 

@@ -78,11 +78,11 @@ NOTHING = Exchanged()
 
 
 @dataclass(frozen=True)
-class Needs:
-    """How far a prediction falls when its background changes; probabilities of the predicted class, in [-1, 1].
+class Effect:
+    """How far a prediction drops when its background changes; probabilities of the predicted class, in [-1, 1].
 
     Attributes:
-        falls: for each property that was asked about, `p(y|x) − mean p(y|x with the property of other labels' water)`;
+        drops: for each property that was asked about, `p(y|x) − mean p(y|x with the property of other labels' water)`;
             empty where the exchange of the whole background hardly moves the prediction.
         swap: `p(y|x) − mean p(y|x on other-label water)`, over all donors.
         gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020, over
@@ -90,19 +90,19 @@ class Needs:
             ones are a fair sample.
         before: `p(y|x)` of the untouched picture.
         examples: for each edit one to look at: its drop is the nearest to the mean; empty without donors.
-        water_only: `p(y)` with the animal filled in; `water_predicted` the class predicted there.
+        background_only_p: `p(y)` with the animal filled in; `background_only_predicted` the class predicted there.
         swapped: for each donor of the first round: its label, and the class predicted on its water.
         own: the exchange of the whole water with that of pictures of the predicted label.
         other: the same with that of pictures of other labels.
     """
 
-    falls: Mapping[str, float]
+    drops: Mapping[str, float]
     swap: float
     gap: float
     before: float
     examples: Mapping[str, Example]
-    water_only: float
-    water_predicted: int
+    background_only_p: float
+    background_only_predicted: int
     swapped: Sequence[tuple[str, int]] = ()
     own: Exchanged = NOTHING
     other: Exchanged = NOTHING
@@ -110,11 +110,11 @@ class Needs:
     @property
     def carrier(self) -> str:
         """The property that carries the drop: a single one, else several together, else OTHER; "" if not asked."""
-        if not self.falls:
+        if not self.drops:
             return ""
-        single = max(SINGLE, key=lambda name: self.falls[name])
+        single = max(SINGLE, key=lambda name: self.drops[name])
         for name in (single, TOGETHER):
-            if self.falls.get(name, 0.0) >= CARRIED * self.swap:
+            if self.drops.get(name, 0.0) >= CARRIED * self.swap:
                 return name
         return OTHER
 
@@ -163,13 +163,13 @@ class _Case:
         """From the untouched picture to the water of other labels, in the mean; NaN without donors."""
         return self.before - _mean(self.after(edit, self.others))
 
-    def needs(self) -> Needs | None:
+    def effect(self) -> Effect | None:
         if not all(np.isfinite(answer.probabilities).all() for answer in self.answers):
             return None
         edits = [name for name in EDITS if self.of(name, self.others)]
         first_others, first_same = _first(self.others), _first(self.same)
         (filled,) = self.of(FILLED, [None])
-        return Needs(
+        return Effect(
             {name: self.drop(name) for name in edits if name != WHOLE},
             self.drop(),
             _mean(self.after(WHOLE, first_same)) - _mean(self.after(WHOLE, first_others)),
@@ -197,7 +197,7 @@ class _Case:
         return Exchanged(tuple(self.after(WHOLE, donors).tolist()), units)
 
 
-class Witness:
+class BackgroundTest:
     """Asks one network about pictures whose water was changed.
 
     In the first round each picture takes the whole water of half of its donors. Where the prediction drops, the others
@@ -216,7 +216,7 @@ class Witness:
         self.spent = 0
         """Forward passes so far, of all threads that ask."""
 
-    def __call__(self, questions: Sequence[Question]) -> list[Needs | None]:
+    def __call__(self, questions: Sequence[Question]) -> list[Effect | None]:
         """Answer all questions together; None where an answer is NaN or infinite: nothing is measured there."""
         labels = [self.network.classes[question.predicted] for question in questions]
         cases = [
@@ -229,7 +229,7 @@ class Witness:
         moved = [case for case in cases if case.drop() >= SETTLED]
         self._ask([(case, WHOLE, donor) for case in moved for donor in (*_second(case.others), *_second(case.same))])
         self._explain([case for case in moved if case.drop() >= EXPLAINED])
-        return [case.needs() for case in cases]
+        return [case.effect() for case in cases]
 
     def _explain(self, cases: Sequence[_Case]) -> None:
         """Exchange single properties, and all of them together where none of them carries the drop."""

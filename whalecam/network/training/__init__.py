@@ -40,8 +40,8 @@ def train(
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
     the training ends in weights that are NaN or infinite, and as `check_start`.
     """
-    if augment is not None and options.recipe == "seed":
-        raise ModelError("Training images cannot be changed under the recipe 'seed'. Leave --recipe seed out.")
+    if augment is not None and options.recipe == "notebook":
+        raise ModelError("Training images cannot be changed under the recipe 'notebook'. Leave --recipe notebook out.")
     start = check_start(options)
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
@@ -133,7 +133,7 @@ def store(run: Run, model: Network, metrics: dict[str, Any], digest: str, option
         classes=model.classes,
         network=model.spec(),
         train=options,
-        licence=exactness(model.head),
+        exactness=exactness(model.head),
         model_sha256=digest,
         versions={"whalecam": __version__}
         | {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
@@ -144,12 +144,12 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
     """Rows that can be trained on, and the classes that were too small."""
     good = data.good()
     good = good[good["path"] != ""].drop_duplicates("image").reset_index(drop=True)
-    sizes = good["species"].value_counts()
+    sizes = good["label"].value_counts()
     dropped = sorted(sizes[sizes < least].index)
-    rows = good[~good["species"].isin(dropped)].reset_index(drop=True)
-    if rows["species"].nunique() < 2 or len(rows) < 4:
+    rows = good[~good["label"].isin(dropped)].reset_index(drop=True)
+    if rows["label"].nunique() < 2 or len(rows) < 4:
         raise ModelError(
-            f"{len(rows)} readable pictures of {rows['species'].nunique()} classes are too few to train on: "
+            f"{len(rows)} readable pictures of {rows['label'].nunique()} classes are too few to train on: "
             f"two classes with {max(least, 2)} pictures each are the least. Check the rows on the Dataset page."
         )
     return rows, dropped
@@ -157,7 +157,7 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
 
 def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
     """Per network, which rows it is judged on; and the species that no network can be judged on."""
-    individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
+    individuals, labels = rows["group"].tolist(), rows["label"].tolist()
     if options.folds <= 1:
         return [folds.split_rows(individuals, labels, options.split, options.valid_share, options.seed)], []
     fold, never = folds.fold_rows(individuals, labels, options.split, options.folds, options.seed)
@@ -167,11 +167,11 @@ def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray
 def _metrics(rows: pd.DataFrame, judged: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
     """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
     classes = fits[0].model.classes
-    labels = np.array([classes.index(name) for name in rows["species"]])
+    labels = np.array([classes.index(name) for name in rows["label"]])
     wanted = np.concatenate([labels[is_valid] for is_valid in judged])
     p = np.concatenate([one.probabilities for one in fits])
     predicted = p.argmax(1)
-    individuals = rows["individual_id"].tolist()
+    individuals = rows["group"].tolist()
     return {
         "accuracy": float((predicted == wanted).mean()),
         "balanced_accuracy": float(balanced_accuracy_score(wanted, predicted)),
@@ -192,7 +192,7 @@ def _other_split(
 ) -> dict[str, Any]:
     """The same recipe on the other kind of split: what its accuracy is worth when individuals are shared, or not."""
     other = next(kind for kind in SPLITS if kind != options.split)
-    individuals, labels = rows["individual_id"].tolist(), rows["species"].tolist()
+    individuals, labels = rows["group"].tolist(), rows["label"].tolist()
     is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
     metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")

@@ -150,14 +150,14 @@ class Watch(Callback):  # type: ignore[misc]
 def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions, change: Change | None) -> Any:
     """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels."""
     read = _Reader(options, len(rows), change, frozenset(rows.loc[~is_valid, "image"]))
-    seed = options.recipe == "seed"
+    seed = options.recipe == "notebook"
     n_train = int((~is_valid).sum())
     # Steps enough to learn from a small set, but never batches so small that BatchNorm's statistics are noise.
     batch = max(2, min(options.batch, n_train, max(LEAST_BATCH, n_train // LEAST_STEPS)))
     block = DataBlock(
-        blocks=(ImageBlock, CategoryBlock(vocab=sorted(set(rows["species"])))),
+        blocks=(ImageBlock, CategoryBlock(vocab=sorted(set(rows["label"])))),
         get_x=ColReader("path") if seed else read,
-        get_y=ColReader("species"),
+        get_y=ColReader("label"),
         splitter=IndexSplitter(np.flatnonzero(is_valid).tolist()),
         item_tfms=Resize(SEED_SIDE, ResizeMethod.Squish) if seed else None,
         batch_tfms=[

@@ -42,7 +42,7 @@ def probe(
     The body sees each image twice, once per version, so this takes seconds where a training takes minutes. Same
     arguments and result as `fitting.fit`; of the options only `size`, `resize`, `seed` and `device` count.
     """
-    started, classes = time.perf_counter(), tuple(sorted(set(rows["species"])))
+    started, classes = time.perf_counter(), tuple(sorted(set(rows["label"])))
     model = _untrained(body, classes, options)
     training, judged = rows[~is_valid], rows[is_valid]
     change = augment(training) if augment is not None else None
@@ -53,7 +53,7 @@ def probe(
     versions = [_pooled(model, training, options, seen, change, rng, mirrored=True) for _ in range(drawn)]
     features = np.concatenate([plain for plain, _ in versions] + [mirrored for _, mirrored in versions])
     unseen, _ = _pooled(model, judged, options, seen)
-    codes = np.searchsorted(classes, rows["species"].to_numpy(str))
+    codes = np.searchsorted(classes, rows["label"].to_numpy(str))
     labels = np.tile(codes[~is_valid], 2 * drawn)
     _fill(model.head, features, labels, len(classes))
     scores = {part: _probabilities(model.head, values) for part, values in (("train", features), ("valid", unseen))}

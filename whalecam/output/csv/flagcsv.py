@@ -7,27 +7,46 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whalecam.config import EXPORT_CHOICES, SUSPECT_VERDICTS, Thresholds
+from whalecam.config import EXPORT_CHOICES, SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.data.csv_text import read_text, restored, safe_csv
 from whalecam.errors import ReviewError
 from whalecam.store.reviews import COLUMNS as REVIEW_COLUMNS
 from whalecam.store.table import Filters
 
-SOURCE = ("image", "species", "individual_id")
+SOURCE = ("image", "label", "group")
+"""Columns of the table that stand in the file under the names that the source CSV has for them."""
 SAID = ("verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
-RELIANCE = ("reliance_probability", "p_value", "q_value", "needs")
-MEASURED = ("predicted", "confidence", "loss", "leak", "excess", *RELIANCE, "auto_verdict", "mask_source")
+RELIANCE = ("reliance_probability", "p_value", "q_value", "reliance")
+MEASURED = (
+    "predicted",
+    "confidence",
+    "loss",
+    "background_share",
+    "attention_score",
+    *RELIANCE,
+    "assessment",
+    "mask_source",
+)
 THRESHOLDS = tuple(Thresholds().noted())
 MADE_WITH = (*THRESHOLDS, "map", "run", "model_sha256")
 COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
-NUMBERS = ("confidence", "loss", "leak", "excess", *RELIANCE, *THRESHOLDS)
-LABELS = ("species", "predicted", "suggested_label")
+NUMBERS = ("confidence", "loss", "background_share", "attention_score", *RELIANCE, *THRESHOLDS)
+LABELS = ("label", "predicted", "suggested_label")
 NEEDED = ("image", "verdict", "reviewer")
+EARLIER = {
+    "auto_verdict": "assessment",
+    "leak": "background_share",
+    "excess": "attention_score",
+    "needs": "reliance",
+    "excess_threshold": "attention_threshold",
+    "needs_threshold": "reliance_threshold",
+}
+"""Names of columns in files that earlier versions wrote → the present ones."""
 UNKNOWN = Thresholds(np.nan, np.nan, np.nan)
 CHOSEN = {
     "flagged": Filters(review="flag"),
     "reviewed": Filters(review="reviewed"),
-    "suspects": Filters(verdicts=SUSPECT_VERDICTS),
+    "suspects": Filters(assessments=SUSPECT_ASSESSMENTS),
     "all": Filters(),
 }
 """What to ask the table for, by what goes out: one of EXPORT_CHOICES."""
@@ -48,13 +67,12 @@ def flag_rows(
     """
     if only not in EXPORT_CHOICES:
         raise ReviewError(f"'{only}' cannot be exported. There are: {', '.join(EXPORT_CHOICES)}.")
-    measured = table_rows.reindex(columns=[*SOURCE, *(name for name in MEASURED if name != "auto_verdict"), "verdict"])
-    measured = measured.rename(columns={"verdict": "auto_verdict"})
+    measured = table_rows.reindex(columns=[*SOURCE, *MEASURED])
     frame = measured.merge(reviews.reindex(columns=list(REVIEW_COLUMNS)), on="image", how="left")
     chosen = {
         "flagged": frame["verdict"] == "flag",
         "reviewed": frame["verdict"].notna(),
-        "suspects": frame["auto_verdict"].isin(SUSPECT_VERDICTS),
+        "suspects": frame["assessment"].isin(SUSPECT_ASSESSMENTS),
         "all": pd.Series(True, frame.index),
     }
     frame = frame[chosen[only]].assign(run=run_name, model_sha256=model_sha256)
@@ -71,6 +89,17 @@ def flag_rows(
 def relabelled(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """The rows with labels of old names under their new ones, as a network trained with the same map calls them."""
     return frame.assign(**{name: frame[name].replace(dict(names)) for name in LABELS})
+
+
+def in_source_names(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with label and group under the names that the source CSV has for them, so that the files join.
+
+    Args:
+        columns: `DatasetRecord.columns`. A name that another column of the file has is not taken.
+    """
+    given = {name: columns.get(name, name) for name in ("label", "group")}
+    free = {name: own for name, own in given.items() if own not in COLUMNS}
+    return frame.rename(columns=free if len(set(free.values())) == len(free) else {})
 
 
 def write_csv(frame: pd.DataFrame) -> bytes:
@@ -95,7 +124,7 @@ def read_csv(source: bytes | Path) -> pd.DataFrame:
     delimiter = text.delimiter("image")
     records = enumerate((cells for cells, _ in text.records(delimiter, strict=True)), start=1)
     (_, header), *rows = ((row, cells) for row, cells in records if any(cells))
-    names = _checked_header([name.strip() for name in header], text.name)
+    names = _checked_header([EARLIER.get(name.strip(), name.strip()) for name in header], text.name)
     usable: dict[int, list[str]] = {}
     refused: list[dict[str, Any]] = []
     for row, cells in rows:

@@ -14,6 +14,13 @@ SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+EARLIER = {
+    "unseen_water_accuracy": "swapped_accuracy",
+    "worst_species_accuracy": "worst_label_accuracy",
+    "water_only_accuracy": "background_only_accuracy",
+    "excess": "attention_score",
+}
+"""Names in rules that were written for an earlier version → the present ones."""
 PATTERN = re.compile(r"\s*([A-Za-z_-]+)\s*(>=|<=|>|<)\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)\s*", re.ASCII)
 
 
@@ -32,6 +39,7 @@ class Rule:
         if found is None:
             raise RunError(f"'{text}' is no gate. Write a name, >, >=, < or <=, and a number: 'confirmed_leak>0.02'.")
         name, level = found[1].replace("-", "_"), float(found[3]) / (100 if found[4] else 1)
+        name = EARLIER.get(name, name)
         if name not in names:
             raise RunError(f"A gate knows no '{found[1]}'. It knows: {', '.join(names)}.")
         if not math.isfinite(level):

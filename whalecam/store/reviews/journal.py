@@ -24,8 +24,8 @@ COLUMNS = (
     "suggested_label",
     "reviewer",
     "reviewed_at",
-    "excess_threshold",
-    "needs_threshold",
+    "attention_threshold",
+    "reliance_threshold",
     "false_rate",
     "map",
 )

@@ -22,8 +22,8 @@ class Review:
         reason: why, in a few words.
         note: anything else.
         suggested_label: what the label should be, in the reviewer's opinion; the source is never overwritten.
-        excess_threshold: the threshold of `excess` in force when the verdict was given; None where there was none.
-        needs_threshold: the same for `needs`.
+        attention_threshold: the threshold of `attention_score` at that moment; None where there was none.
+        reliance_threshold: the same for `reliance`.
         false_rate: the same for the rate of false ones among the listed images, in [0, 1].
         map: the contrast that was looked at.
         reviewed_at: ISO 8601; "" means now, which the journal fills in.
@@ -36,8 +36,8 @@ class Review:
     reason: str = ""
     note: str = ""
     suggested_label: str = ""
-    excess_threshold: float | None = None
-    needs_threshold: float | None = None
+    attention_threshold: float | None = None
+    reliance_threshold: float | None = None
     map: str = "relative"
     reviewed_at: str = ""
     blind: bool = False
@@ -63,8 +63,8 @@ def checked(review: Review) -> Review:
         review,
         reviewer=signed(review.reviewer),
         reviewed_at=_moment(review.reviewed_at) if review.reviewed_at else "",
-        excess_threshold=_number(review.excess_threshold),
-        needs_threshold=_number(review.needs_threshold),
+        attention_threshold=_number(review.attention_threshold),
+        reliance_threshold=_number(review.reliance_threshold),
         false_rate=_number(review.false_rate),
     )
 

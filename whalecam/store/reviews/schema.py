@@ -19,8 +19,8 @@ ENTRIES = sa.Table(
     sa.Column("suggested_label", sa.String),
     sa.Column("reviewer", sa.String, nullable=False, index=True),
     sa.Column("reviewed_at", sa.String, nullable=False),
-    sa.Column("excess_threshold", sa.Float),
-    sa.Column("needs_threshold", sa.Float),
+    sa.Column("attention_threshold", sa.Float),
+    sa.Column("reliance_threshold", sa.Float),
     sa.Column("map", sa.String),
     sa.Column("blind", sa.Integer),
     sa.Column("run", sa.String),
@@ -45,6 +45,10 @@ STEPS = {
         "alter table whalecam_entries add column run varchar",
     ),
     4: ("alter table whalecam_entries add column false_rate float",),
+    5: (
+        "alter table whalecam_entries rename column excess_threshold to attention_threshold",
+        "alter table whalecam_entries rename column needs_threshold to reliance_threshold",
+    ),
 }
 """Version → what makes it of the one before."""
 VERSION = max(STEPS)

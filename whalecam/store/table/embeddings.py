@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-COLUMNS = ["image", "species", "predicted", "fold", "in_training", "embedding"]
+from whalecam.store.parts import names_in, read_part
+
+COLUMNS = ["image", "label", "predicted", "fold", "in_training", "embedding"]
 ALL = np.uint64(2**64 - 1)
 
 
@@ -21,12 +22,12 @@ def embeddings(parts: Sequence[Path], most: int | None = None, unseen: bool = Fa
         most: how many pictures at most; of more, a sample that is the same in every call, and memory stays flat.
         unseen: only pictures that their network was not trained on.
 
-    Returns: `image`, `species`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
+    Returns: `image`, `label`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
         the networks of different folds do not speak one language, so vectors compare within a fold, or `aligned`.
     """
     found, latest = [pd.DataFrame(columns=COLUMNS)], ALL
     for part in parts:
-        if "embedding" not in pq.read_schema(part).names:
+        if "embedding" not in names_in(part):
             continue
         found.append(_read(part, latest, unseen))
         if most is not None and sum(map(len, found)) > most + most // 4:
@@ -40,7 +41,7 @@ def embeddings(parts: Sequence[Path], most: int | None = None, unseen: bool = Fa
 
 def _read(part: Path, latest: np.uint64, unseen: bool) -> pd.DataFrame:
     """The rows of a part with a vector whose lot is not above `latest`."""
-    rows: pd.DataFrame = pq.read_table(part, columns=COLUMNS).to_pandas()
+    rows: pd.DataFrame = read_part(part, COLUMNS).to_pandas()
     wanted = rows["embedding"].notna() & (_lots(rows) <= latest)
     rows = rows[wanted & ~rows["in_training"].astype(bool)] if unseen else rows[wanted]
     vectors = [np.frombuffer(raw, "<f2").astype(np.float32) for raw in rows["embedding"]]

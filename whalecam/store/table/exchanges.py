@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from whalecam.assessment.reliance import Exchanges, reliance_of
+from whalecam.store.parts import names_in, read_part
 
 SIDES = ("own", "other")
 LISTS = tuple(f"exchange_{side}{what}" for side in SIDES for what in ("", "_donors"))
-COLUMNS = ["image", "predicted", "needs_swap", *LISTS]
+COLUMNS = ["image", "predicted", "reliance_swap", *LISTS]
 RELIANCE = pa.schema(
     [
         ("image", pa.string()),
@@ -52,9 +52,9 @@ def read_exchanges(parts: Sequence[Path]) -> pa.Table:
 
     Parts of audits from before single exchanges were kept have no such images.
     """
-    known = [part for part in parts if set(COLUMNS) <= set(pq.read_schema(part).names)]
+    known = [part for part in parts if set(COLUMNS) <= names_in(part)]
     has_donors = pc.list_value_length(pc.field("exchange_other")) > 0
-    read = [pq.read_table(part, columns=COLUMNS).filter(has_donors) for part in known]
+    read = [read_part(part, COLUMNS).filter(has_donors) for part in known]
     empty = pa.table({name: pa.array([], _kind(name)) for name in COLUMNS})
     return pa.concat_tables(read) if read else empty
 
@@ -65,7 +65,7 @@ def exchanged_of(rows: pa.Table) -> Exchanged:
     labels, predicted = np.unique(rows["predicted"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
     sides = {side: _padded(rows[f"exchange_{side}"], np.nan) for side in SIDES}
     units = {side: _padded(rows[f"exchange_{side}_donors"], -1).astype(np.int64) for side in SIDES}
-    drop = rows["needs_swap"].to_numpy(zero_copy_only=False).astype(np.float64)
+    drop = rows["reliance_swap"].to_numpy(zero_copy_only=False).astype(np.float64)
     probabilities = Exchanges(
         predicted=np.asarray(predicted, np.int64),
         before=drop + np.nanmean(sides["other"], axis=1) if len(rows) else np.empty(0),
@@ -97,7 +97,7 @@ def assessed(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
 def _kind(name: str) -> pa.DataType:
     if name in LISTS:
         return pa.list_(pa.int64() if name.endswith("donors") else pa.float32())
-    return pa.float32() if name == "needs_swap" else pa.string()
+    return pa.float32() if name == "reliance_swap" else pa.string()
 
 
 def _latest(rows: pa.Table) -> pa.Table:

@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from typing import Any
 
 ORDERS = {
-    "evidence": "case verdict when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'background_reliance' "
+    "evidence": "case assessment when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'background_reliance' "
     "then 2 when 'suspect' then 3 when 'cosmetic' then 4 else 5 end, reliance_probability desc nulls last, "
-    "needs desc nulls last, excess desc nulls last, loss desc nulls last",
-    "looks (excess)": "excess desc nulls last",
-    "reliance": "reliance_probability desc nulls last, needs desc nulls last",
+    "reliance desc nulls last, attention_score desc nulls last, loss desc nulls last",
+    "attention": "attention_score desc nulls last",
+    "reliance": "reliance_probability desc nulls last, reliance desc nulls last",
     "loss": "loss desc nulls last",
     "confidence": "confidence desc nulls last",
     "least confident": "confidence asc nulls last",
     "name": "image",
-    "species": "species, excess desc nulls last",
+    "label": "label, attention_score desc nulls last",
     "random": "hash(image)",
     "uncertainty": "doubt asc nulls last",
 }
-"""`doubt`: how far the scores are from where the automatic verdict flips, see `judging.doubt_sql`."""
+"""`doubt`: how far the scores are from where the assessment flips, see `assessment.sql.doubt_sql`."""
 REVIEW_STATES = ("reviewed", "unreviewed", "flag", "keep", "unsure")
 
 
@@ -25,9 +25,9 @@ REVIEW_STATES = ("reviewed", "unreviewed", "flag", "keep", "unsure")
 class Filters:
     """Which rows: empty tuples and None let everything through."""
 
-    species: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     predicted: tuple[str, ...] = ()
-    verdicts: tuple[str, ...] = ()
+    assessments: tuple[str, ...] = ()
     review: str | None = None
     correct: bool | None = None
     in_training: bool | None = None
@@ -41,9 +41,9 @@ def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
     parts: list[str] = ["true"]
     values: dict[str, Any] = {}
     for column, wanted in (
-        ("species", filters.species or None),
+        ("label", filters.labels or None),
         ("predicted", filters.predicted or None),
-        ("verdict", filters.verdicts or None),
+        ("assessment", filters.assessments or None),
         ("image", filters.images),
     ):
         if wanted is not None:
@@ -57,7 +57,7 @@ def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
         parts.append("image not in (select unnest($without::varchar[]))")
         values["without"] = list(filters.without)
     if filters.text:
-        parts.append("(contains(lower(image), lower($text)) or contains(lower(individual_id), lower($text)))")
+        parts.append('(contains(lower(image), lower($text)) or contains(lower("group"), lower($text)))')
         values["text"] = filters.text
     if filters.review in ("flag", "keep", "unsure"):
         parts.append("review = $review")

@@ -4,37 +4,37 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whalecam.config import AUTO_VERDICTS
+from whalecam.config import ASSESSMENTS
 from whalecam.store.table.store import Store
 
-TEXTS = ("species", "predicted", "verdict")
+TEXTS = ("label", "predicted", "assessment")
 
 
 def values(store: Store, joined: str) -> pd.DataFrame:
     """One row per picture, by name.
 
-    `species predicted verdict` as categories (`verdict` of AUTO_VERDICTS), `in_training` as bool; float32 with NaN:
-    `loss excess reliance_probability needs bg_gap swap_correct`, and `right` and `water_right`, 0 or 1 where there is
-    a loss; `individual`, uint64, the same for pictures of one individual, each picture's own where nobody knows whom
-    it shows.
+    `label predicted assessment` as categories (`assessment` of ASSESSMENTS), `in_training` as bool; float32 with NaN:
+    `loss attention_score reliance_probability reliance bg_gap swapped_accuracy`, and `right` and `water_right`, 0 or 1
+    where there is a loss; `unit`, uint64, the same for pictures of one individual, each picture's own where
+    nobody knows whom it shows.
 
     Args:
         joined: the rows with verdicts and reviews, as a subquery.
     """
     told = "loss is not null and not isnan(loss)"
     batches = store.batches(
-        "select image, species, predicted, verdict, "
-        "hash(case when coalesce(individual_id, '') = '' then 'image ' || image else individual_id end) as individual, "
+        "select image, label, predicted, assessment, "
+        "hash(case when coalesce(\"group\", '') = '' then 'image ' || image else \"group\" end) as unit, "
         "coalesce(in_training, true) as in_training, "
-        "loss, excess, reliance_probability, needs, bg_gap, swap_correct, "
-        f"case when {told} then coalesce(species = predicted, false)::float end as right, "
-        f"case when {told} then (species = water_predicted)::float end as water_right from {joined}"
+        "loss, attention_score, reliance_probability, reliance, bg_gap, swapped_accuracy, "
+        f"case when {told} then coalesce(label = predicted, false)::float end as right, "
+        f"case when {told} then (label = background_only_predicted)::float end as water_right from {joined}"
     )
     frame: pd.DataFrame = _by_name(pa.Table.from_batches(map(_coded, batches)).unify_dictionaries()).to_pandas()
     # Arrow keeps what reading and sorting took, more than the rows themselves, for the next time.
     pa.default_memory_pool().release_unused()
-    verdicts = frame["verdict"].cat.set_categories(list(AUTO_VERDICTS))
-    return frame.assign(verdict=verdicts).set_index("image")
+    assessments = frame["assessment"].cat.set_categories(list(ASSESSMENTS))
+    return frame.assign(assessment=assessments).set_index("image")
 
 
 def _coded(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -6,45 +6,45 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
+from whalecam.store.parts import read_batches, read_part
 from whalecam.store.table.stats import unpack_maps
 
-NAMES = ["image", "species", "predicted"]
-COLUMNS = [*NAMES, "width", "height", "map_height", "map_width", "maps", "mask_bits", "leak"]
+NAMES = ["image", "label", "predicted"]
+COLUMNS = [*NAMES, "width", "height", "map_height", "map_width", "maps", "mask_bits", "background_share"]
 BATCH = 64
 
 
 def stored_maps(
-    parts: Sequence[Path], species: Sequence[str], most: int, report: Report = silent
+    parts: Sequence[Path], labels: Sequence[str], most: int, report: Report = silent
 ) -> Iterator[dict[str, Any]]:
-    """The rows of some species that have maps: COLUMNS, with `maps` as float32 (classes, h, w).
+    """The rows of some labels that have maps: COLUMNS, with `maps` as float32 (classes, h, w).
 
-    The maps of a part are read once, whatever the number of species, and not at all where none is wanted.
+    The maps of a part are read once, whatever the number of labels, and not at all where none is wanted.
 
     Args:
         parts: the Parquet parts of an audit.
-        species: the labels, as in the CSV.
-        most: how many of a species at most; of more, a sample that is the same in every call.
+        labels: as they stand, as in the CSV.
+        most: how many of a label at most; of more, a sample that is the same in every call.
         report: told of each part that was read.
     """
-    wanted = _wanted([pq.read_table(part, columns=NAMES) for part in parts], species, most)
+    wanted = _wanted([read_part(part, NAMES) for part in parts], labels, most)
     for done, (part, chosen) in enumerate(zip(parts, wanted, strict=True), 1):
         if chosen.any():
             yield from _rows(part, chosen)
         report(Progress("reading maps", done, len(parts)))
 
 
-def _wanted(tables: Sequence[pa.Table], species: Sequence[str], most: int) -> list[NDArray[np.bool_]]:
+def _wanted(tables: Sequence[pa.Table], names: Sequence[str], most: int) -> list[NDArray[np.bool_]]:
     """Per part, which of its rows `stored_maps` gives. Args: tables: NAMES of each part."""
     if not tables:
         return []
     whole = pa.concat_tables(tables)
-    labels = whole["species"].to_numpy()
+    labels = whole["label"].to_numpy()
     mapped, chosen = whole["predicted"].is_valid().to_numpy(), np.zeros(len(whole), bool)
-    for name in species:
+    for name in names:
         own = np.flatnonzero(mapped & (labels == name))
         if len(own) > most:
             by_name = own[np.argsort(whole["image"].take(own).to_numpy().astype(str), kind="stable")]
@@ -55,7 +55,7 @@ def _wanted(tables: Sequence[pa.Table], species: Sequence[str], most: int) -> li
 
 def _rows(part: Path, chosen: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
     start = 0
-    for batch in pq.ParquetFile(part).iter_batches(BATCH, columns=COLUMNS):
+    for batch in read_batches(part, COLUMNS, BATCH):
         for row in batch.filter(pa.array(chosen[start : start + len(batch)])).to_pylist():
             yield row | {"maps": unpack_maps(row["maps"], row["map_height"], row["map_width"])}
         start += len(batch)

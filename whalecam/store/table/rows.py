@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from whalecam.assessment.sql import SPREAD, doubt_sql, joined_sql
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
+from whalecam.store.parts import column_sql
 from whalecam.store.table import totals
 from whalecam.store.table.filters import ORDERS, Filters, where_of
 from whalecam.store.table.image_metrics import values as values_of
@@ -42,7 +44,7 @@ class Table:
         self.at(thresholds)
 
     def at(self, thresholds: Thresholds) -> None:
-        """Take the automatic verdicts at other thresholds."""
+        """Take the assessments at other thresholds."""
         self._joined, self._thresholds = joined_sql(thresholds), thresholds
 
     def join(self, reviews: pd.DataFrame) -> None:
@@ -92,13 +94,16 @@ class Table:
         if found.empty:
             raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")
         row: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in found.iloc[0].items()}
-        heavy = self._store.rows(
-            f"select {', '.join(HEAVY)} from read_parquet($part) where image = $image",
-            {"part": row.pop("part"), "image": image},
-        )
-        row.update(zip(HEAVY, heavy[0], strict=True))
+        row |= self._heavy(Path(row.pop("part")), image)
         row["maps"] = unpack_maps(row["maps"], row["map_height"], row["map_width"])
         return row
+
+    def _heavy(self, part: Path, image: str) -> dict[str, Any]:
+        """HEAVY of one image; null for what its part lacks."""
+        stored = pq.read_schema(part).names
+        columns = [column_sql(name, stored) or f"null as {name}" for name in HEAVY]
+        asked = f"select {', '.join(columns)} from read_parquet($part) where image = $image"
+        return dict(zip(HEAVY, self._store.rows(asked, {"part": str(part), "image": image})[0], strict=True))
 
     def overlays_of(self, images: Sequence[str]) -> dict[str, Overlay]:
         """Maps and masks of a page of images; only the parts that hold them are opened."""
@@ -138,7 +143,7 @@ class Table:
         return found[0]  # type: ignore[no-any-return]
 
     def names(self, column: str) -> list[str]:
-        """The different texts of `species`, `predicted` or `mask_source`, sorted."""
+        """The different texts of `label`, `predicted` or `mask_source`, sorted."""
         asked = f"select distinct {column} as name from held.rows where {column} is not null order by 1"
         return [str(name) for (name,) in self._store.answered(("names", column), lambda: self._store.rows(asked))]
 
@@ -146,10 +151,10 @@ class Table:
         """See `totals.overview`."""
         return dict(self._answer("overview", lambda: totals.overview(self._store, self._joined)))
 
-    def verdicts(self) -> pd.DataFrame:
-        """`verdict`, `images`."""
-        asked = f"select verdict, count(*) as images from {self._joined} group by 1 order by 2 desc, 1"
-        return self._frame("verdicts", lambda: self._store.ask(asked))
+    def assessments(self) -> pd.DataFrame:
+        """`assessment`, `images`."""
+        asked = f"select assessment, count(*) as images from {self._joined} group by 1 order by 2 desc, 1"
+        return self._frame("assessments", lambda: self._store.ask(asked))
 
     def reasons(self) -> pd.DataFrame:
         """`reason`, `images` of what could not be assessed."""
@@ -158,13 +163,15 @@ class Table:
         )
         return self._frame("reasons", lambda: self._store.ask(asked))
 
-    def quadrants(self, excess: float) -> pd.DataFrame:
+    def quadrants(self, attention_score: float) -> pd.DataFrame:
         """See `totals.quadrants`."""
-        return self._frame("quadrants", lambda: totals.quadrants(self._store, self._joined, excess), excess)
+        return self._frame(
+            "quadrants", lambda: totals.quadrants(self._store, self._joined, attention_score), attention_score
+        )
 
-    def per_species(self) -> pd.DataFrame:
-        """See `totals.per_species`."""
-        return self._frame("per_species", lambda: totals.per_species(self._store, self._joined))
+    def per_label(self) -> pd.DataFrame:
+        """See `totals.per_label`."""
+        return self._frame("per_label", lambda: totals.per_label(self._store, self._joined))
 
     def class_tests(self) -> pd.DataFrame:
         """One row per predicted class whose images were given other backgrounds: `exchanges.CLASSES`."""

@@ -17,17 +17,18 @@ import pyarrow.compute as pc
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import WRONG_MASK
 from whalecam.errors import RunError
+from whalecam.store.parts import column_sql
 from whalecam.store.schema import SCHEMA
 from whalecam.store.table.exchanges import CLASSES, RELIANCE, assessed, read_exchanges
 
-HEAVY = ("maps", "logits", "mask_bits", "needs_picture")
+HEAVY = ("maps", "logits", "mask_bits", "reliance_image")
 """What is read from the parts, for single pictures only."""
 APART = ("embedding", "exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors")
 """What no page asks for here."""
 LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, *APART))
 """What is held, by name: parts of earlier audits lack some of the other columns."""
 _KINDS = {pa.string(): "varchar", pa.float32(): "float", pa.int16(): "smallint", pa.int32(): "int", pa.bool_(): "bool"}
-_NULLS = {name: f"null::{_KINDS[SCHEMA.field(name).type]}" for name in LIGHT}
+_NULLS = {name: f'null::{_KINDS[SCHEMA.field(name).type]} as "{name}"' for name in LIGHT}
 REVIEW_COLUMNS = ("image", "verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 NO_REVIEWS = pd.DataFrame(columns=list(REVIEW_COLUMNS))
 MEMORY = "300MB"
@@ -56,7 +57,7 @@ class Store:
         self._parts: frozenset[str] = frozenset()
         self._exchanges, self._rejected = read_exchanges(()), frozenset[str]()
         self.version: Any = None
-        self._hold("reliance", RELIANCE.empty_table())
+        self._hold("proven", RELIANCE.empty_table())
         self._hold("classes", CLASSES.empty_table())
         self.join(NO_REVIEWS)
 
@@ -86,11 +87,9 @@ class Store:
                 self._con.cursor().execute("checkpoint held")
 
     def _read(self, start: str, files: list[str], present: Sequence[str], how: str, report: Report) -> None:
-        columns = [name if name in present else f"{_NULLS[name]} as {name}" for name in LIGHT]
-        question = (
-            f"{start} select {', '.join(columns)}, filename as part, species = predicted as correct "
-            f"from read_parquet($files, filename = true{how})"
-        )
+        columns = [column_sql(name, present) or _NULLS[name] for name in LIGHT]
+        read = f"select {', '.join(columns)}, filename as part from read_parquet($files, filename = true{how})"
+        question = f"{start} select *, label = predicted as correct from ({read})"
         own = self._con.cursor()
         for setting in COUNTING:
             own.execute(setting)
@@ -111,7 +110,7 @@ class Store:
         """Without the images whose mask a person rejected: what was exchanged there was not the background."""
         is_rejected = pc.is_in(self._exchanges["image"], pa.array(sorted(self._rejected), pa.string()))
         kept = self._exchanges.filter(pc.invert(is_rejected))
-        for name, rows in zip(("reliance", "classes"), assessed(kept), strict=True):
+        for name, rows in zip(("proven", "classes"), assessed(kept), strict=True):
             self._hold(name, rows)
 
     def _present(self, files: list[str]) -> list[str]:
@@ -136,7 +135,7 @@ class Store:
         own.execute(f"create or replace table held.{name} as select * from given")
 
     def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A question in SQL to `held.rows`, `held.reliance`, `held.classes` and `held.reviews`, with named values."""
+        """A question in SQL to `held.rows`, `held.proven`, `held.classes` and `held.reviews`, with named values."""
         return self._con.cursor().execute(question, values or {}).df()
 
     def batches(self, question: str) -> Iterator[pa.RecordBatch]:

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from whalecam.config import SUSPECT_VERDICTS
+from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.table.stats import bootstrap, wilson
 from whalecam.store.table.store import Store
 
-RELIANCE = "coalesce(reliance_probability, needs)"
-"""How much an image relies on its background; audits from before rates were controlled know `needs` alone."""
+RELIANCE = "coalesce(reliance_probability, reliance)"
+"""How much an image relies on its background; audits from before rates were controlled know `reliance` alone."""
 
 
 def overview(store: Store, joined: str) -> dict[str, Any]:
@@ -20,80 +20,84 @@ def overview(store: Store, joined: str) -> dict[str, Any]:
         joined: the rows with verdicts and reviews, as a subquery; also below.
     """
     return store.record(
-        "select count(*) as images, count(distinct species) as species, count(distinct nullif(individual_id, '')) "
-        "as individuals, count(*) filter (predicted is null) as unreadable, "
-        "count(*) filter (excess is not null) as assessable, "
-        f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, "
+        "select count(*) as images, count(distinct label) as labels, count(distinct nullif(\"group\", '')) "
+        "as groups, count(*) filter (predicted is null) as unreadable, "
+        "count(*) filter (attention_score is not null) as assessable, "
+        f"count(*) filter (assessment in {SUSPECT_ASSESSMENTS}) as suspects, "
         f"count({RELIANCE}) as measured, count(q_value) as controlled, "
-        "count(*) filter (verdict = 'confirmed_leak') as confirmed, "
-        "count(*) filter (verdict = 'hidden_reliance') as hidden, "
-        "count(*) filter (verdict = 'background_reliance') as background, avg(bg_gap) as bg_gap, "
-        "avg((water_predicted = species)::int) filter (not in_training) as water_only_accuracy, "
+        "count(*) filter (assessment = 'confirmed_leak') as confirmed, "
+        "count(*) filter (assessment = 'hidden_reliance') as hidden, "
+        "count(*) filter (assessment = 'background_reliance') as background, avg(bg_gap) as bg_gap, "
+        "avg((background_only_predicted = label)::int) filter (not in_training) as background_only_accuracy, "
         "avg(correct::int) filter (not in_training and loss is not null) as accuracy, "
         "avg(loss) filter (not in_training) as loss, count(loss) filter (not in_training) as unseen, "
-        "max(residual) as residual, count(review) as reviewed, count(*) filter (review = 'flag') as flagged "
+        "max(completeness_error) as completeness_error, count(review) as reviewed, "
+        "count(*) filter (review = 'flag') as flagged "
         f"from {joined}"
     )
 
 
-def quadrants(store: Store, joined: str, excess: float) -> pd.DataFrame:
-    """The 2×2: `correct`, `on_animal` (excess below the threshold), `images`; assessable pictures only."""
+def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:
+    """The 2×2: `correct`, `on_animal` (attention_score below the threshold), `images`; assessable pictures only."""
     return store.ask(
-        "select correct, excess < $excess as on_animal, count(*) as images "
-        f"from {joined} where excess is not null group by 1, 2",
-        {"excess": excess},
+        "select correct, attention_score < $attention_score as on_animal, count(*) as images "
+        f"from {joined} where attention_score is not null group by 1, 2",
+        {"attention_score": attention_score},
     )
 
 
-def per_species(store: Store, joined: str) -> pd.DataFrame:
-    """One row per species: counts, accuracy, share of leaks with its 95 % Wilson interval, medians.
+def per_label(store: Store, joined: str) -> pd.DataFrame:
+    """One row per label: counts, accuracy, share of leaks with its 95 % Wilson interval, medians.
 
     `share` is that of confirmed leaks where the background was exchanged, else that of suspects.
 
-    `median_reliance` is that of `reliance_probability`, of `needs` in audits from before; `bg_gap_low` and
+    `median_reliance` is that of `reliance_probability`, of `reliance` in audits from before; `bg_gap_low` and
     `bg_gap_high` are the 95 % bootstrap interval of the mean.
     """
     frame = store.ask(
-        "select species, count(*) as images, avg(correct::int) as accuracy, count(excess) as assessable, "
-        f"count(*) filter (verdict in {SUSPECT_VERDICTS}) as suspects, median(excess) as median_excess, "
-        f"count({RELIANCE}) as measured, count(*) filter (verdict = 'confirmed_leak') as confirmed, "
+        "select label, count(*) as images, avg(correct::int) as accuracy, count(attention_score) as assessable, "
+        f"count(*) filter (assessment in {SUSPECT_ASSESSMENTS}) as suspects, "
+        "median(attention_score) as median_attention_score, "
+        f"count({RELIANCE}) as measured, count(*) filter (assessment = 'confirmed_leak') as confirmed, "
         f"median({RELIANCE}) as median_reliance, avg(bg_gap) as bg_gap, "
         f"count(*) filter (review = 'flag') as flagged from {joined} group by 1 order by 1"
     )
     leaks = frame["confirmed" if frame["measured"].sum() else "suspects"]
     bounds = [wilson(int(k), int(n)) for k, n in zip(leaks, frame["assessable"], strict=True)]
     frame[["share", "low", "high"]] = np.array(bounds, float).reshape(-1, 3)
-    gaps = store.ask(f"select species, bg_gap from {joined} where bg_gap is not null order by image")
-    by_species = {str(species): part.to_numpy(float) for species, part in gaps.groupby("species")["bg_gap"]}
-    pairs = [bootstrap(by_species.get(species, np.empty(0))) for species in frame["species"]]
+    gaps = store.ask(f"select label, bg_gap from {joined} where bg_gap is not null order by image")
+    by_label = {str(label): part.to_numpy(float) for label, part in gaps.groupby("label")["bg_gap"]}
+    pairs = [bootstrap(by_label.get(label, np.empty(0))) for label in frame["label"]]
     frame[["bg_gap_low", "bg_gap_high"]] = np.array(pairs, float).reshape(-1, 2)
     return frame
 
 
 def majority(store: Store) -> float:
-    """Share of the most frequent species among the pictures `water_only_accuracy` is taken over."""
+    """Share of the most frequent label among the pictures `background_only_accuracy` is taken over."""
     found = store.rows(
         "select max(n) / sum(n) from (select count(*) as n from held.rows where not in_training and "
-        "water_predicted is not null group by species)"
+        "background_only_predicted is not null group by label)"
     )
     return float(found[0][0]) if found[0][0] is not None else float("nan")
 
 
 def confusion(store: Store, unseen_only: bool) -> pd.DataFrame:
-    """`species`, `predicted`, `images`."""
+    """`label`, `predicted`, `images`."""
     where = "not in_training" if unseen_only else "true"
     return store.ask(
-        f"select species, predicted, count(*) as images from held.rows where predicted is not null and {where} "
+        f"select label, predicted, count(*) as images from held.rows where predicted is not null and {where} "
         "group by 1, 2 order by 1, 2"
     )
 
 
 def scores(store: Store, joined: str, limit: int) -> pd.DataFrame:
-    """`image species excess reliance_probability q_value needs loss verdict correct` for charts; a sample above
-    `limit`."""
+    """`image label attention_score reliance_probability q_value reliance loss assessment correct` for charts.
+
+    A sample of `limit` images where there are more.
+    """
     return store.ask(
-        "select image, species, excess, reliance_probability, q_value, needs, loss, verdict, correct "
-        f"from {joined} where excess is not null "
+        "select image, label, attention_score, reliance_probability, q_value, reliance, loss, assessment, correct "
+        f"from {joined} where attention_score is not null "
         "order by hash(image) limit $limit",
         {"limit": limit},
     )

@@ -30,7 +30,7 @@ class Card:
         thumb_uri: its thumbnail as a data URI; None shows a tile that says it cannot be read.
         title: first line.
         lines: further lines.
-        badge: automatic verdict, one of config.AUTO_VERDICTS; empty for none.
+        badge: automatic verdict, one of config.ASSESSMENTS; empty for none.
         review: a person's verdict, one of config.REVIEW_VERDICTS; empty for none.
         layer: the heat over the thumbnail.
         mask_bits: the mask of the whole picture, MASK_GRID × MASK_GRID bits, packed; its outline is drawn.

@@ -1,0 +1,24 @@
+"""Run manifests of earlier versions under the present names; a run folder is rewritten only when it changes anyway."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from whalecam.store.schema import SCHEMA_VERSION
+
+EXACTNESS_WORDS = {"exact here": "exact_here"}
+RECIPES = {"seed": "notebook"}
+AUDIT_OPTIONS = {"needs": "background_test"}
+
+
+def present_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What `run.json` of schema version 4 holds, as the present version names it; any other content as it is."""
+    if content.get("schema_version") != SCHEMA_VERSION - 1:
+        return dict(content)
+    found = {("exactness" if name == "licence" else name): value for name, value in content.items()}
+    word = str(found.get("exactness", ""))
+    found["exactness"] = "none" if word.startswith("refused") else EXACTNESS_WORDS.get(word, word)
+    train = dict(found.get("train") or {})
+    if train.get("recipe") in RECIPES:
+        train["recipe"] = RECIPES[train["recipe"]]
+    audit = {AUDIT_OPTIONS.get(name, name): value for name, value in dict(found.get("audit") or {}).items()}
+    return {**found, "train": train, "audit": audit, "schema_version": SCHEMA_VERSION}

@@ -1,0 +1,80 @@
+"""The Parquet parts of an audit, read under the present names of their columns whatever version wrote them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+EARLIER: Mapping[str, str] = {
+    "label": "species",
+    "group": "individual_id",
+    "background_share": "leak",
+    "background_share_label": "leak_label",
+    "attention_score": "excess",
+    "attention_score_label": "excess_label",
+    "reliance": "needs",
+    "reliance_on": "needs_property",
+    "reliance_color": "needs_colour",
+    "reliance_brightness": "needs_brightness",
+    "reliance_texture": "needs_texture",
+    "reliance_together": "needs_together",
+    "reliance_swap": "needs_swap",
+    "reliance_before": "needs_before",
+    "reliance_after": "needs_after",
+    "reliance_donor": "needs_donor",
+    "reliance_image": "needs_picture",
+    "swapped_accuracy": "swap_correct",
+    "background_only_p": "p_water_only",
+    "background_only_predicted": "water_predicted",
+    "completeness_error": "residual",
+}
+"""Present name of a column → its name in parts of schema version 4 and before."""
+EARLIER_COLOR = "colour"
+"""The word for `color` among the values of `reliance_on` in those parts."""
+
+
+def names_in(part: Path) -> set[str]:
+    """The present names of the columns that a part has."""
+    stored = set(pq.read_schema(part).names)
+    return stored | {name for name, earlier in EARLIER.items() if earlier in stored}
+
+
+def read_part(part: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a part, by their present names. Raises KeyError for one that it lacks."""
+    return _renamed(pq.read_table(part, columns=_stored(part, columns)), columns)
+
+
+def read_batches(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """The same in batches of `rows` rows."""
+    for batch in pq.ParquetFile(part).iter_batches(rows, columns=_stored(part, columns)):
+        table = _renamed(pa.Table.from_batches([batch]), columns)
+        yield from table.combine_chunks().to_batches()
+
+
+def column_sql(name: str, stored: Collection[str]) -> str | None:
+    """A column as SQL over files that have the columns `stored`; None where they lack it under either name."""
+    earlier = EARLIER.get(name, name)
+    if earlier == name or earlier not in stored:
+        return f'"{name}"' if name in stored else None
+    value = f'"{earlier}"' if name != "reliance_on" else f"replace(\"{earlier}\", '{EARLIER_COLOR}', 'color')"
+    return f'coalesce("{name}", {value}) as "{name}"' if name in stored else f'{value} as "{name}"'
+
+
+def _stored(part: Path, columns: Sequence[str]) -> list[str]:
+    stored = set(pq.read_schema(part).names)
+    found = [name if name in stored else EARLIER.get(name, name) for name in columns]
+    if missing := [name for name, there in zip(columns, found, strict=True) if there not in stored]:
+        raise KeyError(f"{part.name} has no column {missing[0]}")
+    return found
+
+
+def _renamed(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Columns are put into the order of `columns`, in which Parquet need not give them."""
+    present = {earlier: name for name, earlier in EARLIER.items() if name in columns and name not in table.column_names}
+    table = table.rename_columns([present.get(name, name) for name in table.column_names]).select(list(columns))
+    if "reliance_on" in columns and "reliance_on" in present.values():
+        at = columns.index("reliance_on")
+        table = table.set_column(at, "reliance_on", pc.replace_substring(table[at], EARLIER_COLOR, "color"))
+    return table
