@@ -86,8 +86,18 @@ def test_every_public_name_is_there_and_no_other() -> None:
     assert all(getattr(wc, name) is not None for name in wc.__all__)
     with pytest.raises(AttributeError, match="no attribute 'find_leaks'"):
         _ = wc.find_leaks
-    modules = {path.stem for path in (ROOT / "whalecam").iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert not modules & set(wc.__all__), "a module of that name would take the function's place"
+
+
+@pytest.mark.parametrize("first", ["whalecam.audit.run_audit", "whalecam.explain.cam", "whalecam.cli", "whalecam.api"])
+def test_a_package_never_takes_the_place_of_the_function_of_its_name(first: str) -> None:
+    code = (
+        f"import importlib, whalecam; importlib.import_module({first!r})\n"
+        "print([type(getattr(whalecam, name)).__name__ for name in ('audit', 'explain')])\n"
+        "from whalecam import audit; from whalecam.explain import cam; import whalecam.audit.pipeline\n"
+        "print(callable(audit), callable(whalecam.explain), cam.__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines() == ["['function', 'function']", "True True whalecam.explain.cam"]
 
 
 def test_a_run_gives_its_table_and_summary(runs: Path, tmp_path: Path) -> None:
