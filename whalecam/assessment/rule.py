@@ -16,7 +16,7 @@ def assess(
     thresholds: Thresholds,
     q_value: FloatArray | None = None,
 ) -> NDArray[Any]:
-    """The verdict of each image (evidence.md §4): one of `config.AUTO_VERDICTS`.
+    """The verdict of each image (docs/concepts.md): one of `config.AUTO_VERDICTS`.
 
     An image *relies* where `q_value <= thresholds.false_rate`; where it has no q-value, where
     `needs >= thresholds.needs`, which controls no rate. Neither takes a map, so both also decide where attention cannot

@@ -68,4 +68,4 @@ label and of other labels, `…_donors` a code of each donor, the same for all o
 `mask_agreement` is the IoU of the mask with the mask network's where the mask comes from elsewhere;
 `peak` is the largest value of the predicted class's relative map, in logits; `embedding` holds float16 little-endian,
 the activations at the cut averaged over their positions; parts older than it lack it.
-Scores as in README, "The scores"."""
+The scores are explained in docs/concepts.md."""
