@@ -1,4 +1,4 @@
-"""Run what README's figures rest on and write docs/method/benchmarks.md.
+"""Measure the numbers of README and write docs/method/benchmarks.md.
 
 usage: python -m benchmarks [DATA]
 
@@ -50,7 +50,7 @@ def main() -> None:
     told = [
         "# Benchmarks\n",
         f"`make bench` on {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}. "
-        "Ratios of things that ran in turn count, not the figures themselves.\n",
+        "Compare the ratios of what ran in turn; the numbers themselves depend on the machine.\n",
     ]
     for title, (words, run) in parts.items():
         start = time.perf_counter()
