@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
 
-.PHONY: dashboard test selftest test-slow check fix bench browser postgres office clean
+.PHONY: dashboard test selftest test-slow check fix bench docs browser postgres office clean
 
 dashboard: $(VENV)/app
 	$(BIN)/python -m whalecam dashboard --port $(PORT)
@@ -31,6 +31,10 @@ check: $(VENV)/dev
 fix: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/dev
+	$(BIN)/python -m docs.generate
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks ../shared/data

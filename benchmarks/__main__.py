@@ -1,4 +1,4 @@
-"""Run what README's figures rest on and write docs/benchmarks.md.
+"""Measure the numbers of README and write docs/method/benchmarks.md.
 
 usage: python -m benchmarks [DATA]
 
@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import audit, full_size, pages, ratios, scaling, training
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parent.parent / "docs" / "method" / "benchmarks.md"
 IMAGES, ROUNDS = 8192, 5
 ROWS, RUNS = [51_033, 1_000_000], 20
 SEEDS, EPOCHS = 6, 3
@@ -50,7 +50,7 @@ def main() -> None:
     told = [
         "# Benchmarks\n",
         f"`make bench` on {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}. "
-        "Ratios of things that ran in turn count, not the figures themselves.\n",
+        "Compare the ratios of what ran in turn; the numbers themselves depend on the machine.\n",
     ]
     for title, (words, run) in parts.items():
         start = time.perf_counter()

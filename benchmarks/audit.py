@@ -2,11 +2,11 @@
 
 usage: python -m benchmarks.audit [--images 8192] [--rounds 5] [--json FILE]
 
-Files of 128 px on the disk become stored rows (maps of all classes, loss, leak under given masks, thumbnails). The bare
-forward has its inputs in memory and is tried with batches of 64, 32 and 16. Peers give one class its map, from memory
-and from files, and the maps of all classes from files, which is nearest to what the audit does; none of them scores or
-stores anything. Each has the batch size and the number of workers at which it is fastest here. All run in turn, round
-by round, so that a noisy machine does not matter: ratios do.
+Files of 128 px on the disk become stored rows (maps of all classes, loss, attention under given masks, thumbnails). The
+bare forward has its inputs in memory and runs with batches of 64, 32 and 16. Peers compute the map of one class, from
+memory and from files, and the maps of all classes from files, which is nearest to what the audit does. None of them
+scores or stores anything. Each has the batch size and the number of workers at which it is fastest on this machine. All
+run in turn, round by round, so that the noise of the machine cancels in the ratios.
 """
 
 import argparse
@@ -146,7 +146,7 @@ def measure(run: Run, images: int, rounds: int) -> dict[str, list[float]]:
 def table(found: dict[str, list[float]]) -> str:
     """Markdown: medians, and the median of the ratios round by round."""
     own = found["audit, files to rows"]
-    lines = ["| | pictures/s | the audit is … times as fast |", "|---|---|---|"]
+    lines = ["| | images/s | the audit is … times as fast |", "|---|---|---|"]
     for name, speeds in found.items():
         ratio = statistics.median(mine / other for mine, other in zip(own, speeds, strict=True))
         lines.append(f"| {name} | {statistics.median(speeds):.0f} | {ratio:.2f} |")

@@ -1,12 +1,12 @@
-"""The audit at its real size: 51,033 files under the real names, the real train.csv, and what time and memory it takes.
+"""Time and memory of an audit at its real size: 51,033 files under the real names, with the real train.csv.
 
 usage: python -m benchmarks.full_size DATA [--masks given|net] [--json FILE]
 
-The photographs of DATA/photos, scaled to 128 px, stand under the names of DATA/happywhale/train.csv, each name with a
-photograph of its species where there is one. `given` lays DATA/pseudo_masks beside them as given masks; with `net` the
-mask network finds the animals. The network is an untrained resnet18, which costs what a trained one does. Then the
-last part is taken away and the audit called once more: how long until it has new rows, with the table and the names of
-all files read again.
+The photographs of DATA/photos, scaled to 128 px, have the names of DATA/happywhale/train.csv, each name with a
+photograph of its species if there is one. With `given`, DATA/pseudo_masks are the given masks; with `net`, the mask
+network finds the animals. The network is an untrained resnet18, which costs what a trained one does. Then the benchmark
+removes the last part and calls the audit once more: how long until it has new rows, with the table and the names of all
+files read again.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def resumed(run: Run) -> float:
 
 def table(found: dict[str, Any], masks: str = "given") -> str:
     seconds = found["seconds"]
-    told = f"{found['images']:,} pictures, masks: {masks}"
+    told = f"{found['images']:,} images, masks: {masks}"
     words = f"In {seconds // 60:.0f} min {seconds % 60:.0f} s; called again, it went on after {found['resumed']:.1f} s."
     return f"{scaling.table({told: found})}\n\n{words}"
 

@@ -1,11 +1,11 @@
-"""How long a page's run on the server takes, by the number of rows of the run.
+"""How long the server needs for a page, by the number of rows of the run.
 
 usage: python -m benchmarks.pages [--rows 51033 1000000] [--runs 20] [--json FILE]
 
-Each page is opened and then run again RUNS times in one session (AppTest); the class switch takes another class each
-time. Compare is opened with two runs of the same pictures; its first computation is told apart, and so is `whalecam
-compare` of the two. The first paint is that of a real Chromium on a running server whose pages were open before: from
-the request to the page's first figures. Memory is that of this server's process when the pages were open.
+Each page is opened and then run again RUNS times in one session (AppTest). The class switch takes another class each
+time. Compare is opened with two runs of the same images; its first computation is listed apart, and so is `whalecam
+compare` of the two. The first paint is that of a real Chromium on a running server whose pages were open before, from
+the request to the first charts of the page. Memory is that of this server's process when the pages were open.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""An audit's memory and pace by the number of pictures, and what Ray costs beside the engine of this machine.
+"""Memory and pace of an audit by the number of images, and what Ray costs compared with the local engine.
 
 usage: python -m benchmarks.scaling [--images 1000 4000 16000] [--json FILE]
 
-Each audit runs in a process of its own, files of 128 px to rows with given masks. The pace of the last tenth is held
-against that of the first; Ray is started on this machine with a worker a core, its start counted apart.
+Each audit runs in a process of its own, from files of 128 px to rows, with given masks. The table compares the pace of
+the last tenth with that of the first. Ray starts on this machine with one worker per core; its start is counted apart.
 """
 
 import argparse
@@ -72,14 +72,14 @@ def measure(sizes: list[int]) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         setting.prepare(Path(folder), max(sizes))
         for images in sizes:
-            found[f"{images:,} pictures"] = alone(Path(folder), images, "local") | {"images": images}
-        found[f"{sizes[-1]:,} pictures on Ray"] = alone(Path(folder), sizes[-1], "ray") | {"images": sizes[-1]}
+            found[f"{images:,} images"] = alone(Path(folder), images, "local") | {"images": images}
+        found[f"{sizes[-1]:,} images on Ray"] = alone(Path(folder), sizes[-1], "ray") | {"images": sizes[-1]}
     return found
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown: one row per audit."""
-    lines = ["| | pictures/s | peak memory | last tenth to first tenth | start of Ray |", "|---|---|---|---|---|"]
+    lines = ["| | images/s | peak memory | last tenth to first tenth | start of Ray |", "|---|---|---|---|---|"]
     for name, row in found.items():
         lines.append(
             f"| {name} | {row['images'] / row['seconds']:.0f} | {row['peak_mb']:.0f} MB | {row['pace']:.2f} | "

@@ -1,9 +1,9 @@
-"""How fast the network trains beside the seed notebook's recipe, and whether it learns as much.
+"""How fast the network trains compared with the recipe of the notebook (docs/method/exact-maps.md), and how well.
 
 usage: python -m benchmarks.training DATA [--seeds 6] [--epochs 3] [--json FILE]
 
-DATA holds photos/ and photos.csv. Both recipes train one architecture on the same rows with the same seeds, in turn. A
-seed makes another split, so losses are compared within it: the mean difference, with its 95 % interval (Student's t).
+DATA contains photos/ and photos.csv. Both recipes train one architecture on the same rows with the same seeds, in turn.
+A seed makes another split, so losses are compared within it: the mean difference, with its 95 % interval (Student's t).
 """
 
 import argparse
@@ -53,7 +53,7 @@ def table(found: dict[str, Any]) -> str:
     ratio = statistics.median(one["speed"] / other["speed"] for one, other in zip(fast, seed, strict=True))
     apart = [one["loss"] - other["loss"] for one, other in zip(fast, seed, strict=True)]
     low, high = stats.t.interval(0.95, len(apart) - 1, statistics.mean(apart), stats.sem(apart))
-    lines = ["| recipe | pictures/s | validation loss, by seed |", "|---|---|---|"]
+    lines = ["| recipe | images/s | validation loss, by seed |", "|---|---|---|"]
     for name, rows in found.items():
         losses = " · ".join(f"{row['loss']:.3f}" for row in rows)
         lines.append(f"| {name} | {statistics.median(row['speed'] for row in rows):.0f} | {losses} |")

@@ -13,7 +13,7 @@ def doubt(
 ) -> NDArray[np.float64]:
     """How far each picture's scores are from where its automatic verdict flips: the smaller, the less sure it is.
 
-    Either threshold flips it (evidence.md, §4), so the nearer one counts, and each score is measured in its own
+    Either threshold flips it (docs/concepts.md), so the nearer one counts, and each score is measured in its own
     standard deviations over the set.
 
     Args:

@@ -393,7 +393,7 @@ def test_border_measures_colour_as_lab_does() -> None:
 
 
 def test_the_network_beats_the_border_on_every_kind_of_true_mask(real_data: Path) -> None:
-    """On photographs it was never trained on, nor their pseudo-masks; the figures of docs/mask-net.md."""
+    """On photographs it was never trained on, nor their pseudo-masks; the figures of docs/method/mask-net.md."""
     rows = measure(real_data)
     by = rows.groupby(["kind", "method"])[["iou", "auc"]].mean().unstack()
     large = rows.groupby("kind")["image"].nunique() >= 5

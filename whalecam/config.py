@@ -173,12 +173,12 @@ class Thresholds:
 THRESHOLDS = tuple(field.name for field in fields(Thresholds))
 FALSE_LEAKS = 0.023
 """The share of pictures that these thresholds confirm by mistake, of networks that never met a leak: 13 of 956; the
-upper bound (95 %, Wilson) of `python -m benchmarks.twins clean --seeds 1` (docs/remedies.md)."""
+upper bound (95 %, Wilson) of `python -m benchmarks.twins clean --seeds 1` (docs/method/remedies.md)."""
 
 
 @dataclass(frozen=True)
 class Assessable:
-    """Limits outside which a picture cannot be judged (evidence.md §3)."""
+    """Limits outside which a picture cannot be judged (docs/concepts.md)."""
 
     max_area: float = 0.9
     min_spread: float = 0.05

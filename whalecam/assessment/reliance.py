@@ -38,7 +38,7 @@ class Weights:
 
 WEIGHTS = Weights(intercept=-4.32, drop=3.95, gap=3.72, product=2.05)
 """`product` is that of drop and gap. Fitted on planted leaks of sixteen kinds; how they fare on kinds that they were
-not fitted on: docs/evidence.md."""
+not fitted on: docs/method/evidence.md."""
 
 
 @dataclass(frozen=True, kw_only=True)

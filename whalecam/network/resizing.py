@@ -17,7 +17,7 @@ def at_size(network: Network, size: int, batches: Iterable[ByteArray]) -> Networ
     """A copy for inputs of `size` pixels, with its head's BatchNorm statistics estimated again.
 
     A convolutional body takes any size, but what its pooled activations look like shifts with it: at 224 pixels a
-    network trained at 128 lost 23 points of accuracy, and new statistics gave them back (evidence.md §3).
+    network trained at 128 lost 23 points of accuracy, and new statistics gave them back.
 
     Args:
         batches: network inputs of training pictures, uint8 (N, size, size, 3), at least one of N ≥ 2.

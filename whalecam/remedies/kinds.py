@@ -54,7 +54,8 @@ def inside(mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much of each pixel is kept where water goes, (H, W) in [0, 1]: nothing from the mask's outline outwards.
 
     `2 · blur(mask) − 1`, cut at 0: a soft edge that lies inside the outline, since the rim of water around an animal,
-    and its colour that JPEG smears over the outline, are enough for a network to tell the water by (docs/remedies.md).
+    and its colour that JPEG smears over the outline, are enough for a network to tell the water by
+    (docs/method/remedies.md).
     """
     sigma = max(0.5, SOFT * float(np.hypot(*mask.shape)))
     blurred = cv2.GaussianBlur(np.asarray(mask, np.float32), (0, 0), sigma)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("net.safetensors")
 SIZE = 128
 LEAST_CONFIDENCE = 0.65
-"""Below it the mask is worse than none; docs/mask-net.md shows what it was chosen on."""
+"""Below it the mask is worse than none; docs/method/mask-net.md shows what it was chosen on."""
 LEAST_AREA = 0.0004
 TIGHT = 0.4
-"""Added to the logits: the pseudo-masks it learnt from are drawn a little tight (docs/mask-net.md)."""
+"""Added to the logits: the pseudo-masks it learnt from are drawn a little tight (docs/method/mask-net.md)."""
 CLOSER_BELOW, CLOSER_ROOM, CLOSER_WEIGHT, CLOSER_DETAIL = 0.45, 1.8, 0.75, 1.25
 Field = NDArray[np.float32]
 Box = tuple[int, int, int, int]
