@@ -1,6 +1,7 @@
 """The audit on real pictures: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from whalecam.explain import cam, score
 from whalecam.explain.background_test.exchange import EXPLAINED, SETTLED
 from whalecam.explain.explainer import Explained, Explainer, Looked
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.schema import SCHEMA_VERSION
 from whalecam.store.table import Table
 from whalecam.store.table.exchanges import exchanged_of, read_exchanges
 
@@ -179,7 +181,7 @@ def test_an_audit_that_an_older_version_began_starts_anew(run: Run) -> None:
     rows = [{"image": name, "reason": "read by the older version"} for name in data.table["image"].unique()[:10]]
     run.write_part(rows)
     short = replace(options, limit=12, background_test="none")
-    run.update(audit={**run.manifest.audit, "needs": "none"})
+    run.update(audit={**run.manifest.audit, "background_test": "none"})
     summary = run_audit.run_audit(run, data, short)
     assert (summary.new, summary.images, summary.restarted) == (12, 12, True)
     assert "read by the older version" not in set(rows_of(run)["reason"]) and "reading" in run.manifest.audit
@@ -250,11 +252,12 @@ def test_an_audit_whose_options_had_earlier_names_goes_on(run: Run) -> None:
     record = dict(run.manifest.audit)
     assert AuditOptions.stored(record).background_test == record["background_test"] == "all"
     record["needs"] = record.pop("background_test")
-    run.update(audit=record)
-    assert AuditOptions.stored(record).background_test == "all"
-    summary = run_audit.run_audit(run, run_audit.open_data(run), AuditOptions.stored(record))
+    run.update(audit=record, schema_version=SCHEMA_VERSION - 1)
+    again = open_run(run.path)
+    options = AuditOptions.stored(again.manifest.audit)
+    assert options.background_test == "all"
+    summary = run_audit.run_audit(again, run_audit.open_data(again), options)
     assert not summary.restarted and summary.new == 0
-    assert AuditOptions.stored({**record, "needs": "auto"}).background_test == "auto"
 
 
 ROUNDED = ("maps", "logits", "embedding", "reliance_image")
@@ -283,7 +286,7 @@ def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: p
     explainer = Explainer(model, run_audit.mask_sources(AuditOptions.stored(run.manifest.audit)))
     whole, batch = explainer(data.table.head(9)), data.table.head(9)
     sizes = [item.row["width"] * item.row["height"] for item in whole]
-    monkeypatch.setattr("whalecam.explain.explainer.PORTION", 2 * max(sizes))
+    monkeypatch.setattr(sys.modules["whalecam.explain.explainer"], "PORTION", 2 * max(sizes))
     held = [
         [sample.pixels.size // 3 for _, sample in part if sample is not None] for part in explainer._portions(batch)
     ]

@@ -199,7 +199,7 @@ def test_export_takes_the_labels_map_and_leaves_the_source_alone(runs: Path, tmp
     )
     assert plain.returncode == merged.returncode == 0, merged.stderr
     one, other = (pd.read_csv(tmp_path / name, dtype=str) for name in ("plain.csv", "merged.csv"))
-    assert "bottlenose_dolpin" in set(one["label"]) and source.read_bytes() == before
+    assert "bottlenose_dolpin" in set(one["species"]) and source.read_bytes() == before
     for name in one.columns:
         slow = ["bottlenose_dolphin" if cell == "bottlenose_dolpin" else cell for cell in one[name].fillna("")]
         assert other[name].fillna("").tolist() == slow, name

@@ -85,9 +85,9 @@ def test_the_water_tells_the_planted_species_and_no_other(prepared: Path) -> Non
 
 def test_an_individual_has_one_species_and_several_pictures(prepared: Path) -> None:
     table = pd.read_csv(prepared / "pictures" / "train.csv").drop_duplicates("image")
-    table["label"] = table["label"].replace("bottlenose_dolpin", "bottlenose_dolphin")
-    assert (table.groupby("group")["label"].nunique() == 1).all()
-    assert table["group"].value_counts().median() >= 4
+    table["species"] = table["species"].replace("bottlenose_dolpin", "bottlenose_dolphin")
+    assert (table.groupby("individual_id")["species"].nunique() == 1).all()
+    assert table["individual_id"].value_counts().median() >= 4
 
 
 def test_the_audit_finds_the_planted_species(prepared: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,7 @@ def test_a_mended_data_set_says_what_joined_and_is_refused_alike(run: Run, tmp_p
 def test_masks_beyond_those_looked_at_are_checked_when_used(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whalecam.explain.masks.folder.LOOKED_AT", 3)
+    monkeypatch.setattr(sys.modules["whalecam.explain.masks.folder"], "LOOKED_AT", 3)
     chosen = np.random.default_rng(0).choice(4, 3, replace=False)
     (out,) = set(range(4)) - set(chosen.tolist())
     Image.new("L", (HEIGHT, WIDTH) if out == 3 else (WIDTH, HEIGHT), 2).save(tmp_path / "masks" / f"{out}.png")

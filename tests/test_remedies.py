@@ -387,8 +387,8 @@ def test_train_and_export_with_remedies_on_the_command_line(planted: Planted, tm
     assert refused.returncode == 2 and "relabel" in refused.stderr and not (tmp_path / "out").exists()
     facts = json.loads(whalecam(*export, "relabel", "--json").stdout)
     table = pd.read_csv(tmp_path / "out" / "train.csv")
-    assert set(table["label"]) == {"humpback", "bottlenose_dolphin"}
-    assert facts["changed"] == (table["label"] == "humpback").sum()
+    assert set(table["species"]) == {"humpback", "bottlenose_dolphin"}
+    assert facts["changed"] == (table["species"] == "humpback").sum()
     assert whalecam(*verb, "/nowhere", *short).returncode == 2
 
 

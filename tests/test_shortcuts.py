@@ -138,7 +138,7 @@ def test_large_classes_are_sampled_the_same_way_each_time() -> None:
     pd.testing.assert_frame_equal(one.rows, two.rows)
 
 
-@pytest.mark.parametrize("label", [["orca"] * 50, ["orca", "beluga"] * 3, []])
+@pytest.mark.parametrize("species", [["orca"] * 50, ["orca", "beluga"] * 3, []])
 def test_too_little_to_tell_says_nothing(species: list[str]) -> None:
     data = data_of(species)
     assert shortcuts(Evidence(data, boxes_of(data, 0.1), measured(data))) == []

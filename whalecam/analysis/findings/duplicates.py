@@ -14,7 +14,7 @@ NEAR_BITS = 2
 SHAPE, SHADE = 0.03, 12.0
 """How far the sides' ratio (as a share) and the water's mean Lab (of 255) of near duplicates may differ."""
 BLOCK, MOST_COMPARED = 512, 1000
-COLUMNS = ["group", "image", "label", "group", "width", "height"]
+COLUMNS = ["duplicate_set", "image", "label", "group", "width", "height"]
 
 
 def duplicates(evidence: Evidence) -> list[Finding]:
@@ -27,7 +27,7 @@ def duplicates(evidence: Evidence) -> list[Finding]:
     near = alike_within(near_groups(seen["phash"].to_numpy(object)), _looks(seen))
     exact_rows = _grouped(seen, pd.factorize(exact)[0])
     near_rows = _grouped(seen, near)
-    near_only = near_rows.groupby("group")["digest"].transform("nunique") > 1
+    near_only = near_rows.groupby("duplicate_set")["digest"].transform("nunique") > 1
     return [*_findings("exact", exact_rows), *_findings("near", near_rows[near_only])]
 
 
@@ -80,32 +80,33 @@ def _close(distinct: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
 
 
 def _grouped(seen: pd.DataFrame, groups: NDArray[np.int64]) -> pd.DataFrame:
-    """The rows that share their group with another, numbered from 1 in the order of the table."""
-    table = seen.assign(group=groups)
-    table = table[table["group"].duplicated(keep=False)]
-    return table.assign(group=pd.factorize(table["group"])[0] + 1).sort_values("group", kind="stable")
+    """The rows that share their number with another, numbered from 1 in the order of the table: `duplicate_set`."""
+    table = seen.assign(duplicate_set=groups)
+    table = table[table["duplicate_set"].duplicated(keep=False)]
+    numbered = table.assign(duplicate_set=pd.factorize(table["duplicate_set"])[0] + 1)
+    return numbered.sort_values("duplicate_set", kind="stable")
 
 
 def _findings(kind: str, rows: pd.DataFrame) -> list[Finding]:
-    labels = rows.groupby("group")["label"].transform("nunique") > 1
-    animals = rows[rows["group"] != ""].groupby("group")["group"].nunique()
-    apart = labels | rows["group"].isin(animals.index[animals > 1])
+    labels = rows.groupby("duplicate_set")["label"].transform("nunique") > 1
+    animals = rows[rows["group"] != ""].groupby("duplicate_set")["group"].nunique()
+    apart = labels | rows["duplicate_set"].isin(animals.index[animals > 1])
     both = [(True, rows[apart]), (False, rows[~apart])]
     return [_finding(kind, differ, part[COLUMNS]) for differ, part in both if len(part)]
 
 
 def _finding(kind: str, differ: bool, rows: pd.DataFrame) -> Finding:
-    groups, exact = int(rows["group"].nunique()), kind == "exact"
+    groups, exact = int(rows["duplicate_set"].nunique()), kind == "exact"
     how = "are pixel for pixel the same" if exact else "look nearly the same"
     under = "under different labels or individuals" if differ else "under one label"
     return Finding(
         f"{kind}_duplicates",
         ("high" if exact else "medium") if differ else ("medium" if exact else "low"),
-        f"{len(rows):,} pictures in {groups:,} group{'' if groups == 1 else 's'} {how}, {under}.",
+        f"{len(rows):,} pictures in {groups:,} set{'' if groups == 1 else 's'} {how}, {under}.",
         "At most one of the labels is right, and the network is punished for either."
         if differ
         else "A picture in training and in validation at once is judged by memory; and it counts twice.",
-        "Look at them side by side and correct the wrong ones." if differ else "Keep one of each group.",
+        "Look at them side by side and correct the wrong ones." if differ else "Keep one of each set.",
         ("different labels" if differ else "one label",),
         {"pictures": len(rows), "groups": groups},
         rows,
