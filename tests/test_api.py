@@ -1,7 +1,6 @@
 """The public API: README's example on real photographs, maps of networks in memory, and what an import costs."""
 
 import copy
-import re
 import shutil
 import subprocess
 import sys
@@ -17,16 +16,12 @@ from torch import nn
 
 import whalecam as wc
 from tests.conftest import ROOT
+from tests.documentation import python_blocks
 from whalecam.network.modules import cut
 from whalecam.store.open_table import open_table
 from whalecam.store.run import open_run as open_stored
 
 SIZE = 96
-
-
-def blocks(name: str) -> list[str]:
-    """The Python of a page of the documentation."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.S)
 
 
 @pytest.fixture
@@ -47,8 +42,8 @@ def photographs(real_data: Path, tmp_path: Path) -> Path:
 def test_readmes_example_runs_as_it_stands(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photographs)
     names: dict[str, object] = {}
-    (example,) = blocks("README.md")
-    exec(compile(example, "README.md", "exec"), names)  # noqa: S102 - our own file
+    (example,) = python_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
+    exec(compile(example.code, "README.md", "exec"), names)  # noqa: S102 - our own file
     run, table = names["run"], names["table"]
     assert isinstance(run, wc.Run) and isinstance(table, pd.DataFrame)
     assert run.folds == 3 and run.path.resolve() == photographs / "runs" / "mine"
@@ -58,15 +53,6 @@ def test_readmes_example_runs_as_it_stands(photographs: Path, monkeypatch: pytes
     data = names["data"]
     assert isinstance(data, wc.Dataset)
     assert data.problems.to_numpy().tolist() == [["gone.jpg", "sperm_whale", "missing file"]]
-
-
-def test_the_examples_of_the_documentation_run() -> None:
-    names: dict[str, object] = {}
-    examples = blocks("docs/python.md")
-    for example in examples:
-        exec(compile(example, "docs/python.md", "exec"), names)  # noqa: S102 - our own file
-    cams = names["cams"]
-    assert len(examples) == 1 and isinstance(cams, wc.Cams) and cams.maps.shape == (2, 5, 7, 7)
 
 
 def test_an_import_loads_neither_torch_nor_streamlit_and_names_are_found_when_used() -> None:
