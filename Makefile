@@ -27,6 +27,7 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/oxlint --deny-warnings whalecam tests/js
 
 fix: $(VENV)/dev
 	$(BIN)/ruff check --fix .
