@@ -8,12 +8,12 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
 
-.PHONY: dashboard test selftest test-slow check fix bench docs browser postgres office clean
+.PHONY: dashboard test selftest test-slow check fix bench docs browser node postgres office clean
 
 dashboard: $(VENV)/app
 	$(BIN)/python -m whalecam dashboard --port $(PORT)
 
-test: $(VENV)/dev browser postgres check
+test: $(VENV)/dev browser node postgres check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/journeys tests
 
 selftest: $(VENV)/app
@@ -27,6 +27,7 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/oxlint --deny-warnings whalecam tests/js
 
 fix: $(VENV)/dev
 	$(BIN)/ruff check --fix .
@@ -42,6 +43,11 @@ bench: $(VENV)/dev
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
 	  || echo "no chromium and no root: browser journeys will be skipped"
+
+node:
+	@command -v node >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs; } \
+	  || echo "no node and no root: the browser's code will be tested in the browser alone"
 
 postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null \

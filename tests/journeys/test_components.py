@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from tests.journeys.conftest import expect, serving
+from whalecam.app.components.assets import module
 from whalecam.app.components.canvas import Layer, packed_layer
 from whalecam.data.geometry import Frame
 from whalecam.explain import render
 
-ROOT = Path(__file__).resolve().parents[2]
-PAINT = (ROOT / "whalecam" / "app" / "components" / "shared" / "paint.js").read_text(encoding="utf-8")
+DRAWING = "settingsOf, upsample, colourise, readable, contoursOf"
+"""What the tests call themselves, of the script that Streamlit is given for the canvas."""
 WHOLE = Frame(0.0, 0.0, 1.0, 1.0)
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
 pytestmark = pytest.mark.journey
@@ -23,9 +24,11 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture(scope="module")
 def paint(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Evaluate an expression with paint.js in scope: `paint("settingsOf(given)", given="?opacity=1")`."""
+    """Evaluate an expression with the canvas's functions in scope: `paint("settingsOf(given)", given="?opacity=1")`."""
     page = browser.new_page()
-    page.add_script_tag(content=PAINT)
+    script = f"{module('canvas/canvas.js')}\nObject.assign(window, {{ {DRAWING} }})"
+    page.add_script_tag(content=script, type="module")
+    page.wait_for_function("() => window.contoursOf")
     yield lambda code, **given: page.evaluate(f"(given) => {code}", given)
     page.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError, StreamlitSecretNotFoundError
 
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module
 from whalecam.errors import AccessError
 from whalecam.extras import install
 
@@ -17,7 +17,7 @@ NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server
 # The provider sends everybody back to the first page; a link that a colleague sent leads on from there.
 _link = st.components.v2.component(
     "whalecam_link",
-    js=source("link/link.js"),
+    js=module("link/link.js"),
 )
 
 

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module
 from whalecam.app.shell import access
 
 _memory = st.components.v2.component(
     "whalecam_reviewer",
-    js=source("reviewer/reviewer.js"),
+    js=module("reviewer/reviewer.js"),
 )
 
 

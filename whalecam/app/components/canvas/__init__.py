@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module, text
 from whalecam.app.shell import links
 from whalecam.app.state import events
 from whalecam.arrays import FloatArray
@@ -21,8 +21,8 @@ UNIT = "logits"
 _component = st.components.v2.component(
     "whalecam_canvas",
     html='<div class="view"></div>',
-    css=source("canvas/canvas.css"),
-    js=source("shared/paint.js", "canvas/canvas.js"),
+    css=text("canvas/canvas.css"),
+    js=module("canvas/canvas.js"),
 )
 
 

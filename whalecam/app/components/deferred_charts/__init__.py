@@ -4,7 +4,7 @@ import time
 
 import streamlit as st
 
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module
 
 AT_MOST = 30.0
 """Seconds that charts wait for a browser which does not say that it has drawn the figures, as a busy one."""
@@ -12,7 +12,7 @@ STEP = 0.05
 
 _word = st.components.v2.component(
     "whalecam_opening",
-    js=source("deferred_charts/deferred_charts.js"),
+    js=module("deferred_charts/deferred_charts.js"),
 )
 
 

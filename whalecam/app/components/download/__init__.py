@@ -12,11 +12,11 @@ from typing import Any
 
 import streamlit as st
 
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module
 
 _saver = st.components.v2.component(
     "whalecam_download",
-    js=source("download/download.js"),
+    js=module("download/download.js"),
 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from whalecam.app.charts.audit_charts import COLOURS, WORDS
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module, text
 from whalecam.app.components.canvas import Layer, colour_tables, packed_layer, text64
 from whalecam.app.state import events
 from whalecam.config import MASK_GRID
@@ -16,8 +16,8 @@ from whalecam.config import MASK_GRID
 _component = st.components.v2.component(
     "whalecam_gallery",
     html='<div class="gallery"></div>',
-    css=source("gallery/gallery.css"),
-    js=source("shared/paint.js", "shared/icons.js", "gallery/gallery.js"),
+    css=text("gallery/gallery.css"),
+    js=module("gallery/gallery.js"),
 )
 
 

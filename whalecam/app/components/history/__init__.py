@@ -4,10 +4,10 @@ import secrets
 
 import streamlit as st
 
-from whalecam.app.components.assets import source
+from whalecam.app.components.assets import module
 
-_component = st.components.v2.component("whalecam_history", js=source("history/history.js"))
-_follow = st.components.v2.component("whalecam_follow", js=source("history/follow.js"))
+_component = st.components.v2.component("whalecam_history", js=module("history/history.js"))
+_follow = st.components.v2.component("whalecam_follow", js=module("history/follow.js"))
 
 
 def one_entry_per_page() -> None:

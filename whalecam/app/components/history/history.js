@@ -1,3 +1,5 @@
+import { leadsAway, withoutRepeats } from "./addresses.js"
+
 // One entry of the browser's history per visit of a page. Streamlit pushes an entry for each parameter that it writes
 // into the address itself, and, before another page comes, one that has lost the parameters of the page that is left;
 // going back then ends in states that nobody chose. Here an address that differs in its parameters alone replaces the
@@ -15,7 +17,7 @@ export default function () {
   const isLeaving = () => performance.now() < until
   const leave = () => (until = performance.now() + LONGEST_MS)
   history.pushState = (state, title, address) => {
-    const target = parsed(address)
+    const target = withoutRepeats(address, window.location.href)
     if (target.pathname === window.location.pathname) {
       if (!isLeaving()) replace(state, title, target)
       return
@@ -24,23 +26,8 @@ export default function () {
     push(state, title, target)
   }
   history.replaceState = (state, title, address) => {
-    if (!isLeaving()) replace(state, title, parsed(address))
+    if (!isLeaving()) replace(state, title, withoutRepeats(address, window.location.href))
   }
-  document.addEventListener("click", (event) => leadsAway(event) && leave(), true)
+  document.addEventListener("click", (event) => leadsAway(event, window.location.href) && leave(), true)
   window.addEventListener("popstate", () => (until = 0))
-}
-
-// Whether a click follows a link to another page in this tab.
-function leadsAway(event) {
-  const link = event.composedPath().find((each) => each.tagName === "A" && each.href)
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button || link.target === "_blank") return false
-  const target = new URL(link.href, window.location.href)
-  return target.origin === window.location.origin && target.pathname !== window.location.pathname && !link.download
-}
-
-// An address without parameters that stand in it twice with one value, as after a link that repeats those of its page.
-function parsed(address) {
-  const target = new URL(address ?? window.location.href, window.location.href)
-  target.search = [...new Set(target.search.slice(1).split("&").filter(Boolean))].join("&")
-  return target
 }

@@ -1,4 +1,4 @@
-// The small pictures on cards; Python puts this text in front of gallery.js.
+// The small pictures on cards.
 const PATHS = {
   flag: "M5 21V4h13l-2.5 4.5L18 13H7v8z",
   keep: "M9.5 17.5 4.5 12.5l1.8-1.8 3.2 3.2 8.2-8.2 1.8 1.8z",
@@ -7,7 +7,7 @@ const PATHS = {
   tick: "M10 16.2 5.8 12l-1.4 1.4L10 19 20 9l-1.4-1.4z",
 }
 
-function icon(holder, name, title) {
+export function icon(holder, name, title) {
   const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg")
   picture.setAttribute("viewBox", "0 0 24 24")
   picture.setAttribute("aria-hidden", "true")
