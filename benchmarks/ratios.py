@@ -61,9 +61,9 @@ def tables(folder: Path, rows: int) -> Iterator[Pair]:
     table = folder / "train.csv"
     plain = functools.partial(pd.read_csv, table, dtype=str, keep_default_na=False)
     yield Pair(f"open_dataset, {rows:,} rows ÷ pandas.read_csv", lambda: data.open_dataset(table, None), plain, 6)
-    by_species = functools.partial(checked, table, "label")
+    by_species = functools.partial(checked, table, "species")
     yield Pair(f"whalecam check, {rows:,} rows ÷ pandas.read_csv", by_species, plain, 120)
-    by_owner = functools.partial(checked, table, "group")
+    by_owner = functools.partial(checked, table, "individual_id")
     yield Pair("check by individual (thousands of labels) ÷ by species", by_owner, by_species, 8)
 
 

@@ -90,7 +90,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
         options = TrainOptions(**{**vars(PLANTED), "seed": seed, "remedy": remedy, "masks": str(leaky / "masks")})
         run = trained(folder / f"run-{remedy}", leaky / "train.csv", leaky / "images", options)
         right = flipped(run, folder / "flipped").sort_index()
-        groups = groups_of(table.loc[right.index, "group"].tolist()).tolist()
+        groups = groups_of(table.loc[right.index, "individual_id"].tolist()).tolist()
         if remedy == "none":
             # Before anything is trained again: the tool's masks, as an audit would be given them.
             run.update(audit={"masks": str(leaky / "masks")})
@@ -105,7 +105,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
                 "gain": interval((right - base).to_numpy(), groups),
                 "simulated": said[remedy]["all"].get("unseen_gain") if remedy in said else None,
                 "right": right.to_dict(),
-                "who": table.loc[right.index, "group"].to_dict(),
+                "who": table.loc[right.index, "individual_id"].to_dict(),
             }
         )
         print(json.dumps({name: rows[-1][name] for name in list(rows[-1])[:7]}), flush=True)
@@ -116,7 +116,7 @@ def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str,
     """One row per arm: out-of-fold accuracy on own and on swapped backgrounds, and the paired differences to none."""
     source, runs, rows = given.source, [], []
     table = pd.read_csv(source / "photos.csv", dtype=str).set_index("image")
-    who = table["group"].fillna(table.index.to_series()).to_dict()
+    who = table["individual_id"].fillna(table.index.to_series()).to_dict()
     for remedy in TRAIN_REMEDIES:
         places = {"masks": str(source / "masks"), "boxes": (str(source / "boxes.csv"),)}
         options = TrainOptions(**{**vars(PHOTOS), **places, "seed": seed, "remedy": remedy})

@@ -21,7 +21,7 @@ from whalecam.data import Dataset, inspect_pictures, open_dataset
 from whalecam.network import training
 from whalecam.store.run import DatasetRecord, create_run
 
-COMPARED = ("fast", "seed")
+COMPARED = ("fast", "notebook")
 
 
 def trained(data: Dataset, folder: Path, recipe: str, seed: int, epochs: int) -> dict[str, float]:
@@ -49,7 +49,7 @@ def measure(data_folder: Path, seeds: int, epochs: int) -> dict[str, list[dict[s
 
 def table(found: dict[str, Any]) -> str:
     """Markdown: medians, the ratio of each pair, and the mean difference of its losses."""
-    fast, seed = found["fast"], found["seed"]
+    fast, seed = found["fast"], found["notebook"]
     ratio = statistics.median(one["speed"] / other["speed"] for one, other in zip(fast, seed, strict=True))
     apart = [one["loss"] - other["loss"] for one, other in zip(fast, seed, strict=True)]
     low, high = stats.t.interval(0.95, len(apart) - 1, statistics.mean(apart), stats.sem(apart))

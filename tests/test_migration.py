@@ -56,7 +56,7 @@ def test_the_table_says_what_the_version_before_exported(run: Run) -> None:
             assert ("" if pd.isna(row[present]) else row[present]) == line[before]
         for before, present in numbers.items():
             known = float(line[before]) if line[before] else np.nan
-            np.testing.assert_allclose(float(row[present]), known, rtol=1e-6)
+            np.testing.assert_allclose(np.float64(str(row[present])), known, rtol=1e-6)
 
 
 def test_every_renamed_column_is_the_one_that_the_part_holds(run: Run) -> None:

@@ -73,7 +73,7 @@ class Cams:
         bias: (N, C) float32, logits: what no position adds.
         logits: (N, C) float32, as the network gives them.
         completeness_error: (N,) float32, logits: `max_c |Σ_ij maps + bias − logits|`.
-        exactness: `exact`, `exact here` (piecewise linear) or `approximate`.
+        exactness: `exact`, `exact_here` (piecewise linear) or `approximate`.
     """
 
     maps: NDArray[np.float32]

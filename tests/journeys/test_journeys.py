@@ -143,7 +143,7 @@ def test_findings_are_read_opened_downloaded_and_set_aside(page: Any, address: s
     twins.get_by_text("Affected rows").click()
     page.locator(".card img").first.wait_for()
     rows = downloaded(page, twins.get_by_role("button", name="Download these rows"))
-    assert set(rows["label"]) == {"bottlenose_dolpin"} and set(rows["suggested_label"]) == {"bottlenose_dolphin"}
+    assert set(rows["species"]) == {"bottlenose_dolpin"} and set(rows["suggested_label"]) == {"bottlenose_dolphin"}
     merges = downloaded(page, page.get_by_role("button", name="Download the labels map"))
     assert merges.to_numpy().tolist() == [["bottlenose_dolpin", "bottlenose_dolphin"]]
     twins.get_by_role("button", name="Dismiss").click()
@@ -204,7 +204,7 @@ def test_class_and_opacity_and_only_the_class_asks_the_server(page: Any, address
 def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str, place: Path) -> None:
     journal = Journal(open_run(place / "runs" / "demo").reviews_url)
     name = sorted(open_run(place / "runs" / "demo").audited())[11]
-    page.goto(f"{address}/Heatmaps?run=demo&image={name}&attention_score=0.5&scale=whole+run")
+    page.goto(f"{address}/Heatmaps?run=demo&image={name}&attention=0.5&scale=whole+run")
     settled(page)
     sign_in(page, "Ben")
     page.get_by_role("button", name="Keep").click()
@@ -213,7 +213,7 @@ def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str
     settled(page)
     until(page, lambda: page.get_by_role("textbox", name="Reviewer").input_value() == "Ben")
     expect(page.get_by_role("textbox", name="File name")).to_have_value(name)
-    assert "Ben" not in page.url and "attention_score=0.5" in page.url
+    assert "Ben" not in page.url and "attention=0.5" in page.url
     page.get_by_text("What people said about this picture").wait_for()
 
 

@@ -17,7 +17,7 @@ from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 pytestmark = pytest.mark.journey
 OTHER = "other"
 PAGES = ("Overview", "Dataset", "Model", "Top losses", "Heatmaps", "Leaks", "Patterns", "Export", "Compare")
-MOVED = f"run={OTHER}&attention_score=0.9&reliance=0.2&false_rate=0.1&opacity=0.35&threshold=0.1&outline=false"
+MOVED = f"run={OTHER}&attention=0.9&reliance=0.2&false_rate=0.1&opacity=0.35&threshold=0.1&outline=false"
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
         ("Opacity", "ArrowLeft", "opacity"),
         ("Threshold", "ArrowRight", "threshold"),
         ("At most this share false", "ArrowRight", "false_rate"),
-        ("Suspect from attention_score", "ArrowLeft", "attention_score"),
-        ("Proven from reliance", "ArrowLeft", "reliance"),
+        ("Attention threshold", "ArrowLeft", "attention"),
+        ("Reliance threshold", "ArrowLeft", "reliance"),
     ):
         sidebar.get_by_role("slider", name=name).focus()
         page.keyboard.press(key)
@@ -100,7 +100,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     until_address(
         page,
         run=OTHER,
-        attention_score="0.95",
+        attention="0.95",
         reliance="0.2",
         false_rate="0.06",
         opacity="0.55",
@@ -111,7 +111,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
         follow(page, name)
         until_address(page, run=OTHER)
         if name not in ("Dataset", "Model"):
-            until_address(page, attention_score="0.95", reliance="0.2", false_rate="0.06")
+            until_address(page, attention="0.95", reliance="0.2", false_rate="0.06")
         if name in ("Top losses", "Heatmaps", "Leaks", "Patterns", "Compare"):
             until_address(page, opacity="0.55", threshold="0.05", outline="false")
     page.reload()
@@ -119,7 +119,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     page.go_back()
     page.get_by_role("heading", name=PAGES[-2], exact=True, level=1).wait_for()
     is_well(page)
-    assert until_address(page, run=OTHER, attention_score="0.95", reliance="0.2", false_rate="0.06")
+    assert until_address(page, run=OTHER, attention="0.95", reliance="0.2", false_rate="0.06")
 
 
 def first_card(page: Any) -> None:  # noqa: F811
@@ -196,7 +196,7 @@ def test_an_image_opens_from_every_gallery_and_back_leads_to_it(
     until_address(
         page,
         run=OTHER,
-        attention_score="0.9",
+        attention="0.9",
         reliance="0.2",
         false_rate="0.1",
         opacity="0.35",
@@ -227,7 +227,7 @@ def test_a_species_and_a_cell_of_the_confusion_open_their_images(page: Any, addr
     point_at(page, dot, (0.5, 0.5))
     page.wait_for_url(re.compile("/Leaks.*leaks_label="))
     is_well(page)
-    until_address(page, run=OTHER, attention_score="0.9", reliance="0.2", false_rate="0.1")
+    until_address(page, run=OTHER, attention="0.9", reliance="0.2", false_rate="0.1")
     shown = counted(page)
     page.reload()
     is_well(page)
@@ -254,9 +254,9 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     shown = counted(page)
     page.get_by_text("Advanced", exact=True).click()
     for key, value in (("ArrowRight", "1.05"), ("ArrowLeft", None)):
-        page.get_by_role("slider", name="Suspect from attention_score").focus()
+        page.get_by_role("slider", name="Attention threshold").focus()
         page.keyboard.press(key)
-        until_address(page, attention_score=value)
+        until_address(page, attention=value)
         settled(page)
     until(page, lambda: counted(page) == shown)
     page.get_by_role("button", name="Filters").click()
@@ -309,9 +309,9 @@ def test_a_selection_in_the_chart_is_counted_linked_and_cleared(page: Any, addre
     selected = counted(page)
     assert selected != shown
     page.get_by_text("Advanced", exact=True).click()
-    page.get_by_role("slider", name="Suspect from attention_score").focus()
+    page.get_by_role("slider", name="Attention threshold").focus()
     page.keyboard.press("ArrowRight")
-    until_address(page, attention_score="1.05")
+    until_address(page, attention="1.05")
     settled(page)
     until(page, lambda: counted(page) == selected)
     page.reload()

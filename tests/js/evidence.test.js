@@ -3,7 +3,7 @@ import test from "node:test"
 
 import { bytesOf } from "../../whalecam/app/components/shared/bytes.js"
 import { colourise, isLit, readable, tablesOf, upsample } from "../../whalecam/app/components/shared/evidence.js"
-import { near, numbers, packed } from "./helpers.js"
+import { near, numbers, packed } from "./drawings.js"
 
 test("base64 becomes its bytes; nothing becomes none", () => {
   assert.deepEqual([...bytesOf("AAF//w==")], [0, 1, 127, 255])

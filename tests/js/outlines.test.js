@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import test from "node:test"
 
 import { contoursOf } from "../../whalecam/app/components/shared/outlines.js"
-import { bitsOf, near } from "./helpers.js"
+import { bitsOf, near } from "./drawings.js"
 
 // The area within a loop, by the shoelace formula, in squares of the mask.
 function areaOf(loop, n) {

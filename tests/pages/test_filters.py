@@ -32,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "order": next(iter(ORDERS)),
     "size": filters.PAGE_SIZES[0],
     "page": 1,
-    "attention_score": Thresholds.attention,
+    "attention": Thresholds.attention,
     "reliance": Thresholds.reliance,
     "false_rate": Thresholds.false_rate,
 }
@@ -49,7 +49,7 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "order": st.sampled_from(["evidence", "name", "loss"]),
     "size": st.sampled_from(filters.PAGE_SIZES),
     "page": st.integers(1, 2),
-    "attention_score": st.sampled_from([0.5, 1.0, 1.05, 2.0]),
+    "attention": st.sampled_from([0.5, 1.0, 1.05, 2.0]),
     "reliance": st.sampled_from([0.0, 0.2, 0.25, 0.9]),
     "false_rate": st.sampled_from([0.01, 0.05, 0.1, 0.25]),
 }

@@ -232,7 +232,7 @@ def test_a_verdict_without_a_name_asks_for_it(runs: Path, journal: Journal) -> N
 def test_the_threshold_moves_the_verdicts(runs: Path) -> None:
     app = open_page("pages/5_Leaks.py")
     before = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
-    app.slider(key="attention_score").set_value(0.0).run()
+    app.slider(key="attention").set_value(0.0).run()
     looser = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
     assert looser["Confirmed leaks"] > before["Confirmed leaks"]
     assert looser["Hidden reliance"] < before["Hidden reliance"], "what is seen to look is no longer hidden"

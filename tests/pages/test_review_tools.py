@@ -50,7 +50,7 @@ def test_uncertainty_goes_through_the_pictures_least_sure_first(runs: Path, tabl
     seen = [shown(app), *(shown(press(app, "queue_next")) for _ in range(4))]
     assert seen == wanted[:5]
     assert shown(press(app, "queue_previous")) == wanted[3]
-    app.slider(key="attention_score").set_value(0.5).run()
+    app.slider(key="attention").set_value(0.5).run()
     app.text_input(key="image").set_value(least_sure_first(table.all_rows(), Thresholds(attention=0.5))[0]).run()
     assert shown(press(app, "queue_next")) == least_sure_first(table.all_rows(), Thresholds(attention=0.5))[1]
 
@@ -115,7 +115,7 @@ def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(run
     assert [option.content for option in app.button_group(key="one_reason").proto.options] == list(REASONS)
     app.button_group(key="one_reason").set_value("boat").run()
     app.text_input(key="one_note").set_value("a ferry").run()
-    app.selectbox(key="one_label").set_value("beluga").run()
+    app.selectbox(key="one_suggested_label").set_value("beluga").run()
     press(app, "one_flag")
     said = journal.latest().set_index("image").loc[first]
     assert list(said[["reason", "note", "suggested_label"]]) == ["boat", "a ferry", "beluga"]
@@ -155,7 +155,7 @@ def test_a_bulk_verdict_without_a_name_is_refused(runs: Path, journal: Journal) 
 
 def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Table, journal: Journal) -> None:
     rows = table.all_rows().set_index("image")
-    suspects = rows.index[rows["verdict"].isin(SUSPECT_ASSESSMENTS)]
+    suspects = rows.index[rows["assessment"].isin(SUSPECT_ASSESSMENTS)]
     plain = heatmaps(image=suspects[0], image_queue=SUSPECTS)
     assert "Excess" in {metric.label for metric in plain.metric}
     app = heatmaps(image=suspects[0], image_queue=SUSPECTS, controls_on="true")
@@ -169,7 +169,7 @@ def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Tabl
         controls += [seen[-1]] if seen[-1] not in suspects else []
         press(app, "queue_next") if not app.button(key="queue_next").disabled else None
     assert set(seen) == set(suspects) | set(controls) and len(controls) == round(len(suspects) / 9) > 2
-    assert set(rows.loc[controls, "verdict"]) <= {"clean", "cosmetic", "not_tested"}
+    assert set(rows.loc[controls, "assessment"]) <= {"clean", "cosmetic", "not_tested"}
     assert set(journal.controls()["image"]) == set(controls)
     trust = open_page(LEAKS)
     trust.session_state["trust"] = True

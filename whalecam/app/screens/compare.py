@@ -192,12 +192,12 @@ def _line(one: Difference) -> dict[str, Any]:
 
 
 def _words(frame: pd.DataFrame) -> pd.DataFrame:
-    before, after = (frame[f"verdict_{side}"].map(WORDS) for side in ("before", "after"))
+    before, after = (frame[f"assessment_{side}"].map(WORDS) for side in ("before", "after"))
     return pd.DataFrame(
         {
             "image": frame["image"],
             "assessment": _way(before, after),
-            "label": frame["species_before"],
+            "label": frame["label_before"],
             "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
             "relies before": frame["reliance_probability_before"],
             "relies after": frame["reliance_probability_after"],

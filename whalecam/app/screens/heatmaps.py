@@ -162,7 +162,7 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
     """The background test in pictures: the photograph, the same with its water changed, and both probabilities."""
     if row["reliance"] is None and row["reliance_swap"] is None:
         return
-    falls = {name: row[f"reliance_{name}"] for name in ("colour", "brightness", "texture", "together", "swap")}
+    falls = {name: row[f"reliance_{name}"] for name in ("color", "brightness", "texture", "together", "swap")}
     with st.expander(
         "Background test: what happens when the water changes", expanded=row["reliance_image"] is not None
     ):

@@ -13,12 +13,12 @@ from whalecam.store.reviews.messages import named, signed_message, step_message
 from whalecam.store.run import Run
 
 STEPS = ("undo", "redo")
-WORDS = {"reason": "reason", "note": "note", "suggested_label": "label"}
+FIELDS = ("reason", "note", "suggested_label")
 
 
 def signer(run: Run, key: str) -> Signer:
     """Who signs, with the words that stand in the review bar `key`; to be read before an event is taken."""
-    words = {name: st.session_state.get(field_key(key, place)) or "" for name, place in WORDS.items()}
+    words = {name: st.session_state.get(field_key(key, name)) or "" for name in FIELDS}
     return session.signer(run, **words)
 
 

@@ -152,7 +152,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
     st.pills("Reason", REASONS, key=review_actions.field_key(key, "reason"), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Note", key=review_actions.field_key(key, "note"), placeholder="note", max_chars=500)
-        at = review_actions.field_key(key, "label")
+        at = review_actions.field_key(key, "suggested_label")
         st.selectbox("Suggested label", run.manifest.classes, index=None, key=at, placeholder="suggested label")
     _carry_out(run, key)
 
