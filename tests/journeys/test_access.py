@@ -95,7 +95,7 @@ def strict(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def marks_of(run: Run) -> list[bytes]:
     """What gives a run away: names of pictures, of individuals and species, its fingerprint, any thumbnail."""
-    rows = pq.read_table(run.parts()[0], columns=["image", "species", "individual_id"]).to_pydict()
+    rows = pq.read_table(run.parts()[0], columns=["image", "label", "group"]).to_pydict()
     names = {str(name) for column in rows.values() for name in column if name}
     return [name.encode() for name in (*names, run.manifest.dataset.fingerprint, "data:image/webp")]
 

@@ -55,9 +55,9 @@ class Work:
 
     def explainer(self) -> Explainer:
         """An explainer of its own for whoever asks."""
-        witness = None
+        tester = None
         if self.donors is not None:
-            witness = background_test.BackgroundTest(self.networks.asked, self.donors, self.options.donors)
+            tester = background_test.BackgroundTest(self.networks.asked, self.donors, self.options.donors)
         return Explainer(
             self.networks.judges,
             self.sources,
@@ -65,7 +65,7 @@ class Work:
             self.training,
             device=self.options.device,
             mapper=self.networks.draws,
-            witness=witness,
+            tester=tester,
             probes=self.probes,
             fold=self.fold,
         )
@@ -143,7 +143,7 @@ class Local:
         with _unwalked(), _Parts(run) as parts:
             for told in pipeline.explained(explainer, batches):
                 parts.add(told)
-                spent = explainer.witness.spent if explainer.witness else 0
+                spent = explainer.tester.spent if explainer.tester else 0
                 yield len(told), spent - asked
                 asked = spent
 

@@ -49,7 +49,7 @@ class Explainer:
         fallback: the mask method for pictures without a given mask or box.
         training: names of the images the network was trained on.
         thresholds: from whose `attention_score` on an image is a suspect, which is always tested.
-        witness: puts the object on other backgrounds and predicts again; None: nothing is tested.
+        tester: puts the object on other backgrounds and predicts again; None: nothing is tested.
         probes: images that are tested in any case; None: all. Suspects always are.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
         fold: number of the network, as it stands in the rows.
@@ -64,7 +64,7 @@ class Explainer:
         thresholds: Thresholds = Thresholds(),
         device: str = "auto",
         mapper: Network | None = None,
-        witness: background_test.BackgroundTest | None = None,
+        tester: background_test.BackgroundTest | None = None,
         probes: Set[str] | None = None,
         fold: int = 0,
     ) -> None:
@@ -74,7 +74,7 @@ class Explainer:
         network.to(self.device)
         self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
-        self.witness, self.probes, self.fold = witness, probes, fold
+        self.tester, self.probes, self.fold = tester, probes, fold
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
@@ -155,7 +155,7 @@ class Explainer:
         mask = masks.find_mask(sample, self.sources, self.fallback)
         row |= self._leak(sample, mask, maps, int(logits.argmax()), row["label"])
         question = None
-        if self.witness is not None and mask is not None and self._is_wanted(row):
+        if self.tester is not None and mask is not None and self._is_wanted(row):
             # Computed where it costs little beside the rest: the mask network takes as long as the pass for the map.
             row["mask_agreement"] = masks.agreement(sample, mask)
             scene = background_test.scene_of(sample, mask, self.network.size, self.network.resize)
@@ -171,9 +171,9 @@ class Explainer:
 
     def _test(self, questions: list[tuple[dict[str, Any], background_test.Question]]) -> None:
         """Ask all questions of a batch together, and put what came of each into its row."""
-        if self.witness is None or not questions:
+        if self.tester is None or not questions:
             return
-        answers = self.witness([question for _, question in questions])
+        answers = self.tester([question for _, question in questions])
         for (row, _), effect in zip(questions, answers, strict=True):
             if effect is not None:
                 row |= {name: _null(value) for name, value in self._reliance(row, effect).items()}

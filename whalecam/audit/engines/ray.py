@@ -127,7 +127,7 @@ class Worker:
         return {"count": [len(told)], "asked": [asked], "rows": [rows], "thumbs": [thumbs], "failed": [""]}
 
     def _spent(self) -> int:
-        return self.explainer.witness.spent if self.explainer.witness else 0
+        return self.explainer.tester.spent if self.explainer.tester else 0
 
     def _explained(self, batch: pd.DataFrame) -> list[Explained]:
         if self.images is None:
