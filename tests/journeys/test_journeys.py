@@ -143,7 +143,7 @@ def test_findings_are_read_opened_downloaded_and_set_aside(page: Any, address: s
     twins.get_by_text("Affected rows").click()
     page.locator(".card img").first.wait_for()
     rows = downloaded(page, twins.get_by_role("button", name="Download these rows"))
-    assert set(rows["species"]) == {"bottlenose_dolpin"} and set(rows["suggested_label"]) == {"bottlenose_dolphin"}
+    assert set(rows["label"]) == {"bottlenose_dolpin"} and set(rows["suggested_label"]) == {"bottlenose_dolphin"}
     merges = downloaded(page, page.get_by_role("button", name="Download the labels map"))
     assert merges.to_numpy().tolist() == [["bottlenose_dolpin", "bottlenose_dolphin"]]
     twins.get_by_role("button", name="Dismiss").click()
