@@ -93,7 +93,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
         ("Attention threshold", "ArrowLeft", "attention"),
         ("Reliance threshold", "ArrowLeft", "reliance"),
     ):
-        sidebar.get_by_role("slider", name=name).focus()
+        sidebar.get_by_role("slider", name=re.compile(f"^{name}")).focus()
         page.keyboard.press(key)
         page.wait_for_url(re.compile(rf"{field}="))
         settled(page)
@@ -174,7 +174,7 @@ def until_selected(page: Any, field: str) -> None:  # noqa: F811
         ("Top_losses", "losses_size=48&losses_page=2&losses_right=right", first_card),
         ("Model", "model_tab=Audit", first_card),
         ("Dataset", "dataset_tab=Pictures&dataset_sample=3", first_card),
-        ("Patterns", "map_way=PCA&map_colour=Verdict", card_of_the_map),
+        ("Patterns", "map_way=PCA&map_colour=Assessment", card_of_the_map),
         ("Patterns", "patterns_tab=Strategies&strategy_label=fin_whale", first_card),
     ],
 )
