@@ -52,6 +52,7 @@ test("values carry their sign, 0 has none", () => {
 test("a cell is named as people count, and evidence against says so", () => {
   const layer = layerOf([4, -2])
   assert.equal(cellWords({ row: 0, column: 0, value: 4 }, layer), "+4.00 logits · row 1, column 1")
+  assert.equal(cellWords({ row: 1, column: 0, value: 0 }, layer), "0 logits · row 2, column 1")
   assert.equal(cellWords({ row: 0, column: 1, value: -2 }, layer), "−2.00 logits, against · row 1, column 2")
 })
 
