@@ -221,7 +221,7 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
         height=215,
         legend=_legend(),
         bargap=0.04,
-        xaxis={"title": {"text": f"{column} (values beyond −1 and 3 stand at the edge)"}},
+        xaxis={"title": {"text": f"{column.replace('_', ' ')} (values beyond −1 and 3 stand at the edge)"}},
         yaxis={"title": {"text": "pictures"}},
         shapes=[] if threshold is None else [line("x", threshold, dash="dot", width=2, color="#b91c1c")],
     )

@@ -154,7 +154,7 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             else:
                 _figure("Relies on the water", row["reliance_probability"], ".0%", _reliance_hint(row))
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
-        st.markdown(f"Verdict: **{WORDS[row['assessment']]}**{why}")
+        st.markdown(f"Assessment: **{WORDS[row['assessment']]}**{why}")
         st.caption(_small_print(run, row))
 
 
