@@ -157,7 +157,7 @@ def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Tabl
     rows = table.all_rows().set_index("image")
     suspects = rows.index[rows["assessment"].isin(SUSPECT_ASSESSMENTS)]
     plain = heatmaps(image=suspects[0], image_queue=SUSPECTS)
-    assert "Excess" in {metric.label for metric in plain.metric}
+    assert "Attention score" in {metric.label for metric in plain.metric}
     app = heatmaps(image=suspects[0], image_queue=SUSPECTS, controls_on="true")
     assert "hidden" in texts(app)
     seen: list[str] = []
