@@ -15,6 +15,7 @@ from tests.commandline import process, whalecam
 from tests.conftest import ROOT
 from whalecam.analysis.recommendation import leaks_found
 from whalecam.cli import cli
+from whalecam.config import Thresholds
 from whalecam.store.open_table import open_table
 from whalecam.store.run import open_run
 
@@ -212,3 +213,20 @@ def test_check_of_a_run_speaks_of_outliers_only_where_there_are_some(runs: Path,
     done = whalecam("check", pictures / "train.csv", "--no-images", "--run", runs / "demo", "--json")
     codes = {finding["code"] for finding in json.loads(done.stdout)["findings"]}
     assert done.returncode == 1 and "look_alike" in codes and "outlier" not in codes
+
+
+def test_thresholds_decide_what_is_printed_and_exported(runs: Path, tmp_path: Path) -> None:
+    run, lax = runs / "demo", ("--attention-threshold", "0.5", "--false-rate", "0.2")
+    usual, wide = (whalecam("info", run, *options) for options in ((), lax))
+    assert usual.returncode == wide.returncode == 0, wide.stderr
+    assert "at most 5% are false" in usual.stdout and "at most 20% are false" in wide.stdout
+    facts = json.loads(whalecam("info", run, "--json", *lax).stdout)
+    level = Thresholds(attention=0.5, false_rate=0.2)
+    table = open_table(open_run(run), level)
+    assert facts["thresholds"] == level.noted() and facts["confirmed"] == table.overview()["confirmed"]
+    assert facts["confirmed"] > open_table(open_run(run)).overview()["confirmed"]
+    done = whalecam("export", run, "--out", tmp_path / "all.csv", "--only", "all", *lax)
+    assert "attention 0.5, reliance 0.25, at most 20% false" in done.stdout
+    rows = pd.read_csv(tmp_path / "all.csv", dtype=str, keep_default_na=False)
+    assert set(rows["attention_threshold"]) == {"0.5"} and set(rows["false_rate"]) == {"0.2"}
+    assert rows["assessment"].tolist() == table.all_rows()["assessment"].tolist()

@@ -33,7 +33,7 @@ def told(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
     yield from _counts(table, facts)
-    yield from _reliance(table, facts)
+    yield from _reliance(table, facts, level)
     yield from ("", *_species(species, bool(facts["measured"])))
     yield from ("", f"The leaks: {leaks_found(facts, species)}")
     yield from advised(run, advice_of(run, facts))
@@ -167,7 +167,7 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _reliance(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
+def _reliance(table: Table, facts: Mapping[str, Any], level: Thresholds) -> Iterator[str]:
     """Which classes rely on the water, and at which rate of false ones images are listed."""
     if not facts["measured"]:
         return
@@ -184,7 +184,7 @@ def _reliance(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield (
         f"Predicted classes that rely on the water beyond chance: {', '.join(words) or 'none'}, of {len(tests):,} "
-        f"(BG-gap in brackets). Of the images that are listed within them, at most {Thresholds.false_rate:.0%} are "
+        f"(BG-gap in brackets). Of the images that are listed within them, at most {level.false_rate:.0%} are "
         "false on average."
     )
 
