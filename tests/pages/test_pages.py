@@ -372,3 +372,17 @@ def test_the_real_table_opens_whole(real_data: Path, runs: Path) -> None:
     shown = {metric.label: metric.value for metric in app.metric}
     assert not app.exception and not app.error, texts(app)
     assert "51,033" in shown.values() or "51033" in shown.values(), shown
+
+
+def test_a_link_of_an_earlier_version_sets_the_fields_that_it_names(runs: Path) -> None:
+    app = open_page(excess="0.5", needs="0.4", run="demo")
+    assert not app.exception, app.exception
+    assert (app.slider(key="attention").value, app.slider(key="reliance").value) == (0.5, 0.4)
+    app.switch_page("pages/5_Leaks.py")
+    for name, value in {"leaks_species": "sei_whale", "leaks_verdict": "Clean"}.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    chosen = app.multiselect(key="leaks_label").value, app.multiselect(key="leaks_assessment").value
+    assert chosen == (["sei_whale"], ["clean"])
+    assert not {"excess", "needs", "leaks_species", "leaks_verdict"} & set(app.query_params)

@@ -52,13 +52,22 @@ def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: obje
 
 
 def present_names() -> None:
-    """Let a link that an earlier version wrote set the fields that it names, under their present names."""
-    for name in list(st.query_params):
-        ending = next((end for end in EARLIER_ENDINGS if name.endswith(end)), None)
-        present = EARLIER.get(name) or (name.removesuffix(ending) + EARLIER_ENDINGS[ending] if ending else None)
-        if present:
-            st.query_params[present] = st.query_params.get_all(name)
-            del st.query_params[name]
+    """Let a link that an earlier version wrote set the fields that it names, under their present names.
+
+    Fields take their values from the address with which a run begins, so the page runs once more with the new one.
+    """
+    present = {name: _present(name) for name in st.query_params}
+    if all(name == now for name, now in present.items()):
+        return
+    st.query_params.from_dict({now: st.query_params.get_all(name) for name, now in present.items()})
+    st.rerun()
+
+
+def _present(name: str) -> str:
+    for before, now in EARLIER_ENDINGS.items():
+        if name.endswith(before):
+            return name.removesuffix(before) + now
+    return EARLIER.get(name, name)
 
 
 def unbind(*names: str) -> None:
