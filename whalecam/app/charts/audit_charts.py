@@ -31,7 +31,7 @@ WORDS = {
     "not_tested": "Not tested",
     "not_assessable": "Not assessable",
 }
-PROPERTIES = {"together": "colour, brightness and texture"}
+PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
 """Words for the properties of the water whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 NO_TOOLS = {"displayModeBar": False}

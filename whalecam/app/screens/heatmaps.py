@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from whalecam import data
-from whalecam.app.charts.audit_charts import WORDS
+from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import heat_canvas
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
@@ -25,7 +25,7 @@ from whalecam.store.run import Run
 from whalecam.store.table import Queue, Table
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
-DROPS = {"swap": "all of it"}
+DROPS = {"color": PROPERTIES["color"], "swap": "all of it"}
 """Words for the edits of the water whose names do not say what they change."""
 KINDS = {
     "relative": "this class against the average of all classes",
