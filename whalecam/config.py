@@ -11,6 +11,8 @@ PRECISIONS = ("auto", "float32")
 ENGINES = ("local", "ray")
 PROBE = "linear-probe"
 RECIPES = ("fast", "notebook", PROBE)
+EARLIER_RECIPES = {"seed": "notebook"}
+"""Recipes by the names that an earlier version gave them → the present ones."""
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
 TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")

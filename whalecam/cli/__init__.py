@@ -24,10 +24,12 @@ def cli() -> None:
     """
 
 
+ALIASES = {"flag": review.review, "map": results.embed}
+"""Other names of verbs: a short form, and one that an earlier version gave."""
 for group in (serving, data, model, remedy, review, results, selftest):
     for verb in group.VERBS:
         cli.add_command(verb)
-for name, verb in (review.SHORT | results.EARLIER).items():
+for name, verb in ALIASES.items():
     cli.add_command(verb, name)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from whalecam.config import BOX_ORIENTATIONS, Columns, Thresholds
+from whalecam.config import BOX_ORIENTATIONS, EARLIER_RECIPES, Columns, Thresholds
 
 FOLDER = click.Path(path_type=Path)
 RUN = click.argument("run", type=FOLDER)
@@ -14,10 +14,10 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 
 
 class Recipe(click.Choice[str]):
-    """A recipe of training; `notebook` by its earlier name `seed` too."""
+    """A recipe of training, by its earlier name too."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(super().convert("notebook" if value == "seed" else value, param, ctx))
+        return str(super().convert(EARLIER_RECIPES.get(value, value), param, ctx))
 
 
 BOX_ORIENTATION = click.option(

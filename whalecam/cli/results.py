@@ -145,4 +145,3 @@ def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:
 
 
 VERBS = (info, compare, report, export_dataset, embed)
-EARLIER = {"map": embed}

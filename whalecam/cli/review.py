@@ -85,4 +85,3 @@ def take_in(run: Path, file: Path, as_json: bool) -> None:
 
 
 VERBS = (review, export, take_in)
-SHORT = {"flag": review}

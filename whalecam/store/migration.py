@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from whalecam.config import EARLIER_RECIPES
 from whalecam.store.schema import SCHEMA_VERSION
 
 EXACTNESS_WORDS = {"exact here": "exact_here"}
-RECIPES = {"seed": "notebook"}
 AUDIT_OPTIONS = {"needs": "background_test"}
 
 
@@ -18,7 +18,7 @@ def present_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
     word = str(found.get("exactness", ""))
     found["exactness"] = "none" if word.startswith("refused") else EXACTNESS_WORDS.get(word, word)
     train = dict(found.get("train") or {})
-    if train.get("recipe") in RECIPES:
-        train["recipe"] = RECIPES[train["recipe"]]
+    if train.get("recipe") in EARLIER_RECIPES:
+        train["recipe"] = EARLIER_RECIPES[train["recipe"]]
     audit = {AUDIT_OPTIONS.get(name, name): value for name, value in dict(found.get("audit") or {}).items()}
     return {**found, "train": train, "audit": audit, "schema_version": SCHEMA_VERSION}

@@ -43,14 +43,15 @@ def names_in(part: Path) -> set[str]:
 
 def read_part(part: Path, columns: Sequence[str]) -> pa.Table:
     """Some columns of a part, by their present names. Raises KeyError for one that it lacks."""
-    return _renamed(pq.read_table(part, columns=_stored(part, columns)), columns)
+    with pq.ParquetFile(part) as file:
+        return _renamed(file.read(columns=_stored(part, file, columns)), columns)
 
 
 def read_batches(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     """The same in batches of `rows` rows."""
-    for batch in pq.ParquetFile(part).iter_batches(rows, columns=_stored(part, columns)):
-        table = _renamed(pa.Table.from_batches([batch]), columns)
-        yield from table.combine_chunks().to_batches()
+    with pq.ParquetFile(part) as file:
+        for batch in file.iter_batches(rows, columns=_stored(part, file, columns)):
+            yield from _renamed(pa.Table.from_batches([batch]), columns).combine_chunks().to_batches()
 
 
 def column_sql(name: str, stored: Collection[str]) -> str | None:
@@ -62,8 +63,9 @@ def column_sql(name: str, stored: Collection[str]) -> str | None:
     return f'coalesce("{name}", {value}) as "{name}"' if name in stored else f'{value} as "{name}"'
 
 
-def _stored(part: Path, columns: Sequence[str]) -> list[str]:
-    stored = set(pq.read_schema(part).names)
+def _stored(part: Path, file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
+    """The names of the columns in the file, which is read once for its schema and its rows."""
+    stored = set(file.schema_arrow.names)
     found = [name if name in stored else EARLIER.get(name, name) for name in columns]
     if missing := [name for name, there in zip(columns, found, strict=True) if there not in stored]:
         raise KeyError(f"{part.name} has no column {missing[0]}")

@@ -10,6 +10,7 @@ import pandas as pd
 from whalecam.config import EXPORT_CHOICES, SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.data.csv_text import read_text, restored, safe_csv
 from whalecam.errors import ReviewError
+from whalecam.store import parts
 from whalecam.store.reviews import COLUMNS as REVIEW_COLUMNS
 from whalecam.store.table import Filters
 
@@ -33,11 +34,8 @@ COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
 NUMBERS = ("confidence", "loss", "background_share", "attention_score", *RELIANCE, *THRESHOLDS)
 LABELS = ("label", "predicted", "suggested_label")
 NEEDED = ("image", "verdict", "reviewer")
-EARLIER = {
+EARLIER = {parts.EARLIER[name]: name for name in MEASURED if name in parts.EARLIER} | {
     "auto_verdict": "assessment",
-    "leak": "background_share",
-    "excess": "attention_score",
-    "needs": "reliance",
     "excess_threshold": "attention_threshold",
     "needs_threshold": "reliance_threshold",
 }
