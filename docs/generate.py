@@ -146,13 +146,11 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
 
 def _docstring(value: Any) -> str:
     """A docstring as Markdown: its sections become lists."""
-    found = inspect.getdoc(value) or ""
-    blocks, section = [], ""
-    for block in re.split(r"\n\s*\n", found):
+    blocks = []
+    for block in re.split(r"\n\s*\n", inspect.getdoc(value) or ""):
         head, _, rest = block.partition("\n")
         if head.strip() in HEADS:
-            section = f"**{head.strip().removesuffix(':')}**\n\n{_items(rest)}"
-            blocks.append(section)
+            blocks.append(f"**{head.strip().removesuffix(':')}**\n\n{_items(rest)}")
         else:
             blocks.append(_prose(block))
     return "\n\n".join(blocks) + "\n"

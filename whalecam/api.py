@@ -222,10 +222,9 @@ def _input(network: Network, image: PathLike | ByteArray) -> ByteArray:
 
 
 def _joined(parts: Sequence[cam.Evidence], exactness: str) -> Cams:
-    names = {"maps": "maps", "bias": "bias", "logits": "logits", "completeness_error": "completeness_error"}
     arrays = {
-        name: torch.cat([getattr(part, theirs) for part in parts]).detach().float().cpu().numpy()
-        for name, theirs in names.items()
+        name: torch.cat([getattr(part, name) for part in parts]).detach().float().cpu().numpy()
+        for name in ("maps", "bias", "logits", "completeness_error")
     }
     return Cams(**arrays, exactness=exactness)
 

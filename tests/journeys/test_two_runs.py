@@ -193,16 +193,7 @@ def test_an_image_opens_from_every_gallery_and_back_leads_to_it(
     page.wait_for_url(re.compile("/Heatmaps"))
     is_well(page)
     page.wait_for_url(re.compile("image="))
-    until_address(
-        page,
-        run=OTHER,
-        attention="0.9",
-        reliance="0.2",
-        false_rate="0.1",
-        opacity="0.35",
-        threshold="0.1",
-        outline="false",
-    )
+    until_address(page, **dict(parse_qsl(MOVED)))
     image = parameters(page)["image"]
     expect(page.get_by_role("textbox", name="File name")).to_have_value(image[0])
     page.reload()

@@ -132,9 +132,6 @@ def caption(found: Atlas) -> tuple[str, str]:
     outside = [name for name in loud if name in OUTER]
     places = [f"at the {' and '.join(inside)} of the box"] if inside else []
     places += [f"{' and '.join(outside)} the box"] if outside else []
-    on = (
-        ""
-        if np.isnan(found.background_share)
-        else f"{1 - found.background_share:.0%} on the animal, {found.background_share:.0%} on water"
-    )
+    share = found.background_share
+    on = "" if np.isnan(share) else f"{1 - share:.0%} on the animal, {share:.0%} on water"
     return on, f"most {' and '.join(places)}" if places else "no part stands out"

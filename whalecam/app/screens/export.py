@@ -16,7 +16,7 @@ from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 
 WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
-PREVIEW, ALL = 200, 2**31
+PREVIEW = 200
 
 
 def progress(table: Table) -> None:
@@ -44,10 +44,10 @@ def choose() -> str:
     )
 
 
-def rows(run: Run, table: Table, only: str, limit: int | None = None) -> pd.DataFrame:
+def rows(run: Run, table: Table, only: str, limit: int = csv.ALL) -> pd.DataFrame:
     """The rows of the CSV by name, or the first `limit` of them."""
     reviews, level = session.latest_reviews(run), session.thresholds()
-    return csv.verdict_rows(run, table, reviews, level, only, limit or ALL)
+    return csv.verdict_rows(run, table, reviews, level, only, limit)
 
 
 def preview(run: Run, table: Table, only: str) -> None:
