@@ -22,12 +22,13 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LONG = 240_000
 STILL = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
-  const still = app && app.dataset.testConnectionState === "CONNECTED" && app.dataset.testScriptState === "notRunning"
+  const rests = app && app.dataset.testConnectionState === "CONNECTED" && app.dataset.testScriptState === "notRunning"
+  const still = rests && !document.querySelector(".st-key-opening")
   if (!still) window.stillSince = undefined
   else window.stillSince ??= performance.now()
   return still && performance.now() - window.stillSince > 300
 }"""
-"""Whether the page is connected, and no run of its script began for 0.3 seconds: a click can then no longer be lost."""
+"""Whether the page is connected and whole, and no run of its script began for 0.3 seconds: no click is lost then."""
 OPTIONS = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
 
 
@@ -47,9 +48,9 @@ def browser() -> Iterator[Any]:
 
 def settled(page: Any) -> Any:
     """The page, once it is connected, drawn and at rest."""
-    page.locator("h1").first.wait_for()
+    page.locator("h1").first.wait_for(timeout=LONG)
     page.evaluate("() => { window.stillSince = undefined }")
-    page.wait_for_function(STILL)
+    page.wait_for_function(STILL, polling=100, timeout=LONG)
     return page
 
 
@@ -61,14 +62,14 @@ def sign_in(page: Any, name: str) -> None:
 
 
 def expect(what: Any) -> Any:
-    """Playwright's assertion on what a page shows, which looks again until it holds, for a minute."""
+    """Playwright's assertion on what a page shows, which looks again until it holds, for two minutes."""
     from playwright.sync_api import expect as eventually
 
-    eventually.set_options(timeout=60_000)
+    eventually.set_options(timeout=120_000)
     return eventually(what)
 
 
-def until(page: Any, is_true: Callable[[], Any], patience: float = 30) -> bool:
+def until(page: Any, is_true: Callable[[], Any], patience: float = 120) -> bool:
     """Wait for a condition that the page itself does not show: True, or a failure after `patience` seconds."""
     for _ in range(int(patience * 20)):
         if is_true():
@@ -118,7 +119,7 @@ def visitor(browser: Any) -> Iterator[Callable[[], Any]]:
 
     def come() -> Any:
         contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True))
-        contexts[-1].set_default_timeout(60_000)
+        contexts[-1].set_default_timeout(120_000)
         return contexts[-1].new_page()
 
     yield come

@@ -51,7 +51,7 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
         if before:
             page.add_init_script(before)
         page.goto(f"{address}/?{query}")
-        page.locator("canvas.heat, .card").first.wait_for(timeout=60_000)
+        page.locator("canvas.heat, .card").first.wait_for(timeout=120_000)
         page.get_by_text("runs=").wait_for()
         page.wait_for_function(FULLY_PAINTED)
         return page

@@ -37,7 +37,7 @@ def address(place: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     yield context.new_page()
     context.close()
 
@@ -255,6 +255,7 @@ def test_errors_are_words(page: Any, address: str, place: Path, tmp_path: Path) 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_a_phone(browser: Any, address: str, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     for name in ("", "Dataset", "Model", "Top_losses", "Heatmaps", "Leaks", "Export"):
         page.goto(f"{address}/{name}?run=demo")

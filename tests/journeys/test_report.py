@@ -31,6 +31,7 @@ def test_it_opens_without_a_network_and_asks_for_nothing(
     assert out.stat().st_size < 5_000_000
     shutil.rmtree(run.path)
     context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    context.set_default_timeout(120_000)
     page, asked, told = context.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: told.append(message.text))

@@ -108,7 +108,7 @@ def test_the_report_is_downloaded_and_opens_without_a_network(
     page = visitor()
     page.goto(f"{dashboard.address}/Export?run={run.name}")
     settled(page).wait_for_timeout(1000)
-    with page.expect_download(timeout=60_000) as waiting:
+    with page.expect_download(timeout=120_000) as waiting:
         page.get_by_role("button", name="Download the report").click()
     assert waiting.value.suggested_filename == f"{run.name}-report.html"
     waiting.value.save_as(tmp_path / "r.html")

@@ -1,9 +1,17 @@
 const figures = () => document.querySelector('[data-testid="stMetric"]')
-const LATEST = performance.now() + 30000
+const PATIENCE = 2000
 export default function ({ setStateValue }) {
+  let waiting = true
+  const say = () => {
+    if (waiting) setStateValue("drawn", true)
+    waiting = false
+  }
   const look = () => {
-    if (!figures() && performance.now() < LATEST) requestAnimationFrame(look)
-    else requestAnimationFrame(() => setTimeout(() => setStateValue("drawn", true))) // the frame is out by then
+    if (!waiting) return
+    if (figures()) requestAnimationFrame(() => setTimeout(say)) // the frame is out by then
+    else requestAnimationFrame(look)
   }
   look()
+  setTimeout(say, PATIENCE) // a tab in the background draws no frames, and some pages have no figures
+  return () => (waiting = false)
 }
