@@ -1,5 +1,6 @@
 """The animals of the demo pictures: outline, pattern and light by species, marks by individual."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,9 @@ from whalecam.demo.sea import noise_tile, sample
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
+SOFT_EDGE = 3.5
+"""Half axes from the middle of a spot beyond which it adds less than a billionth."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Build:
     fin_at: float
     fin_width: float
     sweep: float
-    back: Colour
-    flank: Colour
+    back: Color
+    flank: Color
     mottle: float
 
 
@@ -114,8 +117,8 @@ def silhouette(points: Points, width: int, height: int) -> Field:
     return np.asarray(area, np.float32) / np.float32(255)
 
 
-def skin(who: Individual, area: Field, u: Field, v: Field, light: float) -> NDArray[np.float32]:
-    """Colours of the body, (H, W, 3).
+def skin(who: Individual, area: Field, u: Field, v: Field, light: float) -> Field:
+    """Colors of the body, as planes: (3, H, W).
 
     Args:
         area: silhouette.
@@ -123,42 +126,42 @@ def skin(who: Individual, area: Field, u: Field, v: Field, light: float) -> NDAr
         light: overall brightness of the scene.
     """
     build = BUILDS[who.species]
-    up = np.clip(v / (build.arch * 1.1), 0, 1)[..., None]
-    colour = np.array(build.flank) * (1 - up) + np.array(build.back) * up
+    up = np.clip(v / (build.arch * 1.1), 0, 1)
     tile = noise_tile(20 + who.marks % 8, 1.5)
-    blotch = sample(tile, u * 300 + who.marks % 512, v * 420 + who.marks % 311)[..., None]
-    colour = colour * who.tone * (1 + 0.16 * build.mottle * blotch)
+    blotch = sample(tile, u * 300 + who.marks % 512, v * 420 + who.marks % 311)
+    tone = who.tone * (1 + 0.16 * build.mottle * blotch)
+    colors = zip(build.flank, build.back, strict=True)
+    color = np.stack([(flank + (back - flank) * up) * tone for flank, back in colors])
     if who.species in PATTERNS:
-        colour = PATTERNS[who.species](who, colour, u, v)
-    return np.asarray(_lit(colour, area, light), np.float32)
+        color = PATTERNS[who.species](who, color, u, v)
+    return _lit(color, area, light)
 
 
-def _orca(who: Individual, colour: Field, u: Field, v: Field) -> Field:
+def _orca(who: Individual, color: Field, u: Field, v: Field) -> Field:
     """White eye patch, grey saddle behind the fin."""
     jitter = (who.marks % 100) / 100 - 0.5
-    patch = _blob(u, v, 0.845 + 0.01 * jitter, 0.055, 0.055, 0.018, -0.25)
-    saddle = _blob(u, v, 0.36 + 0.02 * jitter, 0.115, 0.075 + 0.02 * jitter, 0.03, 0.3)
-    colour = colour * (1 - patch) + 0.9 * patch
-    return np.asarray(colour * (1 - 0.8 * saddle) + 0.42 * 0.8 * saddle, np.float32)
+    _blob(color, u, v, Spot(0.845 + 0.01 * jitter, 0.055, 0.055, 0.018, -0.25), 0.9, 1.0)
+    _blob(color, u, v, Spot(0.36 + 0.02 * jitter, 0.115, 0.075 + 0.02 * jitter, 0.03, 0.3), 0.42, 0.8)
+    return color
 
 
-def _dolphin(who: Individual, colour: Field, u: Field, v: Field) -> Field:
+def _dolphin(who: Individual, color: Field, u: Field, v: Field) -> Field:
     """A dark cape over paler flanks."""
     edge = 0.10 + 0.03 * np.sin(u * 5 + who.marks % 6)
-    cape = 1 / (1 + np.exp(np.clip((edge - v) * 90, -50, 50)))[..., None]
-    return np.asarray(colour * (1.12 - 0.34 * cape), np.float32)
+    cape = 1 / (1 + np.exp(np.clip((edge - v) * 90, -50, 50)))
+    return np.asarray(color * (1.12 - 0.34 * cape), np.float32)
 
 
-def _humpback(who: Individual, colour: Field, u: Field, v: Field) -> Field:
+def _humpback(who: Individual, color: Field, u: Field, v: Field) -> Field:
     """Pale scars and barnacles, the animal's own."""
     rng = np.random.default_rng(who.marks)
     for _ in range(int(rng.integers(8, 16))):
         size = rng.uniform(0.004, 0.014)
-        spot = _blob(
-            u, v, rng.uniform(0.3, 0.95), rng.uniform(0.01, 0.13), size * rng.uniform(1, 3), size, rng.normal()
+        spot = Spot(
+            rng.uniform(0.3, 0.95), rng.uniform(0.01, 0.13), size * rng.uniform(1, 3), size, float(rng.normal())
         )
-        colour = colour * (1 - 0.6 * spot) + 0.62 * 0.6 * spot
-    return np.asarray(colour, np.float32)
+        _blob(color, u, v, spot, 0.62, 0.6)
+    return color
 
 
 PATTERNS: Mapping[str, Callable[[Individual, Field, Field, Field], Field]] = {
@@ -168,14 +171,41 @@ PATTERNS: Mapping[str, Callable[[Individual, Field, Field, Field], Field]] = {
 }
 
 
-def _blob(u: Field, v: Field, x: float, y: float, wide: float, high: float, turn: float) -> Field:
-    """A soft ellipse on the body, (H, W, 1) in [0, 1]."""
-    across, up = u - x, v - y
-    a, b = across * np.cos(turn) + up * np.sin(turn), up * np.cos(turn) - across * np.sin(turn)
-    return np.asarray(1 / (1 + np.exp(np.clip((np.hypot(a / wide, b / high) - 1) * 9, -50, 50))), np.float32)[..., None]
+@dataclass(frozen=True)
+class Spot:
+    """A soft ellipse on the body: its middle, its half axes, and its turn in radians; lengths in shares of the body."""
+
+    x: float
+    y: float
+    wide: float
+    high: float
+    turn: float
 
 
-def _lit(colour: Field, area: Field, light: float) -> Field:
+def _blob(color: Field, u: Field, v: Field, spot: Spot, grey: float, strength: float) -> None:
+    """Draw a spot of one grey into the colors, where it can be seen at all."""
+    place = _around(u, v, spot)
+    across, up = u[place] - np.float32(spot.x), v[place] - np.float32(spot.y)
+    cos, sin = math.cos(spot.turn), math.sin(spot.turn)
+    a, b = across * cos + up * sin, up * cos - across * sin
+    edge = np.clip((np.hypot(a / spot.wide, b / spot.high) - 1) * 9, -50, 50)
+    amount = strength / (1 + np.exp(edge))
+    for plane in color:
+        plane[place] += (grey - plane[place]) * amount
+
+
+def _around(u: Field, v: Field, spot: Spot) -> tuple[slice, slice]:
+    """The rows and columns of a spot with its soft edge. `u` and `v` grow evenly along rows and columns."""
+    rows, columns = (length - 1 for length in u.shape)
+    along = np.array([[u[-1, 0] - u[0, 0], u[0, -1] - u[0, 0]], [v[-1, 0] - v[0, 0], v[0, -1] - v[0, 0]]], np.float64)
+    along /= (rows, columns)
+    middle = np.linalg.solve(along, (spot.x - float(u[0, 0]), spot.y - float(v[0, 0])))
+    reach = SOFT_EDGE * max(spot.wide, spot.high) / math.sqrt(abs(np.linalg.det(along))) + 1
+    first, last = np.maximum(middle - reach, 0).astype(int), np.maximum(middle + reach + 1, 0).astype(int)
+    return slice(first[0], last[0]), slice(first[1], last[1])
+
+
+def _lit(color: Field, area: Field, light: float) -> Field:
     """Round the flat shape: light from above, a wet highlight along the back, darkness at the waterline."""
     inside = (area > 0.5).astype(np.uint8)
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
@@ -183,6 +213,6 @@ def _lit(colour: Field, area: Field, light: float) -> Field:
     bulge = np.sqrt(np.clip(1 - (1 - np.clip(depth / radius, 0, 1)) ** 2, 0, 1)).astype(np.float32)
     bulge = cv2.GaussianBlur(bulge, (0, 0), max(1.0, radius / 9))
     lean = np.gradient(bulge, axis=0) * radius
-    shade = 0.86 + 0.3 * np.clip(lean, -1.0, 1.2)
-    shine = np.clip(lean - 0.2, 0, 1) ** 2 * 0.22
-    return np.asarray(colour * (shade * light)[..., None] + (shine * light)[..., None] * np.array([0.9, 0.96, 1.0]))
+    shade = (0.86 + 0.3 * np.clip(lean, -1.0, 1.2)) * light
+    shine = np.clip(lean - 0.2, 0, 1) ** 2 * (0.22 * light)
+    return np.stack([plane * shade + shine * tint for plane, tint in zip(color, (0.9, 0.96, 1.0), strict=True)])
