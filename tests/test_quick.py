@@ -82,6 +82,16 @@ class TestPortions:
         with torch.no_grad():
             assert close(found, plain(inputs), 1e-5)
 
+    @pytest.mark.parametrize(("side", "expected"), [(128, [8, 1]), (64, [9]), (512, [1] * 9)])
+    def test_depthwise_convolutions_are_taken_in_portions_to_the_end(self, side: int, expected: list[int]) -> None:
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 4, 1)]
+        plain, inputs = nn.Sequential(*layers).eval(), torch.rand(9, 3, side, side)
+        found, met = self.largest_batches(portions.portioned(plain), inputs)
+        assert met == expected
+        with torch.no_grad():
+            assert close(found, torch.cat([plain(one[None]) for one in inputs]), 1e-5)
+
     def test_what_is_read_twice_or_never_pooled_stays_whole(self) -> None:
         class Twice(nn.Module):
             def __init__(self) -> None:

@@ -65,7 +65,7 @@ def test_the_advice_leads_to_a_training_and_its_comparison(page: Any, prepared: 
 @pytest.mark.timeout(3600)
 def test_leak_found_remedied_retrained_and_gone(page: Any, tmp_path: Path) -> None:
     """The demo as it comes, from the first start of the dashboard on."""
-    with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(tmp_path), WHALECAM_DEMO_IMAGES="480") as url:
+    with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(tmp_path), WHALECAM_DEMO_IMAGES="360") as url:
         page.goto(url)
         page.get_by_role("heading", name="Overview").wait_for(timeout=LONG)
         page.get_by_text("confirmed leaks: the network looks at the water").wait_for()

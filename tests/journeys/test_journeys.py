@@ -44,15 +44,20 @@ def page(browser: Any) -> Iterator[Any]:
 
 def test_the_first_start_prepares_the_demo(browser: Any, page: Any, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs), WHALECAM_DEMO_IMAGES="24") as url:
+    with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs), WHALECAM_DEMO_IMAGES="96") as url:
         page.goto(url)
         page.get_by_text("Welcome to WhaleCAM").wait_for()
         page.get_by_role("progressbar").first.wait_for()
         expect(page.get_by_role("button", name="Cancel")).to_be_visible()
         page.get_by_text("left in this step").wait_for(timeout=LONG)
+        page.get_by_role("link", name="Look at the images").click(timeout=LONG)
+        page.get_by_role("heading", name="Dataset").wait_for()
+        page.get_by_text("Preparing the demo").wait_for()
+        page.get_by_text("Preparing the demo").wait_for(state="hidden", timeout=LONG)
+        page.goto(url)
         page.get_by_role("heading", name="Overview").wait_for(timeout=LONG)
         page.get_by_text("assessable pictures").first.wait_for()
-    assert len(open_run(runs / "demo").audited()) == 24
+    assert len(open_run(runs / "demo").audited()) == 96
 
 
 @pytest.mark.parametrize("path", ["", "Leaks"])

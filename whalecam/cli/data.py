@@ -1,7 +1,10 @@
 """Verbs on a data set: demo, check."""
 
+import importlib
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ FIRST_ROWS = 20
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option("--images", default=480, show_default=True, type=click.IntRange(12, 100_000), help="Pictures to draw.")
+@click.option("--images", default=360, show_default=True, type=click.IntRange(12, 100_000), help="Pictures to draw.")
 @click.option("--seed", default=0, show_default=True, help="The same seed draws the same pictures.")
 @click.option("--run", "run_path", type=FOLDER, help="Also train on the set and audit it, into this run folder.")
 def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
@@ -29,10 +32,14 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     from whalecam.demo import write_demo
 
     report = reporter()
+    loading = threading.Thread(target=_load, daemon=True)
+    if run_path is not None:
+        loading.start()
     csv = write_demo(folder, images=images, seed=seed, report=report)
     if run_path is None:
         tell({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
+    loading.join()
     from whalecam.audit import run_audit
     from whalecam.data import inspect_pictures, open_dataset
     from whalecam.network import training
@@ -42,6 +49,13 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     run = create_run(run_path, DatasetRecord.of(data))
     training.train(inspect_pictures(data, report), run, DEMO_TRAINING, report)
     run_audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
+
+
+def _load() -> None:
+    """What trains and audits takes seconds to load, in which other processes can draw."""
+    with suppress(ImportError):  # which says what is missing where it is needed
+        for name in ("whalecam.audit.run_audit", "whalecam.network.training"):
+            importlib.import_module(name)
 
 
 @click.command()

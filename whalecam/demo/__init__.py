@@ -54,7 +54,7 @@ class Order:
 
 def write_demo(
     folder: Path,
-    images: int = 480,
+    images: int = 360,
     seed: int = 0,
     report: Report = silent,
     leaking: bool = True,

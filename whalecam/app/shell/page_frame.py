@@ -72,8 +72,8 @@ def _open(title: str, needs: str) -> Run:
     carried = links.carried(run.name if run else None, session.preferred_run())
     for path, label, icon in links.PAGES:
         place.page_link(path, label=label, icon=icon, width="stretch", query_params=carried)
-    if run is None or _being_prepared(run):
-        _first_start()
+    if run is None or not _is_ready(run, needs):
+        _first_start(run)
     st.title(title, anchor=False)
     session.hide_scores(frozenset())
     _job_line(run)
@@ -176,11 +176,11 @@ def _job_line(run: Run) -> None:
 
 
 @st.fragment(run_every=1.0)
-def _watch(folder: str) -> None:
-    """Progress with time left and cancel; the page refreshes itself when the job ends."""
+def _watch(folder: str, made: tuple[bool, bool] | None = None) -> None:
+    """Progress with time left and cancel; the page refreshes itself when the job ends, or has made more than `made`."""
     path = Path(folder)
     job = jobs.status(path)
-    if job is None or job.state != "running":
+    if job is None or job.state != "running" or made not in (None, _made(path)):
         st.rerun()
         return
     note = jobs.time_left(job.seconds_left)
@@ -189,19 +189,26 @@ def _watch(folder: str) -> None:
         st.button("Cancel", key="job_cancel", icon=":material/stop_circle:", on_click=jobs.cancel, args=(path,))
 
 
-def _being_prepared(run: Run) -> bool:
+def _made(folder: Path) -> tuple[bool, bool]:
+    """Whether a run's images and its network are there."""
+    run = session.open_named(folder.name) if folder.name in session.run_paths() else None
+    return run is not None, run is not None and run.trained
+
+
+def _is_ready(run: Run, needs: str) -> bool:
+    """Whether a page may open: of a demo that is being prepared, those that need no audit may."""
     job = jobs.status(run.path)
-    return job is not None and job.title == PREPARING and job.state == "running"
+    return needs == "data" or job is None or job.title != PREPARING or job.state != "running"
 
 
-def _first_start() -> NoReturn:
-    """No run at all: prepare the demo behind a progress view, then fill the page."""
+def _first_start(run: Run | None) -> NoReturn:
+    """No run at all, or not enough of it: prepare the demo behind a progress view, then fill the page."""
     st.title("Welcome to WhaleCAM", anchor=False)
     folder = session.runs_folder() / session.DEMO
     job = jobs.status(folder)
     if job is None:
         pictures = folder.parent / "demo-pictures"
-        images = os.environ.get("WHALECAM_DEMO_IMAGES", "480")
+        images = os.environ.get("WHALECAM_DEMO_IMAGES", "360")
         jobs.start(folder, PREPARING, ["demo", str(pictures), "--images", images, "--run", str(folder)])
     if job is None or job.state == "running":
         st.markdown(
@@ -209,8 +216,18 @@ def _first_start() -> NoReturn:
             "*where it looks*. Two of the six species give themselves away by their water. You will see the audit "
             "find them. This happens once; the bar says how long each step will take."
         )
-        _watch(str(folder))
+        _watch(str(folder), _made(folder))
+        _ready_so_far(run)
     else:
         st.error(plain(job.message or "It was cancelled."), title="The demo is not ready", icon=":material/error:")
         st.button("Try again", type="primary", on_click=jobs.dismiss, args=(folder,))
     st.stop()
+
+
+def _ready_so_far(run: Run | None) -> None:
+    """Ways to what can be looked at while the rest is prepared."""
+    if run is None:
+        return
+    st.page_link("pages/1_Dataset.py", label="Look at the images", icon=":material/photo_library:")
+    if run.trained:
+        st.page_link("pages/2_Model.py", label="Look at the network", icon=":material/model_training:")

@@ -1,4 +1,4 @@
-"""The first layers of a network, whose activations are its largest, for a few pictures at a time."""
+"""Layers whose activations are larger than a core's cache, for a few images at a time."""
 
 import torch
 from torch import Tensor, fx, nn
@@ -7,20 +7,23 @@ from whalecam.network.fusion.fusing import Joined
 
 PIXELS = 65_536
 """Of inputs at once: what the first layers make of them then stays in a core's cache until the next one reads it."""
+DEPTHWISE_PIXELS = 131_072
+"""Of inputs at once through a network of depthwise convolutions: each value that these read meets one weight, so what
+they cost is the way to memory. Dense layers take more images at once, for which their weights are read once."""
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 PARTS = (Joined, nn.Conv2d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Identity, nn.BatchNorm2d, *POOLINGS)
 """Layers to which, in eval mode, each picture is its own."""
 
 
 class Portions(nn.Module):
-    """The same layers on a CPU, for PIXELS of the batch at a time."""
+    """The same layers on a CPU, for `pixels` of the batch at a time."""
 
-    def __init__(self, layers: nn.Sequential) -> None:
+    def __init__(self, layers: nn.Module, pixels: int = PIXELS) -> None:
         super().__init__()
-        self.layers = layers
+        self.layers, self.pixels = layers, pixels
 
     def forward(self, inputs: Tensor) -> Tensor:
-        some = max(1, PIXELS // (inputs.shape[2] * inputs.shape[3]))
+        some = max(1, self.pixels // (inputs.shape[2] * inputs.shape[3]))
         found: Tensor
         if inputs.device.type != "cpu" or some >= len(inputs):
             found = self.layers(inputs)
@@ -30,7 +33,13 @@ class Portions(nn.Module):
 
 
 def portioned(module: nn.Module) -> nn.Module:
-    """A traced network that takes its layers up to the first pooling in portions; any other module as it is."""
+    """A network that takes what its cache cannot hold in portions.
+
+    Returns: one of depthwise convolutions in portions as a whole, and a traced one up to its first pooling; any other
+    module as it is.
+    """
+    if any(isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1 for layer in module.modules()):
+        return Portions(module, DEPTHWISE_PIXELS)
     if not isinstance(module, fx.GraphModule):
         return module
     first = next(node for node in module.graph.nodes if node.op == "placeholder")
