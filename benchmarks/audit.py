@@ -41,7 +41,7 @@ PEERS = (
     ("captum LayerGradCam", peers.captum, 32),
     ("torch-cam CAM", peers.torch_cam, SOME),
 )
-"""Name, how it is made, and on how many pictures all classes are timed: two of them run the network once a class."""
+"""Name, how it is made, and on how many images all classes are timed: two of them run the network once a class."""
 
 
 def prepare(folder: Path, images: int, scenes: int = DRAWN) -> Run:
@@ -69,7 +69,7 @@ def untrained(path: Path, data: Dataset) -> Run:
 
 
 def tasks(run: Run, images: int) -> dict[str, Task]:
-    """Name → what is timed; each returns how many pictures it did."""
+    """Name → what is timed; each returns how many images it did."""
     data = run_audit.open_data(run)
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     paths = [Path(path) for path in data.table["path"]]
@@ -118,7 +118,7 @@ def audited(run: Run, data: Any) -> int:
 
 
 def bare(model: Network, some: torch.Tensor, images: int, halves: bool = True, batch: int = 64) -> int:
-    """The network alone over as many pictures, their tensors in memory."""
+    """The network alone over as many images, their tensors in memory."""
     whole = torch.nn.Sequential(model.features, model.head).to(memory_format=torch.channels_last)
     some, done = some.contiguous(memory_format=torch.channels_last), 0
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=halves):
@@ -130,7 +130,7 @@ def bare(model: Network, some: torch.Tensor, images: int, halves: bool = True, b
 
 
 def measure(run: Run, images: int, rounds: int) -> dict[str, list[float]]:
-    """Pictures a second of each task, one figure a round."""
+    """Images a second of each task, one figure a round."""
     todo = tasks(run, images)
     for task in todo.values():
         task()

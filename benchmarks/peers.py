@@ -1,4 +1,4 @@
-"""The peers of an audit, each as its own guide calls it: how many pictures a second they get through."""
+"""The peers of an audit, each as its own guide calls it: how many images a second they get through."""
 
 import functools
 import itertools
@@ -104,7 +104,7 @@ def from_files(maps: Maps, files: Files, classes: Sequence[int], batch: int, wor
 
 
 def fastest(task: Callable[..., int], *settings: Sequence[int]) -> tuple[int, ...]:
-    """The settings, one of each sequence, at which a task gets through most pictures a second."""
+    """The settings, one of each sequence, at which a task gets through most images a second."""
     speeds: dict[tuple[int, ...], float] = {}
     for chosen in [*itertools.product(*settings)] * 2:  # the first time round warms up
         start = time.perf_counter()

@@ -4,7 +4,7 @@ usage: python -m benchmarks.planted_leaks TOOLS/planted.py [--kind colour|bright
 
 The developers' tool pastes real animals on waters of two colours, one for each label; the same idea is extended here to
 brightness and texture. One network is trained where the water tells the label, one on the clean twin; both judge the
-leaky pictures that neither was trained on. The truth, per image and network: the probability of the prediction falls
+leaky images that neither was trained on. The truth, per image and network: the probability of the prediction falls
 by more than 0.5 when this very water is exchanged for the other kind.
 """
 
@@ -85,7 +85,7 @@ def write(tool: ModuleType, out: Path, tint: Callable[[Any, int], Any], n: int, 
 
 
 def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
-    """Rows of the leaky pictures that the network of `kind` was not trained on, with their `fall`."""
+    """Rows of the leaky images that the network of `kind` was not trained on, with their `fall`."""
     data = open_dataset(folder / kind / "train.csv", folder / kind / "images")
     record = DatasetRecord.of(data)
     run: Run = create_run(folder / f"run-{kind}", record)
@@ -102,7 +102,7 @@ def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
 
 
 def auroc(truth: Any, score: Any, times: int = 300) -> list[float]:
-    """AUROC of one score, with its 95 % bootstrap interval over pictures: [value, low, high]."""
+    """AUROC of one score, with its 95 % bootstrap interval over images: [value, low, high]."""
     truth, score = np.asarray(truth, bool), np.nan_to_num(np.asarray(score, float))
     rng = np.random.default_rng(0)
     found: list[float] = []

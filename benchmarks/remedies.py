@@ -4,17 +4,17 @@ usage: python -m benchmarks.remedies planted TOOLS/planted.py [--seeds 3] [--n 7
        python -m benchmarks.remedies photos DATA [--seeds 1] [--first 0] [--keep FILE] [--join FILE ...]
 
 planted: the developers' tool pastes real animals on waters of two colours, one for each label (97 %). Each arm trains
-on the leaky set with the same split and seed, and is judged on the `flipped` twins of the pictures it had not seen: the
-same animals on the other label's water. Where a remedy mends pictures (crop, neutral), the flipped pictures are mended
+on the leaky set with the same split and seed, and is judged on the `flipped` twins of the images it had not seen: the
+same animals on the other label's water. Where a remedy mends images (crop, neutral), the flipped images are mended
 alike before they are judged, with the true masks, as they would be in use. Beside it stands what the simulation said
 of the network without a remedy before anything was trained again.
 
-photos: DATA holds photos/, photos.csv, masks/, boxes.csv. Three folds grouped by individual, species with ten pictures
-or more. Swapped backgrounds: each picture's animal on the waters of two pictures of other species.
+photos: DATA holds photos/, photos.csv, masks/, boxes.csv. Three folds grouped by individual, species with ten images
+or more. Swapped backgrounds: each image's animal on the waters of two images of other species.
 
 --join takes rows that earlier runs kept, so that seeds may be run one at a time. All seeds together count as one
-sample: every judgement of every seed, its 95 % interval by drawing individuals anew with all their pictures of all
-seeds (a picture of an unknown individual counts as one), and changes from the run of the same seed without a remedy.
+sample: every judgement of every seed, its 95 % interval by drawing individuals anew with all their images of all
+seeds (an image of an unknown individual counts as one), and changes from the run of the same seed without a remedy.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def trained(path: Path, csv: Path, images: Path, options: TrainOptions) -> Run:
 
 
 def flipped(run: Run, folder: Path) -> "pd.Series[float]":
-    """By image: 1 where the run's network is right on the flipped picture; those it was not trained on."""
+    """By image: 1 where the run's network is right on the flipped image; those it was not trained on."""
     data, remedy = open_dataset(folder / "train.csv", folder / "images"), str(run.manifest.train["remedy"])
     rows = data.good()[~data.good()["image"].isin(run.training_images())]
     find = remedies.finder(data, TrainOptions(masks=str(folder / "masks")))
@@ -81,7 +81,7 @@ def flipped(run: Run, folder: Path) -> "pd.Series[float]":
 
 
 def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str, Any]]:
-    """One row per arm: right on own and flipped pictures, the gain over none, what was simulated."""
+    """One row per arm: right on own and flipped images, the gain over none, what was simulated."""
     plant(given.source, folder, given.n, 128, seed, given.animals)
     leaky, rows = folder / "leaky", []
     table = pd.read_csv(leaky / "train.csv", dtype=str).set_index("image")
@@ -150,7 +150,7 @@ def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str,
 
 
 def pooled(rows: list[dict[str, Any]]) -> str:
-    """Markdown: every seed, and all seeds together, their pictures counted as one sample with its individuals."""
+    """Markdown: every seed, and all seeds together, their images counted as one sample with its individuals."""
     lines = ["| remedy | seed | own water | flipped | gain over none | simulated gain |", "|---|---|---|---|---|---|"]
     for remedy in TRAIN_REMEDIES:
         mine = [row for row in rows if row["remedy"] == remedy]

@@ -1,7 +1,7 @@
 """An audited run of any size whose figures are drawn by chance, for what depends on the number of rows alone.
 
-Names, species and individuals follow the real data set: 30 species whose sizes fall off geometrically, 15 pictures to
-every four individuals. Pictures, thumbnails and maps are a few, under many names.
+Names, species and individuals follow the real data set: 30 species whose sizes fall off geometrically, 15 images to
+every four individuals. Images, thumbnails and maps are a few, under many names.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ LENDING = 48
 
 
 def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run:
-    """A trained and audited run of `rows` pictures in `folder`; `files`: with pictures and thumbnails, hard-linked."""
+    """A trained and audited run of `rows` images in `folder`; `files`: with images and thumbnails, hard-linked."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     names, label, owner = _pictures(rows, rng)
@@ -55,7 +55,7 @@ def write_run(folder: Path, rows: int, seed: int = 0, files: bool = True) -> Run
 
 
 def write_twin(run: Run, rows: int, seed: int = 0) -> Run:
-    """A second run beside one of `write_run(…, rows, seed)`: the same pictures, its network a bit better."""
+    """A second run beside one of `write_run(…, rows, seed)`: the same images, its network a bit better."""
     twin = create_run(run.path.parent / "twin", run.manifest.dataset)
     adopt(twin, untrained(NAMES.tolist()))
     (twin.path / "thumbs").symlink_to(run.path / "thumbs")
@@ -114,7 +114,7 @@ def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Ge
 
 
 def _animal(rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A box somewhere in the picture."""
+    """A box somewhere in the image."""
     top, left = rng.integers(0, MASK_GRID // 2, 2)
     height, width = rng.integers(MASK_GRID // 8, MASK_GRID // 2, 2)
     mask = np.zeros((MASK_GRID, MASK_GRID), bool)
@@ -129,7 +129,7 @@ def _column(field: pa.Field, values: dict[str, Any], count: int) -> pa.Array:
 
 
 def _judged(label: Whole, rng: np.random.Generator, sure: float) -> dict[str, Any]:
-    """What the network is made to say of pictures with these labels, whose logits stand out by `sure`."""
+    """What the network is made to say of images with these labels, whose logits stand out by `sure`."""
     count = len(label)
     logits = np.where(np.arange(CLASSES) == label[:, None], sure, 0.0) + rng.normal(0, 1, (count, CLASSES))
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))

@@ -25,7 +25,7 @@ COMPARED = ("fast", "notebook")
 
 
 def trained(data: Dataset, folder: Path, recipe: str, seed: int, epochs: int) -> dict[str, float]:
-    """Pictures a second over all epochs, the reading of the pictures included, and the validation loss."""
+    """Images a second over all epochs, the reading of the images included, and the validation loss."""
     record = DatasetRecord.of(data)
     run = create_run(folder / f"{recipe}-{seed}", record)
     options = TrainOptions(arch=FINE_ARCH, epochs=epochs, lr=5e-3, batch=32, min_per_class=10, seed=seed, recipe=recipe)

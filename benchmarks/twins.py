@@ -5,12 +5,12 @@ usage: python -m benchmarks.twins clean [--seeds 3] [--first 0] [--images 480] [
 
 clean: the demo and its clean twin, the same drawings with no water that tells a species; the demo's training on each,
 and, without --no-remedies, on the demo with shuffle and crop; audits of all. A network that never met a leak is flagged
-by mistake alone: what is listed of it, on its own pictures and on the demo's, is the noise floor of the verdict. The
+by mistake alone: what is listed of it, on its own images and on the demo's, is the noise floor of the verdict. The
 truth of each image is drawn too: the same animal in the same place on each of the three other waters. It relies on its
 water where the probability of its prediction falls by more than 0.5 in the mean over these.
 
-reseeded: networks that differ in nothing but the seed (of folds, first weights and order of pictures), two by two:
-how many pairs does `compare` tell apart, and how far do seeds move each figure beyond the chance of the pictures?
+reseeded: networks that differ in nothing but the seed (of folds, first weights and order of images), two by two:
+how many pairs does `compare` tell apart, and how far do seeds move each figure beyond the chance of the images?
 """
 
 import argparse
@@ -63,7 +63,7 @@ def elsewhere(run: Run, path: Path, csv: Path) -> Run:
 
 
 def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
-    """Shares of the verdicts, of all pictures and of the planted species; the change from the run without a remedy."""
+    """Shares of the verdicts, of all images and of the planted species; the change from the run without a remedy."""
     rows = open_table(run, Thresholds()).values()
     known = rows[rows["verdict"] != "not_assessable"]
     planted = known["label"].isin(list(PLANTED))
@@ -147,7 +147,7 @@ def pairs(runs: list[Run]) -> list[dict[str, Any]]:
 
 
 def counted(found: list[dict[str, Any]]) -> str:
-    """Markdown: pairs told apart by pictures alone and with the seeds' chance, and what the seeds bring per figure."""
+    """Markdown: pairs told apart by images alone and with the seeds' chance, and what the seeds bring per figure."""
     lines = []
     for words, rows in (("apart", [row for row in found if row["apart"]]), ("all", found)):
         alone = [
@@ -155,10 +155,8 @@ def counted(found: list[dict[str, Any]]) -> str:
         ]
         hits = sum(min(p for p in corrected if p == p) < LEVEL for corrected in alone)
         kept = sum(any(one["corrected"] < LEVEL for one in row["differences"]) for row in rows)
-        lines.append(
-            f"{words}: {len(rows)} pairs; told apart by pictures alone {hits}, with the seeds' chance {kept}\n"
-        )
-    lines += ["| figure | level | difference, rms | chance of the pictures | of the seeds |", "|---|---|---|---|---|"]
+        lines.append(f"{words}: {len(rows)} pairs; told apart by images alone {hits}, with the seeds' chance {kept}\n")
+    lines += ["| figure | level | difference, rms | chance of the images | of the seeds |", "|---|---|---|---|---|"]
     for at, name in enumerate(METRICS):
         every = [row["differences"][at] for row in found]
         rms = np.sqrt(np.mean([one["difference"] ** 2 for one in every]))

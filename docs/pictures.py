@@ -1,4 +1,4 @@
-"""Take the pictures of README: every page at a desk's and a phone's width, from a running dashboard.
+"""Take the images of README: every page at a desk's and a phone's width, from a running dashboard.
 
 usage: python docs/pictures.py [http://localhost:8501] [--out docs/img] [--run demo] [--against demo-shuffle]
 

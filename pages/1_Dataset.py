@@ -13,7 +13,7 @@ with page("Dataset", needs="data") as run:
     dataset.figures(data)
     figures_first()
     distribution, head, grid, faults = st.tabs(
-        ["Distribution", "Table", "Pictures", "Findings"], key="dataset_tab", bind="query-params", on_change="rerun"
+        ["Distribution", "Table", "Images", "Findings"], key="dataset_tab", bind="query-params", on_change="rerun"
     )
     if distribution.open:
         with distribution:

@@ -26,7 +26,7 @@ with page("Model", needs="data") as run:
             model.epochs(metrics)
         with matrix:
             pairs = model.pairs(run, metrics)
-            st.subheader("Confusion on pictures that were not trained on", anchor=False)
+            st.subheader("Confusion on images that were not trained on", anchor=False)
             cell = st.plotly_chart(
                 audit_charts.confusion(pairs, run.manifest.classes),
                 key="confusion",

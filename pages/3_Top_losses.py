@@ -1,4 +1,4 @@
-"""Pictures by loss, with or without their heat."""
+"""Images by loss, with or without their heat."""
 
 import streamlit as st
 
@@ -20,5 +20,5 @@ with page("Top losses") as run:
     review_controls.news(run)
     st.caption(
         "Loss is the cross-entropy of the label, in nats: 0.7 is a coin toss between two classes. A high loss on a "
-        "picture that looks fine often means a wrong label; select it and suggest the right one."
+        "image that looks fine often means a wrong label; select it and suggest the right one."
     )

@@ -1,4 +1,4 @@
-"""One picture large, with the evidence for any class."""
+"""One image large, with the evidence for any class."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Two runs or more on the pictures they share: what got better, what got worse, and what is chance."""
+"""Two runs or more on the images they share: what got better, what got worse, and what is chance."""
 
 import streamlit as st
 
@@ -28,5 +28,5 @@ with page("Compare", needs="data") as run:
         st.plotly_chart(
             comparison_charts.species(found.per_label, found.names), key="compare_species", alt="Accuracy per species"
         )
-    st.subheader("Pictures that changed", anchor=False)
+    st.subheader("Images that changed", anchor=False)
     compare.changed(found, later, names)

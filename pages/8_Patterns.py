@@ -1,4 +1,4 @@
-"""What many pictures have in common, in what the network saw and where it looked."""
+"""What many images have in common, in what the network saw and where it looked."""
 
 import streamlit as st
 

@@ -128,7 +128,7 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a truncated PNG": ("x.png", lambda: encoded("PNG", size=(400, 300))[:4000], "truncated"),
     "a truncated WebP": ("x.webp", lambda: encoded("WEBP", size=(400, 300))[:4000], "unreadable"),
     "a truncated TIFF": ("x.tif", lambda: encoded("TIFF", size=(400, 300))[:4000], "truncated"),
-    "text": ("x.jpg", lambda: b"this is no picture", "not an image"),
+    "text": ("x.jpg", lambda: b"this is no image", "not an image"),
     "HTML": ("x.jpg", lambda: b"<html>404</html>", "not an image"),
     "a pickle": ("x.jpg", lambda: b"\x80\x04\x95\x00.", "not an image"),
     "one byte": ("x.jpg", lambda: b"\xff", "not an image"),
@@ -162,7 +162,7 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a clear palette": ("x.png", lambda: encoded("PNG", "P", transparency=0), "ok"),
     "a TIFF called PNG": ("x.png", lambda: encoded("TIFF"), "ok"),
     "a CMYK TIFF": ("x.tif", lambda: encoded("TIFF", "CMYK"), "ok"),
-    "a phone's JPEG of two pictures": (
+    "a phone's JPEG of two images": (
         "x.jpg",
         lambda: encoded("MPO", save_all=True, append_images=[picture()]),
         "ok",
@@ -193,7 +193,7 @@ def _odd_places(folder: Path) -> list[BadInput]:
     for name, reason in (("folder.jpg", "missing file"), ("circle.jpg", "missing file"), ("locked.jpg", "")):
         csv = folder / f"{name}.csv"
         csv.write_text(f"{HEAD}{GOOD}{name},beluga,2\n")
-        cases.append(BadInput(f"picture: {name}", csv, images, "rows", reason))
+        cases.append(BadInput(f"image: {name}", csv, images, "rows", reason))
     line_end = folder / "line\nend.csv"
     line_end.write_text("image,kind\ngood.jpg,orca\n")
     cases.append(BadInput("csv: a line end in its own name", line_end, images, "error"))
@@ -214,7 +214,7 @@ def write_corpus(folder: Path) -> list[BadInput]:
         images = _images(place)
         (images / file).write_bytes(make())
         (place / "train.csv").write_text(HEAD + GOOD + f"{file},beluga,2\n")
-        cases.append(BadInput(f"picture: {name}", place / "train.csv", images, "rows", reason))
+        cases.append(BadInput(f"image: {name}", place / "train.csv", images, "rows", reason))
     (folder / "a folder.csv").mkdir()
     missing = BadInput("csv: missing", folder / "no.csv", folder, "error")
     cases += _odd_places(folder / "odd")

@@ -11,7 +11,7 @@ from whalecam.config import Thresholds
 def doubt(
     attention_score: FloatArray, reliance: FloatArray, level: Thresholds, q_value: FloatArray | None = None
 ) -> NDArray[np.float64]:
-    """How far each picture's scores are from where its automatic verdict flips: the smaller, the less sure it is.
+    """How far each image's scores are from where its automatic verdict flips: the smaller, the less sure it is.
 
     Either threshold flips it (docs/concepts.md), so the nearer one counts, and each score is measured in its own
     standard deviations over the set.
@@ -21,7 +21,7 @@ def doubt(
         reliance: (N,), NaN where the background was not exchanged; then attention_score alone can flip it.
         q_value: (N,), which decides in place of reliance where it is not NaN.
 
-    Returns: (N,) of 0 or more; NaN for pictures that are not assessable.
+    Returns: (N,) of 0 or more; NaN for images that are not assessable.
     """
     looks, falls = np.asarray(attention_score, np.float64), np.asarray(reliance, np.float64)
     distance = np.abs(looks - level.attention) / spread(looks)

@@ -1,4 +1,4 @@
-"""The audit on real pictures: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
+"""The audit on real images: every image has one row, rows are what a loop by hand gives, interrupted work goes on."""
 
 import shutil
 import sys
@@ -159,7 +159,7 @@ def test_other_masks_start_the_table_anew(run: Run) -> None:
 
 
 def as_by_an_older_version(run: Run) -> AuditOptions:
-    """The record of an audit that read every picture at full size, as it was before anybody noted how."""
+    """The record of an audit that read every image at full size, as it was before anybody noted how."""
     record = dict(run.manifest.audit)
     assert record.pop("reading")
     run.update(audit=record)

@@ -12,7 +12,7 @@ from whalecam.demo.backgrounds import KINDS
 
 SEEDS = range(6)
 Measure = Callable[[NDArray[np.float64]], float]
-"""Of a picture in CIE L*a*b*, (H, W, 3)."""
+"""Of an image in CIE L*a*b*, (H, W, 3)."""
 
 
 def water(seed: int = 0) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ WORDS = ("flag", "keep", "unsure")
 
 
 def a_set(rng: np.random.Generator, images: int = 600) -> tuple[Numbers, Numbers]:
-    """Scores, and which pictures leak: the more probable the higher the score."""
+    """Scores, and which images leak: the more probable the higher the score."""
     scores = rng.gamma(2.0, 0.4, images)
     steep, middle, floor = rng.uniform(1, 8), rng.uniform(0.6, 1.6), rng.uniform(0, 0.05)
     return scores, (rng.random(images) < floor + (1 - floor) / (1 + np.exp(-steep * (scores - middle)))).astype(float)
@@ -26,7 +26,7 @@ def a_set(rng: np.random.Generator, images: int = 600) -> tuple[Numbers, Numbers
 def judged(
     rng: np.random.Generator, scores: Numbers, leaks: Numbers, threshold: float, above: int, below: int
 ) -> Numbers:
-    """What is known after a review of some pictures of each side, taken at random."""
+    """What is known after a review of some images of each side, taken at random."""
     known = np.full(len(leaks), np.nan)
     for side, number in ((scores >= threshold, above), (scores < threshold, below)):
         places = np.flatnonzero(side)
@@ -50,7 +50,7 @@ def test_a_wholly_reviewed_set_gives_sklearns_figures_and_no_doubt() -> None:
 
 
 def slow(scores: Numbers, leaks: Numbers, threshold: float) -> list[float]:
-    """The three shares a second time, picture by picture."""
+    """The three shares a second time, image by image."""
     leaking = flagged = hits = 0.0
     for reached in (True, False):
         side = [(s, y) for s, y in zip(scores, leaks, strict=True) if (s >= threshold) == reached]
@@ -141,7 +141,7 @@ def test_too_little_is_said_in_words() -> None:
     assert "below the threshold: 0; flag or keep 10 more" in found.cautions[1]
     assert suggested_threshold(scores, known, [0.5, 1.0]) is None
     assert calibrate(np.empty(0), np.empty(0), 1.0).cautions == (
-        "Nobody has flagged or kept a picture with a score yet.",
+        "Nobody has flagged or kept an image with a score yet.",
     )
 
 

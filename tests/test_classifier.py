@@ -29,7 +29,7 @@ Trained = tuple[Run, dict[str, Any], list[Progress]]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """32 wide pictures of two species, four an individual; the last four of each species have no individual."""
+    """32 wide images of two species, four an individual; the last four of each species have no individual."""
     folder = tmp_path_factory.mktemp("drawings")
     rng, rows = np.random.default_rng(0), []
     for number in range(2 * PER_CLASS):

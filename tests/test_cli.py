@@ -122,7 +122,7 @@ def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None
     assert f"The leaks: {leaks_found(facts, species)}" in said
     assert "What to do: Simulate the remedies first" in said
     assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
-    lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "pictures" not in line]
+    lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "images" not in line]
     most = species.sort_values(["share", "label"], ascending=[False, True]).iloc[0]
     assert lines[0][0] == most["label"]
     assert {line[0]: line[3] for line in lines[: len(species)]} == {

@@ -118,7 +118,7 @@ def test_exchanging_single_pictures_of_a_share_is_mcnemar() -> None:
 
 
 def test_exchange_keeps_its_level_in_tiny_groups_and_among_pictures_alike() -> None:
-    """Two runs that differ by chance alone: one significant in twenty, where a group holds a single picture too."""
+    """Two runs that differ by chance alone: one significant in twenty, where a group holds a single image too."""
     rng, found, naive = np.random.default_rng(6), [], []
     groups, who = np.array([0] * 12 + [1]), np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 6])
     for _ in range(400):
@@ -139,12 +139,12 @@ def test_a_large_group_is_exchanged_as_by_plain_signs(monkeypatch: pytest.Monkey
 
 
 def test_what_another_seed_brings_is_part_of_chance() -> None:
-    """Without pictures' chance: a difference of d against a normal law of width s."""
+    """Without images' chance: a difference of d against a normal law of width s."""
     before, after = np.zeros(4000), np.full(4000, 0.1)
     asked = Pairs(before, after, np.repeat(np.arange(2), 2000)), balanced
     assert exchange(*asked) < 0.001
     found = exchange(*asked, times=20_000, spread=0.1)
-    # Signs of 4000 pictures alike in size: 0.1 / sqrt(4000), beside a spread of 0.1.
+    # Signs of 4000 images alike in size: 0.1 / sqrt(4000), beside a spread of 0.1.
     assert found == pytest.approx(2 * norm.sf(0.1 / np.hypot(0.1, 0.1 / np.sqrt(4000))), abs=0.01)
 
 
@@ -241,12 +241,12 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     assert found.changed("b", "became_wrong") == found.changed("b", "got_worse") == ["b1"]
     assert found.changed("b", "got_better") == [f"o{n}" for n in range(8)]
     assert found.changed("b", "got_better", 2) == ["o0", "o1"] and found.counts["b"]["got_better"] == 8
-    assert "11 of 12 pictures are shared" in found.notes[0] and "10 of 11" in found.notes[1]
+    assert "11 of 12 images are shared" in found.notes[0] and "10 of 11" in found.notes[1]
     assert "Nothing tells b from a" in sentence(found, "b") and "not beyond chance" in sentence(found, "b")
     # Eight coins that fall alike: beyond chance for these two networks, not among all figures.
     assert (found.leaks["b"].before, found.leaks["b"].after, found.leaks["b"].state) == (8, 0, "gone")
     assert told["confirmed_leak"].reseeded >= told["confirmed_leak"].p and told["confirmed_leak"].verdict == "none"
-    assert "gone: 0 of 11 pictures, 8 before" in leaks_sentence(found, "b")
+    assert "gone: 0 of 11 images, 8 before" in leaks_sentence(found, "b")
     assert len(json.dumps(found.plain())) > 100
 
 
@@ -276,7 +276,7 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         compare_runs([first, made(tmp_path / "b", [row("b", "orca", "orca")])])
     with pytest.raises(RunError, match="no class in common"):
         compare_runs([first, made(tmp_path / "c", [row("a", "cat", "cat")], ("cat", "dog"))])
-    with pytest.raises(RunError, match="no audited pictures"):
+    with pytest.raises(RunError, match="no audited images"):
         compare_runs([first, create_run(tmp_path / "d", DatasetRecord("x", None, {}, ""))])
 
 

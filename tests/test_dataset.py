@@ -20,7 +20,7 @@ RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
 
 
 def corners(form: str, path: Path, **options: object) -> Path:
-    """A 40 × 20 picture: red top left, green top right, blue bottom left, grey bottom right."""
+    """A 40 × 20 image: red top left, green top right, blue bottom left, grey bottom right."""
     pixels = np.zeros((20, 40, 3), np.uint8)
     pixels[:10, :20], pixels[:10, 20:], pixels[10:, :20], pixels[10:, 20:] = RED, GREEN, BLUE, GREY
     Image.fromarray(pixels).save(path, form, **options)

@@ -26,7 +26,7 @@ def digest(folder: Path) -> str:
 
 
 def water_colours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Mean colour outside the mask and the label, of every readable picture."""
+    """Mean colour outside the mask and the label, of every readable image."""
     data = inspect_pictures(open_dataset(folder / "train.csv", folder / "images"))
     colours, labels = [], []
     for row in data.good().to_dict("records"):

@@ -209,8 +209,8 @@ def test_the_real_table_has_its_known_faults_and_no_others(real_data: Path) -> N
     one, two = (
         facts.pop(f"look_alike|{name}") for name in ("bottlenose_dolphin|bottlenose_dolpin", "killer_whale|kiler_whale")
     )
-    assert (one["pictures_kept"], one["pictures"], one["shared_individuals"]) == (9664, 1117, 0)
-    assert (two["pictures_kept"], two["pictures"], two["shared_individuals"]) == (1493, 962, 0)
+    assert (one["images_kept"], one["images"], one["shared_individuals"]) == (9664, 1117, 0)
+    assert (two["images_kept"], two["images"], two["shared_individuals"]) == (1493, 962, 0)
     asked = facts.pop("same_class|globis|pilot_whale|short_finned_pilot_whale")
     assert asked["labels"] == {"globis": 116, "pilot_whale": 262, "short_finned_pilot_whale": 367}
     assert (facts["imbalance"]["most"], facts.pop("imbalance")["least"]) == (9664, 14)

@@ -1,4 +1,4 @@
-"""Findings on pictures: drawings with known answers, CleanVision as the peer, measuring that can be interrupted."""
+"""Findings on images: drawings with known answers, CleanVision as the peer, measuring that can be interrupted."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ HAZE = Image.fromarray((_slope[..., None] + (0, 8, 15)).astype(np.uint8))
 
 
 def folder(place: Path, pictures: dict[str, Image.Image], species: dict[str, str] | None = None) -> Dataset:
-    """A data set of these pictures, all of one species unless told."""
+    """A data set of these images, all of one species unless told."""
     (place / "images").mkdir(parents=True, exist_ok=True)
     lines = ["image,species,individual_id"]
     for name, picture in pictures.items():
@@ -90,7 +90,7 @@ def test_a_drawing_that_is_odd_is_found_and_no_other(tmp_path: Path, code: str, 
     data = folder(tmp_path, {**{f"{number}.png": sea(number) for number in range(12)}, "odd.png": odd})
     findings = found(data, measure(data))
     assert findings[code].rows["image"].tolist() == ["odd.png"]
-    assert findings[code].facts == {"pictures": 1, "of": 13}
+    assert findings[code].facts == {"images": 1, "of": 13}
 
 
 def test_sharpness_counts_on_the_animal_where_it_is_known(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_measuring_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(kept(keep)) == 7
     (tmp_path / "boxes.csv").write_text("image,x1,y1,x2,y2\n2.png,5,5,50,50\n")
     measure(data, MaskSources(None, read_boxes([tmp_path / "boxes.csv"])), keep, steps.append)
-    assert steps[-2].done == 5, "a new box changes what is measured on its picture"
+    assert steps[-2].done == 5, "a new box changes what is measured on its image"
 
 
 def test_a_part_of_another_version_or_half_written_is_passed_over(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def photos(real_data: Path) -> tuple[Dataset, pd.DataFrame]:
 def test_the_real_photographs_as_cleanvision_sees_them(
     photos: tuple[Dataset, pd.DataFrame], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same pictures are dark, light, blurry, empty, odd or there twice; near ones are at least its own."""
+    """The same images are dark, light, blurry, empty, odd or there twice; near ones are at least its own."""
     from cleanvision import Imagelab
 
     data, properties = photos

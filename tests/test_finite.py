@@ -167,7 +167,7 @@ class TestLogits:
             run_audit.run_audit(adopted, run_audit.open_data(adopted), PLAIN)
         assert not adopted.parts()
         done = whalecam("audit", adopted.path, "--background-test", "none")
-        assert done.returncode == 2 and "any picture" in done.stderr
+        assert done.returncode == 2 and "any image" in done.stderr
 
     def test_an_audit_lists_the_one_image_that_overflows(self, adopted: Run) -> None:
         """The last layer is scaled until the largest map, and no other, lies beyond what is stored."""
@@ -199,7 +199,7 @@ class TestLogits:
         means = [read_sample(path, path.name).pixels.mean() for path in images.iterdir()]
         assert max(means) - min(means) < 255
         check_answers(picky(math.nan, 50.0), data, "run 'x'")
-        with pytest.raises(ModelError, match="any picture"):
+        with pytest.raises(ModelError, match="any image"):
             check_answers(picky(math.nan, -50.0), data, "run 'x'")
 
     def test_stored_rows_have_null_and_say_why(self, tmp_path: Path) -> None:

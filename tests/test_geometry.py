@@ -1,4 +1,4 @@
-"""Picture → network input and back: a dot must stay in its cell, whatever is done to the picture."""
+"""Image → network input and back: a dot must stay in its cell, whatever is done to the image."""
 
 import io
 from pathlib import Path
@@ -42,14 +42,14 @@ def peak(values: NDArray[np.generic]) -> tuple[int, ...]:
 
 
 def cell_of(x: float, y: float, frame: Frame, width: int, height: int) -> tuple[int, int]:
-    """Row and column of the cell that holds the point x, y of the picture."""
+    """Row and column of the cell that holds the point x, y of the image."""
     across = (x / width - frame.left) / (frame.right - frame.left)
     down = (y / height - frame.top) / (frame.bottom - frame.top)
     return int(down * GRID), int(across * GRID)
 
 
 def slow_axis(values: NDArray[np.float64], start: float, stop: float, padded: bool) -> NDArray[np.float64]:
-    """Triangle filter along the first axis, one output sample at a time; beyond the picture is black or absent."""
+    """Triangle filter along the first axis, one output sample at a time; beyond the image is black or absent."""
     scale = (stop - start) / SIZE
     support = max(scale, 1.0)
     out = np.zeros((SIZE, *values.shape[1:]))
@@ -77,7 +77,7 @@ def slow_input(values: NDArray[np.generic], resize: str) -> NDArray[np.float64]:
 
 
 def stored(pixels: ByteArray, orientation: int, folder: Path) -> tuple[Path, tuple[int, int]]:
-    """Write an upright picture as a camera held in another way would: turned, with an EXIF orientation."""
+    """Write an upright image as a camera held in another way would: turned, with an EXIF orientation."""
     turn = Image.Transpose
     undone_by = {
         2: turn.FLIP_LEFT_RIGHT,
@@ -123,7 +123,7 @@ def test_crop_and_pad_show_a_centred_square(width: int, height: int, resize: str
 
 
 def whole(mask: np.ndarray, seen: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Ones where an input is all picture."""
+    """Ones where an input is all image."""
     return mask, np.ones_like(mask) if seen is None else seen
 
 

@@ -124,7 +124,7 @@ def test_masks_of_another_shape_are_counted_and_refused_where_all_are(tmp_path: 
     white(HEIGHT, WIDTH).save(folder / "b.png")
     found = the_join(data, str(folder))
     assert (found.matched, found.unused, found.first_unused) == (1, 1, ("b.png",))
-    assert "b.png: it is 32 × 48 pixels, its picture 48 × 32" in found.sentence
+    assert "b.png: it is 32 × 48 pixels, its image 48 × 32" in found.sentence
     white(HEIGHT, WIDTH).save(folder / "a.png")
     with pytest.raises(DatasetError, match="None of the 2 masks"):
         the_join(data, str(folder))
@@ -338,7 +338,7 @@ def test_right_masks_of_the_cases_join(name: str) -> None:
         ("voc_palette", "p00.png contains 2 values (0, 1) in palette mode"),
         ("instance_ids", "4 of 4 looked at are no masks by grey value. p00.png contains 2 values (0, 2)"),
         ("zero_one", "save the animal as 255"),
-        ("other_aspect", "it is 128 × 128 pixels, its picture 160 × 120"),
+        ("other_aspect", "it is 128 × 128 pixels, its image 160 × 120"),
         ("jpgmask", "matched 0 of 4 images, 4 of 4 files in"),
         ("suffix", "p00_mask.png, p01_mask.png, p02_mask.png"),
     ],

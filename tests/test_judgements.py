@@ -69,7 +69,7 @@ def test_confused_species_are_named_counted_slowly() -> None:
     pair = found([CLASSES[code] for code in TRUE], odds)["confused|humpback|orca"]
     slow = [row for row in range(300) if {TRUE[row], said[row]} == {1, 2}]
     assert pair.rows["image"].tolist() == [f"{row:05d}.jpg" for row in slow]
-    assert pair.facts == {"pictures": len(slow), "of": 200}
+    assert pair.facts == {"images": len(slow), "of": 200}
 
 
 @pytest.mark.parametrize("odds", [None, pd.DataFrame(columns=CLASSES, dtype=float)])

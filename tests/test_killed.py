@@ -39,7 +39,7 @@ def rows_of(run: Run) -> pd.DataFrame:
 
 
 def kill_at_random(command: list[str], chance: random.Random, images: int) -> bool:
-    """Start, wait for some picture and then a moment, and kill; whether it was still at work."""
+    """Start, wait for some image and then a moment, and kill; whether it was still at work."""
     wanted = chance.randrange(images // 2)
     child = subprocess.Popen(
         command,

@@ -163,7 +163,7 @@ def test_a_map_on_water_alone_prefers_the_water() -> None:
 
 
 def test_padding_is_neither_animal_nor_water() -> None:
-    # Left half of eight pixels is picture, its left half animal; cell 3 of 4 reaches pixels 5 to 7 only.
+    # Left half of eight pixels is image, its left half animal; cell 3 of 4 reaches pixels 5 to 7 only.
     mask, seen = np.repeat([[1.0, 1, 0, 0, 1, 1, 1, 1]], 4, 0), np.repeat([[1.0, 1, 1, 1, 0, 0, 0, 0]], 4, 0)
     weights = score.weigh(mask, seen, (1, 4), ANYTHING)
     assert (weights.area, weights.chance) == (0.5, 0.5)
@@ -267,7 +267,7 @@ def box(height: int, width: int) -> NDArray[np.float64]:
         (box(0, 0), (5, 5), "mask is empty"),
         (box(20, 19), (5, 5), "animal smaller than one cell"),
         (box(20, 20), (5, 5), None),
-        (box(91, 100), (5, 5), "animal covers over 90% of the picture"),
+        (box(91, 100), (5, 5), "animal covers over 90% of the image"),
         (box(90, 100), (5, 5), "too little between a perfect and a flat map"),
         (box(80, 100), (5, 5), None),
         (box(50, 100), (1, 1), "animal smaller than one cell"),

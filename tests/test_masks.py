@@ -200,11 +200,11 @@ def test_the_aspect_may_differ_by_two_per_cent(
     save(np.full((2 * HEIGHT, width), 255), tmp_path / "a.png")
     mask = MASK_METHODS["given"](MaskSources(tmp_path))(sample())
     assert (mask is not None) == used
-    assert used == (f"{width} × 160 pixels, its picture 120 × 80" not in caplog.text)
+    assert used == (f"{width} × 160 pixels, its image 120 × 80" not in caplog.text)
 
 
 def test_a_broken_mask_is_none_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "a.png").write_bytes(b"no image")
     (tmp_path / "b.png").write_bytes(b"")
     for image in ("a.jpg", "b.jpg"):
         assert MASK_METHODS["given"](MaskSources(tmp_path))(sample(image)) is None
@@ -333,7 +333,7 @@ def real_samples(real_data: Path, every: int) -> list[tuple[Sample, NDArray[np.b
 
 
 def test_border_finds_real_animals(real_data: Path) -> None:
-    """Evidence.md §6: pixel AUC ≥ 0.89, here on true masks; and better than the middle of the picture alone."""
+    """Evidence.md §6: pixel AUC ≥ 0.89, here on true masks; and better than the middle of the image alone."""
     areas, overlaps, auc, middle = [], [], [], []
     for picture, animal in real_samples(real_data, 3):
         values = found("border", picture, MaskSources()).values

@@ -124,7 +124,7 @@ class TestLite0:
         rows, wanted = torch.arange(len(NAMED)), torch.tensor(list(NAMED.values()))
         chosen = self.log_p(body.features, pictures, body.mean, body.std)[rows, wanted].mean()
         rest = self.log_p(other, pictures, *stats)[rows, wanted].mean()
-        assert chosen > rest + 0.1  # measured: 0.16 to 0.44 nat a picture
+        assert chosen > rest + 0.1  # measured: 0.16 to 0.44 nat an image
 
     def test_fine_is_the_same_network_cut_earlier(self) -> None:
         whole = network.build_body("efficientnet_lite0", pretrained=True).features.eval()

@@ -1,4 +1,4 @@
-"""Pictures that are none of the set: drawings with known answers, and the peers' own numbers."""
+"""Images that are none of the set: drawings with known answers, and the peers' own numbers."""
 
 import sys
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_group_of_text_pages_is_found_where_the_peers_own_settings_miss_it() -
     values[pages] = 30 * direction / np.linalg.norm(direction) + rng.normal(size=(16, values.shape[1])) * 0.3
     (finding,) = outliers(evidence_of(vectors_of(values)))
     assert set(finding.rows["image"]) == {f"{at:05d}.jpg" for at in pages}
-    assert finding.facts == {"pictures": 16, "of": 200} and finding.severity == "low"
+    assert finding.facts == {"images": 16, "of": 200} and finding.severity == "low"
     usual = OutOfDistribution().fit_score(features=values.astype(float), verbose=False)
     assert not set(np.argsort(usual)[:16]) & set(pages)  # ten neighbours by cosine: the pages have one another
 
@@ -101,10 +101,10 @@ def test_a_sample_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sample" not in whole.sentence and "others were not" not in whole.sentence
     monkeypatch.setattr(sys.modules["whalecam.analysis.findings.outliers"], "MOST", 200)
     (checked,) = outliers(evidence_of(vectors_of(values)))
-    assert checked.severity == "info" and "None of a sample of 200 pictures" in checked.sentence
+    assert checked.severity == "info" and "None of a sample of 200 images" in checked.sentence
     values[7] *= 15
     (found,) = outliers(evidence_of(vectors_of(values)))
-    assert found.severity == "low" and found.sentence.startswith("1 of a sample of 200 pictures")
+    assert found.severity == "low" and found.sentence.startswith("1 of a sample of 200 images")
     assert found.sentence.endswith("The others were not looked at.")
 
 

@@ -1,4 +1,4 @@
-"""What many pictures have in common: drawings with known answers, and the peers' own numbers."""
+"""What many images have in common: drawings with known answers, and the peers' own numbers."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def blob(y: float, x: float, wide: float, cells: int = 8) -> NDArray[Any]:
 
 
 def looks(seed: int, odd_ones: int = 8) -> NDArray[Any]:
-    """80 maps about the middle of the picture and some in its bottom right corner, where a copyright text stands."""
+    """80 maps about the middle of the image and some in its bottom right corner, where a copyright text stands."""
     rng = np.random.default_rng(seed)
     middle = [
         blob(4 + rng.normal() * 0.8, 4 + rng.normal() * 1.2, 1.6) * rng.uniform(1, 3) + rng.random((8, 8)) * 0.15
@@ -92,7 +92,7 @@ def test_smaller_keeps_shares() -> None:
 
 
 def boxed(values: NDArray[Any], box: tuple[int, int, int, int], width: int = 200, height: int = 100) -> dict[str, Any]:
-    """A picture with an animal in `box` (cells of the mask's grid: left, top, right, bottom)."""
+    """An image with an animal in `box` (cells of the mask's grid: left, top, right, bottom)."""
     mask = np.zeros((MASK_GRID, MASK_GRID), np.float32)
     mask[box[1] : box[3], box[0] : box[2]] = 1
     (row,) = rows_of(values[None])
@@ -191,7 +191,7 @@ def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_
     assert found is not None and found.shape == (len(rows), 2) and np.isfinite(found).all()
     assert said[-1].done == said[-1].total > 0
     assert places.kept(run, rows.iloc[1:]) is None
-    # Pictures that the network saw alike lie nearer each other than pictures do by chance.
+    # Images that the network saw alike lie nearer each other than images do by chance.
     vectors = aligned(rows)
     near = [np.linalg.norm(found[at] - found[places.nearest(vectors, at, 3)[0]], axis=1).mean() for at in range(30)]
     rng = np.random.default_rng(0)

@@ -118,7 +118,7 @@ def judged(*seconds: int, actions: list[str] | None = None) -> pd.DataFrame:
 def test_pace_leaves_breaks_out_and_counts_a_bulk_verdict_once() -> None:
     assert pace(judged()) is None and pace(judged(5)) is None
     assert pace(judged(0, 2, 4, 6)) == 30
-    assert pace(judged(0, 2, 4, 3000, 3002)) == 30, "an hour elsewhere is no slow picture"
+    assert pace(judged(0, 2, 4, 3000, 3002)) == 30, "an hour elsewhere is no slow image"
     assert pace(judged(0, 6, 6, 6, 6, 12, actions=["a", "b", "b", "b", "b", "c"])) == 10
     assert pace(judged(*range(0, 400, 20), *range(400, 440, 2))) == 30, "the last twenty"
 

@@ -63,7 +63,7 @@ class TestWinograd:
 class TestPortions:
     @staticmethod
     def largest_batches(module: nn.Module, inputs: Tensor) -> tuple[Tensor, list[int]]:
-        """What the module gives, and how many pictures its first layer, the one that reads colours, met at a time."""
+        """What the module gives, and how many images its first layer, the one that reads colours, met at a time."""
         met: list[int] = []
         layers = [layer for layer in module.modules() if isinstance(layer, Joined | nn.Conv2d)]
         for layer in layers:

@@ -168,7 +168,7 @@ def parquet(url: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize("kind", ["file", "s3"])
 def test_workers_read_and_write_by_url(run: Run, local: Any, tmp_path: Path, bucket: str, kind: str) -> None:
-    """The workers see the pictures in another place, and write their rows where the driver never looks."""
+    """The workers see the images in another place, and write their rows where the driver never looks."""
     source = Path(str(run.manifest.dataset.images))
     place, options = {"file": (tmp_path.as_uri(), ""), "s3": ("s3://bucket", bucket)}[kind]
     missing, *others = sorted(local[0]["image"])[:12]

@@ -1,4 +1,4 @@
-"""Figures of a simulation on toy pictures, and what the evidence is said to support."""
+"""Figures of a simulation on toy images, and what the evidence is said to support."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}
 
 
 def rows_of(present: list[Judged], crop: list[Judged]) -> pd.DataFrame:
-    """(own, unseen, leak) of pictures a, b, … of species s0, s1, s0, …, each an individual of its own."""
+    """(own, unseen, leak) of images a, b, … of species s0, s1, s0, …, each an individual of its own."""
     found = []
     for remedy, values in (("present", present), ("crop", crop)):
         for at, (own, unseen, leak) in enumerate(values):
@@ -201,7 +201,7 @@ def bold(text: str) -> str:
 
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
-    others = "of each other species at most 5% of the pictures"
+    others = "of each other species at most 5% of the images"
     assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
     assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
     assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5%")
@@ -210,13 +210,13 @@ def test_the_species_that_stand_out_are_named_and_no_other() -> None:
 def test_the_leaks_of_a_run_in_words() -> None:
     facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
     found = leaks_found(facts, SPECIES, bold)
-    assert found.startswith("**104** of 1,200 tested pictures are **confirmed leaks**: ") and "**fin** (60 of" in found
+    assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
     assert found.endswith("Another 3 rely on the water without attention on it.")
     assert "Another" not in leaks_found(facts | {"hidden": 0}, SPECIES)
     found = leaks_found(facts | {"background": 12}, SPECIES)
     assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
     asked = leaks_found(facts | {"measured": 0}, SPECIES)
-    assert asked.startswith("107 of 1,240 assessable pictures look at the water") and "fin (61 of 80)" in asked
+    assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
     assert leaks_found(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
 
 
@@ -259,7 +259,7 @@ def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: 
     found, measured = advise(base, LEAKING, [stored(tmp_path / "mended", "shuffle", {"a": 1.0, "b": 1.0})])
     assert (found.remedy, found.after, found.todo) == ("shuffle", "mended", "compare")
     assert measured[0].changed == (
-        "+100 points (+100 to +100) of accuracy on swapped backgrounds, +0 points (+0 to +0) on the pictures' own"
+        "+100 points (+100 to +100) of accuracy on swapped backgrounds, +0 points (+0 to +0) on the images' own"
     )
     pair = ["compare", str(base.path), str(tmp_path / "mended")]
     assert step(base, found) == pair

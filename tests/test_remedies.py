@@ -56,7 +56,7 @@ def test_contract(remedy: str) -> None:
         mask = case.mask.values if mended.mask is None else mended.mask
         assert mended.pixels.dtype == np.uint8 and mended.pixels.shape[:2] == mask.shape
     blind = REMEDIES[remedy](Case(case.sample, "orca", None, {}, MEAN))
-    assert blind is not None and blind.pixels is None, "without a mask a picture stays as it is"
+    assert blind is not None and blind.pixels is None, "without a mask an image stays as it is"
 
 
 def mended_by(remedy: str, case: Case) -> Mended:
@@ -159,7 +159,7 @@ def test_drop_leaves_flagged_pictures_out_and_no_others() -> None:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Dataset:
-    """Eight pictures of two species in folders, of four kinds of file; one without a mask, one with EXIF rotation."""
+    """Eight images of two species in folders, of four kinds of file; one without a mask, one with EXIF rotation."""
     folder = tmp_path / "source"
     names = ["a.jpg", "deep/b.png", "deep/c.webp", "d.bmp", "e.jpeg", "f.tif", "g.jpg", "h.gif"]
     rng = np.random.default_rng(0)
@@ -274,7 +274,7 @@ def test_laying_an_animal_on_water_the_slow_way() -> None:
 
 
 def exchange(labels: int) -> Exchange:
-    """One picture a label, `p0` of label `l0` on; the water of label n is all n + 1."""
+    """One image a label, `p0` of label `l0` on; the water of label n is all n + 1."""
     keep = np.zeros((4, 4), np.uint8)
     keep[1:3, 1:3] = 255
     names = [f"l{n}" for n in range(labels)]
@@ -393,7 +393,7 @@ def test_train_and_export_with_remedies_on_the_command_line(planted: Planted, tm
 
 
 def test_seeds_of_a_benchmark_are_joined_over_individuals() -> None:
-    """Two seeds of three pictures, two of them of one animal: four judgements of it are drawn together."""
+    """Two seeds of three images, two of them of one animal: four judgements of it are drawn together."""
     who = {"a": "Ann", "b": "Ann", "c": "c"}
     right: dict[str, list[tuple[float | None, ...]]] = {
         "none": [(0.0, 0.0, 0.5), (0.0, 0.0, None)],
@@ -406,6 +406,6 @@ def test_seeds_of_a_benchmark_are_joined_over_individuals() -> None:
     ]
     level, change = joined(rows, "crop", "right")
     assert level is not None and level[0] == pytest.approx(5.0 / 6)
-    # Ann's changes are 1, 1, 0.5, 1; that of the picture c is 0 in one seed and unknown in the other.
+    # Ann's changes are 1, 1, 0.5, 1; that of the image c is 0 in one seed and unknown in the other.
     assert change is not None and change == pytest.approx([3.5 / 5, 0.0, 3.5 / 4])
     assert joined(rows, "none", "right")[0] == pytest.approx([0.1, 0.0, 0.5])

@@ -24,7 +24,7 @@ def sea(width: int = 40, height: int = 30) -> ByteArray:
 
 
 def slow_heat(values: NDArray[np.float64], frame: Frame, x: int, y: int, width: int, height: int) -> float:
-    """The positive part of a map at one pixel of the picture; 0 outside its frame."""
+    """The positive part of a map at one pixel of the image; 0 outside its frame."""
     across = ((x + 0.5) / width - frame.left) / (frame.right - frame.left)
     down = ((y + 0.5) / height - frame.top) / (frame.bottom - frame.top)
     if not (0 <= across <= 1 and 0 <= down <= 1):

@@ -39,7 +39,7 @@ def test_its_figures_are_those_of_the_table_and_the_journal(run: Run) -> None:
     Journal(run.reviews_url).add([Review(image, "flag", "Ana", reason="water", note="ice") for image in flagged])
     Journal(run.reviews_url).add([Review(flagged[0], "keep", "Ben")])
     text = words(report_html(run, data_of(run), cases=5))
-    assert f"{facts['confirmed']} of {facts['measured']} tested pictures" in text
+    assert f"{facts['confirmed']} of {facts['measured']} tested images" in text
     assert "2 people signed: Ana, Ben. At present 1 flag · 1 keep · 0 unsure" in text.replace("  ", " ")
     for row in species.to_dict("records"):
         assert row["label"] in text and f"{row['low']:.0%} to {row['high']:.0%}" in text
@@ -83,4 +83,4 @@ def test_nothing_that_people_or_the_data_set_say_becomes_markup(run: Run, tmp_pa
 def test_a_picture_that_is_gone_costs_the_report_nothing_else(run: Run, tmp_path: Path) -> None:
     data = data_of(run)
     broken = type(data)(**{**vars(data), "table": data.table.assign(path="/gone.jpg")})
-    assert report_html(run, broken, cases=3).count("Without its picture") == 3
+    assert report_html(run, broken, cases=3).count("Without its image") == 3

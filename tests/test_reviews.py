@@ -701,7 +701,7 @@ def test_what_one_reviewer_judged_is_told_apart_by_action(journal: Journal) -> N
     assert judged[["image", "action"]].to_numpy().tolist() == [["a", first], ["b", first], ["a", second]]
     journal.undo("ana")
     assert journal.judged_by("ana")["image"].tolist() == ["a", "b"]
-    assert journal.undo("ana") == ["a", "b"], "many pictures, one action, one undo"
+    assert journal.undo("ana") == ["a", "b"], "many images, one action, one undo"
     assert journal.judged_by("ana").empty
 
 

@@ -78,7 +78,7 @@ def test_the_pictures_at_both_ends_are_those_surest_and_least_sure() -> None:
 
 
 def test_what_only_tells_individuals_is_no_shortcut() -> None:
-    """Each individual has a brightness of its own and many pictures: only a split by individual sees through it."""
+    """Each individual has a brightness of its own and many images: only a split by individual sees through it."""
     rng = RNG(5)
     own = rng.uniform(0, 100, 40)
     who = np.repeat(np.arange(40), 12)
@@ -108,14 +108,14 @@ def test_twins_are_told_apart_by_their_boxes() -> None:
 
 
 def test_pixel_boxes_become_shares_of_the_measured_size() -> None:
-    """The same boxes in pictures of many sizes: in pixels they would tell the sizes, and so the label."""
+    """The same boxes in images of many sizes: in pixels they would tell the sizes, and so the label."""
     data = data_of(["orca", "beluga"] * 100)
     side = np.array([100.0, 1000.0] * 100)
     boxes = boxes_of(data, RNG(8).uniform(0, 0.5, 200)).assign(relative=False)
     boxes[["x1", "x2", "y1", "y2"]] = boxes[["x1", "x2", "y1", "y2"]].mul(side, axis=0)
     properties = measured(data, width=side, height=side)
     found = {finding.about: finding for finding in shortcuts(Evidence(data, boxes, properties))}
-    assert ("picture size",) in found and ("box geometry",) not in found
+    assert ("image size",) in found and ("box geometry",) not in found
     raw = shortcuts(Evidence(data, boxes))
     assert raw[0].about == ("box geometry",), "without sizes, pixels are all there is"
 
@@ -134,7 +134,7 @@ def test_large_classes_are_sampled_the_same_way_each_time() -> None:
     data = data_of(["orca"] * 600 + ["beluga"] * 100)
     boxes = boxes_of(data, RNG(10).uniform(0, 0.6, 700))
     one, two = (shortcuts(Evidence(data, boxes))[0] for _ in range(2))
-    assert one.rows["pictures"].tolist() == [PER_CLASS + 100]
+    assert one.rows["images"].tolist() == [PER_CLASS + 100]
     pd.testing.assert_frame_equal(one.rows, two.rows)
 
 

@@ -94,7 +94,7 @@ def test_what_cannot_be_simulated_is_said(runs: Path, tmp_path: Path) -> None:
         simulate(create_run(tmp_path / "new", run.manifest.dataset))
     everything = pd.read_csv(run.manifest.dataset.csv)["image"].tolist()
     (run.path / "model" / "fold-0.json").write_text(json.dumps({"training": everything}))
-    with pytest.raises(RunError, match="seen every picture"):
+    with pytest.raises(RunError, match="seen every image"):
         simulate(run)
 
 
@@ -104,7 +104,7 @@ def test_no_mask_nothing_to_simulate(runs: Path, tmp_path: Path) -> None:
     for name in pd.read_csv(run.manifest.dataset.csv)["image"]:
         Image.new("RGB", (40, 30), (90, 90, 90)).save(grey / name)
     run.update(audit={}, dataset=replace(run.manifest.dataset, images=str(grey)))
-    with pytest.raises(RunError, match="No picture has a mask"):
+    with pytest.raises(RunError, match="No image has a mask"):
         simulate(run, limit=20)
 
 
@@ -125,7 +125,7 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     better = open_run(tmp_path / "better")
     assert better.manifest.train["remedy"] == "shuffle" and len(better.audited()) == 120
-    assert better.training_images() == leaky.training_images(), "the same pictures judge both"
+    assert better.training_images() == leaky.training_images(), "the same images judge both"
     known = simulation_of(better)
     assert known is not None
     facts = json.loads(done.stdout)
@@ -134,8 +134,8 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     assert facts["measured"][0]["unseen"] == vars(measured.unseen) and measured.helped
     said = list(retrained(leaky, better, known))
     assert said[0].startswith("Run better: trained with shuffle (train with waters exchanged")
-    assert said[1].startswith("The new network on 24 pictures") and "Gain" not in said[2], "nothing else was simulated"
-    assert f"Against run, on the same pictures: {measured.changed}." in said
+    assert said[1].startswith("The new network on 24 images") and "Gain" not in said[2], "nothing else was simulated"
+    assert f"Against run, on the same images: {measured.changed}." in said
     assert said[-1] == f"Next: python -m whalecam compare {leaky.path} {better.path}"
     for words, arguments in {
         "a run in": ("retrain", leaky.path, "--remedy", "shuffle", "--out", tmp_path / "better"),

@@ -287,7 +287,7 @@ def test_parts_of_an_earlier_audit_lack_columns_and_are_read_nevertheless(run: R
 
 
 def test_values_are_those_of_the_rows_each_picture_once(run: Run) -> None:
-    """A rejected mask takes scores back; two audits at a time leave a picture twice."""
+    """A rejected mask takes scores back; two audits at a time leave an image twice."""
     rows = make_rows()
     run.write_part(rows)
     run.write_part(rows[30:])

@@ -62,7 +62,7 @@ def pool() -> list[background_test.Donor]:
 def answer_of(
     network: Network, pool: list[background_test.Donor], picture: background_test.Scene, predicted: int, donors: int = 6
 ) -> background_test.Effect:
-    """What the background test finds of one picture, called x."""
+    """What the background test finds of one image, called x."""
     (found,) = background_test.BackgroundTest(network, pool, donors)(
         [background_test.Question("x", picture, predicted)]
     )

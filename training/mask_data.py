@@ -113,7 +113,7 @@ class Pictures(Dataset[Any]):
         return torch.from_numpy(np.ascontiguousarray(_recoloured(pixels, rng))), torch.from_numpy(mask), weight
 
     def _pasted(self, rng: np.random.Generator) -> tuple[Any, Any]:
-        """One to three of an animal on another picture's water, from a twentieth of its width to most of it."""
+        """One to three of an animal on another image's water, from a twentieth of its width to most of it."""
         water = self.waters[rng.integers(len(self.waters))].copy()
         height, width = water.shape[:2]
         covered = np.zeros((height, width), np.float32)

@@ -16,14 +16,14 @@ ByteArray = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture as people see it: upright, in colour.
+    """One image as people see it: upright, in colour.
 
     Attributes:
-        image: name of the picture, as in the CSV.
+        image: name of the image, as in the CSV.
         pixels: uint8, shape (H, W, 3), RGB, after EXIF rotation.
         orientation: the EXIF orientation (1 to 8) that was undone to get `pixels`; boxes speak of the file as stored.
         encoded: the file itself where it is a JPEG no larger than a thumbnail, which it then serves as; else empty.
-        whole: (height, width) of the upright picture where `pixels` are fewer, of its proportions to a pixel; None:
+        whole: (height, width) of the upright image where `pixels` are fewer, of its proportions to a pixel; None:
             they are all there is.
     """
 
@@ -35,7 +35,7 @@ class Sample:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width) of the upright picture at full size."""
+        """(height, width) of the upright image at full size."""
         height, width = self.pixels.shape[:2]
         return self.whole or (height, width)
 
@@ -45,7 +45,7 @@ class Mask:
     """Where the animal is. `np.asarray(mask)` gives float32, shape (H, W), 1 on the animal, 0 on water.
 
     Attributes:
-        values: float32, shape (H, W) of the picture, in [0, 1].
+        values: float32, shape (H, W) of the image, in [0, 1].
         confidence: in [0, 1]; how far the source trusts this mask.
         source: `given`, `boxes`, `net` or `border`.
     """

@@ -23,7 +23,7 @@ RESIZES = ("squish", "crop", "pad")
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
 WRONG_MASK = "bad mask"
-"""The reason of a verdict that rejects a picture's mask: its scores then count no longer."""
+"""The reason of a verdict that rejects an image's mask: its scores then count no longer."""
 ASSESSMENTS = (
     "confirmed_leak",
     "hidden_reliance",
@@ -174,13 +174,13 @@ class Thresholds:
 
 THRESHOLDS = tuple(field.name for field in fields(Thresholds))
 FALSE_LEAKS = 0.023
-"""The share of pictures that these thresholds confirm by mistake, of networks that never met a leak: 13 of 956; the
+"""The share of images that these thresholds confirm by mistake, of networks that never met a leak: 13 of 956; the
 upper bound (95 %, Wilson) of `python -m benchmarks.twins clean --seeds 1` (docs/method/remedies.md)."""
 
 
 @dataclass(frozen=True)
 class Assessable:
-    """Limits outside which a picture cannot be judged (docs/concepts.md)."""
+    """Limits outside which an image cannot be judged (docs/concepts.md)."""
 
     max_area: float = 0.9
     min_spread: float = 0.05

@@ -35,7 +35,7 @@ def show_canvas() -> None:
     mask[30:60, 20:70] = True
     layer = Layer.of(VALUES, frame_of(WIDE, HIGH, resize))
     bits = np.packbits(mask).tobytes()
-    pressed = heat_canvas(picture(number), layer, bits, f"picture {number}", key="canvas")
+    pressed = heat_canvas(picture(number), layer, bits, f"image {number}", key="canvas")
     if pressed == "next":
         st.session_state["picture"] = number + 1
     if pressed:

@@ -94,7 +94,7 @@ def strict(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def marks_of(run: Run) -> list[bytes]:
-    """What gives a run away: names of pictures, of individuals and species, its fingerprint, any thumbnail."""
+    """What gives a run away: names of images, of individuals and species, its fingerprint, any thumbnail."""
     rows = pq.read_table(run.parts()[0], columns=["image", "label", "group"]).to_pydict()
     names = {str(name) for column in rows.values() for name in column if name}
     return [name.encode() for name in (*names, run.manifest.dataset.fingerprint, "data:image/webp")]
@@ -157,7 +157,7 @@ def test_without_signing_in_no_address_gives_anything_of_a_run(plain: Guarded, v
     page.goto(f"{address}/Export?run=demo")
     settled(page)
     with page.expect_download() as waiting:
-        page.get_by_text("all pictures", exact=True).click()
+        page.get_by_text("all images", exact=True).click()
         settled(page).wait_for_timeout(500)
         page.get_by_role("button", name="Download the CSV").click()
     assert found(marks, Path(waiting.value.path()).read_bytes()), "the file that was signed for is the run's"

@@ -26,7 +26,7 @@ def walked(page: Any) -> None:
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     page.get_by_role("link", name="Compare demo with demo-shuffle").click(timeout=LONG)
     page.get_by_role("heading", name="Compare").wait_for()
-    page.get_by_text("Pictures that changed").wait_for()
+    page.get_by_text("Images that changed").wait_for()
     page.get_by_text("evidence for").nth(1).wait_for()
     assert "compared=demo&compared=demo-shuffle" in page.url
     settled(page)

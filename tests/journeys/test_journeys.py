@@ -56,7 +56,7 @@ def test_the_first_start_prepares_the_demo(browser: Any, page: Any, tmp_path: Pa
         page.get_by_text("Preparing the demo").wait_for(state="hidden", timeout=LONG)
         page.goto(url)
         page.get_by_role("heading", name="Overview").wait_for(timeout=LONG)
-        page.get_by_text("assessable pictures").first.wait_for()
+        page.get_by_text("assessable images").first.wait_for()
     assert len(open_run(runs / "demo").audited()) == 96
 
 
@@ -167,10 +167,10 @@ def test_findings_are_read_opened_downloaded_and_set_aside(page: Any, address: s
 def test_looking_at_every_picture_fills_the_findings(page: Any, address: str, place: Path) -> None:
     page.goto(f"{address}/Dataset?run=demo&dataset_tab=Findings")
     settled(page)
-    page.get_by_role("button", name="Look at every picture").click()
-    page.get_by_text("119 of 119 pictures looked at").wait_for(timeout=LONG)
+    page.get_by_role("button", name="Look at every image").click()
+    page.get_by_text("119 of 119 images looked at").wait_for(timeout=LONG)
     page.get_by_text("Truncated: 1 of 121 rows").wait_for(timeout=LONG)
-    expect(page.get_by_text("119 of 119 pictures looked at")).to_be_visible()
+    expect(page.get_by_text("119 of 119 images looked at")).to_be_visible()
     assert len(kept(open_run(place / "runs" / "demo").properties)) == 119, "they are there after a restart too"
 
 
@@ -219,7 +219,7 @@ def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str
     until(page, lambda: page.get_by_role("textbox", name="Reviewer").input_value() == "Ben")
     expect(page.get_by_role("textbox", name="File name")).to_have_value(name)
     assert "Ben" not in page.url and "attention=0.5" in page.url
-    page.get_by_text("What people said about this picture").wait_for()
+    page.get_by_text("What people said about this image").wait_for()
 
 
 def test_keys_move_on_and_judge(page: Any, address: str, place: Path) -> None:

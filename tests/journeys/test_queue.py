@@ -75,7 +75,7 @@ def test_two_people_at_once_see_each_others_verdicts(
     ana.wait_for_timeout(2500)
     assert runs.whole == whole, "one's own verdict is no news"
     ben.get_by_text("Calibration and agreement").click()
-    ben.get_by_text("pictures on which they disagree").wait_for()
+    ben.get_by_text("images on which they disagree").wait_for()
     journal.add([Review(image, "unsure", "Cleo")])
     until(ana, lambda: runs.whole == whole + 1)
 

@@ -73,9 +73,7 @@ def follow(page: Any, name: str) -> None:  # noqa: F811
 
 
 def counted(page: Any) -> str:  # noqa: F811
-    return str(
-        page.locator('[data-testid="stCaptionContainer"]', has_text=re.compile(r"^[\d,]+ pictures$")).inner_text()
-    )
+    return str(page.locator('[data-testid="stCaptionContainer"]', has_text=re.compile(r"^[\d,]+ images$")).inner_text())
 
 
 def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) -> None:  # noqa: F811
@@ -173,7 +171,7 @@ def until_selected(page: Any, field: str) -> None:  # noqa: F811
         ("Leaks", "leaks_order=name&leaks_label=beluga&leaks_assessment=", first_card),
         ("Top_losses", "losses_size=48&losses_page=2&losses_right=right", first_card),
         ("Model", "model_tab=Audit", first_card),
-        ("Dataset", "dataset_tab=Pictures&dataset_sample=3", first_card),
+        ("Dataset", "dataset_tab=Images&dataset_sample=3", first_card),
         ("Patterns", "map_way=PCA&map_colour=Assessment", card_of_the_map),
         ("Patterns", "patterns_tab=Strategies&strategy_label=fin_whale", first_card),
     ],

@@ -45,7 +45,7 @@ test("an icon is hidden from readers, and its holder says what it means", () => 
   assert.match(picture.children[0].attributes.d, /^M5 21/)
 })
 
-test("a verdict without a picture of its own has the question mark", () => {
+test("a verdict without an image of its own has the question mark", () => {
   const [known, unknown] = [new Node("span"), new Node("span")]
   icon(known, "unsure", "")
   icon(unknown, "other", "")

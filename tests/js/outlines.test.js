@@ -27,7 +27,7 @@ test("a single cell is outlined by a diamond around its centre", () => {
   for (const [x, y] of loop) assert.ok(Math.abs(Math.hypot(x - 0.375, y - 0.375) * 4 - 1 / 64) < 1e-6)
 })
 
-test("a full mask is outlined at the picture's edge", () => {
+test("a full mask is outlined at the image's edge", () => {
   const [loop, ...others] = contoursOf(bitsOf(Array(8).fill("########")), 8)
   assert.equal(others.length, 0)
   for (const axis of [0, 1]) {

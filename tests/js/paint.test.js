@@ -46,7 +46,7 @@ test("the upsampled field is kept until the size changes", () => {
   assert.equal(layer.field.length, 4)
 })
 
-test("a frame is laid over its part of the picture", () => {
+test("a frame is laid over its part of the image", () => {
   const element = { style: {} }
   placeFrame(element, [0.25, 0, 0.75, 0.5])
   assert.deepEqual(element.style, { left: "25%", top: "0%", width: "50%", height: "50%" })

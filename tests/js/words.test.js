@@ -57,7 +57,7 @@ test("a cell is named as people count, and evidence against says so", () => {
 })
 
 test("at rest the strongest cell is told, outside what the network saw is", () => {
-  const outside = "The network did not see this part of the picture."
+  const outside = "The network did not see this part of the image."
   assert.equal(restWords(layerOf([1, 4]), false), "Strongest +4.00 logits · row 1, column 2")
   assert.equal(restWords(layerOf([1, 4]), true), outside)
   assert.equal(restWords(layerOf([-1, -4]), false), "")
@@ -75,8 +75,8 @@ test("the threshold is said in the layer's unit", () => {
 })
 
 test("the note says why nothing is painted", () => {
-  assert.equal(noteOf(null, SETTINGS, true), "There is no map for this picture.")
-  assert.match(noteOf(layerOf([-1]), SETTINGS, true), /^Nothing in this picture speaks for this class/)
+  assert.equal(noteOf(null, SETTINGS, true), "There is no map for this image.")
+  assert.match(noteOf(layerOf([-1]), SETTINGS, true), /^Nothing in this image speaks for this class/)
   assert.equal(noteOf(layerOf([1]), { ...SETTINGS, heat: false }, true), "The heat is switched off.")
 })
 

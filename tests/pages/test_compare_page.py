@@ -20,7 +20,7 @@ PAGE = "pages/7_Compare.py"
 
 @pytest.fixture
 def pair(runs: Path) -> Path:
-    """`demo` as it is, and `mended`: every leak gone, one unseen picture now wrong."""
+    """`demo` as it is, and `mended`: every leak gone, one unseen image now wrong."""
     shutil.copytree(runs / "demo", runs / "mended")
     run = open_run(runs / "mended")
     rows: list[dict[str, Any]] = [row for part in run.parts() for row in pq.read_table(part).to_pylist()]
@@ -51,7 +51,7 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     assert shown["Confirmed leaks"] == f"{before['confirmed_leak'] * 100:.1f} % → 0.0 %"
     assert shown["Loss"] == f"{before['loss']:.3f} → {after['loss']:.3f}"
     said = texts(app).replace("\\", "")
-    assert "McNemar p = 1" in said and "pictures shared" in said
+    assert "McNemar p = 1" in said and "images shared" in said
     assert [box.value.replace("\\", "") for box in app.success] == [leaks_sentence(found, "mended")]
     assert found.leaks["mended"].state == "gone" and found.leaks["mended"].after == 0
 

@@ -156,7 +156,7 @@ def test_rows_shown_are_those_of_the_address_and_those_that_are_signed(
         assert set(taken) == expected(rows, chosen)
         start = (chosen["page"] - 1) * chosen["size"]
         assert shown == taken[start : start + chosen["size"]] and (shown or not taken)
-        assert f"{len(taken):,} pictures" in [caption.value for caption in app.caption]
+        assert f"{len(taken):,} images" in [caption.value for caption in app.caption]
     link = opened(address_of(values(app)))
     assert link.session_state["shown"] == app.session_state["shown"], urlencode(address_of(values(app)), doseq=True)
     assert link.session_state["taken"] == app.session_state["taken"]

@@ -73,7 +73,7 @@ def test_a_dismissed_finding_stays_countable_and_can_be_restored(runs: Path, dis
 
 def test_looking_at_every_picture_finds_what_the_table_cannot_know(runs: Path) -> None:
     app = findings_tab()
-    assert "0 of 119 pictures looked at" in shown(app) and "Truncated" not in shown(app)
+    assert "0 of 119 images looked at" in shown(app) and "Truncated" not in shown(app)
     app.button(key="inspect").click().run()
     assert not app.exception, app.exception
     for _ in range(600):
@@ -83,7 +83,7 @@ def test_looking_at_every_picture_finds_what_the_table_cannot_know(runs: Path) -
         time.sleep(0.1)
     assert job is not None and job.state == "done", job
     app.run()
-    assert "119 of 119 pictures looked at" in shown(app)
+    assert "119 of 119 images looked at" in shown(app)
     assert "Truncated: 1 of 121 rows cannot be used." in shown(app)
     assert not app.exception and not app.error
 

@@ -107,7 +107,7 @@ def test_a_picture_is_drawn_again_where_its_file_changed(runs: Path) -> None:
     shown = Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2])))
     assert drawn != first and shown.size == (30, 20)
     with pytest.raises(DatasetError, match="no readable file"):
-        heatmaps.picture_uri(run, "no such picture.jpg")
+        heatmaps.picture_uri(run, "no such image.jpg")
 
 
 @pytest.mark.parametrize(
@@ -386,3 +386,7 @@ def test_a_link_of_an_earlier_version_sets_the_fields_that_it_names(runs: Path) 
     chosen = app.multiselect(key="leaks_label").value, app.multiselect(key="leaks_assessment").value
     assert chosen == (["sei_whale"], ["clean"])
     assert not {"excess", "needs", "leaks_species", "leaks_verdict"} & set(app.query_params)
+    app.switch_page("pages/1_Dataset.py")
+    app.query_params["dataset_tab"] = "Pictures"
+    app.run()
+    assert not app.exception and app.query_params["dataset_tab"] == "Images"

@@ -39,7 +39,7 @@ def test_the_page_opens_on_how_many_are_mistaken_and_for_what(runs: Path) -> Non
     wrong = unseen[unseen["label"] != unseen["predicted"]]
     pairs = Counter(frozenset(pair) for pair in wrong[["label", "predicted"]].itertuples(index=False))
     shown = {metric.label: metric for metric in tab("Map").metric}
-    assert shown["Pictures with a map"].value == f"{len(mapped):,}"
+    assert shown["Images with a map"].value == f"{len(mapped):,}"
     assert shown["Species"].value == str(mapped["label"].nunique())
     assert shown["Taken for another species"].value == f"{len(wrong):,} of {len(unseen):,}"
     assert ("Most confused pair" in shown) == (pairs.most_common(1)[0][1] > 1)
@@ -53,7 +53,7 @@ def test_the_page_opens_on_how_many_are_mistaken_and_for_what(runs: Path) -> Non
 def test_the_map_says_what_it_draws_and_falls_back_to_pca(runs: Path) -> None:
     count = len(embeddings(open_run(runs / "demo").parts()))
     app = tab("Map")
-    assert f"{count:,} pictures of" in texts(app)
+    assert f"{count:,} images of" in texts(app)
     app.segmented_control(key="map_way").set_value("umap").run()
     assert not app.exception and "Until then: PCA" in texts(app)
     assert app.button(key="lay_out").label == "Compute UMAP"
@@ -81,7 +81,7 @@ def test_an_audit_without_vectors_says_audit_again(runs: Path) -> None:
 
 
 def with_a_copyright_text(runs: Path) -> set[str]:
-    """Give the pictures of the demo maps of which eight of one species look at the bottom right corner."""
+    """Give the images of the demo maps of which eight of one species look at the bottom right corner."""
     run = open_run(runs / "demo")
     (part, *rest) = run.parts()
     rows = [row for path in (part, *rest) for row in pq.read_table(path).to_pylist()]
@@ -101,9 +101,7 @@ def test_an_odd_strategy_is_flagged_as_a_group_with_one_undo(runs: Path) -> None
     app = tab("Strategies")
     app.selectbox(key="strategy_label").set_value("beluga").run()
     shown = texts(app)
-    assert (
-        "An odd way" in shown and "· 8 pictures" in shown and shown.index("An odd way") < shown.index("The usual way")
-    )
+    assert "An odd way" in shown and "· 8 images" in shown and shown.index("An odd way") < shown.index("The usual way")
     app.button(key="flag_all_beluga_1").click().run()
     assert "signed" in app.error[0].value and journal.latest().empty
     app.text_input(key="reviewer").set_value("Ana").run()

@@ -132,8 +132,8 @@ def test_all_that_a_filter_shows_is_signed_and_undone_at_once(runs: Path, table:
     app.text_input(key="reviewer").set_value("Ana").run()
     app.session_state["leaks_bulk"] = True
     app.run()
-    assert f"{len(suspects)} pictures shown by this filter, 1 of them with a verdict" in texts(app).replace("*", "")
-    assert app.button(key="leaks_bulk_sign").label == f"Flag {len(suspects) - 1} pictures"
+    assert f"{len(suspects)} images shown by this filter, 1 of them with a verdict" in texts(app).replace("*", "")
+    assert app.button(key="leaks_bulk_sign").label == f"Flag {len(suspects) - 1} images"
     app.button_group(key="leaks_bulk_reason").set_value("water").run()
     press(app, "leaks_bulk_sign")
     latest = journal.latest().set_index("image")

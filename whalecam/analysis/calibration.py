@@ -1,8 +1,8 @@
 """How far the automatic flag can be trusted, from what people have said so far. Pure numpy.
 
-A picture is *flagged* by the audit where its score reaches a threshold, and *leaks* where a person flags it. People
-look at the suspects first, so the judged pictures are no fair sample of the set: they are counted in strata of the
-score, and each stratum stands for its own unjudged pictures (Cochran 1977, ch. 5). What is estimated is the count that
+An image is *flagged* by the audit where its score reaches a threshold, and *leaks* where a person flags it. People
+look at the suspects first, so the judged images are no fair sample of the set: they are counted in strata of the
+score, and each stratum stands for its own unjudged images (Cochran 1977, ch. 5). What is estimated is the count that
 a review of the whole set would give, so the intervals close as the review goes on.
 """
 
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from whalecam.arrays import FloatArray
 
 ENOUGH = 10
-"""Judged pictures on each side of the threshold below which nothing is told."""
+"""Judged images on each side of the threshold below which nothing is told."""
 FULL_STRATUM = 10
-"""Judged pictures that each half of a side reliance to be a stratum of its own."""
+"""Judged images that each half of a side reliance to be a stratum of its own."""
 DRAWS = 4000
 UNFAIR = 3.0
-"""Standard errors by which the scores of the judged pictures may differ from those of their stratum."""
+"""Standard errors by which the scores of the judged images may differ from those of their stratum."""
 LEVELS = (0.025, 0.975)
 Counts = NDArray[np.float64]
 
@@ -44,11 +44,11 @@ class Calibration:
 
     Attributes:
         threshold: of the score; the flag is `score >= threshold`.
-        images: how many pictures have a score.
+        images: how many images have a score.
         judged: how many of them a person flagged or kept; `unsure` does not count.
         precision: share of leaks among what the audit flags; None where too little is known, as are the next two.
         recall: share of the leaks that the audit flags.
-        leak_rate: share of leaks among all pictures with a score.
+        leak_rate: share of leaks among all images with a score.
         cautions: in words, why something is missing or not to be trusted.
     """
 
@@ -63,7 +63,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class _Strata:
-    """Per stratum: pictures, judged ones, leaks among them; whether its pictures reach the threshold."""
+    """Per stratum: images, judged ones, leaks among them; whether its images reach the threshold."""
 
     images: Counts
     judged: Counts
@@ -80,8 +80,8 @@ def calibrate(scores: FloatArray, leaks: FloatArray, threshold: float) -> Calibr
     """Precision, recall and leak rate at one threshold.
 
     Args:
-        scores: (N,) of the whole set; pictures with NaN are left out.
-        leaks: (N,) 1 where a person flagged the picture, 0 where kept, NaN where not judged.
+        scores: (N,) of the whole set; images with NaN are left out.
+        leaks: (N,) 1 where a person flagged the image, 0 where kept, NaN where not judged.
     """
     scores, leaks = _scored(scores, leaks)
     above, known = scores >= threshold, ~np.isnan(leaks)
@@ -122,7 +122,7 @@ def _scored(scores: FloatArray, leaks: FloatArray) -> tuple[NDArray[np.float64],
 def _too_little(above: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[str, ...]:
     """What must still be reviewed before anything can be told; a side that is wholly judged is enough."""
     if not known.any():
-        return ("Nobody has flagged or kept a picture with a score yet.",)
+        return ("Nobody has flagged or kept an image with a score yet.",)
     missing = []
     for side, words in ((above, "from the threshold on"), (~above, "below the threshold")):
         judged, wanted = int((side & known).sum()), min(ENOUGH, int(side.sum()))
@@ -150,7 +150,7 @@ def _strata(scores: NDArray[np.float64], leaks: NDArray[np.float64], threshold: 
 
 
 def _expected(strata: _Strata) -> Counts:
-    """Leaks of each stratum, if its unjudged pictures leak as often as its judged ones."""
+    """Leaks of each stratum, if its unjudged images leak as often as its judged ones."""
     return strata.images * strata.leaks / strata.judged
 
 
@@ -161,7 +161,7 @@ def _f1(strata: _Strata) -> float:
 
 
 def _estimates(strata: _Strata) -> tuple[Estimate | None, Estimate | None, Estimate]:
-    """Precision, recall and rate: the shares, with bounds from few and from many leaks among the unjudged pictures."""
+    """Precision, recall and rate: the shares, with bounds from few and from many leaks among the unjudged images."""
     above, images = strata.above, strata.images
     few, many, expected = _drawn(strata, 0), _drawn(strata, 1), _expected(strata)
     rate = _estimate(expected.sum() / images.sum(), few.sum(axis=1) / images.sum(), many.sum(axis=1) / images.sum())
@@ -186,7 +186,7 @@ def _drawn(strata: _Strata, more: int) -> Counts:
     """(DRAWS, strata): counts of leaks; the same in every call.
 
     Rates are drawn so that their quantiles are the bounds of Clopper and Pearson (1934): the lower ones for `more` = 0,
-    the upper ones for 1. Jeffreys' prior, between the two, covered 92 % where few pictures are judged and most leak.
+    the upper ones for 1. Jeffreys' prior, between the two, covered 92 % where few images are judged and most leak.
     """
     rng, kept = np.random.default_rng(0), strata.judged - strata.leaks
     a, b = strata.leaks + more, kept + 1 - more
@@ -201,7 +201,7 @@ def _estimate(value: float, few: Counts, many: Counts) -> Estimate:
 
 
 def _unfair(scores: NDArray[np.float64], known: NDArray[np.bool_], above: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Say so where the judged pictures of a side have other scores than chance would give them."""
+    """Say so where the judged images of a side have other scores than chance would give them."""
     for side, words in ((above, "from the threshold on"), (~above, "below the threshold")):
         ranks = pd.Series(scores[side]).rank().to_numpy(float)
         judged, images = int(known[side].sum()), len(ranks)
@@ -210,7 +210,7 @@ def _unfair(scores: NDArray[np.float64], known: NDArray[np.bool_], above: NDArra
         spread = ranks.std() * np.sqrt((images - judged) / (judged * max(1, images - 1)))
         if abs(ranks[known[side]].mean() - ranks.mean()) > UNFAIR * spread:
             return (
-                f"The pictures judged {words} are no random part of it, so the figures lean. Order the gallery at "
+                f"The images judged {words} are no random part of it, so the figures lean. Order the gallery at "
                 "random and review some more.",
             )
     return ()

@@ -1,4 +1,4 @@
-"""Whether reviewers say the same, on which pictures they differ, and how often they flag where nothing is."""
+"""Whether reviewers say the same, on which images they differ, and how often they flag where nothing is."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,17 +10,17 @@ from whalecam.config import REVIEW_VERDICTS
 from whalecam.store.table import wilson
 
 FEW = 10
-"""Pictures that two reviewers must share before their kappa says something."""
+"""Images that two reviewers must share before their kappa says something."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What several reviewers said of the same pictures; of each the latest verdict counts.
+    """What several reviewers said of the same images; of each the latest verdict counts.
 
     Attributes:
         pairs: `reviewer other images agreed kappa`: agreed as a share; kappa NaN where both always said one same word.
         disagreements: `image flag keep unsure newest`: who said which, by name, and the latest verdict, which counts.
-        shared: how many pictures two reviewers or more have judged.
+        shared: how many images two reviewers or more have judged.
     """
 
     pairs: pd.DataFrame
@@ -48,7 +48,7 @@ def false_alarms(controls: pd.DataFrame) -> pd.DataFrame:
     Args:
         controls: `image verdict reviewer` of the verdicts on blind controls, oldest first (`Journal.controls`).
 
-    Returns: `reviewer controls flagged rate low high`: of each picture the last verdict, `unsure` left out, with the
+    Returns: `reviewer controls flagged rate low high`: of each image the last verdict, `unsure` left out, with the
     95 % Wilson interval.
     """
     said = controls.drop_duplicates(["image", "reviewer"], keep="last")

@@ -22,27 +22,27 @@ SIZES = (32, 1024)
 
 
 def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 0) -> tuple[Network, float]:
-    """A network for maps at `size` pixels, its BatchNorm statistics estimated on the run's training pictures.
+    """A network for maps at `size` pixels, its BatchNorm statistics estimated on the run's training images.
 
     Returns: the network, and how far its accuracy falls behind the one at the training size, in [-1, 1], on up to 512
-    pictures that were not in training (on training pictures where there are no others).
-    Raises ModelError for a size out of range, and where no training picture can be read.
+    images that were not in training (on training images where there are no others).
+    Raises ModelError for a size out of range, and where no training image can be read.
     """
     if not SIZES[0] <= size <= SIZES[1]:
         raise ModelError(f"Maps at {size} pixels: choose a size from {SIZES[0]} to {SIZES[1]}.")
     good = _known(model, data)
     seen = good["image"].isin(run.training_images(fold))
     if not seen.any():
-        raise ModelError(f"Maps at {size} pixels need the training pictures of run '{run.name}'; none is in this data.")
+        raise ModelError(f"Maps at {size} pixels need the training images of run '{run.name}'; none is in this data.")
     known, others = _some(good[seen]), _some(good[~seen] if (~seen).any() else good[seen])
     larger = network.at_size(model, size, (inputs for inputs, _ in _batches(known, model, size)))
     return larger, _accuracy(model, others) - _accuracy(larger, others)
 
 
 def check_answers(model: Network, data: Dataset, name: str) -> None:
-    """Raise ModelError where a network gives finite logits and maps for none of the readable pictures, 512 at most.
+    """Raise ModelError where a network gives finite logits and maps for none of the readable images, 512 at most.
 
-    One picture is enough to pass: single ones that it cannot judge become rows with a reason.
+    One image is enough to pass: single ones that it cannot judge become rows with a reason.
     """
     good = data.good()
     good, asked = _some(good[good["path"] != ""]), 0
@@ -54,7 +54,7 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
         asked += 1
     if asked:
         raise ModelError(
-            f"The network of {name} gives no usable numbers for any picture (NaN, infinite, or beyond 65,504 logits; "
+            f"The network of {name} gives no usable numbers for any image (NaN, infinite, or beyond 65,504 logits; "
             f"{asked:,} asked), so there is nothing to audit. Load weights that work, or train again with a lower "
             "learning rate."
         )
@@ -63,7 +63,7 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
 def rounding(exact: Network, quick: Network, data: Dataset) -> float:
     """How far the quick network's maps lie from the exact one's: the largest difference over the largest value, ≥ 0.
 
-    On up to 32 pictures of known labels; 0 where none can be read.
+    On up to 32 images of known labels; 0 where none can be read.
     """
     good = _known(exact, data)
     for inputs, _ in _batches(good.sample(min(len(good), BATCH), random_state=0), exact, exact.size):
@@ -74,7 +74,7 @@ def rounding(exact: Network, quick: Network, data: Dataset) -> float:
 
 
 def _known(model: Network, data: Dataset) -> pd.DataFrame:
-    """The pictures of labels that the network has learnt, each once."""
+    """The images of labels that the network has learnt, each once."""
     good = data.good().drop_duplicates("image")
     return good[good["label"].isin(model.classes) & (good["path"] != "")]
 
@@ -86,7 +86,7 @@ def _some(rows: pd.DataFrame) -> pd.DataFrame:
 def _batches(
     rows: pd.DataFrame, model: Network, size: int, batch: int = BATCH
 ) -> Iterator[tuple[ByteArray, list[str]]]:
-    """Network inputs (N, size, size, 3) and labels of the pictures that can be read."""
+    """Network inputs (N, size, size, 3) and labels of the images that can be read."""
     for start in range(0, len(rows), batch):
         inputs, labels = [], []
         for row in records(rows.iloc[start : start + batch]):

@@ -21,7 +21,7 @@ RELIANCE = "whole backgrounds, in rounds"
 """How reliance is tested, to be changed with it. Audits from before it was noted exchanged single properties as well.
 """
 READING = "large JPEGs reduced"
-"""How pictures are read, to be changed with it. Audits from before it was noted read all of them at full size."""
+"""How images are read, to be changed with it. Audits from before it was noted read all of them at full size."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class AuditSummary:
 def run_audit(
     run: Run, data: Dataset, options: AuditOptions, report: Report = silent, engine: fold_job.Engine = LOCAL
 ) -> AuditSummary:
-    """Fill or complete the table of `run` with the pictures of `data`.
+    """Fill or complete the table of `run` with the images of `data`.
 
-    Rows made with other masks or another network, or of pictures read in another way, are dropped first, so that a
+    Rows made with other masks or another network, or of images read in another way, are dropped first, so that a
     table never mixes two audits; where nothing is left to do, the way of reading makes no difference and they stay.
     Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files, and for masks or
     boxes that join no image or would be read wrongly (`masks.joined`), before anything is computed.
@@ -120,7 +120,7 @@ def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str,
 
 
 def _wanted(data: Dataset, options: AuditOptions) -> pd.DataFrame:
-    """The rows of the data set that an audit is about, each picture once."""
+    """The rows of the data set that an audit is about, each image once."""
     rows = data.table.drop_duplicates("image")
     return rows.head(options.limit) if options.limit else rows
 

@@ -61,7 +61,7 @@ def run_selftest(
     Args:
         folder: empty; drawings and runs are left there.
         plants: names out of `demo.PLANTS`.
-        images: pictures a planted set.
+        images: images a planted set.
     """
     checks = [*_maps(), *_scores()]
     for plant in plants:
@@ -118,7 +118,7 @@ def _planted(folder: Path, plant: str, images: int, report: Report) -> Iterable[
         run = _trained(folder / f"run-{kind}", getattr(sets, kind), report)
         judged[kind] = _judged(run, sets.leaky, sets.flipped, report)
     learnt, twin = (float((judged[kind]["fall"] > FALL).mean()) for kind in ("leaky", "clean"))
-    says = "share of unseen pictures whose prediction falls when the planted property is flipped"
+    says = "share of unseen images whose prediction falls when the planted property is flipped"
     yield Check(f"{plant}: leak learnt", learnt, 0.5, False, says)
     yield Check(f"{plant}: clean twin", twin, learnt, True, says)
     yield from _told(pd.concat(judged.values(), ignore_index=True), plant)
@@ -137,11 +137,11 @@ def _told(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
         yield Check(f"{plant}: {name}", auroc, least, False, f"AUROC of {name} against the truth")
     listed = rows["q_value"] <= Thresholds().false_rate
     wrong = float((listed & (rows["fall"].abs() < STILL)).mean())
-    says = "share of pictures listed as relying on their water though nothing moves when the plant is flipped"
+    says = "share of images listed as relying on their water though nothing moves when the plant is flipped"
     yield Check(f"{plant}: false flags", wrong, MOST_FALSE, True, says)
     if plant in PROPERTIES and listed.any():
         named = float((rows["reliance_on"][listed] == plant).mean())
-        yield Check(f"{plant}: named", named, None, False, f"share of the listed pictures said to rely on the {plant}")
+        yield Check(f"{plant}: named", named, None, False, f"share of the listed images said to rely on the {plant}")
 
 
 def _trained(path: Path, source: Path, report: Report) -> Run:
@@ -152,7 +152,7 @@ def _trained(path: Path, source: Path, report: Report) -> Run:
 
 
 def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFrame:
-    """The audited rows of the pictures that were not in training; `fall`: what flipping costs each prediction."""
+    """The audited rows of the images that were not in training; `fall`: what flipping costs each prediction."""
     data = open_dataset(leaky / "train.csv", leaky / "images")
     run_audit.run_audit(run, data, AuditOptions(masks=str(leaky / "masks"), background_test="all"), report)
     rows = Table(run.parts(), Thresholds(), NO_REVIEWS).all_rows()
@@ -161,7 +161,7 @@ def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFram
 
 
 def probabilities(run: Run, images: Path, rows: pd.DataFrame) -> NDArray[np.float64]:
-    """(N,): what the network gives the class predicted in `rows`, on the pictures of the same names in `images`."""
+    """(N,): what the network gives the class predicted in `rows`, on the images of the same names in `images`."""
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
     found = []
     for name, predicted in zip(rows["image"], rows["predicted"], strict=True):
@@ -174,7 +174,7 @@ def probabilities(run: Run, images: Path, rows: pd.DataFrame) -> NDArray[np.floa
 
 
 def _overlap(source: Path, method: str) -> float:
-    """Mean IoU of the masks a method finds with the true ones, over 24 pictures."""
+    """Mean IoU of the masks a method finds with the true ones, over 24 images."""
     found = []
     for path in sorted((source / "images").iterdir())[:24]:
         mask = masks.find_mask(read_sample(path, path.name), masks.MaskSources(), method)

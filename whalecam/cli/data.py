@@ -22,8 +22,8 @@ FIRST_ROWS = 20
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=FOLDER)
-@click.option("--images", default=360, show_default=True, type=click.IntRange(12, 100_000), help="Pictures to draw.")
-@click.option("--seed", default=0, show_default=True, help="The same seed draws the same pictures.")
+@click.option("--images", default=360, show_default=True, type=click.IntRange(12, 100_000), help="Images to draw.")
+@click.option("--seed", default=0, show_default=True, help="The same seed draws the same images.")
 @click.option("--run", "run_path", type=FOLDER, help="Also train on the set and audit it, into this run folder.")
 def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     """Write the demo set: train.csv, images/, masks/."""
@@ -65,9 +65,7 @@ def _load() -> None:
 @click.option("--boxes", multiple=True, type=FOLDER, help="Box file of the animals; may be given several times.")
 @click.option("--masks", type=FOLDER, help="Folder of masks, so that sharpness and water are measured apart.")
 @BOX_ORIENTATION
-@click.option(
-    "--keep", type=FOLDER, help="Folder for what is measured on pictures: an interrupted check goes on there."
-)
+@click.option("--keep", type=FOLDER, help="Folder for what is measured on images: an interrupted check goes on there.")
 @click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
 @click.option("--out", type=FOLDER, help="Folder for a CSV of the rows of each finding, and labels-map.csv.")
 @column_options
@@ -121,7 +119,7 @@ def _joined(data: Any, masks: Path | None, boxes: Sequence[Path], orientation: s
 
 
 def _said(run_path: Path | None) -> tuple[Any, Any]:
-    """What the networks of a run say of pictures that they had not seen, and saw in them; None without a run."""
+    """What the networks of a run say of images that they had not seen, and saw in them; None without a run."""
     if run_path is None:
         return None, None
     from whalecam.analysis.findings.outliers import MOST

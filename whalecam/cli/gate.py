@@ -15,7 +15,7 @@ def gate_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--summary", type=FOLDER, help="Markdown file to add to; else $GITHUB_STEP_SUMMARY where set."),
         click.option("--junit", type=FOLDER, help="JUnit XML file to write, one test case per rule."),
-        click.option("--baseline", type=FOLDER, help="Run to compare with: exit 1 where pictures got worse."),
+        click.option("--baseline", type=FOLDER, help="Run to compare with: exit 1 where images got worse."),
         click.option(
             "--fail-if", multiple=True, help="Gate such as 'confirmed_leak>0.02'; may be given several times; exit 1."
         ),
@@ -35,7 +35,7 @@ class Gate:
         self.junit, self.rules = junit, parse(fail_if, baseline is not None)
         self.baseline = open_run(baseline) if baseline else None
         if self.baseline is not None and not self.baseline.parts():
-            raise RunError(f"The baseline '{self.baseline.name}' has no audited pictures. Audit it first.")
+            raise RunError(f"The baseline '{self.baseline.name}' has no audited images. Audit it first.")
         named = os.environ.get("GITHUB_STEP_SUMMARY")
         self.summary = summary or (Path(named) if named else None)
 

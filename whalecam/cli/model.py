@@ -45,7 +45,7 @@ LOADED = "resnet18"
 @click.option("--epochs", default=DEFAULT.epochs, show_default=True, help="Epochs after the frozen one.")
 @click.option("--lr", default=DEFAULT.lr, show_default=True, help="Peak learning rate.")
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
-@click.option("--batch", default=DEFAULT.batch, show_default=True, help="Pictures a step; less for small sets.")
+@click.option("--batch", default=DEFAULT.batch, show_default=True, help="Images a step; less for small sets.")
 @click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
 @click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
 @click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
@@ -120,7 +120,7 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
 @click.option("--size", type=click.IntRange(32, 1024), help="Of the maps' network input, px; else the training size.")
-@click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the pictures.")
+@click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the images.")
 @click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
 @BOX_ORIENTATION
 @click.option(
@@ -148,7 +148,7 @@ def _check_used(given: dict[str, Any]) -> None:
     "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
 )
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
-@click.option("--batch", default=AUDIT.batch, show_default=True, help="Pictures a part.")
+@click.option("--batch", default=AUDIT.batch, show_default=True, help="Images a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
 @click.option(
     "--engine", default="local", show_default=True, type=click.Choice(ENGINES), help="This machine, or a Ray cluster."

@@ -16,10 +16,10 @@ from whalecam.extras import require
 @click.command()
 @RUN
 @click.option("--remedy", "wanted", multiple=True, type=click.Choice(SIMULATED), help="Only this one; else all.")
-@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Pictures, drawn at random.")
+@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Images, drawn at random.")
 @JSON
 def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """What crop and neutral would do before any training: the present network on changed pictures.
+    """What crop and neutral would do before any training: the present network on changed images.
 
     Then which remedy the evidence supports.
     """
@@ -92,7 +92,7 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
 
     options, stored = TrainOptions.stored(run.manifest.train), AuditOptions.stored(run.manifest.audit)
     if options.remedy in SIMULATED:
-        raise RunError(f"Run '{run.name}' was trained on mended pictures. Start from the run of the untouched ones.")
+        raise RunError(f"Run '{run.name}' was trained on mended images. Start from the run of the untouched ones.")
     # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
     used = run.manifest.train.get("used") or {"arch": run.manifest.network["arch"], "pretrained": options.pretrained}
     return replace(
@@ -108,7 +108,7 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
 
 
 def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
-    """The audit of the run before; mended pictures are judged by the masks they were mended with."""
+    """The audit of the run before; mended images are judged by the masks they were mended with."""
     if remedy not in SIMULATED:
         return before
     from whalecam.remedies import MENDED

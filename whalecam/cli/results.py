@@ -41,7 +41,7 @@ def info(run: Path, as_json: bool, **levels: float) -> None:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FOLDER)
-@click.option("--out", type=FOLDER, help="CSV file to write: what each shared picture was and became.")
+@click.option("--out", type=FOLDER, help="CSV file to write: what each shared image was and became.")
 @JSON
 def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """Hold runs against the first one, on the images they share.
@@ -71,7 +71,7 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
 @click.command()
 @RUN
 @click.option("--out", required=True, type=FOLDER, help="HTML file to write.")
-@click.option("--cases", default=24, show_default=True, type=click.IntRange(0, 200), help="Pictures to show.")
+@click.option("--cases", default=24, show_default=True, type=click.IntRange(0, 200), help="Images to show.")
 @threshold_options
 def report(run: Path, out: Path, cases: int, **levels: float) -> None:
     """Write one self-contained HTML page about a run."""
@@ -120,7 +120,7 @@ def embed(run: Path) -> None:
     from whalecam.store.run import open_run
 
     count = places.lay_out(open_run(run), reporter())
-    tell({"pictures": count, "run": str(run)}, False)
+    tell({"images": count, "run": str(run)}, False)
 
 
 def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:

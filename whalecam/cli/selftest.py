@@ -12,12 +12,12 @@ from whalecam.cli.output import plainly, reporter, tell
 
 @click.command()
 @click.option("--plant", "plants", multiple=True, help="Only this planted leak; may be given several times.")
-@click.option("--images", default=160, show_default=True, type=click.IntRange(40, 5000), help="Pictures a planted set.")
+@click.option("--images", default=160, show_default=True, type=click.IntRange(40, 5000), help="Images a planted set.")
 @click.option("--out", type=FOLDER, help="Keep drawings and runs in this new folder.")
 @click.option("--save", type=FOLDER, help="Also write the result to this JSON file.")
 @JSON
 def selftest(plants: tuple[str, ...], images: int, out: Path | None, save: Path | None, as_json: bool) -> None:
-    """Plant leaks in drawn pictures and see whether they are found. Exit 1 where a bound is missed."""
+    """Plant leaks in drawn images and see whether they are found. Exit 1 where a bound is missed."""
     from whalecam import demo
     from whalecam.errors import DatasetError
     from whalecam.extras import require

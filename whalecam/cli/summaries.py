@@ -62,7 +62,7 @@ def simulated(found: Mapping[str, Any], network: str = "present") -> Iterator[st
     if found.get("not_finite"):
         without += f" (of {found['not_finite']:,} more it gives NaN or infinite logits)"
     yield (
-        f"The {network} network on {found['pictures']:,} pictures that it had not seen{without}, each on its own water "
+        f"The {network} network on {found['pictures']:,} images that it had not seen{without}, each on its own water "
         f"and on {found['waters']} waters of other labels; in brackets 95 % intervals over individuals:"
     )
     told = {NAMES.get(name, name): one["all"] for name, one in found["figures"].items()}
@@ -83,7 +83,7 @@ def retrained(before: Run, made: Run, found: Mapping[str, Any]) -> Iterator[str]
         yield str(note)
     yield from simulated(found, "new")
     for one in measured_of(before, [made]):
-        yield f"Against {before.name}, on the same pictures: {one.changed}."
+        yield f"Against {before.name}, on the same images: {one.changed}."
     yield said_next(["compare", str(before.path), str(made.path)])
 
 
@@ -96,7 +96,7 @@ def compared(found: Comparison, later: str) -> Iterator[str]:
         ["", found.names[0], later, "difference", "95 % interval", "corrected p"], [_difference(one) for one in told]
     )
     counts = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in found.counts[later].items())
-    yield f"Pictures: {counts}"
+    yield f"Images: {counts}"
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _about(run: Run) -> Iterator[str]:
         yield str(metrics["note"])
     if metrics.get("n_valid"):
         yield (
-            f"Right on {metrics['accuracy']:.1%} of {metrics['n_valid']:,} pictures that it was not trained on "
+            f"Right on {metrics['accuracy']:.1%} of {metrics['n_valid']:,} images that it was not trained on "
             f"(species counted alike {metrics['balanced_accuracy']:.1%}; loss {metrics['valid_loss']:.2f} nats)"
         )
 
@@ -149,7 +149,7 @@ def _about(run: Run) -> Iterator[str]:
 def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
     """How much was audited, with what outcome."""
     yield (
-        f"Audited: {facts['images']:,} pictures, {facts['labels']:,} species, {facts['groups']:,} individuals; "
+        f"Audited: {facts['images']:,} images, {facts['labels']:,} species, {facts['groups']:,} individuals; "
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"
     )
     counts = dict(table.assessments().itertuples(index=False, name=None))
@@ -203,7 +203,7 @@ def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:
         ]
         for one in records(species.sort_values(["share", "label"], ascending=[False, True]))
     ]
-    head = ["label", "pictures", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
+    head = ["label", "images", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
     return columns(head, rows)
 
 

@@ -90,7 +90,7 @@ def read_text(source: bytes | Path, fault: type[WhalecamError]) -> CsvText:
     except UnicodeDecodeError as error:
         raise fault(f"{name} is not {encoding[:6].upper()} text (byte {error.start}). Save it as CSV UTF-8.") from error
     if not text.strip():
-        raise fault(f"{name} is empty. It needs a line of column names and one line per picture.")
+        raise fault(f"{name} is empty. It needs a line of column names and one line per image.")
     return CsvText(name, fault, mark, encoding, text)
 
 

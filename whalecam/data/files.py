@@ -16,7 +16,7 @@ def join(names: Iterable[str], folder: Path | None) -> tuple[list[str], list[str
 
     A name is a path below the folder, or the end of one, or begins with the folder's own ("images/a.jpg" where the
     folder is `images`). Every part of a name counts: the path of the file, the folder's own included, ends with all of
-    it. So `val/orca/000.jpg` is never `orca/000.jpg` in the folder `train`: that is another picture.
+    it. So `val/orca/000.jpg` is never `orca/000.jpg` in the folder `train`: that is another image.
     """
     if folder is None:
         count = len(list(names))

@@ -1,4 +1,4 @@
-"""Which pictures a network is trained on and which judge it."""
+"""Which images a network is trained on and which judge it."""
 
 import math
 import warnings
@@ -31,7 +31,7 @@ def split_rows(
         raise DatasetError(f"A validation share of {valid_share} leaves one side empty. Use a share such as 0.2.")
     n = len(labels)
     if n < 2:
-        raise DatasetError(f"A split needs at least two usable pictures; there {'is 1' if n else 'are none'}.")
+        raise DatasetError(f"A split needs at least two usable images; there {'is 1' if n else 'are none'}.")
     if kind == "random":
         _, valid = next(ShuffleSplit(1, test_size=_count(valid_share, n), random_state=seed).split(np.zeros(n)))
     elif kind == "group":
@@ -48,7 +48,7 @@ def fold_rows(
 ) -> tuple[NDArray[np.int64], list[str]]:
     """The fold that judges each row, stratified by label; under `group`, one fold for all rows of an individual.
 
-    A label all of whose rows are one individual (or one picture) is in every training part: no network that knows it
+    A label all of whose rows are one individual (or one image) is in every training part: no network that knows it
     could judge it unseen. Any other label lies in two folds at least, so that whoever judges it has learnt it.
 
     Returns: (N,) fold in [0, folds), −1 for what no fold judges; and the labels that this holds for, sorted.
@@ -91,7 +91,7 @@ def shared_individuals(individuals: Sequence[str], is_valid: NDArray[np.bool_]) 
 def _stratified(groups: NDArray[Any], labels: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:
     found = np.zeros(len(groups), np.int64)
     with warnings.catch_warnings():
-        # A label with fewer pictures than folds is spread as far as it goes; `_spread` sees to the least it needs.
+        # A label with fewer images than folds is spread as far as it goes; `_spread` sees to the least it needs.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         largest = max(Counter(labels.tolist()).values())
         splitter = StratifiedGroupKFold if largest >= folds else GroupKFold
@@ -119,7 +119,7 @@ def _count(share: float, n: int) -> int:
 def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, seed: int) -> NDArray[Any]:
     parts, present = round(1 / valid_share), len(set(groups.tolist()))
     if present < 2:
-        raise DatasetError("All pictures show one individual, so no grouped split exists. Use the random split.")
+        raise DatasetError("All images show one individual, so no grouped split exists. Use the random split.")
     rows = np.zeros(len(groups))
     largest = max(Counter(labels).values())
     if 2 <= parts <= min(present, largest):

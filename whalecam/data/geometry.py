@@ -1,4 +1,4 @@
-"""Which pixels did the model see? One function from picture to network input, and its inverse as a frame."""
+"""Which pixels did the model see? One function from image to network input, and its inverse as a frame."""
 
 import math
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ FINER, CLOSE = 3, 720
 
 @dataclass(frozen=True)
 class Frame:
-    """The rectangle of the picture that the network input shows, relative to the picture's sides.
+    """The rectangle of the image that the network input shows, relative to the image's sides.
 
-    `squish` shows all of it (0, 0, 1, 1), `crop` a central square, `pad` reaches beyond the picture.
+    `squish` shows all of it (0, 0, 1, 1), `crop` a central square, `pad` reaches beyond the image.
     """
 
     left: float
@@ -27,7 +27,7 @@ class Frame:
 
 
 def frame_of(width: int, height: int, resize: str) -> Frame:
-    """The frame of a picture of `width` × `height` pixels under `squish`, `crop` or `pad`. Raises ValueError else."""
+    """The frame of an image of `width` × `height` pixels under `squish`, `crop` or `pad`. Raises ValueError else."""
     if resize == "squish":
         return Frame(0.0, 0.0, 1.0, 1.0)
     if resize not in ("crop", "pad"):
@@ -38,7 +38,7 @@ def frame_of(width: int, height: int, resize: str) -> Frame:
 
 
 def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
-    """Picture (H, W, 3) → network input (size, size, 3), both uint8 RGB. Padding is black."""
+    """Image (H, W, 3) → network input (size, size, 3), both uint8 RGB. Padding is black."""
     if pixels.shape[:2] == (size, size):
         return pixels
     return np.asarray(_resized(Image.fromarray(pixels), size, resize))
@@ -49,18 +49,18 @@ TURNED = 5
 
 
 def needed(size: int) -> int:
-    """How many pixels a picture's sides must have, so that what becomes of it does not show that it had more.
+    """How many pixels an image's sides must have, so that what becomes of it does not show that it had more.
 
     That is its network input of `size`, its thumbnail, and the mask network's closer look at a small animal: of 720
-    pixels, an animal a tenth as long as the picture still has with its surroundings all that this look takes in.
+    pixels, an animal a tenth as long as the image still has with its surroundings all that this look takes in.
     """
     return max(FINER * size, CLOSE)
 
 
 def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Mask (H, W) in [0, 1] → the same in the network's input, and where the input shows the picture at all.
+    """Mask (H, W) in [0, 1] → the same in the network's input, and where the input shows the image at all.
 
-    Both float32, shape (size, size), in [0, 1]; None in place of the second where the input is all picture. A pixel
+    Both float32, shape (size, size), in [0, 1]; None in place of the second where the input is all image. A pixel
     half on padding holds the mask's mean over its other half, so that `mask · seen` and `(1 − mask) · seen` are the
     animal and the water that were seen; 0 where nothing was.
     """
@@ -75,7 +75,7 @@ def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[n
 
 
 def from_input(pixels: ByteArray, width: int, height: int, resize: str) -> ByteArray:
-    """Network input (S, S, 3) → what it shows of a picture of `width` × `height`, in the picture's own proportions."""
+    """Network input (S, S, 3) → what it shows of an image of `width` × `height`, in the image's own proportions."""
     picture = Image.fromarray(pixels)
     if resize == "crop" or width == height:
         return pixels
@@ -93,7 +93,7 @@ def from_input(pixels: ByteArray, width: int, height: int, resize: str) -> ByteA
 def rotate_box(
     box: tuple[float, float, float, float], width: int, height: int, orientation: int
 ) -> tuple[float, float, float, float]:
-    """A box (x1, y1, x2, y2) in pixels of the stored file → pixels of the upright picture.
+    """A box (x1, y1, x2, y2) in pixels of the stored file → pixels of the upright image.
 
     Args:
         width, height: of the file as stored.

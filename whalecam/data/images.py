@@ -1,4 +1,4 @@
-"""Reading one image file, whatever it is, as an upright RGB or grey picture."""
+"""Reading one image file, whatever it is, as an upright RGB or grey image."""
 
 import io
 import stat
@@ -50,7 +50,7 @@ class Header:
     Attributes:
         format: as Pillow names it, as in `JPEG`.
         tables: the JPEG quantisation tables, 64 numbers each, luminance first; empty for other formats. The larger the
-            numbers, the coarser the picture was saved; cameras and programs have tables of their own.
+            numbers, the coarser the image was saved; cameras and programs have tables of their own.
     """
 
     format: str
@@ -95,7 +95,7 @@ class _Opened(NamedTuple):
 
 
 def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
-    """An upright RGB picture. Raises DatasetError whose message is one of the reasons of this module.
+    """An upright RGB image. Raises DatasetError whose message is one of the reasons of this module.
 
     Args:
         need: how many pixels each side must keep. A JPEG with twice as many, or more, is decoded at a half, a quarter
@@ -105,7 +105,7 @@ def read_sample(path: Path, image: str, need: int | None = None) -> Sample:
 
 
 def read_grey(path: Path) -> ByteArray:
-    """An upright grey picture, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
+    """An upright grey image, uint8 (H, W); for masks. Raises DatasetError as `read_sample`."""
     return _open(Path(path), _grey).pixels
 
 
@@ -162,7 +162,7 @@ def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int |
             if picture.width * picture.height > MAX_PIXELS:
                 raise DatasetError(LARGE)
             if picture.format == "PNG":
-                picture.load()  # its getexif decodes: an error passed over there would let half a picture through
+                picture.load()  # its getexif decodes: an error passed over there would let half an image through
             orientation = _orientation(picture)  # before load: Pillow turns a TIFF as it loads, and forgets
             width, height = picture.size
             if need is not None:

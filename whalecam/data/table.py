@@ -56,7 +56,7 @@ class Dataset:
 
 
 def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -> Dataset:
-    """Read a CSV and join it with the files of a folder by name. No picture is decoded.
+    """Read a CSV and join it with the files of a folder by name. No image is decoded.
 
     Raises DatasetError, in one line, for a file that is no such CSV, and for a missing folder. A bad row never raises.
     """
@@ -70,7 +70,7 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
         }
     ).reset_index(drop=True)
     if images is not None and not _is_folder(Path(images)):
-        raise fault(f"There is no image folder {images}. Give the folder that holds the pictures of {csv.name}.")
+        raise fault(f"There is no image folder {images}. Give the folder that holds the images of {csv.name}.")
     folder = Path(images) if images is not None else None
     table["path"], found = join(table["image"], folder)
     table["status"] = _status(table, found)
@@ -78,17 +78,17 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
 
 
 def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
-    """Decode every file to its end; a picture that cannot be read gets its reason instead of `ok`."""
+    """Decode every file to its end; an image that cannot be read gets its reason instead of `ok`."""
     table = data.table.copy()
     todo = table.index[(table["status"] == OK) & (table["path"] != "")].to_numpy()
     status, size = table["status"].to_numpy(object), np.zeros((len(table), 2), int)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(todo), CHUNK):
-            report(Progress("reading pictures", start, len(todo)))
+            report(Progress("reading images", start, len(todo)))
             part = todo[start : start + CHUNK]
             for at, (reason, width, height) in zip(part, pool.map(_inspect, table["path"][part]), strict=True):
                 status[at], size[at] = reason, (width, height)
-    report(Progress("reading pictures", len(todo), len(todo)))
+    report(Progress("reading images", len(todo), len(todo)))
     table["status"], table["width"], table["height"] = status.astype(str), size[:, 0], size[:, 1]
     return replace(data, table=table)
 
@@ -155,7 +155,7 @@ def read_frame(csv: Path) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex):
         raise fault(f"{csv.name} has rows with more fields than column names ({len(frame.columns)}).")
     if frame.empty:
-        raise fault(f"{csv.name} has column names but no rows. It needs one line per picture.")
+        raise fault(f"{csv.name} has column names but no rows. It needs one line per image.")
     return frame.fillna("")
 
 

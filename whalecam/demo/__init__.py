@@ -33,7 +33,7 @@ MISSPELT, MISSPELT_SHARE = ("bottlenose_dolphin", "bottlenose_dolpin"), 0.08
 
 @dataclass(frozen=True)
 class Order:
-    """One picture to draw; the same order draws the same picture."""
+    """One image to draw; the same order draws the same image."""
 
     number: int
     species: str
@@ -63,7 +63,7 @@ def write_demo(
     """Write `train.csv`, `images/` and `masks/`; returns the CSV's path.
 
     The CSV has four planted faults besides the leak: a misspelt class, a missing file, a truncated file and a row that
-    stands twice. The same seed draws the same pictures.
+    stands twice. The same seed draws the same images.
 
     Args:
         leaking: False draws the clean twin: the same animals in the same places under the same light, but the planted
@@ -98,7 +98,7 @@ def _draw_all(orders: list[Order], folder: Path, report: Report) -> None:
 
 
 def _orders(images: int, seed: int, leaking: bool) -> Iterator[Order]:
-    """Species in turn, a few pictures of each individual."""
+    """Species in turn, a few images of each individual."""
     species = list(BUILDS)
     for number in range(images):
         kind, turn = species[number % len(species)], number // len(species)

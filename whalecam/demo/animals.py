@@ -1,4 +1,4 @@
-"""The animals of the demo pictures: outline, pattern and light by species, marks by individual."""
+"""The animals of the demo images: outline, pattern and light by species, marks by individual."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ BUILDS: Mapping[str, Build] = {
 
 @dataclass(frozen=True)
 class Individual:
-    """What makes one animal itself, the same on each of its pictures."""
+    """What makes one animal itself, the same on each of its images."""
 
     species: str
     tone: float

@@ -1,4 +1,4 @@
-"""One demo picture: an animal in the sea, seen through a camera."""
+"""One demo image: an animal in the sea, seen through a camera."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Water and sky of the demo pictures: waves in perspective, light, haze, foam."""
+"""Water and sky of the demo images: waves in perspective, light, haze, foam."""
 
 import functools
 from dataclasses import dataclass
@@ -75,7 +75,8 @@ def _wrapped(place: Picture) -> Picture:
     whole = place * np.float32(1 / TILE)
     np.floor(whole, out=whole)
     whole *= TILE
-    return np.subtract(place, whole, out=whole)
+    np.subtract(place, whole, out=whole)
+    return whole
 
 
 def draw_weather(rng: np.random.Generator, water: Water) -> Weather:
@@ -131,7 +132,7 @@ def _water(
     below, depth = below[top - start :], depth[top - start :]
     slope = _slope(rng, aside, depth, coarse, weather)
     far = np.exp(below * np.float32(-1 / 0.16))
-    light = _glints(rng, x / width, slope, far, weather, height)
+    light = _glints(rng, x / np.float32(width), slope, far, weather, height)
     caps = _whitecaps(rng, aside * depth, depth, slope, weather)
     fresnel = np.clip(0.13 + 0.45 * far - 0.11 * slope, 0, 0.92)
     deep = (1 + 0.2 * np.clip(slope, -1.8, 1.8)) * (1 - fresnel)
@@ -159,8 +160,8 @@ def _slope(rng: np.random.Generator, aside: Picture, depth: Picture, coarse: Pic
     for scale, stretch, weight in ((420, 2.6, 0.5), (1100, 2.3, 0.55), (2900, 2.0, 0.5), (7500, 1.7, 0.34)):
         tile = noise_tile(int(rng.integers(8)), 2.0, 72)
         left, front = (float(start) for start in rng.uniform(0, TILE, 2))
-        u = depth * (aside * np.float32(scale * 0.5) + np.float32(scale * turn)) + left
-        v = depth * np.float32(scale * stretch) + front
+        u = np.asarray(depth * (aside * np.float32(scale * 0.5) + np.float32(scale * turn)) + left, np.float32)
+        v = np.asarray(depth * np.float32(scale * stretch) + front, np.float32)
         # Waves thinner than a pixel average out; without this the horizon would shimmer.
         thin = coarse * np.float32((scale * stretch / 14) ** 1.6)
         total += weight * sample(tile, u, v) / (1 + thin)
@@ -172,7 +173,7 @@ def _glints(
 ) -> Picture:
     """Sun on facets that lean the right way, in a lane under the sun."""
     lane = np.exp(-(((x - weather.sun) / 0.28) ** 2))
-    # As many random numbers as the whole picture has pixels, so that the horizon does not decide on what follows.
+    # As many random numbers as the whole image has pixels, so that the horizon does not decide on what follows.
     flicker = rng.random((height, slope.shape[1]), np.float32)[height - len(slope) :]
     sparkle = np.clip(slope - 1.0 + 0.35 * flicker, 0, 1.5) ** 2
     return np.asarray(weather.glare * lane * (0.9 * sparkle + 0.25 * far), np.float32)
@@ -217,7 +218,7 @@ def _sky(
 
 
 def _softened_horizon(picture: Picture, rows: Picture, line: Picture) -> Picture:
-    """The picture with its horizon out of focus: only the rows where that can be seen are computed."""
+    """The image with its horizon out of focus: only the rows where that can be seen are computed."""
     first, last = int(line.min()) - NEAR_HORIZON, int(line.max()) + NEAR_HORIZON + 1
     if last <= 0 or first >= len(rows):
         return picture

@@ -1,4 +1,4 @@
-"""A batch of pictures in, a batch of table rows out: one callable for the local loop and for a cluster."""
+"""A batch of images in, a batch of table rows out: one callable for the local loop and for a cluster."""
 
 import math
 from collections.abc import Iterator, Set
@@ -19,7 +19,7 @@ from whalecam.explain import background_test, cam, masks, render, score
 from whalecam.network import Network, pick_device
 
 PORTION = 48_000_000
-"""Pixels that are held at once while a batch is explained, give or take one picture."""
+"""Pixels that are held at once while a batch is explained, give or take one image."""
 NOT_FINITE = "the network gives no usable numbers for it (NaN, infinite, or beyond 65,504 logits)"
 """The reason of a row without scores: what a network says in such numbers can be neither drawn nor judged."""
 SHOWN = 0.05
@@ -35,18 +35,18 @@ class Explained:
 
 
 Facts = tuple[NDArray[Any], NDArray[Any], float, NDArray[Any]]
-"""Logits (C,), evidence maps (C, h, w), completeness_error and pooled activations (K,) of one picture."""
+"""Logits (C,), evidence maps (C, h, w), completeness_error and pooled activations (K,) of one image."""
 Loaded = list[tuple[dict[str, Any], Sample | None]]
 Looked = list[tuple[dict[str, Any], Sample | None, Facts | None]]
 
 
 class Explainer:
-    """Explains pictures with one network and one set of mask sources.
+    """Explains images with one network and one set of mask sources.
 
     Args:
         network: the cut network, in eval mode.
         sources: where masks come from.
-        fallback: the mask method for pictures without a given mask or box.
+        fallback: the mask method for images without a given mask or box.
         training: names of the images the network was trained on.
         thresholds: from whose `attention_score` on an image is a suspect, which is always tested.
         tester: puts the object on other backgrounds and predicts again; None: nothing is tested.
@@ -77,11 +77,11 @@ class Explainer:
         self.tester, self.probes, self.fold = tester, probes, fold
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
-        """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad picture."""
+        """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad image."""
         return [item for loaded in self._portions(batch) for item in self.tell(self.look(loaded))]
 
     def _portions(self, batch: pd.DataFrame) -> Iterator[Loaded]:
-        """The batch's pictures, no more at once than PORTION: a batch of a camera's own would be gigabytes."""
+        """The batch's images, no more at once than PORTION: a batch of a camera's own would be gigabytes."""
         loaded: Loaded = []
         pixels = 0
         for row in records(batch):
@@ -95,11 +95,11 @@ class Explainer:
             yield loaded
 
     def read(self, batch: pd.DataFrame) -> Loaded:
-        """The first of three steps, which may overlap with those of other batches: files → pictures."""
+        """The first of three steps, which may overlap with those of other batches: files → images."""
         return [self._read(row) for row in records(batch)]
 
     def look(self, loaded: Loaded) -> Looked:
-        """The second: pictures → logits, evidence maps and completeness errors."""
+        """The second: images → logits, evidence maps and completeness errors."""
         good = [sample for _, sample in loaded if sample is not None]
         facts = iter(self._look(good) if good else [])
         return [(row, sample, None if sample is None else next(facts)) for row, sample in loaded]

@@ -1,4 +1,4 @@
-"""Pictures made from arrays: overlays, thumbnails, outlines, packed masks. Pure."""
+"""Images made from arrays: overlays, thumbnails, outlines, packed masks. Pure."""
 
 import functools
 import io
@@ -45,12 +45,12 @@ def overlay(
     Args:
         pixels: (H, W, 3).
         values: signed map (h, w); only its positive part is drawn, and nothing where it is not finite.
-        frame: the part of the picture the map belongs to; nothing is drawn outside it.
+        frame: the part of the image the map belongs to; nothing is drawn outside it.
         opacity: of full heat, in [0, 1]; weaker heat is more transparent in proportion.
         threshold: share of `top` below which nothing is drawn.
         top: value at full colour; None: the map's own largest.
 
-    Returns: uint8 (H, W, 3). A map without positive evidence leaves the picture untouched.
+    Returns: uint8 (H, W, 3). A map without positive evidence leaves the image untouched.
     """
     positive = np.maximum(np.nan_to_num(np.asarray(values, np.float32), nan=0, posinf=0, neginf=0), 0)
     full = float(positive.max()) if top is None else top
@@ -73,12 +73,12 @@ def thumbnail(pixels: ByteArray, size: int = THUMB_SIZE) -> bytes:
 
 
 def outline(pixels: ByteArray, mask: FloatArray) -> ByteArray:
-    """The contour at 0.5 of a mask (H, W) drawn on its picture (H, W, 3): white on a dark halo.
+    """The contour at 0.5 of a mask (H, W) drawn on its image (H, W, 3): white on a dark halo.
 
-    Raises ValueError for a mask of another size than the picture.
+    Raises ValueError for a mask of another size than the image.
     """
     if np.shape(mask) != pixels.shape[:2]:
-        raise ValueError(f"a mask {np.shape(mask)} does not lie on a picture {pixels.shape[:2]}; resize it first")
+        raise ValueError(f"a mask {np.shape(mask)} does not lie on an image {pixels.shape[:2]}; resize it first")
     area = (np.asarray(mask) > 0.5).astype(np.uint8)
     contours, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     drawn = pixels.copy()
@@ -99,7 +99,7 @@ def unpack_mask(raw: bytes) -> NDArray[np.bool_]:
 
 
 def _placed(values: NDArray[np.float32], frame: Frame, width: int, height: int) -> NDArray[np.float32]:
-    """A map (h, w) upsampled bilinearly onto its frame of the picture, (height, width); zero outside."""
+    """A map (h, w) upsampled bilinearly onto its frame of the image, (height, width); zero outside."""
     rows = _spread(height, values.shape[0], frame.top, frame.bottom)
     columns = _spread(width, values.shape[1], frame.left, frame.right)
     return np.asarray(rows @ values @ columns.T, np.float32)

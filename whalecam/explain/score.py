@@ -21,10 +21,10 @@ class LeakWeights:
 
     Attributes:
         water: (h, w), `Uᵀ B`: how much of each cell's upsampled mass falls on water.
-        total: (h, w), `Uᵀ S`: how much of it falls on the picture at all.
+        total: (h, w), `Uᵀ S`: how much of it falls on the image at all.
         floor: background share of the perfect map on this grid, in [0, 1].
         chance: background share of a flat map, in [0, 1].
-        area: share of the picture that is animal, in [0, 1].
+        area: share of the image that is animal, in [0, 1].
         reason: why nothing can be judged with this mask; None where it can.
     """
 
@@ -78,7 +78,7 @@ def weigh(
 
     Args:
         mask: (H, W) in [0, 1] in the frame of the network's input, 1 on the animal.
-        seen: (H, W) in [0, 1], 0 where the input shows padding; None: everything is picture.
+        seen: (H, W) in [0, 1], 0 where the input shows padding; None: everything is image.
         grid: (h, w) of the maps.
         limits: outside which the result carries a reason.
 
@@ -89,7 +89,7 @@ def weigh(
     other = values.shape if shown is None else shown.shape
     if values.ndim != 2 or values.shape != other:
         raise ValueError(f"mask {values.shape} and seen {other} must be of one shape (H, W)")
-    # Most inputs are all picture: what is the same for every mask is then taken once, as this runs for each image.
+    # Most inputs are all image: what is the same for every mask is then taken once, as this runs for each image.
     total, seen_area = _all_seen(values.shape, grid) if shown is None else _partly_seen(shown, grid)
     animal = values if shown is None else values * shown
     down, across = _upsampling(values.shape[0], grid[0]), _upsampling(values.shape[1], grid[1])
@@ -175,13 +175,13 @@ def _ratio(cells: NDArray[np.float64], wet: NDArray[np.float64], total: NDArray[
 
 
 def _unfit(area: float, cells: float, spread: float, limits: Assessable) -> str | None:
-    """Why a mask cannot be judged: `area` of the picture, `cells` of the grid, `spread` from perfect to flat."""
+    """Why a mask cannot be judged: `area` of the image, `cells` of the grid, `spread` from perfect to flat."""
     if area <= 0:
         return "mask is empty"
     if cells < 1 - ROUNDING:
         return "animal smaller than one cell"
     if area > limits.max_area + ROUNDING:
-        return f"animal covers over {limits.max_area:.0%} of the picture"
+        return f"animal covers over {limits.max_area:.0%} of the image"
     if spread < limits.min_spread:
         return "too little between a perfect and a flat map"
     return None

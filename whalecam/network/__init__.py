@@ -1,4 +1,4 @@
-"""A picture classifier cut in two, `logits = head(features(x))`."""
+"""An image classifier cut in two, `logits = head(features(x))`."""
 
 from whalecam.network.bodies import Body, build_body
 from whalecam.network.cut import Network, fast_halves, pick_device

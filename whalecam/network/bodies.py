@@ -85,7 +85,7 @@ def _lite0(pretrained: bool, fine: bool = False) -> Body:
     """EfficientNet-Lite0 with TensorFlow's padding, which its weights were made for, and inputs in [−1, 1].
 
     `fine` cuts it after its fifth stage, at a stride of 16 instead of 32: four times as many cells, each of which sees
-    less of the picture, so that its evidence lies nearer to where it comes from.
+    less of the image, so that its evidence lies nearer to where it comes from.
     """
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0, global_pool="")
     if pretrained:

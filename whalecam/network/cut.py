@@ -1,4 +1,4 @@
-"""The network itself: features, head, and how pictures must be prepared for it."""
+"""The network itself: features, head, and how images must be prepared for it."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -20,7 +20,7 @@ def at_size(network: Network, size: int, batches: Iterable[ByteArray]) -> Networ
     network trained at 128 lost 23 points of accuracy, and new statistics gave them back.
 
     Args:
-        batches: network inputs of training pictures, uint8 (N, size, size, 3), at least one of N ≥ 2.
+        batches: network inputs of training images, uint8 (N, size, size, 3), at least one of N ≥ 2.
     """
     head = copy.deepcopy(network.head)
     norms = [layer for layer in head.modules() if isinstance(layer, NORMS)]

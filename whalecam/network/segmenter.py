@@ -22,7 +22,7 @@ class Segmenter(nn.Module):
     """(N, 3, S, S) normalised to [−1, 1] → logits (N, S, S) that a pixel is animal; S a multiple of 16.
 
     The decoder adds each finer stage to the upsampled coarser one (feature pyramid, Lin et al. 2017); the mean over the
-    whole picture joins at the coarsest, and the picture's own pixels at the finest, for sharp outlines. It ends at a
+    whole image joins at the coarsest, and the image's own pixels at the finest, for sharp outlines. It ends at a
     stride of 2, which keeps it within a few milliseconds.
     """
 

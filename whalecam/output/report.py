@@ -27,7 +27,7 @@ TEMPLATE = Path(__file__).with_name("report.html")
 LONGEST, QUALITY = 360, 72
 CASES = 24
 LARGEST = 5_000_000
-"""Bytes that a report may take; pictures beyond it are left out."""
+"""Bytes that a report may take; images beyond it are left out."""
 ORIGINS = {"given": "given as a file", "boxes": "a box that was given", "net": "found by the mask network"}
 
 
@@ -43,7 +43,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
     """The page: overview, species, top cases with overlay and verdict, method, exactness of the maps, versions.
 
     Args:
-        cases: how many pictures it shows, flagged ones first, then suspects, each by evidence.
+        cases: how many images it shows, flagged ones first, then suspects, each by evidence.
 
     Raises RunError where nothing is audited yet, ReviewError where the journal cannot be read.
     """
@@ -87,13 +87,13 @@ def _species(table: Table, leaks: str) -> list[dict[str, Any]]:
 
 
 def _people(latest: pd.DataFrame, known: set[Any]) -> dict[str, Any]:
-    """Who reviewed, and how many pictures stand at each of their verdicts."""
+    """Who reviewed, and how many images stand at each of their verdicts."""
     own = latest[latest["image"].isin(known)]
     return {"reviewers": sorted(set(own["reviewer"])), "verdicts": own["verdict"].value_counts().to_dict()}
 
 
 def _cases(run: Run, data: Dataset, table: Table, wanted: int) -> list[dict[str, Any]]:
-    """The rows of the top cases with their pictures, as long as there is room for these."""
+    """The rows of the top cases with their images, as long as there is room for these."""
     flagged = table.page(Filters(review="flag"), "evidence", wanted)
     suspects = table.page(Filters(assessments=SUSPECT_ASSESSMENTS), "evidence", wanted)
     some = [frame for frame in (flagged, suspects) if len(frame)]
@@ -108,7 +108,7 @@ def _cases(run: Run, data: Dataset, table: Table, wanted: int) -> list[dict[str,
 
 
 def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path: str) -> dict[str, Any]:
-    """A row of the table; `pictures`: what is seen and its data URI, none where the file cannot be read."""
+    """A row of the table; `images`: what is seen and its data URI, none where the file cannot be read."""
     facts = {name: None if pd.isna(value) else value for name, value in row.items()}
     pictures: list[tuple[str, str]] = []
     facts |= {"pictures": pictures, "mask": ORIGINS.get(str(facts["mask_source"]), facts["mask_source"])}
@@ -127,7 +127,7 @@ def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path
 
 
 def _heated(run: Run, facts: Mapping[str, Any], overlay: Overlay, pixels: ByteArray) -> ByteArray | None:
-    """The picture under the map of its predicted class, with the outline of its mask; None without a map."""
+    """The image under the map of its predicted class, with the outline of its mask; None without a map."""
     if overlay.maps is None:
         return None
     values = score.contrast(overlay.maps, "relative", run.manifest.classes.index(str(facts["predicted"])))
@@ -142,7 +142,7 @@ def _heated(run: Run, facts: Mapping[str, Any], overlay: Overlay, pixels: ByteAr
 def _mask(bits: bytes, width: int, height: int) -> NDArray[np.float32]:
     grid = render.unpack_mask(bits).astype(np.float32)
     large = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
-    # The grid is coarser than the picture: without this its cells show as stairs.
+    # The grid is coarser than the image: without this its cells show as stairs.
     return np.asarray(cv2.GaussianBlur(large, (0, 0), max(width, height) / MASK_GRID / 2), np.float32)
 
 

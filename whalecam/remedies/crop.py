@@ -11,9 +11,9 @@ MARGIN = 0.02
 EDGE = 0.01
 """How softly the kept part ends, likewise."""
 MOST_ASPECT = 2.0
-"""The longer side over the shorter, at most: a network's input squeezes a longer picture out of shape."""
+"""The longer side over the shorter, at most: a network's input squeezes a longer image out of shape."""
 LEAST_SIDE = 32
-"""Pixels; below it there is nothing to crop to, and the picture stays as it is."""
+"""Pixels; below it there is nothing to crop to, and the image stays as it is."""
 
 
 def crop(case: Case) -> Mended:
@@ -55,7 +55,7 @@ def _reach(start: int, stop: int, other: int) -> tuple[int, int]:
 def _cut(
     values: NDArray[np.float32], box: tuple[int, int, int, int], fill: tuple[float, ...] | Rgb
 ) -> NDArray[np.float32]:
-    """A box (top, bottom, left, right) of (H, W) or (H, W, 3); what lies beyond the picture is `fill`."""
+    """A box (top, bottom, left, right) of (H, W) or (H, W, 3); what lies beyond the image is `fill`."""
     top, bottom, left, right = box
     height, width = values.shape[:2]
     found = np.empty((bottom - top, right - left, *values.shape[2:]), np.float32)

@@ -24,12 +24,12 @@ from whalecam.store.run import Run, now, write_json
 
 JPEG: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 WATERS = 200
-"""Pictures that the mean water is taken over, at most."""
+"""Images that the mean water is taken over, at most."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """What a mended data set holds: pictures written, of which changed, and rows left out; `masks` by their source."""
+    """What a mended data set holds: images written, of which changed, and rows left out; `masks` by their source."""
 
     written: int
     changed: int
@@ -50,18 +50,18 @@ def mend(
     """Write `out/train.csv`, `out/images/`, `out/masks/` and, last, `out/remedy.json`.
 
     Every row keeps its image name, so that verdicts, tables and runs join; every file its place below the folder.
-    Unchanged pictures are copied byte for byte, changed ones written as JPEG of quality 95 or without loss, by the
+    Unchanged images are copied byte for byte, changed ones written as JPEG of quality 95 or without loss, by the
     name's ending. Masks are those the remedy went by, cut alike, so that an audit judges by the same ones.
 
     Args:
-        find: the best mask of a picture, or None.
+        find: the best mask of an image, or None.
         reviews: people's latest verdicts, one row per image.
         remedy: out of `REMEDIES`.
         provenance: what `remedy.json` says of where this came from.
         merges: old → new label names, for `relabel`.
 
     Raises DatasetError for another remedy, for a folder that is not empty or lies in the source's image folder, and
-    without pictures.
+    without images.
     """
     if remedy not in REMEDIES:
         raise DatasetError(f"No remedy '{remedy}'. There are: {', '.join(REMEDIES)}.")
@@ -110,16 +110,16 @@ def case_of(
     water: Rgb = GREY,
     merges: Mapping[str, str] | None = None,
 ) -> Case:
-    """One row of a data set with its picture and mask; a mask that a person rejected counts as none."""
+    """One row of a data set with its image and mask; a mask that a person rejected counts as none."""
     sample = read_sample(Path(row["path"]), row["image"])
     mask = None if review.get("reason") == WRONG_MASK else find(sample)
     return Case(sample, row["label"], mask, review, water, merges or {})
 
 
 def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) -> Rgb:
-    """The mean colour of the water over up to WATERS pictures, each counting alike; mid-grey without a mask.
+    """The mean colour of the water over up to WATERS images, each counting alike; mid-grey without a mask.
 
-    Of the whole set, not of each picture, since each picture's own mean would go on telling the label.
+    Of the whole set, not of each image, since each image's own mean would go on telling the label.
     """
     found: list[NDArray[np.float64]] = []
     some = rows.sample(min(WATERS, len(rows)), random_state=0)
@@ -138,7 +138,7 @@ def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) ->
 
 def _check(data: Dataset, good: pd.DataFrame, out: Path) -> None:
     if good.empty or data.images is None:
-        raise DatasetError("There are no readable pictures to mend. Check the rows on the Dataset page.")
+        raise DatasetError("There are no readable images to mend. Check the rows on the Dataset page.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is not an empty folder. Name a new folder for the mended data set.")
     if out.resolve().is_relative_to(data.images.resolve()):
@@ -146,7 +146,7 @@ def _check(data: Dataset, good: pd.DataFrame, out: Path) -> None:
 
 
 def _write(place: Path, source: Path, mended: Mended, mask: Mask | None, out: Path) -> None:
-    """A picture at its place below `out/images`, and its mask below `out/masks`, one size with it."""
+    """An image at its place below `out/images`, and its mask below `out/masks`, one size with it."""
     target = out / "images" / place
     target.parent.mkdir(parents=True, exist_ok=True)
     if mended.pixels is None:

@@ -16,7 +16,7 @@ GREY: Rgb = (128.0, 128.0, 128.0)
 
 @dataclass(frozen=True)
 class Case:
-    """One picture with all that a remedy may look at.
+    """One image with all that a remedy may look at.
 
     Attributes:
         review: people's latest verdict, empty without one.
@@ -34,7 +34,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Mended:
-    """What becomes of a picture, and its label.
+    """What becomes of an image, and its label.
 
     Attributes:
         pixels: uint8 (H, W, 3), None where they stay as they are.
@@ -47,7 +47,7 @@ class Mended:
 
 
 SOFT = 0.006
-"""How far inside the mask's outline its edge ends, as a share of the picture's diagonal; half a pixel at least."""
+"""How far inside the mask's outline its edge ends, as a share of the image's diagonal; half a pixel at least."""
 
 
 def inside(mask: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -63,4 +63,4 @@ def inside(mask: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 Remedy = Callable[[Case], Mended | None]
-"""None means: the picture is left out."""
+"""None means: the image is left out."""

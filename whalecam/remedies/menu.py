@@ -13,4 +13,4 @@ from whalecam.remedies.shuffle import Shuffle
 REMEDIES: Mapping[str, Remedy] = {"crop": crop, "neutral": neutral, "drop": drop, "relabel": relabel}
 """Those that make a mended data set."""
 AUGMENTS: Mapping[str, Callable[..., Augment]] = {"shuffle": Shuffle}
-"""Those that change the pictures while training."""
+"""Those that change the images while training."""

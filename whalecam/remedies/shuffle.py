@@ -18,17 +18,17 @@ from whalecam.explain.masks import MaskMethod
 from whalecam.remedies.kinds import inside
 
 LEAST_OWN = 0.25
-"""The least share of draws in which a picture keeps its own water: the network is judged on pictures as they are."""
+"""The least share of draws in which an image keeps its own water: the network is judged on images as they are."""
 LENDERS = 48
-"""Pictures of a label that lend their water, at most; it bounds memory and the time for filling animals in."""
+"""Images of a label that lend their water, at most; it bounds memory and the time for filling animals in."""
 MOST_ANIMAL, LEAST_ANIMAL = 0.9, 0.001
 
 
 class Shuffle:
-    """What `classifier.train` asks for the change of its training pictures; masks are found once and kept.
+    """What `classifier.train` asks for the change of its training images; masks are found once and kept.
 
     Args:
-        find: the best mask of a picture, or None.
+        find: the best mask of an image, or None.
         size, resize: of the network's input.
         seed: of the choice of lenders.
     """
@@ -40,11 +40,11 @@ class Shuffle:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """How many of the pictures met so far have a mask, without which a picture keeps its water."""
+        """How many of the images met so far have a mask, without which an image keeps its water."""
         return {"pictures": len(self._keeps), "with_mask": sum(keep is not None for keep in self._keeps.values())}
 
     def __call__(self, training: pd.DataFrame) -> "Exchange":
-        """The change of one network's training pictures; only they lend. Columns: `image`, `species`, `path`."""
+        """The change of one network's training images; only they lend. Columns: `image`, `species`, `path`."""
         rng = np.random.default_rng(self.seed)
         rows = records(training.iloc[rng.permutation(len(training))])
         lent: dict[str, list[ByteArray]] = {}
@@ -59,7 +59,7 @@ class Shuffle:
         return Exchange(keeps, labels, {label: waters for label, waters in lent.items() if waters})
 
     def _meet(self, row: Mapping[str, Any], wanted: bool) -> ByteArray | None:
-        """Keep a picture's mask; give its water, the animal filled in, where that is wanted and fit to be lent."""
+        """Keep an image's mask; give its water, the animal filled in, where that is wanted and fit to be lent."""
         name = row["image"]
         if name in self._filled or (name in self._keeps and (not wanted or self._keeps[name] is None)):
             return self._filled.get(name)
@@ -82,11 +82,11 @@ class Shuffle:
 
 
 class Exchange:
-    """One picture at a time: with probability `share` it gets the water of a picture of another label.
+    """One image at a time: with probability `share` it gets the water of an image of another label.
 
     The share is `1 − 1/C` for C labels that lend, at most 1 − LEAST_OWN, and the same for every label; the other label
-    is drawn evenly, then one of its pictures. So each label stands on each label's water equally often (with up to four
-    labels; with more its own water comes a little more often), and whether a picture was edited tells nothing either.
+    is drawn evenly, then one of its images. So each label stands on each label's water equally often (with up to four
+    labels; with more its own water comes a little more often), and whether an image was edited tells nothing either.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a remedy would do, before any training: the present network on changed pictures."""
+"""What a remedy would do, before any training: the present network on changed images."""
 
 import functools
 import hashlib
@@ -31,9 +31,9 @@ LIMIT = 600
 
 @dataclass(frozen=True)
 class Source:
-    """The pictures a simulation starts from, how their animals are found, and what the run's own training did to them.
+    """The images a simulation starts from, how their animals are found, and what the run's own training did to them.
 
-    `trained` is the remedy whose mended pictures the run was trained on, empty where it saw them as they are.
+    `trained` is the remedy whose mended images the run was trained on, empty where it saw them as they are.
     """
 
     data: Dataset
@@ -57,17 +57,17 @@ def source_of(run: Run) -> Source:
 def simulate(
     run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, report: Report = silent
 ) -> dict[str, Any]:
-    """Judge pictures as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
+    """Judge images as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
 
-    Each is judged on its own water and on that of WATERS pictures of other labels. The pictures that a network is
+    Each is judged on its own water and on that of WATERS images of other labels. The images that a network is
     judged on share the leak of those it learnt from, so accuracy on their own water rewards the leak; accuracy on
-    swapped backgrounds is the figure that counts. A network trained on mended pictures is shown mended ones.
+    swapped backgrounds is the figure that counts. A network trained on mended images is shown mended ones.
 
     Args:
-        wanted: out of SIMULATED, None for all; a run that was trained on mended pictures is judged under no other.
-        limit: pictures, at most, drawn at random.
+        wanted: out of SIMULATED, None for all; a run that was trained on mended images is judged under no other.
+        limit: images, at most, drawn at random.
 
-    Returns: what `_told` lists. Raises RunError for an untrained run and where no such picture has a mask.
+    Returns: what `_told` lists. Raises RunError for an untrained run and where no such image has a mask.
     """
     if not run.trained:
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
@@ -100,14 +100,14 @@ def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:
 
 
 def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame:
-    """Some of the readable pictures of known species that a network had not seen, with its number as `fold`."""
+    """Some of the readable images of known species that a network had not seen, with its number as `fold`."""
     good = data.good().drop_duplicates("image")
     good = good[good["label"].isin(run.manifest.classes) & (good["path"] != "")]
     rows = good.assign(fold=run_audit.judges(run, good["image"].tolist()))
     seen = {fold: run.training_images(fold) for fold in set(rows["fold"])}
     rows = rows[[image not in seen[fold] for image, fold in zip(rows["image"], rows["fold"], strict=True)]]
     if rows.empty:
-        raise RunError(f"The networks of run '{run.name}' have seen every picture, so nothing can be simulated.")
+        raise RunError(f"The networks of run '{run.name}' have seen every image, so nothing can be simulated.")
     some = rows.sample(min(limit, len(rows)), random_state=0).sort_values("image", ignore_index=True)
     return inspect_pictures(replace(data, table=some), report).good()
 
@@ -120,7 +120,7 @@ def _judged(
     water: remedies.Rgb,
     wanted: Sequence[str],
 ) -> dict[str, dict[str, float]] | None:
-    """`own`, `unseen` and `leak` of one picture, as it is and under each remedy; nothing without a mask.
+    """`own`, `unseen` and `leak` of one image, as it is and under each remedy; nothing without a mask.
 
     None where the network gives NaN or infinite logits, which say neither right nor wrong.
     """
@@ -149,7 +149,7 @@ def _judged(
 
 
 def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[np.float32]]:
-    """One picture and its mask under a remedy, or as it is under none."""
+    """One image and its mask under a remedy, or as it is under none."""
     mended = REMEDIES[name](replace(case, sample=scene)) if name else None
     pixels = mended.pixels if mended is not None else None
     mask = mended.mask if mended is not None else None
@@ -158,14 +158,14 @@ def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[n
 
 
 def _leak(maps: NDArray[Any], top: int, mask: NDArray[np.float32], model: Network) -> float:
-    """The share of positive evidence on water under the picture's own mask; NaN where it cannot be assessed."""
+    """The share of positive evidence on water under the image's own mask; NaN where it cannot be assessed."""
     values, seen = geometry.mask_to_input(mask, model.size, model.resize)
     weights = score.weigh(values, seen, maps.shape[1:])
     return score.score(score.contrast(maps, "relative", top), weights).background_share
 
 
 def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> list[background_test.Donor]:
-    """The waters of other labels for one picture; the same for the same name in every simulation."""
+    """The waters of other labels for one image; the same for the same name in every simulation."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.encode()).digest()[:8], "little"))
     others = [donor for donor in donors if donor.label != label]
     return [others[at] for at in rng.permutation(len(others))[:WATERS]]
@@ -180,7 +180,7 @@ def _told(found: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[
         for name, values in one["judged"].items()
     ]
     if not rows:
-        raise RunError("No picture has a mask, so no remedy can be simulated. Audit with --masks or --boxes.")
+        raise RunError("No image has a mask, so no remedy can be simulated. Audit with --masks or --boxes.")
     present = [row for row in rows if row["remedy"] == PRESENT]
     return {
         "created": now(),

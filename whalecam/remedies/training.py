@@ -1,4 +1,4 @@
-"""Train with a remedy: on a mended data set, or with pictures that change while training."""
+"""Train with a remedy: on a mended data set, or with images that change while training."""
 
 import functools
 import shutil
@@ -25,7 +25,7 @@ MENDED = "mended"
 def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
     """`classifier.train` under `options.remedy`.
 
-    `shuffle` changes the training pictures anew every epoch. `crop` and `neutral` write a mended data set to `mended/`
+    `shuffle` changes the training images anew every epoch. `crop` and `neutral` write a mended data set to `mended/`
     in the run folder, which becomes the run's data set: it is trained on, audited and shown in its place.
 
     Raises DatasetError for another remedy and for masks or boxes that cannot be read; else as `classifier.train`, and
@@ -47,7 +47,7 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
 
 
 def finder(data: Dataset, options: TrainOptions) -> MaskMethod:
-    """The best mask of a picture: given, boxes, else by the mask network. Raises DatasetError as `masks.joined`."""
+    """The best mask of an image: given, boxes, else by the mask network. Raises DatasetError as `masks.joined`."""
     return functools.partial(masks.find_mask, sources=joined_sources(data, options).sources)
 
 

@@ -24,7 +24,7 @@ def open_table(
     Raises RunError where nothing is audited, ReviewError where the journal cannot be read.
     """
     if not run.parts():
-        raise RunError(f"Run '{run.name}' has no audited pictures yet. Audit it first: whalecam audit {run.path}")
+        raise RunError(f"Run '{run.name}' has no audited images yet. Audit it first: whalecam audit {run.path}")
     held, said = store or Store(), journal or Journal.of(run)
     held.take(run.parts(), report)
     version = (run.reviews_url, said.version())

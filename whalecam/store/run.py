@@ -44,7 +44,7 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """Where a run's pictures came from. Paths are absolute; `fingerprint` is a SHA-256 of the CSV's content."""
+    """Where a run's images came from. Paths are absolute; `fingerprint` is a SHA-256 of the CSV's content."""
 
     csv: str
     images: str | None
@@ -200,7 +200,7 @@ class Run:
 
     @property
     def properties(self) -> Path:
-        """Where what was measured on the data set's pictures lies."""
+        """Where what was measured on the data set's images lies."""
         return self.path / "properties"
 
     def save_thumb(self, image: str, data: bytes) -> None:

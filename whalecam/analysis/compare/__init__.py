@@ -1,4 +1,4 @@
-"""Two or more runs on the images they share: figures, what changed per picture and species, and what is chance."""
+"""Two or more runs on the images they share: figures, what changed per image and species, and what is chance."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -39,7 +39,7 @@ Opener = Callable[..., Table]
 
 
 def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
-    """Every metric of one run, and `not_assessable` as a share of all its pictures; NaN where nothing was measured."""
+    """Every metric of one run, and `not_assessable` as a share of all its images; NaN where nothing was measured."""
     rows = open_table(run, thresholds).values()
     unseen = ~rows["in_training"].to_numpy()
     found = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
@@ -49,12 +49,12 @@ def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, flo
 def compare_runs(
     runs: Sequence[Run], thresholds: Thresholds = Thresholds(), report: Report = silent, opened: Opener = open_table
 ) -> Comparison:
-    """Hold every run against the first, on the pictures that all of them audited, of classes that all of them know.
+    """Hold every run against the first, on the images that all of them audited, of classes that all of them know.
 
     Args:
         opened: gives a run's table, where rows are held already.
 
-    Raises RunError for fewer than two runs, a run without an audit, or runs that share no picture or class.
+    Raises RunError for fewer than two runs, a run without an audit, or runs that share no image or class.
     """
     if len(runs) < 2:
         raise RunError("Name two runs or more to compare.")
@@ -96,7 +96,7 @@ def _names(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mapping[str, Marks]:
-    """Right and wrong count on unseen pictures; a picture got worse that became wrong or came under suspicion."""
+    """Right and wrong count on unseen images; an image got worse that became wrong or came under suspicion."""
     right = before["right"].to_numpy(), after["right"].to_numpy()
     gained, lost = (right[1] > right[0]) & unseen, (right[1] < right[0]) & unseen
     was, became = (rows["assessment"].isin(SUSPECT_ASSESSMENTS).to_numpy() for rows in (before, after))

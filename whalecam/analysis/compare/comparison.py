@@ -1,4 +1,4 @@
-"""What a comparison of runs holds: figures with what is chance, what changed per picture, and figures per species."""
+"""What a comparison of runs holds: figures with what is chance, what changed per image, and figures per species."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,10 +19,10 @@ class Comparison:
 
     Attributes:
         names: of the runs, the first being what the others are held against; unlike each other.
-        rows: by run, one row per shared picture (see `table.values`), all in the same order, by name.
-        unseen: (N,) whether no network was trained on the picture.
+        rows: by run, one row per shared image (see `table.values`), all in the same order, by name.
+        unseen: (N,) whether no network was trained on the image.
         differences: by later run, one per metric.
-        marks: by later run, which pictures `became_right became_wrong changed_assessment got_better got_worse`.
+        marks: by later run, which images `became_right became_wrong changed_assessment got_better got_worse`.
         leaks: by later run, what became of the first run's confirmed leaks.
         notes: what a reader must know, in words.
     """
@@ -36,22 +36,22 @@ class Comparison:
     notes: tuple[str, ...]
 
     def changed(self, later: str, kind: str, most: int | None = None) -> list[str]:
-        """The pictures that changed from the first run to a later one, by name; the first `most` of them."""
+        """The images that changed from the first run to a later one, by name; the first `most` of them."""
         at = np.flatnonzero(self.marks[later][kind])[:most]
         return self.rows[later].index[at].tolist()
 
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
-        """By later run and kind of change, the number of pictures."""
+        """By later run and kind of change, the number of images."""
         return {name: {kind: int(mask.sum()) for kind, mask in kinds.items()} for name, kinds in self.marks.items()}
 
     def figures(self, name: str) -> dict[str, float]:
-        """Every metric of one run on the shared pictures."""
+        """Every metric of one run on the shared images."""
         return {metric: figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
 
     @cached_property
     def per_label(self) -> pd.DataFrame:
-        """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen pictures."""
+        """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen images."""
         found = []
         for name, rows in self.rows.items():
             values = {"confirmed_leak": METRICS["confirmed_leak"].values(rows)}

@@ -1,4 +1,4 @@
-"""The differences between two runs on shared pictures, each with its interval and whether it is beyond chance."""
+"""The differences between two runs on shared images, each with its interval and whether it is beyond chance."""
 
 from dataclasses import asdict, dataclass
 
@@ -14,9 +14,9 @@ from whalecam.stats import holm
 LEVEL = 0.05
 """A difference is beyond chance where its corrected p is below this."""
 FEWEST = 2
-"""Pictures on which a figure is compared at all."""
+"""Images on which a figure is compared at all."""
 Marks = NDArray[np.bool_]
-"""(N,) which of the shared pictures, in their order."""
+"""(N,) which of the shared images, in their order."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Difference:
     """One metric of a run against the first run's, on the `images` for which both have it.
 
     Attributes:
-        before, after, difference: the figures, and `after − before`; NaN where no picture has it in both.
+        before, after, difference: the figures, and `after − before`; NaN where no image has it in both.
         low, high: 95 % paired bootstrap interval of the difference, over individuals.
         p: two-sided; of McNemar's exact test for accuracy, else of `paired.exchange` over individuals: whether these
             two networks differ.
@@ -66,7 +66,7 @@ class Difference:
 def differences(
     before: pd.DataFrame, after: pd.DataFrame, unseen: Marks, report: Report = silent
 ) -> tuple[Difference, ...]:
-    """Every metric of two runs' rows of the same pictures (`table.values`), in the same order."""
+    """Every metric of two runs' rows of the same images (`table.values`), in the same order."""
     individuals, found = np.unique(before["unit"], return_inverse=True)[1].astype(np.int64), []
     for name, metric in METRICS.items():
         found.append(_difference(name, metric, before, after, unseen, individuals))

@@ -12,8 +12,8 @@ class Fate:
     Attributes:
         state: `gone`: fewer beyond chance, and no more left than mistakes explain. `fewer`: fewer beyond chance, but
             more left than that. `left`: not fewer beyond chance, and more left than that. `unsure`: no more left than
-            that, but of so few pictures that chance explains it. `none`: mistakes explain those before and after.
-            `new`: they explain those before alone. `unknown`: no picture, or thresholds laxer than the shipped ones,
+            that, but of so few images that chance explains it. `none`: mistakes explain those before and after.
+            `new`: they explain those before alone. `unknown`: no image, or thresholds laxer than the shipped ones,
             whose mistakes nobody has counted.
     """
 
@@ -25,13 +25,13 @@ class Fate:
     @property
     def said(self) -> str:
         """In words, with the counts."""
-        counts = f"{self.after:,} of {self.images:,} pictures, {self.before:,} before"
+        counts = f"{self.after:,} of {self.images:,} images, {self.before:,} before"
         chance = f"what the thresholds confirm by mistake of a network that met no leak ({FALSE_LEAKS:.1%})"
         return {
             "gone": f"The confirmed leaks are gone: {counts}. What is left is within {chance}.",
             "fewer": f"Confirmed leaks are fewer, but not gone: {counts}. What is left is above {chance}.",
             "left": f"The confirmed leaks are still there: {counts}.",
-            "unsure": f"Too few pictures to say whether the confirmed leaks are gone: {counts}.",
+            "unsure": f"Too few images to say whether the confirmed leaks are gone: {counts}.",
             "new": f"There are confirmed leaks where there were none: {counts}, above {chance}.",
             "none": f"Neither run has confirmed leaks beyond {chance}: {counts}.",
         }.get(self.state, "")
@@ -41,7 +41,7 @@ def fate(images: int, before: int, after: int, fewer: bool, thresholds: Threshol
     """Judge two counts.
 
     Args:
-        images: pictures that both runs could assess.
+        images: images that both runs could assess.
         before, after: confirmed leaks among them.
         fewer: whether they are fewer beyond chance: of these two networks, whatever another seed would bring.
         thresholds: what confirmed them; FALSE_LEAKS holds for the shipped ones and, as an upper bound, for stricter

@@ -1,4 +1,4 @@
-"""What runs are compared by: a value per picture, and how the pictures' values become one figure."""
+"""What runs are compared by: a value per image, and how the images' values become one figure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ class Metric:
 
     Attributes:
         words: what people call it.
-        column: of the pictures' values in `table.values`; NaN where a picture has none.
+        column: of the images' values in `table.values`; NaN where an image has none.
         why: what it says beyond its words, for a reader who asks.
-        verdict: where set, a picture's value is whether its verdict is this one; NaN where it is not assessable.
-        unseen: whether only pictures count that neither network was trained on.
+        verdict: where set, an image's value is whether its verdict is this one; NaN where it is not assessable.
+        unseen: whether only images count that neither network was trained on.
         per_label: means by species are taken first, and `reduce` joins them; else there is one group.
         better: 1 where more is better, -1 where less is, 0 where neither.
         tested: whether its p joins the family; not what has no good side, nor a minimum (no valid bootstrap test).
         share: whether it is a share, to be written in percent.
         seeds: standard deviation of its difference between two networks that differ in nothing but the seed, beyond the
-            chance of the pictures (`python -m benchmarks.twins reseeded`).
+            chance of the images (`python -m benchmarks.twins reseeded`).
         scaled: whether `seeds` is a share of the figure itself, as of what vanishes with a leak; else it is absolute.
     """
 
@@ -44,7 +44,7 @@ class Metric:
     scaled: bool = True
 
     def values(self, rows: pd.DataFrame) -> Values:
-        """The pictures' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
+        """The images' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
         if not self.assessment:
             return rows[self.column].to_numpy(np.float64)
         judged = rows["assessment"] != "not_assessable"
@@ -55,7 +55,7 @@ class Metric:
         return self.seeds * (abs(before) + abs(after)) / 2 if self.scaled else self.seeds
 
     def of(self, values: Values, species: "pd.Series[str]") -> float:
-        """The figure of pictures with known values (N,), by the species of each; NaN for no picture."""
+        """The figure of images with known values (N,), by the species of each; NaN for no image."""
         if not len(values):
             return float("nan")
         return float(self.reduce(self.means(values, species)[None, :])[0])
@@ -66,7 +66,7 @@ class Metric:
         return np.asarray(np.bincount(codes, values) / np.bincount(codes), np.float64)
 
     def groups(self, species: "pd.Series[str]") -> NDArray[np.int64]:
-        """The group of each picture, numbered from 0."""
+        """The group of each image, numbered from 0."""
         if not self.per_label:
             return np.zeros(len(species), np.int64)
         return np.asarray(pd.factorize(species, sort=True)[0], np.int64)
@@ -84,7 +84,7 @@ def _verdict(name: str) -> Metric:
         better,
         unseen=False,
         tested=better != 0,
-        why="share of assessable pictures",
+        why="share of assessable images",
         assessment=name,
         seeds=SEEDS.get(name, 0.0),
     )
@@ -128,7 +128,7 @@ METRICS: Mapping[str, Metric] = {
 
 
 def figure(rows: pd.DataFrame, unseen: NDArray[np.bool_], metric: Metric) -> float:
-    """A metric of one run's rows; `unseen` (N,) tells which pictures count where the network must not know them."""
+    """A metric of one run's rows; `unseen` (N,) tells which images count where the network must not know them."""
     values = metric.values(rows)
     known = ~np.isnan(values)
     known = known & unseen if metric.unseen else known

@@ -1,4 +1,4 @@
-"""Whether two runs differ beyond chance on the same pictures: McNemar, exchange, bootstrap. Pure numpy."""
+"""Whether two runs differ beyond chance on the same images: McNemar, exchange, bootstrap. Pure numpy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ def mcnemar(lost: int, gained: int) -> float:
     """Two-sided exact p that two runs are equally often right (McNemar 1947): changes of side are coins.
 
     Args:
-        lost: pictures that only the first run has right.
-        gained: pictures that only the second has right.
+        lost: images that only the first run has right.
+        gained: images that only the second has right.
 
     Returns: `min(1, 2 · P(X ≤ min(lost, gained)))`, X binomial over `lost + gained` with 1/2; 1 where none changed.
     """
@@ -44,12 +44,12 @@ def _tail(total: int, fewer: int) -> float:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What two runs say of the same pictures.
+    """What two runs say of the same images.
 
     Attributes:
-        before, after: one value per picture, (N,), none NaN.
-        groups: (N,) group of each picture, numbered from 0 without gaps.
-        individuals: (N,) a number per individual; None: each picture shows another one.
+        before, after: one value per image, (N,), none NaN.
+        groups: (N,) group of each image, numbered from 0 without gaps.
+        individuals: (N,) a number per individual; None: each image shows another one.
     """
 
     before: Values
@@ -59,7 +59,7 @@ class Pairs:
 
     @cached_property
     def clusters(self) -> list[tuple[Values, Values, Values]]:
-        """By group, the individuals' sums of both runs and their numbers of pictures, each (individuals,)."""
+        """By group, the individuals' sums of both runs and their numbers of images, each (individuals,)."""
         who, found = np.arange(len(self.before)) if self.individuals is None else self.individuals, []
         for group in range(int(self.groups.max()) + 1):
             mine = np.flatnonzero(self.groups == group)
@@ -74,8 +74,8 @@ class Pairs:
 def bootstrap(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of a difference `after − before`, by drawing individuals anew.
 
-    The same pictures are drawn for both runs (Efron 1979), within each group, so that no group is ever empty; all
-    pictures of an individual together, since they are alike (the cluster bootstrap of Davison & Hinkley 1997, §3.8).
+    The same images are drawn for both runs (Efron 1979), within each group, so that no group is ever empty; all
+    images of an individual together, since they are alike (the cluster bootstrap of Davison & Hinkley 1997, §3.8).
 
     Args:
         reduce: makes one figure from the means of the groups.
@@ -89,12 +89,12 @@ def bootstrap(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0) -
 def exchange(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0, spread: float = 0.0) -> float:
     """Two-sided p that it does not matter which run is which: the runs change places, individual by individual.
 
-    Fisher's (1935) paired randomisation test; of a share over single pictures it is McNemar's. Valid for any `reduce`,
-    for groups of any size, and where the pictures of one individual are alike.
+    Fisher's (1935) paired randomisation test; of a share over single images it is McNemar's. Valid for any `reduce`,
+    for groups of any size, and where the images of one individual are alike.
 
     Args:
         reduce: makes one figure from the means of the groups.
-        spread: standard deviation of a difference that no picture accounts for, such as another seed brings; it is part
+        spread: standard deviation of a difference that no image accounts for, such as another seed brings; it is part
             of chance.
 
     Returns: the share of `times` draws whose difference is at least as large, the one at hand counted among them.
@@ -117,7 +117,7 @@ def _drawn(before: Values, after: Values, pictures: Values, times: int, rng: np.
     """Means of both runs over one group's individuals drawn anew, (2, times).
 
     Means of a large group's draws follow a normal law with the individuals' own covariance, which is drawn from in
-    their place: a bootstrap of 50,000 pictures would take seconds for each figure.
+    their place: a bootstrap of 50,000 images would take seconds for each figure.
     """
     size, total = len(before), pictures.sum()
     if size > LARGE:

@@ -1,4 +1,4 @@
-"""A comparison in one plain sentence, and as a CSV of pictures."""
+"""A comparison in one plain sentence, and as a CSV of images."""
 
 from collections.abc import Sequence
 
@@ -69,17 +69,17 @@ def amount(value: float, share: bool, signed: bool = False) -> str:
 
 def _accuracy(one: Difference) -> str:
     if one.p != one.p:
-        return "Accuracy could not be compared: no shared picture is new to both networks."
+        return "Accuracy could not be compared: no shared image is new to both networks."
     chance = "beyond" if one.beyond_chance else "not beyond"
     return (
-        f"Accuracy on {one.images:,} pictures that no network was trained on: {amount(one.before, True)} → "
+        f"Accuracy on {one.images:,} images that no network was trained on: {amount(one.before, True)} → "
         f"{amount(one.after, True)}; the difference is {chance} chance (McNemar p = {one.p:.2g}; "
         f"{one.corrected:.2g} after Holm's correction over all figures)."
     )
 
 
 def pictures(found: Comparison, later: str, images: Sequence[str] | None = None) -> pd.DataFrame:
-    """One row per shared picture, or of `images`: `image`, `run` (the later one), `change`, `unseen`, and both runs'
+    """One row per shared image, or of `images`: `image`, `run` (the later one), `change`, `unseen`, and both runs'
     words."""
     before, after = found.rows[found.names[0]], found.rows[later]
     at = slice(None) if images is None else np.flatnonzero(before.index.isin(images))
@@ -92,5 +92,5 @@ def pictures(found: Comparison, later: str, images: Sequence[str] | None = None)
 
 
 def write_csv(found: Comparison) -> bytes:
-    """Every shared picture of every later run; no cell is run as a formula."""
+    """Every shared image of every later run; no cell is run as a formula."""
     return safe_csv(pd.concat([pictures(found, name) for name in found.names[1:]], ignore_index=True))

@@ -1,4 +1,4 @@
-"""The pictures that all of some runs tell of: their rows side by side, and what a reader must know of the others."""
+"""The images that all of some runs tell of: their rows side by side, and what a reader must know of the others."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,12 +13,12 @@ Rows = Mapping[str, pd.DataFrame]
 
 
 def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """The rows of the pictures that all runs audited, of classes that all of them know, under one index; and notes.
+    """The rows of the images that all runs audited, of classes that all of them know, under one index; and notes.
 
     Args:
         classes: of each run.
 
-    Raises RunError where no picture or class is shared.
+    Raises RunError where no image or class is shared.
     """
     first, *others = (rows.index for rows in tables.values())
     names = first
@@ -26,7 +26,7 @@ def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd
         names = names if names.equals(other) else names[names.isin(other)]
     if names.empty:
         raise RunError(
-            f"Runs {', '.join(tables)} share no image. Compare runs of one data set; pictures are matched by file name."
+            f"Runs {', '.join(tables)} share no image. Compare runs of one data set; images are matched by file name."
         )
     held = _one_vocabulary({name: _among(rows, names) for name, rows in tables.items()})
     return _of_shared_classes(held, classes)
@@ -37,15 +37,15 @@ def notes(held: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
 
     Args:
         held: the shared rows.
-        most: how many pictures the largest of the runs has.
-        unseen: (N,) whether no network was trained on the picture.
+        most: how many images the largest of the runs has.
+        unseen: (N,) whether no network was trained on the image.
     """
     found = []
     told = unseen & np.logical_and.reduce([rows["right"].notna().to_numpy() for rows in held.values()])
     if len(unseen) < most:
-        found.append(f"{len(unseen):,} of {most:,} pictures are shared; the others are left out.")
+        found.append(f"{len(unseen):,} of {most:,} images are shared; the others are left out.")
     if not unseen.any():
-        found.append("Every shared picture was trained on by one of the networks, so accuracy cannot be compared.")
+        found.append("Every shared image was trained on by one of the networks, so accuracy cannot be compared.")
     elif not unseen.all():
         found.append(
             f"Accuracy, loss and accuracy on swapped backgrounds count {int(told.sum()):,} of {len(unseen):,} shared "
@@ -54,7 +54,7 @@ def notes(held: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
     first, *others = held.values()
     differ = np.logical_or.reduce([(rows["label"] != first["label"]).to_numpy() for rows in others])
     if differ.any():
-        found.append(f"{int(differ.sum()):,} pictures have another label in another run; each is judged by its own.")
+        found.append(f"{int(differ.sum()):,} images have another label in another run; each is judged by its own.")
     if any(rows["swapped_accuracy"].isna().all() for rows in held.values()):
         found.append("Accuracy on swapped backgrounds was not measured in every run: audit the others anew.")
     return found
@@ -83,7 +83,7 @@ def _of_shared_classes(
         raise RunError("These runs have no class in common, so there is nothing to compare them by.")
     known = np.logical_and.reduce([rows["label"].isin(common).to_numpy() for rows in held.values()])
     if not known.any():
-        raise RunError("No shared picture shows a class that all of these runs know.")
+        raise RunError("No shared image shows a class that all of these runs know.")
     every = set.union(*lists)
     note = f"The runs know different classes: compared on the {len(common)} of {len(every)} that all know."
     index = next(iter(held.values())).index[known]

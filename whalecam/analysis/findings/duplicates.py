@@ -1,4 +1,4 @@
-"""Pictures that are there twice: pixel for pixel, or nearly."""
+"""Images that are there twice: pixel for pixel, or nearly."""
 
 from collections.abc import Iterator
 
@@ -32,16 +32,16 @@ def duplicates(evidence: Evidence) -> list[Finding]:
 
 
 def near_groups(hashes: NDArray[np.object_]) -> NDArray[np.int64]:
-    """A number per picture, shared by those that a chain of steps of at most NEAR_BITS bits connects."""
+    """A number per image, shared by those that a chain of steps of at most NEAR_BITS bits connects."""
     bits = np.array([int(text, 16) for text in hashes], np.uint64)
-    # Equal hashes first, or a thousand blank pictures would be half a million pairs.
+    # Equal hashes first, or a thousand blank images would be half a million pairs.
     distinct, place = np.unique(bits, return_inverse=True)
     pairs = np.concatenate([np.empty((0, 2), int), *_close(distinct)])
     return _connected(pairs[:, 0], pairs[:, 1], len(distinct))[place]
 
 
 def alike_within(groups: NDArray[np.int64], looks: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The groups, parted where no chain of pictures whose `looks` (N, D) all differ by at most 1 connects them.
+    """The groups, parted where no chain of images whose `looks` (N, D) all differ by at most 1 connects them.
 
     The hash knows neither shape nor colour: two orcas in two waters may have one.
     """
@@ -102,12 +102,12 @@ def _finding(kind: str, differ: bool, rows: pd.DataFrame) -> Finding:
     return Finding(
         f"{kind}_duplicates",
         ("high" if exact else "medium") if differ else ("medium" if exact else "low"),
-        f"{len(rows):,} pictures in {groups:,} set{'' if groups == 1 else 's'} {how}, {under}.",
+        f"{len(rows):,} images in {groups:,} set{'' if groups == 1 else 's'} {how}, {under}.",
         "At most one of the labels is right, and the network is punished for either."
         if differ
-        else "A picture in training and in validation at once is judged by memory; and it counts twice.",
+        else "An image in training and in validation at once is judged by memory; and it counts twice.",
         "Look at them side by side and correct the wrong ones." if differ else "Keep one of each set.",
         ("different labels" if differ else "one label",),
-        {"pictures": len(rows), "groups": groups},
+        {"images": len(rows), "groups": groups},
         rows,
     )

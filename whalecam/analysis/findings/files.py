@@ -1,4 +1,4 @@
-"""What is wrong with files and pictures: unusable rows, odd sizes, and pictures with little to see."""
+"""What is wrong with files and images: unusable rows, odd sizes, and images with little to see."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from whalecam.analysis.findings.finding import Evidence, Finding, share
 from whalecam.data import OK
 
 GREY = 3.0
-"""Largest difference between two channels (of 255, 99th percentile) of a picture without colour."""
+"""Largest difference between two channels (of 255, 99th percentile) of an image without colour."""
 BLURRY, SHARP = 0.29, 0.15
-"""Below these a picture is blurred: CleanVision's score, and `animal_sharpness` (228 real ones had 0.20 to 0.87)."""
+"""Below these an image is blurred: CleanVision's score, and `animal_sharpness` (228 real ones had 0.20 to 0.87)."""
 SEVERE = ("missing file", "path outside the folder", "truncated", "zero bytes", "not an image", "unreadable")
 
 
 @dataclass(frozen=True)
 class Look:
-    """One way in which a picture can be hard to use.
+    """One way in which an image can be hard to use.
 
     Attributes:
-        says: what such pictures have in common, before "n of m pictures".
-        scores: properties of `measure` → score in [0, 1] per picture; a picture is affected below `below`.
+        says: what such images have in common, before "n of m images".
+        scores: properties of `measure` → score in [0, 1] per image; an image is affected below `below`.
     """
 
     says: str
@@ -33,7 +33,7 @@ class Look:
 
 
 def files(evidence: Evidence) -> list[Finding]:
-    """Rows that cannot be used, by reason; then, where pictures were measured, one finding per way in LOOKS."""
+    """Rows that cannot be used, by reason; then, where images were measured, one finding per way in LOOKS."""
     table = evidence.data.table
     faults = table[table["status"] != OK]
     found = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
@@ -69,10 +69,10 @@ def _looking(code: str, look: Look, seen: pd.DataFrame) -> Finding | None:
     return Finding(
         code,
         "low",
-        f"{look.says}: {len(rows):,} of {len(seen):,} pictures ({share(len(rows), len(seen))}).",
+        f"{look.says}: {len(rows):,} of {len(seen):,} images ({share(len(rows), len(seen))}).",
         look.why,
         look.todo,
-        facts={"pictures": len(rows), "of": len(seen)},
+        facts={"images": len(rows), "of": len(seen)},
         rows=rows,
     )
 
@@ -86,14 +86,14 @@ def _size(seen: pd.DataFrame) -> "pd.Series[float]":
     """1 in the middle of the usual range, below 0.5 outside: three interquartile ranges beyond either quartile."""
     side = np.sqrt(seen["width"] * seen["height"])
     low, high = np.percentile(side, [25, 75])
-    # Pictures of one size have no range: then a tenth off is odd.
+    # Images of one size have no range: then a tenth off is odd.
     reach = 3 * (high - low) if high > low else 0.1 * float(low)
     scores: pd.Series[float] = 1 - ((side - (low + high) / 2).abs() / (high - low + 2 * reach)).clip(0, 1)
     return scores
 
 
 def _blurry(seen: pd.DataFrame) -> "pd.Series[float]":
-    """Of the animal where one is known, since a calm sea is not a blurred picture; else CleanVision's score.
+    """Of the animal where one is known, since a calm sea is not a blurred image; else CleanVision's score.
 
     CleanVision's own measure does not do for an animal's box: it takes the box's rim for edges.
     """
@@ -150,10 +150,10 @@ LOOKS: Mapping[str, Look] = {
     "greyscale": Look(
         "Without colour",
         "Where one source or species is grey, being grey tells the label.",
-        "Look whether they come from one source; if so, make all pictures grey.",
+        "Look whether they come from one source; if so, make all images grey.",
         lambda seen: (seen["colour"] > GREY).astype(float),
         0.5,
     ),
 }
 """Thresholds and scores as in CleanVision's defaults, but for `greyscale`, which looks at the pixels, not at the file's
-mode, and for `odd_size` among pictures of one size."""
+mode, and for `odd_size` among images of one size."""

@@ -24,7 +24,7 @@ class Finding:
         todo: what to do about it.
         about: what it speaks of beyond its code, such as two labels; empty where there is one finding of the code.
         facts: the numbers of the sentence, by name.
-        rows: what is affected, worst first; with a column `image` where that is pictures.
+        rows: what is affected, worst first; with a column `image` where that is images.
     """
 
     code: str
@@ -49,8 +49,8 @@ class Evidence:
     Attributes:
         data: the checked table.
         boxes: what `dataset.read_boxes` gives; None where there are none.
-        properties: what `measure` gives, one row per picture; None where no picture was looked at.
-        odds: what `table.unseen_odds` gives, one row per picture judged unseen; None before an audit.
+        properties: what `measure` gives, one row per image; None where no image was looked at.
+        odds: what `table.unseen_odds` gives, one row per image judged unseen; None before an audit.
         vectors: what `table.embeddings` gives, at most `outliers.MOST` rows; None before an audit.
     """
 

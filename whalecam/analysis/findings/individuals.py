@@ -13,7 +13,7 @@ VALID_SHARE, SEED = 0.2, 0
 GROUPED_SAMPLE = 5000
 """Individuals that the grouped split is tried on: it takes seconds on all of a large set, and gives the same."""
 LEAKING, LEAKING_MUCH = 0.05, 0.3
-"""Shares of validation pictures whose individual is in training too, from which that is a medium and a high finding."""
+"""Shares of validation images whose individual is in training too, from which that is a medium and a high finding."""
 
 
 def individuals(evidence: Evidence) -> list[Finding]:
@@ -38,7 +38,7 @@ def _often(known: pd.DataFrame) -> Finding:
         "For species this is no fault. A network that should recognise individuals has nothing to compare these with.",
         "Nothing, unless individuals are to be recognised.",
         facts={"once": once, "individuals": len(counts), "most": most, "most_frequent": counts.idxmax()},
-        rows=pd.DataFrame({"group": counts.index.astype(str), "pictures": counts.to_numpy()}),
+        rows=pd.DataFrame({"group": counts.index.astype(str), "images": counts.to_numpy()}),
     )
 
 
@@ -54,9 +54,9 @@ def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:
         "info" if passed else "high",
         f"Checked: none of {len(several):,} individuals has two species."
         if passed
-        else f"{len(names):,} of {len(several):,} individuals stand under two species ({len(rows):,} pictures).",
+        else f"{len(names):,} of {len(several):,} individuals stand under two species ({len(rows):,} images).",
         "An animal has one species, so one of its labels, or its name, is wrong.",
-        "Nothing." if passed else "Look at the pictures of each and correct the label or the individual.",
+        "Nothing." if passed else "Look at the images of each and correct the label or the individual.",
         facts={"individuals": len(names), "of": len(several)},
         rows=rows,
     )
@@ -76,7 +76,7 @@ def _leaks(good: pd.DataFrame) -> list[Finding]:
         Finding(
             "split_leak",
             "high" if leaking >= LEAKING_MUCH else "medium" if leaking >= LEAKING else "info",
-            f"A random {VALID_SHARE:.0%} split puts the individuals of {leaking:.0%} of the validation pictures "
+            f"A random {VALID_SHARE:.0%} split puts the individuals of {leaking:.0%} of the validation images "
             f"({int(both.sum()):,} of {int(valid.sum()):,}) into training too; {says}.",
             "A network that knows the animal, or the day it was photographed, need not know the species; "
             "the accuracy of such a split promises too much.",
@@ -88,7 +88,7 @@ def _leaks(good: pd.DataFrame) -> list[Finding]:
 
 
 def _grouped(good: pd.DataFrame) -> float | None:
-    """What the same share is after a grouped split; None where all pictures show one individual."""
+    """What the same share is after a grouped split; None where all images show one individual."""
     from whalecam.data import folds
 
     present = sorted(set(good["group"]) - {""})

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from whalecam.analysis.findings.finding import Evidence, Finding, share
 
 CONFUSED, FEWEST = 0.2, 10
-"""Share of the pictures of two species that go to the other one, from which they are confused; of so many at least."""
+"""Share of the images of two species that go to the other one, from which they are confused; of so many at least."""
 MOST_PAIRS = 5
 PER_CLASS = 5
-"""Classes with fewer judged pictures are left out: cleanlab learns from them how sure the network usually is."""
+"""Classes with fewer judged images are left out: cleanlab learns from them how sure the network usually is."""
 
 
 def judgements(evidence: Evidence) -> list[Finding]:
@@ -42,7 +42,7 @@ def doubtful(odds: NDArray[np.floating[Any]], codes: NDArray[np.int64]) -> NDArr
     from cleanlab.filter import find_label_issues
 
     known = odds / odds.sum(axis=1, keepdims=True)
-    # Both criteria must agree: the noise rate alone names pictures even where every label is right.
+    # Both criteria must agree: the noise rate alone names images even where every label is right.
     ranked = find_label_issues(codes, known, filter_by="both", return_indices_ranked_by="normalized_margin", n_jobs=1)
     return np.asarray(ranked, np.int64)
 
@@ -67,11 +67,11 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
         Finding(
             "label_error",
             "low",
-            f"{len(at):,} of {len(odds):,} pictures ({share(len(at), len(odds))}) may have a wrong label: a network "
+            f"{len(at):,} of {len(odds):,} images ({share(len(at), len(odds))}) may have a wrong label: a network "
             "that had not seen them is surer of another one.",
             "A wrong label teaches the network a mistake and counts against it where it is right.",
             "Look at them, the surest first; flag those that are wrong with a suggested label.",
-            facts={"pictures": len(at), "of": len(odds)},
+            facts={"images": len(at), "of": len(odds)},
             rows=rows,
         )
     ]
@@ -103,11 +103,11 @@ def _pair(one: str, other: str, images: pd.Index, total: int, good: pd.DataFrame
     return Finding(
         "confused",
         "low",
-        f"{len(images):,} of {total:,} pictures ({share(len(images), total)}) of '{one}' and '{other}' are taken for "
+        f"{len(images):,} of {total:,} images ({share(len(images), total)}) of '{one}' and '{other}' are taken for "
         "the other one.",
         "Two species that look alike, labels that are mixed up, or a shortcut that both share.",
         "Compare them on the Heatmaps page under “A versus B”.",
         tuple(sorted((one, other))),
-        {"pictures": len(images), "of": total},
+        {"images": len(images), "of": total},
         good.loc[images, ["label", "group"]].reset_index(),
     )

@@ -1,4 +1,4 @@
-"""What is wrong with the labels: one class under two names, names to ask about, too few pictures of a class."""
+"""What is wrong with the labels: one class under two names, names to ask about, too few images of a class."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,14 +10,14 @@ from whalecam.analysis.findings.synonyms import SYNONYMS
 
 LOOK_ALIKE = "look_alike"
 IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
-"""Pictures of the largest class for one of the smallest, from which imbalance is a low, and a medium finding."""
+"""Images of the largest class for one of the smallest, from which imbalance is a low, and a medium finding."""
 APART = 5
 """Individuals of the rarer of two names from which none in common says something about where they come from."""
 FEWEST_PICTURES, FEWEST_INDIVIDUALS = 10, 2
 """Below these a class cannot be learnt on one part and judged on another."""
 SOURCE = (
     "No animal stands under both, so most likely they come from different sources, and a network can tell the two by "
-    "who took and cropped the picture: a source shortcut."
+    "who took and cropped the image: a source shortcut."
 )
 MIXED = "What little tells the two apart is not the animal."
 
@@ -47,7 +47,7 @@ def labels_map(found: Iterable[Finding]) -> pd.DataFrame:
     Of several spellings of one class all become the most frequent one; names that are only asked about stay.
     """
     into: dict[str, str] = {}
-    for finding in sorted((f for f in found if f.code == LOOK_ALIKE), key=lambda f: -f.facts["pictures"]):
+    for finding in sorted((f for f in found if f.code == LOOK_ALIKE), key=lambda f: -f.facts["images"]):
         kept, dropped = finding.about
         into.setdefault(dropped, kept)
     for name in into:
@@ -76,15 +76,15 @@ def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
     return Finding(
         LOOK_ALIKE,
         "high",
-        f"'{dropped}' ({len(rows):,} pictures) is spelt almost like '{kept}' ({more:,} pictures); the two {words}.",
+        f"'{dropped}' ({len(rows):,} images) is spelt almost like '{kept}' ({more:,} images); the two {words}.",
         f"One species under two names is a class that exists only by its spelling. {SOURCE if apart else MIXED}",
         f"Merge '{dropped}' into '{kept}' with the labels map, which train --labels-map takes; the CSV stays as it is.",
         (kept, dropped),
         {
             "kept": kept,
             "dropped": dropped,
-            "pictures_kept": more,
-            "pictures": len(rows),
+            "images_kept": more,
+            "images": len(rows),
             "shared_individuals": shared,
             "source_shortcut": apart,
         },
@@ -130,33 +130,33 @@ def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
         Finding(
             "imbalance",
             "medium" if most >= GREAT_IMBALANCE * least else "low",
-            f"Imbalance {most:,} : {least:,} pictures, of '{counts.idxmax()}' and '{counts.idxmin()}'.",
+            f"Imbalance {most:,} : {least:,} images, of '{counts.idxmax()}' and '{counts.idxmin()}'.",
             "Plain accuracy is ruled by the large classes: a network may never name a small one and still look good.",
             "Judge by balanced accuracy and by the confusion matrix, not by accuracy alone.",
             facts={"most": most, "least": least, "largest": counts.idxmax(), "smallest": counts.idxmin()},
-            rows=pd.DataFrame({"label": counts.index.astype(str), "pictures": counts.to_numpy()}),
+            rows=pd.DataFrame({"label": counts.index.astype(str), "images": counts.to_numpy()}),
         )
     ]
 
 
 def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
-    """Classes below FEWEST_PICTURES, or whose pictures all show fewer than FEWEST_INDIVIDUALS."""
+    """Classes below FEWEST_PICTURES, or whose images all show fewer than FEWEST_INDIVIDUALS."""
     known = good[good["group"] != ""].groupby("label")["group"].nunique()
-    table = pd.DataFrame({"pictures": counts, "individuals": known.reindex(counts.index)})
+    table = pd.DataFrame({"images": counts, "individuals": known.reindex(counts.index)})
     named = good["group"].ne("").groupby(good["label"]).all().reindex(counts.index)
-    few = (table["pictures"] < FEWEST_PICTURES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
+    few = (table["images"] < FEWEST_PICTURES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
     if not few.any():
         return []
-    small = table[few].rename_axis("label").reset_index().sort_values("pictures")
-    listed = ", ".join(f"'{row.label}' ({row.pictures:,})" for row in small.head(5).itertuples())
+    small = table[few].rename_axis("label").reset_index().sort_values("images")
+    listed = ", ".join(f"'{row.label}' ({row.images:,})" for row in small.head(5).itertuples())
     return [
         Finding(
             "too_small",
             "medium",
-            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_PICTURES} pictures or a single "
+            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_PICTURES} images or a single "
             f"individual: {listed}{' and others' if len(small) > 5 else ''}.",
             "Such a class cannot be learnt on one part and judged on another; its score is luck.",
-            "Collect more pictures, or leave the classes out with train --min-per-class.",
+            "Collect more images, or leave the classes out with train --min-per-class.",
             facts={"classes": len(small)},
             rows=small,
         )

@@ -1,4 +1,4 @@
-"""Every picture of a data set is read once, to its end, and measured; what was measured before is kept."""
+"""Every image of a data set is read once, to its end, and measured; what was measured before is kept."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ from whalecam.errors import DatasetError
 from whalecam.explain.masks import MASK_METHODS, MaskSources
 
 PART = 512
-"""Pictures per stored part: what a crash costs."""
+"""Images per stored part: what a crash costs."""
 MANY = 400
-"""From so many pictures on, starting helper processes pays."""
+"""From so many images on, starting helper processes pays."""
 NOTHING = MaskSources()
-STAGE = "measuring pictures"
+STAGE = "measuring images"
 
 
 def measured(
@@ -46,7 +46,7 @@ def measure(
 
     Args:
         sources: masks and body boxes that tell where the animal is.
-        keep: a folder for what was measured, one Parquet part after the other; a picture whose file and animal are
+        keep: a folder for what was measured, one Parquet part after the other; an image whose file and animal are
             still the same is not measured again.
     """
     good = data.good()

@@ -1,4 +1,4 @@
-"""Pictures that are not of this data set: what the network saw in them lies far from what it saw in the others."""
+"""Images that are not of this data set: what the network saw in them lies far from what it saw in the others."""
 
 import numpy as np
 import pandas as pd
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 from whalecam.analysis.findings.finding import Evidence, Finding, share
 
 FAR = 1.5
-"""From how many times the usual distance a picture is an outlier. Of clean sets, drawn or normal, none reaches 1.3."""
+"""From how many times the usual distance an image is an outlier. Of clean sets, drawn or normal, none reaches 1.3."""
 NEIGHBOURS = 0.25
-"""Share of the pictures that a picture's distance is taken to: few neighbours would hide a group of text pages, which
+"""Share of the images that an image's distance is taken to: few neighbours would hide a group of text pages, which
 have one another, and so would the cosine, which takes away how loudly the network answers."""
 FEWEST, REFERENCE = 40, 2000
 MOST = 60_000
-"""Of more unseen pictures a sample is looked at, which is said: the vectors of a million take 4 GB."""
+"""Of more unseen images a sample is looked at, which is said: the vectors of a million take 4 GB."""
 CHUNK = 2048
 
 
 def outliers(evidence: Evidence) -> list[Finding]:
-    """Pictures far from all others, among those that the same network judged unseen; nothing before an audit."""
+    """Images far from all others, among those that the same network judged unseen; nothing before an audit."""
     if evidence.vectors is None or evidence.vectors.empty:
         return []
     unseen = evidence.vectors[~evidence.vectors["in_training"].astype(bool)]
@@ -48,7 +48,7 @@ def distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     from sklearn.neighbors import NearestNeighbors
 
     chosen = np.random.default_rng(0).permutation(len(vectors))[:REFERENCE]
-    # One more, since a picture is its own nearest.
+    # One more, since an image is its own nearest.
     near = NearestNeighbors(n_neighbors=min(int(len(chosen) * NEIGHBOURS) + 1, len(chosen)))
     near.fit(vectors[chosen].astype(np.float64))
     parts = (vectors[start : start + CHUNK].astype(np.float64) for start in range(0, len(vectors), CHUNK))
@@ -60,10 +60,10 @@ def _none_in_sample(total: int) -> Finding:
     return Finding(
         "outlier",
         "info",
-        f"None of a sample of {total:,} pictures looks to the network like no other; the others were not looked at.",
+        f"None of a sample of {total:,} images looks to the network like no other; the others were not looked at.",
         "A text page, a drawing or another animal teaches the network nothing of its label.",
-        "Nothing, unless you know of such pictures.",
-        facts={"pictures": 0, "of": total},
+        "Nothing, unless you know of such images.",
+        facts={"images": 0, "of": total},
     )
 
 
@@ -75,10 +75,10 @@ def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool) -
     return Finding(
         "outlier",
         "low",
-        f"{len(far):,} of {among} pictures ({share(len(far), total)}) look to the network like no other: they lie "
+        f"{len(far):,} of {among} images ({share(len(far), total)}) look to the network like no other: they lie "
         f"{FAR:g} times as far from the rest as is usual, or farther.{rest}",
         "A text page, a drawing or another animal teaches the network nothing of its label.",
         "Look at them, the farthest first; flag those that are no photograph of the species.",
-        facts={"pictures": len(far), "of": total},
+        facts={"images": len(far), "of": total},
         rows=rows.reset_index(drop=True),
     )

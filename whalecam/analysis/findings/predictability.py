@@ -22,7 +22,7 @@ class Guess:
         chance: the score of who knows nothing: 0.5, or one over the number of classes (whoever always names the
             majority has this balanced accuracy).
         accuracy: plain accuracy, to be held against `majority`, the share of the largest class.
-        p_label: the probability given to each picture's own label, in the order of `images`.
+        p_label: the probability given to each image's own label, in the order of `images`.
     """
 
     measure: str
@@ -46,7 +46,7 @@ class Guess:
 def guess(
     numbers: NDArray[np.float64], labels: Sequence[str], individuals: Sequence[str], images: list[str]
 ) -> Guess | None:
-    """Guess each label from (N, D) numbers by trees that saw neither the picture nor its individual.
+    """Guess each label from (N, D) numbers by trees that saw neither the image nor its individual.
 
     None where fewer than two labels have two individuals each, so that there is nothing to learn or to judge.
     """
@@ -123,7 +123,7 @@ def _balanced(
 
 
 def _auc(odds: NDArray[np.float64], codes: NDArray[np.int64], groups: NDArray[np.int64]) -> tuple[float, float, float]:
-    """How often a picture of the second label has higher odds of it than one of the first; ties count half."""
+    """How often an image of the second label has higher odds of it than one of the first; ties count half."""
     from sklearn.metrics import roc_auc_score
 
     counts, place = _weights(groups)

@@ -1,4 +1,4 @@
-"""The table of what was measured on pictures: its columns, what a folder holds of it, what it says of a data set."""
+"""The table of what was measured on images: its columns, what a folder holds of it, what it says of a data set."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -46,7 +46,7 @@ def kept(folder: Path) -> pd.DataFrame:
 
 
 def with_faults(data: Dataset, properties: pd.DataFrame) -> Dataset:
-    """The data set in which pictures that could not be read have their reason instead of `ok`."""
+    """The data set in which images that could not be read have their reason instead of `ok`."""
     bad = properties[properties["status"] != OK].set_index("image")["status"]
     status = data.table["image"].map(bad).where(data.table["status"] == OK)
     return replace(data, table=data.table.assign(status=status.fillna(data.table["status"]).astype(str)))
@@ -59,5 +59,5 @@ def typed(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def unread(image: str, reason: str) -> dict[str, Any]:
-    """The row of a picture that cannot be read: its reason, and nothing measured."""
+    """The row of an image that cannot be read: its reason, and nothing measured."""
     return {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, np.nan), "image": image, "status": reason}

@@ -1,4 +1,4 @@
-"""Properties of the picture or its background alone that give the label away: what a network may learn instead."""
+"""Properties of the image or its background alone that give the label away: what a network may learn instead."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from whalecam.data import OK
 
 BOX = "box geometry"
 CLUES: Mapping[str, tuple[str, ...]] = {
-    "picture size": ("width", "height"),
+    "image size": ("width", "height"),
     "aspect ratio": ("aspect",),
     "brightness": ("brightness", "brightness_perc_5", "brightness_perc_99"),
     "colour of the water": ("water_l", "water_a", "water_b", "water_spread"),
@@ -25,7 +25,7 @@ CLUES: Mapping[str, tuple[str, ...]] = {
 """What may give a label away, and the numbers it is told from."""
 FEWEST = 10
 PER_CLASS = 200
-"""Pictures of a class that are enough to tell; drawn at random by individual."""
+"""Images of a class that are enough to tell; drawn at random by individual."""
 MOST_CLASSES = 50
 LEVELS = (("high", 0.5), ("medium", 0.25), ("low", 0.1))
 """Severity by skill: where the lower end of the interval lies between chance (0) and perfection (1)."""
@@ -50,7 +50,7 @@ class Trial:
 def shortcuts(evidence: Evidence) -> list[Finding]:
     """Clues that tell all classes apart, or look-alike twins; strongest first, then one finding on what tells nothing.
 
-    Out-of-fold, grouped by individual; nothing where neither boxes nor measured pictures are there.
+    Out-of-fold, grouped by individual; nothing where neither boxes nor measured images are there.
     """
     table = _clues(evidence)
     pairs = [(pair, _of(table, pair)) for pair in twins(evidence)]
@@ -61,7 +61,7 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
 
 
 def _clues(evidence: Evidence) -> pd.DataFrame:
-    """A row per usable picture: `image species individual_id` and the numbers of CLUES that are known."""
+    """A row per usable image: `image species individual_id` and the numbers of CLUES that are known."""
     table = evidence.data.good()[["image", "label", "group"]]
     if evidence.properties is not None:
         seen = evidence.properties[evidence.properties["status"] == OK].drop(columns="status")
@@ -72,9 +72,9 @@ def _clues(evidence: Evidence) -> pd.DataFrame:
 
 
 def _boxes(boxes: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The largest box of each picture, of the most frequent kind, in shares of the picture's sides where it is known.
+    """The largest box of each image, of the most frequent kind, in shares of the image's sides where it is known.
 
-    Boxes in pixels of pictures of unknown size are used as they are, where there are no others.
+    Boxes in pixels of images of unknown size are used as they are, where there are no others.
     """
     own = boxes[boxes["kind"] == boxes["kind"].mode()[0]]
     shares, pixels = own[own["relative"].astype(bool)], own[~own["relative"].astype(bool)]
@@ -104,7 +104,7 @@ def _of(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
 
 
 def _usual(table: pd.DataFrame) -> pd.DataFrame:
-    """Some pictures of every class, of the largest ones where there are very many; the same ones each time."""
+    """Some images of every class, of the largest ones where there are very many; the same ones each time."""
     largest = table["label"].value_counts().head(MOST_CLASSES).index
     mixed = table[table["label"].isin(largest)].sample(frac=1, random_state=0)
     return mixed.groupby("label").head(PER_CLASS).sort_index()
@@ -147,18 +147,19 @@ def _finding(trial: Trial, table: pd.DataFrame) -> Finding:
 def _score(result: Guess) -> str:
     return (
         f"{result.measure} {result.score:.2f} (95 % interval {result.low:.2f} to {result.high:.2f}; chance "
-        f"{result.chance:.2f}), out of fold, grouped by individual, on {result.pictures:,} pictures"
+        f"{result.chance:.2f}), out of fold, grouped by individual, on {result.pictures:,} images"
     )
 
 
 def _facts(trial: Trial) -> dict[str, object]:
     result = trial.result
-    names = ("measure", "score", "low", "high", "chance", "accuracy", "majority", "pictures", "classes")
-    return {"clue": trial.clue, "labels": list(trial.labels)} | {name: getattr(result, name) for name in names}
+    names = ("measure", "score", "low", "high", "chance", "accuracy", "majority", "classes")
+    known = {"clue": trial.clue, "labels": list(trial.labels), "images": result.pictures}
+    return known | {name: getattr(result, name) for name in names}
 
 
 def _both_ends(result: Guess, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The pictures whose label is surest from the clue, then those it is least sure of, with the clue's numbers."""
+    """The images whose label is surest from the clue, then those it is least sure of, with the clue's numbers."""
     rows = pd.DataFrame({"image": result.images, "sure": result.p_label}).sort_values("sure", ascending=False)
     if len(rows) > 2 * BOTH_ENDS:
         rows = pd.concat([rows.head(BOTH_ENDS), rows.tail(BOTH_ENDS)])

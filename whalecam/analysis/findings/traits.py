@@ -1,4 +1,4 @@
-"""What is measured on one picture: its file, its size, its light, its sharpness, its water, its fingerprints."""
+"""What is measured on one image: its file, its size, its light, its sharpness, its water, its fingerprints."""
 
 import hashlib
 from pathlib import Path
@@ -19,12 +19,12 @@ from whalecam.errors import DatasetError
 SIDE = 256
 """Longest side, in pixels, that light, colour and water are measured at."""
 RIM = 0.15
-"""Where no animal is known, its water is the outer strip of the picture of this share of each side."""
+"""Where no animal is known, its water is the outer strip of the image of this share of each side."""
 _blurriness, _brightness = BlurrinessProperty(), BrightnessProperty("dark")
 
 
 def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None) -> dict[str, Any]:
-    """All of TEXTS and NUMBERS but `stamp`. `animal`: (H, W) in [0, 1] of the picture, 1 on the animal."""
+    """All of TEXTS and NUMBERS but `stamp`. `animal`: (H, W) in [0, 1] of the image, 1 on the animal."""
     whole = Image.fromarray(sample.pixels)
     small = whole.copy()
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
@@ -56,8 +56,8 @@ def _colour(pixels: ByteArray) -> float:
 
 
 def sharpness(grey: ByteArray) -> float:
-    """How steep the steepest edges of a picture (H, W) are: their step from one pixel to the next, as a share of the
-    picture's contrast. About 0.3 to 0.9 where it is sharp; an edge that is ten pixels wide has 0.1. NaN without any.
+    """How steep the steepest edges of an image (H, W) are: their step from one pixel to the next, as a share of the
+    image's contrast. About 0.3 to 0.9 where it is sharp; an edge that is ten pixels wide has 0.1. NaN without any.
     """
     values = grey.astype(np.float64)
     if min(values.shape) < 2:

@@ -1,1 +1,1 @@
-"""What many pictures have in common: places in a map, strategies of the network, where a species is looked at."""
+"""What many images have in common: places in a map, strategies of the network, where a species is looked at."""

@@ -25,9 +25,9 @@ class Atlas:
     """The mean map of a species in box coordinates.
 
     Attributes:
-        mean: (CELLS, CELLS), evidence in multiples of a picture's average; 1 everywhere for flat maps, NaN where no
-            picture reaches. The box spans the middle; AROUND of it lies on either side.
-        images: how many pictures it is made of.
+        mean: (CELLS, CELLS), evidence in multiples of an image's average; 1 everywhere for flat maps, NaN where no
+            image reaches. The box spans the middle; AROUND of it lies on either side.
+        images: how many images it is made of.
         leak: mean share of their evidence on water, 0 to 1; NaN where none could be measured.
     """
 
@@ -40,9 +40,9 @@ def atlas(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: s
     """The mean of the predicted class's relative maps, positive parts, each divided by its own average.
 
     Args:
-        rows: what `table.stored_maps` gives of a species; pictures without a mask are left out.
+        rows: what `table.stored_maps` gives of a species; images without a mask are left out.
         classes: in the order of the maps.
-        resize: how pictures became network input.
+        resize: how images became network input.
     """
     pile = _Pile()
     for row in rows:
@@ -84,7 +84,7 @@ class _Pile:
 
 
 def animal_box(mask_bits: bytes | None) -> tuple[float, float, float, float] | None:
-    """The smallest box around a packed mask: left, top, right, bottom in shares of the picture's sides; None without
+    """The smallest box around a packed mask: left, top, right, bottom in shares of the image's sides; None without
     a mask or an animal."""
     mask = render.unpack_mask(mask_bits) if mask_bits else np.zeros((1, 1), bool)
     if not mask.any():
@@ -95,8 +95,8 @@ def animal_box(mask_bits: bytes | None) -> tuple[float, float, float, float] | N
 
 
 def in_box(values: NDArray[Any], box: tuple[float, float, float, float], frame: geometry.Frame) -> NDArray[np.float64]:
-    """A map (h, w) over `frame` of a picture, read bilinearly in the coordinates of a box: (CELLS, CELLS); NaN outside
-    the frame and outside the picture."""
+    """A map (h, w) over `frame` of an image, read bilinearly in the coordinates of a box: (CELLS, CELLS); NaN outside
+    the frame and outside the image."""
     place = -AROUND + (np.arange(CELLS) + 0.5) / CELLS * (1 + 2 * AROUND)
     x, y = box[0] + place * (box[2] - box[0]), box[1] + place * (box[3] - box[1])
     across, down = (x - frame.left) / (frame.right - frame.left), (y - frame.top) / (frame.bottom - frame.top)
@@ -108,8 +108,8 @@ def in_box(values: NDArray[Any], box: tuple[float, float, float, float], frame: 
 
 
 def parts_of(mean: NDArray[np.float64]) -> dict[str, float]:
-    """Average evidence of the parts of an atlas, in multiples of a picture's average: the thirds of the box from left
-    to right and from top to bottom, and the surroundings. NaN where no picture reaches."""
+    """Average evidence of the parts of an atlas, in multiples of an image's average: the thirds of the box from left
+    to right and from top to bottom, and the surroundings. NaN where no image reaches."""
     edge = round(CELLS * AROUND / (1 + 2 * AROUND))
     inner = mean[edge:-edge, edge:-edge]
     thirds = np.array_split(np.arange(len(inner)), 3)

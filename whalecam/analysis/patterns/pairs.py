@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 FEWEST = 2
-"""Pictures of two species that must be taken for the other one."""
+"""Images of two species that must be taken for the other one."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two species: `images` of `of` pictures of them that a network had not seen were taken for the other one."""
+    """Two species: `images` of `of` images of them that a network had not seen were taken for the other one."""
 
     one: str
     other: str
@@ -19,7 +19,7 @@ class Pair:
 
 
 def confused_pairs(confusion: pd.DataFrame, most: int = 8) -> list[Pair]:
-    """The pairs with most pictures taken for the other one; among equals the one with the larger share, then by name.
+    """The pairs with most images taken for the other one; among equals the one with the larger share, then by name.
 
     Args:
         confusion: `species`, `predicted`, `images`, as `Table.confusion` gives them.

@@ -1,4 +1,4 @@
-"""A place on a plane for each picture, so that pictures in which the network saw alike lie near each other."""
+"""A place on a plane for each image, so that images in which the network saw alike lie near each other."""
 
 import io
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from whalecam.store.run import Run
 from whalecam.store.table import aligned, embeddings
 
 MOST = 8000
-"""Of more pictures a sample is drawn: a browser stays quick with so many points, and UMAP takes a minute."""
+"""Of more images a sample is drawn: a browser stays quick with so many points, and UMAP takes a minute."""
 FEWEST = 10
 
 
@@ -77,13 +77,13 @@ WAYS: dict[str, Callable[..., NDArray[np.float64]]] = {"pca": pca, "umap": umap}
 
 
 def lay_out(run: Run, report: Report = silent) -> int:
-    """Lay all pictures of an audited run out by UMAP and keep their places in the run folder; return how many.
+    """Lay all images of an audited run out by UMAP and keep their places in the run folder; return how many.
 
     Raises RunError where the audit holds no vectors, or too few.
     """
     rows = laid_out(run)
     if len(rows) < FEWEST:
-        raise RunError(f"{len(rows)} pictures of run '{run.name}' have vectors; a map needs {FEWEST}. {AGAIN}")
+        raise RunError(f"{len(rows)} images of run '{run.name}' have vectors; a map needs {FEWEST}. {AGAIN}")
     places = umap(aligned(rows), report)
     aside = kept_in(run).with_suffix(".writing")
     with aside.open("wb") as file:

@@ -12,21 +12,21 @@ from whalecam.explain import score
 
 GRID = 8
 MOST, FEWEST, SMALLEST = 1500, 16, 5
-"""Maps of a species that are compared at most, and at least; pictures that make a strategy."""
+"""Maps of a species that are compared at most, and at least; images that make a strategy."""
 APART = 0.3
 """Share of a cluster's evidence that lies elsewhere than the species', from which it is a strategy of its own."""
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A group of pictures that the network looks at alike.
+    """A group of images that the network looks at alike.
 
     Attributes:
-        images: the pictures, the most typical first.
-        mean: (h, w), the share of positive evidence at each position, averaged over the pictures; adds up to 1.
-        apart: the share of that evidence which lies elsewhere than that of all pictures of the species, 0 to 1.
-        leak: mean share of the evidence on water, 0 to 1; NaN where none of the pictures has a mask.
-        usual: whether these are the pictures that belong to no odd strategy.
+        images: the images, the most typical first.
+        mean: (h, w), the share of positive evidence at each position, averaged over the images; adds up to 1.
+        apart: the share of that evidence which lies elsewhere than that of all images of the species, 0 to 1.
+        leak: mean share of the evidence on water, 0 to 1; NaN where none of the images has a mask.
+        usual: whether these are the images that belong to no odd strategy.
     """
 
     images: tuple[str, ...]
@@ -43,7 +43,7 @@ def strategies(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...]) -> l
         rows: what `table.stored_maps` gives of a species.
         classes: in the order of the maps.
 
-    Returns: none where fewer than FEWEST pictures have positive evidence.
+    Returns: none where fewer than FEWEST images have positive evidence.
     """
     names, maps, leaks = [], [], []
     for row in rows:

@@ -50,7 +50,7 @@ class Measured:
     @property
     def changed(self) -> str:
         """Both differences in points."""
-        return f"{self.unseen.points} of accuracy on swapped backgrounds, {self.own.points} on the pictures' own"
+        return f"{self.unseen.points} of accuracy on swapped backgrounds, {self.own.points} on the images' own"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def recommend(
         )
     share = Figure(*wilson(hits, asked))
     bounds = f"{share.low:.0%} to {share.high:.0%}"
-    leak = f"{hits:,} of {asked:,} tested pictures rely on their water: {share.value:.0%} ({bounds})."
+    leak = f"{hits:,} of {asked:,} tested images rely on their water: {share.value:.0%} ({bounds})."
     if share.high < NEGLIGIBLE or not hits:
         return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
     tried = {own, *(one.remedy for one in measured)}
@@ -111,7 +111,7 @@ def recommend(
             "compare",
             before=since.run,
         )
-    # A training with shuffle is judged as it is alone; mended pictures cannot be mended again.
+    # A training with shuffle is judged as it is alone; mended images cannot be mended again.
     if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
     return _predicted(simulated, tried, leak, _failures(measured))
@@ -136,7 +136,7 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
         f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on swapped backgrounds."
         for name, gain in gains.items()
     )
-    why = (leak, f"A picture's own water against another label's: {cost.points} of accuracy.", *told, *failed)
+    why = (leak, f"An image's own water against another label's: {cost.points} of accuracy.", *told, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
     if cost.low <= 0 and best is None:
@@ -151,7 +151,7 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
             "retrain",
         )
     if "shuffle" not in tried:
-        lead = "Before a training, mending the pictures wins too little back"
+        lead = "Before a training, mending the images wins too little back"
         return Advice("shuffle", f"The evidence supports shuffle: {WORDS['shuffle']}. {lead}.", why, "retrain")
     if best is not None:
         return Advice(best, f"What is left to try is {best}: {WORDS[best]}.", why, "retrain")

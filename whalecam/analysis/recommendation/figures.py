@@ -1,4 +1,4 @@
-"""What was simulated, as figures: per remedy, over all pictures and per species, with intervals."""
+"""What was simulated, as figures: per remedy, over all images and per species, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,12 +25,12 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
     """Per remedy: `all`, and `species` by name; each figure is [value, low, high], or None where there is none.
 
     Args:
-        rows: one per picture and remedy (`present` is the picture as it is): `image`, `species`, `group` (number of the
+        rows: one per image and remedy (`present` is the image as it is): `image`, `species`, `group` (number of the
             individual), `remedy`, `own` (1 where right), `unseen` (share right on other labels' waters), `leak`; the
             three in [0, 1], NaN where not measured.
 
     Returns: `n`; the levels `own`, `unseen`, `leak`; for `present` also `water_cost` = own − unseen; for a remedy also
-    `own_gain`, `unseen_gain` and `leak_drop` against the same pictures as they are.
+    `own_gain`, `unseen_gain` and `leak_drop` against the same images as they are.
     """
     wide = rows.pivot(index="image", columns="remedy", values=list(MEASURES)).astype(float)
     about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["label", "group"]]
@@ -54,9 +54,9 @@ def cell(figure: Sequence[float] | None, key: str) -> str:
 
 
 def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:
-    """[mean, low, high]: 95 % percentile bootstrap (Efron 1979) over groups, as pictures of one individual are alike.
+    """[mean, low, high]: 95 % percentile bootstrap (Efron 1979) over groups, as images of one individual are alike.
 
-    A difference of the same pictures as `values` makes it a paired one. The same in every call. None without a value;
+    A difference of the same images as `values` makes it a paired one. The same in every call. None without a value;
     with a single group the interval is all that a mean of such values can be, [-1, 1].
     """
     known = ~np.isnan(values)
@@ -73,7 +73,7 @@ def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TI
 
 
 def _columns(wide: pd.DataFrame, remedy: str) -> pd.DataFrame:
-    """The levels of one remedy and its differences to the present, per picture."""
+    """The levels of one remedy and its differences to the present, per image."""
     level = {name: wide[name, remedy] for name in MEASURES}
     if remedy == PRESENT:
         return pd.DataFrame({**level, "water_cost": level["own"] - level["unseen"]})

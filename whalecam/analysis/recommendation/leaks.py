@@ -1,4 +1,4 @@
-"""The leaks of a run in plain words: how many pictures, and which species stand out."""
+"""The leaks of a run in plain words: how many images, and which species stand out."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ Stress = Callable[[str], str]
 
 
 def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress = str) -> str:
-    """How many pictures rest on their water, and which species stand out.
+    """How many images rest on their water, and which species stand out.
 
     Args:
         facts: `Table.overview()`.
@@ -26,16 +26,16 @@ def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress 
             hidden += f" {facts['background']:,} more rely on it; where the network looks cannot be assessed there."
         count = strong(f"{facts['confirmed']:,}")
         return (
-            f"{count} of {facts['measured']:,} tested pictures are {strong('confirmed leaks')}: the network "
+            f"{count} of {facts['measured']:,} tested images are {strong('confirmed leaks')}: the network "
             f"looks at the water, and its prediction relies on it. {named}{hidden}"
         )
     if facts["suspects"]:
         return (
-            f"{strong(format(facts['suspects'], ','))} of {facts['assessable']:,} assessable pictures look at the "
+            f"{strong(format(facts['suspects'], ','))} of {facts['assessable']:,} assessable images look at the "
             f"water rather than the animal. {named} Attention on the water is a suspicion: an audit with the "
             "background test proves it or not."
         )
-    return f"None of {facts['assessable']:,} assessable pictures looks at the water more than a flat map would."
+    return f"None of {facts['assessable']:,} assessable images looks at the water more than a flat map would."
 
 
 def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> str:
@@ -47,7 +47,7 @@ def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> st
     judged = species[species["assessable"] > 0].sort_values("share", ascending=False)
     leaking = judged[judged["low"] >= STANDS_OUT]
     others = judged.drop(index=leaking.index)
-    rest = f"at most {others['share'].max():.0%} of the pictures" if len(others) else ""
+    rest = f"at most {others['share'].max():.0%} of the images" if len(others) else ""
     if leaking.empty:
         return f"No species stands out: {rest} of any." if rest else ""
     named = [

@@ -23,9 +23,9 @@ def simulation_of(run: Run) -> dict[str, Any] | None:
 
 
 def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
-    """What training again with a remedy changed, for each other run of the same source on the pictures both judged."""
+    """What training again with a remedy changed, for each other run of the same source on the images both judged."""
     trained = [other for other in others if _remedy(other) != "none" and other.path != run.path]
-    # Simulations hold every picture's outcome and are read on each visit: none that nothing is asked of.
+    # Simulations hold every image's outcome and are read on each visit: none that nothing is asked of.
     before = simulation_of(run) if trained else None
     if before is None:
         return []
@@ -71,7 +71,7 @@ def _remedy(run: Run) -> str:
 def step(run: Run, found: Advice) -> list[str]:
     """The verb of the next step with its arguments; empty where there is none.
 
-    A network that was loaded, or trained on mended pictures, cannot be trained again from its run.
+    A network that was loaded, or trained on mended images, cannot be trained again from its run.
     """
     if found.todo == "simulate":
         return ["simulate", str(run.path)]
@@ -93,7 +93,7 @@ def _free(run: Run, remedy: str) -> Path:
 
 
 def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure | None:
-    """The paired difference of accuracy on the shared pictures, with its interval over individuals."""
+    """The paired difference of accuracy on the shared images, with its interval over individuals."""
     shared = [one for one in before[name] if before[name][one] is not None and after[name].get(one) is not None]
     change = np.array([after[name][one] - before[name][one] for one in shared], np.float64)
     found = interval(change, [before["groups"][one] for one in shared])

@@ -145,8 +145,8 @@ def reliability(bins: Sequence[Bin]) -> go.Figure:
 
 
 TITLES = {
-    "confirmed": "confirmed leaks among assessable pictures",
-    "suspects": "suspects among assessable pictures",
+    "confirmed": "confirmed leaks among assessable images",
+    "suspects": "suspects among assessable images",
 }
 
 
@@ -222,7 +222,7 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
         legend=_legend(),
         bargap=0.04,
         xaxis={"title": {"text": f"{column.replace('_', ' ')} (values beyond −1 and 3 stand at the edge)"}},
-        yaxis={"title": {"text": "pictures"}},
+        yaxis={"title": {"text": "images"}},
         shapes=[] if threshold is None else [line("x", threshold, dash="dot", width=2, color="#b91c1c")],
     )
 
@@ -230,7 +230,7 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
 def scatter(
     scores: pd.DataFrame, x: str, y: str, words: dict[str, str], levels: Mapping[str, float] = NO_LEVELS
 ) -> go.Figure:
-    """A point per picture that has both values, coloured by verdict, for a lasso; `customdata` carries its name."""
+    """A point per image that has both values, coloured by verdict, for a lasso; `customdata` carries its name."""
     placed = scores[scores[x].notna() & scores[y].notna()]
     parts = {name: placed[placed["assessment"] == name] for name in _present(placed)}
     dots = [

@@ -46,7 +46,7 @@ def differences(found: Sequence[Difference]) -> go.Figure:
 
 
 def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
-    """Accuracy of each run on unseen pictures, one line of dots per species; see `Comparison.per_label`."""
+    """Accuracy of each run on unseen images, one line of dots per species; see `Comparison.per_label`."""
     known = rows[rows["accuracy"].notna()]
     order = sorted(known["label"].unique(), reverse=True)
     parts = [known[known["run"] == name] for name in names]
@@ -59,7 +59,7 @@ def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
             "name": name,
             "marker": {"size": 11 if place else 13, "color": SHADES[place % len(SHADES)]},
             "customdata": these[["images", "confirmed_leak"]],
-            "hovertemplate": "%{y}: %{x:.0%} right; %{customdata[0]} pictures, %{customdata[1]:.0%} confirmed leaks"
+            "hovertemplate": "%{y}: %{x:.0%} right; %{customdata[0]} images, %{customdata[1]:.0%} confirmed leaks"
             "<extra></extra>",
         }
         for place, (name, these) in enumerate(zip(names, parts, strict=True))

@@ -61,7 +61,7 @@ def _calibration(table: Table) -> None:
     if "false_rate" in measured:
         measured = [name for name in measured if name != "reliance"]  # which decides nothing beside it
     if not measured:
-        st.info("No picture of this run has a score, so there is nothing to calibrate.")
+        st.info("No image of this run has a score, so there is nothing to calibrate.")
         return
     score = str(
         st.segmented_control(
@@ -81,16 +81,16 @@ def _calibration(table: Table) -> None:
     best = None if best is None else sign * best
     side = f"{WORDS[score]} of {level:g} or {'less' if score in AT_MOST else 'more'}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _share("Precision", found.precision, f"Share of leaks among the pictures with {side}")
+        _share("Precision", found.precision, f"Share of leaks among the images with {side}")
         _share("Recall", found.recall, f"Share of the leaks that have {side}")
-        _share("Leak rate of the set", found.leak_rate, "Share of leaks among all pictures with this score")
+        _share("Leak rate of the set", found.leak_rate, "Share of leaks among all images with this score")
         st.metric("Suggested threshold", "–" if best is None else f"{best:g}", help="The largest F1", border=True)
         st.button("Use it", disabled=best in (None, level), on_click=_use, args=(score, best), key="trust_use")
     for caution in found.cautions:
         st.info(caution, icon=":material/hourglass_empty:")
     st.caption(
-        f"From {found.judged:,} of {found.images:,} pictures that people flagged or kept, taken for the truth; with "
-        "95 % intervals. Each stratum of the score stands for its own unjudged pictures, as if the judged ones had "
+        f"From {found.judged:,} of {found.images:,} images that people flagged or kept, taken for the truth; with "
+        "95 % intervals. Each stratum of the score stands for its own unjudged images, as if the judged ones had "
         "been taken from it at random."
     )
 
@@ -98,10 +98,10 @@ def _calibration(table: Table) -> None:
 def _agreement(run: Run) -> None:
     found = reviewer_agreement.agreement(session.journal_of(run).standing())
     if found.pairs.empty:
-        st.caption("No two reviewers have judged the same picture yet, so their agreement cannot be told.")
+        st.caption("No two reviewers have judged the same image yet, so their agreement cannot be told.")
         return
     note = ", too few for a kappa to say much" if found.shared < reviewer_agreement.FEW else ""
-    st.markdown(f"**{found.shared:,}** pictures were judged by several people{note}.")
+    st.markdown(f"**{found.shared:,}** images were judged by several people{note}.")
     st.dataframe(
         found.pairs,
         hide_index=True,
@@ -119,7 +119,7 @@ def _disagreements(differ: pd.DataFrame) -> None:
     if differ.empty:
         st.caption("They never disagreed.")
         return
-    st.caption(f"{len(differ):,} pictures on which they disagree; the newest verdict counts. Select a row to look.")
+    st.caption(f"{len(differ):,} images on which they disagree; the newest verdict counts. Select a row to look.")
     picked = st.dataframe(differ, hide_index=True, key="disagreements", on_select="rerun", selection_mode="single-row")
     chosen = picked["selection"]["rows"]
     if chosen:

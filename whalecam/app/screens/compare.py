@@ -1,4 +1,4 @@
-"""The Compare page's own pieces: which runs, what tells them apart, and the pictures that changed."""
+"""The Compare page's own pieces: which runs, what tells them apart, and the images that changed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +51,7 @@ def choose(run: Run) -> list[str]:
         default=start,
         key="compared",
         bind="query-params",
-        help="Every other run is held against the first, on the pictures that all of them audited.",
+        help="Every other run is held against the first, on the images that all of them audited.",
     )
     if len(names) < 2:
         st.info("Choose two runs or more.", icon=":material/compare_arrows:")
@@ -79,8 +79,8 @@ def say(found: Comparison, later: str) -> None:
         box, icon = BOXES.get(found.leaks[later].state, (st.info, ":material/info:"))
         box(plain(told), icon=icon)
     st.markdown(plain(sentence(found, later)))
-    notes = " ".join(found.notes) or "All pictures are shared, and new to both networks."
-    st.caption(plain(f"{len(found.unseen):,} pictures shared. {notes}"))
+    notes = " ".join(found.notes) or "All images are shared, and new to both networks."
+    st.caption(plain(f"{len(found.unseen):,} images shared. {notes}"))
 
 
 def figures(found: Comparison, later: str) -> None:
@@ -98,17 +98,17 @@ def figures(found: Comparison, later: str) -> None:
             "and all figures of the table (Holm): whether the two ways of training differ."
         )
         st.download_button(
-            "Download every picture as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
+            "Download every image as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
         )
 
 
 def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
-    """The pictures that changed, as a list, and the chosen one under both runs' maps."""
+    """The images that changed, as a list, and the chosen one under both runs' maps."""
     counts = found.counts[later]
     st.caption(" · ".join(f"**{counts[name]:,}** {words.lower()}" for name, words in LISTS.items()))
     which = str(
         st.segmented_control(
-            "Which pictures",
+            "Which images",
             list(LISTS),
             default=next((name for name in LISTS if counts[name]), "got_worse"),
             key="change",
@@ -118,11 +118,11 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
         )
     )
     if not counts[which]:
-        st.info(f"No picture is among “{LISTS[which].lower()}”.", icon=":material/check:")
+        st.info(f"No image is among “{LISTS[which].lower()}”.", icon=":material/check:")
         return
     listed = found.changed(later, which, MOST)
     if counts[which] > MOST:
-        st.caption(f"The first {MOST:,} of {counts[which]:,} by name; the CSV of all figures has every picture.")
+        st.caption(f"The first {MOST:,} of {counts[which]:,} by name; the CSV of all figures has every image.")
     picked = st.dataframe(
         _words(pictures(found, later, listed)),
         hide_index=True,
@@ -142,7 +142,7 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
 
 
 def pair(image: str, first: str, second: str) -> None:
-    """One picture twice, under both runs' evidence for what each predicted; the sidebar's sliders move both."""
+    """One image twice, under both runs' evidence for what each predicted; the sidebar's sliders move both."""
     sides = [(name, session.open_named(name)) for name in (first, second)]
     rows = [session.table_of(run).row(image) for _, run in sides]
     shared = st.toggle("Both on one scale", True, key="one_scale", bind="query-params")
@@ -155,7 +155,7 @@ def pair(image: str, first: str, second: str) -> None:
             try:
                 uri = heatmaps.picture_uri(run, image)
             except DatasetError as error:
-                st.warning(plain(str(error)), title="This picture cannot be shown", icon=":material/broken_image:")
+                st.warning(plain(str(error)), title="This image cannot be shown", icon=":material/broken_image:")
                 continue
             heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
 
@@ -170,7 +170,7 @@ def _card(one: Difference) -> None:
         f"{points}, {SAID[one.verdict]}" if one.p == one.p else None,
         delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
         delta_arrow="off" if still else "auto",
-        help=f"{metric.why or metric.words}; {one.images:,} pictures",
+        help=f"{metric.why or metric.words}; {one.images:,} images",
         border=True,
     )
 
@@ -179,7 +179,7 @@ def _line(one: Difference) -> dict[str, Any]:
     metric = METRICS[one.metric]
     return {
         "figure": metric.words,
-        "pictures": one.images,
+        "images": one.images,
         "before": amount(one.before, metric.share),
         "after": amount(one.after, metric.share),
         "difference": amount(one.difference, metric.share, True),
@@ -211,7 +211,7 @@ def _way(before: "pd.Series[str]", after: "pd.Series[str]") -> "pd.Series[str]":
 
 
 def _linked(images: Sequence[str]) -> str:
-    """The picture that the URL names, if it is in the list, else the first."""
+    """The image that the URL names, if it is in the list, else the first."""
     asked = str(st.query_params.get("picture", ""))
     return asked if asked in images else images[0]
 
@@ -222,7 +222,7 @@ def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
 
 
 def _told(row: dict[str, Any]) -> str:
-    """What a run said of a picture, in Markdown."""
+    """What a run said of an image, in Markdown."""
     if row["predicted"] is None:
         return "not readable"
     right = ":green-badge[right]" if row["label"] == row["predicted"] else ":red-badge[wrong]"

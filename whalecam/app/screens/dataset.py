@@ -70,24 +70,24 @@ def figures(data: Dataset) -> None:
         st.metric("Usable", f"{int((table['status'] == OK).sum()):,}", border=True)
         st.metric(data.columns.label.replace("_", " ").capitalize(), f"{len(data.classes()):,}", border=True)
         st.metric("Individuals", f"{table.loc[table['group'] != '', 'group'].nunique():,}", border=True)
-    st.caption(plain(f"{data.csv} · pictures in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
+    st.caption(plain(f"{data.csv} · images in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
 
 
 def distribution(data: Dataset) -> None:
-    """Pictures per species and pictures per individual; a click on a bar shows its pictures."""
+    """Images per species and images per individual; a click on a bar shows its images."""
     good = data.good()
     log = st.toggle("Logarithmic scale", key="dataset_log", bind="query-params")
     left, right = st.columns([3, 2], gap="medium")
     with left:
         picked: Any = st.plotly_chart(
-            audit_charts.counts(good["label"].value_counts(), "pictures", log),
+            audit_charts.counts(good["label"].value_counts(), "images", log),
             key="species_counts",
             on_select="rerun",
-            alt="Pictures per species",
+            alt="Images per species",
         )
         if points := picked["selection"]["points"]:
             st.session_state["dataset_label"] = [str(points[0]["y"])]
-            st.info(f"Chosen: {plain(str(points[0]['y']))}. Its pictures and rows stand under Pictures and Table.")
+            st.info(f"Chosen: {plain(str(points[0]['y']))}. Its images and rows stand under Images and Table.")
     with right:
         per = good.loc[good["group"] != "", "group"].value_counts()
         if per.empty:
@@ -96,7 +96,7 @@ def distribution(data: Dataset) -> None:
         seen = per.clip(upper=10).value_counts().sort_index()
         seen.index = pd.Index([f"{n} or more" if n == 10 else str(n) for n in seen.index])
         st.caption(f"Individuals by how often they were photographed (most: {per.max():,})")
-        st.bar_chart(seen, x_label="pictures of an individual", y_label="individuals", height=320, sort=False)
+        st.bar_chart(seen, x_label="images of an individual", y_label="individuals", height=320, sort=False)
 
 
 def browse(data: Dataset) -> None:
@@ -119,11 +119,11 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def batch(run: Run, data: Dataset) -> None:
-    """A sample of pictures with their labels, as fastai's show_batch; the seed is in the URL."""
+    """A sample of images with their labels, as fastai's show_batch; the seed is in the URL."""
     rows = chosen(data.good())
     seed = st.number_input("Sample", 1, 9999, key="dataset_sample", bind="query-params", help="Another number, others")
     if rows.empty or not (rows["path"] != "").any():
-        st.info("There are no readable pictures to show. Name the image folder under “Open your own data”.")
+        st.info("There are no readable images to show. Name the image folder under “Open your own data”.")
         return
     sample = rows.sample(min(SAMPLE, len(rows)), random_state=int(seed))
     event = gallery(
@@ -134,7 +134,7 @@ def batch(run: Run, data: Dataset) -> None:
 
 
 def card_of(run: Run, row: dict[str, Any]) -> Card:
-    """A picture with its label: the run's thumbnail of it, else one made now."""
+    """An image with its label: the run's thumbnail of it, else one made now."""
     uri = session.thumb_uri(run, row["image"])
     if uri is None:
         try:

@@ -1,4 +1,4 @@
-"""The Map tab of the Patterns page: a point per picture, what lies near what, and a gallery of a selection."""
+"""The Map tab of the Patterns page: a point per image, what lies near what, and a gallery of a selection."""
 
 import functools
 from dataclasses import replace
@@ -27,7 +27,7 @@ PALETTE = ("#0e7490", "#d97706", "#7c3aed", "#15803d", "#be185d", "#2563eb", "#a
 
 
 def embedding_map(run: Run, table: Table) -> None:
-    """The map, the selection's gallery, and the nearest pictures of one."""
+    """The map, the selection's gallery, and the nearest images of one."""
     rows, _ = patterns_cache.vectors_of(run)
     if len(rows) < places.FEWEST:
         st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
@@ -63,11 +63,11 @@ def embedding_map(run: Run, table: Table) -> None:
 
 
 def neighbours(run: Run, table: Table, image: str) -> None:
-    """The pictures in which the network saw what is most like one picture, nearest first."""
+    """The images in which the network saw what is most like one image, nearest first."""
     rows, vectors = patterns_cache.vectors_of(run)
     at = np.flatnonzero(rows["image"].to_numpy() == image)
     if not len(at):
-        st.caption("This picture is not among the sample that is laid out.")
+        st.caption("This image is not among the sample that is laid out.")
         return
     order, alike = places.nearest(vectors, int(at[0]), NEAREST)
     st.markdown(f"**Nearest to {plain(image)}** by the cosine of what the network saw")
@@ -121,12 +121,12 @@ def _chart(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str, axes
         key="map_points",
         on_select=functools.partial(chart_selection.note, "map_points", "map_region", axes),
         selection_mode=("lasso", "box", "points"),
-        alt="Map of the pictures by what the network saw in them",
+        alt="Map of the images by what the network saw in them",
     )
 
 
 def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> go.Figure:
-    """A point per picture: `image`, `species`, `predicted` and the column that colours; the rarest share one colour."""
+    """A point per image: `image`, `species`, `predicted` and the column that colours; the rarest share one colour."""
     groups = rows[colouring].astype(str)
     usual = groups.value_counts().index[:NAMED]
     groups = groups.where(groups.isin(usual), REST)
@@ -152,9 +152,9 @@ def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> g
 
 
 def _say(table: Table, rows: pd.DataFrame) -> None:
-    drawn = f"{len(rows):,} pictures" if len(rows) < places.MOST else f"A sample of {len(rows):,} pictures"
+    drawn = f"{len(rows):,} images" if len(rows) < places.MOST else f"A sample of {len(rows):,} images"
     folds = " Vectors are standardised within each fold, whose networks differ." if rows["fold"].nunique() > 1 else ""
     st.caption(
         f"{drawn} of {table.count():,}; near means that the network saw alike, distances between far groups mean "
-        f"little.{folds} Draw a lasso or a box for a gallery; click one point for its nearest pictures."
+        f"little.{folds} Draw a lasso or a box for a gallery; click one point for its nearest images."
     )

@@ -15,7 +15,7 @@ from whalecam.output import report as reporting
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 
-WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all pictures"}
+WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all images"}
 PREVIEW = 200
 
 
@@ -55,7 +55,7 @@ def preview(run: Run, table: Table, only: str) -> None:
     count = table.count(csv.CHOSEN[only])
     if not count:
         st.info(
-            "Nobody has flagged a picture yet." if only == "flagged" else f"No row is among “{WORDS[only]}”.",
+            "Nobody has flagged an image yet." if only == "flagged" else f"No row is among “{WORDS[only]}”.",
             title="Nothing to export",
             icon=":material/flag:",
         )

@@ -27,7 +27,7 @@ ICONS = {
     "info": ":material/info:",
 }
 SHOWN_ROWS, SHOWN_PICTURES = 200, 16
-MEASURING = "Looking at every picture"
+MEASURING = "Looking at every image"
 
 
 def findings(run: Run, data: Dataset) -> None:
@@ -51,26 +51,26 @@ def findings(run: Run, data: Dataset) -> None:
 
 
 def _measuring(run: Run, data: Dataset) -> None:
-    """How many pictures were looked at, and the button that looks at the rest."""
+    """How many images were looked at, and the button that looks at the rest."""
     total = int((data.good()["path"] != "").sum())
     done = len(session.properties_of(run))
     if not total:
-        st.caption("There are no pictures to look at, so these findings come from the table alone.")
+        st.caption("There are no images to look at, so these findings come from the table alone.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         job = jobs.status(run.path)
         if st.button(
-            "Look at every picture" if done < total else "Look again",
+            "Look at every image" if done < total else "Look again",
             key="inspect",
             type="primary" if done < total else "secondary",
             icon=":material/image_search:",
             disabled=job is not None and job.state == "running",
-            help="Finds broken files, duplicates, odd pictures and shortcuts. It goes on where it stopped.",
+            help="Finds broken files, duplicates, odd images and shortcuts. It goes on where it stopped.",
         ):
             with errors_shown():
                 jobs.start(run.path, MEASURING, session.check_arguments(run))
                 st.rerun()
-        st.caption(f"{min(done, total):,} of {total:,} pictures looked at")
+        st.caption(f"{min(done, total):,} of {total:,} images looked at")
 
 
 def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:
@@ -123,12 +123,12 @@ def _headline(finding: Finding) -> str:
 
 
 def _affected(run: Run, data: Dataset, finding: Finding) -> None:
-    """Pictures, where there are any, the table, and all of it as CSV."""
+    """Images, where there are any, the table, and all of it as CSV."""
     rows = finding.rows
     if "image" in rows:
         files = data.table.loc[data.table["path"] != "", ["image", "path"]].drop_duplicates("image")
         pictures = rows.merge(files, on="image")
-        if len(pictures) > SHOWN_PICTURES:  # the worst, and the least: for a shortcut, the pictures at both ends
+        if len(pictures) > SHOWN_PICTURES:  # the worst, and the least: for a shortcut, the images at both ends
             pictures = pd.concat([pictures.head(SHOWN_PICTURES // 2), pictures.tail(SHOWN_PICTURES // 2)])
         if len(pictures):
             cards = [dataset.card_of(run, row) for row in records(pictures)]

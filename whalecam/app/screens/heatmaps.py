@@ -1,4 +1,4 @@
-"""One picture large: which map, how it is scaled, its numbers, its neighbours."""
+"""One image large: which map, how it is scaled, its numbers, its neighbours."""
 
 import base64
 import io
@@ -31,14 +31,14 @@ KINDS = {
     "relative": "this class against the average of all classes",
     "raw": "this class alone, with the part all classes share",
 }
-SCALES = ("this picture", "whole run")
+SCALES = ("this image", "whole run")
 LARGEST = 1280
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
 HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
 def choose_image(line: Queue) -> str:
-    """The picture in view, from the URL, from another page, or the first of the queue."""
+    """The image in view, from the URL, from another page, or the first of the queue."""
     if wanted := st.session_state.pop("_open", None):
         st.session_state["image"] = wanted
     if not st.session_state.get("image"):
@@ -89,8 +89,8 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
     try:
         uri = picture_uri(run, str(row["image"]))
     except DatasetError as error:
-        st.warning(plain(f"{error}."), title="This picture cannot be shown", icon=":material/broken_image:")
-        return heat_canvas(BLANK, None, None, "no picture", key="canvas")  # so that keys lead on
+        st.warning(plain(f"{error}."), title="This image cannot be shown", icon=":material/broken_image:")
+        return heat_canvas(BLANK, None, None, "no image", key="canvas")  # so that keys lead on
     versus = f" versus {view['against']}" if view["against"] else ""
     return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
 
@@ -111,7 +111,7 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
         review_controls.review_bar(run, (image,), "one")
         history = session.journal_of(run).history(image)
         if len(history):
-            st.caption("What people said about this picture")
+            st.caption("What people said about this image")
             st.dataframe(history, hide_index=True, height=140)
 
 
@@ -130,7 +130,7 @@ def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def facts(run: Run, row: Mapping[str, Any]) -> None:
-    """Actual, predicted, loss, scores, assessment, exactness and completeness error of one picture."""
+    """Actual, predicted, loss, scores, assessment, exactness and completeness error of one image."""
     right = row["label"] == row["predicted"]
     with st.container(border=True):
         st.markdown(
@@ -159,7 +159,7 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
 
 
 def show_me(run: Run, row: Mapping[str, Any]) -> None:
-    """The background test in pictures: the photograph, the same with its water changed, and both probabilities."""
+    """The background test in images: the photograph, the same with its water changed, and both probabilities."""
     if row["reliance"] is None and row["reliance_swap"] is None:
         return
     falls = {name: row[f"reliance_{name}"] for name in ("color", "brightness", "texture", "together", "swap")}
@@ -184,7 +184,7 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
 
 
 def _edit_words(row: Mapping[str, Any]) -> str:
-    """What was changed in the picture that is shown, up to the name of the donor."""
+    """What was changed in the image that is shown, up to the name of the donor."""
     if row["reliance_on"] in (None, OTHER):
         return "on the water of"
     return f"{review_controls.carrier_words(row['reliance_on'])} as in"
@@ -210,7 +210,7 @@ def _small_print(run: Run, row: Mapping[str, Any]) -> str:
         if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
-        "The network trained on this picture." if row["in_training"] else "The network did not train on this picture.",
+        "The network trained on this image." if row["in_training"] else "The network did not train on this image.",
     ]
     if row["fin_share"] is not None:
         lines.append(f"Share of evidence on the fin: {row['fin_share']:.0%}")
@@ -250,7 +250,7 @@ def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
 
 
 def picture_uri(run: Run, image: str) -> str:
-    """The upright picture as a WebP data URI, at most LARGEST pixels long; made again where its file changed.
+    """The upright image as a WebP data URI, at most LARGEST pixels long; made again where its file changed.
 
     Raises DatasetError with the reason where it cannot be read.
     """
@@ -262,7 +262,7 @@ def picture_uri(run: Run, image: str) -> str:
 
 @st.cache_resource(max_entries=4000, show_spinner=False)
 def _file(source: session.Source, image: str) -> str:
-    """Where a picture lies; "" for one without a readable file. Looking for it in a million rows takes 10 ms."""
+    """Where an image lies; "" for one without a readable file. Looking for it in a million rows takes 10 ms."""
     rows = session.read_data(*source).table
     found = rows.loc[rows["image"] == image, "path"]
     return str(found.iloc[0] or "") if len(found) else ""

@@ -19,7 +19,7 @@ RELIANCE = ("reliance_probability", "reliance")
 
 
 def show_me(run: Run, table: Table, image: str) -> None:
-    """What happened to one picture when its water was changed, beside its name."""
+    """What happened to one image when its water was changed, beside its name."""
     shown, _ = st.columns(2)
     with shown:
         heatmaps.show_me(run, table.row(image))
@@ -48,7 +48,7 @@ def _summary(table: Table) -> None:
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
             st.metric("Suspects", f"{suspects:,}", help=f"Attention score of {level.attention:g} or more")
-        hint = "Pictures on which it can be assessed where the network looks"
+        hint = "Images on which it can be assessed where the network looks"
         st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
         st.metric("Flagged", f"{facts['flagged']:,}")
         st.metric("Reviewed", f"{done:,} of {suspects:,}")

@@ -41,8 +41,8 @@ ARCHS = (
 SHOWN = 12
 UNSTATED = "unstated"
 ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
-FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the picture's border"
-REMEDIES = "crop, neutral: train on mended pictures · shuffle: waters exchanged between labels, anew every epoch"
+FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
+REMEDIES = "crop, neutral: train on mended images · shuffle: waters exchanged between labels, anew every epoch"
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
@@ -74,10 +74,10 @@ def train_form(run: Run) -> None:
             1,
             10,
             1,
-            help="More than one: every picture is judged by a network that "
+            help="More than one: every image is judged by a network that "
             "saw neither it nor its individual, at as many times the time",
         )
-        least = three.number_input("Pictures per class, at least", 1, 1000, 1)
+        least = three.number_input("Images per class, at least", 1, 1000, 1)
         seed = four.number_input("Seed", 0, 9999, 0)
         remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
         recipe = three.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
@@ -124,7 +124,7 @@ def audit_form(run: Run) -> None:
     with st.form("audit"):
         left, right = st.columns(2)
         masks = left.text_input(
-            "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the pictures"
+            "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the images"
         )
         boxes = right.text_input("Box files", ", ".join(stored.boxes), help="CSV files, separated by commas")
         one, two, three, four, five = st.columns(5)
@@ -188,7 +188,7 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
         names = ", ".join(metrics["never_judged"])
         st.info(
             plain(
-                f"Judged by no network that had not seen them, because all their pictures show one individual: {names}."
+                f"Judged by no network that had not seen them, because all their images show one individual: {names}."
             ),
             icon=":material/info:",
         )
@@ -211,7 +211,7 @@ def _splits(metrics: dict[str, Any]) -> None:
     drop = by["random"]["accuracy"] - by["group"]["accuracy"]
     st.markdown(
         f"On a **random** split the same recipe is right in {by['random']['accuracy']:.1%}, with "
-        f"{by['random']['shared_individuals']:.0%} of the judged pictures showing an individual it trained on; "
+        f"{by['random']['shared_individuals']:.0%} of the judged images showing an individual it trained on; "
         f"**grouped** by individual in {by['group']['accuracy']:.1%}. The leak of individuals was worth "
         f"**{drop * 100:+.1f} points**."
     )
@@ -245,14 +245,14 @@ def pairs(run: Run, metrics: dict[str, Any]) -> pd.DataFrame:
 
 
 def open_cell(event: Any) -> None:
-    """A click on a cell opens its pictures in Top losses."""
+    """A click on a cell opens its images in Top losses."""
     points = event["selection"]["points"]
     if points and st.button(f"Show {points[0]['y']} predicted as {points[0]['x']}", key="open_cell"):
         links.go("Top losses", losses_label=[points[0]["y"]], losses_predicted=[points[0]["x"]])
 
 
 def show_results(run: Run, table: Table) -> None:
-    """A fixed random sample of unseen pictures with label and prediction, as fastai's show_results."""
+    """A fixed random sample of unseen images with label and prediction, as fastai's show_results."""
     rows = table.page(Filters(in_training=False), "random", SHOWN)
     event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
     if event.opened:

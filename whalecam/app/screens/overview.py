@@ -25,7 +25,7 @@ def sentence(run: Run, facts: Mapping[str, Any]) -> None:
 
 def figures(run: Run, facts: Mapping[str, Any]) -> None:
     """Counts, accuracy, loss and review progress."""
-    unseen = f"on {facts['unseen']:,} pictures the network did not train on"
+    unseen = f"on {facts['unseen']:,} images the network did not train on"
     with st.container(horizontal=True):
         st.metric("Images", f"{facts['images']:,}", border=True)
         st.metric("Species", f"{facts['labels']:,}", border=True)
@@ -45,7 +45,7 @@ def verdicts(table: Table) -> None:
 
 
 def legend(images: Mapping[str, int]) -> str:
-    """HTML: the colour, the name and the number of pictures of each verdict that occurs, in the order of the bar."""
+    """HTML: the colour, the name and the number of images of each verdict that occurs, in the order of the bar."""
     entries = [
         f'<span style="white-space:nowrap"><span style="display:inline-block;width:.8em;height:.8em;'
         f'border-radius:2px;background:{colour}"></span> {audit_charts.WORDS[name]} · {images[name]:,}</span>'
@@ -63,7 +63,7 @@ def next_steps(run: Run, facts: Mapping[str, Any]) -> None:
         if facts["unreadable"]:
             st.page_link(
                 "pages/1_Dataset.py",
-                label=f"Look at {facts['unreadable']:,} pictures that cannot be read",
+                label=f"Look at {facts['unreadable']:,} images that cannot be read",
                 icon=":material/broken_image:",
             )
         if open_suspects:
@@ -100,7 +100,7 @@ def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
     majority = table.majority()
     st.caption(
         f"BG-gap {_or_dash(facts['bg_gap'], '+.2f')}: how much more probable a prediction is on water of its own label "
-        f"than on other water, on average over {facts['measured']:,} pictures. From the water alone, the animal filled "
+        f"than on other water, on average over {facts['measured']:,} images. From the water alone, the animal filled "
         f"in, the network still names the label in {_or_dash(facts['background_only_accuracy'], '.0%')} of the "
         f"held-out images; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
     )
@@ -110,11 +110,11 @@ def limits() -> None:
     """What an audit cannot tell."""
     with st.expander("What this audit cannot tell"):
         st.markdown(
-            "It judges this network on these pictures, with the masks it was given: where a mask is wrong, so is the "
+            "It judges this network on these images, with the masks it was given: where a mask is wrong, so is the "
             "score. Whether a prediction *relies* on the water is measured by exchanging all of it with that of other "
-            "pictures in this set; a cue that all of them share cannot be seen, nor one on the animal itself. A clean "
+            "images in this set; a cue that all of them share cannot be seen, nor one on the animal itself. A clean "
             "verdict means that no exchange mattered, not that the network knows the animal. Colour, brightness and "
-            "texture then say what of the water it is; what none of them carries is only seen in the pictures."
+            "texture then say what of the water it is; what none of them carries is only seen in the images."
         )
 
 
@@ -123,7 +123,7 @@ def selftest(run: Run) -> None:
     target = run.path / SELFTEST
     with st.expander("Does the detector work on this install?"):
         st.caption(
-            "Draws pictures whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
+            "Draws images whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
             "water does not, trains on both, audits both and compares with the truth. It takes about five minutes."
         )
         if st.button("Run the self-test", key="selftest", icon=":material/experiment:"):
@@ -140,11 +140,11 @@ def selftest(run: Run) -> None:
 
 
 def not_assessable(table: Table) -> None:
-    """Why the attention of some pictures cannot be assessed."""
+    """Why the attention of some images cannot be assessed."""
     reasons = table.reasons()
     if len(reasons):
         with st.expander(
-            f"{int(reasons['images'].sum()):,} pictures on which it cannot be assessed where the network looks, and why"
+            f"{int(reasons['images'].sum()):,} images on which it cannot be assessed where the network looks, and why"
         ):
             st.dataframe(reasons, hide_index=True)
 

@@ -19,12 +19,12 @@ from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 
 SHOWN = 12
-UNSEEN = "Among the pictures that the network had not seen"
-NO_MAPS = "No picture here has a map of its predicted class."
+UNSEEN = "Among the images that the network had not seen"
+NO_MAPS = "No image here has a map of its predicted class."
 
 
 def figures(run: Run, table: Table) -> None:
-    """What the tabs are about: pictures with maps, how many unseen ones are mistaken, and the most confused pair.
+    """What the tabs are about: images with maps, how many unseen ones are mistaken, and the most confused pair.
 
     Labels that the network does not know are no mistakes, as in the accuracy of the Overview.
     """
@@ -32,7 +32,7 @@ def figures(run: Run, table: Table) -> None:
     known = unseen[unseen["label"].isin(run.manifest.classes)]
     of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
     with st.container(horizontal=True):
-        st.metric("Pictures with a map", f"{mapped['images'].sum():,}")
+        st.metric("Images with a map", f"{mapped['images'].sum():,}")
         st.metric("Species", f"{mapped['label'].nunique():,}")
         st.metric("Taken for another species", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
         for pair in confused_pairs(unseen, most=1):
@@ -41,16 +41,16 @@ def figures(run: Run, table: Table) -> None:
 
 
 def strategies(run: Run, table: Table) -> None:
-    """Groups of pictures of a species that the network looks at alike, odd ones first, each flagged in one click."""
+    """Groups of images of a species that the network looks at alike, odd ones first, each flagged in one click."""
     species = st.selectbox("Species", _species(table), key="strategy_label", bind="query-params", width=260)
     found = patterns_cache.strategies_of(run, species)
     st.caption(
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
-        f"strategy of its own: a copyright text, a boat, the horizon. Up to {MOST:,} pictures are compared."
+        f"strategy of its own: a copyright text, a boat, the horizon. Up to {MOST:,} images are compared."
     )
     review_actions.empty_words()
     if not found:
-        st.info(f"Fewer than {FEWEST} pictures of this species have a map, too few to compare.", icon=":material/info:")
+        st.info(f"Fewer than {FEWEST} images of this species have a map, too few to compare.", icon=":material/info:")
         return
     if all(group.usual for group in found):
         st.success("All of them are looked at in much the same way.", icon=":material/check_circle:")
@@ -64,7 +64,7 @@ def strategies(run: Run, table: Table) -> None:
 
 
 def _species(table: Table) -> list[str]:
-    """The species of pictures with maps, those with most pictures first."""
+    """The species of images with maps, those with most images first."""
     counts = table.confusion(unseen_only=False).groupby("label")["images"].sum()
     return [str(name) for name in counts.sort_values(ascending=False, kind="stable").index]
 
@@ -76,12 +76,12 @@ def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
     far = "" if group.usual else f"; {group.apart:.0%} of it lies elsewhere than the species' as a whole"
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{name}** · {count:,} pictures{wet}{far}")
+            st.markdown(f"**{name}** · {count:,} images{wet}{far}")
             if not group.usual:
                 _flagging(key, group)
         mean, pictures = st.columns([1, 5], gap="small")
         with mean:
-            card = Card("mean", patterns_cache.heat_uri(group.mean), "Mean map", (f"of {count:,} pictures",))
+            card = Card("mean", patterns_cache.heat_uri(group.mean), "Mean map", (f"of {count:,} images",))
             gallery([card], key=f"mean_{key}", selectable=False, openable=False, columns_min_px=110)
         with pictures:
             _pictures(run, table, group.images[:SHOWN], f"group_{key}")
@@ -132,7 +132,7 @@ def atlas(run: Run, table: Table) -> None:
     cards = []
     for species, found in _atlases(run, _species(table)).items():
         if found.images:
-            lines = (f"{found.images:,} picture{'' if found.images == 1 else 's'}", *caption(found))
+            lines = (f"{found.images:,} image{'' if found.images == 1 else 's'}", *caption(found))
             uri = patterns_cache.heat_uri(found.mean, boxed=True)
             cards.append(Card(species, uri, species, lines, tooltip=", ".join(lines)))
     if not cards:
@@ -140,7 +140,7 @@ def atlas(run: Run, table: Table) -> None:
         return
     st.caption(
         "Maps of the predicted class laid over one another so that the animals' boxes (white) coincide; each map is "
-        "divided by its own average, the brightest part of each square is full colour. Grey: beyond all pictures."
+        "divided by its own average, the brightest part of each square is full colour. Grey: beyond all images."
     )
     gallery(cards, key="atlas", selectable=False, openable=False, columns_min_px=230)
 
@@ -159,7 +159,7 @@ def _atlases(run: Run, species: list[str]) -> dict[str, Atlas]:
 
 
 def pairs(run: Run, table: Table) -> None:
-    """Two species that are taken for one another, and what speaks for either in the same pictures."""
+    """Two species that are taken for one another, and what speaks for either in the same images."""
     found = confused_pairs(table.confusion())
     if not found:
         st.success("No two species are taken for one another more than once.", icon=":material/check_circle:")
@@ -168,8 +168,8 @@ def pairs(run: Run, table: Table) -> None:
     name = st.selectbox("Pair", list(labels), key="pair", bind="query-params", width=420)
     pair = labels[str(name)]
     st.caption(
-        f"{pair.images:,} of {pair.of:,} pictures of the two that the network had not seen are taken for the other. "
-        "Left: what speaks for the prediction against the label; right: the same pictures, the label against it."
+        f"{pair.images:,} of {pair.of:,} images of the two that the network had not seen are taken for the other. "
+        "Left: what speaks for the prediction against the label; right: the same images, the label against it."
     )
     for label, said in ((pair.one, pair.other), (pair.other, pair.one)):
         _taken(run, table, pair, label, said)

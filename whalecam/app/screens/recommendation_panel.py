@@ -48,8 +48,8 @@ def _start(run: Run, found: Advice) -> None:
     verb = recommendation.step(run, found)
     if found.todo == "retrain" and not verb:
         st.caption(
-            "This network was loaded, or trained on mended pictures, so it cannot be trained again from here: "
-            "train from the untouched pictures with the option --remedy."
+            "This network was loaded, or trained on mended images, so it cannot be trained again from here: "
+            "train from the untouched images with the option --remedy."
         )
     if found.todo not in LABELS or not verb:
         return
@@ -77,8 +77,8 @@ def _open_comparisons(run: Run, found: Advice, measured: Sequence[Measured]) -> 
 
 
 def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-    """What was simulated, over all pictures, and per species behind a fold."""
-    with st.expander(f"What was simulated on {simulated['pictures']:,} pictures", icon=":material/experiment:"):
+    """What was simulated, over all images, and per species behind a fold."""
+    with st.expander(f"What was simulated on {simulated['pictures']:,} images", icon=":material/experiment:"):
         st.caption(MEANT)
         st.dataframe(_frame({NAMES.get(name, name): one["all"] for name, one in figures.items()}, "Remedy"))
         for name, one in figures.items():
@@ -90,7 +90,7 @@ def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
 def _frame(rows: Mapping[str, Mapping[str, Any]], about: str) -> pd.DataFrame:
     """One row per name, each figure with its interval as text."""
     found = [
-        {about: name, "Pictures": row["n"], **{COLUMNS[key]: cell(row.get(key), key) for key in COLUMNS}}
+        {about: name, "Images": row["n"], **{COLUMNS[key]: cell(row.get(key), key) for key in COLUMNS}}
         for name, row in rows.items()
     ]
     return pd.DataFrame(found).set_index(about)

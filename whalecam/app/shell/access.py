@@ -34,7 +34,7 @@ def gate() -> None:
         _link(key="access_link", data={"locked": False}, height=0)
         return
     st.title("Sign in", anchor=False)
-    st.markdown("The runs of this server, their pictures and verdicts are open to people who have signed in.")
+    st.markdown("The runs of this server, their images and verdicts are open to people who have signed in.")
     for name in _providers(rules["auth"]):
         label = f"Sign in with {name.capitalize()}" if name else "Sign in"
         if st.button(label, key=f"sign_in_{name}", type="primary", icon=":material/login:"):

@@ -26,6 +26,7 @@ KEPT = ("run", *THRESHOLDS, "heat", "opacity", "threshold", "colours", "outline"
 EARLIER = {"excess": "attention", "needs": "reliance"}
 """Fields of links that an earlier version wrote → the present ones."""
 EARLIER_ENDINGS = {"_species": "_label", "_verdict": "_assessment"}
+EARLIER_VALUES = {"dataset_tab": {"Pictures": "Images"}}
 NO_WORDS: Mapping[str, Sequence[str]] = MappingProxyType({})
 PATHS = {title: path for path, title, _ in PAGES}
 
@@ -56,10 +57,11 @@ def present_names() -> None:
 
     Fields take their values from the address with which a run begins, so the page runs once more with the new one.
     """
-    present = {name: _present(name) for name in st.query_params}
-    if all(name == now for name, now in present.items()):
+    given = {name: st.query_params.get_all(name) for name in st.query_params}
+    present = {_present(name): [_present_value(name, value) for value in values] for name, values in given.items()}
+    if present == given:
         return
-    st.query_params.from_dict({now: st.query_params.get_all(name) for name, now in present.items()})
+    st.query_params.from_dict(present)
     st.rerun()
 
 
@@ -68,6 +70,10 @@ def _present(name: str) -> str:
         if name.endswith(before):
             return name.removesuffix(before) + now
     return EARLIER.get(name, name)
+
+
+def _present_value(name: str, value: str) -> str:
+    return EARLIER_VALUES.get(name, {}).get(value, value)
 
 
 def unbind(*names: str) -> None:

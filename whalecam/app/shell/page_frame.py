@@ -157,7 +157,7 @@ def _require(run: Run, needs: str) -> None:
         st.page_link("pages/2_Model.py", label="Train or load a network", icon=":material/arrow_forward:")
         st.stop()
     if needs == "audit" and not run.parts():
-        st.info("No picture of this run has been audited yet.", title="Audit first", icon=":material/search:")
+        st.info("No image of this run has been audited yet.", title="Audit first", icon=":material/search:")
         st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
         st.stop()
 

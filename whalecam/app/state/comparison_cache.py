@@ -15,7 +15,7 @@ from whalecam.arrays import Progress
 from whalecam.store.run import Run
 
 KEPT, PICTURES = 8, 2_000_000
-"""Comparisons that are held, and the pictures that all of them may have together."""
+"""Comparisons that are held, and the images that all of them may have together."""
 PATIENCE = 0.5
 """Seconds after which somebody who waits is told how far it is."""
 STOPPED = "_comparison_stopped"

@@ -24,12 +24,12 @@ SIDE, COLOURS, EMPTY = 192, "magma", (226, 232, 240)
 
 
 def vectors_of(run: Run) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """The pictures that are laid out, and their vectors (N, K) of length 1; empty for an older audit."""
+    """The images that are laid out, and their vectors (N, K) of length 1; empty for an older audit."""
     return _vectors(run, str(run.path), places.stamp(run))
 
 
 def pca_of(run: Run) -> NDArray[np.float64]:
-    """The places (N, 2) of the same pictures by PCA."""
+    """The places (N, 2) of the same images by PCA."""
     return _pca(run, str(run.path), places.stamp(run))
 
 
@@ -39,7 +39,7 @@ def strategies_of(run: Run, species: str) -> list[Strategy]:
 
 
 def atlases_of(run: Run, species: Sequence[str], report: Report = silent) -> dict[str, Atlas]:
-    """See `patterns.atlas`: that of each species which has pictures with maps; `report` is told while they are made."""
+    """See `patterns.atlas`: that of each species which has images with maps; `report` is told while they are made."""
     held = _atlases(str(run.path), places.stamp(run))
     if any(name not in held for name in species):
         resize = str(run.manifest.network.get("resize", "squish"))

@@ -1,4 +1,4 @@
-"""What this session's reviewer has judged and put off, and which pictures are blind controls."""
+"""What this session's reviewer has judged and put off, and which images are blind controls."""
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +14,7 @@ def judged(run: Run) -> pd.DataFrame:
 
 
 def skips(run: Run) -> Skips:
-    """The pictures that reviewers put off."""
+    """The images that reviewers put off."""
     return _skips(run.reviews_url, run.reviews_key)
 
 

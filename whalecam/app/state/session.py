@@ -29,7 +29,7 @@ from whalecam.store.table import Store, Table, embeddings, unseen_odds
 DEMO = "demo"
 COLUMN_OPTIONS = ("image", "label", "group")
 Source = tuple[str, str | None, tuple[tuple[str, str], ...], int]
-"""CSV, folder of pictures, columns, and when the CSV was changed."""
+"""CSV, folder of images, columns, and when the CSV was changed."""
 
 
 def runs_folder() -> Path:
@@ -87,12 +87,12 @@ def source_of(run: Run) -> Source:
 
 
 def properties_of(run: Run) -> pd.DataFrame:
-    """What was measured on the pictures so far: see `findings.properties`."""
+    """What was measured on the images so far: see `findings.properties`."""
     return _properties(str(run.properties), len(list(run.properties.glob("part-*.parquet"))))
 
 
 def findings_of(run: Run) -> list[Finding]:
-    """What is wrong with the run's data set, from its table and from what was measured on its pictures so far."""
+    """What is wrong with the run's data set, from its table and from what was measured on its images so far."""
     data, boxes = data_of(run), tuple(run.manifest.audit.get("boxes") or ())
     parts = len(list(run.properties.glob("part-*.parquet")))
     audited = run.parts()
@@ -102,7 +102,7 @@ def findings_of(run: Run) -> list[Finding]:
 
 
 def check_arguments(run: Run) -> list[str]:
-    """The command line that measures all pictures of a run's data set."""
+    """The command line that measures all images of a run's data set."""
     record, audit = run.manifest.dataset, run.manifest.audit
     given = [f"--{name}-column={record.columns[name]}" for name in COLUMN_OPTIONS if name in record.columns]
     given += [f"--boxes={path}" for path in audit.get("boxes") or ()]
@@ -169,7 +169,7 @@ def signer(run: Run, **words: Any) -> Signer:
 
 
 def hide_scores(controls: frozenset[str]) -> None:
-    """Note which pictures of the page are blind controls."""
+    """Note which images of the page are blind controls."""
     st.session_state["_controls"] = controls
 
 
@@ -178,7 +178,7 @@ def latest_reviews(run: Run) -> pd.DataFrame:
 
 
 def thumb_uri(run: Run, image: str) -> str | None:
-    """A thumbnail as a data URI, so that no picture is served outside this session; None where there is none."""
+    """A thumbnail as a data URI, so that no image is served outside this session; None where there is none."""
     path = run.thumb(image)
     return _uri(str(path), stamp_of(path)) if path.is_file() else None
 

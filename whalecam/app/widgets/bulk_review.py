@@ -1,4 +1,4 @@
-"""One verdict on many pictures: what a filter shows, or a finding lists; one action, so one undo takes it back."""
+"""One verdict on many images: what a filter shows, or a finding lists; one action, so one undo takes it back."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,7 +18,7 @@ def offer(run: Run, what: str, images: Callable[[], Sequence[str]], key: str) ->
     """A popover that signs one verdict for all of `images`, after saying how many and what they hold already.
 
     Args:
-        what: the pictures in words, as in "shown by this filter".
+        what: the images in words, as in "shown by this filter".
         images: their names; asked only while the popover is open.
     """
     popover = st.popover(f"Sign all {what}", icon=":material/done_all:", key=f"{key}_bulk", on_change="rerun")
@@ -29,7 +29,7 @@ def offer(run: Run, what: str, images: Callable[[], Sequence[str]], key: str) ->
 
 def _form(run: Run, what: str, images: list[str], key: str) -> None:
     reviewed = set(session.latest_reviews(run)["image"]) & set(images)
-    st.markdown(f"**{len(images):,}** pictures {what}, {len(reviewed):,} of them with a verdict.")
+    st.markdown(f"**{len(images):,}** images {what}, {len(reviewed):,} of them with a verdict.")
     fresh = st.checkbox("Only those without a verdict", value=True, key=f"{key}_bulk_fresh")
     wanted = tuple(image for image in images if not fresh or image not in reviewed)
     verdict = str(
@@ -37,7 +37,7 @@ def _form(run: Run, what: str, images: list[str], key: str) -> None:
     )
     reason = st.pills("Reason", REASONS, key=f"{key}_bulk_reason")
     note = st.text_input("Note", key=f"{key}_bulk_note", max_chars=500, placeholder="note")
-    label = f"{SIGNED[verdict]} {len(wanted):,} picture{'' if len(wanted) == 1 else 's'}"
+    label = f"{SIGNED[verdict]} {len(wanted):,} image{'' if len(wanted) == 1 else 's'}"
     if st.button(
         label, key=f"{key}_bulk_sign", type="primary", disabled=not wanted, on_click=_keep, args=(key, wanted)
     ):

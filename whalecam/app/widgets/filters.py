@@ -61,7 +61,7 @@ def filter_bar(table: Table, key: str, run: Run, orders: Sequence[str] = tuple(O
     filters = choose(table, key, run, place)
     total = table.count(filters)
     number = _page_number(paging, key, max(1, -(-total // size)), (filters, order, size))
-    count.caption(f"{total:,} pictures")
+    count.caption(f"{total:,} images")
     return View(filters, order, size, (number - 1) * size)
 
 
@@ -133,7 +133,7 @@ def _selected(run: Run, table: Table, region: str) -> tuple[str, ...] | None:
 
 def _say_selection(key: str, images: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Selected in the chart: {len(images):,} pictures, whatever the other filters say.")
+        st.caption(f"Selected in the chart: {len(images):,} images, whatever the other filters say.")
         st.button("Clear the selection", key=f"{key}_clear", type="tertiary", on_click=_clear, args=(f"{key}_region",))
 
 

@@ -1,4 +1,4 @@
-"""The Heatmaps page's queue: which pictures, in which order, what comes next, how far one is and how fast."""
+"""The Heatmaps page's queue: which images, in which order, what comes next, how far one is and how fast."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, Filters, Queue, Table, pace, with_controls
 
-ALL, NEW, SUSPECTS = "all pictures", "new to me", "suspects new to me"
+ALL, NEW, SUSPECTS = "all images", "new to me", "suspects new to me"
 CONTROLS = 0.1
 MOST = 5_000
-"""Pictures in a queue: nobody judges more before the thresholds or the run change, and each must be held."""
+"""Images in a queue: nobody judges more before the thresholds or the run change, and each must be held."""
 
 
 def choose(run: Run, table: Table) -> Queue:
@@ -34,7 +34,7 @@ def buttons(run: Run, queue: Queue, image: str) -> None:
     for name, arrow, goal in (("Previous", "chevron_left", before), ("Next", "chevron_right", after)):
         key, icon = f"queue_{name.lower()}", f":material/{arrow}:"
         st.button(name, key=key, icon=icon, disabled=goal is None, on_click=go, args=(goal,))
-    hint = "Put this picture off: it comes last, also after a reload (key S)"
+    hint = "Put this image off: it comes last, also after a reload (key S)"
     st.button("Skip", key="queue_skip", icon=":material/redo:", help=hint, on_click=_ask_to_skip, args=(image, after))
     place = queue.place(image)
     st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
@@ -42,7 +42,7 @@ def buttons(run: Run, queue: Queue, image: str) -> None:
 
 
 def start(queue: Queue) -> str:
-    """The first picture still to be judged; "" where there is none."""
+    """The first image still to be judged; "" where there is none."""
     return next(iter(queue.left or queue.line), "")
 
 
@@ -79,7 +79,7 @@ def progress(run: Run, queue: Queue) -> None:
     speed, left = pace(judged), len(queue.line) - own
     told = [f"**{own:,} of {len(queue.line):,}** judged by you"]
     if speed:
-        told.append(f"{speed:.1f} pictures a minute")
+        told.append(f"{speed:.1f} images a minute")
         told.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
     waiting = [name for name in queue.skipped if name in queue.left]
     if waiting:
@@ -93,13 +93,13 @@ def progress(run: Run, queue: Queue) -> None:
 
 
 def go(image: str | None) -> None:
-    """Show another picture in the next run, with an empty reason, note and label."""
+    """Show another image in the next run, with an empty reason, note and label."""
     if image:
         st.session_state.update({"_open": image, "_signed": True})
 
 
 def skip(run: Run, image: str, after: str | None) -> None:
-    """Put a picture off and show the next one. Raises ReviewError without a reviewer's name."""
+    """Put an image off and show the next one. Raises ReviewError without a reviewer's name."""
     reviewer_progress.skips(run).skip(image, session.reviewer())
     go(after)
     st.rerun()
@@ -108,7 +108,7 @@ def skip(run: Run, image: str, after: str | None) -> None:
 def scores_are_hidden() -> None:
     """Stands where the scores would."""
     st.info(
-        "Scores and automatic verdicts are hidden while blind controls are mixed in: some of these pictures are not "
+        "Scores and automatic verdicts are hidden while blind controls are mixed in: some of these images are not "
         "suspect, and nothing here tells which. How often you flag those stands on the Leaks page, under *Calibration "
         "and agreement*.",
         icon=":material/visibility_off:",
@@ -117,7 +117,7 @@ def scores_are_hidden() -> None:
 
 _QUEUE_HINT = "New to me: not yet judged by you, whatever others said."
 _ORDER_HINT = (
-    "Uncertainty: pictures whose automatic verdict is nearest to flipping at the present thresholds come first. "
+    "Uncertainty: images whose automatic verdict is nearest to flipping at the present thresholds come first. "
     "Evidence: confirmed leaks first, the strongest in front."
 )
 
@@ -127,7 +127,7 @@ def _controls() -> float:
     with st.popover("Blind controls", icon=":material/visibility_off:", key="queue_controls"):
         on = st.toggle("Mix controls in, hide the scores", key="controls_on", bind="query-params")
         percent = st.slider("Share of controls", 5, 50, int(100 * CONTROLS), 5, format="%d%%", key="controls_percent")
-        st.caption("Pictures that the audit does not suspect, the same for you in this run every time.")
+        st.caption("Images that the audit does not suspect, the same for you in this run every time.")
     return percent / 100 if on else 0.0
 
 

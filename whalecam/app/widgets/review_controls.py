@@ -47,7 +47,7 @@ def layer_of(
     Args:
         row: `predicted`, `width`, `height` of the image.
         maps: evidence in logits, shape (classes, h, w).
-        top: value at full colour, in logits; None scales this picture to its own largest value.
+        top: value at full colour, in logits; None scales this image to its own largest value.
     """
     name = of or row["predicted"]
     if maps is None or name not in classes:
@@ -86,7 +86,7 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
     A verdict draws the gallery anew and nothing else.
 
     Args:
-        detail: draws more about a picture, above the gallery, while it alone is selected.
+        detail: draws more about an image, above the gallery, while it alone is selected.
     """
     with errors_shown(), session.drawing_verdicts():
         table = session.table_of(run)
@@ -110,7 +110,7 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
         if detail and len(event.selected) == 1:
             detail(event.selected[0])
     if not cards:
-        st.info("No picture passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
+        st.info("No image passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
 
 
 def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = False) -> None:
@@ -133,7 +133,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
                 icon=icon,
                 type="primary" if verdict == "flag" else "secondary",
                 disabled=not images,
-                help=f"Sign the selected pictures: {verdict} (key {hint})",
+                help=f"Sign the selected images: {verdict} (key {hint})",
                 on_click=_remember,
                 args=(verdict, given, key),
             )
@@ -142,7 +142,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
             key=f"{key}_reject",
             icon=":material/content_cut:",
             disabled=not images,
-            help="The outline is not the animal: sign that, and leave the picture out of all scores",
+            help="The outline is not the animal: sign that, and leave the image out of all scores",
             on_click=_remember,
             args=("reject", given, key),
         )
@@ -166,7 +166,7 @@ def news(run: Run) -> None:
 
 
 def open_picture(image: str, key: str | None = None) -> None:
-    """Show one picture large.
+    """Show one image large.
 
     Args:
         key: of the list that it was opened from, whose filters and order the queue of the Heatmaps page takes over.

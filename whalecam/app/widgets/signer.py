@@ -68,7 +68,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Signer:
-    """What a verdict needs beside picture and word, read from the session before an event is taken.
+    """What a verdict needs beside image and word, read from the session before an event is taken.
 
     Streamlit may stop a run wherever it asks the session state, when the next click is waiting.
     A verdict taken from the queue and not yet written would be lost there; so nothing between the two may ask.

@@ -94,7 +94,7 @@ class OnRay:
 
 
 class Worker:
-    """One actor: an explainer, and the way to pictures and to the place for rows."""
+    """One actor: an explainer, and the way to images and to the place for rows."""
 
     def __init__(self, work: Any, root: str, images: str | None, parts: str | None) -> None:
         import ray
@@ -154,7 +154,7 @@ def opened(url: str) -> tuple[fs.FileSystem, str]:
 def fetch(url: str, name: str, target: Path) -> None:
     """Copy a file from below a URL's folder; nothing where it is not there.
 
-    Raises DatasetError where the store refuses or does not answer, so that no picture is called missing for that.
+    Raises DatasetError where the store refuses or does not answer, so that no image is called missing for that.
     """
     store, home = opened(url)
     try:

@@ -1,4 +1,4 @@
-"""What a picture's water is: its colour, its brightness, its texture, and itself with the animal filled in."""
+"""What an image's water is: its colour, its brightness, its texture, and itself with the animal filled in."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,12 +52,12 @@ class Scene:
 
     @cached_property
     def lab(self) -> Field:
-        """The picture in CIE L*a*b*, float32 (S, S, 3): L in [0, 100]."""
+        """The image in CIE L*a*b*, float32 (S, S, 3): L in [0, 100]."""
         return to_lab(self.pixels)
 
     @cached_property
     def filled(self) -> ByteArray:
-        """The picture without its animal: inpainted from the water around it (Telea 2004), uint8 (S, S, 3)."""
+        """The image without its animal: inpainted from the water around it (Telea 2004), uint8 (S, S, 3)."""
         return np.asarray(cv2.inpaint(self.pixels, self.near * 255, 3, cv2.INPAINT_TELEA), np.uint8)
 
     @cached_property
@@ -82,7 +82,7 @@ class Scene:
         return np.asarray([np.sqrt((band**2 * weights).sum() / total) for band in self.bands], np.float32)
 
     def lend(self) -> Water:
-        """What others may take from this picture's water."""
+        """What others may take from this image's water."""
         return Water(self.mean, self.strengths, self.filled)
 
     def _lightness(self) -> Field:

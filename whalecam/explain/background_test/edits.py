@@ -1,4 +1,4 @@
-"""Ways to change a picture's water and nothing else: one property at a time, and all of it."""
+"""Ways to change an image's water and nothing else: one property at a time, and all of it."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from whalecam.color import to_rgb
 from whalecam.explain.background_test.backgrounds import Field, Scene, Water
 
 Edit = Callable[[Scene, Water], ByteArray]
-"""(picture, donor) → the picture, uint8 (S, S, 3), with one property of its water taken from the donor's."""
+"""(image, donor) → the image, uint8 (S, S, 3), with one property of its water taken from the donor's."""
 MOST_GAIN = 8.0
 LIGHT, COLOUR = np.array([1, 0, 0], np.float32), np.array([0, 1, 1], np.float32)
 """Which of L, a, b an edit moves."""
@@ -54,12 +54,12 @@ PROPERTIES = (*SINGLE, TOGETHER)
 
 
 def _shift(scene: Scene, donor: Water, axes: Field) -> Field:
-    """From the picture's mean L, a, b to the donor's, on the water, along the given axes; (S, S, 3)."""
+    """From the image's mean L, a, b to the donor's, on the water, along the given axes; (S, S, 3)."""
     return np.asarray((donor.mean - scene.mean) * axes * scene.water[..., None], np.float32)
 
 
 def _waved(scene: Scene, donor: Water, lab: Field) -> ByteArray:
-    """A picture in Lab with the donor's waves."""
+    """An image in Lab with the donor's waves."""
     gains = donor.strengths / np.maximum(scene.strengths, 0.05)
     change = sum((gain - 1) * band for gain, band in zip(np.clip(gains, 0, MOST_GAIN), scene.bands, strict=True))
     waved = lab.copy()

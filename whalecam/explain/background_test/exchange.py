@@ -19,7 +19,7 @@ from whalecam.network import Network
 Values = NDArray[np.float64]
 BATCH = 64
 UNTOUCHED, FILLED, WHOLE = "untouched", "filled", "swap"
-"""The picture itself, the same with its animal filled in, and the exchange of the whole background."""
+"""The image itself, the same with its animal filled in, and the exchange of the whole background."""
 SETTLED = 0.1
 """A mean drop below this after the first round cannot become a listed image's: the second round is saved."""
 EXPLAINED = 0.4
@@ -32,9 +32,9 @@ CARRIED = 0.5
 
 @dataclass(frozen=True)
 class Donor:
-    """A picture that lends its water: `label` as in the CSV, `group` of pictures that are alike, "" for none.
+    """An image that lends its water: `label` as in the CSV, `group` of images that are alike, "" for none.
 
-    Pictures of one group have the same `unit`, all others one of their own.
+    Images of one group have the same `unit`, all others one of their own.
     """
 
     image: str
@@ -88,12 +88,12 @@ class Effect:
         gap: `mean p(y|x on same-label water) − mean p(y|x on other-label water)`: the BG-gap of Xiao et al. 2020, over
             the donors of the first round alone. Who is asked about again depends on the answers, so only the first
             ones are a fair sample.
-        before: `p(y|x)` of the untouched picture.
+        before: `p(y|x)` of the untouched image.
         examples: for each edit one to look at: its drop is the nearest to the mean; empty without donors.
         background_only_p: `p(y)` with the animal filled in; `background_only_predicted` the class predicted there.
         swapped: for each donor of the first round: its label, and the class predicted on its water.
-        own: the exchange of the whole water with that of pictures of the predicted label.
-        other: the same with that of pictures of other labels.
+        own: the exchange of the whole water with that of images of the predicted label.
+        other: the same with that of images of other labels.
     """
 
     drops: Mapping[str, float]
@@ -121,7 +121,7 @@ class Effect:
     def kept(self, label: str, place: int) -> float:
         """Share of the donor waters from labels other than `label` on which class `place` is predicted; NaN for none.
 
-        That is the accuracy, of one picture, on kinds of water which its label does not come with.
+        That is the accuracy, of one image, on kinds of water which its label does not come with.
         """
         right = [predicted == place for donor, predicted in self.swapped if donor != label]
         return sum(right) / len(right) if right else float("nan")
@@ -160,7 +160,7 @@ class _Case:
         return float(self.after(UNTOUCHED, [None])[0])
 
     def drop(self, edit: str = WHOLE) -> float:
-        """From the untouched picture to the water of other labels, in the mean; NaN without donors."""
+        """From the untouched image to the water of other labels, in the mean; NaN without donors."""
         return self.before - _mean(self.after(edit, self.others))
 
     def effect(self) -> Effect | None:
@@ -198,14 +198,14 @@ class _Case:
 
 
 class BackgroundTest:
-    """Asks one network about pictures whose water was changed.
+    """Asks one network about images whose water was changed.
 
-    In the first round each picture takes the whole water of half of its donors. Where the prediction drops, the others
+    In the first round each image takes the whole water of half of its donors. Where the prediction drops, the others
     follow; where it drops far, single properties of the water are exchanged, to say which of them carries the drop.
 
     Args:
         network: in eval mode, on its device.
-        pool: pictures that may lend their water, of every label.
+        pool: images that may lend their water, of every label.
         donors: how many of other labels lend their whole water; a third as many of the predicted label do.
     """
 
@@ -223,7 +223,7 @@ class BackgroundTest:
             _Case(question, *self.donors_of(question.image, label))
             for question, label in zip(questions, labels, strict=True)
         ]
-        # The untouched picture goes along, so that all are rounded alike and only the edit makes a difference.
+        # The untouched image goes along, so that all are rounded alike and only the edit makes a difference.
         self._ask([(case, edit, None) for case in cases for edit in (UNTOUCHED, FILLED)])
         self._ask([(case, WHOLE, donor) for case in cases for donor in (*_first(case.others), *_first(case.same))])
         moved = [case for case in cases if case.drop() >= SETTLED]
@@ -238,7 +238,7 @@ class BackgroundTest:
         self._ask([(case, TOGETHER, donor) for case in left for donor in case.others[:EXPLAINING]])
 
     def donors_of(self, image: str, label: str) -> tuple[list[Donor], list[Donor]]:
-        """The donors for one picture, of other labels and of this one; the same for the same name in every run."""
+        """The donors for one image, of other labels and of this one; the same for the same name in every run."""
         rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.encode()).digest()[:8], "little"))
         others = [donor for donor in self.pool if donor.label != label and donor.image != image]
         same = [donor for donor in self.pool if donor.label == label and donor.image != image]

@@ -23,7 +23,7 @@ MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
 }
 
 UNFOUND = {"net": "no animal that the mask network is sure of", "border": "no mask"}
-"""Why a picture has no mask, by the method that found none."""
+"""Why an image has no mask, by the method that found none."""
 
 __all__ = [
     "MASK_METHODS",
@@ -65,7 +65,7 @@ def agreement(sample: Sample, mask: Mask) -> float | None:
 def fin_region(sample: Sample, sources: MaskSources) -> NDArray[Any] | None:
     """Where the fin boxes lie, or the fluke boxes where no fin has one; None without either. Never the animal's mask.
 
-    Returns: float32 (H, W) of the picture, 1 inside the union of the boxes.
+    Returns: float32 (H, W) of the image, 1 inside the union of the boxes.
     """
     for kind in ("fin", "fluke"):
         region = boxes_of(sample, sources, kind)

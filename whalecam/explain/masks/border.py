@@ -1,4 +1,4 @@
-"""The animal as what differs in colour from the picture's border; needs no training."""
+"""The animal as what differs in colour from the image's border; needs no training."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def border_method(sources: MaskSources) -> MaskMethod:
 
 
 def border(sample: Sample) -> Mask | None:
-    """A soft mask; None for a picture that is one colour all over."""
+    """A soft mask; None for an image that is one colour all over."""
     height, width = sample.pixels.shape[:2]
     scale = WORKING / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))

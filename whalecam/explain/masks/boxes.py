@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def boxes_method(sources: MaskSources) -> MaskMethod:
-    """The union of a picture's body boxes. A box of a fin or fluke is not the animal and never serves as its mask."""
+    """The union of an image's body boxes. A box of a fin or fluke is not the animal and never serves as its mask."""
 
     def boxes(sample: Sample) -> Mask | None:
         region = boxes_of(sample, sources, "body")
@@ -27,7 +27,7 @@ def boxes_method(sources: MaskSources) -> MaskMethod:
 
 
 def boxes_of(sample: Sample, sources: MaskSources, kind: str) -> NDArray[np.float32] | None:
-    """The union of a picture's boxes of one kind, float32 (H, W); None without one that can belong to the picture."""
+    """The union of an image's boxes of one kind, float32 (H, W); None without one that can belong to the image."""
     if sources.boxes is None:
         return None
     rows = sources.rows_of(sample.image)
@@ -42,9 +42,9 @@ def boxes_of(sample: Sample, sources: MaskSources, kind: str) -> NDArray[np.floa
 
 
 def _upright(row: dict[str, Any], sample: Sample, orientation: str | None) -> Box | None:
-    """A box in upright pixels of the full size; None where it cannot belong to a picture of this size.
+    """A box in upright pixels of the full size; None where it cannot belong to an image of this size.
 
-    None too, logged, where the picture is turned and nobody stated which pixels the box lies in.
+    None too, logged, where the image is turned and nobody stated which pixels the box lies in.
     """
     height, width = sample.shape
     if sample.orientation != 1 and orientation is None:
@@ -61,5 +61,5 @@ def _upright(row: dict[str, Any], sample: Sample, orientation: str | None) -> Bo
 
 
 def beyond(box: Box, width: int, height: int) -> bool:
-    """Whether a box in pixels reaches further out of a picture of this size than rounding explains."""
+    """Whether a box in pixels reaches further out of an image of this size than rounding explains."""
     return box[2] > width * SLACK + 1 or box[3] > height * SLACK + 1 or min(box) < -0.02 * max(width, height) - 1

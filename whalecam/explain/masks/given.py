@@ -1,4 +1,4 @@
-"""Masks that people drew: PNG files named like the pictures, white on the animal."""
+"""Masks that people drew: PNG files named like the images, white on the animal."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def given_method(sources: MaskSources) -> MaskMethod:
-    """The mask drawn for a picture: white (255) on the animal, black on water, greys between.
+    """The mask drawn for an image: white (255) on the animal, black on water, greys between.
 
     Its file is `<stem>.png` or `<image>.png`, in the folder or below it. Of another size but the same aspect it is
     scaled. One that cannot be used is logged with the reason and counts as none; nothing raises. Before an audit
@@ -59,7 +59,7 @@ class Look:
 
 
 def _read(path: Path, sample: Sample) -> NDArray[np.float32] | None:
-    """The mask at the size of its picture, in [0, 1]; None, logged, where the file is none."""
+    """The mask at the size of its image, in [0, 1]; None, logged, where the file is none."""
     seen = look(path, sample.shape)
     if seen.values is None:
         log.warning("mask %s is not used: %s", path.name, seen.reason)
@@ -71,7 +71,7 @@ def _read(path: Path, sample: Sample) -> NDArray[np.float32] | None:
 
 
 def look(path: Path, shape: tuple[int, int] | None) -> Look:
-    """Read a mask file and say whether it can be the mask of a picture of this full (height, width), if known."""
+    """Read a mask file and say whether it can be the mask of an image of this full (height, width), if known."""
     try:
         file = read_mask(path)
     except DatasetError as error:
@@ -85,18 +85,18 @@ def look(path: Path, shape: tuple[int, int] | None) -> Look:
 
 
 def _unfit(values: ByteArray, shape: tuple[int, int]) -> str:
-    """Why this cannot be the mask of a picture of this full size; empty where it can."""
+    """Why this cannot be the mask of an image of this full size; empty where it can."""
     (high, wide), (height, width) = values.shape, shape
     if values.shape == (height, width) or abs(wide * height / (high * width) - 1) <= ASPECT_TOLERANCE:
         return ""
-    text = f"it is {wide} × {high} pixels, its picture {width} × {height}; both must have one shape"
+    text = f"it is {wide} × {high} pixels, its image {width} × {height}; both must have one shape"
     return f"{text}, upright as displayed" if (wide, high) == (height, width) else text
 
 
 def path_of(sources: MaskSources, image: str) -> Path | None:
     """The mask's file, never outside the folder, whatever the image is called."""
     home = sources.home
-    usual = f"{os.path.splitext(image)[0]}.png"  # noqa: PTH122  for each of a million pictures, as is the next look
+    usual = f"{os.path.splitext(image)[0]}.png"  # noqa: PTH122  for each of a million images, as is the next look
     if home is not None and usual in sources.at_home:
         return home / usual
     name = PurePosixPath(image.replace("\\", "/"))
@@ -104,7 +104,7 @@ def path_of(sources: MaskSources, image: str) -> Path | None:
         return None
     named = (name.with_suffix(".png"), f"{name}.png", f"{name.stem}.png")
     direct = next((path for path in (home / part for part in named) if _is_inside(path, home)), None)
-    # A picture that names its own folder must not get the mask of a namesake in another one.
+    # An image that names its own folder must not get the mask of a namesake in another one.
     if direct is not None or len(name.parts) > 1:
         return direct
     below = [path for path in sources.pngs_of(name.stem) + sources.pngs_of(name.name) if _is_inside(path, home)]

@@ -48,6 +48,6 @@ def joined(data: Dataset, sources: MaskSources, orientation: str | None = None, 
 def _check_apart(data: Dataset, sources: MaskSources) -> None:
     if sources.folder is not None and data.images is not None and sources.folder.samefile(data.images):
         raise DatasetError(
-            f"Images and masks are both in {sources.folder}, where a picture may pass for its own mask. "
+            f"Images and masks are both in {sources.folder}, where an image may pass for its own mask. "
             "Put the masks into a folder of their own."
         )

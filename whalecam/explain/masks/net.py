@@ -33,7 +33,7 @@ def net_method(sources: MaskSources) -> MaskMethod:
 
 
 def net(sample: Sample) -> Mask | None:
-    """A soft mask at the size of the picture; None where the network is less sure than LEAST_CONFIDENCE."""
+    """A soft mask at the size of the image; None where the network is less sure than LEAST_CONFIDENCE."""
     drawn = drawing(sample.pixels)
     confidence = sureness(drawn)
     if confidence < LEAST_CONFIDENCE or (drawn > 0.5).mean() < LEAST_AREA:
@@ -44,7 +44,7 @@ def net(sample: Sample) -> Mask | None:
 def drawing(pixels: ByteArray) -> Field:
     """What the network draws, sure or not, float32 (H, W) in [0, 1].
 
-    A small animal in a picture with more pixels than the network takes is looked at a second time, closer.
+    A small animal in an image with more pixels than the network takes is looked at a second time, closer.
     """
     drawn = outline(pixels)
     box = closer(drawn)
@@ -56,7 +56,7 @@ def drawing(pixels: ByteArray) -> Field:
 
 
 def outline(pixels: ByteArray) -> Field:
-    """How probably each pixel of a picture uint8 (H, W, 3) is animal, float32 (H, W) in [0, 1]."""
+    """How probably each pixel of an image uint8 (H, W, 3) is animal, float32 (H, W) in [0, 1]."""
     import torch
 
     from whalecam.network.segmenter import normalised

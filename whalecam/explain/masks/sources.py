@@ -14,7 +14,7 @@ from whalecam.data import read_boxes
 from whalecam.errors import DatasetError
 
 MaskMethod = Callable[[Sample], Mask | None]
-"""None means: this method finds no animal in this picture."""
+"""None means: this method finds no animal in this image."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class MaskSources:
         return self._by_stem.get(stem, [])
 
     def rows_of(self, image: str) -> list[dict[str, Any]]:
-        """The boxes of one picture."""
+        """The boxes of one image."""
         return self._by_image.get(image, [])
 
 
@@ -75,5 +75,5 @@ def opened(folder: str | None, boxes: Sequence[str]) -> MaskSources:
     """A folder of masks and files of boxes, as options name them. Raises DatasetError for what cannot be read."""
     home = Path(folder) if folder else None
     if home is not None and not home.is_dir():
-        raise DatasetError(f"There is no mask folder {home}. Give a folder of PNG masks named like the pictures.")
+        raise DatasetError(f"There is no mask folder {home}. Give a folder of PNG masks named like the images.")
     return MaskSources(home, read_boxes([Path(path) for path in boxes]) if boxes else None)

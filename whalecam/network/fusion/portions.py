@@ -12,7 +12,7 @@ DEPTHWISE_PIXELS = 131_072
 they cost is the way to memory. Dense layers take more images at once, for which their weights are read once."""
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 PARTS = (Joined, nn.Conv2d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Identity, nn.BatchNorm2d, *POOLINGS)
-"""Layers to which, in eval mode, each picture is its own."""
+"""Layers to which, in eval mode, each image is its own."""
 
 
 class Portions(nn.Module):

@@ -32,10 +32,10 @@ def train(
 ) -> dict[str, Any]:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
-    With `folds` above 1 there are as many networks, and each picture is judged by the one that saw neither it nor its
+    With `folds` above 1 there are as many networks, and each image is judged by the one that saw neither it nor its
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
-    pictures anew every epoch (a linear probe, a few times once), not under the recipe `seed`.
+    images anew every epoch (a linear probe, a few times once), not under the recipe `seed`.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
     the training ends in weights that are NaN or infinite, and as `check_start`.
@@ -110,7 +110,7 @@ def _check_recipe(options: TrainOptions) -> None:
 
 
 def adopt(run: Run, model: Network) -> None:
-    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's pictures.
+    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's images.
 
     Raises ModelError for weights that are NaN or infinite.
     """
@@ -149,8 +149,8 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
     rows = good[~good["label"].isin(dropped)].reset_index(drop=True)
     if rows["label"].nunique() < 2 or len(rows) < 4:
         raise ModelError(
-            f"{len(rows)} readable pictures of {rows['label'].nunique()} classes are too few to train on: "
-            f"two classes with {max(least, 2)} pictures each are the least. Check the rows on the Dataset page."
+            f"{len(rows)} readable images of {rows['label'].nunique()} classes are too few to train on: "
+            f"two classes with {max(least, 2)} images each are the least. Check the rows on the Dataset page."
         )
     return rows, dropped
 

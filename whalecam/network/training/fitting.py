@@ -50,7 +50,7 @@ Change = Callable[[str, ByteArray, np.random.Generator], ByteArray]
 
 
 class Augment(Protocol):
-    """A change of training pictures that is drawn anew every epoch."""
+    """A change of training images that is drawn anew every epoch."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ class Augment(Protocol):
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained network and what it says of the pictures it was not trained on.
+    """A trained network and what it says of the images it was not trained on.
 
     Attributes:
         probabilities: (V, C), float64, of the validation rows, in the order of the table.
@@ -84,7 +84,7 @@ def fit(
 ) -> Fit:
     """Train on the rows that are not for validation: the seed's `fine_tune(epochs, lr)` with `aug_transforms`.
 
-    The head is linear, so that maps are exact. `augment` changes the training pictures, never those for validation.
+    The head is linear, so that maps are exact. `augment` changes the training images, never those for validation.
     """
     change = augment(rows[~is_valid]) if augment is not None else None
     seed_all(options.seed)
@@ -170,7 +170,7 @@ def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOption
 
 
 class _Reader:
-    """Row → picture at the network's size; kept in memory where the whole set fits, changed after that."""
+    """Row → image at the network's size; kept in memory where the whole set fits, changed after that."""
 
     def __init__(self, options: TrainOptions, pictures: int, change: Change | None, training: frozenset[str]) -> None:
         self.options, self.change, self.training = options, change, training

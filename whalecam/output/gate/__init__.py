@@ -12,7 +12,7 @@ from whalecam.store.run import Run
 __all__ = ["GOT_WORSE", "NAMES", "Check", "Outcome", "judge", "parse"]
 GOT_WORSE = "got_worse"
 NAMES = (*METRICS, "not_assessable", GOT_WORSE)
-"""What a rule may be about: metrics, verdicts as shares, and the share of shared pictures that got worse."""
+"""What a rule may be about: metrics, verdicts as shares, and the share of shared images that got worse."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All checks; with a baseline, the comparison and the pictures that got worse."""
+    """All checks; with a baseline, the comparison and the images that got worse."""
 
     checks: tuple[Check, ...]
     baseline: str = ""
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def parse(texts: Sequence[str], with_baseline: bool) -> tuple[Rule, ...]:
-    """The rules of `--fail-if`; with a baseline and no rule on `got_worse`, one that no picture may get worse.
+    """The rules of `--fail-if`; with a baseline and no rule on `got_worse`, one that no image may get worse.
 
     Raises RunError for a text that is no rule, or for one on `got_worse` without a baseline.
     """
@@ -68,7 +68,7 @@ def judge(run: Run, rules: Sequence[Rule], baseline: Run | None = None) -> Outco
         value = figures[rule.name]
         if value != value:
             raise RunError(
-                f"'{rule}' cannot be checked: {rule.name} was not measured. It needs assessable pictures (or pictures "
+                f"'{rule}' cannot be checked: {rule.name} was not measured. It needs assessable images (or images "
                 "that the network was not trained on), and for water figures an audit without --background-test none."
             )
         checks.append(Check(rule, value, rule.met(value)))

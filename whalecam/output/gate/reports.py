@@ -12,7 +12,7 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(run: str, outcome: Outcome) -> str:
-    """JUnit XML: one test case per rule; a failure tells the figure and the pictures that got worse."""
+    """JUnit XML: one test case per rule; a failure tells the figure and the images that got worse."""
     failures = sum(check.failed for check in outcome.checks)
     lines = ['<?xml version="1.0" encoding="UTF-8"?>']
     lines.append(f'<testsuite name="whalecam audit" tests="{len(outcome.checks)}" failures="{failures}" errors="0">')
@@ -28,7 +28,7 @@ def junit(run: str, outcome: Outcome) -> str:
 
 
 def summary(run: str, outcome: Outcome) -> str:
-    """Markdown: whether the gate is passed, every rule with its figure, and the pictures that got worse."""
+    """Markdown: whether the gate is passed, every rule with its figure, and the images that got worse."""
     state = "failed" if outcome.failed else "passed"
     lines = [f"### WhaleCAM gate {state}: {escaped(run)}", "", "| fails if | figure | |", "|---|---|---|"]
     lines += [
@@ -37,7 +37,7 @@ def summary(run: str, outcome: Outcome) -> str:
     ]
     if outcome.baseline:
         many = len(outcome.got_worse)
-        lines += ["", f"{many:,} of {outcome.shared:,} shared pictures got worse than in {escaped(outcome.baseline)}."]
+        lines += ["", f"{many:,} of {outcome.shared:,} shared images got worse than in {escaped(outcome.baseline)}."]
         lines += ["", *(f"- {escaped(image)}" for image in outcome.got_worse[:SHOWN])] if many else []
         lines += [f"- and {many - SHOWN:,} more"] if many > SHOWN else []
     return "\n".join([*lines, ""])

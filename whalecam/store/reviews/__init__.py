@@ -1,6 +1,6 @@
 """Verdicts of people: what one is (`review`), where they lie (`journal`, `schema`), how to get there (`database`), what
 earlier ones mean for the next (`earlier`), what is said of an action (`messages`); and the findings that people set
-aside (`dismissals`) and the pictures that they put off (`skips`)."""
+aside (`dismissals`) and the images that they put off (`skips`)."""
 
 from whalecam.store.reviews.dismissals import Dismissal, Dismissals
 from whalecam.store.reviews.earlier import Earlier

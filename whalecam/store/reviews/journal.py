@@ -54,7 +54,7 @@ class Added:
 class Journal:
     """Verdicts in a database: SQLite or PostgreSQL, by SQLAlchemy URL. Safe for several processes and threads.
 
-    An action is what one call of `add` wrote, of however many pictures; entries are only ever appended. Every method
+    An action is what one call of `add` wrote, of however many images; entries are only ever appended. Every method
     raises ReviewError where the database cannot be reached, is broken, or stays locked.
     """
 
@@ -77,7 +77,7 @@ class Journal:
         Raises ReviewError, and writes nothing, where one of the reviews is not `checked` or there is none.
         """
         if not reviews:
-            raise ReviewError("No picture was named, so there is no verdict to record. Select at least one.")
+            raise ReviewError("No image was named, so there is no verdict to record. Select at least one.")
         given = [checked(review) for review in reviews]
         more = {"action": uuid4().hex, "event": "import" if imported else "review", "run": self._run}
 

@@ -1,4 +1,4 @@
-"""One person's verdict on one picture, and what makes it fit to be stored."""
+"""One person's verdict on one image, and what makes it fit to be stored."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,10 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Review:
-    """One person's verdict on one picture.
+    """One person's verdict on one image.
 
     Attributes:
-        image: name of the picture, as in the CSV.
+        image: name of the image, as in the CSV.
         verdict: `flag`, `keep` or `unsure`.
         reviewer: who signs; never blank.
         reason: why, in a few words.
@@ -27,7 +27,7 @@ class Review:
         false_rate: the same for the rate of false ones among the listed images, in [0, 1].
         map: the contrast that was looked at.
         reviewed_at: ISO 8601; "" means now, which the journal fills in.
-        blind: whether the picture was a control: not suspect by its scores, mixed in with these hidden.
+        blind: whether the image was a control: not suspect by its scores, mixed in with these hidden.
     """
 
     image: str

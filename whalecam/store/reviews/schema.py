@@ -31,7 +31,7 @@ ENTRIES = sa.Table(
 )
 """One row per verdict (`event` review or import) and per undo or redo, whose `target` is the action it speaks of.
 `reviewed_at` has one fixed width, so that its order as text is its order in time under every collation. `blind` is 1
-where the picture was a control. `run` names the run on a server that several share; entries without one count in every
+where the image was a control. `run` names the run on a server that several share; entries without one count in every
 run, as those do that an older WhaleCAM wrote there, and those of a journal in a run's own folder."""
 
 VERSIONS = sa.Table("whalecam_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True))

@@ -1,4 +1,4 @@
-"""Pictures that a reviewer put off: kept over a refresh, append-only, in the journal's database."""
+"""Images that a reviewer put off: kept over a refresh, append-only, in the journal's database."""
 
 import sqlalchemy as sa
 
@@ -31,11 +31,11 @@ class Skips:
         return cls(run.reviews_url, run.reviews_key)
 
     def skip(self, image: str, reviewer: str) -> None:
-        """Put a picture off. Raises ReviewError without a reviewer's name."""
+        """Put an image off. Raises ReviewError without a reviewer's name."""
         self._append(storable("image", image), reviewer)
 
     def end(self, reviewer: str) -> None:
-        """Put nothing off any more: every picture goes back to its place."""
+        """Put nothing off any more: every image goes back to its place."""
         self._append(None, reviewer)
 
     def standing(self, reviewer: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a run's networks saw in pictures, as vectors: the activations at the cut, averaged over their positions."""
+"""What a run's networks saw in images, as vectors: the activations at the cut, averaged over their positions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ ALL = np.uint64(2**64 - 1)
 
 
 def embeddings(parts: Sequence[Path], most: int | None = None, unseen: bool = False) -> pd.DataFrame:
-    """One row per audited picture that has a vector, by name; empty where the audit is older than the column.
+    """One row per audited image that has a vector, by name; empty where the audit is older than the column.
 
     Args:
         parts: the Parquet parts of an audit.
-        most: how many pictures at most; of more, a sample that is the same in every call, and memory stays flat.
-        unseen: only pictures that their network was not trained on.
+        most: how many images at most; of more, a sample that is the same in every call, and memory stays flat.
+        unseen: only images that their network was not trained on.
 
     Returns: `image`, `label`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
         the networks of different folds do not speak one language, so vectors compare within a fold, or `aligned`.
@@ -49,14 +49,14 @@ def _read(part: Path, latest: np.uint64, unseen: bool) -> pd.DataFrame:
 
 
 def _sampled(rows: pd.DataFrame, most: int | None) -> pd.DataFrame:
-    """The last row of each picture, where its vector is finite; of more than `most` those with the smallest lots."""
+    """The last row of each image, where its vector is finite; of more than `most` those with the smallest lots."""
     rows = rows.drop_duplicates("image", keep="last")
     rows = rows[np.array([bool(np.isfinite(vector).all()) for vector in rows["embedding"]], bool)]
     return rows if most is None else rows.iloc[np.argsort(_lots(rows), kind="stable")[:most]]
 
 
 def _lots(rows: pd.DataFrame) -> NDArray[np.uint64]:
-    """A number by chance per picture, which hangs on its name alone."""
+    """A number by chance per image, which hangs on its name alone."""
     return pd.util.hash_array(rows["image"].to_numpy(object))
 
 
@@ -64,7 +64,7 @@ def aligned(rows: pd.DataFrame) -> NDArray[np.float32]:
     """The vectors (N, K) of `embeddings`, standardised within their fold and scaled to length 1.
 
     The networks of all folds grew from one body, so a channel means nearly the same in each of them, but its level
-    and its range drift apart in training; with both taken away a cosine compares pictures across folds.
+    and its range drift apart in training; with both taken away a cosine compares images across folds.
     """
     vectors = np.stack(rows["embedding"].tolist()).astype(np.float64) if len(rows) else np.empty((0, 1))
     folds = rows["fold"].to_numpy()

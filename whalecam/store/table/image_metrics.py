@@ -1,4 +1,4 @@
-"""One value per picture and figure: what a run is compared by, small enough to hold for a million pictures."""
+"""One value per image and figure: what a run is compared by, small enough to hold for a million images."""
 
 import pandas as pd
 import pyarrow as pa
@@ -11,11 +11,11 @@ TEXTS = ("label", "predicted", "assessment")
 
 
 def values(store: Store, joined: str) -> pd.DataFrame:
-    """One row per picture, by name.
+    """One row per image, by name.
 
     `label predicted assessment` as categories (`assessment` of ASSESSMENTS), `in_training` as bool; float32 with NaN:
     `loss attention_score reliance_probability reliance bg_gap swapped_accuracy`, and `right` and `water_right`, 0 or 1
-    where there is a loss; `unit`, uint64, the same for pictures of one individual, each picture's own where
+    where there is a loss; `unit`, uint64, the same for images of one individual, each image's own where
     nobody knows whom it shows.
 
     Args:
@@ -45,7 +45,7 @@ def _coded(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _by_name(rows: pa.Table) -> pa.Table:
-    """The rows in the order of names, one of each: two audits at a time may leave a picture twice."""
+    """The rows in the order of names, one of each: two audits at a time may leave an image twice."""
     found = rows.take(pc.sort_indices(rows["image"])).combine_chunks()
     images = found["image"]
     again = pc.equal(images.slice(1), images.slice(0, max(0, len(images) - 1)))

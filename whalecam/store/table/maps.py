@@ -1,4 +1,4 @@
-"""The stored maps of many pictures, one after the other, so that memory stays flat."""
+"""The stored maps of many images, one after the other, so that memory stays flat."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run's networks said of pictures that they had not seen."""
+"""What a run's networks said of images that they had not seen."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 
 def unseen_odds(parts: Sequence[Path], classes: Sequence[str]) -> pd.DataFrame:
-    """One row per audited picture that its network was not trained on, by name, and one column per class.
+    """One row per audited image that its network was not trained on, by name, and one column per class.
 
     Args:
         parts: the Parquet parts of an audit.

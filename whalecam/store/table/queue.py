@@ -1,4 +1,4 @@
-"""The queue of one reviewer: in which order pictures come, which are controls, what is next, how fast it goes."""
+"""The queue of one reviewer: in which order images come, which are controls, what is next, how fast it goes."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -15,7 +15,7 @@ BREAK = 300.0
 
 @dataclass(frozen=True)
 class Queue:
-    """Pictures in the order in which one reviewer is shown them.
+    """Images in the order in which one reviewer is shown them.
 
     Attributes:
         names: all of them, in order.
@@ -45,17 +45,17 @@ class Queue:
         return len(self.line) - len(self.left)
 
     def place(self, image: str) -> int:
-        """0-based place of a picture in `line`; -1 for one that is not in the queue."""
+        """0-based place of an image in `line`; -1 for one that is not in the queue."""
         return self._places.get(image, -1)
 
     def after(self, image: str) -> str | None:
-        """The next picture still to be judged, from the front where none is behind `image`; None at the end."""
+        """The next image still to be judged, from the front where none is behind `image`; None at the end."""
         at = self.place(image)
         behind = (name for name in self.line[at + 1 :] if name not in self.done)
         return next(behind, next((name for name in self.left if name != image), None))
 
     def before(self, image: str) -> str | None:
-        """The picture in front of `image`, judged or not."""
+        """The image in front of `image`, judged or not."""
         at = self.place(image)
         return self.line[at - 1] if at > 0 else None
 
@@ -71,7 +71,7 @@ def with_controls(
 
     Args:
         names: the queue.
-        others: pictures that the audit does not suspect, and that are not in it.
+        others: images that the audit does not suspect, and that are not in it.
         share: of controls in the mixed queue, in [0, 1).
         seed: tells reviewers and runs apart.
 
@@ -86,9 +86,9 @@ def with_controls(
 
 
 def pace(judged: pd.DataFrame) -> float | None:
-    """Pictures a minute over the reviewer's LAST actions, breaks left out; None while there are fewer than two.
+    """Images a minute over the reviewer's LAST actions, breaks left out; None while there are fewer than two.
 
-    An action on many pictures counts once. `judged`: `action reviewed_at`, oldest first (`Journal.judged_by`).
+    An action on many images counts once. `judged`: `action reviewed_at`, oldest first (`Journal.judged_by`).
     """
     moments = pd.to_datetime(judged.drop_duplicates("action", keep="last")["reviewed_at"].tail(LAST), utc=True)
     gaps = moments.sort_values().diff().dt.total_seconds().dropna()

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 
 class Overlay(NamedTuple):
-    """What can be laid over a picture: `maps` float32 (classes, h, w), `mask_bits` packed; None where there is none."""
+    """What can be laid over an image: `maps` float32 (classes, h, w), `mask_bits` packed; None where there is none."""
 
     maps: NDArray[np.float32] | None
     mask_bits: bytes | None

@@ -22,7 +22,7 @@ from whalecam.store.schema import SCHEMA
 from whalecam.store.table.exchanges import CLASSES, RELIANCE, assessed, read_exchanges
 
 HEAVY = ("maps", "logits", "mask_bits", "reliance_image")
-"""What is read from the parts, for single pictures only."""
+"""What is read from the parts, for single images only."""
 APART = ("embedding", "exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors")
 """What no page asks for here."""
 LIGHT = tuple(name for name in SCHEMA.names if name not in (*HEAVY, *APART))
@@ -36,7 +36,7 @@ BATCH = 65_536
 TICK = 0.2
 """Seconds between two reports."""
 KEPT = {"whole": 64, "picture": 64}
-"""How many answers are held: on many rows, and on single pictures, which push out only one another."""
+"""How many answers are held: on many rows, and on single images, which push out only one another."""
 SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
 """Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
 COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
@@ -68,7 +68,7 @@ class Store:
         """
         wanted = frozenset(str(part) for part in parts)
         if not wanted:
-            raise RunError("This run has no audited pictures yet. Audit it first: whalecam audit RUN.")
+            raise RunError("This run has no audited images yet. Audit it first: whalecam audit RUN.")
         with self._changing:
             if wanted == self._parts:
                 return

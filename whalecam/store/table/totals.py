@@ -14,7 +14,7 @@ RELIANCE = "coalesce(reliance_probability, reliance)"
 
 
 def overview(store: Store, joined: str) -> dict[str, Any]:
-    """Counts and rates of the whole run; accuracy and loss on unseen pictures of known classes.
+    """Counts and rates of the whole run; accuracy and loss on unseen images of known classes.
 
     Args:
         joined: the rows with verdicts and reviews, as a subquery; also below.
@@ -38,7 +38,7 @@ def overview(store: Store, joined: str) -> dict[str, Any]:
 
 
 def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:
-    """The 2×2: `correct`, `on_animal` (attention_score below the threshold), `images`; assessable pictures only."""
+    """The 2×2: `correct`, `on_animal` (attention_score below the threshold), `images`; assessable images only."""
     return store.ask(
         "select correct, attention_score < $attention_score as on_animal, count(*) as images "
         f"from {joined} where attention_score is not null group by 1, 2",
@@ -73,7 +73,7 @@ def per_label(store: Store, joined: str) -> pd.DataFrame:
 
 
 def majority(store: Store) -> float:
-    """Share of the most frequent label among the pictures `background_only_accuracy` is taken over."""
+    """Share of the most frequent label among the images `background_only_accuracy` is taken over."""
     found = store.rows(
         "select max(n) / sum(n) from (select count(*) as n from held.rows where not in_training and "
         "background_only_predicted is not null group by label)"

@@ -1,4 +1,4 @@
-"""The large picture under its heat, drawn in the browser; and the controls that act there without a server run."""
+"""The large image under its heat, drawn in the browser; and the controls that act there without a server run."""
 
 import base64
 import zlib
@@ -28,14 +28,14 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Layer:
-    """The evidence of one picture for one class, ready for the browser.
+    """The evidence of one image for one class, ready for the browser.
 
     Attributes:
         values: float32 little-endian, height × width row by row; the signed evidence in `unit`. The browser paints the
             positive part, and shows the value under the cursor with its sign.
         height, width: of the map, in cells.
         top: evidence at full colour, in `unit`; 0 where nothing is positive.
-        frame: the part of the picture that the map covers.
+        frame: the part of the image that the map covers.
         unit: of `values` and `top`.
     """
 
@@ -80,11 +80,11 @@ def heat_canvas(
     Opacity, threshold, colours, outline and heat come from the URL, in the browser (see `overlay_controls`).
 
     Args:
-        picture_uri: the upright picture as a data URI.
+        picture_uri: the upright image as a data URI.
         layer: what to paint; None where there is no map.
-        mask_bits: the mask of the whole picture, MASK_GRID × MASK_GRID bits, packed; None where there is none.
+        mask_bits: the mask of the whole image, MASK_GRID × MASK_GRID bits, packed; None where there is none.
         caption: what is shown, in plain text.
-        height: largest height of the picture in CSS pixels.
+        height: largest height of the image in CSS pixels.
         colours: colour maps that can be chosen.
 
     Returns:
@@ -149,7 +149,7 @@ ABOUT_IT = (*REVIEW_VERDICTS, "skip")
 
 
 def _pressed(event: tuple[str, Any] | None, shown: int) -> str | None:
-    """The key's meaning; a verdict or skip counts only for the picture that was on the screen at the press."""
+    """The key's meaning; a verdict or skip counts only for the image that was on the screen at the press."""
     press = event[1] if event else None
     if not isinstance(press, dict) or (press.get("name") in ABOUT_IT and press.get("shown") != shown):
         return None

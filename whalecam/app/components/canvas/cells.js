@@ -28,7 +28,7 @@ export function frameOf({ row, column }, { height, width }) {
   return [column / width, row / height, (column + 1) / width, (row + 1) / height]
 }
 
-// Rows and columns of pixels for the heat in its frame of a picture of `wide` × `high` CSS pixels.
+// Rows and columns of pixels for the heat in its frame of an image of `wide` × `high` CSS pixels.
 export function pixelsOf([left, top, right, bottom], wide, high, density) {
   const size = [(bottom - top) * high * density, (right - left) * wide * density]
   const shrink = Math.min(1, LARGEST / Math.max(...size))

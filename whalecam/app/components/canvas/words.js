@@ -1,4 +1,4 @@
-// What is written beside the picture: numbers in the layer's unit, the ticks of the legend, the note below.
+// What is written beside the image: numbers in the layer's unit, the ticks of the legend, the note below.
 import { isLit } from "../shared/evidence.js"
 import { strongestCell } from "./cells.js"
 
@@ -28,9 +28,9 @@ export function cellWords(cell, layer) {
   return `${signed(cell.value, layer)} ${layer.unit}${against} · ${placeWords(cell)}`
 }
 
-// What is said while the pointer is on no cell: `isOutside` where it is on the picture all the same.
+// What is said while the pointer is on no cell: `isOutside` where it is on the image all the same.
 export function restWords(layer, isOutside) {
-  if (layer && isOutside) return "The network did not see this part of the picture."
+  if (layer && isOutside) return "The network did not see this part of the image."
   if (!isLit(layer)) return ""
   const best = strongestCell(layer)
   return `Strongest ${signed(best.value, layer)} ${layer.unit} · ${placeWords(best)}`
@@ -41,8 +41,8 @@ function placeWords({ row, column }) {
 }
 
 export function noteOf(layer, settings, hasOutline) {
-  if (!layer) return "There is no map for this picture."
-  if (!isLit(layer)) return "Nothing in this picture speaks for this class: no positive evidence to paint."
+  if (!layer) return "There is no map for this image."
+  if (!isLit(layer)) return "Nothing in this image speaks for this class: no positive evidence to paint."
   if (!settings.heat) return "The heat is switched off."
   const parts = [`Bilinear between ${layer.height} × ${layer.width} cells`]
   if (settings.threshold > 0) parts.push(`below ${thresholdWords(layer, settings)} nothing is painted`)

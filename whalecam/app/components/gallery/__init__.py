@@ -1,4 +1,4 @@
-"""A grid of cards: pictures with their heat, their verdict and their review; selected, opened and judged in place."""
+"""A grid of cards: images with their heat, their verdict and their review; selected, opened and judged in place."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,18 +23,18 @@ _component = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Card:
-    """One picture of a gallery. All texts are shown as they are, never as markup.
+    """One image of a gallery. All texts are shown as they are, never as markup.
 
     Attributes:
-        image: name of the picture; what events speak of.
+        image: name of the image; what events speak of.
         thumb_uri: its thumbnail as a data URI; None shows a tile that says it cannot be read.
         title: first line.
         lines: further lines.
         badge: automatic verdict, one of config.ASSESSMENTS; empty for none.
         review: a person's verdict, one of config.REVIEW_VERDICTS; empty for none.
         layer: the heat over the thumbnail.
-        mask_bits: the mask of the whole picture, MASK_GRID × MASK_GRID bits, packed; its outline is drawn.
-        tooltip: shown on hover; for a picture that cannot be read, the reason.
+        mask_bits: the mask of the whole image, MASK_GRID × MASK_GRID bits, packed; its outline is drawn.
+        tooltip: shown on hover; for an image that cannot be read, the reason.
     """
 
     image: str
@@ -53,8 +53,8 @@ class GalleryEvent:
     """What people did in a gallery since the last run.
 
     Attributes:
-        opened: the picture they want to see large.
-        selected: the selected pictures in the order of the cards; with a `key`, those that the key was pressed for:
+        opened: the image they want to see large.
+        selected: the selected images in the order of the cards; with a `key`, those that the key was pressed for:
             the card with the focus, or the whole selection where that holds it or no card has the focus. They may
             stand on cards that are not shown any more.
         key: `flag`, `keep`, `unsure`, `undo` or `redo`.
@@ -79,9 +79,9 @@ def gallery(
     Args:
         cards: what to show, in order.
         selectable: click selects (shift-click a range), double click opens; else a click opens.
-        current: the picture marked as the one in view elsewhere.
+        current: the image marked as the one in view elsewhere.
         columns_min_px: smallest width of a card in CSS pixels.
-        openable: whether pictures can be opened at all.
+        openable: whether images can be opened at all.
         outcome: what came of the last verdict: see `Results.outcomes`; the browser acts on each `id` once.
     """
     data = {

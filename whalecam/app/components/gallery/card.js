@@ -1,4 +1,4 @@
-// The cards of a gallery: their elements, and their pictures under heat and outline.
+// The cards of a gallery: their elements, and their images under heat and outline.
 import { bytesOf } from "../shared/bytes.js"
 import { element } from "../shared/elements.js"
 import { isLit, readable } from "../shared/evidence.js"
@@ -81,7 +81,7 @@ function words(card) {
   element(badge, "span", "", card.badge.word).title = card.badge.word
 }
 
-// Drawn at the thumbnail's own size, which is known as soon as it is loaded; the browser scales it with the picture.
+// Drawn at the thumbnail's own size, which is known as soon as it is loaded; the browser scales it with the image.
 function outline(own, card) {
   if (!card.line) return
   card.line.hidden = !own.settings.outline

@@ -1,4 +1,4 @@
-// The small pictures on cards.
+// The small images on cards.
 const PATHS = {
   flag: "M5 21V4h13l-2.5 4.5L18 13H7v8z",
   keep: "M9.5 17.5 4.5 12.5l1.8-1.8 3.2 3.2 8.2-8.2 1.8 1.8z",

@@ -39,7 +39,7 @@ function crossingsOf({ field, side }) {
   return crossings
 }
 
-// Closed outlines of a packed n × n mask: lists of [x, y] relative to the picture, each point averaged with its
+// Closed outlines of a packed n × n mask: lists of [x, y] relative to the image, each point averaged with its
 // neighbours (¼ ½ ¼) twice.
 export function contoursOf(packed, n) {
   const crossings = crossingsOf(maskField(packed, n))

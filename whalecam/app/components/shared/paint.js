@@ -14,7 +14,7 @@ export function paintLayer(canvas, layer, table, settings, rows, columns) {
   canvas.getContext("2d").putImageData(new ImageData(pixels, columns, rows), 0, 0)
 }
 
-// Lay an element over the part of the picture that the network saw: [left, top, right, bottom], relative.
+// Lay an element over the part of the image that the network saw: [left, top, right, bottom], relative.
 export function placeFrame(element, [left, top, right, bottom]) {
   element.style.left = percent(left)
   element.style.top = percent(top)
