@@ -1,4 +1,7 @@
 const figures = () => document.querySelector('[data-testid="stMetric"]')
+// The run that this component asks for draws buttons that sign: by then the server shall know who signs.
+const readsName = () => document.querySelector(".st-key-reviewer_memory")
+const isNameRead = () => !readsName() || "reviewerRead" in document.documentElement.dataset
 const PATIENCE = 2000
 export default function ({ setStateValue }) {
   let waiting = true
@@ -8,7 +11,7 @@ export default function ({ setStateValue }) {
   }
   const look = () => {
     if (!waiting) return
-    if (figures()) requestAnimationFrame(() => setTimeout(say)) // the frame is out by then
+    if (figures() && isNameRead()) requestAnimationFrame(() => setTimeout(say)) // the frame is out by then
     else requestAnimationFrame(look)
   }
   look()
