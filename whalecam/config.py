@@ -50,6 +50,8 @@ BOX_ORIENTATIONS = ("stored", "upright")
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
 UNTRAINED = "untrained"
+LOADED_ARCH = "resnet18"
+"""The architecture that a checkpoint is taken to have where neither a person nor the file names one."""
 FALLBACKS = (FALLBACK_ARCH, UNTRAINED)
 """What can be trained, where it is named, if the pretrained weights of the chosen network cannot be had."""
 EXACTNESS = {

@@ -14,6 +14,7 @@ from whalecam.config import (
     BOX_KINDS,
     ENGINES,
     FALLBACKS,
+    LOADED_ARCH,
     MASK_FALLBACKS,
     PRECISIONS,
     RECIPES,
@@ -28,8 +29,6 @@ from whalecam.errors import DatasetError
 from whalecam.extras import require
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
-LOADED = "resnet18"
-"""The architecture that a checkpoint is taken to have where none is named."""
 
 
 @click.command()
@@ -41,7 +40,10 @@ LOADED = "resnet18"
 @column_options
 @click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge; the source stays as it is.")
 @click.option("--min-per-class", default=DEFAULT.min_per_class, show_default=True, help="Leave smaller classes out.")
-@click.option("--arch", help=f"Any torchvision or timm name.  [default: {DEFAULT.arch}; {LOADED} to load]")
+@click.option(
+    "--arch",
+    help=f"Any torchvision or timm name.  [default: {DEFAULT.arch}; {LOADED_ARCH} to load, where the file names none]",
+)
 @click.option("--epochs", default=DEFAULT.epochs, show_default=True, help="Epochs after the frozen one.")
 @click.option("--lr", default=DEFAULT.lr, show_default=True, help="Peak learning rate.")
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
@@ -89,7 +91,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     if given["checkpoint"]:
         names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
         model = training.load_state(
-            given["checkpoint"], names or data.classes(), given["arch"] or LOADED, given["size"], given["resize"]
+            given["checkpoint"], names or data.classes(), given["arch"], given["size"], given["resize"]
         )
         run = create_run(run_path, DatasetRecord.of(data))
         training.adopt(run, model)

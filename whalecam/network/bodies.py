@@ -54,6 +54,33 @@ def build_body(arch: str, pretrained: bool, size: int | None = None) -> Body:
     return body
 
 
+def build_whole(arch: str, classes: int) -> nn.Module:
+    """A torchvision or timm classifier by name, with its own head for so many classes, its weights random.
+
+    Raises ModelError for an unknown name, for one of INSTALLED, which pads otherwise than timm's network of that name,
+    and for a network that is no plain classifier.
+    """
+    if arch in INSTALLED:
+        raise ModelError(
+            f"The weights lie under timm's names, but {arch} is WhaleCAM's own body, which pads as TensorFlow does. "
+            "Name timm's architecture, such as tf_efficientnet_lite0."
+        )
+    try:
+        build = torchvision.models.get_model if family_of(arch) == "torchvision" else timm.create_model
+        return cast(nn.Module, build(arch, num_classes=classes)).eval()
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise ModelError(f"'{arch}' cannot be built: {first_line(error)}. {ADVICE}") from error
+
+
+def names_in_body(whole: nn.Module, arch: str) -> dict[str, str]:
+    """Names of weights in a body of `build_body` → their names in the whole classifier of `build_whole`."""
+    stored = whole.state_dict(keep_vars=True)
+    if family_of(arch) == "timm":
+        return {name: name for name in stored}
+    places = {id(value): name for name, value in stored.items()}
+    return {name: places[id(value)] for name, value in _cut(whole, arch).features.state_dict(keep_vars=True).items()}
+
+
 @dataclass(frozen=True)
 class _Parts:
     """What a library gave: a body, the normalisation and side in px it was made for, and where `whole` was cut."""
@@ -103,13 +130,20 @@ def _lite0(pretrained: bool, fine: bool = False) -> Body:
 
 
 def _torchvision(arch: str, pretrained: bool) -> _Parts:
-    model = torchvision.models.get_model(arch, weights="DEFAULT" if pretrained else None)
+    return _cut(torchvision.models.get_model(arch, weights="DEFAULT" if pretrained else None), arch)
+
+
+def _cut(model: nn.Module, arch: str) -> _Parts:
+    """torchvision's classifiers before their pooling."""
     children = dict(model.named_children())
     if (features := children.get("features")) is not None:
         return _Parts(features, *IMAGENET, whole=model, joint=features)
     if "avgpool" in children:
         layers = list(children.values())[: list(children).index("avgpool")]
         return _Parts(nn.Sequential(*layers), *IMAGENET, whole=model, joint=children["avgpool"], before=True)
+    if len(children) > 2:  # ShuffleNet: the mean over positions is no part, and the classifier comes last
+        layers = list(children.values())[:-1]
+        return _Parts(nn.Sequential(*layers), *IMAGENET, whole=model, joint=layers[-1])
     raise ModelError(f"'{arch}' has no place to cut it at: neither a part `features` nor an average pooling. {ADVICE}")
 
 

@@ -39,6 +39,11 @@ def probe_head(channels: int, classes: int) -> nn.Sequential:
     )
 
 
+def average_head(channels: int, classes: int) -> nn.Sequential:
+    """Average pooling and one linear layer with a bias, as torchvision's and timm's networks end."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
 def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential:
     """fastai's default head: concat pooling and two layers; its names fit fastai's state dicts."""
     return nn.Sequential(
@@ -57,5 +62,6 @@ def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential
 HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
     "probe": probe_head,
+    "average": average_head,
     "fastai": fastai_head,
 }

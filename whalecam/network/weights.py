@@ -1,6 +1,5 @@
 """Checkpoints: our own, and state dicts made elsewhere. Never a pickle."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from whalecam.config import LOADED_ARCH
 from whalecam.errors import ModelError
-from whalecam.network.bodies import build_body
+from whalecam.network import checkpoints
+from whalecam.network.bodies import build_body, build_whole, names_in_body
 from whalecam.network.cut import Network
 from whalecam.network.heads import HEADS
+from whalecam.network.layout import TOLERANCE
 
+AVERAGE = "average"
+"""The head of a network that torchvision or timm built, as HEADS names it."""
 SHOWN = 3
 """Tensors that an error names."""
 
@@ -38,31 +40,105 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     return Network(body.features.eval(), head.eval(), body.arch, classes, size, resize, mean, std, kind)
 
 
-def load_state(path: Path, classes: tuple[str, ...], arch: str, size: int = 224, resize: str = "squish") -> Network:
-    """A network from a state dict made elsewhere: safetensors, or torch.save read with `weights_only=True`.
+def load_state(
+    path: Path, classes: tuple[str, ...], arch: str | None = None, size: int = 224, resize: str = "squish"
+) -> Network:
+    """A network from a checkpoint made elsewhere: see `checkpoints.read` for the files that are read.
 
-    Understands our own names (`features.`, `head.`) and fastai's (`0.` the body, `1.` the head, linear or two-layer),
-    also under a `model` key.
+    Understands our own names (`features.`, `head.`), fastai's (`0.` the body, `1.` the head, linear or two-layer), and
+    those of torchvision and timm where average pooling and one linear layer end the network, whatever a wrapper puts
+    before them.
+
+    Args:
+        classes: in the order of the network's outputs.
+        arch: a name of torchvision or timm; None: the one that the file names, else LOADED_ARCH.
 
     Raises ModelError for a pickle, for other names, for another number of classes, for weights that are NaN or
     infinite, and for an architecture that `build_body` refuses.
     """
-    stored = _read_state(path)
-    check_tensors(stored, path.name)
-    state = {_ours(name): value for name, value in stored.items()}
-    outputs = [value for name, value in state.items() if name.startswith("head.") and value.ndim == 2]
-    if not outputs:
-        raise ModelError(f"{path.name} has no head that is known here. It has: {', '.join(list(state)[:4])} …")
-    if len(outputs[-1]) != len(classes):
-        raise ModelError(
-            f"{path.name} tells {len(outputs[-1])} classes apart, but {len(classes)} are named. "
-            "Name its classes in order."
-        )
+    stored = checkpoints.read(path)
+    check_tensors(stored.tensors, path.name)
+    arch = arch or stored.arch or LOADED_ARCH
+    state = {_ours(name): value for name, value in checkpoints.unwrapped(stored.tensors).items()}
+    if not all(name.startswith(("features.", "head.")) for name in state) or not _outputs(state):
+        return _of_library(stored, classes, arch, size, resize, path.name)
+    outputs = _outputs(state)
+    _check_classes(path.name, len(outputs[-1]), classes)
     body = build_body(arch, pretrained=False, size=size)
     kind = "fastai" if len(outputs) == 2 else "linear"
     head = HEADS[kind](body.channels, len(classes))
     _fill(nn.ModuleDict({"features": body.features, "head": head}), state, arch)
     return Network(body.features.eval(), head.eval(), body.arch, classes, size, resize, body.mean, body.std, kind)
+
+
+def _of_library(
+    stored: checkpoints.Checkpoint, classes: tuple[str, ...], arch: str, size: int, resize: str, file: str
+) -> Network:
+    """A network that torchvision or timm built: filled as a whole, then cut, and proven to give the same logits."""
+    whole = build_whole(arch, len(classes))
+    wanted = whole.state_dict()
+    tensors = checkpoints.renamed(stored.tensors, wanted, arch, file)
+    _check_shapes(tensors, wanted, classes, arch, file)
+    whole.load_state_dict(tensors)
+    body = build_body(arch, pretrained=False, size=size)
+    places = names_in_body(whole, arch)
+    body.features.load_state_dict({name: tensors[places[name]] for name in body.features.state_dict()})
+    head = HEADS[AVERAGE](body.channels, len(classes))
+    head[2].load_state_dict(_last_linear(whole, body.channels, arch).state_dict())
+    network = Network(
+        body.features.eval(), head.eval(), body.arch, classes, size, resize, body.mean, body.std, head_kind=AVERAGE
+    )
+    _check_same(network, whole)
+    return network
+
+
+def _last_linear(whole: nn.Module, channels: int, arch: str) -> nn.Linear:
+    """The one layer behind the pooling; raises ModelError where there is another."""
+    linear = [layer for layer in whole.modules() if isinstance(layer, nn.Linear)]
+    if not linear or linear[-1].in_features != channels or linear[-1].bias is None:
+        raise ModelError(f"'{arch}' does not end in average pooling and one linear layer, so its head is not read yet.")
+    return linear[-1]
+
+
+def _check_same(network: Network, whole: nn.Module) -> None:
+    """Raise ModelError where the cut network's logits differ from the whole one's by more than 1e-4 of the largest."""
+    inputs = torch.rand(2, 3, network.size, network.size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, given = whole(inputs), network.head(network.features(inputs))
+    apart = float((given - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+    if not apart <= TOLERANCE:
+        raise ModelError(
+            f"'{network.arch}' has more between its last activations and its logits than average pooling and one "
+            f"linear layer: without it the logits differ by {apart:.1%} of the largest. Its head is not read yet."
+        )
+
+
+def _check_shapes(
+    tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], classes: tuple[str, ...], arch: str, file: str
+) -> None:
+    """Raise ModelError for tensors of another shape: those of the last layer alone tell another number of classes."""
+    wrong = [name for name, value in wanted.items() if tensors[name].shape != value.shape]
+    last = [name for name in wrong if wanted[name].shape[:1] == (len(classes),)]
+    if wrong and wrong == last:
+        _check_classes(file, len(tensors[wrong[0]]), classes)
+    if wrong:
+        name = wrong[0]
+        raise ModelError(
+            f"The weights of {file} do not fit {arch}: {name} is {tuple(tensors[name].shape)}, not "
+            f"{tuple(wanted[name].shape)}. Name the right architecture."
+        )
+
+
+def _check_classes(file: str, outputs: int, classes: tuple[str, ...]) -> None:
+    if outputs != len(classes):
+        raise ModelError(
+            f"{file} tells {outputs} classes apart, but {len(classes)} are named. Name its classes in order."
+        )
+
+
+def _outputs(state: Mapping[str, Tensor]) -> list[Tensor]:
+    """Weights of the linear layers of a head under our names."""
+    return [value for name, value in state.items() if name.startswith("head.") and value.ndim == 2]
 
 
 def check_finite(network: Network, owner: str) -> None:
@@ -79,24 +155,6 @@ def check_tensors(tensors: Mapping[str, Tensor], owner: str) -> None:
             f"{owner} has weights that are NaN or infinite, in {', '.join(bad[:SHOWN])}{more}. Nothing it says can be "
             "trusted. Use weights from before its training diverged, or train again with a lower learning rate."
         )
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path.name} is a pickle and could run code when opened, so it is refused. Save its weights instead: "
-            "torch.save(learn.model.state_dict(), 'weights.pth')."
-        ) from error
-    except (OSError, RuntimeError, EOFError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path.name} is not a checkpoint that can be read: {str(error).splitlines()[0]}") from error
-    content = content.get("model", content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ModelError(f"{path.name} holds no plain state dict. Save model.state_dict(), nothing around it.")
-    return content
 
 
 def _ours(name: str) -> str:

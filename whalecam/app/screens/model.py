@@ -98,23 +98,26 @@ def train_form(run: Run) -> None:
 
 
 def load_form(run: Run) -> None:
-    """A checkpoint from elsewhere: safetensors, or a plain state dict; never a pickle."""
+    """A checkpoint from elsewhere: safetensors, or a state dict; never a pickle."""
     with st.form("load"):
         st.caption(
-            "A safetensors checkpoint of ours, or a state dict saved with torch.save; a pickled learner is refused."
+            "Weights of a torchvision, timm or fastai network, or of WhaleCAM: safetensors, or a state dict that "
+            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel). A pickled "
+            "module is refused."
         )
         left, right = st.columns([3, 1])
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
-        arch = right.text_input("Architecture", "resnet18")
+        arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         classes = st.text_input("Classes, in the order of the outputs", placeholder="empty: the labels, sorted by name")
         if st.form_submit_button("Load", type="primary"):
             extra = ["--classes", classes] if classes.strip() else []
+            extra += ["--arch", arch.strip()] if arch.strip() else []
             with errors_shown():
                 if not Path(path).expanduser().is_file():
                     raise ModelError(
                         f"There is no file {path or '(empty)'}. Give the path of a checkpoint on this machine."
                     )
-                verb = [*_train_verb(run), "--checkpoint", str(Path(path).expanduser()), "--arch", arch, *extra]
+                verb = [*_train_verb(run), "--checkpoint", str(Path(path).expanduser()), *extra]
                 launch(run, "Loading", verb)
 
 

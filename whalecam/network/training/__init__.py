@@ -4,12 +4,13 @@ import copy
 import importlib.metadata
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+from torch import nn
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
@@ -210,10 +211,16 @@ def _body_of(run: Run) -> Body:
     model = network.from_spec(run.manifest.network, run.load_checkpoint(0)) if run.trained else None
     if model is None:
         raise ModelError(f"Run '{run.name}' has no trained network to start from. Train it first.")
-    channels = model.head[2].num_features // (2 if model.head_kind == "fastai" else 1)  # type: ignore[index]
     return Body(
-        model.features, channels, model.arch, model.mean, model.std, f"Started from the body of run {run.name}."
+        model.features, _channels(model), model.arch, model.mean, model.std, f"Started from the body of run {run.name}."
     )
+
+
+def _channels(model: Network) -> int:
+    """What the layer behind the pooling takes, a norm or a linear one; a concat pool gives each channel twice."""
+    layer: Any = cast(nn.Sequential, model.head)[2]
+    width = layer.in_features if isinstance(layer, nn.Linear) else layer.num_features
+    return int(width) // (2 if model.head_kind == "fastai" else 1)
 
 
 def _installed(name: str) -> bool:

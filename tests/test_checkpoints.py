@@ -1,0 +1,188 @@
+"""Checkpoints as others write them: libraries, wrappers, training loops; what does not fit is named."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import whalecam as wc
+from tests.commandline import whalecam
+from tests.test_network import logits, varied
+from whalecam import network
+from whalecam.errors import ModelError
+from whalecam.explain import cam
+from whalecam.network.exactness import exactness
+from whalecam.network.heads import HEADS
+from whalecam.network.training import _channels
+from whalecam.store.run import open_run
+
+CLASSES = ("beluga", "fin_whale", "orca")
+SIDE = 64
+State = Mapping[str, Tensor]
+
+
+def whole(library: str, arch: str, classes: int = 3) -> nn.Module:
+    """A classifier of the library with random weights, none of them zero or one as a fresh norm's are."""
+    torch.manual_seed(0)
+    build: Any = torchvision.models.get_model if library == "torchvision" else timm.create_model
+    model: nn.Module = varied(build(arch, num_classes=classes))
+    return model
+
+
+def saved(content: object, folder: Path) -> Path:
+    torch.save(content, folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+def under(before: str, state: State) -> dict[str, Tensor]:
+    return {before + name: value for name, value in state.items()}
+
+
+def same(model: network.Network, theirs: nn.Module, within: float = 1e-4) -> bool:
+    pixels = torch.rand(3, 3, SIDE, SIDE)
+    with torch.no_grad():
+        expected = theirs(pixels)
+        return bool((logits(model, pixels) - expected).abs().max() <= within * expected.abs().max())
+
+
+FORMS: Mapping[str, Callable[[State], object]] = {
+    "plain": dict,
+    "torchvision's references": lambda state: {"model": state, "optimizer": {"lr": 0.1}, "epoch": 3},
+    "timm": lambda state: {"epoch": 1, "arch": "resnet18", "state_dict": state, "state_dict_ema": under("x", state)},
+    "model_state_dict": lambda state: {"model_state_dict": state, "loss": 0.5},
+    "net": lambda state: {"net": state, "acc": 91.0},
+    "two deep": lambda state: {"model": {"state_dict": state}},
+    "DataParallel": lambda state: under("module.", state),
+    "compiled": lambda state: under("_orig_mod.", state),
+    "compiled and distributed": lambda state: {"model": under("module._orig_mod.", state)},
+    "Lightning": lambda state: {
+        "pytorch-lightning_version": "2.5",
+        "state_dict": under("model.", state) | {"loss.weight": torch.ones(3)},
+        "hyper_parameters": {"lr": 0.1},
+    },
+    "Lightning around a module": lambda state: {"state_dict": under("net.backbone.", state)},
+    "half precision": lambda state: {name: value.half() if value.ndim else value for name, value in state.items()},
+    "without counters": lambda state: {name: value for name, value in state.items() if "num_batches" not in name},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_resnet_is_read_whatever_lies_around_its_weights(form: str, tmp_path: Path) -> None:
+    theirs = whole("torchvision", "resnet18")
+    model = network.load_state(saved(FORMS[form](theirs.state_dict()), tmp_path), CLASSES, "resnet18", SIDE)
+    assert exactness(model.head) == "exact"
+    assert same(model, theirs, 1e-2 if form == "half precision" else 1e-5)
+
+
+def test_safetensors_of_a_library_are_read(tmp_path: Path) -> None:
+    theirs = whole("torchvision", "resnet18")
+    save_file(dict(theirs.state_dict()), tmp_path / "w.safetensors")
+    assert same(network.load_state(tmp_path / "w.safetensors", CLASSES, "resnet18", SIDE), theirs, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("library", "arch"),
+    [
+        ("torchvision", "resnext50_32x4d"),
+        ("torchvision", "mobilenet_v2"),
+        ("torchvision", "efficientnet_b0"),
+        ("torchvision", "regnet_y_400mf"),
+        ("torchvision", "shufflenet_v2_x0_5"),
+        ("timm", "resnet18d"),
+        ("timm", "seresnet18"),
+        ("timm", "efficientnet_es"),
+        ("timm", "tf_efficientnet_lite0"),
+        ("timm", "regnetx_002"),
+        ("timm", "mobilenetv2_050"),
+    ],
+)
+def test_networks_of_both_libraries_give_their_own_logits_and_exact_maps(
+    library: str, arch: str, tmp_path: Path
+) -> None:
+    theirs = whole(library, arch)
+    model = network.load_state(saved(theirs.state_dict(), tmp_path), CLASSES, arch, SIDE)
+    assert same(model, theirs)
+    rebuilt = network.from_spec(model.spec(), model.tensors())
+    assert same(rebuilt, theirs)
+    with torch.no_grad():
+        evidence = cam.explain(model.head, model.features(torch.rand(2, 3, SIDE, SIDE)))
+    assert float(evidence.completeness_error.max()) <= 1e-4 * float(evidence.logits.abs().max())
+
+
+def test_the_architecture_that_the_file_names_is_used_where_no_other_is(tmp_path: Path) -> None:
+    theirs = whole("timm", "resnet18d")
+    path = saved({"arch": "resnet18d", "state_dict": theirs.state_dict()}, tmp_path)
+    assert same(network.load_state(path, CLASSES, None, SIDE), theirs)
+    with pytest.raises(ModelError, match="do not fit resnet34"):
+        network.load_state(path, CLASSES, "resnet34", SIDE)
+
+
+@pytest.mark.parametrize(
+    ("library", "arch", "reason"),
+    [
+        ("timm", "convnext_atto", "read yet"),
+        ("torchvision", "swin_t", "channels last"),
+        ("timm", "mobilenetv3_small_050", "read yet"),
+        ("timm", "vit_tiny_patch16_224", "takes no images"),
+    ],
+)
+def test_a_head_that_is_not_read_yet_is_refused_with_its_reason(
+    library: str, arch: str, reason: str, tmp_path: Path
+) -> None:
+    path = saved(whole(library, arch).state_dict(), tmp_path)
+    with pytest.raises(ModelError, match=reason):
+        network.load_state(path, CLASSES, arch, SIDE)
+
+
+def test_names_that_do_not_fit_are_named_on_both_sides(tmp_path: Path) -> None:
+    path = saved(whole("timm", "seresnet18").state_dict(), tmp_path)
+    with pytest.raises(ModelError, match=r"do not fit resnet18.*not expected: layer1\.0\.se.* and \d+ more"):
+        network.load_state(path, CLASSES, "resnet18", SIDE)
+
+
+def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
+    path = saved(whole("torchvision", "resnet18", 5).state_dict(), tmp_path)
+    with pytest.raises(ModelError, match="tells 5 classes apart, but 3 are named"):
+        network.load_state(path, CLASSES, "resnet18", SIDE)
+
+
+def test_a_width_that_differs_is_no_number_of_classes(tmp_path: Path) -> None:
+    path = saved(whole("torchvision", "resnext50_32x4d").state_dict(), tmp_path)
+    with pytest.raises(ModelError, match=r"do not fit resnet50: layer1\.0\.conv1\.weight is \(128, 64, 1, 1\)"):
+        network.load_state(path, CLASSES, "resnet50", SIDE)
+
+
+def test_a_name_that_is_ours_and_timms_is_not_guessed(tmp_path: Path) -> None:
+    path = saved(whole("timm", "efficientnet_lite0").state_dict(), tmp_path)
+    with pytest.raises(ModelError, match="pads as TensorFlow does"):
+        network.load_state(path, CLASSES, "efficientnet_lite0", SIDE)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_width_of_a_body_is_read_from_any_head(kind: str) -> None:
+    network_of = network.Network(
+        nn.Identity(), HEADS[kind](8, 3).eval(), "any", CLASSES, SIDE, "squish", (0.5,) * 3, (0.5,) * 3, kind
+    )
+    assert _channels(network_of) == 8
+
+
+def test_a_library_checkpoint_becomes_a_run_that_others_start_from(prepared: Path, tmp_path: Path) -> None:
+    pictures = prepared / "pictures"
+    names = wc.open_dataset(pictures / "train.csv", pictures / "images").classes()
+    theirs = whole("torchvision", "resnet18", len(names))
+    path = saved({"state_dict": under("model.", theirs.state_dict())}, tmp_path)
+    source = ["train", pictures / "train.csv", pictures / "images"]
+    loaded = [*source, "--run", tmp_path / "a", "--checkpoint", path, "--size", SIDE]
+    assert whalecam(*loaded).returncode == 0
+    model = network.from_spec(open_run(tmp_path / "a").manifest.network, open_run(tmp_path / "a").load_checkpoint())
+    assert same(model, theirs, 1e-5) and model.classes == names
+    started = [*source, "--run", tmp_path / "b", "--from", tmp_path / "a", "--recipe", "linear-probe", "--size", SIDE]
+    assert whalecam(*started).returncode == 0
+    again = network.from_spec(open_run(tmp_path / "b").manifest.network, open_run(tmp_path / "b").load_checkpoint())
+    assert torch.equal(again.features.state_dict()["0.weight"], theirs.state_dict()["conv1.weight"])
