@@ -55,7 +55,7 @@ LOADED_ARCH = "resnet18"
 FALLBACKS = (FALLBACK_ARCH, UNTRAINED)
 """What can be trained, where it is named, if the pretrained weights of the chosen network cannot be had."""
 EXACTNESS = {
-    "exact_here": "The head is piecewise linear: each map adds up to its logit for the image it is drawn on.",
+    "exact_here": "Each map adds up to its logit for the image it is drawn on, with its own rectifiers and norm.",
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
     "none": "The head takes one vector per image, so there are no positions to draw.",
     "approximate": "The head is not linear: the map leaves a rest unexplained, which is shown beside it.",

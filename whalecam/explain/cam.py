@@ -31,7 +31,7 @@ class Evidence:
 
 
 def explain(head: nn.Module, activations: Tensor) -> Evidence:
-    """Evidence maps of all classes: closed form for a piecewise-linear head, else gradient × activation.
+    """Evidence maps of all classes: closed form for a head of known layers, else gradient × activation.
 
     The closed form folds the head's layers from the top into `z = b + Σ_k u_k p_k` and spreads each term over the
     positions it was pooled from; no backward pass. It equals HiResCAM at the cut (Draelos & Carin, arXiv 2011.08891)
@@ -89,12 +89,26 @@ def _affine(layers: list[nn.Module], pooled: Tensor) -> tuple[Tensor, Tensor]:
     """`z_c = b_c + Σ_k u_ck p_k` around these images, folded from the top: u (N or 1, C, K), b (N or 1, C)."""
     inputs = [pooled]
     for layer in layers:
-        inputs.append(layer(inputs[-1]))
+        inputs.append(_after(layer, inputs[-1]))
     weight, bias = _first(layers, inputs[-1])
     below = layers[:-1] if layers and isinstance(layers[-1], nn.Linear) else layers
     for layer, given in reversed(list(zip(below, inputs, strict=False))):
         weight, bias = _through(layer, given, weight, bias)
     return weight, bias
+
+
+def _after(layer: nn.Module, pooled: Tensor) -> Tensor:
+    """What a layer makes of pooled values (N, K). A LayerNorm may be written for (N, K, 1, 1)."""
+    if isinstance(layer, nn.LayerNorm):
+        return nn.functional.layer_norm(pooled, pooled.shape[1:], *_gain(layer), layer.eps)
+    found: Tensor = layer(pooled)
+    return found
+
+
+def _gain(layer: nn.LayerNorm) -> tuple[Tensor | None, Tensor | None]:
+    """γ and β of a LayerNorm, (K,) each; None where it has none."""
+    gamma, beta = (cast(Tensor | None, parameter) for parameter in (layer.weight, layer.bias))
+    return None if gamma is None else gamma.flatten(), None if beta is None else beta.flatten()
 
 
 def _first(layers: list[nn.Module], value: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,8 +127,23 @@ def _through(layer: nn.Module, given: Tensor, weight: Tensor, bias: Tensor) -> t
     if isinstance(layer, nn.BatchNorm1d):
         scale, offset = _batchnorm(layer)
         return weight * scale, bias + weight @ offset
+    if isinstance(layer, nn.LayerNorm):
+        return _through_layernorm(layer, given, weight, bias)
     # Also right after an in-place ReLU has overwritten its input: the same values stay positive.
     return weight * (given > 0).to(weight.dtype)[:, None, :], bias
+
+
+def _through_layernorm(layer: nn.LayerNorm, given: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """`y_k = γ_k (p_k − mean p) / s + β_k` with this image's own s held, so that what is left is linear in p.
+
+    Its gradient would be orthogonal to p, as y does not change with p's scale (Euler), and gradient × activation would
+    add up to nothing whatever the logit is.
+    """
+    gamma, beta = _gain(layer)
+    shift = 0 if beta is None else weight @ beta
+    deviation = torch.sqrt(given.var(dim=1, correction=0) + layer.eps)[:, None, None]
+    scaled = (weight if gamma is None else weight * gamma) / deviation
+    return scaled - scaled.mean(dim=2, keepdim=True), bias + shift
 
 
 def _batchnorm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

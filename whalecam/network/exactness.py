@@ -10,8 +10,9 @@ NONE = "none"
 def exactness(head: nn.Module) -> str:
     """What maps through this head may claim, read from its layers alone.
 
-    Returns: `exact` (linear after average pooling), `exact_here` (piecewise linear: the map holds for this image's
-    pattern of ReLUs and maxima), `approximate` (see `rest_percent`) or `none` (the head takes no positions).
+    Returns: `exact` (linear after average pooling), `exact_here` (the map holds for this image's pattern of ReLUs and
+    maxima, and for the standard deviation by which a LayerNorm divides it), `approximate` (see `rest_percent`) or
+    `none` (the head takes no positions).
     """
     parts = closed_form(head)
     if parts is None:
@@ -19,7 +20,7 @@ def exactness(head: nn.Module) -> str:
         blind = first is None or isinstance(first, nn.Linear | nn.BatchNorm1d | nn.LayerNorm)
         return NONE if blind else "approximate"
     pool, rest = parts
-    bent = pooling_of(pool) != AVERAGE or any(isinstance(layer, nn.ReLU) for layer in rest)
+    bent = pooling_of(pool) != AVERAGE or any(isinstance(layer, nn.ReLU | nn.LayerNorm) for layer in rest)
     return "exact_here" if bent else "exact"
 
 
@@ -59,4 +60,6 @@ def _passing(layer: nn.Module) -> bool:
 def _piecewise_linear(layer: nn.Module) -> bool:
     if isinstance(layer, nn.BatchNorm1d):
         return layer.running_var is not None
+    if isinstance(layer, nn.LayerNorm):  # over channels alone, as of one position
+        return all(side == 1 for side in layer.normalized_shape[1:])
     return isinstance(layer, nn.Linear | nn.ReLU)

@@ -44,6 +44,12 @@ def average_head(channels: int, classes: int) -> nn.Sequential:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
+def layernorm_head(channels: int, classes: int) -> nn.Sequential:
+    """Average pooling, LayerNorm and one linear layer, as a ConvNeXt ends."""
+    norm = nn.LayerNorm(channels, eps=1e-6)
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), norm, nn.Linear(channels, classes))
+
+
 def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential:
     """fastai's default head: concat pooling and two layers; its names fit fastai's state dicts."""
     return nn.Sequential(
@@ -63,5 +69,6 @@ HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
     "probe": probe_head,
     "average": average_head,
+    "layernorm": layernorm_head,
     "fastai": fastai_head,
 }

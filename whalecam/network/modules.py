@@ -3,7 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,8 @@ def cut(module: nn.Module, size: int) -> tuple[nn.Module, nn.Module]:
     """A copy of a classifier as features, (N, 3, S, S) → (N, K, h, w), and head, (N, K, h, w) → (N, C); in eval mode.
 
     Understood are `nn.Sequential(features, head)`, as fastai's learners have it, and modules whose children run one
-    after the other around a pooling: torchvision's ResNets, MobileNets, EfficientNets and DenseNets, and timm's
-    convolutional networks.
+    after the other around a pooling: torchvision's ResNets, MobileNets, EfficientNets, ConvNeXts and DenseNets,
+    and timm's convolutional networks.
 
     Args:
         size: side of the images that it is used with, px.
@@ -59,6 +59,9 @@ def _candidates(whole: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
             befores += [_Features(whole)] if hasattr(whole, "forward_features") else []
             for features, flat in itertools.product(befores, ([nn.Flatten(1)], [])):
                 yield features, nn.Sequential(pooled, *flat, *children[at + 1 :])
+    if all(hasattr(getattr(whole, "head", None), part) for part in ("norm", "drop", "fc")):  # timm's ConvNeXts
+        head = cast(Any, whole.head)
+        yield _Features(whole), nn.Sequential(nn.AdaptiveAvgPool2d(1), head.norm, nn.Flatten(1), head.drop, head.fc)
     if len(children) == 2:  # DenseNet: a rectifier and an average that are no children
         rectified = nn.Sequential(children[0], nn.ReLU())
         yield rectified, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1), children[1])

@@ -17,8 +17,8 @@ from whalecam.network.cut import Network
 from whalecam.network.heads import HEADS
 from whalecam.network.layout import TOLERANCE
 
-AVERAGE = "average"
-"""The head of a network that torchvision or timm built, as HEADS names it."""
+AVERAGE, LAYERNORM = "average", "layernorm"
+"""Heads of networks that torchvision or timm built, as HEADS names them."""
 SHOWN = 3
 """Tensors that an error names."""
 
@@ -46,8 +46,8 @@ def load_state(
     """A network from a checkpoint made elsewhere: see `checkpoints.read` for the files that are read.
 
     Understands our own names (`features.`, `head.`), fastai's (`0.` the body, `1.` the head, linear or two-layer), and
-    those of torchvision and timm where average pooling and one linear layer end the network, whatever a wrapper puts
-    before them.
+    those of torchvision and timm where average pooling and one linear layer end the network, with or without a
+    LayerNorm between them, whatever a wrapper puts before the names.
 
     Args:
         classes: in the order of the network's outputs.
@@ -83,21 +83,27 @@ def _of_library(
     body = build_body(arch, pretrained=False, size=size)
     places = names_in_body(whole, arch)
     body.features.load_state_dict({name: tensors[places[name]] for name in body.features.state_dict()})
-    head = HEADS[AVERAGE](body.channels, len(classes))
-    head[2].load_state_dict(_last_linear(whole, body.channels, arch).state_dict())
+    kind, layers = _behind_pooling(whole, body.channels, arch)
+    head = HEADS[kind](body.channels, len(classes))
+    for own, theirs in zip(head[-len(layers) :], layers, strict=True):
+        own.load_state_dict(theirs.state_dict())
     network = Network(
-        body.features.eval(), head.eval(), body.arch, classes, size, resize, body.mean, body.std, head_kind=AVERAGE
+        body.features.eval(), head.eval(), body.arch, classes, size, resize, body.mean, body.std, head_kind=kind
     )
     _check_same(network, whole)
     return network
 
 
-def _last_linear(whole: nn.Module, channels: int, arch: str) -> nn.Linear:
-    """The one layer behind the pooling; raises ModelError where there is another."""
-    linear = [layer for layer in whole.modules() if isinstance(layer, nn.Linear)]
-    if not linear or linear[-1].in_features != channels or linear[-1].bias is None:
+def _behind_pooling(whole: nn.Module, channels: int, arch: str) -> tuple[str, list[nn.Module]]:
+    """Which of HEADS a classifier ends in, and its layers with weights; raises ModelError where in none of them."""
+    layers = [layer for layer in whole.modules() if isinstance(layer, nn.Linear | nn.LayerNorm)]
+    last = layers[-1] if layers else None
+    if not isinstance(last, nn.Linear) or last.in_features != channels or last.bias is None:
         raise ModelError(f"'{arch}' does not end in average pooling and one linear layer, so its head is not read yet.")
-    return linear[-1]
+    before = layers[-2] if len(layers) > 1 else None
+    if isinstance(before, nn.LayerNorm) and before.normalized_shape == (channels,):
+        return LAYERNORM, [before, last]
+    return AVERAGE, [last]
 
 
 def _check_same(network: Network, whole: nn.Module) -> None:
@@ -108,8 +114,9 @@ def _check_same(network: Network, whole: nn.Module) -> None:
     apart = float((given - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
     if not apart <= TOLERANCE:
         raise ModelError(
-            f"'{network.arch}' has more between its last activations and its logits than average pooling and one "
-            f"linear layer: without it the logits differ by {apart:.1%} of the largest. Its head is not read yet."
+            f"'{network.arch}' has more between its last activations and its logits than average pooling, a "
+            f"LayerNorm and one linear layer: without it the logits differ by {apart:.1%} of the largest. Its head is "
+            "not read yet."
         )
 
 

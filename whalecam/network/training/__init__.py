@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
-from torch import nn
+from torch import Tensor, nn
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
@@ -218,9 +218,9 @@ def _body_of(run: Run) -> Body:
 
 def _channels(model: Network) -> int:
     """What the layer behind the pooling takes, a norm or a linear one; a concat pool gives each channel twice."""
-    layer: Any = cast(nn.Sequential, model.head)[2]
-    width = layer.in_features if isinstance(layer, nn.Linear) else layer.num_features
-    return int(width) // (2 if model.head_kind == "fastai" else 1)
+    layer = cast(nn.Sequential, model.head)[2]
+    width = layer.in_features if isinstance(layer, nn.Linear) else len(cast(Tensor, layer.weight))
+    return width // (2 if model.head_kind == "fastai" else 1)
 
 
 def _installed(name: str) -> bool:
