@@ -160,7 +160,8 @@ def test_findings_are_read_opened_downloaded_and_set_aside(page: Any, address: s
     page.reload()
     settled(page)
     page.get_by_text("Dismissed by Ana").wait_for()
-    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_role("textbox", name="Reviewer")).to_have_value("Ana")
+    settled(page).get_by_role("button", name="Restore").click()
     until(page, lambda: dismissals.standing().empty)
 
 

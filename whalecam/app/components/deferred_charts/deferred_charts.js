@@ -1,20 +1,26 @@
+const PATIENCE = { figures: 2000, name: 10000 }
 const figures = () => document.querySelector('[data-testid="stMetric"]')
-// The run that this component asks for draws buttons that sign: by then the server shall know who signs.
-const readsName = () => document.querySelector(".st-key-reviewer_memory")
-const isNameRead = () => !readsName() || "reviewerRead" in document.documentElement.dataset
-const PATIENCE = 2000
-export default function ({ setStateValue }) {
+const isNameRead = () => "reviewerRead" in document.documentElement.dataset
+export default function ({ data, setStateValue }) {
+  const opened = performance.now()
+  const isLate = (what) => performance.now() - opened > PATIENCE[what]
+  const isReady = () =>
+    (figures() || isLate("figures")) && // some pages have no figures
+    (!data.readsName || isNameRead() || isLate("name")) // the run that follows draws buttons that sign
   let waiting = true
-  const say = () => {
-    if (waiting) setStateValue("drawn", true)
-    waiting = false
-  }
   const look = () => {
-    if (!waiting) return
-    if (figures() && isNameRead()) requestAnimationFrame(() => setTimeout(say)) // the frame is out by then
-    else requestAnimationFrame(look)
+    if (!waiting || !isReady()) return
+    waiting = false
+    setTimeout(() => setStateValue("drawn", true)) // the frame is out by then
   }
-  look()
-  setTimeout(say, PATIENCE) // a tab in the background draws no frames, and some pages have no figures
-  return () => (waiting = false)
+  const everyFrame = () => {
+    look()
+    if (waiting) requestAnimationFrame(everyFrame)
+  }
+  requestAnimationFrame(everyFrame)
+  const clock = setInterval(look, PATIENCE.figures) // a tab in the background draws no frames
+  return () => {
+    waiting = false
+    clearInterval(clock)
+  }
 }
