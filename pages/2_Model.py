@@ -4,7 +4,7 @@ import streamlit as st
 
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.deferred_charts import figures_first
-from whalecam.app.screens import model
+from whalecam.app.screens import model, overview
 from whalecam.app.shell.page_frame import page
 from whalecam.app.state import session
 
@@ -19,6 +19,8 @@ with page("Model", needs="data") as run:
     model.live(run)
     if run.trained:
         metrics = run.metrics()
+        if run.parts():
+            overview.class_order(run, session.table_of(run))
         model.results(run, metrics)
         figures_first()
         epochs, matrix = st.columns([2, 3], gap="medium")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, sentence
 from whalecam.analysis.recommendation import COLUMNS, NAMES, WORDS, Advice, advise, cell, leaks_found, measured_of, step
@@ -33,6 +34,8 @@ def told(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
     yield from _counts(table, facts)
+    if order := proposed_order(table.confusion(), run.manifest.classes):
+        yield order.sentence
     yield from _reliance(table, facts, level)
     yield from ("", *_species(species, bool(facts["measured"])))
     yield from ("", f"The leaks: {leaks_found(facts, species)}")
