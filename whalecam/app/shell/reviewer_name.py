@@ -30,7 +30,6 @@ def reviewer_name() -> None:
         max_chars=60,
     )
     asked = bool(st.session_state.get("_reviewer_asked") or name)
-    st.session_state["_reviewer_is_remembered"] = True
     _memory(key="reviewer_memory", data={"name": name, "asked": asked}, on_held_change=_noted, height=0)
 
 

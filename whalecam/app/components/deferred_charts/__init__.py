@@ -1,13 +1,10 @@
 """The first moments of a session, in which the browser has everything to load."""
 
-import time
-
 import streamlit as st
 
 from whalecam.app.components.assets import module
-
-PATIENCE = 15.0
-"""Seconds after which a run draws the charts although the browser never said that it has drawn the figures."""
+from whalecam.app.shell import access
+from whalecam.app.state import first_run
 
 _opening = st.components.v2.component(
     "whalecam_opening",
@@ -25,15 +22,8 @@ def figures_first() -> None:
     meanwhile.
     """
     place = st.container()
-    if st.session_state.get("_drawn") or st.context.url is None:
-        return
-    if time.monotonic() > st.session_state.setdefault("_opened", time.monotonic()) + PATIENCE:
+    if st.context.url is None or first_run.is_over():
         return
     with place:
-        reads_name = bool(st.session_state.get("_reviewer_is_remembered"))
-        _opening(key="opening", data={"readsName": reads_name}, on_drawn_change=_note, height=0)
+        _opening(key="opening", data={"readsName": not access.who()}, on_drawn_change=first_run.end, height=0)
     st.stop()
-
-
-def _note() -> None:
-    st.session_state["_drawn"] = True
