@@ -74,7 +74,7 @@ def check_cut(whole: nn.Module, joint: nn.Module, features: nn.Module, arch: str
                 given = whole(other)
             finally:
                 handle.remove()
-        apart = float((given - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+        apart = largest_difference(given, expected)
     except (RuntimeError, AssertionError, TypeError, AttributeError) as error:
         raise ModelError(f"'{arch}' cannot be cut before its head: {first_line(error)}. {ADVICE}") from error
     if not apart <= TOLERANCE:
@@ -82,6 +82,11 @@ def check_cut(whole: nn.Module, joint: nn.Module, features: nn.Module, arch: str
             f"'{arch}' cannot be cut before its head: head(features(x)) differs from the network's own logits by "
             f"{apart:.1%} of the largest, so a map would miss part of them. {ADVICE}"
         )
+
+
+def largest_difference(given: Tensor, expected: Tensor) -> float:
+    """The largest absolute difference as a share of the largest expected value; NaN where either has one."""
+    return float((given - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
 
 
 def _put(joint: nn.Module, activations: Tensor, before: bool) -> RemovableHandle:

@@ -15,7 +15,7 @@ from whalecam.network import checkpoints
 from whalecam.network.bodies import build_body, build_whole, names_in_body
 from whalecam.network.cut import Network
 from whalecam.network.heads import HEADS
-from whalecam.network.layout import TOLERANCE
+from whalecam.network.layout import TOLERANCE, largest_difference
 
 AVERAGE, LAYERNORM = "average", "layernorm"
 """Heads of networks that torchvision or timm built, as HEADS names them."""
@@ -60,9 +60,9 @@ def load_state(
     check_tensors(stored.tensors, path.name)
     arch = arch or stored.arch or LOADED_ARCH
     state = {_ours(name): value for name, value in checkpoints.unwrapped(stored.tensors).items()}
-    if not all(name.startswith(("features.", "head.")) for name in state) or not _outputs(state):
+    outputs = [value for name, value in state.items() if name.startswith("head.") and value.ndim == 2]
+    if not outputs or not all(name.startswith(("features.", "head.")) for name in state):
         return _of_library(stored, classes, arch, size, resize, path.name)
-    outputs = _outputs(state)
     _check_classes(path.name, len(outputs[-1]), classes)
     body = build_body(arch, pretrained=False, size=size)
     kind = "fastai" if len(outputs) == 2 else "linear"
@@ -110,8 +110,7 @@ def _check_same(network: Network, whole: nn.Module) -> None:
     """Raise ModelError where the cut network's logits differ from the whole one's by more than 1e-4 of the largest."""
     inputs = torch.rand(2, 3, network.size, network.size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected, given = whole(inputs), network.head(network.features(inputs))
-    apart = float((given - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+        apart = largest_difference(network.head(network.features(inputs)), whole(inputs))
     if not apart <= TOLERANCE:
         raise ModelError(
             f"'{network.arch}' has more between its last activations and its logits than average pooling, a "
@@ -141,11 +140,6 @@ def _check_classes(file: str, outputs: int, classes: tuple[str, ...]) -> None:
         raise ModelError(
             f"{file} tells {outputs} classes apart, but {len(classes)} are named. Name its classes in order."
         )
-
-
-def _outputs(state: Mapping[str, Tensor]) -> list[Tensor]:
-    """Weights of the linear layers of a head under our names."""
-    return [value for name, value in state.items() if name.startswith("head.") and value.ndim == 2]
 
 
 def check_finite(network: Network, owner: str) -> None:
