@@ -12,7 +12,7 @@ with page("Overview") as run:
     threshold_sliders()
     table = session.table_of(run)
     facts = table.overview()
-    overview.class_order(run, table)
+    overview.class_order(run, table.confusion())
     overview.sentence(run, facts)
     overview.figures(run, facts)
     reliance_panel.note_uncontrolled(facts)

@@ -19,15 +19,14 @@ with page("Model", needs="data") as run:
     model.live(run)
     if run.trained:
         metrics = run.metrics()
-        if run.parts():
-            overview.class_order(run, session.table_of(run))
+        pairs = model.pairs(run, metrics)
+        overview.class_order(run, pairs)
         model.results(run, metrics)
         figures_first()
         epochs, matrix = st.columns([2, 3], gap="medium")
         with epochs:
             model.epochs(metrics)
         with matrix:
-            pairs = model.pairs(run, metrics)
             st.subheader("Confusion on images that were not trained on", anchor=False)
             cell = st.plotly_chart(
                 audit_charts.confusion(pairs, run.manifest.classes),

@@ -73,6 +73,12 @@ def test_every_order_of_a_good_network_is_found_and_the_right_one_is_left(
         assert order is not None and [order.classes[at] for at in outputs] == list(CLASSES)
 
 
+def test_thousands_of_classes_are_left_alone() -> None:
+    names = tuple(f"whale {number}" for number in range(15_000))
+    rows = pd.DataFrame({"label": names, "predicted": [*names[1:], names[0]], "images": 3})
+    assert proposed_order(rows, names) is None and proposed_order(rows.head(0), names[:500]) is None
+
+
 def silent(counts: NDArray[np.int64]) -> bool:
     return proposed_order(frame(counts), CLASSES) is None
 

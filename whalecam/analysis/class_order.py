@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 MIN_IMAGES = 20
 """Images of the labels in question below which nothing is proposed."""
+MAX_CLASSES = 500
+"""Classes beyond which nothing is proposed: orders of 15,000 individuals would take gigabytes and hours."""
 MAX_AS_NAMED, MIN_AS_PROPOSED = 0.25, 0.6
 """Shares of them that must be right at most as the classes are named, and at least as they are proposed."""
 SHUFFLES = 200
@@ -54,6 +56,8 @@ def proposed_order(confusion: pd.DataFrame, classes: Sequence[str]) -> ClassOrde
         confusion: `label`, `predicted`, `images`, as `Table.confusion` gives them.
         classes: as they are named, in the order of the outputs.
     """
+    if len(classes) > MAX_CLASSES:
+        return None
     counts = _counts(confusion, classes)
     if (counts.diagonal() > MAX_AS_NAMED * counts.sum(axis=1)).all():
         return None

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.recommendation import leaks_found
 from whalecam.app.charts import audit_charts
 from whalecam.app.shell import jobs, links
@@ -24,9 +23,9 @@ def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     st.markdown(leaks_found(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
 
 
-def class_order(run: Run, table: Table) -> None:
+def class_order(run: Run, confusion: pd.DataFrame) -> None:
     """A warning where the classes seem to be named in another order than the network's outputs."""
-    if order := proposed_order(table.confusion(), run.manifest.classes):
+    if order := session.class_order_of(run, confusion):
         st.warning(plain(order.sentence), title="Check the order of the classes", icon=":material/swap_vert:")
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import findings
+from whalecam.analysis.class_order import ClassOrder, proposed_order
 from whalecam.analysis.findings import Evidence, Finding, properties
 from whalecam.analysis.findings.outliers import MOST
 from whalecam.app.shell import access
@@ -130,6 +131,11 @@ def thresholds() -> Thresholds:
 def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) -> Table:
     """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
     return open_table(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
+
+
+def class_order_of(run: Run, confusion: pd.DataFrame) -> ClassOrder | None:
+    """Another order of the network's classes, where it explains its confusions: see `proposed_order`."""
+    return _class_order(confusion, run.manifest.classes)
 
 
 def results() -> Results:
@@ -263,3 +269,8 @@ def _arguments() -> argparse.Namespace:
 def given_data() -> tuple[str, str]:
     """`--csv` and `--images` of the command line, empty where not given."""
     return _arguments().csv or "", _arguments().images or ""
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _class_order(confusion: pd.DataFrame, classes: tuple[str, ...]) -> ClassOrder | None:
+    return proposed_order(confusion, classes)
