@@ -223,6 +223,16 @@ def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str
     page.get_by_text("What people said about this image").wait_for()
 
 
+@pytest.mark.parametrize("slower", [1, 4])
+def test_the_name_survives_a_reload_of_a_slow_browser(page: Any, address: str, slower: int) -> None:
+    page.goto(f"{address}/Dataset?run=demo&dataset_tab=Findings")
+    sign_in(page, "Ana")
+    page.wait_for_function("localStorage.getItem('whalecam.reviewer') === 'Ana'")
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
+    page.reload()
+    expect(settled(page).get_by_role("textbox", name="Reviewer")).to_have_value("Ana")
+
+
 def test_keys_move_on_and_judge(page: Any, address: str, place: Path) -> None:
     journal = Journal(open_run(place / "runs" / "demo").reviews_url)
     page.goto(f"{address}/Heatmaps?run=demo")

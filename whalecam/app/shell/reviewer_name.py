@@ -17,11 +17,13 @@ def reviewer_name() -> None:
         access.badge(name)
         return
     held = (st.session_state.get("reviewer_memory") or {}).get("held")
-    if held and not st.session_state.get("_reviewer_asked"):
-        st.session_state["_reviewer_asked"] = True
-        st.session_state["reviewer"] = held
-    if known := st.session_state.get("reviewer"):
+    known = st.session_state.get("reviewer")
+    if known:
         st.session_state["reviewer"] = known  # else the first run of another page would know nobody
+        st.session_state["_reviewer_asked"] = True
+    elif held and not st.session_state.get("_reviewer_asked"):
+        # Again until the browser's field has it: what it sent before it was filled in says that it is empty.
+        st.session_state["reviewer"] = held
     name = st.text_input(
         "Reviewer",
         key="reviewer",
