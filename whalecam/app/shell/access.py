@@ -1,5 +1,7 @@
 """Who may see the dashboard: everybody, or, where secrets name an OpenID provider, those who signed in with it."""
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +15,8 @@ from whalecam.errors import AccessError
 from whalecam.extras import install
 
 PLACE = ".streamlit/secrets.toml"
+CLAIMS = ("iss", "sub", "aud", "iat", "exp", "nonce", "sid", "jti")
+"""What tells one signing in from the next one of the same person (OpenID Connect Core 1.0, section 2)."""
 NEEDED = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 # The provider sends everybody back to the first page; a link that a colleague sent leads on from there.
 _link = st.components.v2.component(
@@ -38,7 +42,10 @@ def gate() -> None:
     for name in _providers(rules["auth"]):
         label = f"Sign in with {name.capitalize()}" if name else "Sign in"
         if st.button(label, key=f"sign_in_{name}", type="primary", icon=":material/login:"):
+            st.session_state.pop("_signing_out", None)
             _send_to(name)
+    if st.session_state.get("_signing_out"):
+        st.logout()  # again: a run that follows at once drops what the last one has not sent yet
     _link(key="access_link", data={"locked": True}, height=0)
     st.stop()
 
@@ -68,9 +75,14 @@ def badge(name: str) -> None:
 
 
 def _sign_out() -> None:
-    """Streamlit forgets this page's visitor; the other pages that they have open are ended by us."""
+    """Streamlit forgets this page's visitor and asks the browser to drop its cookie.
+
+    The other pages that they have open, and whoever comes with that cookie later, are refused by us.
+    """
     if name := who():
         _ended()[name] = time.monotonic()
+        _revoked().add(_signing_in())
+    st.session_state["_signing_out"] = True
     st.logout()
 
 
@@ -78,6 +90,18 @@ def _sign_out() -> None:
 def _ended() -> dict[str, float]:
     """When each visitor last signed out, by the process's clock."""
     return {}
+
+
+@st.cache_resource
+def _revoked() -> set[str]:
+    """The signings in that were ended by signing out, while this process lives."""
+    return set()
+
+
+def _signing_in() -> str:
+    """Tells the signing in that this session's cookie was given for."""
+    claims = [str(st.user.get(name)) for name in CLAIMS]
+    return hashlib.sha256(json.dumps(claims).encode()).hexdigest()
 
 
 def _rules() -> Mapping[str, Any]:
@@ -113,7 +137,9 @@ def _send_to(provider: str) -> None:
 
 
 def _signed_in() -> bool:
-    return bool(st.user.get("is_logged_in")) and _ended().get(_name(), 0.0) < _came()
+    if not st.user.get("is_logged_in") or _signing_in() in _revoked():
+        return False
+    return _ended().get(_name(), 0.0) < _came()
 
 
 def _came() -> float:
