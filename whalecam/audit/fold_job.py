@@ -27,11 +27,10 @@ PART_ROWS, PART_SECONDS = 512, 10.0
 
 @dataclass(frozen=True)
 class Networks:
-    """One fold's network in its roles: it `judges`, `draws` the maps, is `asked` about other waters; `said` of them."""
+    """One fold's network in its roles: it `judges` images, with other waters too, and `draws` maps; `said` of them."""
 
     judges: Network
     draws: Network
-    asked: Network
     said: str
 
 
@@ -57,7 +56,7 @@ class Work:
         """An explainer of its own for whoever asks."""
         tester = None
         if self.donors is not None:
-            tester = background_test.BackgroundTest(self.networks.asked, self.donors, self.options.donors)
+            tester = background_test.BackgroundTest(self.networks.judges, self.donors, self.options.donors)
         return Explainer(
             self.networks.judges,
             self.sources,
@@ -99,9 +98,7 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions) -> Netwo
     if halves:
         said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
     draws = quick if halves == wanted else network.quick(mapper, halves)
-    # A change of probability is measured in one arithmetic, so what bfloat16 adds to both sides falls away.
-    asked = draws if (judge is mapper and halves == wanted) else network.quick(model, wanted)
-    return Networks(draws if judge is mapper else network.quick(judge, halves), draws, asked, said)
+    return Networks(draws if judge is mapper else network.quick(judge, halves), draws, said)
 
 
 def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
