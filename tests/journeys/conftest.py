@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,11 @@ STILL = """() => {
   return still && performance.now() - window.stillSince > 300
 }"""
 """Whether the page is connected and whole, and no run of its script began for 0.3 seconds: no click is lost then."""
+STATES = """() => {
+  const app = document.querySelector('[data-testid="stApp"]')
+  return [document.visibilityState, app?.dataset.testConnectionState, app?.dataset.testScriptState].join(" ")
+}"""
+ENDED = pytest.StashKey[pytest.TestReport]()
 OPTIONS = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
 
 
@@ -59,6 +64,15 @@ def sign_in(page: Any, name: str) -> None:
     field.fill(name)
     field.press("Enter")
     settled(page)
+
+
+def box_select(page: Any, plot: Any) -> Any:
+    """Choose a chart's tool for boxes, as soon as the chart has taken it; gives the place of the plot."""
+    plot.hover()
+    page.locator('.modebar-btn[data-title="Box Select"]').last.click()
+    page.locator('.modebar-btn.active[data-title="Box Select"]').last.wait_for()
+    settled(page)
+    return plot.bounding_box()
 
 
 def expect(what: Any) -> Any:
@@ -112,9 +126,29 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     assert faults_of(folder / "log.txt") == []
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep how a test ended where its fixtures find it."""
+    report = yield
+    if report.when == "call":
+        item.stash[ENDED] = report
+    return report
+
+
+def shown_by(page: Any) -> str:
+    """What a page shows, in words, for whoever reads of a failure that they cannot see again."""
+    with suppress(Exception):  # A page that is closed or stuck shows nothing, and must not hide the failure.
+        page.set_default_timeout(5_000)
+        states = page.evaluate(STATES)
+        return f"{page.url} {states}\n{page.locator('body').inner_text()[:3000]}"
+    return f"{page.url} shows nothing"
+
+
 @pytest.fixture
-def visitor(browser: Any) -> Iterator[Callable[[], Any]]:
-    """A further person, with a browser profile of their own."""
+def visitor(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[[], Any]]:
+    """A further person, with a browser profile of their own. What it showed at a failure is printed."""
     contexts = []
 
     def come() -> Any:
@@ -123,7 +157,10 @@ def visitor(browser: Any) -> Iterator[Callable[[], Any]]:
         return contexts[-1].new_page()
 
     yield come
+    report = request.node.stash.get(ENDED, None)
     for context in contexts:
+        if report is not None and report.failed:
+            print(*(shown_by(page) for page in context.pages), sep="\n---\n")
         context.close()
 
 

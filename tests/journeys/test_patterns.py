@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import Dashboard, expect, settled, until
+from tests.journeys.conftest import Dashboard, box_select, expect, settled, until
 
 pytestmark = pytest.mark.journey
 
@@ -24,9 +24,7 @@ def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
     plot.wait_for()
     expect(page.locator(".gallery")).to_have_count(0)
     settled(page)
-    plot.hover()
-    page.locator('.modebar-btn[data-title="Box Select"]').first.click()
-    at = plot.bounding_box()
+    at = box_select(page, plot)
     page.mouse.move(at["x"] + 4, at["y"] + 4)
     page.mouse.down()
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2, steps=5)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import expect, faults_of, serving, settled, until
+from tests.journeys.conftest import box_select, expect, faults_of, serving, settled, until
 from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 
 pytestmark = pytest.mark.journey
@@ -127,9 +127,7 @@ def first_card(page: Any) -> None:  # noqa: F811
 
 def card_of_the_map(page: Any) -> None:  # noqa: F811
     plot = page.locator(".js-plotly-plot .nsewdrag").first
-    plot.hover()
-    page.locator('.modebar-btn[data-title="Box Select"]').first.click()
-    draw_a_box(page, plot.bounding_box(), (0.1, 0.1), (0.9, 0.9))
+    draw_a_box(page, box_select(page, plot), (0.1, 0.1), (0.9, 0.9))
     until_selected(page, "map_region")
     first_card(page)
 
@@ -291,9 +289,7 @@ def test_a_selection_in_the_chart_is_counted_linked_and_cleared(page: Any, addre
     plot = page.locator(".js-plotly-plot .nsewdrag").last
     plot.wait_for()
     settled(page)
-    plot.hover()
-    page.locator('.modebar-btn[data-title="Box Select"]').last.click()
-    draw_a_box(page, plot.bounding_box(), (0.05, 0.5), (0.95, 0.98))
+    draw_a_box(page, box_select(page, plot), (0.05, 0.5), (0.95, 0.98))
     until_selected(page, "leaks_region")
     selected = counted(page)
     assert selected != shown
