@@ -19,6 +19,6 @@ with page("Top losses") as run:
     review_controls.reviewing_gallery(run, view, "losses")
     review_controls.news(run)
     st.caption(
-        "Loss is the cross-entropy of the label, in nats: 0.7 is a coin toss between two classes. A high loss on a "
+        "Loss is the cross-entropy of the label, in nats: 0.7 is a coin toss between two classes. A high loss on an "
         "image that looks fine often means a wrong label; select it and suggest the right one."
     )

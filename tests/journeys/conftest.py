@@ -53,10 +53,18 @@ def browser() -> Iterator[Any]:
 
 def settled(page: Any) -> Any:
     """The page, once it is connected, drawn and at rest."""
-    page.locator("h1").first.wait_for(timeout=LONG)
-    page.evaluate("() => { window.stillSince = undefined }")
-    page.wait_for_function(STILL, polling=100, timeout=LONG)
-    return page
+    from playwright.sync_api import Error
+
+    while True:
+        page.locator("h1").first.wait_for(timeout=LONG)
+        try:
+            page.evaluate("() => { window.stillSince = undefined }")
+            page.wait_for_function(STILL, polling=100, timeout=LONG)
+        except Error as error:
+            if "Execution context was destroyed" in str(error):  # the page led on to another one meanwhile
+                continue
+            raise
+        return page
 
 
 def sign_in(page: Any, name: str) -> None:

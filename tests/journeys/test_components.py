@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.journeys.conftest import expect, serving
 from whalecam.app.components.assets import module
@@ -403,6 +404,26 @@ def test_a_refused_verdict_gives_the_selection_back(visit: Any) -> None:
     until(page, lambda: log(page), ["refused:1.jpg,3.jpg"])
     until(page, lambda: page.locator(".card.selected").all_inner_texts(), ["1.jpg", "3.jpg"])
     assert until(page, lambda: focused(page), "3.jpg")
+
+
+def test_no_run_refers_to_what_the_browser_is_to_have_kept(browser: Any, address: str) -> None:
+    """It may have forgotten it by then, on a busy machine and with quick keys, and the page is dead from there on."""
+    page, kinds = browser.new_page(), []
+
+    def receive(frame: bytes) -> None:
+        message = ForwardMsg.FromString(frame)
+        kinds.append((message.WhichOneof("type"), message.metadata.cacheable, len(frame)))
+
+    page.on("websocket", lambda socket: socket.on("framereceived", receive))
+    page.goto(f"{address}/?show=gallery")
+    page.locator(".card").first.wait_for(timeout=120_000)
+    before = runs(page)
+    page.get_by_role("button", name="More above").click()
+    until(page, lambda: runs(page), before + 1)
+    page.close()
+    large = [kind for kind in kinds if kind[2] > 10_000]
+    assert len(large) >= 2, "the cards are large, and each run sends them"
+    assert not [kind for kind in kinds if kind[0] == "ref_hash" or kind[1]]
 
 
 def test_cards_show_text_as_text_and_say_what_cannot_be_read(visit: Any) -> None:
