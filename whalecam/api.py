@@ -176,8 +176,9 @@ def open_model(
 
     Raises ModelError where it cannot be cut, or where it has another number of outputs than classes.
     """
-    features, head = cut(module, size)
-    network = Network(features, head, type(module).__name__, tuple(classes), size, resize, mean, std)
+    found = cut(module, size)
+    head = found.head
+    network = Network(found.features, head, type(module).__name__, tuple(classes), size, resize, mean, std)
     with torch.no_grad():
         outputs = head(network.look(np.zeros((1, size, size, 3), np.uint8))).shape[1]
     if outputs != len(classes):
@@ -201,7 +202,8 @@ def explain(model: nn.Module | Network, images: "torch.Tensor | Sequence[PathLik
         features, head = model.features, model.head
     elif isinstance(model, nn.Module) and isinstance(images, torch.Tensor):
         batches = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
-        features, head = cut(model, int(images.shape[-1]))
+        found = cut(model, int(images.shape[-1]))
+        features, head = found.features, found.head
     else:
         wanted = "a tensor (N, 3, S, S)" if isinstance(model, nn.Module) else "paths or uint8 arrays"
         raise TypeError(f"The images of a {type(model).__name__} are {wanted}, not a {type(images).__name__}.")

@@ -12,6 +12,7 @@ from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam
 from whalecam.network import Network
+from whalecam.network.layout import check_size
 from whalecam.store.run import Run
 
 PICTURES, BATCH = 512, 32
@@ -30,6 +31,7 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 
     """
     if not SIZES[0] <= size <= SIZES[1]:
         raise ModelError(f"Maps at {size} pixels: choose a size from {SIZES[0]} to {SIZES[1]}.")
+    check_size(model.features, model.arch, size)
     good = _known(model, data)
     seen = good["image"].isin(run.training_images(fold))
     if not seen.any():

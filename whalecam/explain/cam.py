@@ -9,7 +9,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whalecam.errors import ModelError
-from whalecam.network.exactness import AVERAGE, BOTH, MAXIMUM, NONE, closed_form, exactness, pooling_of
+from whalecam.network.exactness import (
+    AVERAGE,
+    BOTH,
+    GEM,
+    MAXIMUM,
+    NONE,
+    WRITTEN,
+    closed_form,
+    exactness,
+    is_cosine,
+    is_curved,
+    pooling_of,
+)
 
 
 @dataclass(frozen=True)
@@ -73,8 +85,13 @@ def rest_percent(evidence: Evidence) -> float:
 
 
 def _fold(head: nn.Module, pool: nn.Module, rest: list[nn.Module], activations: Tensor) -> Evidence:
-    weight, bias = _affine(rest, pool(activations).flatten(1))
-    spread = _spread(str(pooling_of(pool)), activations)
+    pooled, pooling = pool(activations).flatten(1), str(pooling_of(pool))
+    weight, bias = _affine(rest, pooled)
+    if pooling == WRITTEN:
+        bias = bias + (weight @ activations.chunk(2, dim=1)[1].sum(dim=(2, 3))[:, :, None])[:, :, 0]
+    spread = _spread(pooling, activations)
+    if pooling == GEM:
+        spread = _shares_of_power(pool, activations) * pooled[:, :, None, None]
     maps = weight @ spread.flatten(2)
     maps = maps.reshape(*maps.shape[:2], *activations.shape[2:])
     return _checked(maps, bias, head(activations))
@@ -101,7 +118,7 @@ def _after(layer: nn.Module, pooled: Tensor) -> Tensor:
     """What a layer makes of pooled values (N, K). A LayerNorm may be written for (N, K, 1, 1)."""
     if isinstance(layer, nn.LayerNorm):
         return nn.functional.layer_norm(pooled, pooled.shape[1:], *_gain(layer), layer.eps)
-    found: Tensor = layer(pooled)
+    found: Tensor = layer(pooled.clone() if is_curved(layer) else pooled)  # which may work in place
     return found
 
 
@@ -129,6 +146,10 @@ def _through(layer: nn.Module, given: Tensor, weight: Tensor, bias: Tensor) -> t
         return weight * scale, bias + weight @ offset
     if isinstance(layer, nn.LayerNorm):
         return _through_layernorm(layer, given, weight, bias)
+    if is_curved(layer):
+        return weight * _slope(layer, given)[:, None, :], bias + weight @ layer(torch.zeros_like(given[0]))
+    if is_cosine(layer):
+        return weight @ _cosines(layer, given), bias
     # Also right after an in-place ReLU has overwritten its input: the same values stay positive.
     return weight * (given > 0).to(weight.dtype)[:, None, :], bias
 
@@ -144,6 +165,30 @@ def _through_layernorm(layer: nn.LayerNorm, given: Tensor, weight: Tensor, bias:
     deviation = torch.sqrt(given.var(dim=1, correction=0) + layer.eps)[:, None, None]
     scaled = (weight if gamma is None else weight * gamma) / deviation
     return scaled - scaled.mean(dim=2, keepdim=True), bias + shift
+
+
+def _slope(layer: nn.Module, given: Tensor) -> Tensor:
+    """The derivative of an activation of single values, (N, K): what it bends away is left to completeness_error."""
+    with torch.inference_mode(False), torch.enable_grad():
+        values = given.detach().clone().requires_grad_()
+        return torch.autograd.grad(layer(values.clone()).sum(), values)[0]
+
+
+def _cosines(layer: nn.Module, given: Tensor) -> Tensor:
+    """`s · w_c / (|w_c| |x|)` of the centre that each class is nearest to, (N, C, K), this image's norm held.
+
+    ArcFace (Deng et al., arXiv 1801.07698) without its margin, as at inference; with several rows of weights for each
+    class, its sub-centres (Deng et al., ECCV 2020). The scale s is read from what the layer gives.
+    """
+    centres = nn.functional.normalize(cast(Tensor, layer.weight).detach())
+    outputs: Tensor = layer(given)
+    each = (nn.functional.normalize(given) @ centres.T).reshape(len(given), outputs.shape[1], -1)
+    cosines, nearest = each.max(dim=2)
+    scale = (outputs * cosines).sum() / (cosines * cosines).sum()
+    rows = nearest + torch.arange(outputs.shape[1], device=given.device) * each.shape[2]
+    norms = torch.linalg.vector_norm(given, dim=1).clamp_min(1e-12)
+    held: Tensor = centres[rows] * (scale / norms)[:, None, None]
+    return held
 
 
 def _batchnorm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
@@ -163,10 +208,20 @@ def _spread(pooling: str, activations: Tensor) -> Tensor:
     """
     if pooling == BOTH:
         return torch.cat([_spread(MAXIMUM, activations), _spread(AVERAGE, activations)], dim=1)
+    if pooling == WRITTEN:
+        return activations.chunk(2, dim=1)[0]
     if pooling == AVERAGE:
         return activations / (activations.shape[2] * activations.shape[3])
     peak = activations == activations.amax(dim=(2, 3), keepdim=True)
     return activations * peak / peak.sum(dim=(2, 3), keepdim=True)
+
+
+def _shares_of_power(pool: nn.Module, activations: Tensor) -> Tensor:
+    """What share of a generalised mean comes from each position, `a^p / Σ a^p`, (N, K, h, w)."""
+    power = cast(Any, pool).p
+    least = float(getattr(pool, "eps", 1e-6))
+    powers = activations.clamp_min(least).pow(power.detach() if isinstance(power, Tensor) else power)
+    return powers / powers.sum(dim=(2, 3), keepdim=True)
 
 
 def _by_gradient(head: nn.Module, activations: Tensor) -> Evidence:

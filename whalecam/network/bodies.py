@@ -54,31 +54,40 @@ def build_body(arch: str, pretrained: bool, size: int | None = None) -> Body:
     return body
 
 
-def build_whole(arch: str, classes: int) -> nn.Module:
+def build_whole(arch: str, classes: int, size: int) -> nn.Module:
     """A torchvision or timm classifier by name, with its own head for so many classes, its weights random.
 
+    Args:
+        size: px; a network with embeddings of positions is built for it.
+
     Raises ModelError for an unknown name, for one of INSTALLED, which pads otherwise than timm's network of that name,
-    and for a network that is no plain classifier.
+    and for a network that is no plain classifier or cannot have that size.
     """
     if arch in INSTALLED:
         raise ModelError(
             f"The weights lie under timm's names, but {arch} is WhaleCAM's own body, which pads as TensorFlow does. "
             "Name timm's architecture, such as tf_efficientnet_lite0."
         )
-    try:
-        build = torchvision.models.get_model if family_of(arch) == "torchvision" else timm.create_model
-        return cast(nn.Module, build(arch, num_classes=classes)).eval()
-    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
-        raise ModelError(f"'{arch}' cannot be built: {first_line(error)}. {ADVICE}") from error
+    ours = family_of(arch) == "torchvision"
+    options: list[dict[str, Any]] = [{"image_size": size}, {"input_size": (size, size)}, {"init_weights": False}]
+    for given in [*(options if ours else [{"img_size": size}]), {}]:
+        try:
+            build = torchvision.models.get_model if ours else timm.create_model
+            return cast(nn.Module, build(arch, num_classes=classes, **given)).eval()
+        except TypeError as error:
+            if not given:  # no option that this network has not
+                raise ModelError(f"'{arch}' cannot be built: {first_line(error)}. {ADVICE}") from error
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise ModelError(f"'{arch}' cannot be built for {size} px: {first_line(error)}. {ADVICE}") from error
+    raise AssertionError("the last way to build has no options")
 
 
-def names_in_body(whole: nn.Module, arch: str) -> dict[str, str]:
-    """Names of weights in a body of `build_body` → their names in the whole classifier of `build_whole`."""
-    stored = whole.state_dict(keep_vars=True)
-    if family_of(arch) == "timm":
-        return {name: name for name in stored}
-    places = {id(value): name for name, value in stored.items()}
-    return {name: places[id(value)] for name, value in _cut(whole, arch).features.state_dict(keep_vars=True).items()}
+def stats_of(arch: str) -> tuple[Stats, Stats]:
+    """Mean and standard deviation of its inputs in [0, 1], per channel: timm's configuration, else ImageNet's."""
+    if family_of(arch) == "torchvision":
+        return IMAGENET
+    known: Mapping[str, Any] = vars(timm.get_pretrained_cfg(arch))
+    return tuple(known["mean"]), tuple(known["std"])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,18 @@
 
 from torch import nn
 
-AVERAGE, MAXIMUM, BOTH = "average", "maximum", "both"
+from whalecam.network.heads import Written
+
+AVERAGE, MAXIMUM, BOTH, WRITTEN = "average", "maximum", "both", "written"
+GEM = "gem"
+GEM_NAMES = ("GeM", "GeMPooling", "GeneralizedMeanPooling")
+COSINE_NAMES = ("ArcFace", "ArcMarginProduct", "ArcMarginProduct_subcenter", "AddMarginProduct", "CosFace")
+COSINE_ALIASES = ("CosineLinear", "NormLinear", "NormedLinear", "NormalizedLinear")
+"""What the winners of whale-identification contests and their followers call these layers."""
+CURVED = (nn.GELU, nn.SiLU, nn.Hardswish, nn.Hardtanh, nn.Tanh, nn.Sigmoid, nn.Mish, nn.ELU, nn.LeakyReLU)
+"""Activations of single values that are no ReLU."""
+CURVED_NAMES = ("HardSwish", "Swish", "QuickGELU", "GELUTanh", "Mish", "HardMish", "Tanh", "Sigmoid", "GELU")
+"""The same, as timm has them."""
 NONE = "none"
 """The head takes one vector per image, so there are no positions left to draw."""
 
@@ -11,8 +22,9 @@ def exactness(head: nn.Module) -> str:
     """What maps through this head may claim, read from its layers alone.
 
     Returns: `exact` (linear after average pooling), `exact_here` (the map holds for this image's pattern of ReLUs and
-    maxima, and for the standard deviation by which a LayerNorm divides it), `approximate` (see `rest_percent`) or
-    `none` (the head takes no positions).
+    maxima, and for the standard deviation, the norm or the mean by which a layer divides it), `approximate` (a curved
+    activation taken by its slope here, or no closed form at all; see `rest_percent`) or `none` (the head takes no
+    positions).
     """
     parts = closed_form(head)
     if parts is None:
@@ -20,7 +32,11 @@ def exactness(head: nn.Module) -> str:
         blind = first is None or isinstance(first, nn.Linear | nn.BatchNorm1d | nn.LayerNorm)
         return NONE if blind else "approximate"
     pool, rest = parts
-    bent = pooling_of(pool) != AVERAGE or any(isinstance(layer, nn.ReLU | nn.LayerNorm) for layer in rest)
+    if any(is_curved(layer) for layer in rest):
+        return "approximate"
+    bent = pooling_of(pool) != AVERAGE or any(
+        isinstance(layer, nn.ReLU | nn.LayerNorm) or is_cosine(layer) for layer in rest
+    )
     return "exact_here" if bent else "exact"
 
 
@@ -34,13 +50,20 @@ def flat_layers(head: nn.Module) -> list[nn.Module]:
 def closed_form(head: nn.Module) -> tuple[nn.Module, list[nn.Module]] | None:
     """A head as its pooling and the layers after it that change anything; None where no closed form is known."""
     layers = [layer for layer in flat_layers(head) if not _passing(layer)]
-    if not layers or pooling_of(layers[0]) is None or not all(_piecewise_linear(layer) for layer in layers[1:]):
+    if not layers or pooling_of(layers[0]) is None or not all(_foldable(layer) for layer in layers[1:]):
         return None
     return layers[0], layers[1:]
 
 
 def pooling_of(layer: nn.Module) -> str | None:
-    """Which way a layer pools positions away; a concat pool (maximum first) is known by its parts `mp` and `ap`."""
+    """Which way a layer pools positions away; a concat pool (maximum first) is known by its parts `mp` and `ap`.
+
+    A generalised mean, `(mean a^p)^(1/p)` (Radenović et al., arXiv 1711.02512), is known by its name and its p.
+    """
+    if isinstance(layer, Written):
+        return WRITTEN
+    if type(layer).__name__ in GEM_NAMES and hasattr(layer, "p"):
+        return GEM
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         return AVERAGE if layer.output_size in (1, (1, 1)) else None
     if isinstance(layer, nn.AdaptiveMaxPool2d):
@@ -57,9 +80,20 @@ def _passing(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Identity | nn.Dropout)
 
 
-def _piecewise_linear(layer: nn.Module) -> bool:
+def is_curved(layer: nn.Module) -> bool:
+    """Whether a layer bends its values otherwise than a ReLU does: on a map, it stands for its slope."""
+    return isinstance(layer, CURVED) or type(layer).__name__ in CURVED_NAMES
+
+
+def is_cosine(layer: nn.Module) -> bool:
+    """Whether a layer's outputs are cosines times a scale: known by its name and its one matrix, which has no bias."""
+    known = type(layer).__name__ in COSINE_NAMES + COSINE_ALIASES
+    return known and getattr(layer, "bias", None) is None and hasattr(layer, "weight")
+
+
+def _foldable(layer: nn.Module) -> bool:
     if isinstance(layer, nn.BatchNorm1d):
         return layer.running_var is not None
     if isinstance(layer, nn.LayerNorm):  # over channels alone, as of one position
         return all(side == 1 for side in layer.normalized_shape[1:])
-    return isinstance(layer, nn.Linear | nn.ReLU)
+    return isinstance(layer, nn.Linear | nn.ReLU) or is_curved(layer) or is_cosine(layer)

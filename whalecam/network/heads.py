@@ -17,6 +17,17 @@ class ConcatPool(nn.Module):
         return torch.cat([self.mp(x), self.ap(x)], dim=1)
 
 
+class Written(nn.Module):
+    """The class token of a vision transformer from what was written into it: (N, 2K, h, w) → (N, K).
+
+    The first K channels are what each patch wrote; the others, alike in all positions, what has no place.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        placed, rest = x.chunk(2, dim=1)
+        return (placed + rest).sum(dim=(2, 3))
+
+
 def linear_head(channels: int, classes: int, p: float = 0.25) -> nn.Sequential:
     """Average pooling and one linear layer; the shape of fastai's `create_head(lin_ftrs=[], concat_pool=False)`."""
     return nn.Sequential(
@@ -39,17 +50,6 @@ def probe_head(channels: int, classes: int) -> nn.Sequential:
     )
 
 
-def average_head(channels: int, classes: int) -> nn.Sequential:
-    """Average pooling and one linear layer with a bias, as torchvision's and timm's networks end."""
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
-
-
-def layernorm_head(channels: int, classes: int) -> nn.Sequential:
-    """Average pooling, LayerNorm and one linear layer, as a ConvNeXt ends."""
-    norm = nn.LayerNorm(channels, eps=1e-6)
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), norm, nn.Linear(channels, classes))
-
-
 def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential:
     """fastai's default head: concat pooling and two layers; its names fit fastai's state dicts."""
     return nn.Sequential(
@@ -68,7 +68,5 @@ def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential
 HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
     "probe": probe_head,
-    "average": average_head,
-    "layernorm": layernorm_head,
     "fastai": fastai_head,
 }

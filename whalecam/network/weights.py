@@ -1,5 +1,6 @@
 """Checkpoints: our own, and state dicts made elsewhere. Never a pickle."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,11 @@ from torch import Tensor, nn
 from whalecam.config import LOADED_ARCH
 from whalecam.errors import ModelError
 from whalecam.network import checkpoints
-from whalecam.network.bodies import build_body, build_whole, names_in_body
+from whalecam.network.bodies import build_body, build_whole, stats_of
 from whalecam.network.cut import Network
 from whalecam.network.heads import HEADS
-from whalecam.network.layout import TOLERANCE, largest_difference
+from whalecam.network.modules import cut, cut_alike
 
-AVERAGE, LAYERNORM = "average", "layernorm"
-"""Heads of networks that torchvision or timm built, as HEADS names them."""
 SHOWN = 3
 """Tensors that an error names."""
 
@@ -30,14 +29,21 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     """
     state = {name: torch.from_numpy(np.array(values)) for name, values in tensors.items()}
     check_tensors(state, "The network")
-    body = build_body(str(spec["arch"]), pretrained=False, size=int(spec["size"]))
-    head = HEADS[spec["head_kind"]](body.channels, len(spec["classes"]))
-    whole = nn.ModuleDict({"features": body.features, "head": head})
-    _fill(whole, state, body.arch)
-    mean, std = (tuple(spec[name]) for name in ("mean", "std"))
+    arch, kind, size = str(spec["arch"]), str(spec["head_kind"]), int(spec["size"])
     classes = tuple(spec["classes"])
-    kind, size, resize = str(spec["head_kind"]), int(spec["size"]), str(spec["resize"])
-    return Network(body.features.eval(), head.eval(), body.arch, classes, size, resize, mean, std, kind)
+    features, head = _built(arch, kind, size, len(classes))
+    _fill(nn.ModuleDict({"features": features, "head": head}), state, arch)
+    mean, std = (tuple(spec[name]) for name in ("mean", "std"))
+    return Network(features.eval(), head.eval(), arch, classes, size, str(spec["resize"]), mean, std, kind)
+
+
+def _built(arch: str, kind: str, size: int, classes: int) -> tuple[nn.Module, nn.Module]:
+    """Features and head without weights: one of HEADS behind a body of ours, or a library's network cut as it was."""
+    if kind in HEADS:
+        body = build_body(arch, pretrained=False, size=size)
+        return body.features, HEADS[kind](body.channels, classes)
+    found = cut_alike(build_whole(arch, classes, size), kind)
+    return found.features, found.head
 
 
 def load_state(
@@ -46,15 +52,15 @@ def load_state(
     """A network from a checkpoint made elsewhere: see `checkpoints.read` for the files that are read.
 
     Understands our own names (`features.`, `head.`), fastai's (`0.` the body, `1.` the head, linear or two-layer), and
-    those of torchvision and timm where average pooling and one linear layer end the network, with or without a
-    LayerNorm between them, whatever a wrapper puts before the names.
+    those of torchvision and timm, whatever a wrapper puts before the names. Which of their networks can be cut, see
+    `modules.cut`.
 
     Args:
         classes: in the order of the network's outputs.
         arch: a name of torchvision or timm; None: the one that the file names, else LOADED_ARCH.
 
     Raises ModelError for a pickle, for other names, for another number of classes, for weights that are NaN or
-    infinite, and for an architecture that `build_body` refuses.
+    infinite, and for an architecture that cannot be built, or cut before its pooling.
     """
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
@@ -75,48 +81,13 @@ def _of_library(
     stored: checkpoints.Checkpoint, classes: tuple[str, ...], arch: str, size: int, resize: str, file: str
 ) -> Network:
     """A network that torchvision or timm built: filled as a whole, then cut, and proven to give the same logits."""
-    whole = build_whole(arch, len(classes))
+    whole = build_whole(arch, len(classes), size)
     wanted = whole.state_dict()
     tensors = checkpoints.renamed(stored.tensors, wanted, arch, file)
     _check_shapes(tensors, wanted, classes, arch, file)
-    whole.load_state_dict(tensors)
-    body = build_body(arch, pretrained=False, size=size)
-    places = names_in_body(whole, arch)
-    body.features.load_state_dict({name: tensors[places[name]] for name in body.features.state_dict()})
-    kind, layers = _behind_pooling(whole, body.channels, arch)
-    head = HEADS[kind](body.channels, len(classes))
-    for own, theirs in zip(head[-len(layers) :], layers, strict=True):
-        own.load_state_dict(theirs.state_dict())
-    network = Network(
-        body.features.eval(), head.eval(), body.arch, classes, size, resize, body.mean, body.std, head_kind=kind
-    )
-    _check_same(network, whole)
-    return network
-
-
-def _behind_pooling(whole: nn.Module, channels: int, arch: str) -> tuple[str, list[nn.Module]]:
-    """Which of HEADS a classifier ends in, and its layers with weights; raises ModelError where in none of them."""
-    layers = [layer for layer in whole.modules() if isinstance(layer, nn.Linear | nn.LayerNorm)]
-    last = layers[-1] if layers else None
-    if not isinstance(last, nn.Linear) or last.in_features != channels or last.bias is None:
-        raise ModelError(f"'{arch}' does not end in average pooling and one linear layer, so its head is not read yet.")
-    before = layers[-2] if len(layers) > 1 else None
-    if isinstance(before, nn.LayerNorm) and before.normalized_shape == (channels,):
-        return LAYERNORM, [before, last]
-    return AVERAGE, [last]
-
-
-def _check_same(network: Network, whole: nn.Module) -> None:
-    """Raise ModelError where the cut network's logits differ from the whole one's by more than 1e-4 of the largest."""
-    inputs = torch.rand(2, 3, network.size, network.size, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        apart = largest_difference(network.head(network.features(inputs)), whole(inputs))
-    if not apart <= TOLERANCE:
-        raise ModelError(
-            f"'{network.arch}' has more between its last activations and its logits than average pooling, a "
-            f"LayerNorm and one linear layer: without it the logits differ by {apart:.1%} of the largest. Its head is "
-            "not read yet."
-        )
+    whole.load_state_dict(_versioned(tensors, whole))
+    found = cut(whole, size)
+    return Network(found.features, found.head, arch, classes, size, resize, *stats_of(arch), head_kind=found.way)
 
 
 def _check_shapes(
@@ -131,7 +102,7 @@ def _check_shapes(
         name = wrong[0]
         raise ModelError(
             f"The weights of {file} do not fit {arch}: {name} is {tuple(tensors[name].shape)}, not "
-            f"{tuple(wanted[name].shape)}. Name the right architecture."
+            f"{tuple(wanted[name].shape)}. Name the right architecture, and a transformer's own size."
         )
 
 
@@ -167,9 +138,16 @@ def _ours(name: str) -> str:
 
 def _fill(whole: nn.Module, state: Mapping[str, Tensor], arch: str) -> None:
     try:
-        whole.load_state_dict(dict(state))
+        whole.load_state_dict(_versioned(state, whole))
     except RuntimeError as error:
         first = str(error).splitlines()[1:2]
         raise ModelError(
             f"The weights do not fit {arch}: {' '.join(first).strip()} Name the right architecture."
         ) from error
+
+
+def _versioned(state: Mapping[str, Tensor], whole: nn.Module) -> dict[str, Tensor]:
+    """A state dict with the versions of the network's layers, which some, such as MNASNet, do not load without."""
+    versioned = OrderedDict(state)
+    vars(versioned)["_metadata"] = vars(whole.state_dict()).get("_metadata", {})
+    return versioned

@@ -14,7 +14,8 @@ from whalecam.network.fusion.portions import portioned
 from whalecam.network.layout import largest_difference
 
 TOLERANCE = 1e-3
-PROBE = (2, 3, 64, 64)
+SIDE = 64
+"""px of the probe, or what the network takes."""
 
 
 class Halved(nn.Module):
@@ -36,30 +37,47 @@ def quick(network: Network, halves: bool = True) -> Network:
         halves: compute in bfloat16 where the CPU is faster at it. Maps then differ from float32 by about 1 % of their
             largest value for a resnet, by more than 10 % for the narrow layers of an EfficientNet; else by 1e-5.
     """
-    features = folded(network.features).to(memory_format=torch.channels_last)
+    features = folded(network.features, network.size).to(memory_format=torch.channels_last)
     device = next(network.head.parameters()).device
     if device.type == "cpu":
-        features = _where_alike(features, portioned(joined(features)))
+        features = _where_alike(features, portioned(joined(features)), network.size)
     return replace(network, features=Halved(features) if halves and fast_halves(device) else features)
 
 
-def folded(module: nn.Module) -> nn.Module:
+def folded(module: nn.Module, size: int = SIDE) -> nn.Module:
     """A copy with each BatchNorm folded into the convolution before it; a plain copy where that changes the function.
 
     Neighbours in a module's list of children need not follow one another in its forward pass, so a probe decides.
+
+    Args:
+        size: px that the network takes, asked where it takes no smaller probe.
     """
     changed = copy.deepcopy(module)
     fold(changed)
-    kept = _where_alike(module, changed)
+    kept = _where_alike(module, changed, size)
     return changed if kept is changed else copy.deepcopy(module)
 
 
-def _where_alike(module: nn.Module, changed: nn.Module) -> nn.Module:
+def _where_alike(module: nn.Module, changed: nn.Module, size: int) -> nn.Module:
     """The changed module where it does the same on a probe, else the module as it was."""
-    probe = torch.rand(PROBE, generator=torch.Generator().manual_seed(0)).to(next(module.parameters()).device)
+    probe, before = _probed(module, size)
     with torch.no_grad():
-        before, after = module(probe), changed(probe)
+        after = changed(probe)
     return changed if largest_difference(after, before) <= TOLERANCE else module
+
+
+def _probed(module: nn.Module, size: int) -> tuple[Tensor, Tensor]:
+    """A small probe and what a network makes of it, or one of `size` where it takes no other, as transformers do."""
+    device = next(module.parameters()).device
+    for side in sorted({min(SIDE, size), size}):
+        probe = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+        with torch.no_grad():
+            try:
+                return probe, module(probe)
+            except Exception:  # A forward pass is anybody's code.
+                if side == size:
+                    raise
+    raise AssertionError("the last side is `size`")
 
 
 def fold(module: nn.Module) -> None:

@@ -4,13 +4,12 @@ import copy
 import importlib.metadata
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
-from torch import Tensor, nn
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
@@ -217,10 +216,8 @@ def _body_of(run: Run) -> Body:
 
 
 def _channels(model: Network) -> int:
-    """What the layer behind the pooling takes, a norm or a linear one; a concat pool gives each channel twice."""
-    layer = cast(nn.Sequential, model.head)[2]
-    width = layer.in_features if isinstance(layer, nn.Linear) else len(cast(Tensor, layer.weight))
-    return width // (2 if model.head_kind == "fastai" else 1)
+    """The width K of what a network's features give, (N, K, h, w)."""
+    return model.look(np.zeros((1, model.size, model.size, 3), np.uint8)).shape[1]
 
 
 def _installed(name: str) -> bool:

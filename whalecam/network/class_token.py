@@ -1,0 +1,94 @@
+"""Vision transformers that classify by a class token: what each patch wrote into it (Gandelsman et al., ICLR 2024).
+
+The class token is a sum: its embedding, and what the attention and the MLP of each layer added. Attention adds
+`Σ_j Σ_heads a_j W_O v_j`, one term for each token j that it read. The terms of the patches are placed; all else (its
+embedding, MLPs, biases, its own and register tokens) is not.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from whalecam.errors import ModelError
+from whalecam.network.heads import Written
+from whalecam.network.positions import grid, grid_of, prefix_of
+
+
+class ClassToken(nn.Module):
+    """Images (N, 3, S, S) → (N, 2K, h, w): what each patch wrote, and, alike in all positions, the rest.
+
+    The sum over both halves and all positions is the class token before the last norm. A timm or torchvision
+    VisionTransformer, in eval mode.
+    """
+
+    def __init__(self, whole: nn.Module) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens, before = self._embedded(images), prefix_of(self.whole) or 1
+        rest, written = tokens[:, 0], torch.zeros_like(tokens[:, before:])
+        for block in _blocks(self.whole):
+            after, by_each = _through(block, tokens)
+            written = written + by_each[:, before:]
+            rest = rest + after[:, 0] - tokens[:, 0] - by_each[:, before:].sum(dim=1)
+            tokens = after
+        alike = (rest / written.shape[1])[:, None].expand_as(written)
+        return grid(torch.cat([written, alike], dim=2), grid_of(self.whole))
+
+    def _embedded(self, images: Tensor) -> Tensor:
+        whole = cast(Any, self.whole)
+        if hasattr(whole, "conv_proj"):  # torchvision
+            patches = whole._process_input(images)
+            tokens = torch.cat([whole.class_token.expand(len(images), -1, -1), patches], dim=1)
+            return cast(Tensor, tokens + whole.encoder.pos_embedding)
+        return cast(Tensor, whole.norm_pre(whole.patch_drop(whole._pos_embed(whole.patch_embed(images)))))
+
+
+def class_token_head(whole: nn.Module) -> nn.Sequential:
+    """The layers from the class token to the logits. Raises ModelError for a network of other parts."""
+    model = cast(Any, whole)
+    try:
+        _blocks(whole)
+        if hasattr(model, "conv_proj"):
+            return nn.Sequential(Written(), model.encoder.ln, *model.heads).eval()
+        layers = (model.norm, model.fc_norm, model.head_drop, model.head)
+    except AttributeError as error:
+        raise ModelError(f"{type(whole).__name__} is no vision transformer that is known here.") from error
+    return nn.Sequential(Written(), *(layer for layer in layers if not isinstance(layer, nn.Identity))).eval()
+
+
+def _blocks(whole: nn.Module) -> list[Any]:
+    model = cast(Any, whole)
+    return list(model.encoder.layers if hasattr(model, "conv_proj") else model.blocks)
+
+
+def _through(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens (N, T, K) after a layer, and what its attention wrote into the first token from each one, (N, T, K)."""
+    if isinstance(getattr(block, "self_attention", None), nn.MultiheadAttention):  # torchvision
+        attention = block.self_attention
+        normed = block.ln_1(tokens)
+        mixed = F.linear(normed, attention.in_proj_weight, attention.in_proj_bias)
+        added, by_each = _attended(mixed, attention.num_heads, attention.out_proj, nn.Identity(), nn.Identity())
+        tokens = tokens + added
+        return tokens + block.mlp(block.ln_2(tokens)), by_each
+    attention, scale = block.attn, block.ls1
+    mixed = attention.qkv(block.norm1(tokens))
+    added, by_each = _attended(mixed, attention.num_heads, attention.proj, attention.q_norm, attention.k_norm)
+    tokens = tokens + scale(added)
+    return tokens + block.ls2(block.mlp(block.norm2(tokens))), scale(by_each)
+
+
+def _attended(
+    mixed: Tensor, heads: int, project: nn.Linear, q_norm: nn.Module, k_norm: nn.Module
+) -> tuple[Tensor, Tensor]:
+    """Self-attention from queries, keys and values side by side (N, T, 3K): its output, and the first token's parts."""
+    images, count, width = mixed.shape
+    query, key, value = mixed.reshape(images, count, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
+    query, key = q_norm(query), k_norm(key)
+    joined = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    share = (query[:, :, :1] @ key.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(dim=-1)
+    parts = (share.transpose(2, 3) * value).transpose(1, 2).flatten(2)
+    return project(joined), F.linear(parts, project.weight)
