@@ -18,6 +18,7 @@ from whalecam.errors import DatasetError, RunError
 @threshold_options
 def info(run: Path, as_json: bool, **levels: float) -> None:
     """What a run holds: its network, its leaks, which species stand out, and what to do next."""
+    from whalecam.analysis.placement import placement_of
     from whalecam.cli.summaries import told
     from whalecam.store.run import open_run
 
@@ -32,6 +33,7 @@ def info(run: Path, as_json: bool, **levels: float) -> None:
         "classes": list(opened.manifest.classes),
         "network": dict(opened.manifest.network),
         "exactness": opened.manifest.exactness,
+        "placed_share": placement.share if (placement := placement_of(opened)) else None,
         "model_sha256": opened.manifest.model_sha256,
         "joins": dict(opened.manifest.joins),
         "metrics": opened.metrics(),

@@ -10,6 +10,7 @@ import pandas as pd
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, sentence
+from whalecam.analysis.placement import placement_of
 from whalecam.analysis.recommendation import COLUMNS, NAMES, WORDS, Advice, advise, cell, leaks_found, measured_of, step
 from whalecam.arrays import records
 from whalecam.config import ASSESSMENTS, Thresholds
@@ -140,6 +141,8 @@ def _about(run: Run) -> Iterator[str]:
         f"Network: {network.get('arch', '?')} at {network.get('size', '?')} px{how}; exactness of its maps: "
         f"{run.manifest.exactness}; sha256 {run.manifest.model_sha256[:12]}"
     )
+    if (placement := placement_of(run)) and placement.is_partial:
+        yield placement.sentence
     if metrics.get("note"):
         yield str(metrics["note"])
     if metrics.get("n_valid"):

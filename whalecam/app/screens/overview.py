@@ -91,11 +91,13 @@ def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     """What the maps of this run may claim."""
     word = run.manifest.exactness
     text = EXACTNESS.get(word, word)
+    placement = session.placement_of(run)
+    placed = f" {placement.sentence}" if placement and placement.is_partial else ""
     st.caption(
         f"Exactness of the maps: **{plain(word.replace('_', ' '))}**. {text} Largest completeness error over all "
         f"images and classes: {_or_dash(facts['completeness_error'], '.1e')} logits. "
         f"Network: {plain(str(run.manifest.network.get('arch', '')))}, "
-        f"trained at {run.manifest.network.get('size', '?')} px."
+        f"trained at {run.manifest.network.get('size', '?')} px.{placed}"
     )
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis import findings
+from whalecam.analysis import findings, placement
 from whalecam.analysis.class_order import ClassOrder, proposed_order
 from whalecam.analysis.findings import Evidence, Finding, properties
 from whalecam.analysis.findings.outliers import MOST
+from whalecam.analysis.placement import Placement
 from whalecam.app.shell import access
 from whalecam.app.widgets.signer import Results, Signer
 from whalecam.arrays import Report, silent
@@ -269,6 +270,18 @@ def _arguments() -> argparse.Namespace:
 def given_data() -> tuple[str, str]:
     """`--csv` and `--images` of the command line, empty where not given."""
     return _arguments().csv or "", _arguments().images or ""
+
+
+def placement_of(run: Run) -> Placement | None:
+    """How much of what the network decides by has a place in its maps; None before the audit."""
+    parts = run.parts()
+    return _placement(str(run.path), str(run.manifest.model_sha256), parts[0].stat().st_mtime_ns) if parts else None
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _placement(path: str, model: str, written: int) -> Placement | None:
+    """Kept until the network or the first part changes."""
+    return placement.placement_of(open_run(Path(path)))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -1,0 +1,70 @@
+"""How much of what a network decides by has a place in its maps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from whalecam.store.run import Run
+from whalecam.store.table import unpack_maps
+
+IMAGES = 256
+"""Of the audit's first part, of which the share is told."""
+ALL = 0.95
+"""Median share from which on nothing is missing: biases alone take as much."""
+LEAST = 0.5
+"""Median share below which the maps alone tell too little."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The placed share of an audit: its median and, in `sentence`, what it means. `images`: of how many."""
+
+    share: float
+    images: int
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something that tells classes apart has no place in the maps: it is said then."""
+        return self.share < ALL
+
+    @property
+    def sentence(self) -> str:
+        said = f"What has a place in the maps makes up {self.share:.0%} of the differences between the logits of the "
+        said += f"classes (median of {self.images:,} images)."
+        if self.share >= LEAST:
+            return said
+        return said + " Most of what this network decides by has no place: let the background test decide."
+
+
+def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> float:
+    """The share of the differences between logits that the sums of the maps explain; NaN where all logits are equal.
+
+    `⟨m, z⟩ / ⟨z, z⟩` with m the sum of each class's map and z its logit, each less its mean over the classes. 1: all
+    that tells the classes apart lies somewhere in the image. It may be negative or above 1 where what has no place, as
+    biases or the MLPs of a transformer, works against what has.
+
+    Args:
+        maps: (C, h, w), logits.
+        logits: (C,).
+    """
+    placed = maps.sum(axis=(1, 2), dtype=np.float64)
+    placed, told = placed - placed.mean(), logits - logits.mean()
+    return float(placed @ told / (told @ told)) if told.any() else float("nan")
+
+
+def placement_of(run: Run) -> Placement | None:
+    """The placed share of a run's audit; None without maps."""
+    parts = run.parts()
+    if not parts:
+        return None
+    names = ["maps", "map_height", "map_width", "logits"]
+    rows = pq.read_table(parts[0], columns=names).slice(0, IMAGES).to_pylist()
+    shares = [
+        placed_share(maps, np.asarray(row["logits"]))
+        for row in rows
+        if (maps := unpack_maps(row["maps"], row["map_height"], row["map_width"])) is not None
+    ]
+    finite = [share for share in shares if np.isfinite(share)]
+    return Placement(float(np.median(finite)), len(finite)) if finite else None
