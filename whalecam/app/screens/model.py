@@ -20,6 +20,7 @@ from whalecam.config import (
     BOX_ORIENTATIONS,
     MASK_FALLBACKS,
     PROBE,
+    RESIZES,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
@@ -39,6 +40,8 @@ ARCHS = (
     "mobilenetv3_large_100",
 )
 SHOWN = 12
+LEAST_SIDE, LARGEST_SIDE = 32, 1024
+LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
 UNSTATED = "unstated"
 ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
@@ -105,13 +108,17 @@ def load_form(run: Run) -> None:
             "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel). A pickled "
             "module is refused."
         )
-        left, right = st.columns([3, 1])
+        left, right = st.columns([3, 2])
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
+        one, two = st.columns(2)
+        size = one.number_input("Input side, px", LEAST_SIDE, LARGEST_SIDE, TrainOptions.size, help=LOADED_SIZE)
+        resize = two.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
         classes = st.text_input("Classes, in the order of the outputs", placeholder="empty: the labels, sorted by name")
         if st.form_submit_button("Load", type="primary"):
             extra = ["--classes", classes] if classes.strip() else []
             extra += ["--arch", arch.strip()] if arch.strip() else []
+            extra += _flags({"size": int(size), "resize": resize})
             with errors_shown():
                 if not Path(path).expanduser().is_file():
                     raise ModelError(
