@@ -31,11 +31,11 @@ class Placement:
 
     @property
     def sentence(self) -> str:
-        said = f"What has a place in the maps makes up {self.share:.0%} of the differences between the logits of the "
-        said += f"classes (median of {self.images:,} images)."
+        said = f"The maps account for {self.share:.0%} of the differences between the classes' logits (median of "
+        said += f"{self.images:,} images); the rest belongs to no position."
         if self.share >= LEAST:
             return said
-        return said + " Most of what this network decides by has no place: let the background test decide."
+        return said + " Most of what this network decides by is on no map: let the background test decide."
 
 
 def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> float:
