@@ -1,5 +1,6 @@
 """Checkpoints as others write them: libraries, wrappers, training loops; what does not fit is named."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.commandline import whalecam
 from tests.test_network import logits, varied
 from whalecam import network
 from whalecam.errors import ModelError
+from whalecam.network.checkpoints import class_names, class_names_of
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import HEADS
 from whalecam.network.training import _channels
@@ -74,7 +76,9 @@ FORMS: Mapping[str, Callable[[State], object]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_resnet_is_read_whatever_lies_around_its_weights(form: str, tmp_path: Path) -> None:
     theirs = whole("torchvision", "resnet18")
-    model = network.load_state(saved(FORMS[form](theirs.state_dict()), tmp_path), CLASSES, "resnet18", SIDE)
+    model = network.load_checkpoint(
+        saved(FORMS[form](theirs.state_dict()), tmp_path), CLASSES, arch="resnet18", size=SIDE
+    ).network
     assert exactness(model.head) == "exact"
     assert same(model, theirs, 1e-2 if form == "half precision" else 1e-5)
 
@@ -82,15 +86,17 @@ def test_a_resnet_is_read_whatever_lies_around_its_weights(form: str, tmp_path: 
 def test_safetensors_of_a_library_are_read(tmp_path: Path) -> None:
     theirs = whole("torchvision", "resnet18")
     save_file(dict(theirs.state_dict()), tmp_path / "w.safetensors")
-    assert same(network.load_state(tmp_path / "w.safetensors", CLASSES, "resnet18", SIDE), theirs, 1e-5)
+    assert same(
+        network.load_checkpoint(tmp_path / "w.safetensors", CLASSES, arch="resnet18", size=SIDE).network, theirs, 1e-5
+    )
 
 
 def test_the_architecture_that_the_file_names_is_used_where_no_other_is(tmp_path: Path) -> None:
     theirs = whole("timm", "resnet18d")
     path = saved({"arch": "resnet18d", "state_dict": theirs.state_dict()}, tmp_path)
-    assert same(network.load_state(path, CLASSES, None, SIDE), theirs)
+    assert same(network.load_checkpoint(path, CLASSES, arch=None, size=SIDE).network, theirs)
     with pytest.raises(ModelError, match="do not fit resnet34"):
-        network.load_state(path, CLASSES, "resnet34", SIDE)
+        network.load_checkpoint(path, CLASSES, arch="resnet34", size=SIDE)
 
 
 @pytest.mark.parametrize(
@@ -109,37 +115,37 @@ def test_a_network_without_a_valid_map_is_refused_with_its_reason(
 
     theirs = whole(library, arch) if size == 100 else varied(build_whole(arch, 3, size))
     with pytest.raises(ModelError, match=reason):
-        network.load_state(saved(theirs.state_dict(), tmp_path), CLASSES, arch, size)
+        network.load_checkpoint(saved(theirs.state_dict(), tmp_path), CLASSES, arch=arch, size=size)
 
 
 def test_positions_for_another_size_are_named(tmp_path: Path) -> None:
     path = saved(whole("timm", "vit_tiny_patch16_224").state_dict(), tmp_path)
     with pytest.raises(ModelError, match=r"pos_embed is \(1, 197, 192\), not \(1, 17, 192\).*own size"):
-        network.load_state(path, CLASSES, "vit_tiny_patch16_224", SIDE)
+        network.load_checkpoint(path, CLASSES, arch="vit_tiny_patch16_224", size=SIDE)
 
 
 def test_names_that_do_not_fit_are_named_on_both_sides(tmp_path: Path) -> None:
     path = saved(whole("timm", "seresnet18").state_dict(), tmp_path)
     with pytest.raises(ModelError, match=r"do not fit resnet18.*not expected: layer1\.0\.se.* and \d+ more"):
-        network.load_state(path, CLASSES, "resnet18", SIDE)
+        network.load_checkpoint(path, CLASSES, arch="resnet18", size=SIDE)
 
 
 def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
     path = saved(whole("torchvision", "resnet18", 5).state_dict(), tmp_path)
     with pytest.raises(ModelError, match="tells 5 classes apart, but 3 are named"):
-        network.load_state(path, CLASSES, "resnet18", SIDE)
+        network.load_checkpoint(path, CLASSES, arch="resnet18", size=SIDE)
 
 
 def test_a_width_that_differs_is_no_number_of_classes(tmp_path: Path) -> None:
     path = saved(whole("torchvision", "resnext50_32x4d").state_dict(), tmp_path)
     with pytest.raises(ModelError, match=r"do not fit resnet50: layer1\.0\.conv1\.weight is \(128, 64, 1, 1\)"):
-        network.load_state(path, CLASSES, "resnet50", SIDE)
+        network.load_checkpoint(path, CLASSES, arch="resnet50", size=SIDE)
 
 
 def test_a_name_that_is_ours_and_timms_is_not_guessed(tmp_path: Path) -> None:
     path = saved(whole("timm", "efficientnet_lite0").state_dict(), tmp_path)
     with pytest.raises(ModelError, match="pads as TensorFlow does"):
-        network.load_state(path, CLASSES, "efficientnet_lite0", SIDE)
+        network.load_checkpoint(path, CLASSES, arch="efficientnet_lite0", size=SIDE)
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -165,3 +171,94 @@ def test_a_library_checkpoint_becomes_a_run_that_others_start_from(prepared: Pat
     assert whalecam(*started).returncode == 0
     again = network.from_spec(open_run(tmp_path / "b").manifest.network, open_run(tmp_path / "b").load_checkpoint())
     assert torch.equal(again.features.state_dict()["0.weight"], theirs.state_dict()["conv1.weight"])
+
+
+CONFIG = {"architecture": "resnet18d", "label_names": ["orca", "beluga", "fin_whale"]}
+FRAME = {"input_size": [3, 96, 96], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.1], "interpolation": "bicubic"}
+
+
+def test_what_timm_writes_beside_the_weights_is_used_and_said(tmp_path: Path) -> None:
+    theirs = whole("timm", "resnet18d")
+    save_file(dict(theirs.state_dict()), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | {"pretrained_cfg": FRAME}))
+    loaded = network.load_checkpoint(tmp_path / "model.safetensors", otherwise=CLASSES)
+    model = loaded.network
+    assert (model.arch, model.classes, model.size) == ("resnet18d", ("orca", "beluga", "fin_whale"), 96)
+    assert (model.mean, model.std) == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.1)) and same(model, theirs)
+    assert loaded.notes == (
+        "As the file says: architecture, classes, input side, mean and standard deviation.",
+        "Not done of what the file says: interpolation bicubic.",
+    )
+    assert network.from_spec(model.spec(), model.tensors()).mean == model.mean
+
+
+def test_what_a_person_says_stands_above_the_file_and_a_contradiction_is_said(tmp_path: Path) -> None:
+    theirs = whole("timm", "resnet18d")
+    content = {"arch": "resnet18d", "state_dict": theirs.state_dict(), "class_to_idx": {"a": 0, "c": 2, "b": 1}}
+    path = saved(content, tmp_path)
+    assert network.load_checkpoint(path, size=SIDE).network.classes == ("a", "b", "c")
+    loaded = network.load_checkpoint(path, CLASSES, size=SIDE, otherwise=("x", "y", "z"))
+    assert loaded.network.classes == CLASSES
+    assert loaded.notes[-1] == "The file names its classes otherwise: a, b, c …; yours are used."
+
+
+def test_a_checkpoint_of_transformers_is_called_by_its_name(tmp_path: Path) -> None:
+    save_file(dict(whole("timm", "resnet18d").state_dict()), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"architectures": ["ResNetForImageClassification"], "id2label": {"0": "a"}}')
+    with pytest.raises(ModelError, match=r"of the library transformers \(ResNetForImageClassification\)"):
+        network.load_checkpoint(tmp_path / "model.safetensors", CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (["b", "a"], ("b", "a")),
+        (("b", "a"), ("b", "a")),
+        ({"0": "b", "1": "a"}, ("b", "a")),
+        ({1: "a", 0: "b"}, ("b", "a")),
+        ({"a": 1, "b": 0}, ("b", "a")),
+        ({"a": 1, "b": 2}, None),
+        ({"0": "b", "2": "a"}, None),
+        ({"x": "y"}, None),
+        ([1, 2], None),
+        ([], None),
+        ({}, None),
+        ("a,b", None),
+        (None, None),
+    ],
+)
+def test_class_names_are_read_in_the_order_of_the_outputs(value: object, names: tuple[str, ...] | None) -> None:
+    assert class_names(value) == names
+
+
+def test_a_person_names_classes_by_words_or_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("\ufefforca\n\nfin whale, young\n", encoding="utf-8")
+    (tmp_path / "names.json").write_text('{"1": "beluga", "0": "orca"}')
+    (tmp_path / "none.json").write_text('{"a": "b"}')
+    (tmp_path / "broken.json").write_text("[")
+    assert class_names_of("orca, beluga ,") == ("orca", "beluga")
+    assert class_names_of(str(tmp_path / "names.txt")) == ("orca", "fin whale, young")
+    assert class_names_of(str(tmp_path / "names.json")) == ("orca", "beluga")
+    with pytest.raises(ModelError, match=r"none\.json names no classes"):
+        class_names_of(str(tmp_path / "none.json"))
+    with pytest.raises(ModelError, match=r"broken\.json cannot be read as JSON"):
+        class_names_of(str(tmp_path / "broken.json"))
+    with pytest.raises(ModelError, match="'orca' is named twice"):
+        class_names_of("orca,orca")
+
+
+def test_the_command_line_takes_the_files_size_and_classes_and_says_so(prepared: Path, tmp_path: Path) -> None:
+    pictures = prepared / "pictures"
+    names = wc.open_dataset(pictures / "train.csv", pictures / "images").classes()
+    theirs, turned = whole("timm", "resnet18d", len(names)), list(reversed(names))
+    save_file(dict(theirs.state_dict()), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG | {"label_names": turned, "pretrained_cfg": FRAME}))
+    source = ["train", pictures / "train.csv", pictures / "images", "--checkpoint", tmp_path / "model.safetensors"]
+    said = whalecam(*source, "--run", tmp_path / "a").stdout
+    assert "As the file says: architecture, classes, input side" in said
+    spec = open_run(tmp_path / "a").manifest.network
+    assert (spec["size"], spec["classes"]) == (96, turned)
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    said = whalecam(*source, "--run", tmp_path / "b", "--size", SIDE, "--classes", tmp_path / "names.txt").stdout
+    spec = open_run(tmp_path / "b").manifest.network
+    assert (spec["size"], tuple(spec["classes"])) == (SIDE, names) and "names its classes otherwise" in said

@@ -195,7 +195,9 @@ def test_one_class_is_too_few(data: Dataset, tmp_path: Path) -> None:
 
 def test_adopted_network_has_seen_nothing_that_is_known(data: Dataset, trained: Trained, tmp_path: Path) -> None:
     source, _, _ = trained
-    model = training.load_state(source.path / "model" / "fold-0.safetensors", ("beluga", "orca"), "resnet18", 32)
+    model = training.load_checkpoint(
+        source.path / "model" / "fold-0.safetensors", ("beluga", "orca"), arch="resnet18", size=32
+    ).network
     run = new_run(tmp_path / "run", data)
     training.adopt(run, model)
     assert run.training_images() == set()

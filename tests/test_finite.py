@@ -65,7 +65,7 @@ class TestWeights:
         path = tmp_path / f"weights.{ending}"
         save_file(state, path) if ending == "safetensors" else torch.save({"model": state}, path)
         with pytest.raises(ModelError, match=rf"weights\.{ending} has weights that are NaN or infinite, in {name}\. "):
-            network.load_state(path, LABELS, TINY, 32)
+            network.load_checkpoint(path, LABELS, arch=TINY, size=32)
 
     def test_three_of_many_are_named(self) -> None:
         broken = untrained()
@@ -83,7 +83,7 @@ class TestWeights:
         state = {key: torch.from_numpy(values) for key, values in untrained().tensors().items()}
         halves = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
         torch.save(halves, tmp_path / "half.pth")
-        assert network.load_state(tmp_path / "half.pth", LABELS, TINY, 32).classes == LABELS
+        assert network.load_checkpoint(tmp_path / "half.pth", LABELS, arch=TINY, size=32).network.classes == LABELS
 
     def test_the_command_line_refuses_it_and_leaves_no_run(self, tmp_path: Path) -> None:
         csv, images = draw(tmp_path)
@@ -118,7 +118,7 @@ class TestWeights:
         monkeypatch.setattr(sys, "argv", ["checkpoints.py", str(tmp_path)])
         runpy.run_path(str(CASES), run_name="__main__")
         with pytest.raises(ModelError, match=r"nan\.pth has weights that are NaN or infinite, in fc\.weight\. "):
-            network.load_state(tmp_path / "nan.pth", LABELS, "resnet18")
+            network.load_checkpoint(tmp_path / "nan.pth", LABELS, arch="resnet18")
 
 
 class Picky(nn.Module):

@@ -97,7 +97,7 @@ def test_a_network_of_a_library_gives_its_own_logits_and_maps_that_keep_their_cl
 ) -> None:
     theirs, path = filled(arch, size), tmp_path / "weights.pth"
     torch.save(theirs.state_dict(), path)
-    model = network.load_state(path, CLASSES, arch, size)
+    model = network.load_checkpoint(path, CLASSES, arch=arch, size=size).network
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected: Tensor = theirs(images)

@@ -213,7 +213,7 @@ class TestOwnCheckpoint:
         model, pixels = toy(), torch.rand(2, 3, 32, 32)
         run = create_run(tmp_path / "run", DatasetRecord("t.csv", None, {}, ""))
         run.save_checkpoint(0, model.tensors(), [])
-        back = network.load_state(run.path / "model" / "fold-0.safetensors", CLASSES, "resnet18")
+        back = network.load_checkpoint(run.path / "model" / "fold-0.safetensors", CLASSES, arch="resnet18").network
         assert torch.equal(logits(back, pixels), logits(model, pixels))
 
 
@@ -228,7 +228,7 @@ class TestForeignCheckpoint:
             theirs.train()(pixels)
         state = theirs.eval().state_dict()
         torch.save({"model": state, "opt": {}} if wrapped else state, tmp_path / "weights.pth")
-        model = network.load_state(tmp_path / "weights.pth", CLASSES, "resnet18")
+        model = network.load_checkpoint(tmp_path / "weights.pth", CLASSES, arch="resnet18").network
         assert model.head_kind == kind
         with torch.no_grad():
             assert (logits(model, pixels) - theirs(pixels)).abs().max() <= 1e-6
@@ -241,7 +241,7 @@ class TestForeignCheckpoint:
         )
         vision_learner(loaders, resnet18, pretrained=False, path=tmp_path).export("export.pkl")
         with pytest.raises(ModelError, match=r"pickle .* refused.*state_dict"):
-            network.load_state(tmp_path / "export.pkl", CLASSES, "resnet18")
+            network.load_checkpoint(tmp_path / "export.pkl", CLASSES, arch="resnet18")
 
     def test_a_pickle_never_runs(self, tmp_path: Path) -> None:
         class Trap:
@@ -252,28 +252,28 @@ class TestForeignCheckpoint:
         torch.save(Trap(), tmp_path / "trap.pth")
         for name in ("trap.pkl", "trap.pth"):
             with pytest.raises(ModelError):
-                network.load_state(tmp_path / name, CLASSES, "resnet18")
+                network.load_checkpoint(tmp_path / name, CLASSES, arch="resnet18")
         assert not (tmp_path / "sprung").exists()
 
     def test_other_number_of_classes(self, tmp_path: Path) -> None:
         torch.save(create_vision_model(resnet18, 3, pretrained=False).state_dict(), tmp_path / "w.pth")
         with pytest.raises(ModelError, match="tells 3 classes apart, but 2 are named"):
-            network.load_state(tmp_path / "w.pth", CLASSES, "resnet18")
+            network.load_checkpoint(tmp_path / "w.pth", CLASSES, arch="resnet18")
 
     def test_other_architecture(self, tmp_path: Path) -> None:
         torch.save(create_vision_model(resnet18, 2, pretrained=False).state_dict(), tmp_path / "w.pth")
         with pytest.raises(ModelError, match="do not fit resnet34"):
-            network.load_state(tmp_path / "w.pth", CLASSES, "resnet34")
+            network.load_checkpoint(tmp_path / "w.pth", CLASSES, arch="resnet34")
 
     @pytest.mark.parametrize("content", [{"conv.weight": torch.zeros(2)}, [1, 2], {"model": 3}])
     def test_file_that_is_no_state_dict(self, tmp_path: Path, content: object) -> None:
         torch.save(content, tmp_path / "w.pth")
         with pytest.raises(ModelError, match=r"w\.pth"):
-            network.load_state(tmp_path / "w.pth", CLASSES, "resnet18")
+            network.load_checkpoint(tmp_path / "w.pth", CLASSES, arch="resnet18")
 
     def test_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"cannot|not a checkpoint"):
-            network.load_state(tmp_path / "none.pth", CLASSES, "resnet18")
+            network.load_checkpoint(tmp_path / "none.pth", CLASSES, arch="resnet18")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
 from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Recipe, column_options
@@ -70,7 +71,9 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
 @click.option("--checkpoint", type=FOLDER, help="Load these weights instead of training.")
-@click.option("--classes", help="Classes of the checkpoint in the order of its outputs, separated by commas.")
+@click.option(
+    "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
+)
 @JSON
 def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) -> None:
     """Train on a data set, or load a checkpoint, and write the run folder."""
@@ -86,15 +89,22 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     # Ten seconds of imports, so only once the input is known to be good.
     from whalecam import api
     from whalecam.network import training
+    from whalecam.network.checkpoints import class_names_of
     from whalecam.store.run import DatasetRecord, create_run
 
     if given["checkpoint"]:
-        names = tuple(name.strip() for name in (given["classes"] or "").split(",") if name.strip())
-        model = training.load_state(
-            given["checkpoint"], names or data.classes(), given["arch"], given["size"], given["resize"]
+        source = click.get_current_context().get_parameter_source("size")
+        loaded = training.load_checkpoint(
+            given["checkpoint"],
+            class_names_of(given["classes"] or "") or None,
+            otherwise=data.classes(),
+            arch=given["arch"],
+            size=None if source is ParameterSource.DEFAULT else given["size"],
+            default_size=given["size"],
+            resize=given["resize"],
         )
         run = create_run(run_path, DatasetRecord.of(data))
-        training.adopt(run, model)
+        training.adopt(run, loaded.network, loaded.notes)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}

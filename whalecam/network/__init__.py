@@ -6,10 +6,11 @@ from whalecam.network.fusion.folding import quick
 from whalecam.network.heads import fastai_head, linear_head, probe_head
 from whalecam.network.pretrained import Start, hub_reachable, missing_weights, starting_point
 from whalecam.network.resizing import at_size
-from whalecam.network.weights import check_finite, from_spec, load_state
+from whalecam.network.weights import Loaded, check_finite, from_spec, load_checkpoint
 
 __all__ = [
     "Body",
+    "Loaded",
     "Network",
     "Start",
     "at_size",
@@ -20,7 +21,7 @@ __all__ = [
     "from_spec",
     "hub_reachable",
     "linear_head",
-    "load_state",
+    "load_checkpoint",
     "missing_weights",
     "pick_device",
     "probe_head",

@@ -1,7 +1,8 @@
 """Checkpoints: our own, and state dicts made elsewhere. Never a pickle."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,24 @@ def _built(arch: str, kind: str, size: int, classes: int) -> tuple[nn.Module, nn
     return found.features, found.head
 
 
-def load_state(
-    path: Path, classes: tuple[str, ...], arch: str | None = None, size: int = 224, resize: str = "squish"
-) -> Network:
+@dataclass(frozen=True)
+class Loaded:
+    """A network from a checkpoint, and in `notes` what was taken from the file rather than from whoever loads it."""
+
+    network: Network
+    notes: tuple[str, ...]
+
+
+def load_checkpoint(
+    path: Path,
+    classes: tuple[str, ...] | None = None,
+    *,
+    otherwise: tuple[str, ...] = (),
+    arch: str | None = None,
+    size: int | None = None,
+    default_size: int = 224,
+    resize: str = "squish",
+) -> Loaded:
     """A network from a checkpoint made elsewhere: see `checkpoints.read` for the files that are read.
 
     Understands our own names (`features.`, `head.`), fastai's (`0.` the body, `1.` the head, linear or two-layer), and
@@ -56,20 +72,51 @@ def load_state(
     `modules.cut`.
 
     Args:
-        classes: in the order of the network's outputs.
+        classes: in the order of the network's outputs; None: as the file names them, else `otherwise`.
         arch: a name of torchvision or timm; None: the one that the file names, else LOADED_ARCH.
+        size: side of its input, px; None: as the file says, else `default_size`.
 
     Raises ModelError for a pickle, for other names, for another number of classes, for weights that are NaN or
     infinite, and for an architecture that cannot be built, or cut before its pooling.
     """
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
-    arch = arch or stored.arch or LOADED_ARCH
+    names = classes or stored.classes or otherwise
+    wanted = arch or stored.arch or LOADED_ARCH
+    side = size or stored.size or default_size
+    network = _loaded(stored, names, wanted, side, resize, path.name)
+    if stored.mean and stored.std:
+        network = replace(network, mean=stored.mean, std=stored.std)
+    return Loaded(network, tuple(_notes(stored, classes, arch, size)))
+
+
+def _notes(
+    stored: checkpoints.Checkpoint, classes: tuple[str, ...] | None, arch: str | None, size: int | None
+) -> Iterator[str]:
+    """What the file says and was used, and what it says otherwise than whoever loads it."""
+    said = {
+        "architecture": (stored.arch, arch),
+        "classes": (stored.classes, classes),
+        "input side": (stored.size, size),
+    }
+    used = [name for name, (its, given) in said.items() if its and not given]
+    used += ["mean and standard deviation"] if stored.mean and stored.std else []
+    if used:
+        yield f"As the file says: {', '.join(used)}."
+    if stored.unused:
+        yield f"Not done of what the file says: {', '.join(stored.unused)}."
+    if stored.classes and classes and stored.classes != classes:
+        yield f"The file names its classes otherwise: {', '.join(stored.classes[:SHOWN])} …; yours are used."
+
+
+def _loaded(
+    stored: checkpoints.Checkpoint, classes: tuple[str, ...], arch: str, size: int, resize: str, file: str
+) -> Network:
     state = {_ours(name): value for name, value in checkpoints.unwrapped(stored.tensors).items()}
     outputs = [value for name, value in state.items() if name.startswith("head.") and value.ndim == 2]
     if not outputs or not all(name.startswith(("features.", "head.")) for name in state):
-        return _of_library(stored, classes, arch, size, resize, path.name)
-    _check_classes(path.name, len(outputs[-1]), classes)
+        return _of_library(stored, classes, arch, size, resize, file)
+    _check_classes(file, len(outputs[-1]), classes)
     body = build_body(arch, pretrained=False, size=size)
     kind = "fastai" if len(outputs) == 2 else "linear"
     head = HEADS[kind](body.channels, len(classes))

@@ -41,6 +41,7 @@ ARCHS = (
 )
 SHOWN = 12
 LEAST_SIDE, LARGEST_SIDE = 32, 1024
+LOADED_SIDE = f"as the file says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
 UNSTATED = "unstated"
 ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
@@ -112,13 +113,19 @@ def load_form(run: Run) -> None:
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         one, two = st.columns(2)
-        size = one.number_input("Input side, px", LEAST_SIDE, LARGEST_SIDE, TrainOptions.size, help=LOADED_SIZE)
+        size = one.number_input(
+            "Input side, px", LEAST_SIDE, LARGEST_SIDE, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE
+        )
         resize = two.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
-        classes = st.text_input("Classes, in the order of the outputs", placeholder="empty: the labels, sorted by name")
+        classes = st.text_input(
+            "Classes, in the order of the outputs",
+            placeholder="empty: as the file says, else the labels by name",
+            help="Separated by commas, or the path of a text or JSON file",
+        )
         if st.form_submit_button("Load", type="primary"):
             extra = ["--classes", classes] if classes.strip() else []
             extra += ["--arch", arch.strip()] if arch.strip() else []
-            extra += _flags({"size": int(size), "resize": resize})
+            extra += _flags({"size": size or "", "resize": resize})
             with errors_shown():
                 if not Path(path).expanduser().is_file():
                     raise ModelError(

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from whalecam.arrays import Report, silent
 from whalecam.config import PROBE, SPLITS, TrainOptions
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
-from whalecam.network import Body, Network, Start, load_state
+from whalecam.network import Body, Network, Start, load_checkpoint
 from whalecam.network.exactness import exactness
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.network.training.probe import probe
 from whalecam.store.run import Run, open_run
 
-__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_state", "train"]
+__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_checkpoint", "train"]
 
+LOADED = "Loaded, not trained here: what it was trained on is not known."
 LIBRARIES = ("torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
@@ -109,8 +111,11 @@ def _check_recipe(options: TrainOptions) -> None:
         )
 
 
-def adopt(run: Run, model: Network) -> None:
+def adopt(run: Run, model: Network, notes: Sequence[str] = ()) -> None:
     """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's images.
+
+    Args:
+        notes: what else is to be known of it.
 
     Raises ModelError for weights that are NaN or infinite.
     """
@@ -120,7 +125,7 @@ def adopt(run: Run, model: Network) -> None:
     store(
         run,
         model,
-        {"arch": model.arch, "note": "Loaded, not trained here: what it was trained on is not known."},
+        {"arch": model.arch, "note": " ".join([LOADED, *notes])},
         digest,
         {},
     )
