@@ -112,3 +112,12 @@ def test_a_network_of_a_library_gives_its_own_logits_and_maps_that_keep_their_cl
     left = float(evidence.completeness_error.max()) / largest
     assert left <= (1e-4 if claim != NEAR else 1.0)
     assert float(evidence.maps.abs().max()) > 0
+
+
+@pytest.mark.parametrize("arch", ["hgnetv2_b0", "resnet18d", "vit_tiny_patch16_224"])
+def test_what_features_and_head_share_is_stored_once(arch: str, tmp_path: Path) -> None:
+    theirs, path = filled(arch, 64), tmp_path / "weights.pth"
+    torch.save(theirs.state_dict(), path)
+    stored = network.load_checkpoint(path, CLASSES, arch=arch, size=64).network.tensors()
+    whole = sum(value.numel() for value in theirs.state_dict().values())
+    assert whole <= sum(value.size for value in stored.values()) <= 1.01 * whole

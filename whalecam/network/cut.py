@@ -33,9 +33,11 @@ class Network:
         return {"classes": list(self.classes), **{name: _plain(getattr(self, name)) for name in names}}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """Every weight and statistic by name, on the CPU."""
+        """Every weight and statistic by name, on the CPU; what features and head share, by its first name alone."""
         whole = nn.ModuleDict({"features": self.features, "head": self.head})
-        return {name: value.detach().cpu().numpy() for name, value in whole.state_dict().items()}
+        names = first_names(whole)
+        stored = whole.state_dict(keep_vars=True)
+        return {name: value.detach().cpu().numpy() for name, value in stored.items() if names[id(value)] == name}
 
     def batch(self, inputs: ByteArray) -> Tensor:
         """Network inputs uint8 (N, S, S, 3) → normalised float32 (N, 3, S, S), on the network's device."""
@@ -57,6 +59,14 @@ class Network:
         self.features.to(device)
         self.head.to(device)
         return self
+
+
+def first_names(module: nn.Module) -> dict[int, str]:
+    """The first name of each weight and statistic of a module, by its identity."""
+    names: dict[int, str] = {}
+    for name, value in module.state_dict(keep_vars=True).items():
+        names.setdefault(id(value), name)
+    return names
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -15,7 +15,7 @@ from whalecam.config import LOADED_ARCH
 from whalecam.errors import ModelError
 from whalecam.network import checkpoints
 from whalecam.network.bodies import build_body, build_whole, stats_of
-from whalecam.network.cut import Network
+from whalecam.network.cut import Network, first_names
 from whalecam.network.heads import HEADS
 from whalecam.network.modules import cut, cut_alike
 
@@ -184,8 +184,11 @@ def _ours(name: str) -> str:
 
 
 def _fill(whole: nn.Module, state: Mapping[str, Tensor], arch: str) -> None:
+    names = first_names(whole)
+    stored = {name: names[id(value)] for name, value in whole.state_dict(keep_vars=True).items()}
+    shared = {name: state[first] for name, first in stored.items() if name not in state and first in state}
     try:
-        whole.load_state_dict(_versioned(state, whole))
+        whole.load_state_dict(_versioned({**state, **shared}, whole))
     except RuntimeError as error:
         first = str(error).splitlines()[1:2]
         raise ModelError(
