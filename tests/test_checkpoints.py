@@ -17,6 +17,7 @@ from tests.commandline import whalecam
 from tests.test_network import logits, varied
 from whalecam import network
 from whalecam.errors import ModelError
+from whalecam.network.bodies import build_whole
 from whalecam.network.checkpoints import class_names, class_names_of
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import HEADS
@@ -111,8 +112,6 @@ def test_the_architecture_that_the_file_names_is_used_where_no_other_is(tmp_path
 def test_a_network_without_a_valid_map_is_refused_with_its_reason(
     library: str, arch: str, size: int, reason: str, tmp_path: Path
 ) -> None:
-    from whalecam.network.bodies import build_whole
-
     theirs = whole(library, arch) if size == 100 else varied(build_whole(arch, 3, size))
     with pytest.raises(ModelError, match=reason):
         network.load_checkpoint(saved(theirs.state_dict(), tmp_path), CLASSES, arch=arch, size=size)
@@ -171,6 +170,37 @@ def test_a_library_checkpoint_becomes_a_run_that_others_start_from(prepared: Pat
     assert whalecam(*started).returncode == 0
     again = network.from_spec(open_run(tmp_path / "b").manifest.network, open_run(tmp_path / "b").load_checkpoint())
     assert torch.equal(again.features.state_dict()["0.weight"], theirs.state_dict()["conv1.weight"])
+
+
+@pytest.mark.parametrize(("arch", "recipe"), [("resnet18d", "linear-probe"), ("convnext_atto", "fast")])
+def test_a_run_started_from_a_loaded_network_of_timm_opens_again(
+    arch: str, recipe: str, prepared: Path, tmp_path: Path
+) -> None:
+    pictures = prepared / "pictures"
+    names = wc.open_dataset(pictures / "train.csv", pictures / "images").classes()
+    path = saved(whole("timm", arch, len(names)).state_dict(), tmp_path)
+    source = ["train", pictures / "train.csv", pictures / "images", "--size", SIDE, "--run"]
+    assert whalecam(*source, tmp_path / "a", "--checkpoint", path, "--arch", arch).returncode == 0
+    more = ["--epochs", "1", "--batch", "16"] if recipe == "fast" else []
+    again = [*source, tmp_path / "b", "--from", tmp_path / "a", "--recipe", recipe, "--min-per-class", "8", *more]
+    assert whalecam(*again).returncode == 0
+    run = open_run(tmp_path / "b")
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    assert model.spec() == run.manifest.network and len(model.classes) < len(names)
+    other = [*source, tmp_path / "c", "--from", tmp_path / "b", "--recipe", "linear-probe"]
+    assert whalecam(*other).returncode == 0, "and that one is a start too"
+    assert open_run(tmp_path / "c").manifest.network["way"] == model.way
+
+
+def test_a_class_token_is_no_start_for_another_head(prepared: Path, tmp_path: Path) -> None:
+    pictures = prepared / "pictures"
+    names = wc.open_dataset(pictures / "train.csv", pictures / "images").classes()
+    path = saved(build_whole("vit_tiny_patch16_224", len(names), SIDE).state_dict(), tmp_path)
+    source = ["train", pictures / "train.csv", pictures / "images", "--size", SIDE, "--run"]
+    loaded = [*source, tmp_path / "a", "--checkpoint", path, "--arch", "vit_tiny_patch16_224"]
+    assert whalecam(*loaded).returncode == 0
+    refused = whalecam(*source, tmp_path / "b", "--from", tmp_path / "a", "--recipe", "linear-probe")
+    assert refused.returncode == 2 and "classifies by a class token" in refused.stderr
 
 
 CONFIG = {"architecture": "resnet18d", "label_names": ["orca", "beluga", "fin_whale"]}

@@ -24,7 +24,12 @@ _proven: dict[tuple[str, bool], int] = {}
 
 @dataclass(frozen=True)
 class Body:
-    """The part before the head: (N, 3, S, S) → (N, `channels`, h, w). `note` says what was not as asked."""
+    """The part before the head: (N, 3, S, S) → (N, `channels`, h, w). `note` says what was not as asked.
+
+    Attributes:
+        way: how `modules.cut` cut it from the library's classifier, which told `whole_classes` apart; "" for a body of
+            `build_body`.
+    """
 
     features: nn.Module
     channels: int
@@ -32,6 +37,8 @@ class Body:
     mean: Stats
     std: Stats
     note: str = ""
+    way: str = ""
+    whole_classes: int = 0
 
 
 def build_body(arch: str, pretrained: bool, size: int | None = None) -> Body:

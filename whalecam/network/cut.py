@@ -15,7 +15,10 @@ from whalecam.network.fusion import bfloat16
 
 @dataclass
 class Network:
-    """A classifier cut in two, in eval mode. `size` in pixels; `mean` and `std` of inputs in [0, 1]."""
+    """A classifier cut in two, in eval mode. `size` in pixels; `mean` and `std` of inputs in [0, 1].
+
+    `way` and `whole_classes` are those of the `Body` that its features were trained from.
+    """
 
     features: nn.Module
     head: nn.Module
@@ -26,10 +29,13 @@ class Network:
     mean: Stats
     std: Stats
     head_kind: str = "linear"
+    way: str = ""
+    whole_classes: int = 0
 
     def spec(self) -> dict[str, Any]:
         """All but the weights and classes, fit for JSON; `from_spec` builds the network again."""
-        names = ("arch", "size", "resize", "mean", "std", "head_kind")
+        names = ["arch", "size", "resize", "mean", "std", "head_kind"]
+        names += ["way", "whole_classes"] if self.way else []
         return {"classes": list(self.classes), **{name: _plain(getattr(self, name)) for name in names}}
 
     def tensors(self) -> dict[str, NDArray[Any]]:

@@ -32,14 +32,21 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     check_tensors(state, "The network")
     arch, kind, size = str(spec["arch"]), str(spec["head_kind"]), int(spec["size"])
     classes = tuple(spec["classes"])
-    features, head = _built(arch, kind, size, len(classes))
+    way, whole = str(spec.get("way", "")), int(spec.get("whole_classes", 0))
+    features, head = _built(arch, kind, size, len(classes), way, whole)
     _fill(nn.ModuleDict({"features": features, "head": head}), state, arch)
     mean, std = (tuple(spec[name]) for name in ("mean", "std"))
-    return Network(features.eval(), head.eval(), arch, classes, size, str(spec["resize"]), mean, std, kind)
+    resize = str(spec["resize"])
+    return Network(features.eval(), head.eval(), arch, classes, size, resize, mean, std, kind, way, whole)
 
 
-def _built(arch: str, kind: str, size: int, classes: int) -> tuple[nn.Module, nn.Module]:
-    """Features and head without weights: one of HEADS behind a body of ours, or a library's network cut as it was."""
+def _built(arch: str, kind: str, size: int, classes: int, way: str, whole: int) -> tuple[nn.Module, nn.Module]:
+    """Features and head without weights: one of HEADS behind a body, or a library's network cut as it was."""
+    if way:
+        features = cut_alike(build_whole(arch, whole, size), way).features
+        with torch.no_grad():
+            channels = features(torch.zeros(1, 3, size, size)).shape[1]
+        return features, HEADS[kind](channels, classes)
     if kind in HEADS:
         body = build_body(arch, pretrained=False, size=size)
         return body.features, HEADS[kind](body.channels, classes)

@@ -18,7 +18,10 @@ from whalecam.config import PROBE, SPLITS, TrainOptions
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
+from whalecam.network.class_token import ClassToken
 from whalecam.network.exactness import exactness
+from whalecam.network.heads import HEADS
+from whalecam.network.layout import check_size
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.network.training.probe import probe
 from whalecam.store.run import Run, open_run
@@ -81,7 +84,9 @@ def check_start(options: TrainOptions) -> Start:
     """
     _check_recipe(options)
     if options.body_from:
-        return Start(_body_of(open_run(Path(options.body_from))).arch, False)
+        body = _body_of(open_run(Path(options.body_from)))
+        check_size(body.features, body.arch, options.size)
+        return Start(body.arch, False)
     start = network.starting_point(options.arch, options.pretrained, options.fallback)
     network.build_body(start.arch, pretrained=False, size=options.size)
     return start
@@ -215,9 +220,16 @@ def _body_of(run: Run) -> Body:
     model = network.from_spec(run.manifest.network, run.load_checkpoint(0)) if run.trained else None
     if model is None:
         raise ModelError(f"Run '{run.name}' has no trained network to start from. Train it first.")
-    return Body(
-        model.features, _channels(model), model.arch, model.mean, model.std, f"Started from the body of run {run.name}."
-    )
+    if isinstance(model.features, ClassToken):
+        raise ModelError(
+            f"The network of run '{run.name}' classifies by a class token, so it has no body that another head could "
+            "pool. Start from a network that averages its positions."
+        )
+    note = f"Started from the body of run {run.name}."
+    body = Body(model.features, _channels(model), model.arch, model.mean, model.std, note, model.way)
+    if model.way or model.head_kind in HEADS:
+        return replace(body, whole_classes=model.whole_classes)
+    return replace(body, way=model.head_kind, whole_classes=len(model.classes))
 
 
 def _channels(model: Network) -> int:

@@ -225,6 +225,15 @@ def _network(learner: Learner, body: Body, classes: tuple[str, ...], options: Tr
     head = network.linear_head(body.channels, len(classes))
     head.load_state_dict(learner.model[1].state_dict())
     model = Network(
-        learner.model[0].eval(), head.eval(), body.arch, classes, options.size, options.resize, body.mean, body.std
+        learner.model[0].eval(),
+        head.eval(),
+        body.arch,
+        classes,
+        options.size,
+        options.resize,
+        body.mean,
+        body.std,
+        way=body.way,
+        whole_classes=body.whole_classes,
     )
     return model.to(torch.device("cpu"))

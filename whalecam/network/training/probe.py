@@ -77,7 +77,8 @@ def _untrained(body: Body, classes: tuple[str, ...], options: TrainOptions) -> N
     features = body.features.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     head = network.probe_head(body.channels, len(classes)).eval().to(device)
     size, resize = options.size, options.resize
-    return Network(features, head, body.arch, classes, size, resize, body.mean, body.std, head_kind="probe")
+    frame = (body.arch, classes, size, resize, body.mean, body.std)
+    return Network(features, head, *frame, head_kind="probe", way=body.way, whole_classes=body.whole_classes)
 
 
 class _Seen:
