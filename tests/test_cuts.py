@@ -123,6 +123,24 @@ def test_sessions_that_share_a_network_up_to_its_pooling_do_not_disturb_each_oth
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
+class ScaleFree(nn.Module):
+    """A head that no closed form is known of, and that its gradient says nothing about: it forgets the scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(CHANNELS, CLASSES, bias=False)
+
+    def forward(self, activations: Tensor) -> Tensor:
+        found: Tensor = self.linear(nn.functional.normalize(activations.mean(dim=(2, 3))))
+        return found
+
+
+def test_a_map_that_would_explain_nothing_is_refused() -> None:
+    torch.manual_seed(0)
+    with pytest.raises(ModelError, match="a map by gradient would leave 100% of the largest logit unexplained"):
+        cut(nn.Sequential(Turned(same), ScaleFree()), SIDE)
+
+
 def test_a_way_that_another_network_has_is_none_for_this_one() -> None:
     with pytest.raises(ModelError, match="there is no way 'class token' here"):
         cut_alike(OwnWay(), "class token")

@@ -68,6 +68,7 @@ NETWORKS = [
     ("hgnetv2_b0", 64, NEAR),
     ("hiera_tiny_224", 64, HERE),
     ("mambaout_femto", 64, NEAR),
+    ("sequencer2d_s", 64, EXACT),
 ]
 
 

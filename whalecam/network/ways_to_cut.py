@@ -8,9 +8,9 @@ from typing import cast
 from torch import Tensor, nn
 
 from whalecam.errors import ModelError
-from whalecam.network.class_token import ClassToken, class_token_head
 from whalecam.network.library_heads import averaged_heads
 from whalecam.network.positions import FIRST, LAST, LAYOUTS, Positions, prefix_of
+from whalecam.network.written import AttentionPooled, ClassToken, attention_pooled_head, class_token_head
 
 POOLINGS = ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AdaptiveConcatPool2d", "SelectAdaptivePool2d")
 Parts = tuple[nn.Module, nn.Module]
@@ -26,6 +26,7 @@ def ways(whole: nn.Module) -> Ways:
                 yield f"average {number}, {layout}", partial(_of_layout, whole, layout, head)
     yield from _between_children(whole, list(whole.children()))
     yield "class token", lambda: (ClassToken(whole), class_token_head(whole))
+    yield "attention pooling", lambda: (AttentionPooled(whole), attention_pooled_head(whole))
     if hasattr(whole, "forward_head") and not prefix_of(whole):
         for layout in LAYOUTS:
             yield f"own head, {layout}", partial(_of_layout, whole, layout, OwnHead(whole, layout))

@@ -18,12 +18,12 @@ from whalecam.config import PROBE, SPLITS, TrainOptions
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
-from whalecam.network.class_token import ClassToken
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import HEADS
 from whalecam.network.layout import check_size
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.network.training.probe import probe
+from whalecam.network.written import PatchWrites
 from whalecam.store.run import Run, open_run
 
 __all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_checkpoint", "train"]
@@ -220,10 +220,10 @@ def _body_of(run: Run) -> Body:
     model = network.from_spec(run.manifest.network, run.load_checkpoint(0)) if run.trained else None
     if model is None:
         raise ModelError(f"Run '{run.name}' has no trained network to start from. Train it first.")
-    if isinstance(model.features, ClassToken):
+    if isinstance(model.features, PatchWrites):
         raise ModelError(
-            f"The network of run '{run.name}' classifies by a class token, so it has no body that another head could "
-            "pool. Start from a network that averages its positions."
+            f"The network of run '{run.name}' classifies one token that its patches wrote, so it has no body that "
+            "another head could pool. Start from a network that averages its positions."
         )
     note = f"Started from the body of run {run.name}."
     body = Body(model.features, _channels(model), model.arch, model.mean, model.std, note, model.way)

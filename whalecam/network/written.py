@@ -1,8 +1,8 @@
-"""Vision transformers that classify by a class token: what each patch wrote into it (Gandelsman et al., ICLR 2024).
+"""What each patch wrote into the one vector that a vision transformer classifies (Gandelsman et al., ICLR 2024).
 
-The class token is a sum: its embedding, and what the attention and the MLP of each layer added. Attention adds
+A class token is a sum: its embedding, and what the attention and the MLP of each layer added. Attention adds
 `Σ_j Σ_heads a_j W_O v_j`, one term for each token j that it read. The terms of the patches are placed; all else (its
-embedding, MLPs, biases, its own and register tokens) is not.
+embedding, MLPs, biases, its own and register tokens) is not. A pooling by attention is one such layer of its own.
 """
 
 from typing import Any, cast
@@ -16,16 +16,24 @@ from whalecam.network.heads import Written
 from whalecam.network.positions import grid, grid_of, prefix_of
 
 
-class ClassToken(nn.Module):
+class PatchWrites(nn.Module):
     """Images (N, 3, S, S) → (N, 2K, h, w): what each patch wrote, and, alike in all positions, the rest.
 
-    The sum over both halves and all positions is the class token before the last norm. A timm or torchvision
-    VisionTransformer, in eval mode.
+    The sum over both halves and all positions is the vector that is classified.
     """
 
     def __init__(self, whole: nn.Module) -> None:
         super().__init__()
         self.whole = whole
+
+    def _laid_out(self, written: Tensor, rest: Tensor) -> Tensor:
+        """Written (N, T, K) and rest (N, K) → (N, 2K, h, w)."""
+        alike = (rest / written.shape[1])[:, None].expand_as(written)
+        return grid(torch.cat([written, alike], dim=2), grid_of(self.whole))
+
+
+class ClassToken(PatchWrites):
+    """The vector is the class token before the last norm, of a timm or torchvision VisionTransformer in eval mode."""
 
     def forward(self, images: Tensor) -> Tensor:
         tokens, before = self._embedded(images), prefix_of(self.whole) or 1
@@ -35,8 +43,7 @@ class ClassToken(nn.Module):
             written = written + by_each[:, before:]
             rest = rest + after[:, 0] - tokens[:, 0] - by_each[:, before:].sum(dim=1)
             tokens = after
-        alike = (rest / written.shape[1])[:, None].expand_as(written)
-        return grid(torch.cat([written, alike], dim=2), grid_of(self.whole))
+        return self._laid_out(written, rest)
 
     def _embedded(self, images: Tensor) -> Tensor:
         whole = cast(Any, self.whole)
@@ -45,6 +52,34 @@ class ClassToken(nn.Module):
             tokens = torch.cat([whole.class_token.expand(len(images), -1, -1), patches], dim=1)
             return cast(Tensor, tokens + whole.encoder.pos_embedding)
         return cast(Tensor, whole.norm_pre(whole.patch_drop(whole._pos_embed(whole.patch_embed(images)))))
+
+
+class AttentionPooled(PatchWrites):
+    """The vector is what timm's AttentionPoolLatent makes of all tokens, as in SigLIP, with a single latent query."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        whole = cast(Any, self.whole)
+        pool, before = whole.attn_pool, prefix_of(self.whole)
+        tokens = whole.forward_features(images)
+        vector = whole.pool(tokens)
+        read = tokens if whole.pool_include_prefix else tokens[:, before:]
+        placed = read if pool.pos_embed is None else read + pool.pos_embed
+        images_, count, width = placed.shape
+        split = (images_, count, 2, pool.num_heads, width // pool.num_heads)
+        key, value = pool.kv(placed).reshape(split).permute(2, 0, 3, 1, 4)
+        query = pool.q(pool.latent.expand(images_, -1, -1)).reshape(images_, 1, pool.num_heads, -1).transpose(1, 2)
+        by_each = _written(pool.q_norm(query), pool.k_norm(key), value, pool.proj)
+        written = by_each[:, before:] if whole.pool_include_prefix else by_each
+        return self._laid_out(written, vector - written.sum(dim=1))
+
+
+def attention_pooled_head(whole: nn.Module) -> nn.Sequential:
+    """The layers from the pooled vector to the logits. Raises ModelError for a network of other parts."""
+    model = cast(Any, whole)
+    if getattr(model, "attn_pool", None) is None or not hasattr(model.attn_pool, "latent"):
+        raise ModelError(f"{type(whole).__name__} pools by no attention that is known here.")
+    layers = (model.fc_norm, model.head_drop, model.head)
+    return nn.Sequential(Written(), *(layer for layer in layers if not isinstance(layer, nn.Identity))).eval()
 
 
 def class_token_head(whole: nn.Module) -> nn.Sequential:
@@ -89,6 +124,11 @@ def _attended(
     query, key, value = mixed.reshape(images, count, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
     query, key = q_norm(query), k_norm(key)
     joined = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-    share = (query[:, :, :1] @ key.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(dim=-1)
+    return project(joined), _written(query[:, :, :1], key, value, project)
+
+
+def _written(query: Tensor, key: Tensor, value: Tensor, project: nn.Linear) -> Tensor:
+    """What one query (N, heads, 1, d) read from each token, through the output projection: (N, T, K)."""
+    share = (query @ key.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(dim=-1)
     parts = (share.transpose(2, 3) * value).transpose(1, 2).flatten(2)
-    return project(joined), F.linear(parts, project.weight)
+    return F.linear(parts, project.weight)

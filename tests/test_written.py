@@ -1,4 +1,4 @@
-"""What patches write into a class token: against loops, one head, one token and one layer at a time."""
+"""What patches write into the vector that is classified: against loops, one head, one token, one layer at a time."""
 
 from typing import Any, cast
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer as OtherTransformer
 
 from whalecam.explain import cam
-from whalecam.network.class_token import ClassToken, class_token_head
 from whalecam.network.exactness import exactness
 from whalecam.network.modules import cut
+from whalecam.network.written import AttentionPooled, ClassToken, attention_pooled_head, class_token_head
 
 SIDE, PATCH, WIDTH, HEADS, CLASSES = 12, 4, 8, 2, 3
 GRID = SIDE // PATCH
@@ -147,3 +147,30 @@ def test_a_gate_on_the_attention_is_no_cut() -> None:
     model.blocks[1].attn.norm = varied(nn.LayerNorm(WIDTH))
     with pytest.raises(ModelError, match="cannot be cut"):
         cut(model, SIDE)
+
+
+@pytest.mark.parametrize("options", [{}, {"reg_tokens": 2}, {"reg_tokens": 1, "pool_include_prefix": True}])
+def test_what_an_attention_pooling_reads_from_each_patch(options: dict[str, Any]) -> None:
+    model = cast(Any, timms(global_pool="map", class_token=False, **options))
+    before, pool, each = model.num_prefix_tokens, model.attn_pool, WIDTH // HEADS
+    with torch.no_grad():
+        found, expected = AttentionPooled(model)(images()), model(images())
+        tokens = model.forward_features(images())
+        read = tokens if model.pool_include_prefix else tokens[:, before:]
+        skipped = before if model.pool_include_prefix else 0
+        query = pool.q(pool.latent)[0, 0]
+        for n in range(2):
+            keys, values = pool.kv(read[n]).chunk(2, dim=1)
+            slow = torch.zeros(GRID * GRID, WIDTH)
+            for head in range(HEADS):
+                columns = slice(head * each, (head + 1) * each)
+                scores = torch.exp(keys[:, columns] @ query[columns] / each**0.5)
+                for j in range(GRID * GRID):
+                    share = scores[skipped + j] / scores.sum()
+                    slow[j] += pool.proj.weight[:, columns] @ (share * values[skipped + j, columns])
+            assert torch.allclose(found[n, :WIDTH].flatten(1).T, slow, atol=1e-5)
+    parts = cut(model, SIDE)
+    assert parts.way == "attention pooling" and exactness(parts.head) == "exact_here"
+    evidence = cam.explain(attention_pooled_head(model), found)
+    assert torch.allclose(evidence.logits, expected, atol=1e-5)
+    assert float(evidence.completeness_error.max()) <= 1e-5 * float(expected.abs().max())
