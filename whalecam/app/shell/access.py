@@ -1,8 +1,5 @@
 """Who may see the dashboard: everybody, or, where secrets name an OpenID provider, those who signed in with it."""
 
-import hashlib
-import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAuthError, StreamlitMissingAuthlibError, StreamlitSecretNotFoundError
 
 from whalecam.app.components.assets import module
+from whalecam.app.state import sign_in
 from whalecam.errors import AccessError
 from whalecam.extras import install
 
@@ -42,9 +40,9 @@ def gate() -> None:
     for name in _providers(rules["auth"]):
         label = f"Sign in with {name.capitalize()}" if name else "Sign in"
         if st.button(label, key=f"sign_in_{name}", type="primary", icon=":material/login:"):
-            st.session_state.pop("_signing_out", None)
+            sign_in.set_leaving(False)
             _send_to(name)
-    if st.session_state.get("_signing_out"):
+    if sign_in.is_leaving():
         st.logout()  # again: a run that follows at once drops what the last one has not sent yet
     _link(key="access_link", data={"locked": True}, height=0)
     st.stop()
@@ -80,28 +78,14 @@ def _sign_out() -> None:
     The other pages that they have open, and whoever comes with that cookie later, are refused by us.
     """
     if name := who():
-        _ended()[name] = time.monotonic()
-        _revoked().add(_signing_in())
-    st.session_state["_signing_out"] = True
+        sign_in.sign_out(name, _signing_in())
+    sign_in.set_leaving(True)
     st.logout()
 
 
-@st.cache_resource
-def _ended() -> dict[str, float]:
-    """When each visitor last signed out, by the process's clock."""
-    return {}
-
-
-@st.cache_resource
-def _revoked() -> set[str]:
-    """The signings in that were ended by signing out, while this process lives."""
-    return set()
-
-
-def _signing_in() -> str:
+def _signing_in() -> sign_in.SigningIn:
     """Tells the signing in that this session's cookie was given for."""
-    claims = [str(st.user.get(name)) for name in CLAIMS]
-    return hashlib.sha256(json.dumps(claims).encode()).hexdigest()
+    return tuple(str(st.user.get(name)) for name in CLAIMS)
 
 
 def _rules() -> Mapping[str, Any]:
@@ -137,14 +121,7 @@ def _send_to(provider: str) -> None:
 
 
 def _signed_in() -> bool:
-    if not st.user.get("is_logged_in") or _signing_in() in _revoked():
-        return False
-    return _ended().get(_name(), 0.0) < _came()
-
-
-def _came() -> float:
-    """When this session was first seen."""
-    return float(st.session_state.setdefault("_came", time.monotonic()))
+    return bool(st.user.get("is_logged_in")) and not sign_in.is_ended(_name(), _signing_in())
 
 
 def _name() -> str:
