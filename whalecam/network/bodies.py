@@ -1,5 +1,6 @@
 """Bodies: any convolutional architecture by name, without its head."""
 
+import contextlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,18 +76,24 @@ def build_whole(arch: str, classes: int, size: int) -> nn.Module:
             f"The weights lie under timm's names, but {arch} is WhaleCAM's own body, which pads as TensorFlow does. "
             "Name timm's architecture, such as tf_efficientnet_lite0."
         )
-    ours = family_of(arch) == "torchvision"
-    options: list[dict[str, Any]] = [{"image_size": size}, {"input_size": (size, size)}, {"init_weights": False}]
-    for given in [*(options if ours else [{"img_size": size}]), {}]:
-        try:
-            build = torchvision.models.get_model if ours else timm.create_model
-            return cast(nn.Module, build(arch, num_classes=classes, **given)).eval()
-        except TypeError as error:
-            if not given:  # no option that this network has not
-                raise ModelError(f"'{arch}' cannot be built: {first_line(error)}. {ADVICE}") from error
-        except (RuntimeError, ValueError, AssertionError) as error:
-            raise ModelError(f"'{arch}' cannot be built for {size} px: {first_line(error)}. {ADVICE}") from error
-    raise AssertionError("the last way to build has no options")
+    options: list[dict[str, Any]] = [{"img_size": size}]
+    if family_of(arch) == "torchvision":
+        options = [{"image_size": size}, {"input_size": (size, size)}, {"init_weights": False}]
+    for given in options:
+        with contextlib.suppress(TypeError):  # an option that this network has not
+            return _created(arch, classes, size, given)
+    try:
+        return _created(arch, classes, size, {})
+    except TypeError as error:
+        raise ModelError(f"'{arch}' cannot be built: {first_line(error)}. {ADVICE}") from error
+
+
+def _created(arch: str, classes: int, size: int, given: Mapping[str, Any]) -> nn.Module:
+    build = torchvision.models.get_model if family_of(arch) == "torchvision" else timm.create_model
+    try:
+        return cast(nn.Module, build(arch, num_classes=classes, **given)).eval()
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ModelError(f"'{arch}' cannot be built for {size} px: {first_line(error)}. {ADVICE}") from error
 
 
 def stats_of(arch: str) -> tuple[Stats, Stats]:

@@ -17,7 +17,7 @@ from whalecam.network.fusion import bfloat16
 class Network:
     """A classifier cut in two, in eval mode. `size` in pixels; `mean` and `std` of inputs in [0, 1].
 
-    `way` and `whole_classes` are those of the `Body` that its features were trained from.
+    `way` and `whole_classes` are those of the `Body` that its features are, or were trained from.
     """
 
     features: nn.Module

@@ -65,6 +65,8 @@ def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential
     )
 
 
+OWN = "own"
+"""The head that a library's network was built with, which is none of HEADS."""
 HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
     "probe": probe_head,

@@ -16,7 +16,7 @@ from whalecam.errors import ModelError
 from whalecam.network import checkpoints
 from whalecam.network.bodies import build_body, build_whole, stats_of
 from whalecam.network.cut import Network, first_names
-from whalecam.network.heads import HEADS
+from whalecam.network.heads import HEADS, OWN
 from whalecam.network.modules import cut, cut_alike
 
 SHOWN = 3
@@ -41,17 +41,16 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
 
 
 def _built(arch: str, kind: str, size: int, classes: int, way: str, whole: int) -> tuple[nn.Module, nn.Module]:
-    """Features and head without weights: one of HEADS behind a body, or a library's network cut as it was."""
-    if way:
-        features = cut_alike(build_whole(arch, whole, size), way).features
-        with torch.no_grad():
-            channels = features(torch.zeros(1, 3, size, size)).shape[1]
-        return features, HEADS[kind](channels, classes)
-    if kind in HEADS:
+    """Features and head without weights: a body of ours, or a library's network cut as it was, and its own head."""
+    if not way:
         body = build_body(arch, pretrained=False, size=size)
         return body.features, HEADS[kind](body.channels, classes)
-    found = cut_alike(build_whole(arch, classes, size), kind)
-    return found.features, found.head
+    parts = cut_alike(build_whole(arch, whole, size), way)
+    if kind == OWN:
+        return parts.features, parts.head
+    with torch.no_grad():
+        channels = parts.features(torch.zeros(1, 3, size, size)).shape[1]
+    return parts.features, HEADS[kind](channels, classes)
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,8 @@ def _of_library(
     _check_shapes(tensors, wanted, classes, arch, file)
     whole.load_state_dict(_versioned(tensors, whole))
     found = cut(whole, size)
-    return Network(found.features, found.head, arch, classes, size, resize, *stats_of(arch), head_kind=found.way)
+    frame = (arch, classes, size, resize, *stats_of(arch))
+    return Network(found.features, found.head, *frame, head_kind=OWN, way=found.way, whole_classes=len(classes))
 
 
 def _check_shapes(

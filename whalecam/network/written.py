@@ -64,10 +64,10 @@ class AttentionPooled(PatchWrites):
         vector = whole.pool(tokens)
         read = tokens if whole.pool_include_prefix else tokens[:, before:]
         placed = read if pool.pos_embed is None else read + pool.pos_embed
-        images_, count, width = placed.shape
-        split = (images_, count, 2, pool.num_heads, width // pool.num_heads)
+        batch, count, width = placed.shape
+        split = (batch, count, 2, pool.num_heads, width // pool.num_heads)
         key, value = pool.kv(placed).reshape(split).permute(2, 0, 3, 1, 4)
-        query = pool.q(pool.latent.expand(images_, -1, -1)).reshape(images_, 1, pool.num_heads, -1).transpose(1, 2)
+        query = pool.q(pool.latent.expand(batch, -1, -1)).reshape(batch, 1, pool.num_heads, -1).transpose(1, 2)
         by_each = _written(pool.q_norm(query), pool.k_norm(key), value, pool.proj)
         written = by_each[:, before:] if whole.pool_include_prefix else by_each
         return self._laid_out(written, vector - written.sum(dim=1))
@@ -78,8 +78,7 @@ def attention_pooled_head(whole: nn.Module) -> nn.Sequential:
     model = cast(Any, whole)
     if getattr(model, "attn_pool", None) is None or not hasattr(model.attn_pool, "latent"):
         raise ModelError(f"{type(whole).__name__} pools by no attention that is known here.")
-    layers = (model.fc_norm, model.head_drop, model.head)
-    return nn.Sequential(Written(), *(layer for layer in layers if not isinstance(layer, nn.Identity))).eval()
+    return _behind(model.fc_norm, model.head_drop, model.head)
 
 
 def class_token_head(whole: nn.Module) -> nn.Sequential:
@@ -88,10 +87,14 @@ def class_token_head(whole: nn.Module) -> nn.Sequential:
     try:
         _blocks(whole)
         if hasattr(model, "conv_proj"):
-            return nn.Sequential(Written(), model.encoder.ln, *model.heads).eval()
-        layers = (model.norm, model.fc_norm, model.head_drop, model.head)
+            return _behind(model.encoder.ln, *model.heads)
+        return _behind(model.norm, model.fc_norm, model.head_drop, model.head)
     except AttributeError as error:
         raise ModelError(f"{type(whole).__name__} is no vision transformer that is known here.") from error
+
+
+def _behind(*layers: nn.Module) -> nn.Sequential:
+    """A head of these layers behind what the patches wrote."""
     return nn.Sequential(Written(), *(layer for layer in layers if not isinstance(layer, nn.Identity))).eval()
 
 

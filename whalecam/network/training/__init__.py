@@ -19,7 +19,6 @@ from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
 from whalecam.network.exactness import exactness
-from whalecam.network.heads import HEADS
 from whalecam.network.layout import check_size
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.network.training.probe import probe
@@ -226,10 +225,8 @@ def _body_of(run: Run) -> Body:
             "another head could pool. Start from a network that averages its positions."
         )
     note = f"Started from the body of run {run.name}."
-    body = Body(model.features, _channels(model), model.arch, model.mean, model.std, note, model.way)
-    if model.way or model.head_kind in HEADS:
-        return replace(body, whole_classes=model.whole_classes)
-    return replace(body, way=model.head_kind, whole_classes=len(model.classes))
+    frame = (model.arch, model.mean, model.std, note, model.way, model.whole_classes)
+    return Body(model.features, _channels(model), *frame)
 
 
 def _channels(model: Network) -> int:
