@@ -19,6 +19,8 @@ TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
 """Remedies that `train` can apply; `shuffle` exists only there, since its waters are drawn anew every epoch."""
 SIMULATED = ("crop", "neutral")
 """Remedies that need no new network, so that the present one can be asked what they would do."""
+SIDES = (32, 1024)
+"""Of a network's input, px: the least and the largest."""
 RESIZES = ("squish", "crop", "pad")
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")

@@ -230,7 +230,9 @@ def test_the_name_survives_a_reload_of_a_slow_browser(page: Any, address: str, s
     page.wait_for_function("localStorage.getItem('whalecam.reviewer') === 'Ana'")
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
     page.reload()
-    expect(settled(page).get_by_role("textbox", name="Reviewer")).to_have_value("Ana")
+    field = settled(page).get_by_role("textbox", name="Reviewer")
+    expect(field).to_have_value("Ana")
+    assert field.input_value() == "Ana"
 
 
 def test_keys_move_on_and_judge(page: Any, address: str, place: Path) -> None:

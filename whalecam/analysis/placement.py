@@ -10,7 +10,7 @@ from whalecam.store.run import Run
 from whalecam.store.table import unpack_maps
 
 IMAGES = 256
-"""Of the audit's first part, of which the share is told."""
+"""Of the audit's first part, of which the share is taken."""
 ALL = 0.95
 """Median share from which on nothing is missing: biases alone take as much."""
 LEAST = 0.5
@@ -31,11 +31,11 @@ class Placement:
 
     @property
     def sentence(self) -> str:
-        said = f"The maps account for {self.share:.0%} of the differences between the classes' logits (median of "
-        said += f"{self.images:,} images); the rest belongs to no position."
+        text = f"The maps account for {self.share:.0%} of the differences between the classes' logits (median of "
+        text += f"{self.images:,} images); the rest belongs to no position."
         if self.share >= LEAST:
-            return said
-        return said + " Most of what this network decides by is on no map: let the background test decide."
+            return text
+        return text + " Most of what this network decides by is on no map: let the background test decide."
 
 
 def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> float:
@@ -50,8 +50,8 @@ def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> floa
         logits: (C,).
     """
     placed = maps.sum(axis=(1, 2), dtype=np.float64)
-    placed, told = placed - placed.mean(), logits - logits.mean()
-    return float(placed @ told / (told @ told)) if told.any() else float("nan")
+    placed, wanted = placed - placed.mean(), logits - logits.mean()
+    return float(placed @ wanted / (wanted @ wanted)) if wanted.any() else float("nan")
 
 
 def placement_of(run: Run) -> Placement | None:

@@ -8,6 +8,7 @@ import torch
 
 from whalecam import network
 from whalecam.arrays import ByteArray, records
+from whalecam.config import SIDES
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam
@@ -19,7 +20,6 @@ PICTURES, BATCH = 512, 32
 TOLERATED_DROP = 0.02
 TOLERATED_ROUNDING = 0.03
 """Of the largest value of a map; beyond it maps and predictions are computed in float32."""
-SIZES = (32, 1024)
 
 
 def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 0) -> tuple[Network, float]:
@@ -29,8 +29,8 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 
     images that were not in training (on training images where there are no others).
     Raises ModelError for a size out of range, and where no training image can be read.
     """
-    if not SIZES[0] <= size <= SIZES[1]:
-        raise ModelError(f"Maps at {size} pixels: choose a size from {SIZES[0]} to {SIZES[1]}.")
+    if not SIDES[0] <= size <= SIDES[1]:
+        raise ModelError(f"Maps at {size} pixels: choose a size from {SIDES[0]} to {SIDES[1]}.")
     check_size(model.features, model.arch, size)
     good = _known(model, data)
     seen = good["image"].isin(run.training_images(fold))

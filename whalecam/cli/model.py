@@ -20,6 +20,7 @@ from whalecam.config import (
     PRECISIONS,
     RECIPES,
     RESIZES,
+    SIDES,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
@@ -131,7 +132,7 @@ def _check_used(given: dict[str, Any]) -> None:
 @RUN
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
-@click.option("--size", type=click.IntRange(32, 1024), help="Of the maps' network input, px; else the training size.")
+@click.option("--size", type=click.IntRange(*SIDES), help="Of the maps' network input, px; else the training size.")
 @click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the images.")
 @click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
 @BOX_ORIENTATION

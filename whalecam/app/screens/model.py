@@ -21,6 +21,7 @@ from whalecam.config import (
     MASK_FALLBACKS,
     PROBE,
     RESIZES,
+    SIDES,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
@@ -40,7 +41,6 @@ ARCHS = (
     "mobilenetv3_large_100",
 )
 SHOWN = 12
-LEAST_SIDE, LARGEST_SIDE = 32, 1024
 LOADED_SIDE = f"as the file says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
 UNSTATED = "unstated"
@@ -113,9 +113,7 @@ def load_form(run: Run) -> None:
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         one, two = st.columns(2)
-        size = one.number_input(
-            "Input side, px", LEAST_SIDE, LARGEST_SIDE, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE
-        )
+        size = one.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
         resize = two.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
         classes = st.text_input(
             "Classes, in the order of the outputs",
