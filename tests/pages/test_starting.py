@@ -34,12 +34,15 @@ def asked(arch: str, pretrained: bool = True) -> AppTest:
 
 def command(run: Path) -> list[str]:
     """The words of the job's process, which is stopped."""
-    words = Path(f"/proc/{read_json(run / jobs.JOB)['pid']}/cmdline").read_text().split("\0")
+    place, words = Path(f"/proc/{read_json(run / jobs.JOB)['pid']}/cmdline"), ""
+    # Between its start and its own first instruction a process has no words yet.
+    while not words and (job := jobs.status(run)) and job.state == "running":
+        words = place.read_text()
     jobs.cancel(run)
     while (job := jobs.status(run)) and job.state == "running":
         time.sleep(0.05)
         jobs.cancel(run)
-    return words
+    return words.split("\0")
 
 
 def test_without_an_answer_nothing_starts_and_nothing_can_start_by_itself(runs: Path) -> None:
