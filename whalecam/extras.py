@@ -13,6 +13,7 @@ EXTRAS = MappingProxyType(
         "postgres": ("psycopg",),
         "auth": ("authlib",),
         "umap": ("umap",),
+        "onnx": ("onnx", "onnxruntime"),
     }
 )
 """Extra → the modules it brings, as they are imported."""

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Recipe, column_options
+from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Channels, Recipe, column_options
 from whalecam.cli.output import reporter, tell
 from whalecam.config import (
     BACKGROUND_TESTS,
@@ -16,6 +16,7 @@ from whalecam.config import (
     ENGINES,
     FALLBACKS,
     LOADED_ARCH,
+    MAPS,
     MASK_FALLBACKS,
     PRECISIONS,
     RECIPES,
@@ -71,7 +72,9 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--checkpoint", type=FOLDER, help="Load these weights instead of training.")
+@click.option("--checkpoint", type=FOLDER, help="Load these weights, or this ONNX file, instead of training.")
+@click.option("--mean", type=Channels(), help="Of the loaded network's input, R,G,B in [0, 1]; else as the file says.")
+@click.option("--std", type=Channels(), help="Standard deviation of the same.")
 @click.option(
     "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
 )
@@ -103,6 +106,8 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
             size=None if source is ParameterSource.DEFAULT else given["size"],
             default_size=given["size"],
             resize=given["resize"],
+            mean=given["mean"],
+            std=given["std"],
         )
         run = create_run(run_path, DatasetRecord.of(data))
         training.adopt(run, loaded.network, loaded.notes)
@@ -125,6 +130,10 @@ def _check_used(given: dict[str, Any]) -> None:
     if (given["masks"] or given["boxes"]) and (given["remedy"] == "none" or given["checkpoint"]):
         raise DatasetError(
             "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
+        )
+    if (given["mean"] or given["std"]) and not given["checkpoint"]:
+        raise DatasetError(
+            "--mean and --std are those of a network that is loaded. Add --checkpoint, or leave them out."
         )
 
 
@@ -159,6 +168,13 @@ def _check_used(given: dict[str, Any]) -> None:
 )
 @click.option(
     "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
+)
+@click.option(
+    "--maps",
+    default=AUDIT.maps,
+    show_default=True,
+    type=click.Choice(MAPS),
+    help="auto: exact, where the network has positions; occlusion: by covering parts, 50 passes an image; none.",
 )
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Images a part.")

@@ -20,6 +20,21 @@ class Recipe(click.Choice[str]):
         return str(super().convert(EARLIER_RECIPES.get(value, value), param, ctx))
 
 
+class Channels(click.ParamType[tuple[float, float, float]]):
+    """Three numbers, one for each of red, green and blue, separated by commas."""
+
+    name = "R,G,B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float]:
+        try:
+            red, green, blue = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is not three numbers separated by commas, such as 0.485,0.456,0.406.", param, ctx)
+        return red, green, blue
+
+
 BOX_ORIENTATION = click.option(
     "--box-orientation",
     type=click.Choice(BOX_ORIENTATIONS),

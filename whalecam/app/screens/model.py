@@ -18,6 +18,7 @@ from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
     BOX_ORIENTATIONS,
+    MAPS,
     MASK_FALLBACKS,
     PROBE,
     RESIZES,
@@ -51,6 +52,10 @@ TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
     "seconds; epochs, learning rate and batch do not apply"
+)
+DRAWN = (
+    "auto: exact maps where the network has positions, else none · occlusion: by covering parts of the image, 50 "
+    "forward passes an image, approximate · none: what the network relies on alone"
 )
 TESTS = (
     "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
@@ -106,8 +111,8 @@ def load_form(run: Run) -> None:
     with st.form("load"):
         st.caption(
             "Weights of a torchvision, timm or fastai network, or of WhaleCAM: safetensors, or a state dict that "
-            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel). A pickled "
-            "module is refused."
+            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); or an ONNX "
+            "file. A pickled module is refused."
         )
         left, right = st.columns([3, 2])
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
@@ -158,6 +163,7 @@ def audit_form(run: Run) -> None:
             "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
         )
         limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
+        maps = five.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
             options: dict[str, Any] = {
                 "masks": masks.strip(),
@@ -165,6 +171,7 @@ def audit_form(run: Run) -> None:
                 "box-orientation": "" if orientation == UNSTATED else orientation,
                 "mask-method": method,
                 "background-test": test,
+                "maps": maps,
                 "limit": limit or "",
             }
             files = [part for name in boxes.split(",") if (part := name.strip())]
