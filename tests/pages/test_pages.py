@@ -17,9 +17,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from whalecam.app.charts import audit_charts
-from whalecam.app.screens import heatmaps, overview
+from whalecam.app.screens import overview
 from whalecam.app.shell import jobs
-from whalecam.app.state import session
+from whalecam.app.state import image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.arrays import Progress
 from whalecam.config import Thresholds
@@ -100,14 +100,14 @@ def test_a_picture_is_drawn_again_where_its_file_changed(runs: Path) -> None:
     images.mkdir()
     shutil.copy(path, images / name)
     run.update(dataset=replace(run.manifest.dataset, images=str(images)))
-    first = heatmaps.picture_uri(run, name)
-    assert heatmaps.picture_uri(run, name) is first
+    first = image_cache.image_uri(run, name)
+    assert image_cache.image_uri(run, name) is first
     Image.new("RGB", (30, 20), "red").save(images / name)
-    drawn = heatmaps.picture_uri(run, name)
+    drawn = image_cache.image_uri(run, name)
     shown = Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2])))
     assert drawn != first and shown.size == (30, 20)
     with pytest.raises(DatasetError, match="no readable file"):
-        heatmaps.picture_uri(run, "no such image.jpg")
+        image_cache.image_uri(run, "no such image.jpg")
 
 
 @pytest.mark.parametrize(

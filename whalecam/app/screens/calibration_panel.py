@@ -7,7 +7,7 @@ import streamlit as st
 from whalecam.analysis import calibration, reliability, reviewer_agreement
 from whalecam.analysis.calibration import Estimate
 from whalecam.app.charts import audit_charts
-from whalecam.app.state import session
+from whalecam.app.state import fields, session
 from whalecam.app.widgets import review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Table
@@ -146,4 +146,4 @@ def _share(label: str, found: Estimate | None, hint: str) -> None:
 
 
 def _use(score: str, level: float) -> None:
-    st.session_state[score] = level
+    fields.set_values(**{score: level})

@@ -10,9 +10,9 @@ from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
-from whalecam.app.screens import heatmaps, reliance_panel
+from whalecam.app.screens import reliance_panel
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import comparison_cache, session
+from whalecam.app.state import comparison_cache, image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
@@ -153,7 +153,7 @@ def pair(image: str, first: str, second: str) -> None:
             st.markdown(f"**{plain(name)}** · {_told(row)}")
             layer = _layer(run, row, top if shared else None)
             try:
-                uri = heatmaps.picture_uri(run, image)
+                uri = image_cache.image_uri(run, image)
             except DatasetError as error:
                 st.warning(plain(str(error)), title="This image cannot be shown", icon=":material/broken_image:")
                 continue

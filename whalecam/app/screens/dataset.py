@@ -10,7 +10,7 @@ import streamlit as st
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import session
+from whalecam.app.state import fields, next_run, session
 from whalecam.app.widgets.review_controls import open_picture
 from whalecam.arrays import records
 from whalecam.config import Columns
@@ -38,13 +38,13 @@ def open_own() -> None:
             four.text_input("Individual column", Columns.group, key="own_group"),
         )
         if st.form_submit_button("Open", type="primary", key="own_open"):
-            st.session_state["_own_fault"] = _fault_of(name, path, folder, columns)
+            next_run.set_problem(_problem_of(name, path, folder, columns))
         # It stands until the form is submitted again: the page may run for another reason in the next moment.
-        if fault := st.session_state.get("_own_fault"):
-            st.error(plain(fault), icon=":material/error:")
+        if problem := next_run.problem():
+            st.error(plain(problem), icon=":material/error:")
 
 
-def _fault_of(name: str, path: str, folder: str, columns: Columns) -> str:
+def _problem_of(name: str, path: str, folder: str, columns: Columns) -> str:
     """Open the data, which runs the page anew; else why not, in words."""
     try:
         _open(name, path, folder, columns)
@@ -57,8 +57,8 @@ def _open(name: str, path: str, folder: str, columns: Columns) -> None:
     if not path.strip():
         raise DatasetError("Name the CSV file: a path such as /data/whales/train.csv.")
     run = session.add_run(name, Path(path.strip()), Path(folder.strip()) if folder.strip() else None, columns)
-    st.session_state["_new_run"] = run.name
-    st.session_state["_own_fault"] = ""
+    next_run.open_next(run.name)
+    next_run.set_problem("")
     st.rerun()
 
 
@@ -86,7 +86,7 @@ def distribution(data: Dataset) -> None:
             alt="Images per species",
         )
         if points := picked["selection"]["points"]:
-            st.session_state["dataset_label"] = [str(points[0]["y"])]
+            fields.set_values(dataset_label=[str(points[0]["y"])])
             st.info(f"Chosen: {plain(str(points[0]['y']))}. Its images and rows stand under Images and Table.")
     with right:
         per = good.loc[good["group"] != "", "group"].value_counts()

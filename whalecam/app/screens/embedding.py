@@ -14,7 +14,7 @@ from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import patterns_cache
+from whalecam.app.state import fields, patterns_cache
 from whalecam.app.widgets import chart_selection, filters, review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
@@ -54,7 +54,7 @@ def embedding_map(run: Run, table: Table) -> None:
         found, axes = _placed(run, rows, str(way))
     _chart(_labelled(table, rows), found, str(colouring), axes)
     _say(table, rows)
-    if st.session_state.get("map_region") or st.query_params.get("map_region"):
+    if fields.value("map_region") or st.query_params.get("map_region"):
         view = filters.filter_bar(table, "map", run)
         if len(view.filters.images or ()) == 1:
             neighbours(run, table, next(iter(view.filters.images or ())))

@@ -1,22 +1,18 @@
 """One image large: which map, how it is scaled, its numbers, its neighbours."""
 
 import base64
-import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from whalecam import data
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import heat_canvas
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import session
+from whalecam.app.state import image_cache, image_in_view, session
 from whalecam.app.widgets import queue, review_actions, review_controls
 from whalecam.app.widgets.signer import Signer
 from whalecam.config import OTHER
@@ -32,17 +28,13 @@ KINDS = {
     "raw": "this class alone, with the part all classes share",
 }
 SCALES = ("this image", "whole run")
-LARGEST = 1280
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
 HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
 def choose_image(line: Queue) -> str:
     """The image in view, from the URL, from another page, or the first of the queue."""
-    if wanted := st.session_state.pop("_open", None):
-        st.session_state["image"] = wanted
-    if not st.session_state.get("image"):
-        st.session_state["image"] = st.query_params.get("image") or queue.start(line)
+    image_in_view.fill_in(queue.start(line))
     return str(
         st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
     ).strip()
@@ -87,7 +79,7 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
             icon=":material/info:",
         )
     try:
-        uri = picture_uri(run, str(row["image"]))
+        uri = image_cache.image_uri(run, str(row["image"]))
     except DatasetError as error:
         st.warning(plain(f"{error}."), title="This image cannot be shown", icon=":material/broken_image:")
         return heat_canvas(BLANK, None, None, "no image", key="canvas")  # so that keys lead on
@@ -247,31 +239,3 @@ def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Qu
 
 def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
     st.metric(label, format(value, form) if value is not None and pd.notna(value) else "–", help=hint)
-
-
-def picture_uri(run: Run, image: str) -> str:
-    """The upright image as a WebP data URI, at most LARGEST pixels long; made again where its file changed.
-
-    Raises DatasetError with the reason where it cannot be read.
-    """
-    path = _file(session.source_of(run), image)
-    if not path:
-        raise DatasetError(f"'{image}' has no readable file in {run.manifest.dataset.images}.")
-    return _uri(path, session.stamp_of(Path(path)), image)
-
-
-@st.cache_resource(max_entries=4000, show_spinner=False)
-def _file(source: session.Source, image: str) -> str:
-    """Where an image lies; "" for one without a readable file. Looking for it in a million rows takes 10 ms."""
-    rows = session.read_data(*source).table
-    found = rows.loc[rows["image"] == image, "path"]
-    return str(found.iloc[0] or "") if len(found) else ""
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _uri(path: str, stamp: int, image: str) -> str:
-    picture = Image.fromarray(data.read_sample(Path(path), image).pixels)
-    picture.thumbnail((LARGEST, LARGEST))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=88)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

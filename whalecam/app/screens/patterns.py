@@ -12,7 +12,8 @@ from whalecam.analysis.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import patterns_cache, session
+from whalecam.app.state import patterns_cache, pending, session
+from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import review_actions, review_controls
 from whalecam.arrays import Progress, records
 from whalecam.store.run import Run
@@ -107,24 +108,23 @@ def _flagging(key: str, group: Strategy) -> None:
 
 
 def _ask_flag(images: tuple[str, ...], key: str) -> None:
-    st.session_state["_group"] = ("flag", images, key)
+    pending.GROUP_REVIEW.set(ReviewAction("flag", images, key))
 
 
 def _ask_undo() -> None:
-    st.session_state["_group"] = ("undo", (), "strategy")
+    pending.GROUP_REVIEW.set(ReviewAction("undo", (), "strategy"))
 
 
 def _carry_out(run: Run) -> None:
     """Do what a button asked for, outside its callback, so that an error becomes a message on the page."""
     review_actions.say()
-    if asked := st.session_state.get("_group"):
-        verdict, images, key = asked
-        hand = review_actions.signer(run, key)
-        del st.session_state["_group"]
-        if verdict == "undo":
+    if action := pending.GROUP_REVIEW.get():
+        hand = review_actions.signer(run, action.bar)
+        pending.GROUP_REVIEW.clear()
+        if action.verdict == "undo":
             review_actions.step(hand, "undo")
         else:
-            review_actions.decide(hand, images, "flag")
+            review_actions.decide(hand, action.images, "flag")
 
 
 def atlas(run: Run, table: Table) -> None:

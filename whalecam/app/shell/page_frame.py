@@ -11,7 +11,7 @@ import streamlit as st
 from whalecam.app.components.history import one_entry_per_page
 from whalecam.app.shell import access, jobs, links
 from whalecam.app.shell.reviewer_name import reviewer_name
-from whalecam.app.state import session
+from whalecam.app.state import fields, next_run, session
 from whalecam.config import THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.store.run import Run
@@ -91,8 +91,7 @@ def _choose_run() -> Run | None:
     if not names:
         return None
     with st.sidebar:
-        if (opened := st.session_state.pop("_new_run", None)) in names:
-            st.session_state["run"] = opened
+        next_run.apply(names)
         start = session.preferred_run()
         name = st.selectbox(
             "Run",
@@ -102,7 +101,7 @@ def _choose_run() -> Run | None:
             bind="query-params",
             help="A run holds a data set, its network, its audit and everybody's verdicts.",
         )
-        links.unbind("run")
+        fields.unbind("run")
         reviewer_name()
     return session.open_named(name)
 
@@ -122,7 +121,7 @@ def threshold_sliders() -> None:
     )
     with st.sidebar.expander("Advanced"):
         _single_thresholds()
-    links.unbind(*THRESHOLDS)
+    fields.unbind(*THRESHOLDS)
 
 
 def _single_thresholds() -> None:

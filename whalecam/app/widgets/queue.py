@@ -5,7 +5,9 @@ from dataclasses import replace
 import streamlit as st
 
 from whalecam.app.shell.page_frame import errors_shown
-from whalecam.app.state import reviewer_progress, session
+from whalecam.app.state import image_in_view, pending, reviewer_progress, session
+from whalecam.app.state.pending import Skip
+from whalecam.app.state.queue_cache import QueueOrder, queue_order
 from whalecam.app.widgets import filters
 from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.run import Run
@@ -50,17 +52,18 @@ def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, sh
     """The queue as it stands: its order is kept until one of the choices or a threshold changes."""
     me, level = session.reviewer(), session.thresholds()
     key = (str(run.path), len(run.parts()), chosen, order, which == SUSPECTS, share, level, me if share else "")
-    held = st.session_state.get("_queue", {})
-    if held.get("key") != key:
+
+    def make() -> QueueOrder:
         wanted = _suspects_of(chosen) if which == SUSPECTS else chosen
-        names, controls = tuple(table.images(wanted, order, MOST)), frozenset[str]()
-        if share:
-            others = table.images(Filters(assessments=("clean", "cosmetic", "not_tested")), "random", MOST)
-            names, controls = with_controls(names, others, share, f"{me} {run.manifest.created}")
-        held = {"key": key, "names": names, "controls": controls}
-        st.session_state["_queue"] = held
+        names = tuple(table.images(wanted, order, MOST))
+        if not share:
+            return names, frozenset()
+        others = table.images(Filters(assessments=("clean", "cosmetic", "not_tested")), "random", MOST)
+        return with_controls(names, others, share, f"{me} {run.manifest.created}")
+
+    names, controls = queue_order(key, make)
     done = frozenset[str]() if which == ALL else frozenset(reviewer_progress.judged(run)["image"])
-    return Queue(held["names"], done, reviewer_progress.skips(run).standing(me), held["controls"])
+    return Queue(names, done, reviewer_progress.skips(run).standing(me), controls)
 
 
 def _suspects_of(chosen: Filters) -> Filters:
@@ -95,7 +98,7 @@ def progress(run: Run, queue: Queue) -> None:
 def go(image: str | None) -> None:
     """Show another image in the next run, with an empty reason, note and label."""
     if image:
-        st.session_state.update({"_open": image, "_signed": True})
+        image_in_view.show_next(image)
 
 
 def skip(run: Run, image: str, after: str | None) -> None:
@@ -132,11 +135,11 @@ def _controls() -> float:
 
 
 def _ask_to_skip(image: str, after: str | None) -> None:
-    st.session_state["_skip"] = (image, after)
+    pending.SKIP.set(Skip(image, after))
 
 
 def _skip_if_asked(run: Run) -> None:
     """Outside the callback, so that an error becomes a message on the page."""
-    if asked := st.session_state.pop("_skip", None):
+    if action := pending.SKIP.pop():
         with errors_shown():
-            skip(run, *asked)
+            skip(run, action.image, action.following)

@@ -16,7 +16,8 @@ from whalecam.app.components.gallery import Card, gallery, late_event, selected_
 from whalecam.app.screens import reliance_panel
 from whalecam.app.shell import links
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import session
+from whalecam.app.state import fields, pending, session
+from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import filters, review_actions
 from whalecam.app.widgets.filters import QUEUE, View
 from whalecam.arrays import records
@@ -171,29 +172,30 @@ def open_picture(image: str, key: str | None = None) -> None:
     Args:
         key: of the list that it was opened from, whose filters and order the queue of the Heatmaps page takes over.
     """
-    fields = filters.handed_on(key, QUEUE) | {"image": image}
+    values = filters.handed_on(key, QUEUE) | {"image": image}
     if key:
-        fields["image_order"] = st.session_state.get(f"{key}_order", "evidence")
+        values["image_order"] = fields.value(f"{key}_order", "evidence")
     field = f"{QUEUE}_assessment"
-    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in fields[field]]}, **fields)
+    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in values[field]]}, **values)
 
 
 def _remember(verdict: str, images: tuple[str, ...] | None, key: str) -> None:
-    st.session_state["_asked"] = (verdict, selected_now(key) if images is None else images, key, images is None)
+    shown = selected_now(key) if images is None else images
+    pending.REVIEW.set(ReviewAction(verdict, shown, key, of_gallery=images is None))
 
 
 def _carry_out(run: Run, key: str) -> None:
     """Do what a button asked for: outside the callback, so that an error becomes a message on the page."""
     review_actions.say()
-    verdict, images, asked_at, of_gallery = st.session_state.get("_asked", ("", (), "", False))
-    if asked_at != key:
+    action = pending.REVIEW.get()
+    if action is None or action.bar != key:
         return
     hand = review_actions.signer(run, key)
-    del st.session_state["_asked"]
-    if verdict in review_actions.STEPS:
-        review_actions.step(hand, verdict)
-    elif images:
-        review_actions.decide(hand, images, verdict, key if of_gallery else "")
+    pending.REVIEW.clear()
+    if action.verdict in review_actions.STEPS:
+        review_actions.step(hand, action.verdict)
+    elif action.images:
+        review_actions.decide(hand, action.images, action.verdict, key if action.of_gallery else "")
 
 
 def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ import numpy as np
 import streamlit as st
 
 from whalecam.app.components.assets import module, text
-from whalecam.app.shell import links
-from whalecam.app.state import events
+from whalecam.app.state import events, fields
 from whalecam.arrays import FloatArray
 from whalecam.config import MASK_GRID, REVIEW_VERDICTS
 from whalecam.data.geometry import Frame
@@ -126,7 +125,7 @@ def overlay_controls() -> None:
         )
         st.selectbox("Colours", tuple(COLOURMAPS), key="colours", bind="query-params", on_change="ignore")
         st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
-    links.unbind("heat", "opacity", "threshold", "colours", "outline")
+    fields.unbind("heat", "opacity", "threshold", "colours", "outline")
 
 
 def packed_layer(layer: Layer | None) -> dict[str, Any] | None:
