@@ -181,10 +181,10 @@ class Run:
 
     def mask_sources(self) -> dict[str, int]:
         """How many rows of the audit have a mask of each source; `none` counts those without one."""
-        found = Counter[str]()
+        counts = Counter[str]()
         for part in self.parts():
-            found.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
-        return dict(found)
+            counts.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
+        return dict(counts)
 
     def clear_audit(self) -> None:
         """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""
@@ -220,8 +220,8 @@ def create_run(path: Path, dataset: DatasetRecord) -> Run:
 
     Raises RunError where the folder exists and is something else.
     """
-    taken = path.is_dir() and any(path.iterdir())
-    if taken and not any((path / name).is_file() for name in ("run.json", "job.json")):
+    is_filled = path.is_dir() and any(path.iterdir())
+    if is_filled and not any((path / name).is_file() for name in ("run.json", "job.json")):
         raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that holds run.json.")
     path.mkdir(parents=True, exist_ok=True)
     run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
@@ -256,8 +256,8 @@ def open_run(path: Path) -> Run:
 
 def list_runs(folder: Path) -> list[Path]:
     """The run folders directly below `folder`, newest first."""
-    found: Iterable[Path] = (path.parent for path in folder.glob("*/run.json"))
-    return sorted(found, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
+    folders: Iterable[Path] = (path.parent for path in folder.glob("*/run.json"))
+    return sorted(folders, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
 
 
 def write_json(target: Path, content: Mapping[str, Any]) -> None:
