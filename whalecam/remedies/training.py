@@ -65,10 +65,10 @@ def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod,
         mended = Path(aside) / MENDED
         none = pd.DataFrame(columns=["image"])
         mend(data, find, none, options.remedy, mended, {"run": run.name}, report)
-        found = open_dataset(mended / "train.csv", mended / "images", data.columns)
-        metrics = training.train(found, run, options, report)
+        remedied = open_dataset(mended / "train.csv", mended / "images", data.columns)
+        metrics = training.train(remedied, run, options, report)
         shutil.rmtree(home, ignore_errors=True)
         mended.rename(home)
-    record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), found.fingerprint)
+    record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), remedied.fingerprint)
     run.update(dataset=record)
     return metrics
