@@ -102,16 +102,16 @@ def _cases(run: Run, data: Dataset, table: Table, wanted: int) -> list[dict[str,
     overlays, left, shown = table.overlays_of(top["image"].tolist()), LARGEST - 500_000, []
     for row in records(top):
         case = _case(run, table, row, overlays[row["image"]], paths.get(row["image"], ""))
-        left -= sum(len(uri) for _, uri in case["pictures"])
-        shown.append(case if left > 0 else case | {"pictures": []})
+        left -= sum(len(uri) for _, uri in case["images"])
+        shown.append(case if left > 0 else case | {"images": []})
     return shown
 
 
 def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path: str) -> dict[str, Any]:
     """A row of the table; `images`: what is seen and its data URI, none where the file cannot be read."""
     facts = {name: None if pd.isna(value) else value for name, value in row.items()}
-    pictures: list[tuple[str, str]] = []
-    facts |= {"pictures": pictures, "mask": ORIGINS.get(str(facts["mask_source"]), facts["mask_source"])}
+    images: list[tuple[str, str]] = []
+    facts |= {"images": images, "mask": ORIGINS.get(str(facts["mask_source"]), facts["mask_source"])}
     try:
         pixels = _small(read_sample(Path(path), str(row["image"])).pixels)
     except DatasetError:
@@ -120,9 +120,9 @@ def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path
         "picture": pixels,
         "heat and outline": _heated(run, facts, overlay, pixels),
     }
-    pictures += [(said, _uri(picture)) for said, picture in seen.items() if picture is not None]
+    images += [(caption, _uri(image)) for caption, image in seen.items() if image is not None]
     if facts["reliance"] is not None and (edited := table.row(str(row["image"]))["reliance_image"]):
-        pictures.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
+        images.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
     return facts
 
 
@@ -147,9 +147,9 @@ def _mask(bits: bytes, width: int, height: int) -> NDArray[np.float32]:
 
 
 def _small(pixels: ByteArray) -> ByteArray:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((LONGEST, LONGEST))
-    return np.asarray(picture)
+    image = Image.fromarray(pixels)
+    image.thumbnail((LONGEST, LONGEST))
+    return np.asarray(image)
 
 
 def _uri(pixels: ByteArray) -> str:
