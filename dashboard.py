@@ -3,7 +3,7 @@
 import streamlit as st
 
 from whalecam.app.charts import audit_charts
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import overview, recommendation_panel, reliance_panel
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
@@ -14,9 +14,9 @@ with page("Overview") as run:
     facts = table.overview()
     overview.class_order(run, table.confusion())
     overview.sentence(run, facts)
-    overview.figures(run, facts)
+    overview.show_metrics(run, facts)
     reliance_panel.note_uncontrolled(facts)
-    figures_first()
+    charts_first()
     overview.verdicts(table)
     left, right = st.columns([2, 3], gap="medium")
     with left:

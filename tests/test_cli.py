@@ -13,7 +13,7 @@ import pytest
 
 from tests.commandline import process, whalecam
 from tests.conftest import ROOT
-from whalecam.analysis.recommendation import leaks_found
+from whalecam.analysis.recommendation import leaks_summary
 from whalecam.cli import cli
 from whalecam.config import Thresholds
 from whalecam.store.open_table import open_table
@@ -119,7 +119,7 @@ def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None
     table = open_table(run)
     facts, species = table.overview(), table.per_label()
     said = whalecam("info", run.path).stdout
-    assert f"The leaks: {leaks_found(facts, species)}" in said
+    assert f"The leaks: {leaks_summary(facts, species)}" in said
     assert "What to do: Simulate the remedies first" in said
     assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
     lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "images" not in line]

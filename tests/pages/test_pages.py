@@ -83,7 +83,7 @@ def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("whalecam.app.shell.jobs.time.monotonic", lambda: next(clock))
     pace = jobs.Pace()
     steps = [("reading", 0, 10), ("reading", 1, 10), ("reading", 4, 10), ("comparing", 3, 9), ("comparing", 5, 9)]
-    told = [pace.told(Progress(*step)) for step in steps]
+    told = [pace.left_after(Progress(*step)) for step in steps]
     started, left = "estimating time left", "left in this step"
     assert told == [started, f"4 min 30 s {left}", f"1 min 30 s {left}", started, f"0 min 4 s {left}"]
     lines = [dict(zip(("stage", "done", "total"), step, strict=True)) for step in steps[:3]]

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
-from whalecam.cli.output import reporter, tell
+from whalecam.cli.output import print_facts, reporter
 from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
 from whalecam.errors import RunError
 from whalecam.extras import require
@@ -23,21 +23,20 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
 
     Then which remedy the evidence supports.
     """
-    from whalecam.cli.summaries import advice_of, advised
-    from whalecam.cli.summaries import simulated as told
+    from whalecam.cli.summaries import advice_lines, advice_of, simulation_lines
     from whalecam.store.open_table import open_table
     from whalecam.store.run import open_run
 
     opened = open_run(run)
-    from whalecam.remedies.simulation import simulate as simulated
+    from whalecam.remedies.simulation import simulate as run_simulation
 
-    found = simulated(opened, wanted or None, limit, reporter())
+    results = run_simulation(opened, wanted or None, limit, reporter())
     advice = advice_of(opened, open_table(opened).overview()) if opened.parts() else None
     if as_json:
-        shown = {name: found[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
-        tell(shown | {"advice": vars(advice) if advice else None}, True)
+        shown = {name: results[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
+        print_facts(shown | {"advice": advice.plain() if advice else None}, True)
         return
-    click.echo("\n".join([*told(found), *(advised(opened, advice) if advice else ())]))
+    click.echo("\n".join([*simulation_lines(results), *(advice_lines(opened, advice) if advice else ())]))
 
 
 @click.command()
@@ -68,21 +67,21 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
         )
     from whalecam import remedies
     from whalecam.analysis.recommendation import PRESENT, measured_of
-    from whalecam.cli.summaries import retrained
+    from whalecam.cli.summaries import retraining_lines
     from whalecam.network import training
-    from whalecam.remedies.simulation import simulate as simulated
+    from whalecam.remedies.simulation import simulate as run_simulation
 
     training.check_start(options)
     made = create_run(out, DatasetRecord.of(data))
     remedies.train(inspect_pictures(data, report), made, options, report)
     run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
-    found = simulated(made, (), report=report)
+    results = run_simulation(made, (), report=report)
     if not as_json:
-        click.echo("\n".join(retrained(opened, made, found)))
+        click.echo("\n".join(retraining_lines(opened, made, results)))
         return
     shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
-    shown["swapped_accuracy"] = found["figures"][PRESENT]["all"]["unseen"]
-    tell(shown | {"measured": [asdict(one) for one in measured_of(opened, [made])]}, True)
+    shown["swapped_accuracy"] = results["figures"][PRESENT]["all"]["unseen"]
+    print_facts(shown | {"measured": [asdict(change) for change in measured_of(opened, [made])]}, True)
 
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:

@@ -23,7 +23,7 @@ class Fate:
     state: str
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """In words, with the counts."""
         counts = f"{self.after:,} of {self.images:,} images, {self.before:,} before"
         chance = f"what the thresholds confirm by mistake of a network that met no leak ({FALSE_LEAKS:.1%})"

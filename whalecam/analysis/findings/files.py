@@ -36,13 +36,13 @@ def files(evidence: Evidence) -> list[Finding]:
     """Rows that cannot be used, by reason; then, where images were measured, one finding per way in LOOKS."""
     table = evidence.data.table
     faults = table[table["status"] != OK]
-    found = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
+    unusable = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
     if evidence.properties is None:
-        return found
+        return unusable
     seen = evidence.properties[evidence.properties["status"] == OK]
     seen = evidence.data.good().drop(columns=["path", "status"]).merge(seen.drop(columns="status"), on="image")
     looks = [_looking(code, look, seen) for code, look in LOOKS.items()] if len(seen) else []
-    return [*found, *(finding for finding in looks if finding)]
+    return [*unusable, *(finding for finding in looks if finding)]
 
 
 def _unusable(reason: object, rows: pd.DataFrame, total: int) -> Finding:

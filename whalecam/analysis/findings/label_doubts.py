@@ -80,34 +80,34 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
 def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) -> list[Finding]:
     """The pairs of species that are most often taken for one another."""
     codes = odds.columns.get_indexer(pd.Index(labels))
-    said = odds.to_numpy().argmax(axis=1)
+    predicted = odds.to_numpy().argmax(axis=1)
     n = len(odds.columns)
-    grid = np.bincount(codes * n + said, minlength=n * n).reshape(n, n)
+    grid = np.bincount(codes * n + predicted, minlength=n * n).reshape(n, n)
     own = grid.sum(axis=1)
     total, swapped = own[:, None] + own[None], grid + grid.T
     pairs = np.argwhere(np.triu((total >= FEWEST) & (swapped >= CONFUSED * total), 1)).tolist()
     pairs.sort(key=lambda pair: -swapped[*pair] / total[*pair])
     return [
         _pair(
-            str(odds.columns[one]),
-            str(odds.columns[other]),
-            odds.index[((codes == one) & (said == other)) | ((codes == other) & (said == one))],
-            int(total[one, other]),
+            str(odds.columns[first]),
+            str(odds.columns[second]),
+            odds.index[((codes == first) & (predicted == second)) | ((codes == second) & (predicted == first))],
+            int(total[first, second]),
             good,
         )
-        for one, other in pairs[:MOST_PAIRS]
+        for first, second in pairs[:MOST_PAIRS]
     ]
 
 
-def _pair(one: str, other: str, images: pd.Index, total: int, good: pd.DataFrame) -> Finding:
+def _pair(first: str, second: str, images: pd.Index, total: int, good: pd.DataFrame) -> Finding:
     return Finding(
         "confused",
         "low",
-        f"{len(images):,} of {total:,} images ({share(len(images), total)}) of '{one}' and '{other}' are taken for "
+        f"{len(images):,} of {total:,} images ({share(len(images), total)}) of '{first}' and '{second}' are taken for "
         "the other one.",
         "Two species that look alike, labels that are mixed up, or a shortcut that both share.",
         "Compare them on the Heatmaps page under “A versus B”.",
-        tuple(sorted((one, other))),
+        tuple(sorted((first, second))),
         {"images": len(images), "of": total},
         good.loc[images, ["label", "group"]].reset_index(),
     )

@@ -24,10 +24,10 @@ def outliers(evidence: Evidence) -> list[Finding]:
     unseen = evidence.vectors[~evidence.vectors["in_training"].astype(bool)]
     good = evidence.data.good().drop_duplicates("image").set_index("image")
     unseen = unseen[unseen["image"].isin(good.index)]
-    judged = [part for _, part in unseen.groupby("fold") if len(part) >= FEWEST]
-    if not judged:
+    parts = [part for _, part in unseen.groupby("fold") if len(part) >= FEWEST]
+    if not parts:
         return []
-    apart = [part.assign(distance=distances(np.stack(part["embedding"].tolist()))) for part in judged]
+    apart = [part.assign(distance=distances(np.stack(part["embedding"].tolist()))) for part in parts]
     rows = pd.concat(apart).sort_values(["distance", "image"], ascending=[False, True])
     far, sampled = rows[rows["distance"] >= FAR], len(evidence.vectors) >= MOST
     if len(far):

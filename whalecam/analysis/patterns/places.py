@@ -99,9 +99,9 @@ AGAIN = "This run was audited before WhaleCAM kept them: delete its folder `audi
 def kept(run: Run, rows: pd.DataFrame) -> NDArray[np.float32] | None:
     """The places (N, 2) that `lay_out` kept for exactly these rows; None where there are none of this audit."""
     try:
-        with np.load(kept_in(run), allow_pickle=False) as held:
-            same = str(held["stamp"]) == stamp(run) and held["image"].tolist() == rows["image"].tolist()
-            places = held["places"]
+        with np.load(kept_in(run), allow_pickle=False) as stored:
+            same = str(stored["stamp"]) == stamp(run) and stored["image"].tolist() == rows["image"].tolist()
+            places = stored["places"]
             return places if same and places.shape == (len(rows), 2) else None
     except (OSError, ValueError, KeyError, EOFError):  # none, half a file, or a stranger's: it is made anew
         return None

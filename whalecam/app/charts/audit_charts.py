@@ -333,5 +333,5 @@ def _legend() -> dict[str, Any]:
 
 def _present(scores: pd.DataFrame) -> list[str]:
     """The verdicts that occur, in the order of the legend."""
-    found = set(scores["assessment"].unique())
-    return [name for name in COLOURS if name in found]
+    present = set(scores["assessment"].unique())
+    return [name for name in COLOURS if name in present]

@@ -13,21 +13,25 @@ COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested
 SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
 
 
-def differences(found: Sequence[Difference]) -> go.Figure:
+def differences(results: Sequence[Difference]) -> go.Figure:
     """Every difference of shares with its 95 % interval in points; what is beyond chance is coloured."""
-    shown = [one for one in found if METRICS[one.metric].share and METRICS[one.metric].better and one.told][::-1]
-    sides = {side: [one for one in shown if one.verdict == side] for side in SAID}
+    shown = [
+        result
+        for result in results
+        if METRICS[result.metric].share and METRICS[result.metric].better and result.is_shown
+    ][::-1]
+    sides = {side: [result for result in shown if result.verdict == side] for side in SAID}
     dots = [
         {
             "type": "scatter",
-            "x": [one.difference * 100 for one in these],
-            "y": [METRICS[one.metric].words for one in these],
+            "x": [result.difference * 100 for result in these],
+            "y": [METRICS[result.metric].words for result in these],
             "mode": "markers",
             "name": SAID[side],
             "marker": {"size": 10, "color": COLOURS[side]},
             "error_x": {
-                "array": [(one.high - one.difference) * 100 for one in these],
-                "arrayminus": [(one.difference - one.low) * 100 for one in these],
+                "array": [(result.high - result.difference) * 100 for result in these],
+                "arrayminus": [(result.difference - result.low) * 100 for result in these],
                 "thickness": 1.5,
                 "width": 4,
             },
@@ -39,7 +43,7 @@ def differences(found: Sequence[Difference]) -> go.Figure:
         dots,
         height=110 + 30 * len(shown),
         legend=TOP,
-        yaxis={"categoryorder": "array", "categoryarray": [METRICS[one.metric].words for one in shown]},
+        yaxis={"categoryorder": "array", "categoryarray": [METRICS[result.metric].words for result in shown]},
         xaxis={"title": {"text": "difference, percentage points"}},
         shapes=[line("x", 0, width=1, color="#64748b")],
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis.compare import METRICS, Comparison, Difference
-from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
+from whalecam.analysis.compare.sentence import SAID, amount, changed_images, leaks_sentence, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
 from whalecam.app.screens import reliance_panel
@@ -64,33 +64,33 @@ def comparison(names: Sequence[str]) -> Comparison:
     return comparison_cache.comparison([session.open_named(name) for name in names])
 
 
-def choose_later(found: Comparison) -> str:
+def choose_later(comparison: Comparison) -> str:
     """Which run is held against the first."""
-    if len(found.names) == 2:
-        return found.names[1]
-    options = found.names[1:]
+    if len(comparison.names) == 2:
+        return comparison.names[1]
+    options = comparison.names[1:]
     chosen = st.segmented_control("Held against the first", options, default=options[0], key="later", required=True)
     return str(chosen)
 
 
-def say(found: Comparison, later: str) -> None:
+def say(comparison: Comparison, later: str) -> None:
     """What became of the leaks, the plain sentence, and the notes."""
-    if told := leaks_sentence(found, later):
-        box, icon = BOXES.get(found.leaks[later].state, (st.info, ":material/info:"))
-        box(plain(told), icon=icon)
-    st.markdown(plain(sentence(found, later)))
-    notes = " ".join(found.notes) or "All images are shared, and new to both networks."
-    st.caption(plain(f"{len(found.unseen):,} images shared. {notes}"))
+    if leaks := leaks_sentence(comparison, later):
+        box, icon = BOXES.get(comparison.leaks[later].state, (st.info, ":material/info:"))
+        box(plain(leaks), icon=icon)
+    st.markdown(plain(sentence(comparison, later)))
+    notes = " ".join(comparison.notes) or "All images are shared, and new to both networks."
+    st.caption(plain(f"{len(comparison.unseen):,} images shared. {notes}"))
 
 
-def figures(found: Comparison, later: str) -> None:
+def show_metrics(comparison: Comparison, later: str) -> None:
     """The figures that matter as cards, and all of them as a table to open."""
-    told = {one.metric: one for one in found.differences[later]}
+    by_metric = {difference.metric: difference for difference in comparison.differences[later]}
     with st.container(horizontal=True):
         for name in TOP:
-            _card(told[name])
+            _card(by_metric[name])
     with st.expander("All figures, with intervals"):
-        st.dataframe(pd.DataFrame([_line(one) for one in told.values()]), hide_index=True)
+        st.dataframe(pd.DataFrame([_line(difference) for difference in by_metric.values()]), hide_index=True)
         st.caption(
             "95 % intervals of the difference by drawing the same individuals anew for both runs; p of McNemar's exact "
             "test for accuracy, else of the runs changing places individual by individual: whether these two networks "
@@ -98,13 +98,13 @@ def figures(found: Comparison, later: str) -> None:
             "and all figures of the table (Holm): whether the two ways of training differ."
         )
         st.download_button(
-            "Download every image as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
+            "Download every image as CSV", lambda: write_csv(comparison), "compare.csv", "text/csv", key="get_compare"
         )
 
 
-def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
+def changed(comparison: Comparison, later: str, names: Sequence[str]) -> None:
     """The images that changed, as a list, and the chosen one under both runs' maps."""
-    counts = found.counts[later]
+    counts = comparison.counts[later]
     st.caption(" · ".join(f"**{counts[name]:,}** {words.lower()}" for name, words in LISTS.items()))
     which = str(
         st.segmented_control(
@@ -120,11 +120,11 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     if not counts[which]:
         st.info(f"No image is among “{LISTS[which].lower()}”.", icon=":material/check:")
         return
-    listed = found.changed(later, which, MOST)
+    listed = comparison.changed(later, which, MOST)
     if counts[which] > MOST:
         st.caption(f"The first {MOST:,} of {counts[which]:,} by name; the CSV of all figures has every image.")
     picked = st.dataframe(
-        _words(pictures(found, later, listed)),
+        _words(changed_images(comparison, later, listed)),
         hide_index=True,
         column_config=dict.fromkeys(
             ("relies before", "relies after"), st.column_config.NumberColumn(format="percent", width="small")
@@ -138,7 +138,7 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     image = listed[rows[0]] if rows and rows[0] < len(listed) else _linked(listed)
     st.query_params["picture"] = image
     st.markdown(f"**{plain(image)}**")
-    pair(image, names[0], names[found.names.index(later)])
+    pair(image, names[0], names[comparison.names.index(later)])
 
 
 def pair(image: str, first: str, second: str) -> None:
@@ -150,7 +150,7 @@ def pair(image: str, first: str, second: str) -> None:
     top = max((layer.top for layer in layers if layer), default=0.0)
     for place, column, (name, run), row in zip(("before", "after"), st.columns(2), sides, rows, strict=True):
         with column:
-            st.markdown(f"**{plain(name)}** · {_told(row)}")
+            st.markdown(f"**{plain(name)}** · {_words_of(row)}")
             layer = _layer(run, row, top if shared else None)
             try:
                 uri = image_cache.image_uri(run, image)
@@ -160,34 +160,38 @@ def pair(image: str, first: str, second: str) -> None:
             heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
 
 
-def _card(one: Difference) -> None:
-    metric = METRICS[one.metric]
-    points = amount(one.difference, metric.share, True).replace(" %", " points")
-    still = amount(one.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
+def _card(difference: Difference) -> None:
+    metric = METRICS[difference.metric]
+    points = amount(difference.difference, metric.share, True).replace(" %", " points")
+    still = amount(difference.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
     st.metric(
         metric.words[0].upper() + metric.words[1:],
-        f"{amount(one.before, metric.share)} → {amount(one.after, metric.share)}",
-        f"{points}, {SAID[one.verdict]}" if one.p == one.p else None,
-        delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
+        f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
+        f"{points}, {SAID[difference.verdict]}" if difference.p == difference.p else None,
+        delta_color="off"
+        if difference.verdict in ("none", "untested")
+        else "inverse"
+        if metric.better == LESS
+        else "normal",
         delta_arrow="off" if still else "auto",
-        help=f"{metric.why or metric.words}; {one.images:,} images",
+        help=f"{metric.why or metric.words}; {difference.images:,} images",
         border=True,
     )
 
 
-def _line(one: Difference) -> dict[str, Any]:
-    metric = METRICS[one.metric]
+def _line(difference: Difference) -> dict[str, Any]:
+    metric = METRICS[difference.metric]
     return {
         "figure": metric.words,
-        "images": one.images,
-        "before": amount(one.before, metric.share),
-        "after": amount(one.after, metric.share),
-        "difference": amount(one.difference, metric.share, True),
-        "95 % interval": f"{amount(one.low, metric.share, True)} to {amount(one.high, metric.share, True)}",
-        "p": one.p,
-        "p, seeds too": one.reseeded,
-        "corrected p": one.corrected,
-        "says": SAID[one.verdict],
+        "images": difference.images,
+        "before": amount(difference.before, metric.share),
+        "after": amount(difference.after, metric.share),
+        "difference": amount(difference.difference, metric.share, True),
+        "95 % interval": " to ".join(amount(end, metric.share, True) for end in (difference.low, difference.high)),
+        "p": difference.p,
+        "p, seeds too": difference.reseeded,
+        "corrected p": difference.corrected,
+        "says": SAID[difference.verdict],
     }
 
 
@@ -212,8 +216,8 @@ def _way(before: "pd.Series[str]", after: "pd.Series[str]") -> "pd.Series[str]":
 
 def _linked(images: Sequence[str]) -> str:
     """The image that the URL names, if it is in the list, else the first."""
-    asked = str(st.query_params.get("picture", ""))
-    return asked if asked in images else images[0]
+    linked = str(st.query_params.get("picture", ""))
+    return linked if linked in images else images[0]
 
 
 def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
@@ -221,7 +225,7 @@ def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
     return review_controls.layer_of(row, row["maps"], run.manifest.classes, resize, top=top)
 
 
-def _told(row: dict[str, Any]) -> str:
+def _words_of(row: dict[str, Any]) -> str:
     """What a run said of an image, in Markdown."""
     if row["predicted"] is None:
         return "not readable"

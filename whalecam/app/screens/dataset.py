@@ -11,7 +11,7 @@ from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import fields, next_run, session
-from whalecam.app.widgets.review_controls import open_picture
+from whalecam.app.widgets.review_controls import open_image
 from whalecam.arrays import records
 from whalecam.config import Columns
 from whalecam.data import OK, Dataset, read_sample
@@ -30,12 +30,12 @@ def open_own() -> None:
         left, right = st.columns(2)
         path = left.text_input("CSV file", csv, placeholder="/data/whales/train.csv", key="own_csv")
         folder = right.text_input("Image folder", images, placeholder="/data/whales/images", key="own_images")
-        one, two, three, four = st.columns(4)
-        name = one.text_input("Name of the run", placeholder="whales-2026", key="own_name")
+        first, second, third, fourth = st.columns(4)
+        name = first.text_input("Name of the run", placeholder="whales-2026", key="own_name")
         columns = Columns(
-            two.text_input("Image column", Columns.image, key="own_image"),
-            three.text_input("Label column", Columns.label, key="own_label"),
-            four.text_input("Individual column", Columns.group, key="own_group"),
+            second.text_input("Image column", Columns.image, key="own_image"),
+            third.text_input("Label column", Columns.label, key="own_label"),
+            fourth.text_input("Individual column", Columns.group, key="own_group"),
         )
         if st.form_submit_button("Open", type="primary", key="own_open"):
             next_run.set_problem(_problem_of(name, path, folder, columns))
@@ -62,7 +62,7 @@ def _open(name: str, path: str, folder: str, columns: Columns) -> None:
     st.rerun()
 
 
-def figures(data: Dataset) -> None:
+def show_counts(data: Dataset) -> None:
     """Counts of the whole file."""
     table = data.table
     with st.container(horizontal=True):
@@ -130,7 +130,7 @@ def batch(run: Run, data: Dataset) -> None:
         [card_of(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
     )
     if event.opened:
-        open_picture(event.opened)
+        open_image(event.opened)
 
 
 def card_of(run: Run, row: dict[str, Any]) -> Card:

@@ -162,8 +162,8 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
             before, after = st.columns(2)
             _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['reliance_before']:.0%}")
             edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
-            said = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {row['reliance_after']:.0%}"
-            _shown(after, edited, said)
+            caption = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {row['reliance_after']:.0%}"
+            _shown(after, edited, caption)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
@@ -190,10 +190,10 @@ def _reliance_hint(row: Mapping[str, Any]) -> str:
     )
 
 
-def _shown(place: DeltaGenerator, uri: str | None, said: str) -> None:
+def _shown(place: DeltaGenerator, uri: str | None, caption: str) -> None:
     if uri:
         place.html(f'<img src="{uri}" alt="" style="width:100%;border-radius:6px">')
-    place.caption(said)
+    place.caption(caption)
 
 
 def _small_print(run: Run, row: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis.recommendation import leaks_found
+from whalecam.analysis.recommendation import leaks_summary
 from whalecam.app.charts import audit_charts
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, plain
@@ -20,7 +20,7 @@ SELFTEST = "selftest.json"
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     """The run in one sentence, and which species stand out."""
-    st.markdown(leaks_found(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
+    st.markdown(leaks_summary(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
 
 
 def class_order(run: Run, confusion: pd.DataFrame) -> None:
@@ -29,7 +29,7 @@ def class_order(run: Run, confusion: pd.DataFrame) -> None:
         st.warning(plain(order.sentence), title="Check the order of the classes", icon=":material/swap_vert:")
 
 
-def figures(run: Run, facts: Mapping[str, Any]) -> None:
+def show_metrics(run: Run, facts: Mapping[str, Any]) -> None:
     """Counts, accuracy, loss and review progress."""
     unseen = f"on {facts['unseen']:,} images the network did not train on"
     with st.container(horizontal=True):
@@ -45,9 +45,9 @@ def figures(run: Run, facts: Mapping[str, Any]) -> None:
 
 def verdicts(table: Table) -> None:
     """All verdicts in one bar, under a legend that breaks its lines where the screen is narrow."""
-    found = table.assessments()
-    st.html(legend(dict(zip(found["assessment"], found["images"], strict=True))))
-    st.plotly_chart(audit_charts.verdict_bar(found), key="verdicts", alt="Verdicts of the audit")
+    counts = table.assessments()
+    st.html(legend(dict(zip(counts["assessment"], counts["images"], strict=True))))
+    st.plotly_chart(audit_charts.verdict_bar(counts), key="verdicts", alt="Verdicts of the audit")
 
 
 def legend(images: Mapping[str, int]) -> str:
@@ -141,8 +141,8 @@ def selftest(run: Run) -> None:
         if target.is_file():
             result = read_json(target)
             missed = len(result["failed"])
-            said = f"{missed} of {len(result['checks'])} bounds missed" if missed else "every bound was kept"
-            (st.error if missed else st.success)(f"{said} ({plain(str(result['when']))})")
+            outcome = f"{missed} of {len(result['checks'])} bounds missed" if missed else "every bound was kept"
+            (st.error if missed else st.success)(f"{outcome} ({plain(str(result['when']))})")
             rows = pd.DataFrame(result["checks"].values())
             st.dataframe(rows[["passed", "name", "value", "bound", "says"]], hide_index=True)
 

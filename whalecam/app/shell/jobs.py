@@ -55,8 +55,8 @@ class Job:
 
 def _seconds_left(first: Mapping[str, Any], last: Mapping[str, Any]) -> float | None:
     """By the pace between two steps of one stage: `done`, `total`, `seconds`; None before there is one."""
-    spent, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
-    return float(spent / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
+    elapsed, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
+    return float(elapsed / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
 
 
 def time_left(seconds: float | None) -> str:
@@ -72,7 +72,7 @@ class Pace:
     def __init__(self) -> None:
         self._first: dict[str, Any] = {}
 
-    def told(self, step: Progress) -> str:
+    def left_after(self, step: Progress) -> str:
         """The time left in the stage of a step, which was reported just now."""
         last = {"stage": step.stage, "done": step.done, "total": step.total, "seconds": time.monotonic()}
         if last["stage"] != self._first.get("stage"):
@@ -128,15 +128,15 @@ def dismiss(folder: Path) -> None:
 
 def _lines(log: Path) -> list[dict[str, Any]]:
     """The JSON lines of a log; whatever libraries print between them is passed over."""
-    found = []
+    contents = []
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ():
         try:
             content = json.loads(line)
         except ValueError:
             continue
         if isinstance(content, dict):
-            found.append(content)
-    return found
+            contents.append(content)
+    return contents
 
 
 def _alive(pid: int) -> bool:

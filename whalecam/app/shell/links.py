@@ -78,12 +78,12 @@ def _present_value(name: str, value: str) -> str:
 
 def _parameters(fields: Mapping[str, object]) -> dict[str, str | list[str]]:
     """Fields as an address has them, empty ones left out."""
-    found: dict[str, str | list[str]] = {
+    parameters: dict[str, str | list[str]] = {
         name: [str(each) for each in value] if isinstance(value, list | tuple) else _text(value)
         for name, value in fields.items()
         if value is not None
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in parameters.items() if value}
 
 
 def _text(value: object) -> str:

@@ -28,12 +28,12 @@ def errors_shown() -> Iterator[None]:
     """
     if access.locked():
         st.stop()
-    with _errors_told():
+    with _errors_written():
         yield
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_written() -> Iterator[None]:
     try:
         yield
     except WhalecamError as error:
@@ -53,7 +53,7 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
     run = None
-    with _errors_told():
+    with _errors_written():
         access.gate()
         run = _open(title, needs)
     if run is None:
@@ -206,9 +206,9 @@ def _first_start(run: Run | None) -> NoReturn:
     folder = session.runs_folder() / session.DEMO
     job = jobs.status(folder)
     if job is None:
-        pictures = folder.parent / "demo-pictures"
+        folder_of_images = folder.parent / "demo-pictures"
         images = os.environ.get("WHALECAM_DEMO_IMAGES", "360")
-        jobs.start(folder, PREPARING, ["demo", str(pictures), "--images", images, "--run", str(folder)])
+        jobs.start(folder, PREPARING, ["demo", str(folder_of_images), "--images", images, "--run", str(folder)])
     if job is None or job.state == "running":
         st.markdown(
             "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "

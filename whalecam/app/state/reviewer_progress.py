@@ -8,7 +8,7 @@ from whalecam.store.reviews import Skips
 from whalecam.store.run import Run
 
 
-def judged(run: Run) -> pd.DataFrame:
+def reviewed(run: Run) -> pd.DataFrame:
     """`image action reviewed_at` of this reviewer's verdicts, oldest first: see `Journal.reviewed_by`."""
     return session.journal_of(run).reviewed_by(session.reviewer())
 

@@ -217,11 +217,11 @@ def _findings(
 ) -> list[Finding]:
     rows = properties_of(_run)
     rows = rows[rows["image"].isin(_data.good()["image"])]
-    found, refused = _boxes(_data, boxes, orientation)
+    upright, refused = _boxes(_data, boxes, orientation)
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
     vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
-    return [*refused, *findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))]
+    return [*refused, *findings.find(Evidence(data, upright, rows if len(rows) else None, odds, vectors))]
 
 
 def _boxes(data: Dataset, boxes: tuple[str, ...], orientation: str | None) -> tuple[pd.DataFrame | None, list[Finding]]:

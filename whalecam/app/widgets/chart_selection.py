@@ -52,10 +52,10 @@ def images_in(region: str, places: Callable[[str], pd.DataFrame]) -> tuple[str, 
     except (ValueError, KeyError) as error:
         raise DatasetError(MALFORMED.format(text=region[:80])) from error
     xy = points[["x", "y"]].to_numpy(np.float64)
-    held = np.zeros(len(points), bool)
+    is_inside = np.zeros(len(points), bool)
     for polygon in polygons:
-        held |= inside(xy, polygon)
-    return tuple(points.loc[held, "image"])
+        is_inside |= inside(xy, polygon)
+    return tuple(points.loc[is_inside, "image"])
 
 
 def inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -71,9 +71,9 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
         species = _several("Species", table.names("label"), f"{key}_label")
         predicted = _several("Predicted", table.names("predicted"), f"{key}_predicted")
         verdict = _several("Verdict", ASSESSMENTS, f"{key}_assessment", DEFAULT_VERDICTS.get(key, ()), WORDS)
-        review = _one("Review", (*REVIEW_STATES, NOT_MINE), f"{key}_review")
-        right = _one("Prediction", list(RIGHTNESS), f"{key}_right")
-        seen = _one("The network", list(SEEN), f"{key}_seen")
+        review = _choice("Review", (*REVIEW_STATES, NOT_MINE), f"{key}_review")
+        right = _choice("Prediction", list(RIGHTNESS), f"{key}_right")
+        seen = _choice("The network", list(SEEN), f"{key}_seen")
         text = _text("File or individual", f"{key}_text", "part of a name").strip()
         region = _text("Selection in a chart", f"{key}_region", "drawn in a chart").strip()
     images = _selected(run, table, region)
@@ -87,7 +87,7 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
         predicted=predicted,
         assessments=verdict,
         review=None if review == NOT_MINE else review,
-        without=tuple(reviewer_progress.judged(run)["image"]) if review == NOT_MINE else (),
+        without=tuple(reviewer_progress.reviewed(run)["image"]) if review == NOT_MINE else (),
         correct=RIGHTNESS.get(str(right)),
         in_training=SEEN.get(str(seen)),
         text=text,
@@ -158,7 +158,7 @@ def _several(
     )
 
 
-def _one(label: str, names: Sequence[str], key: str) -> str | None:
+def _choice(label: str, names: Sequence[str], key: str) -> str | None:
     return st.selectbox(label, names, index=None, placeholder="any", key=key, bind="query-params")
 
 

@@ -40,7 +40,7 @@ def buttons(run: Run, queue: Queue, image: str) -> None:
     st.button("Skip", key="queue_skip", icon=":material/redo:", help=hint, on_click=_ask_to_skip, args=(image, after))
     place = queue.place(image)
     st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
-    _skip_if_asked(run)
+    _carry_out_skip(run)
 
 
 def start(queue: Queue) -> str:
@@ -62,7 +62,7 @@ def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, sh
         return with_controls(names, others, share, f"{me} {run.manifest.created}")
 
     names, controls = queue_order(key, make)
-    done = frozenset[str]() if which == ALL else frozenset(reviewer_progress.judged(run)["image"])
+    done = frozenset[str]() if which == ALL else frozenset(reviewer_progress.reviewed(run)["image"])
     return Queue(names, done, reviewer_progress.skips(run).standing(me), controls)
 
 
@@ -74,22 +74,22 @@ def _suspects_of(chosen: Filters) -> Filters:
 
 def progress(run: Run, queue: Queue) -> None:
     """How many are judged, how fast, how long it will take. Drawn anew with each verdict."""
-    judged = reviewer_progress.judged(run)
-    own = len(set(queue.line) & set(judged["image"]))
+    reviews = reviewer_progress.reviewed(run)
+    own = len(set(queue.line) & set(reviews["image"]))
     if not session.reviewer():
         st.caption("Give your name in the sidebar to sign verdicts and to see how far you are.")
         return
-    speed, left = pace(judged), len(queue.line) - own
-    told = [f"**{own:,} of {len(queue.line):,}** judged by you"]
+    speed, left = pace(reviews), len(queue.line) - own
+    words = [f"**{own:,} of {len(queue.line):,}** judged by you"]
     if speed:
-        told.append(f"{speed:.1f} images a minute")
-        told.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
+        words.append(f"{speed:.1f} images a minute")
+        words.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
     waiting = [name for name in queue.skipped if name in queue.left]
     if waiting:
-        told.append(f"{len(waiting):,} skipped, at the end")
+        words.append(f"{len(waiting):,} skipped, at the end")
     st.progress(own / len(queue.line) if queue.line else 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(" · ".join(told))
+        st.caption(" · ".join(words))
         if waiting and st.button("Put nothing off", key="queue_resume", type="tertiary", icon=":material/undo:"):
             reviewer_progress.skips(run).end(session.reviewer())
             st.rerun()
@@ -138,7 +138,7 @@ def _ask_to_skip(image: str, after: str | None) -> None:
     pending.SKIP.set(Skip(image, after))
 
 
-def _skip_if_asked(run: Run) -> None:
+def _carry_out_skip(run: Run) -> None:
     """Outside the callback, so that an error becomes a message on the page."""
     if action := pending.SKIP.pop():
         with errors_shown():

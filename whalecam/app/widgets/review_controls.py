@@ -105,7 +105,7 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
     elif event.key in review_actions.STEPS:
         review_actions.step(hand, event.key)
     if event.opened:
-        open_picture(event.opened, key)
+        open_image(event.opened, key)
     with bar:
         review_bar(run, event.selected, key, of_gallery=True)
         if detail and len(event.selected) == 1:
@@ -148,8 +148,8 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
             args=("reject", given, key),
         )
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
-            asked = (name, (), key)
-            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=asked)
+            arguments = (name, (), key)
+            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=arguments)
     st.pills("Reason", REASONS, key=review_actions.field_key(key, "reason"), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Note", key=review_actions.field_key(key, "note"), placeholder="note", max_chars=500)
@@ -166,7 +166,7 @@ def news(run: Run) -> None:
             st.rerun()
 
 
-def open_picture(image: str, key: str | None = None) -> None:
+def open_image(image: str, key: str | None = None) -> None:
     """Show one image large.
 
     Args:

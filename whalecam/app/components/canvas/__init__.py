@@ -66,7 +66,7 @@ class Layer:
 
 
 def heat_canvas(
-    picture_uri: str,
+    image_uri: str,
     layer: Layer | None,
     mask_bits: bytes | None,
     caption: str,
@@ -90,10 +90,10 @@ def heat_canvas(
         The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip` or
         `help`; else None.
     """
-    shown = zlib.crc32(picture_uri.encode())
+    shown = zlib.crc32(image_uri.encode())
     data = {
         "inbox": events.inbox(key),
-        "picture": picture_uri,
+        "picture": image_uri,
         "shown": shown,
         "layer": packed_layer(layer),
         "mask": text64(mask_bits) if mask_bits else None,
