@@ -17,6 +17,7 @@ from scipy.stats import binomtest, norm
 from tests.commandline import whalecam
 from whalecam.analysis.compare import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, mcnemar
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
+from whalecam.analysis.compare.shared import notes, shared
 from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.background_test import Effect
@@ -331,3 +332,20 @@ def test_a_reseeded_twin_shows_no_significant_difference(tmp_path: Path) -> None
     found = compare_runs([open_run(tmp_path / "seed2"), open_run(tmp_path / "seed3")])
     assert int(found.unseen.sum()) > 200
     assert not [one for one in found.differences["seed3"] if one.beyond_chance]
+
+
+def test_runs_with_other_labels_are_compared_by_their_own() -> None:
+    """One run knows a label that the other's rows lack, as after labels were corrected."""
+    tables = {
+        "first": pd.DataFrame({"label": pd.Categorical(["orca", "minke"])}, index=["a", "b"]),
+        "second": pd.DataFrame({"label": pd.Categorical(["orca", "orca", "fin"])}, index=["a", "b", "c"]),
+    }
+    tables = {name: rows.assign(right=1.0, swapped_accuracy=0.5) for name, rows in tables.items()}
+    rows_by_run, remarks = shared(tables, [["fin", "minke", "orca"]] * 2)
+    assert remarks == []
+    labels = {name: rows["label"].tolist() for name, rows in rows_by_run.items()}
+    assert labels == {"first": ["orca", "minke"], "second": ["orca", "orca"]}
+    assert notes(rows_by_run, 3, np.array([True, True])) == [
+        "2 of 3 images are shared; the others are left out.",
+        "1 images have another label in another run; each is judged by its own.",
+    ]

@@ -67,9 +67,9 @@ def _among(rows: pd.DataFrame, names: "pd.Index[str]") -> pd.DataFrame:
 
 
 def _with_shared_codes(rows_by_run: Rows) -> dict[str, pd.DataFrame]:
-    """The same species under the same code in every run."""
-    species = sorted(set().union(*(rows["label"].cat.categories for rows in rows_by_run.values())))
-    return {name: rows.assign(species=rows["label"].cat.set_categories(species)) for name, rows in rows_by_run.items()}
+    """The same label under the same code in every run: only then can labels of two runs be compared."""
+    labels = sorted(set().union(*(rows["label"].cat.categories for rows in rows_by_run.values())))
+    return {name: rows.assign(label=rows["label"].cat.set_categories(labels)) for name, rows in rows_by_run.items()}
 
 
 def _of_shared_classes(
