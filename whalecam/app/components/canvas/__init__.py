@@ -113,7 +113,7 @@ def overlay_controls() -> None:
         st.toggle("Show the heat", True, key="heat", bind="query-params", on_change="ignore")
         st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", bind="query-params", on_change="ignore")
         st.slider(
-            "Threshold",
+            "Heat threshold",
             0.0,
             1.0,
             0.0,
