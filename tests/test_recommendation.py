@@ -173,7 +173,13 @@ def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
 def test_the_figures_stand_beside_the_advice() -> None:
     advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), NOTHING), (FAILED,))
     told = " ".join(advice.why)
-    for words in ("70 of 200", "35%", "+40 points (+30 to +50)", "+30 points (+20 to +40)", "did not help: +1 points"):
+    for words in (
+        "70 of 200",
+        "35 % (",
+        "+40 points (+30 to +50)",
+        "+30 points (+20 to +40)",
+        "did not help: +1 points",
+    ):
         assert words in told, words
 
 
@@ -201,10 +207,10 @@ def bold(text: str) -> str:
 
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
-    others = "of each other species at most 5% of the images"
+    others = "of each other species at most 5 % of the images"
     assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
     assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
-    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5%")
+    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5 %")
 
 
 def test_the_leaks_of_a_run_in_words() -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.arrays import FloatArray
+from whalecam.text import percent_interval
 
 ENOUGH = 10
 """Judged images on each side of the threshold below which nothing is told."""
@@ -35,7 +36,7 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%})"
+        return percent_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)

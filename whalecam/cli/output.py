@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from whalecam.arrays import Progress, Report
+from whalecam.text import percent
 
 AS_JSON = "WHALECAM_PROGRESS"
 JSON_GAP, TEXT_GAP = 0.2, 2.0
@@ -67,7 +68,7 @@ def _line(step: Progress, elapsed: float) -> str:
     share = step.done / step.total if step.total else 0.0
     left = f", {elapsed / step.done * (step.total - step.done):.0f} s left" if step.done and step.total else ""
     values = "".join(f" {name} {value:.3f}" for name, value in step.values.items() if name != "epoch")
-    return f"{step.stage}: {step.done}/{step.total} ({share:.0%}{left}){values}"
+    return f"{step.stage}: {step.done}/{step.total} ({percent(share)}{left}){values}"
 
 
 def _word(value: Any) -> str:

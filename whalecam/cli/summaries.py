@@ -29,6 +29,7 @@ from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table
+from whalecam.text import number, percent, percent_range, points
 
 
 def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
@@ -130,7 +131,7 @@ def _difference(difference: Difference) -> list[str]:
         METRICS[difference.metric].words,
         amount(difference.before, share),
         amount(difference.after, share),
-        amount(difference.difference, share, True).replace(" %", " points"),
+        points(difference.difference, 1) if share else amount(difference.difference, share, True),
         f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(" %", ""),
         words if difference.corrected != difference.corrected else f"{difference.corrected:.2g}, {words}",
     ]
@@ -155,8 +156,8 @@ def _about(run: Run) -> Iterator[str]:
         yield str(metrics["note"])
     if metrics.get("n_valid"):
         yield (
-            f"Right on {metrics['accuracy']:.1%} of {metrics['n_valid']:,} images that it was not trained on "
-            f"(species counted alike {metrics['balanced_accuracy']:.1%}; loss {metrics['valid_loss']:.2f} nats)"
+            f"Right on {percent(metrics['accuracy'], 1)} of {metrics['n_valid']:,} images that it was not trained on "
+            f"(species counted alike {percent(metrics['balanced_accuracy'], 1)}; loss {metrics['valid_loss']:.2f} nats)"
         )
 
 
@@ -167,7 +168,7 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"
     )
     counts = dict(table.assessments().itertuples(index=False, name=None))
-    yield "Verdicts: " + ", ".join(
+    yield "Assessments: " + ", ".join(
         f"{name.replace('_', ' ')} {counts[name]:,}" for name in ASSESSMENTS if name in counts
     )
     if len(reasons := table.reasons()):
@@ -176,8 +177,8 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["measured"]:
         yield (
             f"BG-gap {facts['bg_gap']:+.2f}; accuracy from the water alone "
-            f"{_share(facts['background_only_accuracy'])}, where naming always the most frequent species would be on "
-            f"{_share(table.majority())}"
+            f"{percent(facts['background_only_accuracy'])}, where naming always the most frequent species would be on "
+            f"{percent(table.majority())}"
         )
 
 
@@ -198,7 +199,7 @@ def _reliance(table: Table, facts: Mapping[str, Any], level: Thresholds) -> Iter
     ]
     yield (
         f"Predicted classes that rely on the water beyond chance: {', '.join(words) or 'none'}, of {len(tests):,} "
-        f"(BG-gap in brackets). Of the images that are listed within them, at most {level.false_rate:.0%} are "
+        f"(BG-gap in brackets). Of the images that are listed within them, at most {percent(level.false_rate)} are "
         "false on average."
     )
 
@@ -210,16 +211,12 @@ def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:
         [
             str(row["label"]),
             f"{row['images']:,}",
-            _share(row["accuracy"]),
+            percent(row["accuracy"]),
             f"{row[leaks]:,} of {row['assessable']:,}"
-            + (f" ({row['low']:.0%} to {row['high']:.0%})" if row["assessable"] else ""),
-            "–" if pd.isna(row["bg_gap"]) else f"{row['bg_gap']:+.2f}",
+            + (f" ({percent_range(row['low'], row['high'])})" if row["assessable"] else ""),
+            number(row["bg_gap"], signed=True),
         ]
         for row in records(species.sort_values(["share", "label"], ascending=[False, True]))
     ]
     head = ["label", "images", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
     return columns(head, rows)
-
-
-def _share(value: Any) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.0%}"

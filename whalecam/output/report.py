@@ -22,6 +22,7 @@ from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal
 from whalecam.store.run import Run, now
 from whalecam.store.table import Filters, Overlay, Table
+from whalecam.text import count, number, percent
 
 TEMPLATE = Path(__file__).with_name("report.html")
 LONGEST, QUALITY = 360, 72
@@ -50,7 +51,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
     journal = Journal.of(run)
     table = open_table(run, thresholds, journal=journal)
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page.filters.update(share=_share, number=_number, count=_count)
+    page.filters.update(share=percent, number=number, count=count)
     facts, exactness = table.overview(), run.manifest.exactness
     text = page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run,
@@ -156,15 +157,3 @@ def _uri(pixels: ByteArray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _share(value: Any, digits: int = 0) -> str:
-    return "–" if pd.isna(value) else f"{value:.{digits}%}"
-
-
-def _number(value: Any, digits: int = 2) -> str:
-    return "–" if pd.isna(value) else f"{value:.{digits}f}"
-
-
-def _count(value: Any) -> str:
-    return "–" if pd.isna(value) else f"{value:,.0f}"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from whalecam.analysis.compare import LEVEL, METRICS, Comparison, Difference
 from whalecam.data.csv_text import safe_csv
+from whalecam.text import number, percent
 
 SIDES = (
     "label",
@@ -63,10 +64,7 @@ def written(difference: Difference) -> str:
 
 def amount(value: float, share: bool, signed: bool = False) -> str:
     """A figure as people read it; a dash where there is none."""
-    if value != value:
-        return "–"
-    sign = "+" if signed else ""
-    return f"{value * 100:{sign}.1f} %" if share else f"{value:{sign}.3f}"
+    return percent(value, 1, signed) if share else number(value, 3, signed)
 
 
 def _accuracy(difference: Difference) -> str:

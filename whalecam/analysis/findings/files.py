@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.data import OK
+from whalecam.text import percent_of
 
 GREY = 3.0
 """Largest difference between two channels (of 255, 99th percentile) of an image without colour."""
@@ -69,7 +70,7 @@ def _looking(code: str, look: Look, seen: pd.DataFrame) -> Finding | None:
     return Finding(
         code,
         "low",
-        f"{look.says}: {len(rows):,} of {len(seen):,} images ({share(len(rows), len(seen))}).",
+        f"{look.says}: {len(rows):,} of {len(seen):,} images ({percent_of(len(rows), len(seen))}).",
         look.why,
         look.todo,
         facts={"images": len(rows), "of": len(seen)},

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.finding import Evidence, Finding
+from whalecam.text import percent_of
 
 CONFUSED, FEWEST = 0.2, 10
 """Share of the images of two species that go to the other one, from which they are confused; of so many at least."""
@@ -67,7 +68,7 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
         Finding(
             "label_error",
             "low",
-            f"{len(at):,} of {len(odds):,} images ({share(len(at), len(odds))}) may have a wrong label: a network "
+            f"{len(at):,} of {len(odds):,} images ({percent_of(len(at), len(odds))}) may have a wrong label: a network "
             "that had not seen them is surer of another one.",
             "A wrong label teaches the network a mistake and counts against it where it is right.",
             "Look at them, the surest first; flag those that are wrong with a suggested label.",
@@ -103,8 +104,8 @@ def _pair(first: str, second: str, images: pd.Index, total: int, good: pd.DataFr
     return Finding(
         "confused",
         "low",
-        f"{len(images):,} of {total:,} images ({share(len(images), total)}) of '{first}' and '{second}' are taken for "
-        "the other one.",
+        f"{len(images):,} of {total:,} images ({percent_of(len(images), total)}) of '{first}' and '{second}' are taken "
+        "for the other one.",
         "Two species that look alike, labels that are mixed up, or a shortcut that both share.",
         "Compare them on the Heatmaps page under “A versus B”.",
         tuple(sorted((first, second))),

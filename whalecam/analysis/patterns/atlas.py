@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam.data import geometry
 from whalecam.explain import render, score
+from whalecam.text import percent
 
 CELLS, AROUND = 32, 0.5
 """Cells of an atlas along each side; how far it reaches beyond the box, in sides of the box."""
@@ -133,5 +134,5 @@ def caption(atlas: Atlas) -> tuple[str, str]:
     places = [f"at the {' and '.join(inside)} of the box"] if inside else []
     places += [f"{' and '.join(outside)} the box"] if outside else []
     share = atlas.background_share
-    on = "" if np.isnan(share) else f"{1 - share:.0%} on the animal, {share:.0%} on water"
+    on = "" if np.isnan(share) else f"{percent(1 - share)} on the animal, {percent(share)} on water"
     return on, f"most {' and '.join(places)}" if places else "no part stands out"

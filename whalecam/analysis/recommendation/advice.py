@@ -7,6 +7,7 @@ from typing import Any
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT
 from whalecam.config import SIMULATED
 from whalecam.store.table.stats import wilson
+from whalecam.text import percent_interval, points_interval
 
 NEGLIGIBLE = 0.02
 """A share of leaks surely below this calls for no remedy."""
@@ -30,7 +31,7 @@ class Figure:
     @property
     def points(self) -> str:
         """In points: `+12 points (8 to 16)`."""
-        return f"{self.value * 100:+.0f} points ({self.low * 100:+.0f} to {self.high * 100:+.0f})"
+        return points_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def recommend(
             todo="audit",
         )
     share = Figure(*wilson(hits, tested))
-    bounds = f"{share.low:.0%} to {share.high:.0%}"
-    leak = f"{hits:,} of {tested:,} tested images rely on their water: {share.value:.0%} ({bounds})."
+    rate = percent_interval(share.value, share.low, share.high)
+    leak = f"{hits:,} of {tested:,} tested images rely on their water: {rate}."
     if share.high < NEGLIGIBLE or not hits:
         return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
     tried = {own, *(training.remedy for training in measured)}

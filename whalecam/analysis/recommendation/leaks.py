@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from whalecam.text import percent
+
 STANDS_OUT = 0.1
 """A species stands out whose share of leaks lies surely (95 %) above this."""
 NAMED = 4
@@ -47,7 +49,7 @@ def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> st
     assessable = species[species["assessable"] > 0].sort_values("share", ascending=False)
     leaking = assessable[assessable["low"] >= STANDS_OUT]
     others = assessable.drop(index=leaking.index)
-    rest = f"at most {others['share'].max():.0%} of the images" if len(others) else ""
+    rest = f"at most {percent(others['share'].max())} of the images" if len(others) else ""
     if leaking.empty:
         return f"No species stands out: {rest} of any." if rest else ""
     named = [

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whalecam.text import DASH, percent_interval
+
 PRESENT = "present"
 MEASURES = ("own", "unseen", "leak")
 NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
@@ -48,9 +50,9 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
 def cell(figure: Sequence[float] | None, key: str) -> str:
     """A figure of COLUMNS with its interval, in percent; differences carry their sign."""
     if figure is None:
-        return "–"
-    sign = "+" if key in ("unseen_gain", "leak_drop") else ""
-    return f"{figure[0] * 100:{sign}.0f} % ({figure[1] * 100:{sign}.0f} to {figure[2] * 100:{sign}.0f})"
+        return DASH
+    value, low, high = figure
+    return percent_interval(value, low, high, signed=key in ("unseen_gain", "leak_drop"))
 
 
 def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 
 from whalecam.analysis.compare import METRICS, Difference
 from whalecam.analysis.compare.sentence import SAID
-from whalecam.app.charts.audit_charts import TOP, figure, line
+from whalecam.app.charts.audit_charts import SHARES, TOP, figure, line
+from whalecam.text import percent
 
 COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}
 SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
@@ -62,8 +63,10 @@ def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
             "mode": "markers",
             "name": name,
             "marker": {"size": 11 if place else 13, "color": SHADES[place % len(SHADES)]},
-            "customdata": these[["images", "confirmed_leak"]],
-            "hovertemplate": "%{y}: %{x:.0%} right; %{customdata[0]} images, %{customdata[1]:.0%} confirmed leaks"
+            "customdata": these[["images"]].assign(
+                right=these["accuracy"].map(percent), leaks=these["confirmed_leak"].map(percent)
+            ),
+            "hovertemplate": "%{y}: %{customdata[1]} right; %{customdata[0]} images, %{customdata[2]} confirmed leaks"
             "<extra></extra>",
         }
         for place, (name, these) in enumerate(zip(names, parts, strict=True))
@@ -73,5 +76,5 @@ def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         height=110 + 30 * len(order),
         legend=TOP,
         yaxis={"categoryorder": "array", "categoryarray": order},
-        xaxis={"tickformat": ".0%", "range": [-0.03, 1.03]},
+        xaxis={**SHARES, "range": [-0.03, 1.03]},
     )

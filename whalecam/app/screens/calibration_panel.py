@@ -11,6 +11,7 @@ from whalecam.app.state import fields, session
 from whalecam.app.widgets import review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Table
+from whalecam.text import PERCENT_COLUMN, percent, percent_range
 
 LEVELS = {
     "attention_score": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
@@ -103,10 +104,10 @@ def _agreement(run: Run) -> None:
     note = ", too few for a kappa to say much" if result.shared < reviewer_agreement.FEW else ""
     st.markdown(f"**{result.shared:,}** images were judged by several people{note}.")
     st.dataframe(
-        result.pairs,
+        result.pairs.assign(agreed=100 * result.pairs["agreed"]),
         hide_index=True,
         column_config={
-            "agreed": st.column_config.NumberColumn(format="percent"),
+            "agreed": st.column_config.NumberColumn(format=PERCENT_COLUMN),
             "kappa": st.column_config.NumberColumn(
                 "Cohen's kappa", format="%.2f", help="1: always the same. 0: as often as chance"
             ),
@@ -132,8 +133,10 @@ def _false_alarms(run: Run) -> None:
         st.caption("Nobody has judged a blind control yet; they are switched on in the queue of the Heatmaps page.")
         return
     st.markdown("**False alarms**: how often reviewers flag blind controls, which the audit does not suspect.")
-    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("rate", "low", "high")}
-    st.dataframe(rates, hide_index=True, column_config=shares)
+    shares = ["rate", "low", "high"]
+    rates[shares] *= 100
+    config = dict.fromkeys(shares, st.column_config.NumberColumn(format=PERCENT_COLUMN))
+    st.dataframe(rates, hide_index=True, column_config=config)
     st.caption("With the 95 % Wilson interval. Where the audit missed a leak, a flag on a control is no false alarm.")
 
 
@@ -141,8 +144,8 @@ def _share(label: str, estimate: Estimate | None, hint: str) -> None:
     if estimate is None:
         st.metric(label, "–", help=hint, border=True)
         return
-    between = f"{estimate.low:.0%} to {estimate.high:.0%}"
-    st.metric(label, f"{estimate.value:.0%}", between, delta_color="off", delta_arrow="off", help=hint, border=True)
+    between = percent_range(estimate.low, estimate.high)
+    st.metric(label, percent(estimate.value), between, delta_color="off", delta_arrow="off", help=hint, border=True)
 
 
 def _use(score: str, level: float) -> None:

@@ -16,6 +16,7 @@ from whalecam.app.state import comparison_cache, image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
+from whalecam.text import PERCENT_COLUMN, number, percent, points
 
 LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_assessment": "Changed assessment"}
 TOP = ("confirmed_leak", "swapped_accuracy", "accuracy", "worst_label_accuracy", "loss")
@@ -127,7 +128,7 @@ def changed(comparison: Comparison, later: str, names: Sequence[str]) -> None:
         _words(changed_images(comparison, later, listed)),
         hide_index=True,
         column_config=dict.fromkeys(
-            ("relies before", "relies after"), st.column_config.NumberColumn(format="percent", width="small")
+            ("relies before", "relies after"), st.column_config.NumberColumn(format=PERCENT_COLUMN, width="small")
         ),
         height=240,
         key="changed_rows",
@@ -162,12 +163,12 @@ def pair(image: str, first: str, second: str) -> None:
 
 def _card(difference: Difference) -> None:
     metric = METRICS[difference.metric]
-    points = amount(difference.difference, metric.share, True).replace(" %", " points")
+    change = points(difference.difference, 1) if metric.share else number(difference.difference, 3, signed=True)
     still = amount(difference.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
     st.metric(
         metric.words[0].upper() + metric.words[1:],
         f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
-        f"{points}, {SAID[difference.verdict]}" if difference.p == difference.p else None,
+        f"{change}, {SAID[difference.verdict]}" if difference.p == difference.p else None,
         delta_color="off"
         if difference.verdict in ("none", "untested")
         else "inverse"
@@ -203,8 +204,8 @@ def _words(frame: pd.DataFrame) -> pd.DataFrame:
             "assessment": _way(before, after),
             "label": frame["label_before"],
             "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
-            "relies before": frame["reliance_probability_before"],
-            "relies after": frame["reliance_probability_after"],
+            "relies before": 100 * frame["reliance_probability_before"],
+            "relies after": 100 * frame["reliance_probability_after"],
         }
     )
 
@@ -230,6 +231,6 @@ def _words_of(row: dict[str, Any]) -> str:
     if row["predicted"] is None:
         return "not readable"
     right = ":green-badge[right]" if row["label"] == row["predicted"] else ":red-badge[wrong]"
-    heat = f"attention {row['attention_score']:.2f}" if row["attention_score"] is not None else "not assessable"
+    heat = f"attention {number(row['attention_score'])}" if row["attention_score"] is not None else "not assessable"
     words = " · ".join(filter(None, (heat, reliance_panel.strength(row))))
-    return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {words}"
+    return f"{plain(str(row['predicted']))} {percent(row['confidence'])} {right} · {words}"

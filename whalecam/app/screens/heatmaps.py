@@ -19,6 +19,7 @@ from whalecam.config import OTHER
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import Queue, Table
+from whalecam.text import number, percent, scientific
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
 DROPS = {"color": PROPERTIES["color"], "swap": "all of it"}
@@ -130,21 +131,21 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             f"{':green-badge[right]' if right else ':red-badge[wrong]'}"
         )
         with st.container(horizontal=True):
-            _figure("Probability", row["confidence"], ".0%")
-            _figure("Loss", row["loss"], ".2f")
-            _figure("Evidence on water", row["background_share"], ".0%", "share of the evidence outside the animal")
-            _figure(
+            st.metric("Probability", percent(row["confidence"]))
+            st.metric("Loss", number(row["loss"]))
+            st.metric(
+                "Evidence on water", percent(row["background_share"]), help="share of the evidence outside the animal"
+            )
+            st.metric(
                 "Attention score",
-                row["attention_score"],
-                ".2f",
-                "0: shaped like the animal · 1: no better than a flat map",
+                number(row["attention_score"]),
+                help="0: shaped like the animal · 1: no better than a flat map",
             )
             if row["reliance_probability"] is None:
-                _figure(
-                    "Reliance", row["reliance"], ".2f", "drop in probability when one property of the water changes"
-                )
+                hint = "drop in probability when one property of the water changes"
+                st.metric("Reliance", number(row["reliance"]), help=hint)
             else:
-                _figure("Relies on the water", row["reliance_probability"], ".0%", _reliance_hint(row))
+                st.metric("Relies on the water", percent(row["reliance_probability"]), help=_reliance_hint(row))
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
         st.markdown(f"Assessment: **{WORDS[row['assessment']]}**{why}")
         st.caption(_small_print(run, row))
@@ -160,15 +161,15 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
     ):
         if row["reliance_image"] is not None:
             before, after = st.columns(2)
-            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['reliance_before']:.0%}")
+            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {percent(row['reliance_before'])}")
             edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
-            caption = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {row['reliance_after']:.0%}"
+            caption = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {percent(row['reliance_after'])}"
             _shown(after, edited, caption)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
         only = (
-            f" With the animal filled in: {row['background_only_p']:.0%}."
+            f" With the animal filled in: {percent(row['background_only_p'])}."
             if row["background_only_p"] is not None
             else ""
         )
@@ -185,8 +186,8 @@ def _edit_words(row: Mapping[str, Any]) -> str:
 def _reliance_hint(row: Mapping[str, Any]) -> str:
     return (
         "Probability that the prediction would drop by more than half if only the water changed. "
-        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {row['q_value']:.0%} false "
-        "ones are allowed."
+        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {percent(row['q_value'])} "
+        "false ones are allowed."
     )
 
 
@@ -198,14 +199,14 @@ def _shown(place: DeltaGenerator, uri: str | None, caption: str) -> None:
 
 def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     lines = [
-        f"Map: {run.manifest.exactness or 'unknown'}, completeness error {row['completeness_error']:.1e} logits"
+        f"Map: {run.manifest.exactness or 'unknown'}, completeness error {scientific(row['completeness_error'])} logits"
         if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
         "The network trained on this image." if row["in_training"] else "The network did not train on this image.",
     ]
     if row["fin_share"] is not None:
-        lines.append(f"Share of evidence on the fin: {row['fin_share']:.0%}")
+        lines.append(f"Share of evidence on the fin: {percent(row['fin_share'])}")
     if row["group"]:
         lines.append(f"Individual {plain(str(row['group']))}")
     return " · ".join(lines)
@@ -216,8 +217,9 @@ def _mask_words(row: Mapping[str, Any]) -> str:
     if row["mask_source"] is None:
         return "No mask"
     agrees = row["mask_agreement"]
-    return f"Mask: {row['mask_source']}, covers {row['mask_area']:.0%}, confidence {row['mask_confidence']:.2f}" + (
-        f"; overlap with the mask network {agrees:.0%}" if agrees is not None else ""
+    return (
+        f"Mask: {row['mask_source']}, covers {percent(row['mask_area'])}, confidence {number(row['mask_confidence'])}"
+        + (f"; overlap with the mask network {percent(agrees)}" if agrees is not None else "")
     )
 
 
@@ -235,7 +237,3 @@ def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Qu
         review_actions.step(hand, pressed)
     elif pressed == "help":
         st.toast(HELP, icon=":material/keyboard:")
-
-
-def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
-    st.metric(label, format(value, form) if value is not None and pd.notna(value) else "–", help=hint)

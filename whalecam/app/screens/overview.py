@@ -14,6 +14,7 @@ from whalecam.app.state import session
 from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import Table
+from whalecam.text import number, percent, scientific
 
 SELFTEST = "selftest.json"
 
@@ -37,8 +38,8 @@ def show_metrics(run: Run, facts: Mapping[str, Any]) -> None:
         st.metric("Species", f"{facts['labels']:,}", border=True)
         st.metric("Individuals", f"{facts['groups']:,}", border=True)
         st.metric("Unreadable", f"{facts['unreadable']:,}", border=True)
-        st.metric("Accuracy", _or_dash(facts["accuracy"], ".1%"), help=unseen, border=True)
-        st.metric("Loss", _or_dash(facts["loss"], ".2f"), help=f"cross-entropy in nats, {unseen}", border=True)
+        st.metric("Accuracy", percent(facts["accuracy"], 1), help=unseen, border=True)
+        st.metric("Loss", number(facts["loss"]), help=f"cross-entropy in nats, {unseen}", border=True)
         st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
         st.metric("Flagged", f"{facts['flagged']:,}", border=True)
 
@@ -95,7 +96,7 @@ def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     placed = f" {placement.sentence}" if placement and placement.is_partial else ""
     st.caption(
         f"Exactness of the maps: **{plain(word.replace('_', ' '))}**. {text} Largest completeness error over all "
-        f"images and classes: {_or_dash(facts['completeness_error'], '.1e')} logits. "
+        f"images and classes: {scientific(facts['completeness_error'])} logits. "
         f"Network: {plain(str(run.manifest.network.get('arch', '')))}, "
         f"trained at {run.manifest.network.get('size', '?')} px.{placed}"
     )
@@ -107,10 +108,10 @@ def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
         return
     majority = table.majority()
     st.caption(
-        f"BG-gap {_or_dash(facts['bg_gap'], '+.2f')}: how much more probable a prediction is on water of its own label "
-        f"than on other water, on average over {facts['measured']:,} images. From the water alone, the animal filled "
-        f"in, the network still names the label in {_or_dash(facts['background_only_accuracy'], '.0%')} of the "
-        f"held-out images; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
+        f"BG-gap {number(facts['bg_gap'], signed=True)}: how much more probable a prediction is on water of its own "
+        f"label than on other water, on average over {facts['measured']:,} images. From the water alone, the animal "
+        f"filled in, the network still names the label in {percent(facts['background_only_accuracy'])} of the "
+        f"held-out images; naming always the most frequent species would be right in {percent(majority)}."
     )
 
 
@@ -155,7 +156,3 @@ def not_assessable(table: Table) -> None:
             f"{int(reasons['images'].sum()):,} images on which it cannot be assessed where the network looks, and why"
         ):
             st.dataframe(reasons, hide_index=True)
-
-
-def _or_dash(value: Any, form: str) -> str:
-    return format(value, form) if value is not None and pd.notna(value) else "–"

@@ -18,6 +18,7 @@ from whalecam.app.widgets import review_actions, review_controls
 from whalecam.arrays import Progress, records
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.text import percent
 
 SHOWN = 12
 UNSEEN = "Among the images that the network had not seen"
@@ -73,8 +74,8 @@ def _species(table: Table) -> list[str]:
 def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
     count = len(group.images)
     name = "The usual way" if group.usual else "An odd way"
-    wet = "" if np.isnan(group.background_share) else f", {group.background_share:.0%} of their evidence on water"
-    far = "" if group.usual else f"; {group.apart:.0%} of it lies elsewhere than the species' as a whole"
+    wet = "" if np.isnan(group.background_share) else f", {percent(group.background_share)} of their evidence on water"
+    far = "" if group.usual else f"; {percent(group.apart)} of it lies elsewhere than the species' as a whole"
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{name}** · {count:,} images{wet}{far}")
@@ -198,7 +199,7 @@ def _card(run: Run, row: Mapping[str, Any], overlays: Mapping[str, Any], view: M
     overlay = overlays[row["image"]]
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = review_controls.layer_of(row, overlay.maps, run.manifest.classes, resize, **view)
-    lines = (f"{row['confidence']:.0%} sure",)
+    lines = (f"{percent(row['confidence'])} sure",)
     return Card(
         row["image"],
         session.thumb_uri(run, row["image"]),

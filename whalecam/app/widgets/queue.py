@@ -12,6 +12,7 @@ from whalecam.app.widgets import filters
 from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, Filters, Queue, Table, pace, with_controls
+from whalecam.text import PERCENT_SLIDER
 
 ALL, NEW, SUSPECTS = "all images", "new to me", "suspects new to me"
 CONTROLS = 0.1
@@ -129,7 +130,9 @@ def _controls() -> float:
     """The share of blind controls, 0 while they are off."""
     with st.popover("Blind controls", icon=":material/visibility_off:", key="queue_controls"):
         on = st.toggle("Mix controls in, hide the scores", key="controls_on", bind="query-params")
-        percent = st.slider("Share of controls", 5, 50, int(100 * CONTROLS), 5, format="%d%%", key="controls_percent")
+        percent = st.slider(
+            "Share of controls", 5, 50, int(100 * CONTROLS), 5, format=PERCENT_SLIDER, key="controls_percent"
+        )
         st.caption("Images that the audit does not suspect, the same for you in this run every time.")
     return percent / 100 if on else 0.0
 

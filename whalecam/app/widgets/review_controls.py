@@ -26,6 +26,7 @@ from whalecam.data import geometry
 from whalecam.explain import score
 from whalecam.store.run import Run
 from whalecam.store.table import Overlay, Table
+from whalecam.text import percent
 
 REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
 UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
@@ -201,7 +202,7 @@ def _carry_out(run: Run, key: str) -> None:
 def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     if row["predicted"] is None or pd.isna(row["predicted"]):
         return (str(row["image"]), _text(row["reason"]))
-    lines = [str(row["image"]), f"→ {row['predicted']} {row['confidence']:.0%}"]
+    lines = [str(row["image"]), f"→ {row['predicted']} {percent(row['confidence'])}"]
     lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
     if pd.notna(row["attention_score"]):
         lines[-1] += f" · attention {row['attention_score']:.2f}"
