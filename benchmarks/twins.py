@@ -48,7 +48,7 @@ def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
     run = create_run(path, DatasetRecord.of(data))
     masks = csv.parent / "masks"
     remedies.train(inspect_pictures(data), run, replace(options, masks=str(masks)))
-    judged = path / remedies.MENDED / "masks" if options.remedy in SIMULATED else masks
+    judged = run.remedied / "masks" if options.remedy in SIMULATED else masks
     run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(masks=str(judged)))
     return run
 

@@ -197,9 +197,9 @@ def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_
     rng = np.random.default_rng(0)
     chance = [np.linalg.norm(found[at] - found[rng.integers(len(rows), size=3)], axis=1).mean() for at in range(30)]
     assert np.mean(near) < 0.6 * np.mean(chance)
-    places.kept_in(run).write_bytes(b"half a file")
+    run.embedding.write_bytes(b"half a file")
     assert places.kept(run, rows) is None
-    np.savez(places.kept_in(run).open("wb"), stamp=np.array(["x"], object), image=rows["image"].to_numpy(object))
+    np.savez(run.embedding.open("wb"), stamp=np.array(["x"], object), image=rows["image"].to_numpy(object))
     assert places.kept(run, rows) is None  # pickled, so not read
 
 

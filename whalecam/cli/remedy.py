@@ -50,13 +50,13 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
     from whalecam.audit import run_audit
     from whalecam.data import inspect_pictures
-    from whalecam.store.run import DatasetRecord, create_run, open_run
+    from whalecam.store.run import DatasetRecord, create_run, is_run, open_run
 
     require("train", "Training")
     opened, report = open_run(run), reporter()
     before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
     options = replace(options, fallback=fallback)
-    if (out / "run.json").is_file():
+    if is_run(out):
         raise RunError(f"There is a run in {out} already. Name a new folder.")
     data = run_audit.open_data(opened)
     gone = set(opened.manifest.classes) - set(data.good()["label"])
@@ -110,9 +110,7 @@ def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
     """The audit of the run before; mended images are judged by the masks they were mended with."""
     if remedy not in SIMULATED:
         return before
-    from whalecam.remedies import MENDED
-
-    folder = made.path / MENDED / "masks"
+    folder = made.remedied / "masks"
     drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
     return replace(before, masks=str(folder) if drawn else None, boxes=())
 

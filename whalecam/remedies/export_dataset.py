@@ -160,6 +160,11 @@ def _write(place: Path, source: Path, mended: Mended, mask: Mask | None, out: Pa
         Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8)).save(beside)
 
 
+def record_in(folder: Path) -> Path:
+    """The file of a mended data set that says where all of it came from."""
+    return folder / "remedy.json"
+
+
 def _describe(data: Dataset, rows: list[tuple[str, str, str]], out: Path, facts: Mapping[str, Any]) -> None:
     """The table, and where all of it came from."""
     columns = dict.fromkeys((data.columns.image, data.columns.label, data.columns.group))
@@ -167,7 +172,7 @@ def _describe(data: Dataset, rows: list[tuple[str, str, str]], out: Path, facts:
         csv.writer(file).writerows([tuple(columns), *(row[: len(columns)] for row in rows)])
     images = str(data.images.resolve()) if data.images else None
     source = {"source": str(data.csv.resolve()), "images": images, "fingerprint": data.fingerprint}
-    write_json(out / "remedy.json", {"created": now(), **source, "columns": vars(data.columns), **facts})
+    write_json(record_in(out), {"created": now(), **source, "columns": vars(data.columns), **facts})
 
 
 def _save(pixels: ByteArray, target: Path) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam import network, remedies
-from whalecam.analysis.recommendation import PRESENT, SIMULATION, metrics_of
+from whalecam.analysis.recommendation import PRESENT, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
 from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
@@ -43,7 +43,7 @@ class Source:
 
 def source_of(run: Run) -> Source:
     """The run's data set and masks; of a run trained on a mended data set, those it was made from."""
-    remedy, mended = str(run.manifest.train.get("remedy", "none")), run.path / remedies.MENDED / "remedy.json"
+    remedy, mended = str(run.manifest.train.get("remedy", "none")), remedies.record_in(run.remedied)
     if remedy in REMEDIES and mended.is_file():
         record, options = read_json(mended), TrainOptions.stored(run.manifest.train)
         data = open_dataset(Path(record["source"]), Path(record["images"]), Columns(**record["columns"]))
@@ -86,7 +86,7 @@ def simulate(
     report(Progress("simulation", len(rows), len(rows)))
     summary = _summary([result for result in results if result["outcomes"] is not None], run, source)
     summary["not_finite"] = sum(result["outcomes"] is None for result in results)
-    write_json(run.path / SIMULATION, summary)
+    write_json(run.simulation, summary)
     return summary
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.data import Dataset, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain.masks import MASK_METHODS, MaskSources
+from whalecam.store.run import next_part
 
 PART = 512
 """Images per stored part: what a crash costs."""
@@ -127,7 +127,7 @@ def _stamp(path: str, image: str, sources: MaskSources) -> str:
 def _store(frame: pd.DataFrame, folder: Path) -> None:
     """The part appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"part-{len(list(folder.glob('part-*.parquet'))):06d}-{uuid4().hex[:8]}.parquet"
+    target = next_part(folder)
     aside = target.with_suffix(".writing")
     frame.to_parquet(aside, index=False)
     aside.replace(target)

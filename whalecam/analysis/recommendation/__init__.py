@@ -3,13 +3,12 @@
 from whalecam.analysis.recommendation.advice import WORDS, Advice, Figure, Measured, recommend
 from whalecam.analysis.recommendation.leaks import leaks_summary
 from whalecam.analysis.recommendation.simulated_metrics import COLUMNS, NAMES, PRESENT, cell, interval, metrics_of
-from whalecam.analysis.recommendation.stored import SIMULATION, advise, measured_of, simulation_of, step
+from whalecam.analysis.recommendation.stored import advise, measured_of, simulation_of, step
 
 __all__ = [
     "COLUMNS",
     "NAMES",
     "PRESENT",
-    "SIMULATION",
     "WORDS",
     "Advice",
     "Figure",

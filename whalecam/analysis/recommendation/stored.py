@@ -12,12 +12,10 @@ from whalecam.analysis.recommendation.simulated_metrics import interval
 from whalecam.config import SIMULATED
 from whalecam.store.run import Run, read_json
 
-SIMULATION = "simulation.json"
-
 
 def simulation_of(run: Run) -> dict[str, Any] | None:
     """What was last simulated with the run's present network; None where nothing was."""
-    target = run.path / SIMULATION
+    target = run.simulation
     simulation = read_json(target) if target.is_file() else None
     return simulation if simulation and simulation.get("model_sha256") == run.manifest.model_sha256 else None
 

@@ -15,7 +15,7 @@ from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import comparison_cache, image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
-from whalecam.store.run import Run
+from whalecam.store.run import Run, is_audited
 from whalecam.text import PERCENT_COLUMN, number, percent, points
 
 LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_assessment": "Changed assessment"}
@@ -34,7 +34,7 @@ BOXES = {
 
 def choose(run: Run) -> list[str]:
     """The names of the runs to compare, the first being what the others are held against; else says what to do."""
-    audited = [name for name, path in session.run_paths().items() if any((path / "audit").glob("part-*.parquet"))]
+    audited = [name for name, path in session.run_paths().items() if is_audited(path)]
     if len(audited) < 2:
         st.info(
             "A comparison needs two audited runs of one data set, such as one before and one after a remedy. "

@@ -16,8 +16,6 @@ from whalecam.store.run import Run, read_json
 from whalecam.store.table import Table
 from whalecam.text import number, percent, scientific
 
-SELFTEST = "selftest.json"
-
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     """The run in one sentence, and which species stand out."""
@@ -129,7 +127,7 @@ def limits() -> None:
 
 def selftest(run: Run) -> None:
     """Does the detector find what was planted, on this install? Starts the self-test and shows its last result."""
-    target = run.path / SELFTEST
+    target = run.selftest
     with st.expander("Does the detector work on this install?"):
         st.caption(
             "Draws images whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
