@@ -1,4 +1,4 @@
-"""The Overview's own pieces: the sentence, the figures, what to do next, what the maps may claim."""
+"""The Overview: the sentence, the counts, what to do next, what the maps may claim."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +8,53 @@ import streamlit as st
 
 from whalecam.analysis.recommendation import leaks_summary
 from whalecam.app.charts import audit_charts
+from whalecam.app.components.deferred_charts import charts_first
+from whalecam.app.screens import recommendation_panel, reliance_panel
 from whalecam.app.shell import jobs, links
-from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_sliders
 from whalecam.app.state import session
 from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import Table
 from whalecam.text import number, percent, scientific
+
+
+def show() -> None:
+    """The whole page."""
+    with page("Overview") as run:
+        threshold_sliders()
+        table = session.table_of(run)
+        facts = table.overview()
+        class_order(run, table.confusion())
+        sentence(run, facts)
+        show_metrics(run, facts)
+        reliance_panel.note_uncontrolled(facts)
+        charts_first()
+        verdicts(table)
+        left, right = st.columns([2, 3], gap="medium")
+        with left:
+            st.subheader("Right or wrong, animal or water", anchor=False)
+            st.plotly_chart(
+                audit_charts.quadrants(table.quadrants(session.thresholds().attention)), key="quadrants", alt="2 × 2"
+            )
+            next_steps(run, facts)
+        with right:
+            st.subheader("Leaks per species", anchor=False)
+            species = table.per_label()
+            picked = st.plotly_chart(
+                audit_charts.species_leaks(species),
+                key="species_leaks",
+                on_select="rerun",
+                config=audit_charts.NO_TOOLS,
+                alt="Leaks per species",
+            )
+            open_species(picked)
+        recommendation_panel.advice(run, facts)
+        whole_model(table, facts)
+        exactness(run, facts)
+        not_assessable(table)
+        limits()
+        selftest(run)
 
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
