@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -122,10 +123,12 @@ def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None
     assert f"The leaks: {leaks_summary(facts, species)}" in said
     assert "What to do: Simulate the remedies first" in said
     assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
-    lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "images" not in line]
+    lines = [
+        re.split(" {2,}", line.strip()) for line in said.splitlines() if line.startswith("  ") and "images" not in line
+    ]
     most = species.sort_values(["share", "label"], ascending=[False, True]).iloc[0]
     assert lines[0][0] == most["label"]
-    assert {line[0]: line[3] for line in lines[: len(species)]} == {
+    assert {line[0]: line[3].split()[0] for line in lines[: len(species)]} == {
         name: str(count) for name, count in zip(species["label"], species["confirmed"], strict=True)
     }
     assert f"Assessments: confirmed leak {facts['confirmed']}, " in said and "missing file 1" in said

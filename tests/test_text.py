@@ -72,9 +72,12 @@ def test_a_part_of_a_whole(part: int, rest: int) -> None:
     assert math.isclose(float(written[:-2]), float(f"{exact:.{digits}f}"), abs_tol=10**-digits)
 
 
-def percentages_in(code: str) -> Iterator[int]:
+def percentages_in(code: str) -> list[int]:
     """The lines that format a percentage: in an f-string, by a format of its own, for Plotly, or by Streamlit's own."""
-    tree = ast.parse(code)
+    return sorted(set(_percentages(ast.parse(code))))
+
+
+def _percentages(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FormattedValue) and node.format_spec and "%" in ast.unparse(node.format_spec):
             yield node.lineno
@@ -97,14 +100,14 @@ def percentages_in(code: str) -> Iterator[int]:
     ],
 )
 def test_a_percentage_is_recognised(code: str) -> None:
-    assert len(list(percentages_in(code))) == 1
+    assert percentages_in(code) == [1]
 
 
 def test_other_signs_are_no_percentages() -> None:
-    assert list(percentages_in("f'{a:.2f} %'\nf'{100 * a}%'\n'%d %%'\n'95 % of 100%'\na % b\n'%{x}: %{y:.1f}'")) == []
+    assert percentages_in("f'{a:.2f} %'\nf'{100 * a}%'\n'%d %%'\n'95 % of 100%'\na % b\n'%{x}: %{y:.1f}'") == []
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_other_module_writes_percentages(path: Path) -> None:
-    lines = list(percentages_in(path.read_text(encoding="utf-8")))
+    lines = percentages_in(path.read_text(encoding="utf-8"))
     assert len(lines) == (1 if path == SLIDER else 0), lines

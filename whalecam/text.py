@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import pandas as pd
-
 DASH = "–"
 """Stands where there is no number."""
-PERCENT_COLUMN, PERCENT_SLIDER = "%.0f %%", "%d %%"
+PERCENT_COLUMN, PERCENT_SLIDER = "%.1f %%", "%d %%"
 """Formats of Streamlit for shares that were multiplied by 100."""
 
 
@@ -18,12 +16,12 @@ def percent(share: Any, digits: int = 0, signed: bool = False) -> str:
         digits: decimals of the percentage.
         signed: whether a plus sign stands before what is not negative.
     """
-    return DASH if pd.isna(share) else f"{_hundredfold(share, digits, signed)} %"
+    return DASH if _is_missing(share) else f"{_hundredfold(share, digits, signed)} %"
 
 
 def percent_interval(share: Any, low: Any, high: Any, signed: bool = False) -> str:
     """A share with its interval, as in `20 % (12 to 30)`; DASH for None and NaN."""
-    return DASH if pd.isna(share) else f"{percent(share, signed=signed)} ({_range(low, high, signed)})"
+    return DASH if _is_missing(share) else f"{percent(share, signed=signed)} ({_range(low, high, signed)})"
 
 
 def percent_range(low: Any, high: Any) -> str:
@@ -39,7 +37,7 @@ def percent_of(part: int, whole: int) -> str:
 
 def points(difference: Any, digits: int = 0) -> str:
     """A difference of two shares, as in `+12 points`; DASH for None and NaN."""
-    return DASH if pd.isna(difference) else f"{_hundredfold(difference, digits, True)} points"
+    return DASH if _is_missing(difference) else f"{_hundredfold(difference, digits, True)} points"
 
 
 def points_interval(difference: float, low: float, high: float) -> str:
@@ -49,17 +47,23 @@ def points_interval(difference: float, low: float, high: float) -> str:
 
 def number(value: Any, digits: int = 2, signed: bool = False) -> str:
     """A number with so many decimals; DASH for None and NaN."""
-    return DASH if pd.isna(value) else f"{value:{'+' if signed else ''}z.{digits}f}"
+    return DASH if _is_missing(value) else f"{value:{'+' if signed else ''}z.{digits}f}"
 
 
 def scientific(value: Any) -> str:
     """A number of any size, as in `1.2e-05`; DASH for None and NaN."""
-    return DASH if pd.isna(value) else f"{value:.1e}"
+    return DASH if _is_missing(value) else f"{value:.1e}"
 
 
 def count(value: Any) -> str:
     """A whole number, as in `1,240`; DASH for None and NaN."""
-    return DASH if pd.isna(value) else f"{value:,.0f}"
+    return DASH if _is_missing(value) else f"{value:,.0f}"
+
+
+def _is_missing(value: Any) -> bool:
+    from pandas import isna  # here, since the command line starts without it
+
+    return bool(isna(value))
 
 
 def _range(low: Any, high: Any, signed: bool) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
-from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, sentence
+from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
 from whalecam.analysis.placement import placement_of
 from whalecam.analysis.recommendation import (
     COLUMNS,
@@ -126,7 +126,7 @@ def next_command(verb: Sequence[str]) -> str:
 
 def _difference(difference: Difference) -> list[str]:
     share = METRICS[difference.metric].share
-    words = SAID[difference.verdict]
+    words = IN_WORDS[difference.verdict]
     return [
         METRICS[difference.metric].words,
         amount(difference.before, share),

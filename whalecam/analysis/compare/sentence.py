@@ -20,7 +20,7 @@ SIDES = (
     "swapped_accuracy",
 )
 WORDED = ("label", "predicted", "assessment")
-SAID = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
+IN_WORDS = {"better": "better", "worse": "worse", "none": "within chance", "untested": "not tested"}
 """`Difference.verdict` as people read it."""
 MAIN = ("swapped_accuracy", "accuracy", "balanced_accuracy", "worst_label_accuracy", "loss", "confirmed_leak")
 

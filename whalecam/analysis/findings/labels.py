@@ -13,7 +13,7 @@ IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
 """Images of the largest class for one of the smallest, from which imbalance is a low, and a medium finding."""
 APART = 5
 """Individuals of the rarer of two names from which none in common says something about where they come from."""
-FEWEST_PICTURES, FEWEST_INDIVIDUALS = 10, 2
+FEWEST_IMAGES, FEWEST_INDIVIDUALS = 10, 2
 """Below these a class cannot be learnt on one part and judged on another."""
 SOURCE = (
     "No animal stands under both, so most likely they come from different sources, and a network can tell the two by "
@@ -141,11 +141,11 @@ def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
 
 
 def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
-    """Classes below FEWEST_PICTURES, or whose images all show fewer than FEWEST_INDIVIDUALS."""
+    """Classes below FEWEST_IMAGES, or whose images all show fewer than FEWEST_INDIVIDUALS."""
     known = good[good["group"] != ""].groupby("label")["group"].nunique()
     table = pd.DataFrame({"images": counts, "individuals": known.reindex(counts.index)})
     named = good["group"].ne("").groupby(good["label"]).all().reindex(counts.index)
-    few = (table["images"] < FEWEST_PICTURES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
+    few = (table["images"] < FEWEST_IMAGES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
     if not few.any():
         return []
     small = table[few].rename_axis("label").reset_index().sort_values("images")
@@ -154,7 +154,7 @@ def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
         Finding(
             "too_small",
             "medium",
-            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_PICTURES} images or a single "
+            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_IMAGES} images or a single "
             f"individual: {listed}{' and others' if len(small) > 5 else ''}.",
             "Such a class cannot be learnt on one part and judged on another; its score is luck.",
             "Collect more images, or leave the classes out with train --min-per-class.",

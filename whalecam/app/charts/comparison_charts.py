@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from whalecam.analysis.compare import METRICS, Difference
-from whalecam.analysis.compare.sentence import SAID
+from whalecam.analysis.compare.sentence import IN_WORDS
 from whalecam.app.charts.audit_charts import SHARES, TOP, figure, line
 from whalecam.text import percent
 
@@ -21,14 +21,14 @@ def differences(results: Sequence[Difference]) -> go.Figure:
         for result in results
         if METRICS[result.metric].share and METRICS[result.metric].better and result.is_shown
     ][::-1]
-    sides = {side: [result for result in shown if result.verdict == side] for side in SAID}
+    sides = {side: [result for result in shown if result.verdict == side] for side in IN_WORDS}
     dots = [
         {
             "type": "scatter",
             "x": [result.difference * 100 for result in these],
             "y": [METRICS[result.metric].words for result in these],
             "mode": "markers",
-            "name": SAID[side],
+            "name": IN_WORDS[side],
             "marker": {"size": 10, "color": COLOURS[side]},
             "error_x": {
                 "array": [(result.high - result.difference) * 100 for result in these],

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis.compare import METRICS, Comparison, Difference
-from whalecam.analysis.compare.sentence import SAID, amount, changed_images, leaks_sentence, sentence, write_csv
+from whalecam.analysis.compare.sentence import IN_WORDS, amount, changed_images, leaks_sentence, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
 from whalecam.app.screens import reliance_panel
@@ -168,7 +168,7 @@ def _card(difference: Difference) -> None:
     st.metric(
         metric.words[0].upper() + metric.words[1:],
         f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
-        f"{change}, {SAID[difference.verdict]}" if difference.p == difference.p else None,
+        f"{change}, {IN_WORDS[difference.verdict]}" if difference.p == difference.p else None,
         delta_color="off"
         if difference.verdict in ("none", "untested")
         else "inverse"
@@ -192,7 +192,7 @@ def _line(difference: Difference) -> dict[str, Any]:
         "p": difference.p,
         "p, seeds too": difference.reseeded,
         "corrected p": difference.corrected,
-        "says": SAID[difference.verdict],
+        "says": IN_WORDS[difference.verdict],
     }
 
 

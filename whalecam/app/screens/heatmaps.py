@@ -109,14 +109,14 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
 
 
 def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
-    """Every class with logit, probability and the evidence its map holds, largest logit first."""
+    """Every class with logit, probability in percent and the evidence its map holds, largest logit first."""
     if row["logits"] is None or row["maps"] is None:
         return pd.DataFrame()
     logits = np.asarray(row["logits"], float)
     p = np.exp(logits - logits.max())
     evidence = np.asarray(row["maps"], float).sum(axis=(1, 2))
     frame = pd.DataFrame(
-        {"class": run.manifest.classes, "probability": p / p.sum(), "logit": logits, "evidence": evidence}
+        {"class": run.manifest.classes, "probability": 100 * p / p.sum(), "logit": logits, "evidence": evidence}
     )
     frame["bias"] = frame["logit"] - frame["evidence"]
     return frame.sort_values("logit", ascending=False, ignore_index=True)
