@@ -20,8 +20,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 def view(name: str, run: str, against: str) -> str:
     """A page's address below the dashboard's."""
-    asked = [("run", run), *([("compared", run), ("compared", against)] if name == "Compare" else [])]
-    return f"{name}?{urlencode(asked)}"
+    parameters = [("run", run), *([("compared", run), ("compared", against)] if name == "Compare" else [])]
+    return f"{name}?{urlencode(parameters)}"
 
 
 def take(browser: Any, name: str, size: str, given: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.canvas import overlay_controls
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import calibration_panel, leaks, reliance_panel
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
@@ -17,7 +17,7 @@ with page("Leaks") as run:
     overlay_controls()
     leaks.summary(run)
     reliance_panel.note_uncontrolled(table.overview())
-    figures_first()
+    charts_first()
     scores = table.scores()
     left, right = st.columns(2, gap="medium")
     with left:

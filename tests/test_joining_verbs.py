@@ -95,7 +95,7 @@ def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: 
     other = audited(run, *boxes, "--box-orientation", "upright", "--limit", "2")
     assert (other["new"], other["restarted"]) == (2, True)
     assert "--box-orientation=upright" in session.check_arguments(open_run(run.path))
-    assert recommendation_panel.found_by(open_run(run.path), "crop")[-2:] == ["--box-orientation", "upright"]
+    assert recommendation_panel.arguments_for_masks(open_run(run.path), "crop")[-2:] == ["--box-orientation", "upright"]
 
 
 def test_an_audit_from_before_pixels_could_be_stated_goes_on(run: Run, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     # The heat's controls act in the browser alone: the server hears of them with the thresholds, which come last.
     for name, key, field in (
         ("Opacity", "ArrowLeft", "opacity"),
-        ("Threshold", "ArrowRight", "threshold"),
+        ("Heat threshold", "ArrowRight", "threshold"),
         ("At most this share false", "ArrowRight", "false_rate"),
         ("Attention threshold", "ArrowLeft", "attention"),
         ("Reliance threshold", "ArrowLeft", "reliance"),

@@ -1,16 +1,12 @@
 """Every page and every verb on a run without maps: it says so, and shows what it has."""
 
-import csv
-import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import whalecam as wc
-from tests.commandline import run_cli
 from tests.conftest import _made_once
 from tests.pages.test_pages import PAGES, open_page, texts
 from whalecam import network

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
 from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Channels, Recipe, column_options
-from whalecam.cli.output import reporter, tell
+from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
@@ -119,7 +119,7 @@ def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) 
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
     said = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
-    tell(
+    print_facts(
         {"run": str(run.path), "exactness": run.manifest.exactness, **shown, **({"joins": said} if said else {})},
         as_json,
     )
@@ -197,7 +197,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     from whalecam import api
     from whalecam.audit import run_audit
     from whalecam.cli.results import facts_of
-    from whalecam.cli.summaries import told
+    from whalecam.cli.summaries import run_lines
 
     opened = open_run(run)
     data = run_audit.open_data(opened, csv, images)
@@ -205,14 +205,14 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
     facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:
-        tell({**facts, "parts": given["parts_url"]}, as_json)
+        print_facts({**facts, "parts": given["parts_url"]}, as_json)
         return
     judged = gate.close(opened)
     if as_json:
-        tell({**facts, **facts_of(opened), **judged}, True)
+        print_facts({**facts, **facts_of(opened), **judged}, True)
     else:
-        tell(facts | judged, False)
-        click.echo("\n".join(["", *told(opened)]))
+        print_facts(facts | judged, False)
+        click.echo("\n".join(["", *run_lines(opened)]))
     sys.exit(1 if judged["failed"] else 0)
 
 

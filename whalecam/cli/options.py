@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from whalecam.config import BOX_ORIENTATIONS, EARLIER_RECIPES, Columns, Thresholds
+from whalecam.text import percent
 
 FOLDER = click.Path(path_type=Path)
 RUN = click.argument("run", type=FOLDER)
@@ -73,4 +74,4 @@ def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 def summary(level: Thresholds) -> str:
     """The thresholds in words."""
-    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {level.false_rate:.0%} false"
+    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {percent(level.false_rate)} false"

@@ -47,8 +47,8 @@ class Metric:
         """The images' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
         if not self.assessment:
             return rows[self.column].to_numpy(np.float64)
-        judged = rows["assessment"] != "not_assessable"
-        return np.where(judged, (rows["assessment"] == self.assessment).to_numpy(np.float64), np.nan)
+        assessable = rows["assessment"] != "not_assessable"
+        return np.where(assessable, (rows["assessment"] == self.assessment).to_numpy(np.float64), np.nan)
 
     def spread(self, before: float, after: float) -> float:
         """`seeds` for two figures, in their unit."""

@@ -13,6 +13,7 @@ from whalecam.app.widgets import chart_selection
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.text import PERCENT_COLUMN, percent
 
 RELIANCE = ("reliance_probability", "reliance")
 """How much an image relies on its background, the first that was measured."""
@@ -65,7 +66,7 @@ def _summary(table: Table) -> None:
 def _relies(controlled: int, level: Thresholds) -> str:
     """What counts as reliance at the present thresholds."""
     if controlled:
-        return f"Relies on the water (of all that are listed so, at most {level.false_rate:.0%} false on average)"
+        return f"Relies on the water (of all that are listed so, at most {percent(level.false_rate)} false on average)"
     return f"A drop of {level.reliance:g} or more when the water changes"
 
 
@@ -96,11 +97,14 @@ def _levels(scores: pd.DataFrame) -> dict[str, float]:
 
 def species_table(table: Table) -> None:
     """Per species: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
-    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")}
+    shares = ["accuracy", "share", "low", "high"]
+    percents = dict.fromkeys(shares, st.column_config.NumberColumn(format=PERCENT_COLUMN))
     scores = {
         name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
         for name in ("median_attention_score", "median_reliance", "bg_gap")
     }
     with st.expander("Per species", key="leaks_per_label", on_change="rerun") as part:
         if part.open:
-            st.dataframe(table.per_label(), hide_index=True, column_config=shares | scores)
+            rows = table.per_label()
+            rows[shares] *= 100
+            st.dataframe(rows, hide_index=True, column_config=percents | scores)

@@ -100,7 +100,12 @@ def train_form(run: Run) -> None:
             options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
             options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            verb = [*_train_verb(run), *_flags(options), *switches, *recommendation_panel.found_by(run, remedy)]
+            verb = [
+                *_train_verb(run),
+                *_flags(options),
+                *switches,
+                *recommendation_panel.arguments_for_masks(run, remedy),
+            ]
             with errors_shown():
                 train_or_ask(run, str(arch), pretrained, verb)
     ask_fallback(run)
@@ -278,7 +283,7 @@ def show_results(run: Run, table: Table) -> None:
     rows = table.page(Filters(in_training=False), "random", SHOWN)
     event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
     if event.opened:
-        review_controls.open_picture(event.opened)
+        review_controls.open_image(event.opened)
 
 
 def _train_verb(run: Run) -> list[str]:
