@@ -173,7 +173,7 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
     )
     if len(reasons := table.reasons()):
         listed = ", ".join(f"{reason} {count:,}" for reason, count in reasons.itertuples(index=False, name=None))
-        yield f"Not assessable because: {listed}"
+        yield f"Attention cannot be assessed because: {listed}"
     if facts["measured"]:
         yield (
             f"BG-gap {facts['bg_gap']:+.2f}; accuracy from the water alone "

@@ -18,10 +18,11 @@ from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, 
 from whalecam.audit import run_audit
 from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
 from whalecam.data import Dataset, folds, geometry, inspect_pictures, open_dataset
-from whalecam.errors import RunError
+from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import Network
+from whalecam.network.exactness import NONE, exactness
 from whalecam.remedies import REMEDIES, Case
 from whalecam.store.run import Run, now, read_json, write_json
 
@@ -71,6 +72,7 @@ def simulate(
     """
     if not run.trained:
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
+    _check_network(run)
     source = source_of(run)
     names = () if source.trained else tuple(SIMULATED if wanted is None else wanted)
     rows = _unseen(run, source.data, limit, report)
@@ -88,6 +90,16 @@ def simulate(
     summary["not_finite"] = sum(result["outcomes"] is None for result in results)
     write_json(run.simulation, summary)
     return summary
+
+
+def _check_network(run: Run) -> None:
+    """Raise ModelError where the network cannot be built again, or draws no maps to simulate a remedy by."""
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    if exactness(model.head) == NONE:
+        raise ModelError(
+            f"The network of run '{run.name}' ({model.arch}) draws no maps, by which remedies are simulated. Train "
+            "with a remedy where the network was trained, audit the result, and compare the runs."
+        )
 
 
 def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:

@@ -10,7 +10,7 @@ from whalecam.analysis.compare.difference import FEWEST, LEVEL, Difference, Mark
 from whalecam.analysis.compare.leak_outcome import Fate, fate
 from whalecam.analysis.compare.metrics import METRICS, Metric, figure
 from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
-from whalecam.analysis.compare.shared import notes, shared
+from whalecam.analysis.compare.shared import notes, on_reliance_alone, shared
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -63,6 +63,7 @@ def compare_runs(
     report(Progress("comparing", 0, len(METRICS)))
     most = max(len(table) for table in tables.values())
     rows_by_run, remarks = shared(tables, [run.manifest.classes for run in runs])
+    rows_by_run, blind = on_reliance_alone(rows_by_run)
     unseen = ~np.logical_or.reduce([rows["in_training"].to_numpy() for rows in rows_by_run.values()])
     first, later = rows_by_run[names[0]], {name: rows_by_run[name] for name in names[1:]}
     tested = {name: differences(first, rows, unseen, report) for name, rows in later.items()}
@@ -73,7 +74,7 @@ def compare_runs(
         tested,
         {name: _changes(first, rows, unseen) for name, rows in later.items()},
         {name: _fate(results, thresholds) for name, results in tested.items()},
-        tuple(remarks + notes(rows_by_run, most, unseen)),
+        tuple(remarks + blind + notes(rows_by_run, most, unseen)),
     )
 
 

@@ -10,6 +10,13 @@ from whalecam.errors import RunError
 
 Rows = Mapping[str, pd.DataFrame]
 """By run, see `table.values`."""
+BY_RELIANCE = {
+    "confirmed_leak": "background_reliance",
+    "hidden_reliance": "background_reliance",
+    "cosmetic": "clean",
+    "suspect": "not_tested",
+}
+"""Assessments that attention takes part in → what they are without it."""
 
 
 def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:
@@ -58,6 +65,26 @@ def notes(rows_by_run: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
     if any(rows["swapped_accuracy"].isna().all() for rows in rows_by_run.values()):
         texts.append("Accuracy on swapped backgrounds was not measured in every run: audit the others anew.")
     return texts
+
+
+def on_reliance_alone(rows_by_run: Rows) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The rows compared by reliance alone where a run has no attention score at all; and a note that says so.
+
+    An image that relies on its background is then `background_reliance` in every run, whatever its attention.
+    """
+    blind = [name for name, rows in rows_by_run.items() if rows["attention_score"].isna().all()]
+    if not blind:
+        return dict(rows_by_run), []
+    reduced = {
+        name: rows.assign(attention_score=np.nan, assessment=rows["assessment"].astype(object).replace(BY_RELIANCE))
+        for name, rows in rows_by_run.items()
+    }
+    if len(blind) == len(rows_by_run):
+        return reduced, ["Where the networks look was not measured, so the runs are compared by reliance alone."]
+    return reduced, [
+        f"Where the network looks was not measured in {', '.join(blind)}, so all runs are compared by reliance alone: "
+        "what relies on the background counts as background reliance in each of them."
+    ]
 
 
 def _among(rows: pd.DataFrame, names: "pd.Index[str]") -> pd.DataFrame:

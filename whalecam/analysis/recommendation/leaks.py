@@ -22,6 +22,11 @@ def leaks_summary(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stres
         species: `Table.per_label()`.
     """
     named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
+    if facts["measured"] and not facts["assessable"]:
+        return (
+            f"{strong(format(facts['background'], ','))} of {facts['measured']:,} tested images "
+            f"{strong('rely on their water')}. Where the network looks was not measured: this audit has no maps."
+        )
     if facts["measured"]:
         hidden = f" Another {facts['hidden']:,} rely on the water without attention on it." if facts["hidden"] else ""
         if facts["background"]:

@@ -22,6 +22,9 @@ from whalecam.store.table import Filters, Table
 COLOURINGS = {"label": "Species", "assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
 WAYS = {"pca": "PCA", "umap": "UMAP"}
 LAYING = "Laying out the map"
+NO_VECTORS = (
+    "This network gives probabilities alone, so there are no vectors to lay out. *Confused pairs* needs none of them."
+)
 NAMED, NEAREST, REST = 9, 12, "others"
 PALETTE = ("#0e7490", "#d97706", "#7c3aed", "#15803d", "#be185d", "#2563eb", "#a16207", "#0f766e", "#dc2626")
 
@@ -30,6 +33,9 @@ def embedding_map(run: Run, table: Table) -> None:
     """The map, the selection's gallery, and the nearest images of one."""
     rows, _ = patterns_cache.vectors_of(run)
     if len(rows) < places.FEWEST:
+        if run.manifest.exactness == "none":
+            st.info(NO_VECTORS, icon=":material/info:")
+            return
         st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
         st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
         return

@@ -50,10 +50,17 @@ def _summary(table: Table) -> None:
         else:
             st.metric("Suspects", f"{suspects:,}", help=f"Attention score of {level.attention:g} or more")
         hint = "Images on which it can be assessed where the network looks"
-        st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
+        if facts["assessable"]:
+            st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
         st.metric("Flagged", f"{facts['flagged']:,}")
         st.metric("Reviewed", f"{done:,} of {suspects:,}")
     st.progress(done / suspects if suspects else 0.0)
+    if facts["measured"] and not facts["assessable"]:
+        st.caption(
+            "*Relies*: the prediction drops when the animal is put on the water of other labels. Where the network "
+            "looks was not measured, because this audit has no maps."
+        )
+        return
     st.caption(
         "*Looks*: the evidence lies on water. *Relies*: the prediction drops when the animal is put on the water of "
         "other labels. Both together confirm a leak; then a person signs."
@@ -70,9 +77,27 @@ def _relies(controlled: int, level: Thresholds) -> str:
     return f"A drop of {level.reliance:g} or more when the water changes"
 
 
+def charts(table: Table) -> None:
+    """How attention is distributed, and attention against reliance; reliance alone where attention was not measured."""
+    scores = table.scores()
+    if scores["attention_score"].isna().all():
+        lasso(scores)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.plotly_chart(
+            audit_charts.histogram(scores, "attention_score", session.thresholds().attention),
+            key="attention_bins",
+            alt="Histogram of the attention score",
+        )
+    with right:
+        lasso(scores)
+
+
 def lasso(scores: pd.DataFrame) -> None:
-    """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
-    y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
+    """The first two that were measured of attention, reliance and loss; a selection narrows the gallery."""
+    measured = [name for name in ("attention_score", *RELIANCE, "loss") if scores[name].notna().any()]
+    x, y = [*measured, "loss", "loss"][:2]
     words = {
         "attention_score": "attention score (0: the animal's shape, 1: a flat map)",
         "loss": "loss (nats)",
@@ -80,11 +105,11 @@ def lasso(scores: pd.DataFrame) -> None:
         "reliance_probability": "probability of reliance",
     }
     st.plotly_chart(
-        audit_charts.scatter(scores, "attention_score", y, words, _levels(scores)),
+        audit_charts.scatter(scores, x, y, words, _levels(scores)),
         key="lasso",
-        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
+        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"{x}~{y}"),
         selection_mode=("lasso", "box", "points"),
-        alt=f"Scatter of attention score and {y}",
+        alt=f"Scatter of {x} and {y}",
     )
 
 

@@ -31,30 +31,38 @@ def show() -> None:
         reliance_panel.note_uncontrolled(facts)
         charts_first()
         verdicts(table)
-        left, right = st.columns([2, 3], gap="medium")
-        with left:
-            st.subheader("Right or wrong, animal or water", anchor=False)
-            st.plotly_chart(
-                audit_charts.quadrants(table.quadrants(session.thresholds().attention)), key="quadrants", alt="2 × 2"
-            )
+        if facts["assessable"]:
+            by_attention(run, table, facts)
+        else:
             next_steps(run, facts)
-        with right:
-            st.subheader("Leaks per species", anchor=False)
-            species = table.per_label()
-            picked = st.plotly_chart(
-                audit_charts.species_leaks(species),
-                key="species_leaks",
-                on_select="rerun",
-                config=audit_charts.NO_TOOLS,
-                alt="Leaks per species",
-            )
-            open_species(picked)
         recommendation_panel.advice(run, facts)
         whole_model(table, facts)
         exactness(run, facts)
         not_assessable(table)
         limits()
         selftest(run)
+
+
+def by_attention(run: Run, table: Table, facts: Mapping[str, Any]) -> None:
+    """Right or wrong against where the network looks, what to do next, and the leaks of each species."""
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.subheader("Right or wrong, animal or water", anchor=False)
+        st.plotly_chart(
+            audit_charts.quadrants(table.quadrants(session.thresholds().attention)), key="quadrants", alt="2 × 2"
+        )
+        next_steps(run, facts)
+    with right:
+        st.subheader("Leaks per species", anchor=False)
+        species = table.per_label()
+        picked = st.plotly_chart(
+            audit_charts.species_leaks(species),
+            key="species_leaks",
+            on_select="rerun",
+            config=audit_charts.NO_TOOLS,
+            alt="Leaks per species",
+        )
+        open_species(picked)
 
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
@@ -130,13 +138,18 @@ def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     """What the maps of this run may claim."""
     word = run.manifest.exactness
     text = EXACTNESS.get(word, word)
+    network = (
+        f"Network: {plain(str(run.manifest.network.get('arch', '')))}, at {run.manifest.network.get('size', '?')} px."
+    )
+    if word == "none":
+        st.caption(f"{text} {network}")
+        return
     placement = session.placement_of(run)
     placed = f" {placement.sentence}" if placement and placement.is_partial else ""
     st.caption(
         f"Exactness of the maps: **{plain(word.replace('_', ' '))}**. {text} Largest completeness error over all "
         f"images and classes: {scientific(facts['completeness_error'])} logits. "
-        f"Network: {plain(str(run.manifest.network.get('arch', '')))}, "
-        f"trained at {run.manifest.network.get('size', '?')} px.{placed}"
+        f"{network}{placed}"
     )
 
 

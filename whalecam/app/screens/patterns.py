@@ -30,12 +30,13 @@ def show_metrics(run: Run, table: Table) -> None:
 
     Labels that the network does not know are no mistakes, as in the accuracy of the Overview.
     """
-    mapped, unseen = table.confusion(unseen_only=False), table.confusion()
+    predicted, unseen = table.confusion(unseen_only=False), table.confusion()
+    has_maps = run.manifest.exactness != "none"
     known = unseen[unseen["label"].isin(run.manifest.classes)]
     of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
     with st.container(horizontal=True):
-        st.metric("Images with a map", f"{mapped['images'].sum():,}")
-        st.metric("Species", f"{mapped['label'].nunique():,}")
+        st.metric("Images with a map", f"{predicted['images'].sum() if has_maps else 0:,}")
+        st.metric("Species", f"{predicted['label'].nunique():,}")
         st.metric("Taken for another species", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
         for pair in confused_pairs(unseen, most=1):
             counts, names = f"{pair.images:,} of {pair.of:,}", plain(f"{pair.first} ↔ {pair.second}")
