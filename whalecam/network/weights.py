@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from whalecam.config import LOADED_ARCH
 from whalecam.errors import ModelError
 from whalecam.network import checkpoints
+from whalecam.network.averaged_bodies import cut_again
 from whalecam.network.black_box import BLACK_BOX, IN_MEMORY
 from whalecam.network.bodies import IMAGENET, Stats, build_body, build_whole, stats_of
 from whalecam.network.cut import Network, first_names
 from whalecam.network.heads import HEADS, OWN
-from whalecam.network.modules import cut, cut_alike
+from whalecam.network.modules import cut
 from whalecam.network.onnx_network import ONNX, SUFFIX, load_onnx, rebuilt
 
 SHOWN = 3
@@ -56,7 +57,7 @@ def _built(arch: str, kind: str, size: int, classes: int, way: str, whole: int) 
     if not way:
         body = build_body(arch, pretrained=False, size=size)
         return body.features, HEADS[kind](body.channels, classes)
-    parts = cut_alike(build_whole(arch, whole, size), way)
+    parts = cut_again(arch, whole, size, way)
     if kind == OWN:
         return parts.features, parts.head
     with torch.no_grad():

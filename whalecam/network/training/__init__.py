@@ -18,6 +18,7 @@ from whalecam.config import PROBE, SPLITS, TrainOptions
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
+from whalecam.network.averaged_bodies import trainable_body
 from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
@@ -88,7 +89,7 @@ def check_start(options: TrainOptions) -> Start:
         check_size(body.features, body.arch, options.size)
         return Start(body.arch, False)
     start = network.starting_point(options.arch, options.pretrained, options.fallback)
-    network.build_body(start.arch, pretrained=False, size=options.size)
+    trainable_body(start.arch, False, options.size)
     return start
 
 
@@ -213,7 +214,7 @@ def _other_split(
 def _body(options: TrainOptions, start: Start) -> Body:
     if options.body_from:
         return _body_of(open_run(Path(options.body_from)))
-    return replace(network.build_body(start.arch, start.pretrained), note=start.note)
+    return replace(trainable_body(start.arch, start.pretrained, options.size), note=start.note)
 
 
 def _body_of(run: Run) -> Body:
