@@ -103,11 +103,18 @@ def check(
     facts = _facts(data)
     if found_boxes is not None:
         facts |= {"boxes": len(found_boxes), "boxes_refused": found_boxes.attrs["refused"]}
-    facts |= {"joins": {join.kind: join.record() if as_json else join.sentence for join in joined.joins}}
+    facts |= {"joins": _joins(data, as_json) | {j.kind: j.record() if as_json else j.sentence for j in joined.joins}}
     if out:
         findings.write(found, out)
     _say(facts, found, as_json)
     sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+
+
+def _joins(data: Any, as_json: bool) -> dict[str, Any]:
+    """What became of rows and image files; nothing without a folder."""
+    if data.files is None:
+        return {}
+    return {"rows": data.files.record() if as_json else " ".join((data.files.sentence, *data.files.notes))}
 
 
 def _joined(data: Any, masks: Path | None, boxes: Sequence[Path], orientation: str | None, report: Any) -> Any:

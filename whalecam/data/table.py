@@ -16,6 +16,7 @@ from whalecam.config import Columns
 from whalecam.data.csv_text import DELIMITERS, read_text, restored
 from whalecam.data.files import join
 from whalecam.data.images import read_sample
+from whalecam.data.match_report import MatchReport
 from whalecam.errors import DatasetError
 
 OK = "ok"
@@ -33,6 +34,7 @@ class Dataset:
             unknown), `path` ("" where there is no file), `status` (`ok` or one reason); all text. After
             `inspect_pictures` also `width`, `height` in pixels, upright, 0 where unknown.
         fingerprint: SHA-256 of the CSV's bytes.
+        files: what became of the names of all rows and of all image files; None where there is no folder.
     """
 
     csv: Path
@@ -40,6 +42,7 @@ class Dataset:
     columns: Columns
     table: pd.DataFrame
     fingerprint: str
+    files: MatchReport | None = None
 
     def good(self) -> pd.DataFrame:
         """The rows that can be used."""
@@ -49,6 +52,11 @@ class Dataset:
     def problems(self) -> pd.DataFrame:
         """The rows that cannot be used: `image`, `species`, and `status`, the reason."""
         return self.table.loc[self.table["status"] != OK, ["image", "label", "status"]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the rows were joined with the files of the folder, and what has no effect; a sentence each."""
+        return (self.files.sentence, *self.files.notes) if self.files else ()
 
     def classes(self) -> tuple[str, ...]:
         """The labels of the usable rows, sorted."""
@@ -72,9 +80,10 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
     if images is not None and not _is_folder(Path(images)):
         raise fault(f"There is no image folder {images}. Give the folder that holds the images of {csv.name}.")
     folder = Path(images) if images is not None else None
-    table["path"], found = join(table["image"], folder)
-    table["status"] = _status(table, found)
-    return Dataset(csv, folder, columns, table, hashlib.sha256(csv.read_bytes()).hexdigest())
+    joined = join(table["image"], folder)
+    table["path"] = joined.paths
+    table["status"] = _status(table, joined.reasons)
+    return Dataset(csv, folder, columns, table, hashlib.sha256(csv.read_bytes()).hexdigest(), joined.report)
 
 
 def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
