@@ -156,8 +156,16 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a PNG called JPEG": ("x.jpg", lambda: encoded("PNG"), "ok"),
     "a float TIFF": ("x.tif", lambda: encoded("TIFF", "F"), "ok"),
     "a 16-bit PNG": ("x.png", lambda: encoded("PNG", "I;16"), "ok"),
-    "a PostScript file": ("x.jpg", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
-    "an SVG": ("x.png", lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "not an image"),
+    "a PostScript file": (
+        "x.jpg",
+        lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "PostScript image, not read",
+    ),
+    "an SVG": (
+        "x.png",
+        lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        "SVG image, not read",
+    ),
     "a huge thin line": ("x.png", lambda: encoded("PNG", size=(1, 5000)), "ok"),
     "a clear palette": ("x.png", lambda: encoded("PNG", "P", transparency=0), "ok"),
     "a TIFF called PNG": ("x.png", lambda: encoded("TIFF"), "ok"),
@@ -167,6 +175,13 @@ PICTURES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: encoded("MPO", save_all=True, append_images=[picture()]),
         "ok",
     ),
+    "JPEG 2000": ("x.jp2", lambda: encoded("JPEG2000"), "ok"),
+    "an AVIF called JPEG": ("x.jpg", lambda: encoded("AVIF"), "ok"),
+    "a damaged HEIC": ("x.heic", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC image, unreadable"),
+    "a Nikon raw": ("x.nef", lambda: encoded("TIFF"), "Nikon raw image, not read"),
+    "a Canon raw": ("x.jpg", lambda: b"\0\0\0\x18ftypcrx " + bytes(200), "Canon raw image, not read"),
+    "a DICOM": ("x.dcm", lambda: bytes(128) + b"DICM" + bytes(9), "DICOM image, not read"),
+    "a JPEG XL": ("x.jpg", lambda: b"\xff\x0a" + bytes(99), "JPEG XL image, not read"),
     "Lab colours": ("x.tif", lambda: encoded("TIFF", "LAB"), "ok"),
 }
 
