@@ -83,11 +83,14 @@ def check(
     as_json: bool,
     **columns: str,
 ) -> None:
-    """Findings on a data set; no network needed. Exit 1 where there is one above info."""
+    """Findings on a data set; no network needed. Exit 1 where there is one above info.
+
+    CSV is a table in any format, or a folder of class folders, which needs no IMAGES.
+    """
     from whalecam.analysis import findings
     from whalecam.data import open_dataset
 
-    if images is None and not no_images:
+    if images is None and not no_images and not csv.is_dir():
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
     named = Columns(columns["image_column"], columns["label_column"], columns["group_column"])
     data = open_dataset(csv, None if no_images else images, named)
@@ -171,6 +174,7 @@ def _facts(data: Any) -> dict[str, Any]:
         "reasons": bad["status"].value_counts().to_dict(),
         "bad_rows": bad[["image", "status"]].to_dict("records"),
         "fingerprint": data.fingerprint,
+        "reading": list(data.reading),
     }
 
 
