@@ -207,7 +207,7 @@ def test_files_join_by_name_in_subfolders(tmp_path: Path) -> None:
     corners("PNG", tmp_path / "images" / "deep" / "er" / "a.png")
     (tmp_path / "t.csv").write_text("image,species\na.png,orca\ndeep/er/a.png,orca\n")
     table = open_dataset(tmp_path / "t.csv", tmp_path / "images").table
-    assert table["status"].tolist() == ["ok", "ok"]
+    assert table["status"].tolist() == ["ok", "duplicate row"]
     assert table["path"].nunique() == 1
 
 

@@ -1,9 +1,11 @@
 """Which columns of a table are the image, the label and the group."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from whalecam.config import IMAGE_SUFFIXES, Columns
 from whalecam.data.faults import fault
+from whalecam.data.one_hot import one_hot_labels
 from whalecam.data.readers.tables.contents import TableContents
 
 IMAGE_ALIASES = (
@@ -46,6 +48,18 @@ def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Colu
     if group not in present and columns.group != Columns.group:
         raise fault(_absent(name, present, columns.group))
     return Columns(image, label, group), tuple(notes)
+
+
+def with_one_hot(contents: TableContents, columns: Columns, name: str) -> tuple[TableContents, tuple[str, ...]]:
+    """A table without a column of labels, but with a column for each label, gets one of the default name."""
+    present = [str(column) for column in contents.frame.columns]
+    aliases = LABEL_ALIASES if columns.label == Columns.label else ()
+    if _column(present, columns.label, contents.label, aliases) or columns.label != Columns.label:
+        return contents, ()
+    labels = one_hot_labels(contents.frame, name)
+    if labels is None:
+        return contents, ()
+    return replace(contents, frame=contents.frame.assign(**{columns.label: labels[0]})), (labels[1],)
 
 
 def _column(present: Sequence[str], wanted: str, fixed: str | None, aliases: Iterable[str]) -> str | None:

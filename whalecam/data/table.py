@@ -12,12 +12,13 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import Columns
-from whalecam.data.columns import resolved
+from whalecam.data.columns import resolved, with_one_hot
 from whalecam.data.csv_text import restored
 from whalecam.data.faults import fault
 from whalecam.data.files import join
 from whalecam.data.images import read_sample
 from whalecam.data.match_report import MatchReport
+from whalecam.data.placeholders import without_placeholders
 from whalecam.data.readers.tables import TableContents, as_texts, read_table
 from whalecam.data.readers.tables.delimited import read_delimited
 from whalecam.errors import DatasetError
@@ -28,6 +29,7 @@ __all__ = [
     "NO_LABEL",
     "NO_NAME",
     "OK",
+    "SEVERAL_LABELS",
     "Dataset",
     "column_of",
     "fault",
@@ -42,6 +44,7 @@ __all__ = [
 
 OK = "ok"
 DUPLICATE, NO_LABEL, NO_NAME = "duplicate row", "empty label", "empty image name"
+SEVERAL_LABELS = "several labels"
 CHUNK = 64
 IN_MEMORY = Path("table in memory")
 """Stands for the file of a data set that was given as a table."""
@@ -124,14 +127,13 @@ def write_table(data: Dataset, csv: Path) -> Dataset:
 
 def of_contents(contents: TableContents, csv: Path, images: Path | None, columns: Columns) -> Dataset:
     """The rows of a table, joined with the files of a folder."""
-    frame, present, notes = contents.frame, *resolved(contents, columns, csv.name)
-    table = pd.DataFrame(
-        {
-            "image": frame[present.image].str.strip(),
-            "label": frame[present.label].str.strip(),
-            "group": frame[present.group].str.strip() if present.group in frame else "",
-        }
-    ).reset_index(drop=True)
+    contents, one_hot = with_one_hot(contents, columns, csv.name)
+    present, notes = resolved(contents, columns, csv.name)
+    frame = contents.frame
+    groups = frame[present.group].str.strip() if present.group in frame else pd.Series("", frame.index, dtype=str)
+    groups, unknown = without_placeholders(groups)
+    cells = {"image": frame[present.image].str.strip(), "label": frame[present.label].str.strip(), "group": groups}
+    table = pd.DataFrame(cells).reset_index(drop=True)
     if images is not None and not _is_folder(Path(images)):
         raise fault(f"There is no image folder {images}. Give the folder that holds the images of {csv.name}.")
     folder = Path(images) if images is not None else None
@@ -139,7 +141,15 @@ def of_contents(contents: TableContents, csv: Path, images: Path | None, columns
     table["path"] = joined.paths
     table["status"] = _status(table, joined.reasons)
     fingerprint = hashlib.sha256(table[["image", "label", "group"]].to_csv(index=False).encode("utf-8", "replace"))
-    return Dataset(csv, folder, present, table, fingerprint.hexdigest(), joined.report, (*contents.notes, *notes))
+    return Dataset(
+        csv,
+        folder,
+        present,
+        table,
+        fingerprint.hexdigest(),
+        joined.report,
+        (*contents.notes, *one_hot, *notes, *unknown),
+    )
 
 
 def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
@@ -201,10 +211,16 @@ def column_of(csv: Path, frame: pd.DataFrame, name: str) -> "pd.Series[str]":
     return frame[name].str.strip()
 
 
-def _status(table: pd.DataFrame, found: Iterable[str]) -> "pd.Series[str]":
-    """The first reason that applies, else `ok`."""
-    reasons = pd.Series(list(found), index=table.index, dtype=str)
-    reasons = reasons.mask(table["label"] == "", NO_LABEL)
-    reasons = reasons.mask(table["image"].duplicated(), DUPLICATE)
-    reasons = reasons.mask(table["image"] == "", NO_NAME)
-    return reasons.mask(reasons == "", OK)
+def _status(table: pd.DataFrame, reasons: Iterable[str]) -> "pd.Series[str]":
+    """The first reason that applies, else `ok`.
+
+    Rows of one image with one label are duplicates of the first; where its labels contradict, none of them counts.
+    """
+    status = pd.Series(list(reasons), index=table.index, dtype=str)
+    status = status.mask(table["label"] == "", NO_LABEL).mask(table["image"] == "", NO_NAME)
+    usable = table[status == ""]
+    image = usable["path"].where(usable["path"] != "", usable["image"])
+    labels = usable["label"].groupby(image).transform("nunique")
+    status[usable.index[image.duplicated()]] = DUPLICATE
+    status[usable.index[labels > 1]] = SEVERAL_LABELS
+    return status.mask(status == "", OK)

@@ -10,6 +10,7 @@ from whalecam.analysis.findings.finding import Evidence, Finding, share
 from whalecam.data import OK
 from whalecam.data.formats import NEEDS_HEIF, NOT_READ
 from whalecam.data.images import UNREADABLE
+from whalecam.data.table import SEVERAL_LABELS
 
 GREY = 3.0
 """Largest difference between two channels (of 255, 99th percentile) of an image without colour."""
@@ -38,6 +39,7 @@ def files(evidence: Evidence) -> list[Finding]:
     """Rows that cannot be used, by reason; then, where images were measured, one finding per way in LOOKS."""
     table = evidence.data.table
     faults = table[table["status"] != OK]
+    faults = faults[faults["status"] != SEVERAL_LABELS]  # a finding on labels
     found = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
     if evidence.properties is None:
         return found
