@@ -14,6 +14,8 @@ EXTRAS = MappingProxyType(
         "auth": ("authlib",),
         "umap": ("umap",),
         "onnx": ("onnx", "onnxruntime"),
+        "heif": ("pillow_heif",),
+        "excel": ("python_calamine",),
     }
 )
 """Extra → the modules it brings, as they are imported."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from whalecam.data.table import fault, read_frame
+from whalecam.data.faults import fault
+from whalecam.data.table import read_frame
 
 NAMES = ("image", "filename")
 CORNERS = ("x1", "y1", "x2", "y2")

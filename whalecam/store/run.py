@@ -234,6 +234,11 @@ class Run:
         """The file of the last self-test that was started from the run's pages."""
         return self.path / SELFTEST
 
+    @property
+    def own_table(self) -> Path:
+        """Where the table of a data set lies that was given in memory, without a file."""
+        return self.path / "dataset.csv"
+
     def save_thumb(self, image: str, data: bytes) -> None:
         """Keep a thumbnail, WebP or JPEG as its first bytes say, in place of the one before."""
         stem, jpeg = self._thumb_stem(image), data.startswith(b"\xff\xd8\xff")
