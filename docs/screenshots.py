@@ -1,6 +1,6 @@
 """Take the images of README: every page at a desk's and a phone's width, from a running dashboard.
 
-usage: python docs/pictures.py [http://localhost:8501] [--out docs/img] [--run demo] [--against demo-shuffle]
+usage: python docs/screenshots.py [http://localhost:8501] [--out docs/img] [--run demo] [--against demo-shuffle]
 
 The Compare page holds `--against` against `--run`: what `retrain RUN --remedy shuffle` made of it.
 """
