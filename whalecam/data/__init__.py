@@ -1,11 +1,12 @@
 """A CSV and a folder become a checked table of samples. The only reader of image files."""
 
-from whalecam.data.boxes import read_boxes
+from whalecam.data.boxes import BoxTable, read_boxes
 from whalecam.data.images import Header, MaskFile, Shape, read_grey, read_header, read_mask, read_sample, read_shape
 from whalecam.data.table import OK, Dataset, inspect_pictures, merge_labels, open_dataset, read_labels_map
 
 __all__ = [
     "OK",
+    "BoxTable",
     "Dataset",
     "Header",
     "MaskFile",

@@ -5,7 +5,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+LOSSY = ("JPEG", "WEBP")
 GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768
 """What every browser shows as it is, and up to how many bytes."""
@@ -75,6 +76,8 @@ class MaskFile:
         mode: as Pillow names it: `1`, `L`, `P`, `RGB`, `I;16` …
         hue: the largest difference between two channels of a pixel, 0 to 255; 0 for a grey image.
         alpha: uint8 (H, W), 255 where opaque; None for a file without transparency.
+        orientation: the EXIF orientation (1 to 8) of the mask's own file, undone in all arrays.
+        is_lossy: whether the format changes values, as JPEG does.
     """
 
     values: ByteArray
@@ -82,6 +85,8 @@ class MaskFile:
     mode: str
     hue: int = 0
     alpha: ByteArray | None = None
+    orientation: int = 1
+    is_lossy: bool = False
 
 
 class _Opened(NamedTuple):
@@ -117,13 +122,22 @@ def read_mask(path: Path) -> MaskFile:
         kept.append(picture.copy())
         return _grey(picture)
 
-    values, picture = _open(Path(path), convert).pixels, kept[0]
+    opened, picture = _open(Path(path), convert), kept[0]
+    is_lossy = _format(Path(path)) in LOSSY
+    found = MaskFile(
+        opened.pixels, np.asarray(picture), picture.mode, orientation=opened.orientation, is_lossy=is_lossy
+    )
     if picture.mode in GREY_MODES and "transparency" not in picture.info:
-        return MaskFile(values, np.asarray(picture), picture.mode)
-    colours = np.asarray(picture.convert("RGBA")).astype(np.int16)
-    hue = int(np.ptp(colours[..., :3], axis=2).max(initial=0))
-    alpha = colours[..., 3].astype(np.uint8)
-    return MaskFile(values, np.asarray(picture), picture.mode, hue, alpha if alpha.min(initial=255) < 255 else None)
+        return found
+    colors = np.asarray(picture.convert("RGBA")).astype(np.int16)
+    hue = int(np.ptp(colors[..., :3], axis=2).max(initial=0))
+    alpha = colors[..., 3].astype(np.uint8)
+    return replace(found, hue=hue, alpha=alpha if alpha.min(initial=255) < 255 else None)
+
+
+def _format(path: Path) -> str:
+    with Image.open(path, formats=FORMATS) as picture:
+        return picture.format or ""
 
 
 def read_shape(path: Path) -> Shape:

@@ -2,91 +2,130 @@
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from whalecam.arrays import Progress, Report, silent
-from whalecam.data import Shape, read_shape
-from whalecam.data.geometry import TURNED, rotate_box
+from whalecam.arrays import Progress, Report, records, silent
+from whalecam.config import MaskOptions
+from whalecam.data import BoxTable, Shape, read_shape
+from whalecam.data.matching import match
+from whalecam.data.outlines import Corners
 from whalecam.errors import DatasetError
-from whalecam.explain.masks.boxes import beyond
 from whalecam.explain.masks.join import Join, first
+from whalecam.explain.masks.place import UNDECIDED, Place, place
 
 CHUNK = 128
 CORNERS = ["x1", "y1", "x2", "y2"]
 MANY_BEYOND = 0.1
 """Where a larger share of the boxes lie outside their images, they belong to images of another size."""
-Bools = NDArray[np.bool_]
+COPIES = (1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20)
+"""How many times larger a copy of an image may be."""
+MIN_BOXES = 8
+"""From so many boxes on it is no chance that all lie in one corner."""
+PERCENT = 100.5
+OUTSIDE = "lie outside their image"
+EVIDENCE = {"stated": "as stated", "format": "as the format says", "size": "by the sizes in the file"}
 
 
 def join_boxes(
-    images: Mapping[str, str], boxes: pd.DataFrame, orientation: str | None, report: Report = silent
+    images: Mapping[str, str], table: BoxTable, options: MaskOptions, home: Path | None = None, report: Report = silent
 ) -> tuple[Join, pd.DataFrame]:
-    """What box files have for the images, and the usable rows, turned to lie in the upright images.
+    """What box files have for the images, and the usable rows by image, each with its `place` where it is known.
 
     Args:
         images: the file of each usable image, by name; empty where unknown, which leaves its boxes as they are.
-        boxes: what `dataset.read_boxes` gives.
-        orientation: `stored` or `upright`, the pixels that the boxes speak of; None: nobody said.
+        home: the folder of the images.
 
-    Raises DatasetError where no image has a box, where an image is turned by EXIF and `orientation` is None, and where
-    boxes belong to images of another size.
+    Raises DatasetError where no image has a box, where nothing shows how the boxes of a turned image lie, and where
+    boxes belong to images of another size or may be of other units.
     """
-    refused = tuple(f"{text}." for text in boxes.attrs.get("refused", ()))
-    given = len(boxes) + int(boxes.attrs.get("refused_rows", 0))
-    own = boxes[boxes["image"].isin(set(images))]
+    given = len(table.rows) + len(table.unused)
+    refused = tuple(f"{text}." for text in table.refused)
+    names, notes, why = _matched(table.rows["image"].tolist(), images, home)
+    own = table.rows.assign(image=[names.get(name, "") for name in table.rows["image"]])
+    own = own[own["image"] != ""]
     if images and own.empty:
-        raise DatasetError(_nothing(boxes, list(images), given, refused))
+        raise DatasetError(_nothing(table, list(images), given, (*refused, why)))
     shapes = _shapes({name: images[name] for name in own["image"].unique()}, report)
-    _check_orientation(shapes, orientation)
-    placed = _upright(own, shapes) if orientation == "stored" else own
-    out = _beyond(placed, shapes)
-    _check_size(placed, out, shapes)
-    kept = placed[~out]
-    strange = boxes.loc[~boxes["image"].isin(set(images)), "image"].tolist()
-    unused = first([*strange, *placed.loc[out, "image"].tolist()])
-    notes = (*refused, *([_words(placed, out, shapes)] if out.any() else []))
-    kept.attrs.update(boxes.attrs)
-    return Join("boxes", len(images), kept["image"].nunique(), given, given - len(kept), unused, notes), kept
-
-
-def _nothing(boxes: pd.DataFrame, images: Sequence[str], given: int, refused: Sequence[str]) -> str:
-    names = ", ".join(first(boxes["image"].tolist()))
-    ours = ", ".join(first(images))
-    why = f"{names}; the images are called {ours}. Both must be equal" if names else "none of them can be used"
-    return " ".join(
-        (f"Boxes: matched 0 of {len(images):,} images, {given:,} of {given:,} rows were not used: {why}.", *refused)
+    rows = records(own)
+    places = [place(row, shapes[row["image"]], options) if row["image"] in shapes else None for row in rows]
+    _check_orientation(rows, places, shapes)
+    outside = [at for at, found in enumerate(places) if found is not None and found.reason == OUTSIDE]
+    _check_size(rows, places, outside, shapes)
+    _check_units(rows, places, shapes, options)
+    kept = _kept(own, places, shapes)
+    strange = [name for name in table.rows["image"] if name not in names]
+    bad = [row["image"] for row, found in zip(rows, places, strict=True) if found is not None and found.reason]
+    unused = first([*strange, *bad, *table.unused])
+    notes = (*refused, *notes, *_reasons(rows, places, shapes))
+    read_as = (*table.read_as, *_read_as(places))
+    return (
+        Join("boxes", len(images), kept["image"].nunique(), given, given - len(kept), unused, notes, read_as),
+        kept,
     )
+
+
+def _matched(
+    names: Sequence[str], images: Mapping[str, str], home: Path | None
+) -> tuple[dict[str, str], tuple[str, ...], str]:
+    """The image of each name in the box files, by its own name or the path of its file; notes; why others have none."""
+    distinct = list(dict.fromkeys(names))
+    matches, report = match(distinct, images, home=home)
+    found = {name: result.file for name, result in zip(distinct, matches, strict=True) if result.file}
+    left = [name for name, result in zip(distinct, matches, strict=True) if not result.file and not result.candidates]
+    if left and home is not None:
+        own, taken = {_relative(path, home): image for image, path in images.items() if path}, set(found.values())
+        for name, result in zip(left, match(left, own, home=home)[0], strict=True):
+            if result.file and own[result.file] not in taken:
+                found[name] = own[result.file]
+    return found, report.notes, report.reason
+
+
+def _relative(path: str, home: Path) -> str:
+    return os.path.relpath(path, home).replace(os.sep, "/")
+
+
+def _nothing(table: BoxTable, images: Sequence[str], given: int, refused: Sequence[str]) -> str:
+    names = ", ".join(first(table.rows["image"].tolist()))
+    ours = ", ".join(first(images))
+    why = f"{names}; the images are called {ours}" if names else "none of them can be used"
+    text = f"Boxes: matched 0 of {len(images):,} images, {given:,} of {given:,} rows were not used: {why}."
+    return " ".join(part for part in (text, *refused) if part)
 
 
 def _shapes(files: Mapping[str, str], report: Report) -> dict[str, Shape]:
     """Size and orientation of every image whose file is known and can be read."""
     known = [(name, path) for name, path in files.items() if path]
     parts = [known[start : start + CHUNK] for start in range(0, len(known), CHUNK)]
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, shapes in enumerate(pool.map(_part, parts)):
-            report(Progress("looking at image sizes", number * CHUNK, len(known)))
-            found.update(shapes)
-    return found
+        for at, part in enumerate(pool.map(_part, parts)):
+            report(Progress("looking at image sizes", at * CHUNK, len(known)))
+            shapes.update(part)
+    return shapes
 
 
 def _part(files: Sequence[tuple[str, str]]) -> dict[str, Shape]:
-    found = {}
+    shapes = {}
     for name, path in files:
         with contextlib.suppress(DatasetError):  # an image that cannot be read is not audited
-            found[name] = read_shape(Path(path))
-    return found
+            shapes[name] = read_shape(Path(path))
+    return shapes
 
 
-def _check_orientation(shapes: Mapping[str, Shape], orientation: str | None) -> None:
-    turned = [name for name, shape in shapes.items() if shape.orientation != 1]
-    if turned and orientation is None:
+def _check_orientation(
+    rows: Sequence[Mapping[str, Any]], places: Sequence[Place | None], shapes: Mapping[str, Shape]
+) -> None:
+    open_images = [
+        row["image"] for row, at in zip(rows, places, strict=True) if at is not None and at.reason == UNDECIDED
+    ]
+    turned = list(dict.fromkeys(open_images))
+    if turned:
         names = ", ".join(f"{name} ({shapes[name].orientation})" for name in turned[:3])
         raise DatasetError(
             f"{len(turned):,} of {len(shapes):,} images with boxes are turned by their EXIF orientation: {names}. "
@@ -95,47 +134,121 @@ def _check_orientation(shapes: Mapping[str, Shape], orientation: str | None) -> 
         )
 
 
-def _upright(rows: pd.DataFrame, shapes: Mapping[str, Shape]) -> pd.DataFrame:
-    """Rows in pixels or shares of the files as stored → of the upright images."""
-    corners = rows[CORNERS].to_numpy(float, copy=True)
-    for at, (name, relative) in enumerate(zip(rows["image"], rows["relative"], strict=True)):
-        shape = shapes.get(name)
-        if shape is None or shape.orientation == 1:
-            continue
-        width, height = (1, 1) if relative else (shape.width, shape.height)
-        if shape.orientation >= TURNED:
-            width, height = height, width
-        x1, y1, x2, y2 = corners[at].tolist()
-        corners[at] = rotate_box((x1, y1, x2, y2), width, height, shape.orientation)
-    return rows.assign(**dict(zip(CORNERS, corners.T, strict=True)))
-
-
-def _beyond(rows: pd.DataFrame, shapes: Mapping[str, Shape]) -> Bools:
-    """Which rows cannot belong to their image, whose size is known."""
-    found = np.zeros(len(rows), bool)
-    values = zip(rows["image"], rows["relative"], rows[CORNERS].to_numpy(float).tolist(), strict=True)
-    for at, (name, relative, box) in enumerate(values):
-        shape = shapes.get(name)
-        if shape is not None:
-            scale = (shape.width, shape.height) if relative else (1, 1)
-            x1, y1, x2, y2 = box[0] * scale[0], box[1] * scale[1], box[2] * scale[0], box[3] * scale[1]
-            found[at] = beyond((x1, y1, x2, y2), shape.width, shape.height)
-    return found
-
-
-def _check_size(rows: pd.DataFrame, out: Bools, shapes: Mapping[str, Shape]) -> None:
-    if out.sum() > max(1, MANY_BEYOND * len(rows)) or (out.any() and out.all()):
+def _check_size(
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[Place | None],
+    outside: Sequence[int],
+    shapes: Mapping[str, Shape],
+) -> None:
+    bad = sum(bool(found and found.reason) for found in places)
+    if bad and bad == len(places) and not outside:
+        raise DatasetError(" ".join(_reasons(rows, places, shapes)))
+    if len(outside) > max(1, MANY_BEYOND * len(rows)) or (outside and bad == len(rows)):
+        reach = max(max(found.reach) for at in outside if (found := places[at]) is not None)
+        copy = next((factor for factor in COPIES if reach <= factor * 1.02), None)
+        looks = f" They look like boxes of a copy of {copy:g} × the size." if copy else ""
         raise DatasetError(
-            f"{_words(rows, out, shapes)} The boxes belong to images of another size, so those inside are wrong too. "
-            "Scale them to these images, or give shares of the sides (0 to 1)."
+            f"{_outside_words(rows, places, outside, shapes)}{looks} The boxes belong to images of another size, so "
+            "those inside are wrong too. Scale them to these images, or give shares of the sides (0 to 1)."
         )
 
 
-def _words(rows: pd.DataFrame, out: Bools, shapes: Mapping[str, Shape]) -> str:
-    row = rows[out].iloc[0]
+def _check_units(
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[Place | None],
+    shapes: Mapping[str, Shape],
+    options: MaskOptions,
+) -> None:
+    """Refuse pixels that may be percent, or pixels of a smaller copy, where nobody states the units."""
+    pairs = [
+        (row, found)
+        for row, found in zip(rows, places, strict=True)
+        if found is not None and not found.reason and not row["relative"] and not row.get("width")
+    ]
+    if len(pairs) < MIN_BOXES or options.box_units != "auto" or any(row.get("units_stated") for row, _ in pairs):
+        return
+    reach = max(max(found.reach) for _, found in pairs)
+    text = f"All {len(pairs):,} boxes"
+    copy = next((factor for factor in reversed(COPIES) if factor >= 2 and reach <= 1 / factor), None)
+    if copy:
+        raise DatasetError(
+            f"{text} lie in the upper left corner of their images, where they reach no further than {reach:.0%} of a "
+            f"side: they look like boxes of a copy of 1/{copy:g} of the size, or percent. State it: --box-units pixels "
+            "if they are right, --box-units percent, or give shares of the sides."
+        )
+    values = [row[name] for row, _ in pairs for name in CORNERS]
+    small = min(min(shapes[row["image"]][:2]) for row, _ in pairs)
+    if max(values) <= PERCENT < small and any(value != round(value) for value in values):
+        raise DatasetError(
+            f"{text} have values up to {max(values):.4g}, with fractions, in images of at least {small} pixels: they "
+            "may be pixels or percent of the sides. State it: --box-units pixels or --box-units percent."
+        )
+
+
+def _kept(own: pd.DataFrame, places: Sequence[Place | None], shapes: Mapping[str, Shape]) -> pd.DataFrame:
+    """The usable rows; the corners of those with a place lie in the upright image, in the units that they had."""
+    usable = [found is None or not found.reason for found in places]
+    kept = own[usable].copy()
+    chosen = [found for found, is_usable in zip(places, usable, strict=True) if is_usable]
+    corners = [
+        _corners(row, found, shapes) if found else tuple(row[name] for name in CORNERS)
+        for row, found in zip(records(kept), chosen, strict=True)
+    ]
+    kept[CORNERS] = pd.DataFrame(corners, columns=CORNERS, index=kept.index, dtype=float)
+    kept["place"] = pd.Series(chosen, index=kept.index, dtype=object)
+    return kept.reset_index(drop=True)
+
+
+def _corners(row: Mapping[str, Any], found: Place, shapes: Mapping[str, Shape]) -> Corners:
+    if not row["relative"]:
+        return found.corners
+    width, height, _ = shapes[row["image"]]
+    x1, y1, x2, y2 = found.corners
+    return (x1 / width, y1 / height, x2 / width, y2 / height)
+
+
+def _reasons(
+    rows: Sequence[Mapping[str, Any]], places: Sequence[Place | None], shapes: Mapping[str, Shape]
+) -> tuple[str, ...]:
+    """Why boxes are not used, a sentence for each reason."""
+    bad = [(row, at) for at, (row, found) in enumerate(zip(rows, places, strict=True)) if found and found.reason]
+    outside = [at for _, at in bad if (found := places[at]) is not None and found.reason == OUTSIDE]
+    other = [(row, at) for row, at in bad if at not in set(outside)]
+    notes = [_outside_words(rows, places, outside, shapes)] if outside else []
+    if other:
+        row, at = other[0]
+        found = places[at]
+        notes.append(
+            f"{len(other):,} of {len(rows):,} boxes belong to an image of another shape, as one of {row['image']}: "
+            f"{found.reason if found else ''}."
+        )
+    return tuple(notes)
+
+
+def _outside_words(
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[Place | None],
+    outside: Sequence[int],
+    shapes: Mapping[str, Shape],
+) -> str:
+    row, found = rows[outside[0]], places[outside[0]]
     shape = shapes[row["image"]]
-    to = f"{row['x2']:.4g}, {row['y2']:.4g}"
+    corners = (found or Place()).corners
     return (
-        f"{int(out.sum()):,} of {len(rows):,} boxes lie outside their image, as one of {row['image']} that reaches to "
-        f"{to} where the image has {shape.width} × {shape.height} pixels."
+        f"{len(outside):,} of {len(rows):,} boxes lie outside their image, as one of {row['image']} that reaches to "
+        f"{corners[2]:.4g}, {corners[3]:.4g} where the image has {shape.width} × {shape.height} pixels."
     )
+
+
+def _read_as(places: Sequence[Place | None]) -> tuple[str, ...]:
+    """How the boxes of turned images and of copies were taken."""
+    used = [found for found in places if found is not None and not found.reason]
+    counts = Counter((found.orientation, found.evidence) for found in used if found.orientation)
+    lines = [
+        f"{count:,} boxes of turned images are {orientation}, {EVIDENCE[evidence]}."
+        for (orientation, evidence), count in sorted(counts.items())
+    ]
+    scaled = sum(found.is_scaled for found in used)
+    if scaled:
+        lines.append(f"{scaled:,} boxes were scaled from the size that the file states to that of their image.")
+    return tuple(lines)
