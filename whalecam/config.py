@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx"),
+)
+"""Extensions of image files that are read."""
+UNREAD_SUFFIXES = (
+    *(".cr2", ".cr3", ".crw", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2", ".pef", ".srw", ".x3f", ".raw"),
+    *(".psd", ".jxl", ".svg", ".eps", ".pdf", ".exr", ".hdr", ".dcm", ".fits", ".npy", ".ppm", ".pgm", ".tga", ".ico"),
+)
+"""Extensions of files that contain an image which is not read."""
 MAX_PIXELS = 120_000_000
 SPLITS = ("random", "group")
 PRECISIONS = ("auto", "float32")
