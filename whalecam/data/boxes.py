@@ -96,7 +96,7 @@ def _one(source: Source, options: MaskOptions) -> BoxTable:
     refused += [(image, reason) for image, reason in zip(frame["image"], reasons, strict=True) if reason]
     total = len(frame) + len(contents.refusals)
     counts = Counter(reason for _, reason in refused)
-    kept = frame[[not reason for reason in reasons]]
+    kept = frame[np.array([not reason for reason in reasons], bool)]
     return BoxTable(
         kept,
         tuple(f"{name}: {count:,} of {total:,} boxes {reason}" for reason, count in counts.items()),

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from whalecam.arrays import Progress, Report, records, silent
@@ -187,7 +188,7 @@ def _check_units(
 
 def _kept(own: pd.DataFrame, places: Sequence[Place | None], shapes: Mapping[str, Shape]) -> pd.DataFrame:
     """The usable rows; the corners of those with a place lie in the upright image, in the units that they had."""
-    usable = [found is None or not found.reason for found in places]
+    usable = np.array([found is None or not found.reason for found in places], bool)
     kept = own[usable].copy()
     chosen = [found for found, is_usable in zip(places, usable, strict=True) if is_usable]
     corners = [

@@ -135,7 +135,7 @@ def _points(points: Any) -> list[list[Any]]:
 def _image_of(data: Mapping[str, Any]) -> str:
     """The name of the image: of a URL its path, of a local file the path in its query."""
     texts = {name: value for name, value in data.items() if isinstance(value, str) and value}
-    likely = [value for value in texts.values() if unquote(value).lower().endswith(IMAGE_SUFFIXES)]
+    likely = [value for value in texts.values() if unquote(urlsplit(value).path).lower().endswith(IMAGE_SUFFIXES)]
     url = texts.get("image") or next(iter(likely), "")
     parts = urlsplit(url) if "://" in url or url.startswith("/") else None
     if parts is None:
