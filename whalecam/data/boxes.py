@@ -19,7 +19,7 @@ from whalecam.errors import DatasetError
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = (
     *("image", *CORNERS, "kind", "kind_raw", "relative", "source"),
-    *("confidence", "width", "height", "outline", "orientation", "where", "units_stated", "is_percent"),
+    *("confidence", "stated_width", "stated_height", "outline", "orientation", "where", "units_stated", "is_percent"),
 )
 PARTS = {
     "fin": ("fin", "fins", "dorsal", "dorsalfin", "backfin"),
@@ -39,7 +39,7 @@ class BoxTable:
     Attributes:
         rows: `image` as in the file, `x1 y1 x2 y2` (float, in pixels, or shares of the sides where `relative`), `kind`
             (body, fin or fluke), `kind_raw` as written, `source` the file's name, `confidence` (0 to 1, NaN where
-            unknown), `width` and `height` of the image in pixels as the file states them (0 where it does not),
+            unknown), `stated_width` and `stated_height` of the image in pixels (0 where the file states none),
             `outline` (data.outlines.Outline or None, in the file's units), `orientation` (`upright` or empty), `where`
             the box is in the file, `units_stated`, whether the format, the file or a person states the units, and
             `is_percent`, whether those of the file are percent.
@@ -114,8 +114,8 @@ def _frame(contents: BoxContents, name: str) -> pd.DataFrame:
     frame["kind"] = pd.Series([kinds[label] for label in frame["kind_raw"]], dtype=str)
     frame["source"], frame["orientation"] = name, contents.orientation
     frame["confidence"] = pd.Series([box.confidence for box in boxes], dtype=float)
-    frame["width"] = pd.Series([box.width for box in boxes], dtype=float)
-    frame["height"] = pd.Series([box.height for box in boxes], dtype=float)
+    frame["stated_width"] = pd.Series([box.width for box in boxes], dtype=float)
+    frame["stated_height"] = pd.Series([box.height for box in boxes], dtype=float)
     frame["outline"] = pd.Series([box.outline for box in boxes], dtype=object)
     frame["where"] = pd.Series([box.place for box in boxes], dtype=str)
     return frame

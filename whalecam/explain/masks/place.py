@@ -65,7 +65,7 @@ class Place:
 
 def place(row: Mapping[str, Any], shape: Shape, options: MaskOptions) -> Place:
     """The place of a row of a BoxTable in an image of this shape."""
-    stated = (row.get("width") or 0.0, row.get("height") or 0.0)
+    stated = (row.get("stated_width") or 0.0, row.get("stated_height") or 0.0)
     choices = _choices(shape, stated)
     if not choices:
         return Place(

@@ -84,7 +84,9 @@ def _matched(
         for name, result in zip(left, match(left, own, home=home)[0], strict=True):
             if result.file and own[result.file] not in taken:
                 found[name] = own[result.file]
-    return found, report.notes, report.reason
+    # A name without a folder that no image has is a box of an image that is not in the data set, which is no fault.
+    is_doubtful = bool(report.ambiguous) or any("/" in name or "\\" in name for name in left if name not in found)
+    return found, (*report.notes, *([report.reason] if is_doubtful else [])), report.reason
 
 
 def _relative(path: str, home: Path) -> str:
@@ -164,7 +166,7 @@ def _check_units(
     pairs = [
         (row, found)
         for row, found in zip(rows, places, strict=True)
-        if found is not None and not found.reason and not row["relative"] and not row.get("width")
+        if found is not None and not found.reason and not row["relative"] and not row.get("stated_width")
     ]
     if len(pairs) < MIN_BOXES or options.box_units != "auto" or any(row.get("units_stated") for row, _ in pairs):
         return

@@ -51,7 +51,7 @@ def _samples(samples: list[Any], source: Source) -> BoxContents:
     boxes: list[Box] = []
     for sample in known:
         width, height = _size(sample.get("metadata"))
-        image = text(sample.get("filepath"))
+        image = _exported(text(sample.get("filepath")))
         for at, (item, corners, outline) in enumerate(_regions(sample.get(field)), 1):
             confidence = confidence_of(item.get("confidence"))
             boxes.append(
@@ -61,6 +61,11 @@ def _samples(samples: list[Any], source: Source) -> BoxContents:
     notes = [f"Of the fields {', '.join(sorted(fields))}, {field} is used."] if len(fields) > 1 else []
     notes += [MASKS] if has_masks else []
     return BoxContents(format="FiftyOne dataset", boxes=boxes, units="shares", notes=notes)
+
+
+def _exported(path: str) -> str:
+    """A path below the folder `data` of an export begins anew there, which a `/` in front shows."""
+    return f"/{path}" if path.startswith("data/") else path
 
 
 def _labels(content: Mapping[str, Any]) -> BoxContents:

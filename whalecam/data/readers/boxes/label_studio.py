@@ -25,8 +25,8 @@ from whalecam.data.readers.boxes.source import Source
 RECTANGLES = ("rectanglelabels", "rectangle")
 POLYGONS = ("polygonlabels", "polygon")
 AREAS = (*RECTANGLES, *POLYGONS, "brushlabels", "brush", "ellipselabels", "ellipse")
-UPLOADED = re.compile(r"(?<=/)[0-9a-f]{8}-(?=[^/]+$)")
-"""What Label Studio puts in front of the name of an uploaded file."""
+UPLOADED = re.compile(r"/upload/(?:.*/)?[0-9a-f]{8}-([^/]+)$")
+"""Where Label Studio puts an uploaded file, with eight digits in front of its name."""
 Region = tuple[str, Mapping[str, Any], str, Mapping[str, Any]]
 """Image, value, type, and the record that states the size of the image."""
 
@@ -133,12 +133,18 @@ def _points(points: Any) -> list[list[Any]]:
 
 
 def _image_of(data: Mapping[str, Any]) -> str:
-    """The name of the image: of a URL its path, of a local file the path in its query."""
+    """The name of the image: of an uploaded file the name that it had, else the path, without what follows a `?`.
+
+    Paths of URLs and of local files begin on another machine, which a `/` or a scheme in front shows.
+    """
     texts = {name: value for name, value in data.items() if isinstance(value, str) and value}
     likely = [value for value in texts.values() if unquote(urlsplit(value).path).lower().endswith(IMAGE_SUFFIXES)]
     url = texts.get("image") or next(iter(likely), "")
-    parts = urlsplit(url) if "://" in url or url.startswith("/") else None
-    if parts is None:
+    if "://" not in url and not url.startswith("/"):
         return url
-    inner = parse_qs(parts.query).get("d")
-    return inner[0] if inner else UPLOADED.sub("", unquote(parts.path)).lstrip("/")
+    parts = urlsplit(url)
+    if inner := parse_qs(parts.query).get("d"):
+        return f"/{inner[0].lstrip('/')}"
+    uploaded = UPLOADED.search(unquote(parts.path))
+    start = f"{parts.scheme}://{parts.netloc}" if parts.scheme else ""
+    return uploaded.group(1) if uploaded else f"{start}{unquote(parts.path)}"
