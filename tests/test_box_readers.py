@@ -409,6 +409,17 @@ def test_run_lengths_that_do_not_fill_their_rectangle_are_none(counts: Any, size
     assert coco_runs(counts, size) is None
 
 
+def test_run_lengths_state_the_size_of_their_image_or_are_broken(tmp_path: Path) -> None:
+    runs = {"counts": [2, 2, 2], "size": [2, 3]}
+    annotations = [{"image_id": 1, "segmentation": runs}, {"image_id": 2, "segmentation": runs, "bbox": [1, 1, 2, 2]}]
+    images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg", "width": 30, "height": 30}]
+    path = written(tmp_path / "c.json", json.dumps({"images": images, "annotations": annotations}))
+    result = read_boxes([path])
+    assert result.rows["outline"].notna().tolist() == [True, False]
+    assert result.rows[["stated_width", "stated_height"]].to_numpy().tolist() == [[3, 2], [30, 30]]
+    assert "1 boxes have an outline that cannot be read" in " ".join(result.read_as)
+
+
 def test_results_of_coco_without_images_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "r.json", json.dumps([{"image_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}]))
     with pytest.raises(DatasetError, match="Give the COCO file that lists the images"):
@@ -527,9 +538,16 @@ def test_label_studio_takes_short_files_urls_polygons_and_angles(tmp_path: Path)
     # 20 × 20 px at (100, 20), turned about its upper left corner: it lies left of it, from 80 to 100 px.
     assert result.rows[CORNERS].to_numpy(float) == pytest.approx(np.array([[0.4, 0.2, 0.5, 0.4], [0.1, 0.1, 0.3, 0.4]]))
     assert result.refused == ("t.json: 1 of 3 boxes are of the type brushlabels, which is not read",)
+    tasks = [{"data": {"image": "a.jpg"}, "annotations": [{"result": [turned_region(polygon)]}]}]
+    result = read_boxes([written(tmp_path / "r.json", json.dumps(tasks))])
+    assert result.refused == ("r.json: 1 of 1 boxes lie in an image that was turned in Label Studio",)
     short = [{"image": "/data/upload/1/0a1b2c3d-d.jpg", "label": [{**square, "rotation": 0, **sides}]}]
     rows = read_boxes([written(tmp_path / "s.json", json.dumps(short))]).rows
     assert rows["image"].tolist() == ["d.jpg"]
+
+
+def turned_region(polygon: dict[str, object]) -> dict[str, object]:
+    return {"type": "polygonlabels", "value": polygon, "image_rotation": 90}
 
 
 def test_fiftyone_has_one_field_of_boxes_or_the_one_that_is_true(tmp_path: Path) -> None:

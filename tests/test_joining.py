@@ -543,6 +543,14 @@ def test_fractions_up_to_100_in_larger_images_may_be_percent(tmp_path: Path) -> 
     assert the_join(data, boxes=whole).matched == 8
 
 
+def test_a_small_file_of_a_copy_is_not_lost_in_a_large_right_one(tmp_path: Path) -> None:
+    data, path = copies(tmp_path, 2)
+    right = "".join(f"{at % 8}.jpg,1,2,40,{20 + at % 9}\n" for at in range(200))
+    other = box_file(tmp_path, right)
+    with pytest.raises(DatasetError, match="8 of 8 boxes lie outside their image"):
+        joined(data, opened(MaskOptions(boxes=(other, path))))
+
+
 def test_a_box_is_found_by_the_path_of_the_file_too(tmp_path: Path) -> None:
     data = data_of(tmp_path, "orca/1.jpg", "beluga/2.jpg", rows=("1.jpg", "2.jpg"))
     found = the_join(data, boxes=box_file(tmp_path, "orca/1.jpg,1,1,9,9\norca/2.jpg,1,1,9,9\n"))

@@ -222,7 +222,7 @@ def test_numbers_that_jpeg_has_changed_are_refused(values: Values, count: str, t
     """Large flat numbers survive JPEG, but no one can know which of their neighbours are noise."""
     big = np.kron(values * np.uint8(60), np.ones((4, 4), np.uint8))
     grey(big).save(tmp_path / "a.jpg", quality=100)
-    with pytest.raises(DatasetError, match=r"compression of its format has changed|lie between"):
+    with pytest.raises(DatasetError, match=r"compression of its format may have changed|lie between"):
         rule_of([("a.jpg", values_of(read_mask(tmp_path / "a.jpg")))])
 
 

@@ -19,7 +19,17 @@ from whalecam.errors import DatasetError
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = (
     *("image", *CORNERS, "kind", "kind_raw", "relative", "source"),
-    *("confidence", "stated_width", "stated_height", "outline", "orientation", "where", "units_stated", "is_percent"),
+    *(
+        "confidence",
+        "stated_width",
+        "stated_height",
+        "outline",
+        "orientation",
+        "where",
+        "units_stated",
+        "is_percent",
+        "file",
+    ),
 )
 PARTS = {
     "fin": ("fin", "fins", "dorsal", "dorsalfin", "backfin"),
@@ -41,8 +51,8 @@ class BoxTable:
             (body, fin or fluke), `kind_raw` as written, `source` the file's name, `confidence` (0 to 1, NaN where
             unknown), `stated_width` and `stated_height` of the image in pixels (0 where the file states none),
             `outline` (data.outlines.Outline or None, in the file's units), `orientation` (`upright` or empty), `where`
-            the box is in the file, `units_stated`, whether the format, the file or a person states the units, and
-            `is_percent`, whether those of the file are percent.
+            the box is in the file, `units_stated`, whether the format, the file or a person states the units,
+            `is_percent`, whether those of the file are percent, and `file`, its number among those that were given.
         refused: what could not be used, in words.
         unused: the image of each row that could not be used.
         read_as: how each file was read; a sentence each.
@@ -62,7 +72,7 @@ def read_boxes(paths: Sequence[Path], options: MaskOptions = MaskOptions()) -> B
     if options.box_units not in BOX_UNITS:
         raise DatasetError(f"No box units '{options.box_units}'. There are: {', '.join(BOX_UNITS)}.")
     tables = [_one(Source(Path(path)), options) for path in paths]
-    frames = [table.rows for table in tables if len(table.rows)]
+    frames = [table.rows.assign(file=at) for at, table in enumerate(tables) if len(table.rows)]
     return BoxTable(
         pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS)),
         tuple(text for table in tables for text in table.refused),

@@ -14,8 +14,8 @@ from whalecam.data.outlines import Corners, Outline, Runs
 
 SLACK = 1.02
 ASPECT_TOLERANCE = 0.02
-UNDECIDED = "undecided"
-"""The reason of a box of a turned image where nothing shows which pixels it lies in."""
+OUTSIDE, UNDECIDED = "lie outside their image", "undecided"
+"""Reasons: beyond the image; of a turned image, and nothing shows which pixels it lies in."""
 Sides = tuple[float, float]
 """Width and height."""
 
@@ -89,7 +89,7 @@ def place(row: Mapping[str, Any], shape: Shape, options: MaskOptions) -> Place:
         evidence=evidence,
         is_scaled=not row["relative"] and units != own,
         outline=_outline(row, units, exif),
-        reason="lie outside their image" if beyond(corners, shape.width, shape.height) else "",
+        reason=OUTSIDE if beyond(corners, shape.width, shape.height) else "",
     )
 
 

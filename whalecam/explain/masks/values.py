@@ -288,7 +288,7 @@ def _family(file: MaskFile) -> str:
 
 
 def _why_not(file: MaskFile) -> str:
-    return ", which the compression of its format has changed" if file.is_lossy else ""
+    return ", which the compression of its format may have changed" if file.is_lossy else ""
 
 
 def _numbers(file: MaskFile) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from whalecam.data.outlines import Outline, Polygons, coco_runs
+from whalecam.data.outlines import Outline, Polygons, Runs, coco_runs
 from whalecam.data.readers.boxes.contents import (
     NO_BOX,
     Box,
@@ -46,7 +46,7 @@ def read_coco(source: Source) -> BoxContents | None:
             refusals.append(Refusal(text(annotation.get("image_id")), UNKNOWN_IMAGE))
             continue
         shape = annotation.get("segmentation")
-        outline = outline_of(shape)
+        outline = _fitting(outline_of(shape), image)
         broken += bool(shape) and outline is None
         box = _box(annotation, image, outline, f"annotation {at + 1}")
         if box is None:
@@ -70,10 +70,16 @@ def _box(annotation: Mapping[str, Any], image: Mapping[str, Any], outline: Outli
         corners,
         place,
         confidence=confidence_of(annotation.get("score")),
-        width=_side(image.get("width")),
-        height=_side(image.get("height")),
+        width=_side(image.get("width")) or (outline.width if isinstance(outline, Runs) else 0),
+        height=_side(image.get("height")) or (outline.height if isinstance(outline, Runs) else 0),
         outline=outline,
     )
+
+
+def _fitting(outline: Outline | None, image: Mapping[str, Any]) -> Outline | None:
+    """None for run lengths of another size than that of their image."""
+    sides = (_side(image.get("width")), _side(image.get("height")))
+    return None if isinstance(outline, Runs) and all(sides) and (outline.width, outline.height) != sides else outline
 
 
 def outline_of(shape: Any) -> Outline | None:

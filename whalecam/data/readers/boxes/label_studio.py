@@ -43,7 +43,9 @@ def read_label_studio(source: Source) -> BoxContents | None:
     refusals: list[Refusal] = []
     for at, task in enumerate(tasks, 1):
         for image, value, kind, record in _regions(task) if _is_task(task) else ():
-            if kind in RECTANGLES or kind in POLYGONS:
+            if number(record.get("image_rotation", 0)):
+                refusals.append(Refusal(image, "lie in an image that was turned in Label Studio"))
+            elif kind in RECTANGLES or kind in POLYGONS:
                 boxes.append(_box(image, value, kind, record)._replace(place=f"task {at}"))
             else:
                 refusals.append(Refusal(image, f"are of the type {kind}, which is not read"))
