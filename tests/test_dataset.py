@@ -1,6 +1,8 @@
 """Reading a data set: real tables, real photographs, odd formats with known pixels, box files in every layout."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from tests.bad_inputs import encoded
+from tests.cases import case
+from tests.conftest import ROOT
 from whalecam.config import Columns
-from whalecam.data import inspect_pictures, merge_labels, open_dataset, read_boxes, read_grey, read_sample
+from whalecam.data import (
+    inspect_pictures,
+    merge_labels,
+    open_dataset,
+    read_boxes,
+    read_grey,
+    read_header,
+    read_sample,
+    read_shape,
+)
 from whalecam.data.boxes import kind_of
 from whalecam.errors import DatasetError
 
@@ -48,7 +62,15 @@ def test_the_real_photographs_open(real_data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "suffix", "exact"),
-    [("PNG", "png", 0), ("TIFF", "tif", 0), ("BMP", "bmp", 0), ("JPEG", "jpg", 60), ("WEBP", "webp", 60)],
+    [
+        ("PNG", "png", 0),
+        ("TIFF", "tif", 0),
+        ("BMP", "bmp", 0),
+        ("JPEG", "jpg", 60),
+        ("WEBP", "webp", 60),
+        ("AVIF", "avif", 60),
+        ("JPEG2000", "jp2", 0),
+    ],
 )
 def test_formats_keep_their_pixels(tmp_path: Path, form: str, suffix: str, exact: int) -> None:
     pixels = read_sample(corners(form, tmp_path / f"x.{suffix}"), "x").pixels
@@ -57,7 +79,7 @@ def test_formats_keep_their_pixels(tmp_path: Path, form: str, suffix: str, exact
     assert abs(found - np.array([RED, GREEN, BLUE, GREY])).max() <= exact
 
 
-@pytest.mark.parametrize(("form", "exact"), [("PNG", 0), ("TIFF", 0), ("JPEG", 60), ("WEBP", 60)])
+@pytest.mark.parametrize(("form", "exact"), [("PNG", 0), ("TIFF", 0), ("JPEG", 60), ("WEBP", 60), ("AVIF", 60)])
 @pytest.mark.parametrize(
     ("orientation", "expected"),
     [
@@ -91,6 +113,51 @@ def test_a_damaged_png_is_never_passed_as_whole(tmp_path: Path, at: int) -> None
     (tmp_path / "x.png").write_bytes(damaged)
     with pytest.raises(DatasetError, match=r"^(unreadable|truncated)$"):
         read_sample(tmp_path / "x.png", "x")
+
+
+def test_photographs_of_phones_are_read(tmp_path: Path) -> None:
+    register_heif_opener()
+    file = corners("HEIF", tmp_path / "x.heic", quality=100)
+    found = np.array(quadrants(read_sample(file, "x").pixels), int)
+    assert abs(found - np.array([RED, GREEN, BLUE, GREY])).max() <= 10
+    assert read_shape(file) == (40, 20, 1) and read_header(file).format == "HEIF"
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_bits_of_a_camera_fill_the_range(tmp_path: Path, bits: int) -> None:
+    values = np.linspace(0, 2**bits - 1, 256).round().astype(np.uint16).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / "x.png")
+    np.testing.assert_allclose(read_sample(tmp_path / "x.png", "x").pixels[..., 0].ravel(), np.arange(256), atol=1)
+
+
+def test_odd_images_are_read_or_called_by_their_name() -> None:
+    folder = case("09-odd-images")
+    table = inspect_pictures(open_dataset(folder / "train.csv", folder / "images")).table
+    status = dict(zip(table["image"], table["status"], strict=True))
+    assert {name: reason for name, reason in status.items() if reason != "ok"} == {
+        "cut.jpg": "truncated",
+        "html.jpg": "not an image",
+        "pano.jpg": "missing file",
+        "phone.heic": "HEIC image, unreadable",
+        "phone2.jpg": "HEIC image, unreadable",
+    }
+    pixels = read_sample(folder / "images" / "png12in16.png", "x").pixels
+    assert pixels.max() == round(3056 / 4095 * 255)
+
+
+def test_without_its_library_a_heic_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    code = (
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from importlib import util; from pathlib import Path\n"
+        "real = util.find_spec; util.find_spec = lambda name, *a: None if name == 'pillow_heif' else real(name, *a)\n"
+        "from whalecam.data import read_sample\n"
+        "try: read_sample(Path(sys.argv[1]), 'x')\n"
+        "except Exception as error: print(error)\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "x.jpg")]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "HEIC image, needs the extra heif\n"
 
 
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
@@ -140,7 +207,7 @@ def test_files_join_by_name_in_subfolders(tmp_path: Path) -> None:
     corners("PNG", tmp_path / "images" / "deep" / "er" / "a.png")
     (tmp_path / "t.csv").write_text("image,species\na.png,orca\ndeep/er/a.png,orca\n")
     table = open_dataset(tmp_path / "t.csv", tmp_path / "images").table
-    assert table["status"].tolist() == ["ok", "ok"]
+    assert table["status"].tolist() == ["ok", "duplicate row"]
     assert table["path"].nunique() == 1
 
 

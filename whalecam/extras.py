@@ -13,6 +13,8 @@ EXTRAS = MappingProxyType(
         "postgres": ("psycopg",),
         "auth": ("authlib",),
         "umap": ("umap",),
+        "heif": ("pillow_heif",),
+        "excel": ("python_calamine",),
     }
 )
 """Extra → the modules it brings, as they are imported."""

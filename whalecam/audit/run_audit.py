@@ -10,7 +10,7 @@ import pandas as pd
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
 from whalecam.config import BACKGROUND_TESTS, AuditOptions, Columns, MaskOptions
-from whalecam.data import Dataset, open_dataset
+from whalecam.data import OK, Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks
 from whalecam.explain.masks import MASK_METHODS, Joined, MaskSources
@@ -120,8 +120,9 @@ def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str,
 
 
 def _wanted(data: Dataset, options: AuditOptions) -> pd.DataFrame:
-    """The rows of the data set that an audit is about, each image once."""
-    rows = data.table.drop_duplicates("image")
+    """The rows of the data set that an audit is about, each image once: its usable row, if it has one."""
+    usable_first = data.table.assign(_bad=data.table["status"] != OK).sort_values("_bad", kind="stable")
+    rows = data.table.loc[usable_first.drop_duplicates("image").index.sort_values()]
     return rows.head(options.limit) if options.limit else rows
 
 

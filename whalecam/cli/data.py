@@ -78,11 +78,14 @@ def check(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Findings on a data set; no network needed. Exit 1 where there is one above info."""
+    """Findings on a data set; no network needed. Exit 1 where there is one above info.
+
+    CSV is a table in any format, or a folder of class folders, which needs no IMAGES.
+    """
     from whalecam.analysis import findings
     from whalecam.data import open_dataset
 
-    if images is None and not no_images:
+    if images is None and not no_images and not csv.is_dir():
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
     named = Columns(given["image_column"], given["label_column"], given["group_column"])
     data = open_dataset(csv, None if no_images else images, named)
@@ -98,11 +101,18 @@ def check(
     facts = _facts(data)
     if found_boxes is not None and table is not None:
         facts |= {"boxes": len(found_boxes), "boxes_refused": list(table.refused)}
-    facts |= {"joins": {join.kind: join.record() if as_json else join.sentence for join in joined.joins}}
+    facts |= {"joins": _joins(data, as_json) | {j.kind: j.record() if as_json else j.sentence for j in joined.joins}}
     if out:
         findings.write(found, out)
     _say(facts, found, as_json)
     sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+
+
+def _joins(data: Any, as_json: bool) -> dict[str, Any]:
+    """What became of rows and image files; nothing without a folder."""
+    if data.files is None:
+        return {}
+    return {"rows": data.files.record() if as_json else " ".join((data.files.sentence, *data.files.notes))}
 
 
 def _joined(data: Any, options: MaskOptions, report: Any) -> Any:
@@ -158,6 +168,7 @@ def _facts(data: Any) -> dict[str, Any]:
         "reasons": bad["status"].value_counts().to_dict(),
         "bad_rows": bad[["image", "status"]].to_dict("records"),
         "fingerprint": data.fingerprint,
+        "reading": list(data.reading),
     }
 
 

@@ -35,7 +35,7 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 
 @click.command()
 @click.argument("csv", type=FOLDER)
-@click.argument("images", type=FOLDER)
+@click.argument("images", type=FOLDER, required=False)
 @click.option("--run", "run_path", type=FOLDER, required=True, help="Run folder to write to.")
 @click.option("--label", help="Column to tell apart, e.g. individual_id; stands above --label-column.")
 @click.option("--from", "body_from", type=FOLDER, help="Start from the body of this run's network.")
@@ -74,9 +74,15 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
     "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
 )
 @JSON
-def train(csv: Path, images: Path, run_path: Path, as_json: bool, **given: Any) -> None:
-    """Train on a data set, or load a checkpoint, and write the run folder."""
+def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given: Any) -> None:
+    """Train on a data set, or load a checkpoint, and write the run folder.
+
+    CSV is a table in any format, or a folder of class folders, which needs no IMAGES.
+    """
     from whalecam.data import merge_labels, open_dataset
+
+    if images is None and not csv.is_dir():
+        raise DatasetError(f"Name the image folder after {csv}: its rows are names of images.")
 
     report = reporter()
     _check_used(given)

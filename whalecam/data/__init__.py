@@ -2,9 +2,20 @@
 
 from whalecam.data.boxes import BoxTable, read_boxes
 from whalecam.data.images import Header, MaskFile, Shape, read_grey, read_header, read_mask, read_sample, read_shape
-from whalecam.data.table import OK, Dataset, inspect_pictures, merge_labels, open_dataset, read_labels_map
+from whalecam.data.table import (
+    IN_MEMORY,
+    OK,
+    Dataset,
+    inspect_pictures,
+    merge_labels,
+    of_frame,
+    open_dataset,
+    read_labels_map,
+    write_table,
+)
 
 __all__ = [
+    "IN_MEMORY",
     "OK",
     "BoxTable",
     "Dataset",
@@ -13,6 +24,7 @@ __all__ = [
     "Shape",
     "inspect_pictures",
     "merge_labels",
+    "of_frame",
     "open_dataset",
     "read_boxes",
     "read_grey",
@@ -21,4 +33,5 @@ __all__ = [
     "read_mask",
     "read_sample",
     "read_shape",
+    "write_table",
 ]

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.config import BOX_UNITS, MaskOptions
+from whalecam.data.faults import fault
 from whalecam.data.readers.boxes import BoxContents, Source, read_source
 from whalecam.data.readers.boxes.contents import NO_AREA, NO_NUMBERS
-from whalecam.data.table import fault
 from whalecam.errors import DatasetError
 
 CORNERS = ("x1", "y1", "x2", "y2")

@@ -1,7 +1,10 @@
 """The text of a CSV: read as records, each with the very text it came from; written so that no cell is a formula."""
 
 import csv
+import gzip
 import io
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +17,32 @@ from whalecam.errors import WhalecamError
 DELIMITERS = ",;\t|"
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 NEUTRALISED = tuple(f"'{start}" for start in FORMULA)
+COMMENT = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n)|#(?![,;\t|])[^\r\n]*(?:\r\n|\r|\n|$))*")
+SEPARATOR_LINE = re.compile(r"\"?sep=(.)\"?[ \t,;]*(?:\r\n|\r|\n)", re.IGNORECASE)
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1c-\x1f]")
+GZIP = b"\x1f\x8b"
+MAX_BYTES = 2**31
+"""Of a compressed table when unpacked."""
+SINGLE_BYTE = ("cp1252", "mac_roman")
+OTHER_ENCODINGS = ("cp1251", "cp1250", "cp1253", "cp932", "gb18030", "big5", "cp949", "cp1254", "cp1255", "cp1256")
+NO_MAC = re.compile(r"(?<=[a-zA-Z])[‡†…‰‹›“”„•—˜™ˆƒ¤¥§¨©«¬®¯°±¶¸»](?=[a-z])|(?<=[a-z])[ŽŠŒŸ](?=[a-z])")
+"""Signs inside a word, which Western European text on Windows hardly has and text of old Macs has for its accents."""
 ENCODINGS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"", "utf-8"))
 
 
 @dataclass(frozen=True)
 class CsvText:
-    """A CSV as found: `mark + text.encode(encoding)` are its bytes. Methods raise `fault` with a message in words.
+    """A CSV as found: `mark + (preamble + text).encode(encoding)` are its bytes, unpacked where they are compressed.
+
+    Methods raise `fault` with a message in words.
 
     Attributes:
         name: what messages call the file.
         fault: the class of error to raise.
         mark: the byte order mark, or b"".
+        preamble: what precedes the line of column names: comments, and a line such as `sep=;`.
+        separator: the delimiter that such a line states; empty without.
+        notes: what was guessed or skipped; a sentence each.
     """
 
     name: str
@@ -32,6 +50,9 @@ class CsvText:
     mark: bytes
     encoding: str
     text: str = field(repr=False)
+    preamble: str = ""
+    separator: str = ""
+    notes: tuple[str, ...] = ()
 
     def records(
         self, delimiter: str, strict: bool = False, skip_spaces: bool = False
@@ -62,7 +83,8 @@ class CsvText:
 
     def delimiter(self, column: str) -> str:
         """The delimiter under which the file has a column of this name. Raises `fault` where there is none."""
-        headers = {delimiter: self._header(delimiter) for delimiter in DELIMITERS}
+        delimiters = self.separator or DELIMITERS
+        headers = {delimiter: self._header(delimiter) for delimiter in delimiters}
         for delimiter, header in headers.items():
             if column in header:
                 return delimiter
@@ -74,8 +96,11 @@ class CsvText:
         return [cell.strip() for cell in next(filled, [])]
 
 
-def read_text(source: bytes | Path, fault: type[WhalecamError]) -> CsvText:
-    """UTF-8 with or without a byte order mark, or UTF-16 with one.
+def read_text(source: bytes | Path, fault: type[WhalecamError], *, guess: bool = False) -> CsvText:
+    """UTF-8 with or without a byte order mark, or UTF-16 with one; packed by gzip or not.
+
+    Args:
+        guess: read other encodings too, by the letters that they give, and note which.
 
     Raises `fault` where the file is missing, unreadable, empty or of another encoding.
     """
@@ -84,14 +109,61 @@ def read_text(source: bytes | Path, fault: type[WhalecamError]) -> CsvText:
         raw = source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
         raise fault(f"{source!s} cannot be read: {error.strerror}. Give the path of a CSV.") from error
+    raw = _unpacked(raw, name, fault) if raw.startswith(GZIP) else raw
     mark, encoding = next(pair for pair in ENCODINGS if raw.startswith(pair[0]))
+    notes: list[str] = []
     try:
         text = raw[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
-        raise fault(f"{name} is not {encoding[:6].upper()} text (byte {error.start}). Save it as CSV UTF-8.") from error
+        guessed = _guessed(raw) if guess and not mark else None
+        if guessed is None:
+            raise fault(
+                f"{name} is not {encoding[:6].upper()} text (byte {error.start}). Save it as CSV UTF-8."
+            ) from error
+        encoding, text = guessed
+        notes.append(_encoding_note(name, encoding, text))
     if not text.strip():
         raise fault(f"{name} is empty. It needs a line of column names and one line per image.")
-    return CsvText(name, fault, mark, encoding, text)
+    preamble, separator = _preamble(text)
+    notes += [f"{name}: skipped the lines before the column names: {' '.join(preamble.split())[:60]}."] * bool(preamble)
+    return CsvText(name, fault, mark, encoding, text[len(preamble) :], preamble, separator, tuple(notes))
+
+
+def _unpacked(raw: bytes, name: str, fault: type[WhalecamError]) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(raw)) as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise fault(f"{name} is packed by gzip, but damaged or cut short.") from error
+    if len(content) > MAX_BYTES:
+        raise fault(f"{name} is larger than {MAX_BYTES >> 30} GiB when unpacked.")
+    return content
+
+
+def _guessed(raw: bytes) -> tuple[str, str] | None:
+    """Encoding and text of bytes that are no UTF-8; None where they are no text."""
+    from charset_normalizer import from_bytes
+
+    for encodings in (SINGLE_BYTE, OTHER_ENCODINGS):
+        best = from_bytes(raw, cp_isolation=list(encodings)).best()
+        if best is not None and not CONTROL.search(text := raw.decode(best.encoding, errors="replace")):
+            if best.encoding == "cp1252" and NO_MAC.search(text):
+                return "mac_roman", raw.decode("mac_roman")
+            return best.encoding, raw.decode(best.encoding)
+    return None
+
+
+def _encoding_note(name: str, encoding: str, text: str) -> str:
+    word = next((word for word in re.split(r"[\s,;|]+", text) if not word.isascii()), "")
+    return f"{name} is not UTF-8; it was read as {encoding}, which gives words such as '{word[:40]}'."
+
+
+def _preamble(text: str) -> tuple[str, str]:
+    """Comments and a line such as `sep=;` before the column names, and the delimiter that it states."""
+    start = COMMENT.match(text)
+    end = start.end() if start and "#" in start.group() else 0
+    line = SEPARATOR_LINE.match(text, end)
+    return (text[: line.end()], line.group(1)) if line else (text[:end], "")
 
 
 def _check_closed(raw: str, delimiter: str, skip_spaces: bool) -> None:

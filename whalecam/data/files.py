@@ -1,79 +1,102 @@
-"""Which file below a folder a name in the CSV means."""
+"""Which file below a folder each row of a table means."""
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from whalecam.config import IMAGE_SUFFIXES
+from whalecam.config import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from whalecam.data.images import MISSING, ZERO
+from whalecam.data.match_report import report_of
+from whalecam.data.matching import ABSOLUTE, LOOSE, Match, MatchReport, match
 
-OUTSIDE, SEVERAL = "path outside the folder", "several files of this name"
+OUTSIDE, SEVERAL, CLAIMED = "path outside the folder", "several files of this name", "file of another row"
+SUFFIXES = (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)
 
 
-def join(names: Iterable[str], folder: Path | None) -> tuple[list[str], list[str]]:
-    """Path and reason of each name, one of them empty; both where there is no folder to look in. Never raises.
+@dataclass(frozen=True)
+class FileJoin:
+    """The files of the rows of a table.
 
-    A name is a path below the folder, or the end of one, or begins with the folder's own ("images/a.jpg" where the
-    folder is `images`). Every part of a name counts: the path of the file, the folder's own included, ends with all of
-    it. So `val/orca/000.jpg` is never `orca/000.jpg` in the folder `train`: that is another image.
+    Attributes:
+        paths: of each row, empty where it has no file that can be used.
+        reasons: of each row, why it has none; empty where it has one. Both are empty where there is no folder.
+        report: what became of all names, and of all image files in the folder; None where there is no folder.
     """
+
+    paths: list[str]
+    reasons: list[str]
+    report: MatchReport | None = None
+
+
+def join(names: Iterable[str], folder: Path | None) -> FileJoin:
+    """Find the file of each name by `matching.match`. Never raises, and never leaves the folder.
+
+    Files whose extension is not that of an image only count where a name is theirs in full.
+    """
+    names = list(names)
     if folder is None:
-        count = len(list(names))
-        return [""] * count, [""] * count
-    exact, by_name = _files_of(folder)
-    # As it was named and with links followed: a name may begin with either.
-    homes = tuple({place.as_posix() for place in (folder.absolute(), folder.resolve())})
-    pairs = [_find(name, folder, exact, by_name, homes) for name in names]
-    return [path for path, _ in pairs], [reason for _, reason in pairs]
+        return FileJoin([""] * len(names), [""] * len(names))
+    images, others = _files_below(folder)
+    matches, report = _matched(names, images, others, folder)
+    checked = {name: _checked(name, found, folder) for name, found in dict(zip(names, matches, strict=True)).items()}
+    return FileJoin([checked[name][0] for name in names], [checked[name][1] for name in names], report)
 
 
-def _find(
-    name: str, folder: Path, exact: dict[str, str], by_name: dict[str, list[str]], homes: tuple[str, ...]
-) -> tuple[str, str]:
-    if name in exact:
-        return _checked(exact[name], folder)
-    if _leads_out(name):
-        return "", OUTSIDE
-    plain = name.replace("\\", "/").removeprefix("./")
-    if plain in exact:
-        return _checked(exact[plain], folder)
-    same = [path for path in by_name.get(plain.rpartition("/")[2], []) if _agree(plain, path, homes)]
-    if len(same) > 1:
-        return "", SEVERAL
-    return _checked(exact[same[0]], folder) if same else ("", MISSING)
+def _matched(
+    names: Sequence[str], images: Sequence[str], others: Sequence[str], folder: Path
+) -> tuple[list[Match], MatchReport]:
+    wanted = set(names)
+    files = [*images, *(file for file in others if file in wanted)]
+    matches, report = match(names, files, home=folder)
+    left = list(dict.fromkeys(name for name, found in zip(names, matches, strict=True) if found == Match()))
+    if not left or not others:
+        return matches, report
+    more = {
+        name: found for name, found in zip(left, match(left, others, home=folder)[0], strict=True) if _is_sure(found)
+    }
+    by_name = dict(zip(names, matches, strict=True)) | more
+    used = dict.fromkeys(found.file for found in more.values())
+    return [by_name[name] for name in names], report_of(names, by_name, [*files, *used])
 
 
-def _agree(name: str, path: str, homes: tuple[str, ...]) -> bool:
-    """Whether the whole path of a file ends with all parts of a name."""
-    return any(f"{home}/{path}".endswith(f"/{name}") for home in homes)
+def _is_sure(found: Match) -> bool:
+    return bool(found.file) and not LOOSE & set(found.differences)
 
 
-def _leads_out(name: str) -> bool:
-    parts = name.replace("\\", "/").split("/")
-    return ".." in parts or name.startswith(("/", "\\", "~")) or name[1:2] == ":"
-
-
-def _checked(path: str, folder: Path) -> tuple[str, str]:
-    """Refuse a link out of the folder and a file of no bytes."""
+def _checked(name: str, found: Match, folder: Path) -> tuple[str, str]:
+    """Path and reason; a link out of the folder and a file of no bytes are refused."""
+    if not found.file:
+        if found.candidates:
+            return "", CLAIMED if found.is_claimed else SEVERAL
+        return "", OUTSIDE if _leads_out(name) else MISSING
+    path = os.path.join(folder, found.file)  # noqa: PTH118  51,033 Path objects would cost a second
     try:
-        if os.path.islink(path) and not Path(path).resolve().is_relative_to(folder.resolve()):  # noqa: PTH114  speed
-            return "", OUTSIDE
-        return (path, "") if os.stat(path).st_size else ("", ZERO)  # noqa: PTH116  51,033 times
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        state = os.lstat(path)  # 51,033 times
+        if stat.S_ISLNK(state.st_mode):
+            if not Path(path).resolve().is_relative_to(folder.resolve()):
+                return "", OUTSIDE
+            state = os.stat(path)  # noqa: PTH116
+        return (path, "") if state.st_size else ("", ZERO)
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle
         return "", MISSING
 
 
-def _files_of(folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Every image file below the folder: its path by the path relative to the folder, and those by bare name."""
-    exact: dict[str, str] = {}
-    by_name: dict[str, list[str]] = defaultdict(list)
+def _leads_out(name: str) -> bool:
+    return ".." in name.replace("\\", "/").split("/") or ABSOLUTE.match(name.lstrip()) is not None
+
+
+def _files_below(folder: Path) -> tuple[list[str], list[str]]:
+    """The relative paths of image files below the folder, read or not, and of all other files; none that is hidden."""
+    images: list[str] = []
+    others: list[str] = []
+    start = len(os.path.join(folder, ""))  # noqa: PTH118  of a folder such as "." or "/" too
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = f"{root[start:]}{os.sep}" if len(root) >= start else ""
         for name in sorted(files):
-            if name.lower().endswith(IMAGE_SUFFIXES):
-                path = os.path.join(root, name)  # noqa: PTH118  51,033 Path objects would cost a second
-                relative = os.path.relpath(path, folder).replace(os.sep, "/")
-                exact[relative] = path
-                by_name[name].append(relative)
-    return exact, by_name
+            if not name.startswith("."):
+                relative = f"{below}{name}".replace(os.sep, "/")
+                (images if name.lower().endswith(SUFFIXES) else others).append(relative)
+    return images, others

@@ -4,7 +4,8 @@ import io
 import stat
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from whalecam.arrays import ByteArray, Sample
 from whalecam.config import MAX_PIXELS, THUMB_SIZE
+from whalecam.data.formats import HEAD, NEEDS_HEIF, NOT_READ, is_heif, reads_heif, unread_format
 from whalecam.data.geometry import TURNED
 from whalecam.errors import DatasetError
 
@@ -22,8 +24,8 @@ MISSING, ZERO, NO_IMAGE = "missing file", "zero bytes", "not an image"
 LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-LOSSY = ("JPEG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
+LOSSY = ("JPEG", "WEBP", "AVIF", "JPEG2000", "HEIF")
 GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768
 """What every browser shows as it is, and up to how many bytes."""
@@ -118,37 +120,32 @@ def read_mask(path: Path) -> MaskFile:
     """A mask's greys and what else its file says. Raises DatasetError as `read_sample`."""
     kept: list[Image.Image] = []
 
-    def convert(picture: Image.Image) -> Image.Image:
-        kept.append(picture.copy())
-        return _grey(picture)
+    def convert(image: Image.Image) -> Image.Image:
+        kept.append(image.copy())
+        return _grey(image)
 
-    opened, picture = _open(Path(path), convert), kept[0]
+    opened, image = _open(Path(path), convert), kept[0]
     is_lossy = _format(Path(path)) in LOSSY
-    found = MaskFile(
-        opened.pixels, np.asarray(picture), picture.mode, orientation=opened.orientation, is_lossy=is_lossy
-    )
-    if picture.mode in GREY_MODES and "transparency" not in picture.info:
+    found = MaskFile(opened.pixels, np.asarray(image), image.mode, orientation=opened.orientation, is_lossy=is_lossy)
+    if image.mode in GREY_MODES and "transparency" not in image.info:
         return found
-    colors = np.asarray(picture.convert("RGBA")).astype(np.int16)
+    colors = np.asarray(image.convert("RGBA")).astype(np.int16)
     hue = int(np.ptp(colors[..., :3], axis=2).max(initial=0))
     alpha = colors[..., 3].astype(np.uint8)
     return replace(found, hue=hue, alpha=alpha if alpha.min(initial=255) < 255 else None)
 
 
 def _format(path: Path) -> str:
-    with Image.open(path, formats=FORMATS) as picture:
-        return picture.format or ""
+    with _decoding(path), _image(path) as image:
+        return image.format or ""
 
 
 def read_shape(path: Path) -> Shape:
     """Size and orientation of an image; no pixel of a JPEG is decoded. Raises DatasetError as `read_sample`."""
     _length(path)
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            tiff, (width, height) = picture.format == "TIFF", picture.size
-            orientation = _orientation(picture)
-    except (*BROKEN, Image.DecompressionBombError) as error:
-        raise DatasetError(UNREADABLE) from error
+    with _decoding(path), _image(path) as image:
+        tiff, (width, height) = image.format == "TIFF", image.size
+        orientation = _orientation(image)
     if orientation >= TURNED and not tiff:  # Pillow gives the size of a TIFF as it is shown
         width, height = height, width
     return Shape(width, height, orientation)
@@ -157,12 +154,9 @@ def read_shape(path: Path) -> Shape:
 def read_header(path: Path) -> Header:
     """Raises DatasetError as `read_sample`."""
     _length(path)
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            tables = getattr(picture, "quantization", None) or {}
-            return Header(picture.format or "", tuple(tuple(tables[at]) for at in sorted(tables)))
-    except (*BROKEN, Image.DecompressionBombError) as error:
-        raise DatasetError(UNREADABLE) from error
+    with _decoding(path), _image(path) as image:
+        tables = getattr(image, "quantization", None) or {}
+        return Header(image.format or "", tuple(tuple(tables[at]) for at in sorted(tables)))
 
 
 def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int | None = None) -> _Opened:
@@ -170,23 +164,55 @@ def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int |
     length = _length(path)
     if length == 0:
         raise DatasetError(ZERO)
-    try:
+    with _decoding(path):
         kept = path.read_bytes() if length <= SMALL_FILE else b""
-        with Image.open(io.BytesIO(kept) if kept else path, formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
+        with _image(path, kept) as image:
+            if image.width * image.height > MAX_PIXELS:
                 raise DatasetError(LARGE)
-            if picture.format == "PNG":
-                picture.load()  # its getexif decodes: an error passed over there would let half an image through
-            orientation = _orientation(picture)  # before load: Pillow turns a TIFF as it loads, and forgets
-            width, height = picture.size
+            if image.format == "PNG":
+                image.load()  # its getexif decodes: an error passed over there would let half an image through
+            orientation = _orientation(image)  # before load: Pillow turns a TIFF as it loads, and forgets
+            width, height = image.size
             if need is not None:
-                picture.draft(None, (need, need))
-            reduced = picture.size != (width, height)  # before load too, which turns the size of some TIFFs
-            picture.load()
-            shown = max(width, height) <= THUMB_SIZE and orientation == 1 and (picture.format, picture.mode) in SHOWN
+                image.draft(None, (need, need))
+            reduced = image.size != (width, height)  # before load too, which turns the size of some TIFFs
+            image.load()
+            shown = max(width, height) <= THUMB_SIZE and orientation == 1 and (image.format, image.mode) in SHOWN
             whole = (width, height) if orientation >= TURNED else (height, width)
-            upright = np.array(convert(_upright(picture, orientation)))
+            upright = np.array(convert(_upright(image, orientation)))
             return _Opened(upright, orientation, kept if shown else b"", whole if reduced else None)
+
+
+def _image(path: Path, kept: bytes = b"") -> Image.Image:
+    """A file opened by Pillow. Raises DatasetError that names the format of an image that is not read."""
+    head = kept[:HEAD] or _head(path)
+    source = io.BytesIO(kept) if kept else path
+    if is_heif(head):
+        return _heif(source)
+    if name := unread_format(head, path.suffix):
+        raise DatasetError(f"{name} image, {NOT_READ}")
+    return Image.open(source, formats=FORMATS)
+
+
+def _heif(source: io.BytesIO | Path) -> Image.Image:
+    if not reads_heif():
+        raise DatasetError(f"HEIC image, {NEEDS_HEIF}")
+    try:
+        return Image.open(source, formats=("HEIF",))
+    except BROKEN as error:
+        raise DatasetError(f"HEIC image, {UNREADABLE}") from error
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Whatever Pillow raises for a broken file, as one of the reasons of this module."""
+    try:
+        yield
     except Image.DecompressionBombError as error:
         raise DatasetError(LARGE) from error
     except UnidentifiedImageError as error:
@@ -208,42 +234,43 @@ def _length(path: Path) -> int:
     return found.st_size
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(image: Image.Image) -> int:
     try:
-        found = picture.getexif().get(ORIENTATION_TAG, 1)
+        found = image.getexif().get(ORIENTATION_TAG, 1)
     except BROKEN:
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    return picture if orientation == 1 else ImageOps.exif_transpose(picture)
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image if orientation == 1 else ImageOps.exif_transpose(image)
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float greys → 8 bits, since Pillow would clip them.
 
-    White is the smallest of 1 (floats only), 255 and 65535 that holds every value, else the largest value.
+    White is the smallest that no value exceeds of 1 (floats only), 255, 65535, and those of cameras with 10, 12 and 14
+    bits, which are stored in 16; else the largest value.
     """
-    if not picture.mode.startswith(("I", "F")):
-        return picture
-    values = np.nan_to_num(np.asarray(picture, np.float64), posinf=0, neginf=0)
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
     top = values.max(initial=0)
-    whites = (1.0, 255.0, 65535.0) if picture.mode.startswith("F") else (255.0, 65535.0)
+    whites = (1.0, 255.0, 65535.0) if image.mode.startswith("F") else (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
     white = next((white for white in whites if top <= white), top)
     return Image.fromarray((np.clip(values / white, 0, 1) * 255).round().astype(np.uint8))
 
 
-def _grey(picture: Image.Image) -> Image.Image:
+def _grey(image: Image.Image) -> Image.Image:
     # Pillow knows no way from Lab to grey but through RGB.
-    return (picture.convert("RGB") if picture.mode == "LAB" else _eight_bit(picture)).convert("L")
+    return (image.convert("RGB") if image.mode == "LAB" else _eight_bit(image)).convert("L")
 
 
-def _coloured(picture: Image.Image) -> Image.Image:
+def _coloured(image: Image.Image) -> Image.Image:
     """RGB, with transparency laid over white as a browser would."""
-    picture = _eight_bit(picture)
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        clear = picture.convert("RGBA")
+    image = _eight_bit(image)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        clear = image.convert("RGBA")
         ground = Image.new("RGBA", clear.size, "white")
         return Image.alpha_composite(ground, clear).convert("RGB")
-    return picture.convert("RGB")
+    return image.convert("RGB")

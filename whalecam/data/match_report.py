@@ -9,6 +9,8 @@ from whalecam.data.spelling import SENTENCES, folded, plain, split_extension
 
 NAMED = 3
 """How many names and files a report lists."""
+WIDTH = 60
+"""Letters of a name in a sentence."""
 Ambiguous = tuple[str, tuple[str, ...]]
 """A name and the first of the files that it may mean."""
 
@@ -57,15 +59,38 @@ class MatchReport:
     reason: str = ""
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def sentence(self) -> str:
+        """As in `Matched 23 of 24 rows with 23 of 25 image files; 2 files have no row: a.jpg, b.jpg.`"""
+        text = (
+            f"Matched {self.matched:,} of {self.total:,} rows with {self.files - self.unused:,} of {self.files:,} files"
+        )
+        if not self.unused:
+            return f"{text}."
+        more = ", …" if self.unused > len(self.first_unused) else ""
+        return f"{text}; {self.unused:,} files have no row: {', '.join(self.first_unused)}{more}."
+
+    @property
+    def spelled(self) -> tuple[str, ...]:
         """A sentence for each kind of difference in spelling, as in `12 of 24 names matched in another case.`"""
         return tuple(
             f"{count:,} of {self.total:,} names matched {SENTENCES[kind]}." for kind, count in self.spellings.items()
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """`spelled`, and the reason where names have no file."""
+        return (*self.spelled, *([self.reason] if self.reason else []))
+
     def record(self) -> dict[str, Any]:
-        """The same as JSON can hold it."""
-        return {**asdict(self), "spellings": dict(self.spellings)}
+        """The same as JSON can hold it, with its sentences."""
+        words = {"sentence": self.sentence, "notes": list(self.notes)}
+        return {**asdict(self), "spellings": dict(self.spellings), "ambiguous": self.ambiguous[:NAMED], **words}
+
+
+def short(name: str) -> str:
+    """A name as one line of text has room for it."""
+    line = "".join(letter if letter.isprintable() else " " for letter in name)
+    return line if len(line) <= WIDTH else f"…{line[1 - WIDTH :]}"
 
 
 def report_of(names: Sequence[str], matches: Mapping[str, Match], files: Sequence[str]) -> MatchReport:
@@ -85,10 +110,10 @@ def report_of(names: Sequence[str], matches: Mapping[str, Match], files: Sequenc
         ambiguous=ambiguous,
         ambiguous_count=several,
         unmatched=len(names) - matched - several,
-        first_unmatched=tuple(unmatched[:NAMED]),
+        first_unmatched=tuple(map(short, unmatched[:NAMED])),
         files=len(files),
         unused=len(unused),
-        first_unused=tuple(unused[:NAMED]),
+        first_unused=tuple(map(short, unused[:NAMED])),
         reason=" ".join((*_why_unmatched(unmatched, files), *_why_ambiguous(ambiguous, matches))),
     )
 
@@ -100,13 +125,13 @@ def _why_unmatched(names: Sequence[str], files: Sequence[str]) -> tuple[str, ...
         return ("There are no files to match.",)
     namesakes = _namesakes(names, files)
     if namesakes:
-        name, file = namesakes[0]
+        name, file = map(short, namesakes[0])
         return (
             f"{len(namesakes):,} of {len(names):,} unmatched names have a namesake in another folder, as {name} and "
             f"{file}. A name with a folder only matches a file of that folder: give the folder that contains both.",
         )
     if not any(split_extension(name.strip())[1] for name in names) and any(split_extension(file)[1] for file in files):
-        return (f"No unmatched name looks like that of a file, as '{names[0]}': the column may be another one.",)
+        return (f"No unmatched name looks like that of a file, as '{short(names[0])}': the column may be another one.",)
     return ("No file has a name like the unmatched ones: the files may be in another folder.",)
 
 
@@ -127,11 +152,12 @@ def _why_ambiguous(ambiguous: Sequence[Ambiguous], matches: Mapping[str, Match])
     if several:
         name, files = several[0]
         sentences.append(
-            f"{len(several):,} names may mean several files, as {name}: {', '.join(files[:NAMED])}. "
+            f"{len(several):,} names may mean several files, as {short(name)}: "
+            f"{', '.join(map(short, files[:NAMED]))}. "
             "Write the folder and the extension into the name."
         )
     if claimed:
-        name, file = claimed[0]
+        name, file = map(short, claimed[0])
         sentences.append(
             f"{len(claimed):,} names would share a file with another name, as {name} the file {file}. "
             "Write each name as its file is called."

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from whalecam.config import UNREAD_SUFFIXES
 from whalecam.data.match_report import Match, MatchReport, report_of
 from whalecam.data.spelling import (
     BLANKS,
@@ -243,7 +244,9 @@ def _with(match: Match, kinds: Sequence[str]) -> Match:
 
 
 def _cost(match: Match) -> int:
-    return sum(COSTS[kind] for kind in match.differences)
+    """The larger, the further a file is from the name; of a raw file and its JPEG, the one that is read is nearer."""
+    is_unread = match.file[match.file.rfind(".") :].lower() in UNREAD_SUFFIXES
+    return sum(COSTS[kind] for kind in match.differences) + is_unread
 
 
 def _least(candidates: Sequence[Match]) -> Match:

@@ -1,7 +1,6 @@
 """The CSV as a table in which every row is `ok` or says why not."""
 
 import hashlib
-import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +12,42 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import Columns
-from whalecam.data.csv_text import DELIMITERS, read_text, restored
+from whalecam.data.columns import resolved, with_one_hot
+from whalecam.data.csv_text import restored
+from whalecam.data.faults import fault
 from whalecam.data.files import join
 from whalecam.data.images import read_sample
+from whalecam.data.match_report import MatchReport
+from whalecam.data.placeholders import without_placeholders
+from whalecam.data.readers.tables import TableContents, as_texts, read_table
+from whalecam.data.readers.tables.delimited import read_delimited
 from whalecam.errors import DatasetError
+
+__all__ = [
+    "DUPLICATE",
+    "IN_MEMORY",
+    "NO_LABEL",
+    "NO_NAME",
+    "OK",
+    "SEVERAL_LABELS",
+    "Dataset",
+    "column_of",
+    "fault",
+    "inspect_pictures",
+    "merge_labels",
+    "of_frame",
+    "open_dataset",
+    "read_frame",
+    "read_labels_map",
+    "write_table",
+]
 
 OK = "ok"
 DUPLICATE, NO_LABEL, NO_NAME = "duplicate row", "empty label", "empty image name"
+SEVERAL_LABELS = "several labels"
 CHUNK = 64
-LONGEST = 500
+IN_MEMORY = Path("table in memory")
+"""Stands for the file of a data set that was given as a table."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +58,10 @@ class Dataset:
         table: one row per row of the CSV, in its order: `image`, `species` (the label), `individual_id` ("" where
             unknown), `path` ("" where there is no file), `status` (`ok` or one reason); all text. After
             `inspect_pictures` also `width`, `height` in pixels, upright, 0 where unknown.
-        fingerprint: SHA-256 of the CSV's bytes.
+        columns: as the table has them, in its own spelling.
+        fingerprint: SHA-256 of the CSV's bytes; of a folder or a table in memory, of its rows.
+        files: what became of the names of all rows and of all image files; None where there is no folder.
+        reading: what was recognized in the table and guessed about it; a sentence each.
     """
 
     csv: Path
@@ -40,6 +69,8 @@ class Dataset:
     columns: Columns
     table: pd.DataFrame
     fingerprint: str
+    files: MatchReport | None = None
+    reading: tuple[str, ...] = ()
 
     def good(self) -> pd.DataFrame:
         """The rows that can be used."""
@@ -50,31 +81,75 @@ class Dataset:
         """The rows that cannot be used: `image`, `species`, and `status`, the reason."""
         return self.table.loc[self.table["status"] != OK, ["image", "label", "status"]]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the table was read and its rows joined with files, and what has no effect; a sentence each."""
+        return (*self.reading, *((self.files.sentence, *self.files.notes) if self.files else ()))
+
     def classes(self) -> tuple[str, ...]:
         """The labels of the usable rows, sorted."""
         return tuple(sorted(self.good()["label"].unique()))
 
 
 def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -> Dataset:
-    """Read a CSV and join it with the files of a folder by name. No image is decoded.
+    """Read a table in any format of `readers.tables` and join it with the files of a folder. No image is decoded.
 
-    Raises DatasetError, in one line, for a file that is no such CSV, and for a missing folder. A bad row never raises.
+    Args:
+        images: the folder of the images; a folder of class folders contains its own.
+
+    Raises DatasetError, in one line, for a file that is no such table, and for a missing folder. A bad row never
+    raises.
     """
     csv = Path(csv)
-    frame = read_frame(csv)
-    table = pd.DataFrame(
-        {
-            "image": column_of(csv, frame, columns.image),
-            "label": column_of(csv, frame, columns.label),
-            "group": frame[columns.group].str.strip() if columns.group in frame else "",
-        }
-    ).reset_index(drop=True)
+    contents = read_table(csv)
+    is_own = images is None and _is_folder(csv)
+    data = of_contents(contents, csv, csv if is_own else images, columns)
+    if _is_folder(csv):
+        return data
+    return replace(data, fingerprint=hashlib.sha256(csv.read_bytes()).hexdigest())
+
+
+def of_frame(frame: pd.DataFrame, images: Path | None, columns: Columns = Columns()) -> Dataset:
+    """A table in memory, joined as by `open_dataset`. Its `csv` is IN_MEMORY, since there is no file."""
+    texts = as_texts(frame)
+    if texts.empty:
+        raise fault("The table has no rows. It needs one row per image.")
+    return of_contents(TableContents(frame=texts), IN_MEMORY, images, columns)
+
+
+def write_table(data: Dataset, csv: Path) -> Dataset:
+    """The rows of a data set as a CSV of `image`, `label` and `group`, and the data set with that as its source."""
+    csv.parent.mkdir(parents=True, exist_ok=True)
+    # Cells stay as they are: it is read back by WhaleCAM alone, and a `'` in front of a name would find no file.
+    csv.write_text(data.table[["image", "label", "group"]].to_csv(index=False), encoding="utf-8")
+    return replace(data, csv=csv, columns=Columns("image", "label", "group"))
+
+
+def of_contents(contents: TableContents, csv: Path, images: Path | None, columns: Columns) -> Dataset:
+    """The rows of a table, joined with the files of a folder."""
+    contents, one_hot = with_one_hot(contents, columns, csv.name)
+    present, notes = resolved(contents, columns, csv.name)
+    frame = contents.frame
+    groups = frame[present.group].str.strip() if present.group in frame else pd.Series("", frame.index, dtype=str)
+    groups, unknown = without_placeholders(groups)
+    cells = {"image": frame[present.image].str.strip(), "label": frame[present.label].str.strip(), "group": groups}
+    table = pd.DataFrame(cells).reset_index(drop=True)
     if images is not None and not _is_folder(Path(images)):
         raise fault(f"There is no image folder {images}. Give the folder that holds the images of {csv.name}.")
     folder = Path(images) if images is not None else None
-    table["path"], found = join(table["image"], folder)
-    table["status"] = _status(table, found)
-    return Dataset(csv, folder, columns, table, hashlib.sha256(csv.read_bytes()).hexdigest())
+    joined = join(table["image"], folder)
+    table["path"] = joined.paths
+    table["status"] = _status(table, joined.reasons)
+    fingerprint = hashlib.sha256(table[["image", "label", "group"]].to_csv(index=False).encode("utf-8", "replace"))
+    return Dataset(
+        csv,
+        folder,
+        present,
+        table,
+        fingerprint.hexdigest(),
+        joined.report,
+        (*contents.notes, *one_hot, *notes, *unknown),
+    )
 
 
 def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
@@ -113,12 +188,6 @@ def _inspect(path: str) -> tuple[str, int, int]:
     return OK, width, height
 
 
-def fault(text: str) -> DatasetError:
-    """An error in one printable line: names of files and columns may hold line ends or fill pages."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text)
-    return DatasetError(line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} … {line[-190:]}")
-
-
 def _is_folder(path: Path) -> bool:
     """False too for a name that no file system takes."""
     try:
@@ -127,36 +196,11 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _text_of(csv: Path) -> str:
-    if _is_folder(csv):
-        raise fault(f"{csv} is a folder. Give the path of a CSV with columns such as image, species.")
-    try:
-        text = read_text(csv, DatasetError).text
-    except DatasetError as error:
-        raise fault(str(error)) from error
-    except ValueError as error:
-        raise fault(f"{csv} cannot be the path of a file. Give the path of a CSV.") from error
-    if "\0" in text:
-        raise fault(f"{csv.name} holds NUL bytes, so it is not a text file. Save it as CSV UTF-8.")
-    return text
-
-
 def read_frame(csv: Path) -> pd.DataFrame:
     """A CSV as texts, whatever its delimiter, without guessing types. Raises DatasetError, in one line."""
-    text = _text_of(csv)
-    head = text.lstrip().split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=head.count)
-    try:
-        frame = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise fault(f"{csv.name} is no CSV that can be read: {reason}. Quote fields that hold commas.") from error
-    frame.columns = frame.columns.astype(str).str.strip()
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise fault(f"{csv.name} has rows with more fields than column names ({len(frame.columns)}).")
-    if frame.empty:
-        raise fault(f"{csv.name} has column names but no rows. It needs one line per image.")
-    return frame.fillna("")
+    if _is_folder(csv):
+        raise fault(f"{csv} is a folder. Give the path of a CSV with columns such as image, species.")
+    return read_delimited(csv).frame
 
 
 def column_of(csv: Path, frame: pd.DataFrame, name: str) -> "pd.Series[str]":
@@ -167,10 +211,16 @@ def column_of(csv: Path, frame: pd.DataFrame, name: str) -> "pd.Series[str]":
     return frame[name].str.strip()
 
 
-def _status(table: pd.DataFrame, found: Iterable[str]) -> "pd.Series[str]":
-    """The first reason that applies, else `ok`."""
-    reasons = pd.Series(list(found), index=table.index, dtype=str)
-    reasons = reasons.mask(table["label"] == "", NO_LABEL)
-    reasons = reasons.mask(table["image"].duplicated(), DUPLICATE)
-    reasons = reasons.mask(table["image"] == "", NO_NAME)
-    return reasons.mask(reasons == "", OK)
+def _status(table: pd.DataFrame, reasons: Iterable[str]) -> "pd.Series[str]":
+    """The first reason that applies, else `ok`.
+
+    Rows of one image with one label are duplicates of the first; where its labels contradict, none of them counts.
+    """
+    status = pd.Series(list(reasons), index=table.index, dtype=str)
+    status = status.mask(table["label"] == "", NO_LABEL).mask(table["image"] == "", NO_NAME)
+    usable = table[status == ""]
+    image = usable["path"].where(usable["path"] != "", usable["image"])
+    labels = usable["label"].groupby(image).transform("nunique")
+    status[usable.index[image.duplicated()]] = DUPLICATE
+    status[usable.index[labels > 1]] = SEVERAL_LABELS
+    return status.mask(status == "", OK)

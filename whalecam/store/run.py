@@ -203,6 +203,11 @@ class Run:
         """Where what was measured on the data set's images lies."""
         return self.path / "properties"
 
+    @property
+    def own_table(self) -> Path:
+        """Where the table of a data set lies that was given in memory, without a file."""
+        return self.path / "dataset.csv"
+
     def save_thumb(self, image: str, data: bytes) -> None:
         """Keep a thumbnail, WebP or JPEG as its first bytes say, in place of the one before."""
         stem, jpeg = self._thumb_stem(image), data.startswith(b"\xff\xd8\xff")

@@ -8,6 +8,7 @@ from whalecam.analysis.findings.files import files
 from whalecam.analysis.findings.finding import SEVERITIES, Detector, Evidence, Finding
 from whalecam.analysis.findings.individuals import individuals
 from whalecam.analysis.findings.label_doubts import judgements
+from whalecam.analysis.findings.label_values import label_values
 from whalecam.analysis.findings.labels import labels, labels_map
 from whalecam.analysis.findings.outliers import outliers
 from whalecam.analysis.findings.shortcuts import shortcuts
@@ -15,6 +16,7 @@ from whalecam.data.csv_text import safe_csv
 
 FAMILIES: Mapping[str, Detector] = {
     "Labels": labels,
+    "Label values": label_values,
     "Individuals": individuals,
     "Files": files,
     "Duplicates": duplicates,

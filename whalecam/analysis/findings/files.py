@@ -8,12 +8,15 @@ import pandas as pd
 
 from whalecam.analysis.findings.finding import Evidence, Finding, share
 from whalecam.data import OK
+from whalecam.data.formats import NEEDS_HEIF, NOT_READ
+from whalecam.data.images import UNREADABLE
+from whalecam.data.table import SEVERAL_LABELS
 
 GREY = 3.0
 """Largest difference between two channels (of 255, 99th percentile) of an image without colour."""
 BLURRY, SHARP = 0.29, 0.15
 """Below these an image is blurred: CleanVision's score, and `animal_sharpness` (228 real ones had 0.20 to 0.87)."""
-SEVERE = ("missing file", "path outside the folder", "truncated", "zero bytes", "not an image", "unreadable")
+SEVERE = ("missing file", "path outside the folder", "truncated", "zero bytes", "not an image", UNREADABLE)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ def files(evidence: Evidence) -> list[Finding]:
     """Rows that cannot be used, by reason; then, where images were measured, one finding per way in LOOKS."""
     table = evidence.data.table
     faults = table[table["status"] != OK]
+    faults = faults[faults["status"] != SEVERAL_LABELS]  # a finding on labels
     found = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
     if evidence.properties is None:
         return found
@@ -49,8 +53,8 @@ def _unusable(reason: object, rows: pd.DataFrame, total: int) -> Finding:
     name, count = str(reason), len(rows)
     return Finding(
         "unusable",
-        "high" if name in SEVERE else "medium",
-        f"{name.capitalize()}: {count:,} of {total:,} rows cannot be used.",
+        "high" if name in SEVERE or name.endswith((UNREADABLE, NOT_READ, NEEDS_HEIF)) else "medium",
+        f"{name[:1].upper()}{name[1:]}: {count:,} of {total:,} rows cannot be used.",
         "Training and audit leave these rows out.",
         "Mend the files or the rows; the rest can be used meanwhile.",
         (name,),

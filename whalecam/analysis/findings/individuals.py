@@ -12,6 +12,8 @@ from whalecam.analysis.findings.labels import labels_map
 VALID_SHARE, SEED = 0.2, 0
 GROUPED_SAMPLE = 5000
 """Individuals that the grouped split is tried on: it takes seconds on all of a large set, and gives the same."""
+MIXED_SHARE, MIXED_GROUPS = 1 / 3, 4
+"""Share of the images, and groups beside it, from which a group under several labels may be a placeholder."""
 LEAKING, LEAKING_MUCH = 0.05, 0.3
 """Shares of validation images whose individual is in training too, from which that is a medium and a high finding."""
 
@@ -24,7 +26,9 @@ def individuals(evidence: Evidence) -> list[Finding]:
         return []
     map_ = labels_map(label_findings(evidence))
     merges = dict(zip(map_["old"].tolist(), map_["new"].tolist(), strict=True))
-    return [_often(known), _two_species(known, merges), *_leaks(good)]
+    mixed = _mixed_group(known)
+    single = known[~known["group"].isin([finding.about[0] for finding in mixed])]
+    return [_often(known), _two_species(single, merges), *mixed, *_leaks(good)]
 
 
 def _often(known: pd.DataFrame) -> Finding:
@@ -40,6 +44,28 @@ def _often(known: pd.DataFrame) -> Finding:
         facts={"once": once, "individuals": len(counts), "most": most, "most_frequent": counts.idxmax()},
         rows=pd.DataFrame({"group": counts.index.astype(str), "images": counts.to_numpy()}),
     )
+
+
+def _mixed_group(known: pd.DataFrame) -> list[Finding]:
+    """A group with a third of the images and several labels, which is hardly an animal."""
+    counts = known["group"].value_counts()
+    name, images = str(counts.index[0]), int(counts.iloc[0])
+    rows = known[known["group"] == name]
+    if images < MIXED_SHARE * len(known) or len(counts) < MIXED_GROUPS or rows["label"].nunique() < 2:
+        return []
+    return [
+        Finding(
+            "mixed_group",
+            "medium",
+            f"Does '{name}' mean that the individual is unknown? It has {images:,} of {len(known):,} images "
+            f"({share(images, len(known))}) under {rows['label'].nunique():,} labels.",
+            "If so, a grouped split keeps all these images on one side, and findings on individuals are wrong.",
+            "If it is no individual, empty these cells: each image is a group of its own then.",
+            (name,),
+            {"group": name, "images": images, "of": len(known), "labels": int(rows["label"].nunique())},
+            rows.drop(columns=["path", "status"]),
+        )
+    ]
 
 
 def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:

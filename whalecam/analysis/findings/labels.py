@@ -7,6 +7,7 @@ import pandas as pd
 from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.names import SAME, look_alikes, words_of
 from whalecam.analysis.findings.synonyms import SYNONYMS
+from whalecam.data.placeholders import is_placeholder
 
 LOOK_ALIKE = "look_alike"
 IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
@@ -26,7 +27,7 @@ def labels(evidence: Evidence) -> list[Finding]:
     """Look-alike names, names to ask about, imbalance, classes too small to learn."""
     good = evidence.data.good()
     counts = good["label"].value_counts()
-    pairs = look_alikes(sorted(counts.index))
+    pairs = look_alikes(_names(counts))
     same = [(one, other) for one, other, found in pairs if found == SAME]
     found = [_look_alike(good, *_larger_first(counts, pair)) for pair in same]
     groups = [("", pair[:2]) for pair in pairs if pair[2] != SAME]
@@ -34,10 +35,15 @@ def labels(evidence: Evidence) -> list[Finding]:
     return [*found, *_imbalance(counts), *_too_small(good, counts)]
 
 
+def _names(counts: "pd.Series[int]") -> list[str]:
+    """Sorted, without placeholders: that two of these are spelt alike says nothing about classes."""
+    return sorted(str(name) for name in counts.index if not is_placeholder(str(name)))
+
+
 def twins(evidence: Evidence) -> list[tuple[str, str]]:
     """Pairs of labels that differ in spelling only, the more frequent first."""
     counts = evidence.data.good()["label"].value_counts()
-    pairs = look_alikes(sorted(counts.index))
+    pairs = look_alikes(_names(counts))
     return [_larger_first(counts, (one, other)) for one, other, found in pairs if found == SAME]
 
 

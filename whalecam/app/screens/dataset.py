@@ -75,6 +75,8 @@ def figures(data: Dataset) -> None:
         st.metric(data.columns.label.replace("_", " ").capitalize(), f"{len(data.classes()):,}", border=True)
         st.metric("Individuals", f"{table.loc[table['group'] != '', 'group'].nunique():,}", border=True)
     st.caption(plain(f"{data.csv} · images in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
+    if data.notes:
+        st.caption(plain(" ".join(data.notes)))
 
 
 def distribution(data: Dataset) -> None:

@@ -84,7 +84,7 @@ def source_of(run: Run) -> Source:
     """What `data_of` is read from; says so where its CSV is gone."""
     record = run.manifest.dataset
     csv = Path(record.csv)
-    if not csv.is_file():
+    if not csv.exists():
         raise DatasetError(f"The CSV of run '{run.name}' is gone: {csv}. Put it back, or open the data set anew.")
     return record.csv, record.images, tuple(sorted(record.columns.items())), stamp_of(csv)
 
@@ -261,7 +261,7 @@ def _uri(path: str, stamp: int) -> str:
 
 def stamp_of(path: Path) -> int:
     """When a file was changed; 0 where there is none."""
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 @st.cache_resource

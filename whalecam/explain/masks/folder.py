@@ -62,7 +62,7 @@ def join_masks(
     bad = [item for item in seen if item.look.reason]
     used = {path for image, path in given.items()} - {item.path for item in bad}
     unused = [name for name, path in files.items() if Path(path) not in used]
-    notes = (*_bad_notes(bad, len(seen), len(given)), *matched.notes, *_shared(list(owners.values()), matches))
+    notes = (*_bad_notes(bad, len(seen), len(given)), *matched.spelled, *_shared(list(owners.values()), matches))
     count = sum(path in used for path in given.values())
     return (
         Join("masks", len(images), count, len(files), len(unused), first(unused), notes, _read_as(rule, seen)),

@@ -80,7 +80,7 @@ def _matched(
                 found[name] = own[result.file]
     # A name without a folder that no image has is a box of an image that is not in the data set, which is no fault.
     is_doubtful = bool(report.ambiguous) or any("/" in name or "\\" in name for name in left if name not in found)
-    return found, (*report.notes, *([report.reason] if is_doubtful else [])), report.reason
+    return found, (*report.spelled, *([report.reason] if is_doubtful else [])), report.reason
 
 
 def _relative(path: str, home: Path) -> str:

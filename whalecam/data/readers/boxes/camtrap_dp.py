@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from whalecam.data.faults import fault
 from whalecam.data.outlines import NOWHERE
 from whalecam.data.readers.boxes.contents import (
     NO_ANIMALS,
@@ -18,7 +19,7 @@ from whalecam.data.readers.boxes.contents import (
     number,
 )
 from whalecam.data.readers.boxes.source import Source
-from whalecam.data.table import fault, read_frame
+from whalecam.data.table import read_frame
 
 COLUMNS = ("bboxX", "bboxY", "bboxWidth", "bboxHeight")
 OBSERVATIONS, MEDIA, PACKAGE = "observations.csv", "media.csv", "datapackage.json"

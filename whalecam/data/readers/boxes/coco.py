@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from whalecam.data.faults import fault
 from whalecam.data.outlines import Outline, Polygons, Runs, coco_runs
 from whalecam.data.readers.boxes.contents import (
     NO_BOX,
@@ -19,7 +20,6 @@ from whalecam.data.readers.boxes.contents import (
     text,
 )
 from whalecam.data.readers.boxes.source import Source
-from whalecam.data.table import fault
 
 UNKNOWN_IMAGE = "belong to an image that the file does not list"
 BROKEN_OUTLINE = "have an outline that cannot be read, so their box is used"

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
+from whalecam.data.faults import fault
 from whalecam.data.outlines import NOWHERE, Corners, Outline, Polygons, Runs, runs
 from whalecam.data.readers.boxes.contents import Box, BoxContents, Refusal, number
 from whalecam.data.readers.boxes.rotation import rotated
 from whalecam.data.readers.boxes.source import Source
-from whalecam.data.table import fault
 
 ROOT = "annotations"
 FILE = "annotations.xml"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from whalecam.data.faults import fault
 from whalecam.data.outlines import NOWHERE, Corners, Outline, Polygons
 from whalecam.data.readers.boxes.contents import (
     Box,
@@ -17,7 +18,6 @@ from whalecam.data.readers.boxes.contents import (
     text,
 )
 from whalecam.data.readers.boxes.source import Source
-from whalecam.data.table import fault
 
 FILES = ("samples.json", "labels.json")
 PREFERRED = "ground_truth"

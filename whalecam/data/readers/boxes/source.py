@@ -13,7 +13,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from whalecam.data.csv_text import read_text
-from whalecam.data.table import fault, read_frame
+from whalecam.data.faults import fault
+from whalecam.data.table import read_frame
 from whalecam.errors import DatasetError
 
 HEAD = 64

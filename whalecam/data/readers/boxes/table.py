@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whalecam.data.faults import fault
 from whalecam.data.readers.boxes.contents import NO_BOX, Box, BoxContents, Refusal, confidence_of
 from whalecam.data.readers.boxes.source import Source
-from whalecam.data.table import fault
 
 CORNERS = (
     ("x1", "y1", "x2", "y2"),

@@ -6,10 +6,10 @@ Source: docs.ultralytics.com/datasets/detect and /datasets/segment.
 import math
 from pathlib import Path
 
+from whalecam.data.faults import fault
 from whalecam.data.outlines import NOWHERE, Polygons
 from whalecam.data.readers.boxes.contents import Box, BoxContents, number
 from whalecam.data.readers.boxes.source import Source
-from whalecam.data.table import fault
 
 NAMES = ("classes.txt", "obj.names")
 OTHER_TEXTS = ("classes.txt", "readme.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "requirements.txt")

@@ -1,0 +1,52 @@
+"""The registry of table formats: a reader is a function of a path that returns None for what is not its format."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from whalecam.data.readers.tables.class_folders import read_class_folders
+from whalecam.data.readers.tables.coco import read_coco_labels
+from whalecam.data.readers.tables.contents import TableContents, as_texts
+from whalecam.data.readers.tables.delimited import read_delimited
+from whalecam.data.readers.tables.excel import read_excel
+from whalecam.data.readers.tables.json_lines import read_json_rows
+from whalecam.data.readers.tables.parquet import read_parquet
+
+TableReader = Callable[[Path], TableContents | None]
+"""Returns None where the path is of another format; raises DatasetError where it is of this format but unusable."""
+
+TABLE_READERS: Mapping[str, TableReader] = {
+    "class folders": read_class_folders,
+    "Excel": read_excel,
+    "Parquet": read_parquet,
+    "COCO": read_coco_labels,
+    "JSON lines": read_json_rows,
+}
+"""Readers by format, in the order in which a path is offered to them; what none of them reads is a CSV."""
+
+ENTRY_POINTS = "whalecam.table_readers"
+"""The group of entry points under which other packages offer readers; they are asked after those of TABLE_READERS."""
+
+__all__ = ["ENTRY_POINTS", "TABLE_READERS", "TableContents", "TableReader", "as_texts", "read_table"]
+
+
+def read_table(path: Path) -> TableContents:
+    """The contents of the first format that recognizes a path. Raises DatasetError, in one line, where none can."""
+    for reader in _readers().values() if _exists(path) else ():
+        contents = reader(path)
+        if contents is not None:
+            return contents
+    return read_delimited(path)
+
+
+def _exists(path: Path) -> bool:
+    """False too for a name that no file system takes."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _readers() -> dict[str, TableReader]:
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in TABLE_READERS}
+    return {**TABLE_READERS, **{name: point.load() for name, point in others.items()}}
