@@ -23,6 +23,7 @@ with page("Dataset", needs="data") as run:
             dataset.browse(data)
     if grid.open:
         with grid:
+            dataset.outlines(run)
             dataset.batch(run, data)
     if faults.open:
         with faults:

@@ -22,6 +22,7 @@ from whalecam.data import Dataset, inspect_pictures, open_dataset, read_sample
 from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain.masks import MaskMethod, MaskSources, find_mask
+from whalecam.explain.masks import joined as joined_masks
 from whalecam.network.training import train as train_plainly
 from whalecam.remedies import AUGMENTS, REMEDIES, Case, Mended, Shuffle, inside
 from whalecam.remedies.shuffle import Exchange, laid
@@ -186,7 +187,8 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def masks_of(data: Dataset) -> MaskMethod:
-    return functools.partial(find_mask, sources=MaskSources(data.csv.parent / "masks"), fallback="border")
+    sources = joined_masks(data, MaskSources(data.csv.parent / "masks")).sources
+    return functools.partial(find_mask, sources=sources, fallback="border")
 
 
 @pytest.mark.parametrize("remedy", sorted(REMEDIES))
@@ -201,7 +203,8 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
     good = inspect_pictures(mended).good()
     assert len(good) == done.written == 8 - done.left_out and done.left_out == (remedy == "drop")
     assert set(good["image"]) <= set(source.table["image"]), "rows join by the name of the image"
-    sources = MaskSources(tmp_path / "out" / "masks")
+    masks = tmp_path / "out" / "masks"
+    sources = joined_masks(mended, MaskSources(masks)).sources if masks.is_dir() else MaskSources()
     for row in records(good):
         sample = read_sample(Path(row["path"]), row["image"])
         mask = find_mask(sample, sources, "border")

@@ -21,7 +21,7 @@ from whalecam.arrays import ByteArray, Report, silent
 from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
-from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
+from whalecam.config import AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset, geometry
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
@@ -40,7 +40,7 @@ from whalecam.store.run import open_run as open_stored
 
 BATCH, SIDE = 32, 224
 PathLike = str | Path
-Options = TypeVar("Options", TrainOptions, AuditOptions)
+Options = TypeVar("Options", TrainOptions, AuditOptions, MaskOptions)
 
 
 class Run(StoredRun):
@@ -146,14 +146,23 @@ def open_dataset(
 
 
 def check(
-    data: Dataset, *, boxes: Sequence[PathLike] = (), masks_folder: PathLike | None = None, report: Report = silent
+    data: Dataset,
+    *,
+    boxes: Sequence[PathLike] = (),
+    masks_folder: PathLike | None = None,
+    report: Report = silent,
+    **options: Any,
 ) -> list[Finding]:
     """What is wrong with a data set, worst first; no network is needed. Reads every image, if there is a folder.
 
-    Raises DatasetError for boxes and masks that cannot be read or join no image.
+    Args:
+        options: further fields of `MaskOptions`, such as `box_orientation="upright"`.
+
+    Raises TypeError for an option that there is not, DatasetError for boxes and masks that cannot be read, join no
+    image or would be read wrongly.
     """
-    sources = masks.opened(str(masks_folder) if masks_folder else None, [str(path) for path in boxes])
-    joined = masks.joined(data, sources, None, report).sources
+    named = {"masks": masks_folder, "boxes": tuple(boxes)}
+    joined = masks.joined(data, masks.opened(_options(MaskOptions(), {**named, **options})), report).sources
     data, properties = measured(data, joined, report=report)
     return findings.find(findings.Evidence(data, joined.boxes, properties))
 

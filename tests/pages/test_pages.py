@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,13 +18,15 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from whalecam.app.charts import audit_charts
-from whalecam.app.screens import overview
+from whalecam.app.screens import dataset, overview
 from whalecam.app.shell import jobs
+from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
+from whalecam.explain.render import unpack_mask
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run, write_json
 from whalecam.store.table import Table
@@ -198,6 +201,22 @@ def test_a_rejected_mask_is_signed_and_can_be_taken_back(runs: Path, journal: Jo
     app.button(key="one_undo").click().run()
     assert journal.latest().empty
     assert not any("mask rejected" in text.value for text in app.markdown)
+
+
+def test_the_outlines_of_given_masks_are_on_the_dataset_page(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    table = session.table_of(run, Thresholds())
+    cards = dataset.outline_cards(table)
+    rows = table.all_rows().set_index("image")
+    assert len(cards) == 8 and all(rows.loc[card.image, "mask_source"] == "given" for card in cards)
+    for card in cards:
+        stored = unpack_mask(table.row(card.image)["mask_bits"])
+        assert card.mask_bits is not None and np.array_equal(unpack_mask(card.mask_bits), stored) and stored.any()
+        assert card.lines[1].startswith("given · ")
+    app = open_page("pages/1_Dataset.py", dataset_tab="Images")
+    assert not app.exception, app.exception
+    assert "Outlines of your masks and boxes" in [element.value for element in app.subheader]
+    assert plain(f"Masks: {run.manifest.joins['masks']['sentence']}") in texts(app)
 
 
 def test_the_last_self_test_is_shown(runs: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
-from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns
+from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
 from whalecam.data import OK, Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks, occlusion
@@ -89,7 +89,7 @@ def run_audit(
     if joins != run.manifest.joins:
         run.update(joins=joins)
     new, passes = _explain(run, data, sources, networks, options, report, engine)
-    refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
+    refused = () if sources.box_table is None else sources.box_table.refused
     return AuditSummary(
         len(engine.held(run)), new, restarted, refused, networks[0].said, passes, joins, run.mask_sources()
     )
@@ -110,18 +110,16 @@ def _check_same(run: Run, model: Network) -> None:
 
 def mask_sources(options: AuditOptions) -> MaskSources:
     """Open what an audit takes its masks from."""
-    sources = masks.opened(options.masks, options.boxes)
+    sources = masks.opened(options)
     boxes = sources.boxes
     if boxes is not None and options.box_kind != "body" and set(boxes["kind"]) == {"body"}:
-        attrs = boxes.attrs
         boxes = boxes.assign(kind=options.box_kind)
-        boxes.attrs.update(attrs)
-    return replace(sources, boxes=boxes, box_orientation=options.box_orientation)
+    return replace(sources, boxes=boxes)
 
 
 def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent) -> Joined:
     """`mask_sources` joined with a data set. Raises DatasetError as `masks.joined`."""
-    return masks.joined(data, mask_sources(options), options.box_orientation, report)
+    return masks.joined(data, mask_sources(options), report)
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
@@ -140,11 +138,9 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
 
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: fold_job.Engine) -> bool:
     """Whether the rows that the run holds can stay with those that this call would add."""
-    before = {
-        "box_orientation": None,
-        "maps": "auto",
-        **run.manifest.audit,
-    }  # as audits from before these could be stated had them
+    # Audits from before the later options read as their defaults do.
+    before = {**vars(MaskOptions()), "maps": AuditOptions.maps, **run.manifest.audit}
+    before["box_orientation"] = before["box_orientation"] or MaskOptions.box_orientation
     if before == settings:
         return True
     same = {**before, "reading": READING, "reliance": RELIANCE} == settings

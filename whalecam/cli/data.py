@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, column_options
+from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, TrainOptions
+from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
 
@@ -62,9 +62,7 @@ def _load() -> None:
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
 @click.option("--no-images", is_flag=True, help="Look at the CSV only.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="Box file of the animals; may be given several times.")
-@click.option("--masks", type=FOLDER, help="Folder of masks, so that sharpness and water are measured apart.")
-@BOX_ORIENTATION
+@mask_options
 @click.option("--keep", type=FOLDER, help="Folder for what is measured on images: an interrupted check goes on there.")
 @click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
 @click.option("--out", type=FOLDER, help="Folder for a CSV of the rows of each finding, and labels-map.csv.")
@@ -74,14 +72,11 @@ def check(
     csv: Path,
     images: Path | None,
     no_images: bool,
-    boxes: tuple[Path, ...],
-    masks: Path | None,
-    box_orientation: str | None,
     keep: Path | None,
     run_path: Path | None,
     out: Path | None,
     as_json: bool,
-    **columns: str,
+    **given: Any,
 ) -> None:
     """Findings on a data set; no network needed. Exit 1 where there is one above info.
 
@@ -92,20 +87,20 @@ def check(
 
     if images is None and not no_images and not csv.is_dir():
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
-    named = Columns(columns["image_column"], columns["label_column"], columns["group_column"])
+    named = Columns(given["image_column"], given["label_column"], given["group_column"])
     data = open_dataset(csv, None if no_images else images, named)
-    if no_images and masks is not None:
+    if no_images and given["masks"] is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
     report = reporter()
-    joined = _joined(data, masks, boxes, box_orientation, report)
-    upright_boxes = joined.sources.boxes
+    joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
+    upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
     problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path)))
     facts = _facts(data)
-    if upright_boxes is not None:
-        facts |= {"boxes": len(upright_boxes), "boxes_refused": upright_boxes.attrs["refused"]}
+    if upright_boxes is not None and table is not None:
+        facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}
     facts |= {"joins": _joins(data, as_json) | {j.kind: j.record() if as_json else j.sentence for j in joined.joins}}
     if out:
         findings.write(problems, out)
@@ -120,12 +115,11 @@ def _joins(data: Any, as_json: bool) -> dict[str, Any]:
     return {"rows": data.files.record() if as_json else " ".join((data.files.sentence, *data.files.notes))}
 
 
-def _joined(data: Any, masks: Path | None, boxes: Sequence[Path], orientation: str | None, report: Any) -> Any:
+def _joined(data: Any, options: MaskOptions, report: Any) -> Any:
     """Masks and boxes joined with the data set. Raises DatasetError for what cannot be read, or joins nothing."""
-    from whalecam.explain import masks as finding
+    from whalecam.explain import masks
 
-    sources = finding.opened(str(masks) if masks else None, [str(path) for path in boxes])
-    return finding.joined(data, sources, orientation, report)
+    return masks.joined(data, masks.opened(options), report)
 
 
 def _network_evidence(run_path: Path | None) -> tuple[Any, Any]:

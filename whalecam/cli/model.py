@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Channels, Recipe, column_options
+from whalecam.cli.options import FOLDER, JSON, RUN, Channels, Recipe, column_options, mask_options, mask_options_of
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND_TESTS,
@@ -64,9 +64,7 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option(
     "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."
 )
-@click.option("--masks", type=FOLDER, help="Folder of PNG masks for the remedy; else boxes, else the mask network.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes for the remedy; may be given several times.")
-@BOX_ORIENTATION
+@mask_options
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
@@ -119,6 +117,7 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
         training.adopt(run, loaded.network, loaded.notes)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
+        known |= mask_options_of(given)
         known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
         run = api.train(data, run_path, report=report, **known)
     metrics = run.metrics()
@@ -148,9 +147,7 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
 @click.option("--size", type=click.IntRange(*SIDES), help="Of the maps' network input, px; else the training size.")
-@click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the images.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
-@BOX_ORIENTATION
+@mask_options
 @click.option(
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
 )
@@ -207,7 +204,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
 
     opened = open_run(run)
     data = run_audit.open_data(opened, csv, images)
-    known = {name: given[name] for name in vars(AUDIT)}
+    known = {name: given[name] for name in vars(AUDIT)} | mask_options_of(given)
     summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
     facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:

@@ -1,12 +1,12 @@
 """Options that several verbs share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from whalecam.config import BOX_ORIENTATIONS, EARLIER_RECIPES, Columns, Thresholds
+from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
 from whalecam.text import percent
 
 FOLDER = click.Path(path_type=Path)
@@ -36,13 +36,6 @@ class Channels(click.ParamType[tuple[float, float, float]]):
         return red, green, blue
 
 
-BOX_ORIENTATION = click.option(
-    "--box-orientation",
-    type=click.Choice(BOX_ORIENTATIONS),
-    help="Pixels that boxes of images turned by EXIF lie in; needed where there are such images.",
-)
-
-
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """--image-column, --label-column, --group-column."""
     for name, default, what in (
@@ -54,6 +47,62 @@ def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             verb
         )
     return verb
+
+
+def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--masks, --boxes and how they are read, for `mask_options_of`."""
+    default = MaskOptions()
+    for option in (
+        click.option(
+            "--mask-class",
+            default="",
+            help="Values of the masks that are the animal, such as 1 or 1,2; any: all but 0.",
+        ),
+        click.option(
+            "--mask-orientation",
+            default=default.mask_orientation,
+            show_default=True,
+            type=click.Choice(ORIENTATIONS),
+            help="Pixels that masks of images turned by EXIF lie in; auto: by their size.",
+        ),
+        click.option(
+            "--box-confidence",
+            default=default.box_confidence,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="Leave out boxes that state a smaller confidence.",
+        ),
+        click.option(
+            "--box-units",
+            default=default.box_units,
+            show_default=True,
+            type=click.Choice(BOX_UNITS),
+            help="Units of the boxes; auto: by the format or the values.",
+        ),
+        click.option(
+            "--box-orientation",
+            default=default.box_orientation,
+            show_default=True,
+            type=click.Choice(ORIENTATIONS),
+            help="Pixels that boxes of images turned by EXIF lie in; auto: by the format or the sizes in the file.",
+        ),
+        click.option(
+            "--boxes",
+            multiple=True,
+            type=FOLDER,
+            help="Of the animals: CSV, MegaDetector, COCO, YOLO, VOC, CVAT, Label Studio …; may be repeated.",
+        ),
+        click.option("--masks", type=FOLDER, help="Folder of masks named like the images."),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def mask_options_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `mask_options` as fields of MaskOptions."""
+    fields = {name: given[name] for name in MASK_OPTIONS}
+    masks = str(given["masks"]) if given["masks"] else None
+    return {**fields, "masks": masks, "boxes": tuple(str(path) for path in given["boxes"])}
 
 
 def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:

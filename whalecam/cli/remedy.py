@@ -8,7 +8,15 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
+from whalecam.config import (
+    FALLBACKS,
+    MASK_OPTIONS,
+    SIMULATED,
+    TRAIN_REMEDIES,
+    AuditOptions,
+    MaskOptions,
+    TrainOptions,
+)
 from whalecam.errors import RunError
 from whalecam.extras import require
 
@@ -99,9 +107,7 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
         arch=used["arch"],
         pretrained=used["pretrained"],
         remedy=remedy,
-        masks=stored.masks,
-        boxes=stored.boxes,
-        box_orientation=stored.box_orientation,
+        **{name: getattr(stored, name) for name in MASK_OPTIONS},
         seed=options.seed if seed is None else seed,
     )
 
@@ -112,7 +118,7 @@ def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
         return before
     folder = made.remedied / "masks"
     drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
-    return replace(before, masks=str(folder) if drawn else None, boxes=())
+    return replace(before, **vars(MaskOptions(masks=str(folder) if drawn else None)))
 
 
 VERBS = (simulate, retrain)

@@ -51,7 +51,7 @@ def finder(data: Dataset, options: TrainOptions) -> MaskMethod:
 
 def joined_sources(data: Dataset, options: TrainOptions, report: Report = silent) -> Joined:
     """The masks and boxes of a training joined with its data set. Raises DatasetError as `masks.joined`."""
-    return masks.joined(data, masks.opened(options.masks, options.boxes), options.box_orientation, report)
+    return masks.joined(data, masks.opened(options), report)
 
 
 def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod, report: Report) -> dict[str, Any]:

@@ -119,8 +119,12 @@ def _stamp(path: str, image: str, sources: MaskSources) -> str:
         file = Path(path).stat()
     except OSError:
         return ""
-    boxes = ";".join(f"{row['kind']} {row['x1']} {row['y1']} {row['x2']} {row['y2']}" for row in sources.rows_of(image))
-    masks = [mask.stat().st_mtime_ns for mask in sources.pngs_of(Path(image).stem)]
+    boxes = ";".join(
+        f"{row['kind']} {row['x1']} {row['y1']} {row['x2']} {row['y2']} {hash(row.get('outline'))}"
+        for row in sources.rows_of(image)
+    )
+    mask = sources.given.get(image)
+    masks = [mask.stat().st_mtime_ns, sources.rule] if mask is not None else []
     return f"{file.st_size} {file.st_mtime_ns} {boxes} {masks}"
 
 

@@ -1,6 +1,7 @@
 """The Dataset page's own pieces: open your own data, counts, distribution, table, sample grid."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ from whalecam.data import OK, Dataset, read_sample
 from whalecam.errors import DatasetError, WhalecamError
 from whalecam.explain import render
 from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+from whalecam.text import percent
 
-SAMPLE = 24
+SAMPLE, OUTLINES = 24, 8
+GIVEN = ("given", "boxes")
+"""Sources of masks that people hand over."""
 
 
 def open_own() -> None:
@@ -118,6 +123,37 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
         placeholder="all",
     )
     return table[table["label"].isin(species)] if species else table
+
+
+def outlines(run: Run) -> None:
+    """Eight images with the outlines of the masks and boxes that were given, as the audit read them."""
+    joins = run.manifest.joins
+    cards = outline_cards(session.table_of(run)) if joins and run.parts() else []
+    if not cards:
+        return
+    st.subheader("Outlines of your masks and boxes", anchor=False)
+    for kind, join in joins.items():
+        st.caption(plain(f"{kind.capitalize()}: {join['sentence']}"))
+    shown = [replace(card, thumb_uri=session.thumb_uri(run, card.image)) for card in cards]
+    event = gallery(shown, key="outlines", selectable=False)
+    if event.opened:
+        open_image(event.opened)
+
+
+def outline_cards(table: Table) -> list[Card]:
+    """A fixed random sample of the images whose mask was given, with its outline and its source."""
+    rows = table.page(Filters(mask_sources=GIVEN), "random", OUTLINES)
+    overlays = table.overlays_of(rows["image"].tolist())
+    return [
+        Card(
+            row["image"],
+            None,
+            str(row["label"]),
+            (row["image"], f"{row['mask_source']} · {percent(row['mask_area'])} of the image"),
+            mask_bits=overlays[row["image"]].mask_bits,
+        )
+        for row in records(rows)
+    ]
 
 
 def batch(run: Run, data: Dataset) -> None:

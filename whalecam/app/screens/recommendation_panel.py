@@ -110,6 +110,4 @@ def arguments_for_masks(run: Run, remedy: str) -> list[str]:
     stored = AuditOptions.stored(run.manifest.audit)
     if remedy == "none":
         return []
-    masks = ["--masks", stored.masks] if stored.masks else []
-    orientation = ["--box-orientation", stored.box_orientation] if stored.box_orientation else []
-    return [*masks, *(word for name in stored.boxes for word in ("--boxes", name)), *orientation]
+    return session.mask_words(stored)
