@@ -65,16 +65,16 @@ def read(path: Path) -> Checkpoint:
     if tensors is None:
         raise ModelError(f"{path.name} holds no plain state dict. Save model.state_dict(), nothing around it.")
     own = {str(name): value for name, value in content.items() if not isinstance(value, Tensor)}
-    said = _config(path) | own
-    _refuse_transformers(path.name, said)
-    known = said.get("pretrained_cfg")
+    metadata = _config(path) | own
+    _refuse_transformers(path.name, metadata)
+    known = metadata.get("pretrained_cfg")
     frame: Mapping[str, Any] = known if isinstance(known, dict) else {}
-    arch = said.get("arch", said.get("architecture"))
+    arch = metadata.get("arch", metadata.get("architecture"))
     sides = frame.get("input_size")
     return Checkpoint(
         tensors,
         arch if isinstance(arch, str) else None,
-        next((names for key in CLASSES if (names := class_names(said.get(key))) is not None), None),
+        next((names for key in CLASSES if (names := class_names(metadata.get(key))) is not None), None),
         sides[-1] if isinstance(sides, list | tuple) and len(sides) == 3 and isinstance(sides[-1], int) else None,
         _three(frame.get("mean")),
         _three(frame.get("std")),
@@ -154,8 +154,8 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _difference(tensors: Mapping[str, Tensor], needed: set[str]) -> str:
     missing, unknown = sorted(needed - set(tensors)), [name for name in tensors if name not in needed]
     unknown = [name for name in unknown if not name.endswith(COUNTER)]
-    said = f"Expected and not found: {_listed(missing)}." if missing else ""
-    return f"{said} Found and not expected: {_listed(unknown)}.".strip() if unknown else said
+    text = f"Expected and not found: {_listed(missing)}." if missing else ""
+    return f"{text} Found and not expected: {_listed(unknown)}.".strip() if unknown else text
 
 
 def _listed(names: list[str]) -> str:
@@ -201,10 +201,10 @@ def _json(path: Path) -> object:
         raise ModelError(f"{path.name} cannot be read as JSON: {str(error).splitlines()[0]}") from error
 
 
-def _refuse_transformers(file: str, said: Mapping[str, Any]) -> None:
+def _refuse_transformers(file: str, metadata: Mapping[str, Any]) -> None:
     """Raise ModelError for a configuration of the library transformers, whose layers have other names than timm's."""
-    kinds = said.get("architectures")
-    if isinstance(kinds, list) and kinds and "architecture" not in said:
+    kinds = metadata.get("architectures")
+    if isinstance(kinds, list) and kinds and "architecture" not in metadata:
         raise ModelError(
             f"{file} is a checkpoint of the library transformers ({kinds[0]}), whose layers have other names than "
             "timm's, so it is not read yet. Use the same network from timm."

@@ -71,8 +71,8 @@ class Network:
     def look(self, inputs: ByteArray) -> Tensor:
         """Network inputs uint8 (N, S, S, 3) → activations (N, K, h, w), without gradients."""
         with torch.no_grad():
-            found: Tensor = self.features(self.batch(inputs))
-        return found
+            activations: Tensor = self.features(self.batch(inputs))
+        return activations
 
     def to(self, device: torch.device) -> "Network":
         self.features.to(device)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from whalecam.errors import ModelError
+from whalecam.text import percent
 
 FIRST, SECOND = (128, 128), (160, 192)
 """Heights and widths of the two inputs, px: the second is larger, and wider than it is high."""
@@ -80,7 +81,7 @@ def check_cut(whole: nn.Module, joint: nn.Module, features: nn.Module, arch: str
     if not apart <= TOLERANCE:
         raise ModelError(
             f"'{arch}' cannot be cut before its head: head(features(x)) differs from the network's own logits by "
-            f"{apart:.1%} of the largest, so a map would miss part of them. {ADVICE}"
+            f"{percent(apart, 1)} of the largest, so a map would miss part of them. {ADVICE}"
         )
 
 
@@ -92,13 +93,13 @@ def largest_difference(given: Tensor, expected: Tensor) -> float:
 def _put(joint: nn.Module, activations: Tensor, before: bool) -> RemovableHandle:
     """Let `joint` take, or give, these activations whatever it is called with."""
 
-    def taken(_: nn.Module, __: Any) -> tuple[Tensor]:
+    def change_input(_: nn.Module, __: Any) -> tuple[Tensor]:
         return (activations.clone(),)
 
-    def given(_: nn.Module, __: Any, ___: Any) -> Tensor:
+    def change_output(_: nn.Module, __: Any, ___: Any) -> Tensor:
         return activations.clone()
 
-    return joint.register_forward_pre_hook(taken) if before else joint.register_forward_hook(given)
+    return joint.register_forward_pre_hook(change_input) if before else joint.register_forward_hook(change_output)
 
 
 def _shape(features: nn.Module, height: int, width: int) -> tuple[tuple[int, ...], str]:

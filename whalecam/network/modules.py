@@ -13,6 +13,7 @@ from whalecam.network.exactness import closed_form
 from whalecam.network.layout import TOLERANCE, first_line, largest_difference
 from whalecam.network.positions import out_of_place
 from whalecam.network.ways_to_cut import Parts, ways
+from whalecam.text import percent
 
 HOW = (
     "Pass it as torch.nn.Sequential(features, head), where features returns activations (images, channels, height, "
@@ -20,8 +21,8 @@ HOW = (
 )
 TELLING = 0.5
 """Share of the largest logit that a map without a closed form may leave unexplained, on test input."""
-ASKED = 5
-"""Classes of which that is asked: each costs a backward pass."""
+CHECKED = 5
+"""Classes of which that is checked: each costs a backward pass."""
 IMAGES = 2
 
 
@@ -56,10 +57,10 @@ def cut(module: nn.Module, size: int) -> Cut:
     expected = _logits(whole, images)
     seen: list[str] = []
     for way, parts in ways(whole):
-        if (found := _tried(way, parts)) is None:
+        if (candidate := _tried(way, parts)) is None:
             continue
-        if (fault := _fault(found, images, expected)) is None:
-            return found
+        if (fault := _fault(candidate, images, expected)) is None:
+            return candidate
         seen += [fault] if fault else []
     reason = f": {seen[0]}" if seen else ""
     raise ModelError(f"{type(module).__name__} cannot be cut before its pooling{reason}. {HOW}")
@@ -71,8 +72,8 @@ def cut_alike(module: nn.Module, way: str) -> Cut:
     Raises ModelError where it has no such place.
     """
     for name, parts in ways(module.eval()):
-        if name == way and (found := _tried(name, parts)) is not None:
-            return found
+        if name == way and (candidate := _tried(name, parts)) is not None:
+            return candidate
     raise ModelError(f"{type(module).__name__} cannot be cut as it was: there is no way '{way}' here.")
 
 
@@ -97,22 +98,22 @@ def _tried(way: str, parts: Callable[[], Parts]) -> Cut | None:
     return Cut(way, features.eval(), head.eval())
 
 
-def _fault(found: Cut, images: Tensor, expected: Tensor) -> str | None:
+def _fault(candidate: Cut, images: Tensor, expected: Tensor) -> str | None:
     """Why a cut is none: "" where its parts are not the network's, else in words; None where it holds."""
     try:
         with torch.no_grad():
-            activations = found.features(images)
+            activations = candidate.features(images)
             if activations.ndim != 4:
                 return ""
-            logits = found.head(activations)
+            logits = candidate.head(activations)
         if logits.shape != expected.shape or not largest_difference(logits, expected) <= TOLERANCE:
             return ""
-        if out_of_place(found.features, images.shape[-1]):
+        if out_of_place(candidate.features, images.shape[-1]):
             return "its activations are in another order than the image's rows and columns"
     except Exception:  # A cut at the wrong place fails in whatever way its layers do.
         return ""
-    if closed_form(found.head) is None and (left := _unexplained(found.head, activations)) > TELLING:
-        return f"a map by gradient would leave {left:.0%} of the largest logit unexplained"
+    if closed_form(candidate.head) is None and (left := _unexplained(candidate.head, activations)) > TELLING:
+        return f"a map by gradient would leave {percent(left)} of the largest logit unexplained"
     return None
 
 
@@ -121,9 +122,9 @@ def _unexplained(head: nn.Module, activations: Tensor) -> float:
     with torch.enable_grad():
         given = activations.detach().clone().requires_grad_()
         logits = head(given.clone())
-        some = logits[:, :ASKED]
+        some = logits[:, :CHECKED]
         slopes = [torch.autograd.grad(some[:, c].sum(), given, retain_graph=True)[0] for c in range(some.shape[1])]
         placed = torch.stack([(slope * given).sum(dim=(1, 2, 3)) for slope in slopes], dim=1)
     with torch.no_grad():
-        rest = placed + head(torch.zeros_like(given))[:, :ASKED] - some
+        rest = placed + head(torch.zeros_like(given))[:, :CHECKED] - some
     return float((rest.abs().amax(dim=1) / logits.abs().amax(dim=1).clamp_min(1e-12)).mean())

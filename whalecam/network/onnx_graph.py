@@ -146,8 +146,8 @@ class Graph:
     @property
     def class_names(self) -> object:
         """What the file's metadata says of its classes, as a list or a mapping; None where it says nothing."""
-        said = {entry.key: entry.value for entry in self.model.metadata_props}
-        text = next((said[key] for key in ("names", "classes", "class_names", "id2label") if key in said), None)
+        metadata = {entry.key: entry.value for entry in self.model.metadata_props}
+        text = next((metadata[key] for key in ("names", "classes", "class_names", "id2label") if key in metadata), None)
         try:
             return None if text is None else ast.literal_eval(text)
         except (ValueError, SyntaxError):
@@ -169,8 +169,8 @@ class Graph:
             if (pool := self._pool(node)) is not None:
                 layer, tensor, axes = pool
                 return Place(tensor, axes, nn.Sequential(layer, nn.Flatten(), *reversed(layers)).eval())
-            name, found = self._layer(node)
-            layers += found
+            name, added = self._layer(node)
+            layers += added
         raise UnknownGraphError("no pooling stands before its last layers")
 
     def cut_at(self, tensor: str) -> bytes:
@@ -342,9 +342,9 @@ def grid_axes(axes: Iterable[int] | None, rank: int) -> tuple[int, ...] | None:
 
     Returns (2, 3) for channels first, (1, 2) for channels last, (1,) for tokens.
     """
-    found = (2, 3) if axes is None else tuple(sorted(axis % rank for axis in axes))
+    spatial = (2, 3) if axes is None else tuple(sorted(axis % rank for axis in axes))
     known = {4: ((2, 3), (1, 2)), 3: ((1,),)}
-    return found if found in known.get(rank, ()) else None
+    return spatial if spatial in known.get(rank, ()) else None
 
 
 def square(tokens: int) -> int | None:

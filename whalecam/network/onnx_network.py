@@ -91,13 +91,13 @@ class OnnxFeatures(Opaque):
         self.session, self.axes = session, axes
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.session(images)
+        activations: Tensor = self.session(images)
         if self.axes == (1, 2):
-            return found.permute(0, 3, 1, 2)
+            return activations.permute(0, 3, 1, 2)
         if self.axes == (1,):
-            side = square(found.shape[1]) or 0
-            return found.transpose(1, 2).reshape(len(found), found.shape[2], side, side)
-        return found
+            side = square(activations.shape[1]) or 0
+            return activations.transpose(1, 2).reshape(len(activations), activations.shape[2], side, side)
+        return activations
 
 
 class OnnxOutput(Opaque):
@@ -108,8 +108,8 @@ class OnnxOutput(Opaque):
         self.session, self.is_probability = session, is_probability
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.session(images)
-        return found.double().clamp_min(LEAST).log() if self.is_probability else found
+        outputs: Tensor = self.session(images)
+        return outputs.double().clamp_min(LEAST).log() if self.is_probability else outputs
 
 
 @dataclass(frozen=True)

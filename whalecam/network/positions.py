@@ -28,10 +28,12 @@ class Positions(nn.Module):
         self.whole, self.layout = whole, layout
 
     def forward(self, images: Tensor) -> Tensor:
-        found = cast(Tensor, self.whole.forward_features(images))  # type: ignore[operator]
+        activations = cast(Tensor, self.whole.forward_features(images))  # type: ignore[operator]
         if self.layout == LAST:
-            return found.permute(0, 3, 1, 2)
-        return found if self.layout == FIRST else grid(found[:, prefix_of(self.whole) :], grid_of(self.whole))
+            return activations.permute(0, 3, 1, 2)
+        return (
+            activations if self.layout == FIRST else grid(activations[:, prefix_of(self.whole) :], grid_of(self.whole))
+        )
 
 
 def prefix_of(whole: nn.Module) -> int:
@@ -74,11 +76,11 @@ def out_of_place(features: nn.Module, side: int) -> bool:
         columns = slice(middle, None) if column else slice(0, middle)
         changed[at, :, rows, columns] = images[1, :, rows, columns]
     with torch.no_grad():
-        found = features(changed)
-    if min(found.shape[2:]) < 2:
+        activations = features(changed)
+    if min(activations.shape[2:]) < 2:
         return False
-    moved = (found[:4] - found[4:]).pow(2).sum(dim=1)
-    elsewhere = [_by_quarter(one).max() > FAR * _by_quarter(one)[at] for at, one in enumerate(moved)]
+    moved = (activations[:4] - activations[4:]).pow(2).sum(dim=1)
+    elsewhere = [_by_quarter(change).max() > FAR * _by_quarter(change)[at] for at, change in enumerate(moved)]
     return sum(map(bool, elsewhere)) >= 2
 
 

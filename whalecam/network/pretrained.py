@@ -97,8 +97,8 @@ def cached_weights(arch: str, family: str) -> Path | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = (try_to_load_from_cache(config.hf_hub_id, name) for name in ("model.safetensors", "pytorch_model.bin"))
-    return next((Path(name) for name in found if isinstance(name, str)), None)
+    cached = (try_to_load_from_cache(config.hf_hub_id, name) for name in ("model.safetensors", "pytorch_model.bin"))
+    return next((Path(name) for name in cached if isinstance(name, str)), None)
 
 
 def _has_weights(arch: str, family: str) -> bool:

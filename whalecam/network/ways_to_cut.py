@@ -57,10 +57,10 @@ def _around(whole: nn.Module, children: list[nn.Module], at: int) -> Ways:
     """Cuts at a pooling that is a child of the network, before which its children run in order, or in its own way."""
     child = children[at]
     pooled = nn.AdaptiveAvgPool2d(1) if type(child).__name__ == "SelectAdaptivePool2d" else child
-    for flat, said in (([nn.Flatten(1)], ", flat"), ([], "")):
+    for flat, suffix in (([nn.Flatten(1)], ", flat"), ([], "")):
         head = nn.Sequential(pooled, *flat, *children[at + 1 :])
-        yield f"children {at}{said}", partial(_pair, nn.Sequential(*children[:at]), head)
-        yield f"until {at}{said}", partial(_pair, Until(whole, at), head)
+        yield f"children {at}{suffix}", partial(_pair, nn.Sequential(*children[:at]), head)
+        yield f"until {at}{suffix}", partial(_pair, Until(whole, at), head)
 
 
 def _within(children: list[nn.Module], at: int) -> Ways:

@@ -126,14 +126,14 @@ def _notes(
     frame: tuple[Stats | None, Stats | None],
 ) -> Iterator[str]:
     """What the file says and was used, and what it says otherwise than whoever loads it."""
-    said = {
+    stated = {
         "architecture": (stored.arch, arch),
         "classes": (stored.classes, classes),
         "input side": (stored.size, size),
         "mean": (stored.mean, frame[0]),
         "standard deviation": (stored.std, frame[1]),
     }
-    used = [name for name, (its, given) in said.items() if its and not given]
+    used = [name for name, (its, given) in stated.items() if its and not given]
     if used:
         yield f"As the file says: {', '.join(used)}."
     if stored.unused:
@@ -166,9 +166,9 @@ def _of_library(
     tensors = checkpoints.renamed(stored.tensors, wanted, arch, file)
     _check_shapes(tensors, wanted, classes, arch, file)
     whole.load_state_dict(_versioned(tensors, whole))
-    found = cut(whole, size)
+    parts = cut(whole, size)
     frame = (arch, classes, size, resize, *stats_of(arch))
-    return Network(found.features, found.head, *frame, head_kind=OWN, way=found.way, whole_classes=len(classes))
+    return Network(parts.features, parts.head, *frame, head_kind=OWN, way=parts.way, whole_classes=len(classes))
 
 
 def _check_shapes(

@@ -52,13 +52,13 @@ def _plain(inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _joined(inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     frame: tuple[list[int], list[int], list[int], int] = ([1, 1], [1, 1], [1, 1], 1)
     packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *frame)
-    found: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(inputs, packed, None, *frame, "relu", [], "")
-    return found
+    rectified: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(inputs, packed, None, *frame, "relu", [], "")
+    return rectified
 
 
 def _product(inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return torch.matmul(inputs.flatten(1), weight.flatten()[: inputs[0].numel(), None])
 
 
-def _alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())
+def _alike(result: torch.Tensor, expected: torch.Tensor) -> bool:
+    return bool((result - expected).abs().max() <= TOLERANCE * expected.abs().max())

@@ -26,8 +26,8 @@ class Halved(nn.Module):
         self.inner = inner.to(torch.bfloat16)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        found: Tensor = self.inner(inputs.to(torch.bfloat16, memory_format=torch.channels_last))
-        return found.float()
+        activations: Tensor = self.inner(inputs.to(torch.bfloat16, memory_format=torch.channels_last))
+        return activations.float()
 
 
 def quick(network: Network, halves: bool = True) -> Network:

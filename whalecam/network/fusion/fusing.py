@@ -42,27 +42,27 @@ class Joined(nn.Module):
         if inputs.device.type == "cpu" and inputs.dtype == torch.bfloat16 and not bfloat16.computes():
             return self._in_float32(inputs, other)
         if inputs.device.type != "cpu" or not available() or (other is not None and not self._fits(inputs, other)):
-            found = self.convolution(inputs)
-            return PLAIN[self.activation](found if other is None else found + other)
+            convolved = self.convolution(inputs)
+            return PLAIN[self.activation](convolved if other is None else convolved + other)
         if winograd.fits(self.convolution, inputs):
-            found = winograd.convolved(inputs, self._transformed(), self.convolution.bias)
-            return PLAIN[self.activation](found if other is None else found.add_(other), inplace=True)
+            convolved = winograd.convolved(inputs, self._transformed(), self.convolution.bias)
+            return PLAIN[self.activation](convolved if other is None else convolved.add_(other), inplace=True)
         conv, operation = self.convolution, torch.ops.mkldnn._convolution_pointwise
         frame = (conv.padding, conv.stride, conv.dilation, conv.groups)
-        told = (self.activation, LIMITS[self.activation], "")
+        post_op = (self.activation, LIMITS[self.activation], "")
         joined: Tensor
         if other is None:
-            joined = operation(inputs, self._weight(), conv.bias, *frame, *told)
+            joined = operation(inputs, self._weight(), conv.bias, *frame, *post_op)
         else:
-            joined = operation.binary(inputs, other, self._weight(), conv.bias, *frame, "add", 1.0, *told)
+            joined = operation.binary(inputs, other, self._weight(), conv.bias, *frame, "add", 1.0, *post_op)
         return joined
 
     def _in_float32(self, inputs: Tensor, other: Tensor | None) -> Tensor:
         """The same where the CPU has no bfloat16, whose kernels there fail: rounded once, at the end."""
         conv = self.convolution
         bias = None if conv.bias is None else conv.bias.float()
-        found = conv._conv_forward(inputs.float(), conv.weight.float(), bias)
-        return PLAIN[self.activation](found if other is None else found + other).to(inputs.dtype)
+        convolved = conv._conv_forward(inputs.float(), conv.weight.float(), bias)
+        return PLAIN[self.activation](convolved if other is None else convolved + other).to(inputs.dtype)
 
     def _fits(self, inputs: Tensor, other: Tensor) -> bool:
         """Whether nothing is to be broadcast in the sum."""
@@ -125,8 +125,8 @@ def _join(traced: fx.GraphModule, node: fx.Node, kind: str) -> None:
     """Replace an activation, the sum before it where there is one, and the convolution before that."""
     given, other = node.args[0], None
     if kind == "relu" and isinstance(given, fx.Node) and _is_sum(given):  # oneDNN joins sums with ReLU alone
-        one, two = given.args[:2]
-        given, other = (one, two) if _convolution(traced, one) else (two, one)
+        left, right = given.args[:2]
+        given, other = (left, right) if _convolution(traced, left) else (right, left)
     conv = _convolution(traced, given)
     if conv is None or not isinstance(given, fx.Node):
         return
@@ -153,12 +153,12 @@ def _activation(traced: fx.GraphModule, node: fx.Node) -> str | None:
 
 def _convolution(traced: fx.GraphModule, node: Any) -> nn.Conv2d | None:
     """The convolution behind a node that only the next one reads."""
-    found = _called(traced, node)
-    fit = type(found) is nn.Conv2d and found.padding_mode == "zeros" and not isinstance(found.padding, str)
-    return found if isinstance(found, nn.Conv2d) and fit and len(node.users) == 1 else None
+    layer = _called(traced, node)
+    fit = type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return layer if isinstance(layer, nn.Conv2d) and fit and len(node.users) == 1 else None
 
 
 def _is_sum(node: fx.Node) -> bool:
     """A plain sum of two activations that only the next node reads."""
     plain = node.op == "call_function" and node.target in SUMS and len(node.args) == 2 and not node.kwargs
-    return plain and len(node.users) == 1 and all(isinstance(one, fx.Node) for one in node.args)
+    return plain and len(node.users) == 1 and all(isinstance(term, fx.Node) for term in node.args)

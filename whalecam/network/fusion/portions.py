@@ -24,12 +24,12 @@ class Portions(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         some = max(1, self.pixels // (inputs.shape[2] * inputs.shape[3]))
-        found: Tensor
+        activations: Tensor
         if inputs.device.type != "cpu" or some >= len(inputs):
-            found = self.layers(inputs)
+            activations = self.layers(inputs)
         else:
-            found = torch.cat([self.layers(part) for part in torch.split(inputs, some)])
-        return found
+            activations = torch.cat([self.layers(part) for part in torch.split(inputs, some)])
+        return activations
 
 
 def portioned(module: nn.Module) -> nn.Module:
@@ -59,14 +59,14 @@ def portioned(module: nn.Module) -> nn.Module:
 
 def _chain(traced: fx.GraphModule, first: fx.Node) -> list[fx.Node]:
     """Nodes from the input up to the first pooling, where each reads the one before alone and nothing else reads it."""
-    found: list[fx.Node] = []
+    chain: list[fx.Node] = []
     node = first
     while len(node.users) == 1:
         node = next(iter(node.users))
         layer = traced.get_submodule(str(node.target)) if node.op == "call_module" else None
         if not isinstance(layer, PARTS) or len(node.all_input_nodes) != 1 or node.kwargs:
             break
-        found.append(node)
+        chain.append(node)
         if isinstance(layer, POOLINGS):
-            return found
+            return chain
     return []

@@ -28,8 +28,8 @@ def fits(convolution: nn.Conv2d, inputs: Tensor) -> bool:
 def transformed(weight: Tensor) -> Tensor:
     """Kernels (O, I, 3, 3) → (16, I, O) of the same type, for `convolved`."""
     kernel = weight.new_tensor(OF_KERNEL, dtype=torch.float32)
-    found = torch.einsum("ap,bq,oipq->abio", kernel, kernel, weight.detach().float())
-    return found.reshape(TILE * TILE, *found.shape[2:]).to(weight.dtype).contiguous()
+    kernels = torch.einsum("ap,bq,oipq->abio", kernel, kernel, weight.detach().float())
+    return kernels.reshape(TILE * TILE, *kernels.shape[2:]).to(weight.dtype).contiguous()
 
 
 def convolved(inputs: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:
@@ -45,8 +45,8 @@ def convolved(inputs: Tensor, kernels: Tensor, bias: Tensor | None) -> Tensor:
     tiles = (before @ pixels).view(TILE * TILE, -1, channels)
     products = torch.bmm(tiles, kernels).view(before.shape[0], -1)
     shift = products.new_zeros(1) if bias is None else bias.repeat(images)
-    found = torch.addmm(shift, after, products).view(height, width, images, kernels.shape[2])
-    return found.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+    outputs = torch.addmm(shift, after, products).view(height, width, images, kernels.shape[2])
+    return outputs.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
 @functools.lru_cache(16)

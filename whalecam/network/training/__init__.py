@@ -52,12 +52,12 @@ def train(
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
     body = _body(options, start)
-    judged, never = _validation(rows, options)
-    watch = Watch(report, len(judged) + options.compare_splits)
-    fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in judged]
-    for one in fits:
-        network.check_finite(one.model, "The trained network")
-    metrics = _metrics(rows, judged, fits) | {
+    validations, never = _validation(rows, options)
+    watch = Watch(report, len(validations) + options.compare_splits)
+    fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in validations]
+    for trained in fits:
+        network.check_finite(trained.model, "The trained network")
+    metrics = _metrics(rows, validations, fits) | {
         "split": options.split,
         "arch": body.arch,
         "note": body.note,
@@ -68,8 +68,8 @@ def train(
         metrics["other_split"] = _other_split(rows, body, options, watch, augment)
     metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
     digests = [
-        run.save_checkpoint(fold, one.model.tensors(), rows.loc[~is_valid, "image"])
-        for fold, (one, is_valid) in enumerate(zip(fits, judged, strict=True))
+        run.save_checkpoint(fold, trained.model.tensors(), rows.loc[~is_valid, "image"])
+        for fold, (trained, is_valid) in enumerate(zip(fits, validations, strict=True))
     ]
     run.drop_checkpoints(len(fits))
     used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
@@ -176,12 +176,12 @@ def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray
     return [fold == number for number in range(options.folds)], never
 
 
-def _metrics(rows: pd.DataFrame, judged: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
+def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
     """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
     classes = fits[0].model.classes
     labels = np.array([classes.index(name) for name in rows["label"]])
-    wanted = np.concatenate([labels[is_valid] for is_valid in judged])
-    p = np.concatenate([one.probabilities for one in fits])
+    wanted = np.concatenate([labels[is_valid] for is_valid in validations])
+    p = np.concatenate([trained.probabilities for trained in fits])
     predicted = p.argmax(1)
     individuals = rows["group"].tolist()
     return {
@@ -190,11 +190,15 @@ def _metrics(rows: pd.DataFrame, judged: list[NDArray[np.bool_]], fits: list[Fit
         "valid_loss": float(-np.log(p[np.arange(len(p)), wanted].clip(1e-12)).mean()),
         "confusion": confusion_matrix(wanted, predicted, labels=range(len(classes))).tolist(),
         "epochs": [
-            {"fold": fold, **row} if len(fits) > 1 else row for fold, one in enumerate(fits) for row in one.epochs
+            {"fold": fold, **row} if len(fits) > 1 else row
+            for fold, trained in enumerate(fits)
+            for row in trained.epochs
         ],
-        "n_train": round(float(np.mean([(~is_valid).sum() for is_valid in judged]))),
+        "n_train": round(float(np.mean([(~is_valid).sum() for is_valid in validations]))),
         "n_valid": len(wanted),
-        "shared_individuals": float(np.mean([folds.shared_individuals(individuals, one) for one in judged])),
+        "shared_individuals": float(
+            np.mean([folds.shared_individuals(individuals, is_valid) for is_valid in validations])
+        ),
         "folds": len(fits),
     }
 

@@ -109,7 +109,7 @@ class Watch(Callback):  # type: ignore[misc]
     order = 60  # behind the Recorder, whose figures are read
 
     def __init__(self, report: Report, networks: int = 1) -> None:
-        self.tell, self.networks, self.begun, self.step_count = report, networks, 0, 0
+        self.report, self.networks, self.begun, self.step_count = report, networks, 0, 0
 
     def begin(self, epochs: int) -> None:
         """Another network follows, of so many epochs with the frozen one."""
@@ -120,7 +120,7 @@ class Watch(Callback):  # type: ignore[misc]
     def step(self, done: int, of: int) -> None:
         """Report one step of a network that fastai does not train."""
         stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
-        self.tell(Progress(stage, (self.begun - 1) * of + done, self.networks * of))
+        self.report(Progress(stage, (self.begun - 1) * of + done, self.networks * of))
 
     def note(self, row: dict[str, float]) -> None:
         """Keep the one row of a network that is not trained in epochs."""
@@ -144,7 +144,7 @@ class Watch(Callback):  # type: ignore[misc]
         each = self.total_epochs * len(self.dls.train)
         shown = {name: value for name, value in values.items() if math.isfinite(value)}
         stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
-        self.tell(Progress(stage, (self.begun - 1) * each + self.step_count, self.networks * each, shown))
+        self.report(Progress(stage, (self.begun - 1) * each + self.step_count, self.networks * each, shown))
 
 
 def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions, change: Change | None) -> Any:
@@ -172,18 +172,18 @@ def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOption
 class _Reader:
     """Row → image at the network's size; kept in memory where the whole set fits, changed after that."""
 
-    def __init__(self, options: TrainOptions, pictures: int, change: Change | None, training: frozenset[str]) -> None:
+    def __init__(self, options: TrainOptions, images: int, change: Change | None, training: frozenset[str]) -> None:
         self.options, self.change, self.training = options, change, training
-        self.caches = pictures * options.size**2 * 3 <= CACHE_BYTES
-        self.held: dict[str, Any] = {}
+        self.caches = images * options.size**2 * 3 <= CACHE_BYTES
+        self.cache: dict[str, Any] = {}
 
     def __call__(self, row: Any) -> PILImage:
-        pixels = self.held.get(row["image"])
+        pixels = self.cache.get(row["image"])
         if pixels is None:
             sample = read_sample(Path(row["path"]), row["image"], geometry.needed(self.options.size))
             pixels = geometry.to_input(sample.pixels, self.options.size, self.options.resize)
             if self.caches:
-                self.held[row["image"]] = pixels
+                self.cache[row["image"]] = pixels
         if self.change is not None and row["image"] in self.training:
             # torch's chance is seeded once a training, and anew each epoch in a loader's worker processes.
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
@@ -202,8 +202,8 @@ class _Model(torch.nn.Sequential):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=halved):
             activations = self[0](inputs)
-        found: torch.Tensor = self[1](activations.float())
-        return found
+        logits: torch.Tensor = self[1](activations.float())
+        return logits
 
 
 def _learner(loaders: DataLoaders, body: Body, recipe: str) -> Learner:

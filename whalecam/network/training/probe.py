@@ -44,15 +44,15 @@ def probe(
     """
     started, classes = time.perf_counter(), tuple(sorted(set(rows["label"])))
     model = _untrained(body, classes, options)
-    training, judged = rows[~is_valid], rows[is_valid]
+    training, validation = rows[~is_valid], rows[is_valid]
     change = augment(training) if augment is not None else None
     drawn = 1 if change is None else DRAWN
     watch.begin(1)
-    seen = _Seen(watch, 2 * drawn * len(training) + len(judged))
+    seen = _Seen(watch, 2 * drawn * len(training) + len(validation))
     rng = np.random.default_rng(options.seed)
     versions = [_pooled(model, training, options, seen, change, rng, mirrored=True) for _ in range(drawn)]
     features = np.concatenate([plain for plain, _ in versions] + [mirrored for _, mirrored in versions])
-    unseen, _ = _pooled(model, judged, options, seen)
+    unseen, _ = _pooled(model, validation, options, seen)
     codes = np.searchsorted(classes, rows["label"].to_numpy(str))
     labels = np.tile(codes[~is_valid], 2 * drawn)
     _fill(model.head, features, labels, len(classes))
