@@ -50,7 +50,7 @@ def audited(folder: str, images: int, engine: str) -> None:
         from whalecam.audit.engines.ray import OnRay
 
         how, before = OnRay(workers=os.cpu_count()), time.perf_counter()
-        how.held(run)
+        how.audited(run)
         started = time.perf_counter() - before
     before = time.perf_counter()
     run_audit.run_audit(run, data, setting.options_of(run, images), note, how)

@@ -178,7 +178,7 @@ def test_workers_read_and_write_by_url(run: Run, local: Any, tmp_path: Path, buc
     audited(run, engine, limit=12)
     assert run.parts() == []
     rows = parquet(f"{place}/out/audit{options}").set_index("image").sort_index()
-    assert sorted(rows.index) == sorted(engine.held(run)) == [missing, *others]
+    assert sorted(rows.index) == sorted(engine.audited(run)) == [missing, *others]
     assert rows.loc[missing, "reason"] == "missing file"
     wanted = local[0].set_index("image").loc[others]
     assert rows.loc[others, "predicted"].tolist() == wanted["predicted"].tolist()

@@ -207,7 +207,7 @@ def test_rounds_end_where_the_outcome_is_settled(pool: list[background_test.Dono
     for network, passes in ((toy("centre"), 6), (toy("border"), 2 + 8 + 6)):
         witness = background_test.BackgroundTest(network, pool)
         (found,) = witness([background_test.Question("x", scene(WATERS["blue"], 99), 0)])
-        assert found is not None and witness.spent == passes
+        assert found is not None and witness.passes == passes
 
 
 def test_questions_asked_together_get_the_answers_of_each_alone(pool: list[background_test.Donor]) -> None:

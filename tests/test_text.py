@@ -18,7 +18,6 @@ from whalecam import text
 NOTHING = (None, float("nan"), np.float64("nan"), pd.NA)
 NOT_YET = (
     "whalecam/app/screens/model.py",
-    "whalecam/audit",
     "whalecam/cli/model.py",
     "whalecam/data",
     "whalecam/explain",

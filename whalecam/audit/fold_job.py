@@ -21,6 +21,7 @@ from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.network.exactness import NONE, exactness
 from whalecam.store.run import Run
+from whalecam.text import percent, points
 
 PART_ROWS, PART_SECONDS = 512, 10.0
 """How much work a crash can cost."""
@@ -28,14 +29,18 @@ PART_ROWS, PART_SECONDS = 512, 10.0
 
 @dataclass(frozen=True)
 class Networks:
-    """One fold's network in its roles: it `judges` images, with other waters too, and `draws` maps; `said` of them.
+    """One fold's network in its roles.
 
-    `exactness` is that of the maps that this audit draws.
+    Attributes:
+        predictor: gives the predictions, with exchanged backgrounds too.
+        mapper: gives the maps.
+        note: what precision and another size cost, in words.
+        exactness: of the maps that this audit draws.
     """
 
-    judges: Network
-    draws: Network
-    said: str
+    predictor: Network
+    mapper: Network
+    note: str
     exactness: str
 
 
@@ -61,14 +66,14 @@ class Work:
         """An explainer of its own for whoever asks."""
         tester = None
         if self.donors is not None:
-            tester = background_test.BackgroundTest(self.networks.judges, self.donors, self.options.donors)
+            tester = background_test.BackgroundTest(self.networks.predictor, self.donors, self.options.donors)
         return Explainer(
-            self.networks.judges,
+            self.networks.predictor,
             self.sources,
             self.options.mask_method,
             self.training,
             device=self.options.device,
-            mapper=self.networks.draws,
+            mapper=self.networks.mapper,
             tester=tester,
             probes=self.probes,
             fold=self.fold,
@@ -83,7 +88,7 @@ Done = tuple[int, int]
 class Engine(Protocol):
     """Who does the work: this machine (`Local`), or a cluster."""
 
-    def held(self, run: Run) -> set[str]:
+    def audited(self, run: Run) -> set[str]:
         """Names of the images that have a row."""
 
     def __call__(self, run: Run, work: Work, batches: Sequence[pd.DataFrame]) -> Iterator[Done]:
@@ -100,17 +105,18 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, given: N
     device = network.pick_device(options.device)
     model.to(device)
     check_answers(model, data, f"run '{run.name}', fold {fold}")
-    judge, mapper, said = _sized(model, run, fold, data, options)
+    predictor, mapper, note = _sized(model, run, fold, data, options)
     wanted = options.precision == "auto" and network.fast_halves(device) and _has_closed_form(mapper)
     quick = network.quick(mapper, wanted)
     apart = rounding(mapper, quick, data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
     if halves:
-        said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
-    draws = quick if halves == wanted else network.quick(mapper, halves)
-    said = f"{_drawn(options.maps, mapper)} {said}".strip()
-    judges = draws if judge is mapper else network.quick(judge, halves)
-    return Networks(judges, draws, said, _exactness(options.maps, mapper))
+        difference = f"Maps in bfloat16 differ from float32 by {percent(apart, 1)} of their largest value at most."
+        note = f"{difference} {note}".strip()
+    quick_mapper = quick if halves == wanted else network.quick(mapper, halves)
+    note = f"{_drawn(options.maps, mapper)} {note}".strip()
+    quick_predictor = quick_mapper if predictor is mapper else network.quick(predictor, halves)
+    return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper))
 
 
 def _has_closed_form(model: Network) -> bool:
@@ -134,9 +140,9 @@ def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOpt
     if options.size in (None, model.size):
         return model, model, ""
     larger, drop = at_map_size(model, run, data, int(options.size or 0), fold)
-    said = f"Maps at {larger.size} px: accuracy differs by {-drop * 100:+.1f} points from {model.size} px, "
-    said += "at which predictions and loss are taken."
-    return model, larger, said + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
+    note = f"Maps at {larger.size} px: accuracy differs by {points(-drop, 1)} from {model.size} px, "
+    note += "at which predictions and loss are taken."
+    return model, larger, note + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")
 
 
 def donors_of(
@@ -161,17 +167,17 @@ def probes_of(data: Dataset, options: AuditOptions) -> frozenset[str] | None:
 class Local:
     """The engine of this machine: rows gather here and become a part every PART_ROWS or PART_SECONDS."""
 
-    def held(self, run: Run) -> set[str]:
+    def audited(self, run: Run) -> set[str]:
         return run.audited()
 
     def __call__(self, run: Run, work: Work, batches: Sequence[pd.DataFrame]) -> Iterator[Done]:
-        explainer, asked = work.explainer(), 0
+        explainer, reported = work.explainer(), 0
         with _unwalked(), _Parts(run) as parts:
-            for told in pipeline.explained(explainer, batches):
-                parts.add(told)
-                spent = explainer.tester.spent if explainer.tester else 0
-                yield len(told), spent - asked
-                asked = spent
+            for explained in pipeline.explained(explainer, batches):
+                parts.add(explained)
+                passes = explainer.tester.passes if explainer.tester else 0
+                yield len(explained), passes - reported
+                reported = passes
 
 
 @contextlib.contextmanager

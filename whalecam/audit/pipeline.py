@@ -43,16 +43,16 @@ def side_by_side(explainer: Explainer, batches: Sequence[pd.DataFrame]) -> Itera
 
 
 def overlapped(explainer: Explainer, batches: Sequence[pd.DataFrame]) -> Iterator[list[Explained]]:
-    """On a GPU, which takes one pass at a time: while a batch is looked at, the next is read and the last is told."""
+    """On a GPU, which takes one pass at a time: while it looks at a batch, the next is read and the last measured."""
     if not batches:
         return
-    with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "telling") as teller:
-        loaded, told = reader.submit(explainer.read, batches[0]), list[Future[list[Explained]]]()
+    with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "measuring") as measurer:
+        loaded, pending = reader.submit(explainer.read, batches[0]), list[Future[list[Explained]]]()
         for following in [*batches[1:], None]:
             looked = explainer.look(loaded.result())
             if following is not None:
                 loaded = reader.submit(explainer.read, following)
-            told.append(teller.submit(explainer.tell, looked))
-            if len(told) > 1:
-                yield told.pop(0).result()
-        yield told.pop().result()
+            pending.append(measurer.submit(explainer.measure, looked))
+            if len(pending) > 1:
+                yield pending.pop(0).result()
+        yield pending.pop().result()

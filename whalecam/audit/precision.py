@@ -17,7 +17,7 @@ from whalecam.network.exactness import NONE, exactness
 from whalecam.network.layout import check_size
 from whalecam.store.run import Run
 
-PICTURES, BATCH = 512, 32
+SAMPLE, BATCH = 512, 32
 TOLERATED_DROP = 0.02
 TOLERATED_ROUNDING = 0.03
 """Of the largest value of a map; beyond it maps and predictions are computed in float32."""
@@ -52,15 +52,15 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
     One image is enough to pass: single ones that it cannot judge become rows with a reason.
     """
     good = data.good()
-    good, asked = _some(good[good["path"] != ""]), 0
+    good, tried = _some(good[good["path"] != ""]), 0
     for inputs, _ in _batches(good, model, model.size, batch=1):
         if _is_usable(model, inputs):
             return
-        asked += 1
-    if asked:
+        tried += 1
+    if tried:
         raise ModelError(
             f"The network of {name} gives no usable numbers for any image (NaN, infinite, or beyond 65,504 logits; "
-            f"{asked:,} asked), so there is nothing to audit. Load weights that work, or train again with a lower "
+            f"{tried:,} asked), so there is nothing to audit. Load weights that work, or train again with a lower "
             "learning rate."
         )
 
@@ -83,8 +83,10 @@ def rounding(exact: Network, quick: Network, data: Dataset) -> float:
     good = _known(exact, data)
     for inputs, _ in _batches(good.sample(min(len(good), BATCH), random_state=0), exact, exact.size):
         with torch.no_grad():
-            one, other = (cam.explain(model.head, model.features(model.batch(inputs))).maps for model in (exact, quick))
-        return float((one - other).abs().max() / one.abs().max().clamp_min(1e-12))
+            maps, quick_maps = (
+                cam.explain(model.head, model.features(model.batch(inputs))).maps for model in (exact, quick)
+            )
+        return float((maps - quick_maps).abs().max() / maps.abs().max().clamp_min(1e-12))
     return 0.0
 
 
@@ -95,7 +97,7 @@ def _known(model: Network, data: Dataset) -> pd.DataFrame:
 
 
 def _some(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.sample(min(len(rows), PICTURES), random_state=0)
+    return rows.sample(min(len(rows), SAMPLE), random_state=0)
 
 
 def _batches(

@@ -76,8 +76,8 @@ def run_audit(
         raise RunError(f"No maps by '{options.maps}'. There are: {', '.join(MAPS)}.")
     if model is not None:
         _check_same(run, model)
-    found = joined_sources(data, options, report)
-    sources, joins = found.sources, masks.records_of(found.joins)
+    joined = joined_sources(data, options, report)
+    sources, joins = joined.sources, masks.records_of(joined.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
     networks = [fold_job.prepared(run, fold, data, options, model) for fold in range(run.folds)]
@@ -91,7 +91,7 @@ def run_audit(
     new, passes = _explain(run, data, sources, networks, options, report, engine)
     refused = () if sources.box_table is None else sources.box_table.refused
     return AuditSummary(
-        len(engine.held(run)), new, restarted, refused, networks[0].said, passes, joins, run.mask_sources()
+        len(engine.audited(run)), new, restarted, refused, networks[0].note, passes, joins, run.mask_sources()
     )
 
 
@@ -156,7 +156,7 @@ def _wanted(data: Dataset, options: AuditOptions) -> pd.DataFrame:
 
 def _left(rows: pd.DataFrame, run: Run, engine: fold_job.Engine) -> pd.DataFrame:
     """Those of the rows that are not explained yet."""
-    return rows[~rows["image"].isin(engine.held(run))]
+    return rows[~rows["image"].isin(engine.audited(run))]
 
 
 def _explain(
@@ -174,22 +174,22 @@ def _explain(
     done = len(rows) - len(todo)
     donors = fold_job.donors_of(run, data, sources, options, report) if len(todo) else None
     probes = fold_job.probes_of(data, options)
-    fold_of = judges(run, todo["image"].tolist())
+    fold_of = held_out_folds(run, todo["image"].tolist())
     passes = len(todo) * (1 + occlusion.PASSES * (options.maps == "occlusion"))
     for fold in sorted(set(fold_of)):
         training = frozenset(run.training_images(fold))
-        mine = todo[[one == fold for one in fold_of]]
+        mine = todo[[number == fold for number in fold_of]]
         batches = [mine.iloc[start : start + options.batch] for start in range(0, len(mine), options.batch)]
         report(Progress("audit", done, len(rows)))
         todo_here = fold_job.Work(networks[fold], sources, options, training, donors, probes, fold)
-        for stored, asked in engine(run, todo_here, batches):
-            done, passes = done + stored, passes + asked
+        for stored, test_passes in engine(run, todo_here, batches):
+            done, passes = done + stored, passes + test_passes
             report(Progress("audit", done, len(rows)))
     report(Progress("audit", len(rows), len(rows)))
     return len(todo), passes
 
 
-def judges(run: Run, images: Sequence[str]) -> list[int]:
+def held_out_folds(run: Run, images: Sequence[str]) -> list[int]:
     """For each image the first fold whose network was not trained on it; 0 where all were."""
     seen = [run.training_images(fold) for fold in range(run.folds)]
     return [next((fold for fold, names in enumerate(seen) if image not in names), 0) for image in images]

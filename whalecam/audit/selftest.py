@@ -75,14 +75,14 @@ def _maps() -> Iterable[Check]:
     torch.manual_seed(0)
     head, other = (network.fastai_head(64, 5, 32).eval() for _ in range(2))
     activations = torch.randn(64, 64, 6, 6).relu()
-    found = cam.explain(head, activations)
-    worst = float((found.completeness_error / found.logits.abs().amax(1)).max())
+    evidence = cam.explain(head, activations)
+    worst = float((evidence.completeness_error / evidence.logits.abs().amax(1)).max())
     yield Check("maps add up", worst, 1e-4, True, "largest |Σ map + bias − logit| over the largest logit")
     moved = (_permuted(head, torch.randperm(32)), other)
     same, random = (cam.explain(changed, activations).maps for changed in moved)
-    change = float((same - found.maps).abs().max() / found.maps.abs().max())
+    change = float((same - evidence.maps).abs().max() / evidence.maps.abs().max())
     yield Check("hidden units permuted", change, 1e-4, True, "largest change of a map, relative to its largest value")
-    alike = abs(float(np.corrcoef(found.maps.numpy().ravel(), random.numpy().ravel())[0, 1]))
+    alike = abs(float(np.corrcoef(evidence.maps.numpy().ravel(), random.numpy().ravel())[0, 1]))
     yield Check("weights randomised", alike, 0.5, True, "correlation of the maps with those of another network")
 
 
@@ -113,21 +113,21 @@ def _scores() -> Iterable[Check]:
 def _planted(folder: Path, plant: str, images: int, report: Report) -> Iterable[Check]:
     """A network trained where the water tells the label, and one where it does not; both judged on the leaky set."""
     sets = write_planted(folder, plant, images, report=report)
-    judged = {}
+    audited = {}
     for kind in ("leaky", "clean"):
         run = _trained(folder / f"run-{kind}", getattr(sets, kind), report)
-        judged[kind] = _judged(run, sets.leaky, sets.flipped, report)
-    learnt, twin = (float((judged[kind]["fall"] > FALL).mean()) for kind in ("leaky", "clean"))
+        audited[kind] = _audited(run, sets.leaky, sets.flipped, report)
+    learnt, twin = (float((audited[kind]["fall"] > FALL).mean()) for kind in ("leaky", "clean"))
     says = "share of unseen images whose prediction falls when the planted property is flipped"
     yield Check(f"{plant}: leak learnt", learnt, 0.5, False, says)
     yield Check(f"{plant}: clean twin", twin, learnt, True, says)
-    yield from _told(pd.concat(judged.values(), ignore_index=True), plant)
+    yield from _detection(pd.concat(audited.values(), ignore_index=True), plant)
     for method, least in LEAST_OVERLAP.items():
         overlap = _overlap(sets.leaky, method)
         yield Check(f"{plant}: mask by {method}", overlap, least, False, "mean IoU with the drawn masks")
 
 
-def _told(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
+def _detection(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
     """How well each score tells what falls from what does not, how often the list is wrong, and what it names."""
     truth = rows["fall"] > FALL
     if not 0 < truth.sum() < len(truth):
@@ -151,7 +151,7 @@ def _trained(path: Path, source: Path, report: Report) -> Run:
     return run
 
 
-def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFrame:
+def _audited(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFrame:
     """The audited rows of the images that were not in training; `fall`: what flipping costs each prediction."""
     data = open_dataset(leaky / "train.csv", leaky / "images")
     run_audit.run_audit(run, data, AuditOptions(masks=str(leaky / "masks"), background_test="all"), report)
@@ -163,22 +163,22 @@ def _judged(run: Run, leaky: Path, flipped: Path, report: Report) -> pd.DataFram
 def probabilities(run: Run, images: Path, rows: pd.DataFrame) -> NDArray[np.float64]:
     """(N,): what the network gives the class predicted in `rows`, on the images of the same names in `images`."""
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    found = []
+    values = []
     for name, predicted in zip(rows["image"], rows["predicted"], strict=True):
         pixels = read_sample(images / name, name).pixels
         inputs = geometry.to_input(pixels, model.size, model.resize)
         with torch.no_grad():
             logits = model.head(model.features(model.batch(inputs[None])))
-        found.append(float(logits.double().softmax(1)[0, model.classes.index(predicted)]))
-    return np.array(found)
+        values.append(float(logits.double().softmax(1)[0, model.classes.index(predicted)]))
+    return np.array(values)
 
 
 def _overlap(source: Path, method: str) -> float:
     """Mean IoU of the masks a method finds with the true ones, over 24 images."""
-    found = []
+    overlaps = []
     for path in sorted((source / "images").iterdir())[:24]:
         mask = masks.find_mask(read_sample(path, path.name), masks.MaskSources(), method)
         true = read_grey(source / "masks" / f"{path.stem}.png") > 127
         drawn = np.zeros_like(true) if mask is None else np.asarray(mask) > 0.5
-        found.append((drawn & true).sum() / max(1, (drawn | true).sum()))
-    return float(np.mean(found))
+        overlaps.append((drawn & true).sum() / max(1, (drawn | true).sum()))
+    return float(np.mean(overlaps))

@@ -104,7 +104,7 @@ class Explainer:
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad image."""
-        return [item for loaded in self._portions(batch) for item in self.tell(self.look(loaded))]
+        return [item for loaded in self._portions(batch) for item in self.measure(self.look(loaded))]
 
     def _portions(self, batch: pd.DataFrame) -> Iterator[Loaded]:
         """The batch's images, no more at once than PORTION: a batch of a camera's own would be gigabytes."""
@@ -130,7 +130,7 @@ class Explainer:
         facts = iter(self._look(good) if good else [])
         return [(row, sample, None if sample is None else next(facts)) for row, sample in loaded]
 
-    def tell(self, looked: Looked) -> list[Explained]:
+    def measure(self, looked: Looked) -> list[Explained]:
         """The third: masks, scores, background test and thumbnails."""
         rows = [
             (Explained(row, None), None) if sample is None or facts is None else self._row(row, sample, facts)
@@ -153,8 +153,8 @@ class Explainer:
         if self.maps == NONE:
             return self._predictions(samples)
         drawn, pooled = self._explain(self.mapper, samples)
-        by_judge, pooled = (drawn, pooled) if self.mapper is self.network else self._explain(self.network, samples)
-        tensors = (by_judge.logits, drawn.maps, drawn.completeness_error)
+        predicted, pooled = (drawn, pooled) if self.mapper is self.network else self._explain(self.network, samples)
+        tensors = (predicted.logits, drawn.maps, drawn.completeness_error)
         logits, maps, errors = (values.float().cpu().numpy() for values in tensors)
         vectors = [None] * len(samples) if pooled is None else list(pooled.float().cpu().numpy())
         return [Facts(*facts) for facts in zip(logits, maps, errors.tolist(), vectors, strict=True)]
@@ -314,11 +314,11 @@ def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[
     scores = np.asarray(logits, np.float64)
     log_p = scores - scores.max()
     log_p -= np.log(np.exp(log_p).sum())
-    found: dict[str, Any] = {"predicted": classes[int(log_p.argmax())], "confidence": float(np.exp(log_p.max()))}
+    facts: dict[str, Any] = {"predicted": classes[int(log_p.argmax())], "confidence": float(np.exp(log_p.max()))}
     if label in classes:
         own = float(log_p[classes.index(label)])
-        found |= {"p_label": float(np.exp(own)), "loss": -own}
-    return found
+        facts |= {"p_label": float(np.exp(own)), "loss": -own}
+    return facts
 
 
 def _null(value: Any) -> Any:

@@ -115,7 +115,7 @@ def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame
     """Some of the readable images of known species that a network had not seen, with its number as `fold`."""
     good = data.good().drop_duplicates("image")
     good = good[good["label"].isin(run.manifest.classes) & (good["path"] != "")]
-    rows = good.assign(fold=run_audit.judges(run, good["image"].tolist()))
+    rows = good.assign(fold=run_audit.held_out_folds(run, good["image"].tolist()))
     seen = {fold: run.training_images(fold) for fold in set(rows["fold"])}
     rows = rows[[image not in seen[fold] for image, fold in zip(rows["image"], rows["fold"], strict=True)]]
     if rows.empty:

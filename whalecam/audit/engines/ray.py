@@ -54,14 +54,14 @@ class OnRay:
     parts: str | None = None
     workers: int | None = None
 
-    def held(self, run: Run) -> set[str]:
+    def audited(self, run: Run) -> set[str]:
         """Names of the images that have a row, where rows are written to. Raises RunError where nobody answers."""
         _connected(self.address, self.workers)
         if self.parts is None:
             return run.audited()
         store, home = opened(self.parts)
-        found = store.get_file_info(fs.FileSelector(f"{home}/audit", allow_not_found=True))
-        parts = [info.path for info in found if info.path.endswith(".parquet")]
+        files = store.get_file_info(fs.FileSelector(f"{home}/audit", allow_not_found=True))
+        parts = [info.path for info in files if info.path.endswith(".parquet")]
         return {
             name for path in parts for name in pq.read_table(path, columns=["image"], filesystem=store)[0].to_pylist()
         }
@@ -77,7 +77,7 @@ class OnRay:
         on_gpu = work.options.device.startswith("cuda")
         resources = ray.cluster_resources()
         count = self.workers or max(1, int(resources.get("GPU" if on_gpu else "CPU", 1)))
-        told = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+        results = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
             Worker,
             fn_constructor_kwargs={"work": ray.put(work), "root": root, "images": self.images, "parts": self.parts},
             batch_size=1,
@@ -85,12 +85,12 @@ class OnRay:
             num_cpus=1,
             **({"num_gpus": 1} if on_gpu else {}),
         )
-        for row in told.iter_rows():
+        for row in results.iter_rows():
             if row["failed"]:
                 raise RunError(f"A worker gave up: {row['failed']}")
             if row["rows"]:
                 _take(run, row["rows"], row["thumbs"])
-            yield int(row["count"]), int(row["asked"])
+            yield int(row["count"]), int(row["passes"])
 
 
 class Worker:
@@ -105,29 +105,30 @@ class Worker:
         self.root, self.images, self.parts = root, images, parts
 
     def __call__(self, task: dict[str, Any]) -> dict[str, list[Any]]:
-        """Explain the batches of a task: `count` rows, `asked` passes, and `rows` and `thumbs` as Parquet, or empty.
+        """Explain the batches of a task: `count` rows, and `rows` and `thumbs` as Parquet, or empty.
 
-        `failed` says in words why there is nothing: an exception would come out of Ray as pages of traceback.
+        `passes` are those of the background test. `failed` says in words why there is nothing: an exception would come
+        out of Ray as pages of traceback.
         """
-        before = self._spent()
+        before = self._passes()
         try:
-            told = [item for batch in json.loads(task["task"][0]) for item in self._explained(pd.DataFrame(batch))]
+            explained = [item for batch in json.loads(task["task"][0]) for item in self._explained(pd.DataFrame(batch))]
         except DatasetError as error:
-            return {"count": [0], "asked": [0], "rows": [b""], "thumbs": [b""], "failed": [str(error)]}
-        rows = _parquet(pa.Table.from_pylist([item.row for item in told], schema=SCHEMA))
-        shown = [{"image": item.row["image"], "thumb": item.thumb} for item in told if item.thumb]
+            return {"count": [0], "passes": [0], "rows": [b""], "thumbs": [b""], "failed": [str(error)]}
+        rows = _parquet(pa.Table.from_pylist([item.row for item in explained], schema=SCHEMA))
+        shown = [{"image": item.row["image"], "thumb": item.thumb} for item in explained if item.thumb]
         thumbs = _parquet(pa.Table.from_pylist(shown, schema=THUMBS))
         if self.parts is not None:
-            names = "\n".join(item.row["image"] for item in told)
+            names = "\n".join(item.row["image"] for item in explained)
             name = hashlib.sha256(names.encode()).hexdigest()[:24]
             stored(self.parts, f"thumbs/part-{name}.parquet", thumbs)
             stored(self.parts, f"audit/part-{name}.parquet", rows)
             rows = thumbs = b""
-        asked = self._spent() - before
-        return {"count": [len(told)], "asked": [asked], "rows": [rows], "thumbs": [thumbs], "failed": [""]}
+        passes = self._passes() - before
+        return {"count": [len(explained)], "passes": [passes], "rows": [rows], "thumbs": [thumbs], "failed": [""]}
 
-    def _spent(self) -> int:
-        return self.explainer.tester.spent if self.explainer.tester else 0
+    def _passes(self) -> int:
+        return self.explainer.tester.passes if self.explainer.tester else 0
 
     def _explained(self, batch: pd.DataFrame) -> list[Explained]:
         if self.images is None:
@@ -137,8 +138,8 @@ class Worker:
             for path, target in zip(batch["path"], paths, strict=True):
                 if path:
                     fetch(str(self.images), os.path.relpath(path, self.root), target)
-            found = [str(target) if path else "" for path, target in zip(batch["path"], paths, strict=True)]
-            return list(self.explainer(batch.assign(path=found)))
+            copies = [str(target) if path else "" for path, target in zip(batch["path"], paths, strict=True)]
+            return list(self.explainer(batch.assign(path=copies)))
 
 
 @functools.cache

@@ -213,7 +213,7 @@ class BackgroundTest:
         self.network, self.donors, self.own_donors = network, donors, -(-donors // 3)
         self.pool = list(pool)
         self._counting = threading.Lock()
-        self.spent = 0
+        self.passes = 0
         """Forward passes so far, of all threads that ask."""
 
     def __call__(self, questions: Sequence[Question]) -> list[Effect | None]:
@@ -248,7 +248,7 @@ class BackgroundTest:
         """Edit and ask, and leave each answer with its case."""
         edited = [_edited(case.question.scene, edit, donor) for case, edit, donor in requests]
         with self._counting:
-            self.spent += len(edited)
+            self.passes += len(edited)
         for start in range(0, len(edited), BATCH):
             pixels = edited[start : start + BATCH]
             with torch.no_grad():
