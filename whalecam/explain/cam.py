@@ -118,8 +118,8 @@ def _after(layer: nn.Module, pooled: Tensor) -> Tensor:
     """What a layer makes of pooled values (N, K). A LayerNorm may be written for (N, K, 1, 1)."""
     if isinstance(layer, nn.LayerNorm):
         return nn.functional.layer_norm(pooled, pooled.shape[1:], *_gain(layer), layer.eps)
-    found: Tensor = layer(pooled.clone() if is_curved(layer) else pooled)  # which may work in place
-    return found
+    outputs: Tensor = layer(pooled.clone() if is_curved(layer) else pooled)  # which may work in place
+    return outputs
 
 
 def _gain(layer: nn.LayerNorm) -> tuple[Tensor | None, Tensor | None]:
@@ -187,8 +187,8 @@ def _cosines(layer: nn.Module, given: Tensor) -> Tensor:
     scale = (outputs * cosines).sum() / (cosines * cosines).sum()
     rows = nearest + torch.arange(outputs.shape[1], device=given.device) * each.shape[2]
     norms = torch.linalg.vector_norm(given, dim=1).clamp_min(1e-12)
-    held: Tensor = centres[rows] * (scale / norms)[:, None, None]
-    return held
+    weights: Tensor = centres[rows] * (scale / norms)[:, None, None]
+    return weights
 
 
 def _batchnorm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

@@ -65,10 +65,10 @@ def overlay(
 
 def thumbnail(pixels: ByteArray, size: int = THUMB_SIZE) -> bytes:
     """WebP whose longer side is `size` pixels at most."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((size, size), Image.Resampling.BILINEAR)
+    image = Image.fromarray(pixels)
+    image.thumbnail((size, size), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=80, method=0)
+    image.save(buffer, "WEBP", quality=80, method=0)
     return buffer.getvalue()
 
 

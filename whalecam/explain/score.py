@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import FloatArray
 from whalecam.config import Assessable
+from whalecam.text import percent
 
 NOTHING = "no positive evidence"
 UNTOLD = np.nan
@@ -181,7 +182,7 @@ def _unfit(area: float, cells: float, spread: float, limits: Assessable) -> str 
     if cells < 1 - ROUNDING:
         return "animal smaller than one cell"
     if area > limits.max_area + ROUNDING:
-        return f"animal covers over {limits.max_area:.0%} of the image"
+        return f"animal covers over {percent(limits.max_area)} of the image"
     if spread < limits.min_spread:
         return "too little between a perfect and a flat map"
     return None

@@ -36,7 +36,7 @@ def gather(
     good = good[good["label"].isin(classes) & (good["path"] != "")]
     each = max(2, min(PER_LABEL, IN_ALL // max(1, good["label"].nunique())))
     rows = pd.concat([part.sample(min(each, len(part)), random_state=0) for _, part in good.groupby("label")] or [good])
-    found = []
+    donors = []
     for done, row in enumerate(records(rows)):
         report(Progress("looking for water", done, len(rows)))
         try:
@@ -45,5 +45,5 @@ def gather(
             continue
         mask = find(sample)
         if mask is not None and (scene := scene_of(sample, mask, size, resize)).mask.mean() <= MOST_AREA:
-            found.append(Donor(row["image"], row["label"], scene.lend(), row["group"]))
-    return found
+            donors.append(Donor(row["image"], row["label"], scene.lend(), row["group"]))
+    return donors

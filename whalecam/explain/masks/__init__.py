@@ -55,11 +55,11 @@ def find_mask(sample: Sample, sources: MaskSources, fallback: str = "net") -> Ma
 
 def agreement(sample: Sample, mask: Mask) -> float | None:
     """IoU at 0.5 of a given mask or box with what the mask network draws; None where there is nothing to compare."""
-    other = None if mask.source in MASK_FALLBACKS else MASK_METHODS["net"](MaskSources())(sample)
-    if other is None:
+    drawn = None if mask.source in MASK_FALLBACKS else MASK_METHODS["net"](MaskSources())(sample)
+    if drawn is None:
         return None
-    one, two = mask.values > 0.5, other.values > 0.5
-    return float((one & two).sum() / max(1, (one | two).sum()))
+    area, drawn_area = mask.values > 0.5, drawn.values > 0.5
+    return float((area & drawn_area).sum() / max(1, (area | drawn_area).sum()))
 
 
 def fin_region(sample: Sample, sources: MaskSources) -> NDArray[Any] | None:

@@ -7,6 +7,7 @@ from whalecam.config import MaskOptions
 from whalecam.data import Shape
 from whalecam.errors import DatasetError
 from whalecam.explain.masks.place import OUTSIDE, UNDECIDED, Place
+from whalecam.text import percent
 
 CORNERS = ("x1", "y1", "x2", "y2")
 MANY_OUTSIDE = 0.1
@@ -100,9 +101,9 @@ def _check_units(boxes: Sequence[PlacedBox], options: MaskOptions) -> None:
     text = f"All {len(used):,} boxes"
     if copy:
         raise DatasetError(
-            f"{text} lie in the upper left corner of their images, where they reach no further than {reach:.0%} of a "
-            f"side: they look like boxes of a copy of 1/{copy:g} of the size, or percent. State it: --box-units pixels "
-            "if they are right, --box-units percent, or give shares of the sides."
+            f"{text} lie in the upper left corner of their images, where they reach no further than "
+            f"{percent(reach)} of a side: they look like boxes of a copy of 1/{copy:g} of the size, or percent. State "
+            "it: --box-units pixels if they are right, --box-units percent, or give shares of the sides."
         )
     values = [box.row[name] for box in used for name in CORNERS]
     small = min(min(box.shape.width, box.shape.height) for box in used)

@@ -385,11 +385,11 @@ def _codes(values: ByteArray) -> bool:
 def _step(values: ByteArray, levels: ByteArray) -> float:
     """The difference that three in four changes between two neighbours, one of these levels, stay below."""
     wide, level = values.astype(np.int16), np.isin(values, levels)
-    found: list[NDArray[np.int16]] = []
-    for one, two in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
-        apart = np.abs(wide[one] - wide[two])
-        found.append(apart[(apart > 0) & (level[one] | level[two])])
-    steps = np.concatenate(found)
+    changes: list[NDArray[np.int16]] = []
+    for later, earlier in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        apart = np.abs(wide[later] - wide[earlier])
+        changes.append(apart[(apart > 0) & (level[later] | level[earlier])])
+    steps = np.concatenate(changes)
     return float(np.quantile(steps, 0.75)) if len(steps) else 0.0
 
 
@@ -400,8 +400,8 @@ def _seen(file: MaskFile) -> str:
         rows = np.unique(file.stored.reshape(-1, file.stored.shape[2]), axis=0)
         texts = ["/".join(map(str, row)) for row in rows[:LISTED].tolist()]
         return _listed("color", texts, len(rows), where)
-    found = _distinct(_stored_numbers(file))
-    return _listed("value", [str(int(value)) for value in found[:LISTED]], len(found), where)
+    distinct = _distinct(_stored_numbers(file))
+    return _listed("value", [str(int(value)) for value in distinct[:LISTED]], len(distinct), where)
 
 
 def _listed(noun: str, texts: list[str], count: int, where: str) -> str:
