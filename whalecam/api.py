@@ -295,8 +295,8 @@ def explain(model: nn.Module | Network, images: "torch.Tensor | Sequence[PathLik
         features, head = model.features, model.head
     elif isinstance(model, nn.Module) and isinstance(images, torch.Tensor):
         batches = [images[at : at + BATCH] for at in range(0, len(images), BATCH)]
-        found = cut(model, int(images.shape[-1]))
-        features, head = found.features, found.head
+        parts = cut(model, int(images.shape[-1]))
+        features, head = parts.features, parts.head
     else:
         wanted = "a tensor (N, 3, S, S)" if isinstance(model, nn.Module) else "paths or uint8 arrays"
         raise TypeError(f"The images of a {type(model).__name__} are {wanted}, not a {type(images).__name__}.")

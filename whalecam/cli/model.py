@@ -123,11 +123,9 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
-    said = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
-    print_facts(
-        {"run": str(run.path), "exactness": run.manifest.exactness, **shown, **({"joins": said} if said else {})},
-        as_json,
-    )
+    if joins:
+        shown["joins"] = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
+    print_facts({"run": str(run.path), "exactness": run.manifest.exactness, **shown}, as_json)
 
 
 def _check_used(given: dict[str, Any]) -> None:
@@ -210,13 +208,13 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     if given["parts_url"]:
         print_facts({**facts, "parts": given["parts_url"]}, as_json)
         return
-    judged = gate.close(opened)
+    gate_facts = gate.close(opened)
     if as_json:
-        print_facts({**facts, **facts_of(opened), **judged}, True)
+        print_facts({**facts, **facts_of(opened), **gate_facts}, True)
     else:
-        print_facts(facts | judged, False)
+        print_facts(facts | gate_facts, False)
         click.echo("\n".join(["", *run_lines(opened)]))
-    sys.exit(1 if judged["failed"] else 0)
+    sys.exit(1 if gate_facts["failed"] else 0)
 
 
 def _plain(summary: Any) -> dict[str, Any]:
@@ -231,10 +229,10 @@ def _engine(given: dict[str, Any]) -> Any:
     from whalecam.audit import run_audit
     from whalecam.errors import RunError
 
-    asked = {name: given[name] for name in ("address", "images_url", "parts_url", "workers") if given[name]}
+    ray_options = {name: given[name] for name in ("address", "images_url", "parts_url", "workers") if given[name]}
     if given["engine"] == "local":
-        if asked:
-            named = ", ".join(f"--{name.replace('_', '-')}" for name in asked)
+        if ray_options:
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in ray_options)
             raise RunError(f"{named} is for Ray's workers. Add --engine ray, or leave it out.")
         return run_audit.LOCAL
     if given["parts_url"] and (given["fail_if"] or given["baseline"]):

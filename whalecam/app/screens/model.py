@@ -1,5 +1,7 @@
 """The Model page's own pieces: forms that start the command line's verbs, live progress, results."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from whalecam.config import (
 from whalecam.errors import ModelError
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.text import count, number, percent, points
 
 ARCHS = (
     "efficientnet_lite0",
@@ -43,6 +46,15 @@ ARCHS = (
     "convnext_tiny",
     "mobilenetv3_large_100",
 )
+RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("Accuracy", "accuracy", partial(percent, digits=1)),
+    ("Balanced accuracy", "balanced_accuracy", partial(percent, digits=1)),
+    ("Validation loss", "valid_loss", partial(number, digits=3)),
+    ("Trained on", "n_train", count),
+    ("Judged on", "n_valid", count),
+    ("Individuals on both sides", "shared_individuals", percent),
+)
+"""Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
 LOADED_SIDE = f"as the file says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
@@ -75,18 +87,18 @@ def train_form(run: Run) -> None:
     """Architecture, epochs, learning rate, size, batch and split; starts `whalecam train` beside the pages."""
     default = TrainOptions()
     with st.form("train"):
-        one, two, three, four = st.columns(4)
-        arch = one.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
-        epochs = two.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
-        lr = three.number_input(
+        first, second, third, fourth = st.columns(4)
+        arch = first.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
+        epochs = second.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
+        lr = third.number_input(
             "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
         )
-        size = four.number_input("Size (px)", 32, 512, default.size, 32)
-        batch = one.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
-        split = two.selectbox(
+        size = fourth.number_input("Size (px)", 32, 512, default.size, 32)
+        batch = first.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
+        split = second.selectbox(
             "Split", SPLITS[::-1], help="group: no individual on both sides. random: as in the seed notebook"
         )
-        folds = one.number_input(
+        folds = first.number_input(
             "Folds",
             1,
             10,
@@ -94,10 +106,10 @@ def train_form(run: Run) -> None:
             help="More than one: every image is judged by a network that "
             "saw neither it nor its individual, at as many times the time",
         )
-        least = three.number_input("Images per class, at least", 1, 1000, 1)
-        seed = four.number_input("Seed", 0, 9999, 0)
-        remedy = two.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
-        recipe = three.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+        least = third.number_input("Images per class, at least", 1, 1000, 1)
+        seed = fourth.number_input("Seed", 0, 9999, 0)
+        remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+        recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
             "Compare with the other split", help="One more training: what sharing individuals is worth"
@@ -130,9 +142,9 @@ def load_form(run: Run) -> None:
         left, right = st.columns([3, 2])
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
-        one, two = st.columns(2)
-        size = one.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
-        resize = two.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
+        first, second = st.columns(2)
+        size = first.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
+        resize = second.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
         classes = st.text_input(
             "Classes, in the order of the outputs",
             placeholder="empty: as the file says, else the labels by name",
@@ -182,16 +194,16 @@ def audit_form(run: Run) -> None:
                 ORIENTATIONS.index(stored.box_orientation),
                 help=TURNED.format("the format or the sizes in the file show"),
             )
-        one, two, three, four, five = st.columns(5)
-        kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
-        method = two.selectbox(
+        first, second, third, fourth, fifth = st.columns(5)
+        kind = first.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
+        method = second.selectbox(
             "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
         )
-        test = three.selectbox(
+        test = third.selectbox(
             "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
         )
-        limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
-        maps = five.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
+        limit = fourth.number_input("First rows only", 0, None, 0, help="0: all rows")
+        maps = fifth.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
             chosen = MaskOptions(
                 masks=masks.strip() or None,
@@ -227,16 +239,9 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
     """Accuracy, balanced accuracy, loss, and what the split kept apart."""
     st.subheader("Results", anchor=False)
     with st.container(horizontal=True):
-        for label, name, form in (
-            ("Accuracy", "accuracy", ".1%"),
-            ("Balanced accuracy", "balanced_accuracy", ".1%"),
-            ("Validation loss", "valid_loss", ".3f"),
-            ("Trained on", "n_train", ",d"),
-            ("Judged on", "n_valid", ",d"),
-            ("Individuals on both sides", "shared_individuals", ".0%"),
-        ):
+        for label, name, write in RESULTS:
             if metrics.get(name) is not None:
-                st.metric(label, format(metrics[name], form), border=True)
+                st.metric(label, write(metrics[name]), border=True)
     network = run.manifest.network
     _splits(metrics)
     if metrics.get("never_judged"):
@@ -265,10 +270,10 @@ def _splits(metrics: dict[str, Any]) -> None:
     by = {metrics["split"]: metrics, other["split"]: other}
     drop = by["random"]["accuracy"] - by["group"]["accuracy"]
     st.markdown(
-        f"On a **random** split the same recipe is right in {by['random']['accuracy']:.1%}, with "
-        f"{by['random']['shared_individuals']:.0%} of the judged images showing an individual it trained on; "
-        f"**grouped** by individual in {by['group']['accuracy']:.1%}. The leak of individuals was worth "
-        f"**{drop * 100:+.1f} points**."
+        f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with "
+        f"{percent(by['random']['shared_individuals'])} of the judged images showing an individual it trained on; "
+        f"**grouped** by individual in {percent(by['group']['accuracy'], 1)}. The leak of individuals was worth "
+        f"**{points(drop, 1)}**."
     )
 
 
@@ -301,9 +306,9 @@ def pairs(run: Run, metrics: dict[str, Any]) -> pd.DataFrame:
 
 def open_cell(event: Any) -> None:
     """A click on a cell opens its images in Top losses."""
-    points = event["selection"]["points"]
-    if points and st.button(f"Show {points[0]['y']} predicted as {points[0]['x']}", key="open_cell"):
-        links.go("Top losses", losses_label=[points[0]["y"]], losses_predicted=[points[0]["x"]])
+    cells = event["selection"]["points"]
+    if cells and st.button(f"Show {cells[0]['y']} predicted as {cells[0]['x']}", key="open_cell"):
+        links.go("Top losses", losses_label=[cells[0]["y"]], losses_predicted=[cells[0]["x"]])
 
 
 def show_results(run: Run, table: Table) -> None:
