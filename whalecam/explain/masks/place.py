@@ -112,10 +112,10 @@ def _choices(shape: Shape, stated: Sides) -> list[str]:
     return exact or [name for name in names if _has_aspect(_sides(shape, name), stated)]
 
 
-def _has_aspect(one: Sides, two: Sides) -> bool:
+def _has_aspect(sides: Sides, stated: Sides) -> bool:
     # A copy in whole pixels is off by up to half a pixel on each side.
-    tolerance = max(ASPECT_TOLERANCE, 1 / min(*one, *two))
-    return abs(one[0] * two[1] / (one[1] * two[0]) - 1) <= tolerance
+    tolerance = max(ASPECT_TOLERANCE, 1 / min(*sides, *stated))
+    return abs(sides[0] * stated[1] / (sides[1] * stated[0]) - 1) <= tolerance
 
 
 def _orientation(row: Mapping[str, Any], shape: Shape, options: MaskOptions, choices: list[str]) -> tuple[str, str]:
