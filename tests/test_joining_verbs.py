@@ -102,8 +102,8 @@ def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: 
     assert (other["new"], other["restarted"]) == (2, True)
     words = [f"--boxes={tmp_path / 'boxes.csv'}", "--box-orientation=upright"]
     assert [word for word in session.check_arguments(open_run(run.path)) if word.startswith("--box")] == words
-    assert recommendation_panel.found_by(open_run(run.path), "crop") == words
-    assert recommendation_panel.found_by(open_run(run.path), "none") == []
+    assert recommendation_panel.arguments_for_masks(open_run(run.path), "crop") == words
+    assert recommendation_panel.arguments_for_masks(open_run(run.path), "none") == []
 
 
 def test_an_audit_from_before_pixels_could_be_stated_goes_on(run: Run, tmp_path: Path) -> None:

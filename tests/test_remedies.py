@@ -329,8 +329,8 @@ def test_only_training_pictures_lend_and_masks_are_found_once(source: Dataset) -
 
     shuffle, good = Shuffle(counted, 32, "squish"), source.good()
     first, second = shuffle(good.iloc[:4]), shuffle(good)
-    assert {label: len(waters) for label, waters in first.lent.items()} == {"orca": 2, "beluga": 2}
-    assert sum(len(waters) for waters in second.lent.values()) == 7 and "e.jpeg" not in second.keeps
+    assert {label: len(waters) for label, waters in first.donated.items()} == {"orca": 2, "beluga": 2}
+    assert sum(len(waters) for waters in second.donated.values()) == 7 and "e.jpeg" not in second.keeps
     assert sorted(asked) == sorted(good["image"])
     assert dict(shuffle.facts) == {"pictures": 8, "with_mask": 7}
 

@@ -49,6 +49,8 @@ SUSPECT_ASSESSMENTS = ("suspect", "confirmed_leak", "hidden_reliance", "backgrou
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 BACKGROUND_TESTS = ("all", "auto", "none")
 """Which images are tested for reliance on their background: all, the suspects and a sample, or none."""
+MAPS = ("auto", "occlusion", "none")
+"""How maps are drawn: from the network's positions where it has them, by covering parts of the image, or not at all."""
 OTHER = "other"
 """`reliance_on` where neither a single property of the background nor several together carry the drop."""
 TESTED_SAMPLE = 2000
@@ -71,8 +73,8 @@ FALLBACKS = (FALLBACK_ARCH, UNTRAINED)
 EXACTNESS = {
     "exact_here": "Each map adds up to its logit for the image it is drawn on, with its own rectifiers and norm.",
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
-    "none": "The head takes one vector per image, so there are no positions to draw.",
-    "approximate": "The head is not linear: the map leaves a rest unexplained, which is shown beside it.",
+    "none": "There are no maps: where the network looks was not measured, what it relies on was.",
+    "approximate": "The map leaves a rest of the logit unexplained, which is shown beside it.",
 }
 """How far a map adds up to its logit, by what the head is."""
 THUMB_SIZE = 192
@@ -164,6 +166,7 @@ class AuditOptions(MaskOptions):
 
     `background_test` is out of BACKGROUND_TESTS; `donors` images of other labels lend each image theirs.
     `precision` auto computes in bfloat16 where the CPU does and the maps hardly change; the audit says by how much.
+    `maps` is out of MAPS; without maps the reliance on the background is measured alone.
     """
 
     box_kind: str = "body"
@@ -175,6 +178,7 @@ class AuditOptions(MaskOptions):
     batch: int = 32
     device: str = "auto"
     precision: str = "auto"
+    maps: str = "auto"
 
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "AuditOptions":

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of
-from whalecam.cli.output import reporter, tell
+from whalecam.cli.output import print_facts, reporter
 from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
@@ -37,7 +37,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
         loading.start()
     csv = write_demo(folder, images=images, seed=seed, report=report)
     if run_path is None:
-        tell({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
+        print_facts({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
     loading.join()
     from whalecam.audit import run_audit
@@ -93,19 +93,19 @@ def check(
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
     report = reporter()
     joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
-    found_boxes, table = joined.sources.boxes, joined.sources.box_table
+    upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
-    found = findings.find(findings.Evidence(data, found_boxes, properties, *_said(run_path)))
+    problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path)))
     facts = _facts(data)
-    if found_boxes is not None and table is not None:
-        facts |= {"boxes": len(found_boxes), "boxes_refused": list(table.refused)}
+    if upright_boxes is not None and table is not None:
+        facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}
     facts |= {"joins": _joins(data, as_json) | {j.kind: j.record() if as_json else j.sentence for j in joined.joins}}
     if out:
-        findings.write(found, out)
-    _say(facts, found, as_json)
-    sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+        findings.write(problems, out)
+    _say(facts, problems, as_json)
+    sys.exit(1 if any(finding.severity != "info" for finding in problems) else 0)
 
 
 def _joins(data: Any, as_json: bool) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _joined(data: Any, options: MaskOptions, report: Any) -> Any:
     return masks.joined(data, masks.opened(options), report)
 
 
-def _said(run_path: Path | None) -> tuple[Any, Any]:
+def _network_evidence(run_path: Path | None) -> tuple[Any, Any]:
     """What the networks of a run say of images that they had not seen, and saw in them; None without a run."""
     if run_path is None:
         return None, None
@@ -135,13 +135,13 @@ def _said(run_path: Path | None) -> tuple[Any, Any]:
     return unseen_odds(run.parts(), run.manifest.classes), seen
 
 
-def _say(facts: dict[str, Any], found: Sequence[Any], as_json: bool) -> None:
+def _say(facts: dict[str, Any], problems: Sequence[Any], as_json: bool) -> None:
     """Counts, then the findings: as one JSON object, or as text with what to do."""
     if as_json:
-        tell(facts | {"findings": [_plainly(finding) for finding in found]}, True)
+        print_facts(facts | {"findings": [_plainly(finding) for finding in problems]}, True)
         return
-    tell(facts, False)
-    for finding in found:
+    print_facts(facts, False)
+    for finding in problems:
         click.echo(f"\n[{finding.severity}] {finding.sentence}\n  Why: {finding.why}\n  What to do: {finding.todo}")
 
 

@@ -8,14 +8,15 @@ import click
 from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import FOLDER, JSON, RUN, Recipe, column_options, mask_options, mask_options_of
-from whalecam.cli.output import reporter, tell
+from whalecam.cli.options import FOLDER, JSON, RUN, Channels, Recipe, column_options, mask_options, mask_options_of
+from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
     ENGINES,
     FALLBACKS,
     LOADED_ARCH,
+    MAPS,
     MASK_FALLBACKS,
     PRECISIONS,
     RECIPES,
@@ -69,7 +70,9 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--checkpoint", type=FOLDER, help="Load these weights instead of training.")
+@click.option("--checkpoint", type=FOLDER, help="Load these weights, or this ONNX file, instead of training.")
+@click.option("--mean", type=Channels(), help="Of the loaded network's input, R,G,B in [0, 1]; else as the file says.")
+@click.option("--std", type=Channels(), help="Standard deviation of the same.")
 @click.option(
     "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
 )
@@ -107,6 +110,8 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
             size=None if source is ParameterSource.DEFAULT else given["size"],
             default_size=given["size"],
             resize=given["resize"],
+            mean=given["mean"],
+            std=given["std"],
         )
         run = create_run(run_path, DatasetRecord.of(data))
         training.adopt(run, loaded.network, loaded.notes)
@@ -119,7 +124,7 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
     said = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
-    tell(
+    print_facts(
         {"run": str(run.path), "exactness": run.manifest.exactness, **shown, **({"joins": said} if said else {})},
         as_json,
     )
@@ -130,6 +135,10 @@ def _check_used(given: dict[str, Any]) -> None:
     if (given["masks"] or given["boxes"]) and (given["remedy"] == "none" or given["checkpoint"]):
         raise DatasetError(
             "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
+        )
+    if (given["mean"] or given["std"]) and not given["checkpoint"]:
+        raise DatasetError(
+            "--mean and --std are those of a network that is loaded. Add --checkpoint, or leave them out."
         )
 
 
@@ -163,6 +172,13 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option(
     "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
 )
+@click.option(
+    "--maps",
+    default=AUDIT.maps,
+    show_default=True,
+    type=click.Choice(MAPS),
+    help="auto: exact, where the network has positions; occlusion: by covering parts, 50 passes an image; none.",
+)
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Images a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
@@ -184,7 +200,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     from whalecam import api
     from whalecam.audit import run_audit
     from whalecam.cli.results import facts_of
-    from whalecam.cli.summaries import told
+    from whalecam.cli.summaries import run_lines
 
     opened = open_run(run)
     data = run_audit.open_data(opened, csv, images)
@@ -192,14 +208,14 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
     facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:
-        tell({**facts, "parts": given["parts_url"]}, as_json)
+        print_facts({**facts, "parts": given["parts_url"]}, as_json)
         return
     judged = gate.close(opened)
     if as_json:
-        tell({**facts, **facts_of(opened), **judged}, True)
+        print_facts({**facts, **facts_of(opened), **judged}, True)
     else:
-        tell(facts | judged, False)
-        click.echo("\n".join(["", *told(opened)]))
+        print_facts(facts | judged, False)
+        click.echo("\n".join(["", *run_lines(opened)]))
     sys.exit(1 if judged["failed"] else 0)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
+from whalecam.text import percent
 
 FOLDER = click.Path(path_type=Path)
 RUN = click.argument("run", type=FOLDER)
@@ -18,6 +19,21 @@ class Recipe(click.Choice[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(super().convert(EARLIER_RECIPES.get(value, value), param, ctx))
+
+
+class Channels(click.ParamType[tuple[float, float, float]]):
+    """Three numbers, one for each of red, green and blue, separated by commas."""
+
+    name = "R,G,B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float]:
+        try:
+            red, green, blue = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is not three numbers separated by commas, such as 0.485,0.456,0.406.", param, ctx)
+        return red, green, blue
 
 
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,4 +123,4 @@ def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 def summary(level: Thresholds) -> str:
     """The thresholds in words."""
-    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {level.false_rate:.0%} false"
+    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {percent(level.false_rate)} false"

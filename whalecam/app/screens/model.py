@@ -18,6 +18,7 @@ from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
     BOX_UNITS,
+    MAPS,
     MASK_FALLBACKS,
     ORIENTATIONS,
     PROBE,
@@ -59,6 +60,10 @@ TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
     "seconds; epochs, learning rate and batch do not apply"
+)
+DRAWN = (
+    "auto: exact maps where the network has positions, else none · occlusion: by covering parts of the image, 50 "
+    "forward passes an image, approximate · none: what the network relies on alone"
 )
 TESTS = (
     "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
@@ -103,7 +108,12 @@ def train_form(run: Run) -> None:
             options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
             options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            verb = [*_train_verb(run), *_flags(options), *switches, *recommendation_panel.found_by(run, remedy)]
+            verb = [
+                *_train_verb(run),
+                *_flags(options),
+                *switches,
+                *recommendation_panel.arguments_for_masks(run, remedy),
+            ]
             with errors_shown():
                 train_or_ask(run, str(arch), pretrained, verb)
     ask_fallback(run)
@@ -114,8 +124,8 @@ def load_form(run: Run) -> None:
     with st.form("load"):
         st.caption(
             "Weights of a torchvision, timm or fastai network, or of WhaleCAM: safetensors, or a state dict that "
-            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel). A pickled "
-            "module is refused."
+            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); or an ONNX "
+            "file. A pickled module is refused."
         )
         left, right = st.columns([3, 2])
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
@@ -172,7 +182,7 @@ def audit_form(run: Run) -> None:
                 ORIENTATIONS.index(stored.box_orientation),
                 help=TURNED.format("the format or the sizes in the file show"),
             )
-        one, two, three, four = st.columns(4)
+        one, two, three, four, five = st.columns(5)
         kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
         method = two.selectbox(
             "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
@@ -181,6 +191,7 @@ def audit_form(run: Run) -> None:
             "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
         )
         limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
+        maps = five.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
             chosen = MaskOptions(
                 masks=masks.strip() or None,
@@ -195,6 +206,7 @@ def audit_form(run: Run) -> None:
                 "box-kind": kind,
                 "mask-method": method,
                 "background-test": test,
+                "maps": maps,
                 "limit": limit or "",
             }
             launch(run, "Audit", ["audit", str(run.path), *_flags(options), *session.mask_words(chosen)])
@@ -299,7 +311,7 @@ def show_results(run: Run, table: Table) -> None:
     rows = table.page(Filters(in_training=False), "random", SHOWN)
     event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
     if event.opened:
-        review_controls.open_picture(event.opened)
+        review_controls.open_image(event.opened)
 
 
 def _train_verb(run: Run) -> list[str]:

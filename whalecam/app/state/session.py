@@ -26,7 +26,7 @@ from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals, Journal
-from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
+from whalecam.store.run import DatasetRecord, Run, create_run, is_audited, is_run, list_runs, manifest_in, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
 
 DEMO = "demo"
@@ -52,7 +52,7 @@ def preferred_run() -> str | None:
     if given:
         return Path(given[0]).resolve().name
     paths = run_paths()
-    audited = [name for name, path in paths.items() if any((path / "audit").glob("part-*.parquet"))]
+    audited = [name for name, path in paths.items() if is_audited(path)]
     return next(iter([*audited, *paths]), None)
 
 
@@ -61,7 +61,7 @@ def open_named(name: str) -> Run:
     path = run_paths().get(name)
     if path is None:
         raise RunError(f"There is no run '{name}'. Choose one of: {', '.join(run_paths())}.")
-    return _run(str(path), stamp_of(path / "run.json"))
+    return _run(str(path), stamp_of(manifest_in(path)))
 
 
 def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
@@ -69,7 +69,7 @@ def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
     clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip())
     if not clean:
         raise RunError("Give the run a name, such as 'whales-2024': letters, digits, - and _.")
-    if (runs_folder() / clean / "run.json").is_file():
+    if is_run(runs_folder() / clean):
         raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
     data = open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
     return create_run(runs_folder() / clean, DatasetRecord.of(data))
@@ -91,13 +91,13 @@ def source_of(run: Run) -> Source:
 
 def properties_of(run: Run) -> pd.DataFrame:
     """What was measured on the images so far: see `findings.properties`."""
-    return _properties(str(run.properties), len(list(run.properties.glob("part-*.parquet"))))
+    return _properties(str(run.properties), len(run.property_parts()))
 
 
 def findings_of(run: Run) -> list[Finding]:
     """What is wrong with the run's data set, from its table and from what was measured on its images so far."""
     data, options = data_of(run), AuditOptions.stored(run.manifest.audit)
-    parts = len(list(run.properties.glob("part-*.parquet")))
+    parts = len(run.property_parts())
     audited = run.parts()
     key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
     return _findings(run, data, replace(options, masks=None), key)
@@ -224,11 +224,11 @@ def _properties(folder: str, parts: int) -> pd.DataFrame:
 def _findings(_run: Run, _data: Dataset, options: MaskOptions, key: tuple[object, ...]) -> list[Finding]:
     rows = properties_of(_run)
     rows = rows[rows["image"].isin(_data.good()["image"])]
-    found, refused = _boxes(_data, options)
+    upright, refused = _boxes(_data, options)
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
     vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
-    return [*refused, *findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))]
+    return [*refused, *findings.find(Evidence(data, upright, rows if len(rows) else None, odds, vectors))]
 
 
 def _boxes(data: Dataset, options: MaskOptions) -> tuple[pd.DataFrame | None, list[Finding]]:
