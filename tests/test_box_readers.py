@@ -437,7 +437,7 @@ def test_results_of_coco_without_images_are_refused(tmp_path: Path) -> None:
 def test_a_pixel_is_inside_where_a_ray_from_its_centre_crosses_the_ring_an_odd_number_of_times(
     ring: list[tuple[float, float]], shape: tuple[int, int]
 ) -> None:
-    found = filled(np.array(ring), shape)
+    inside_of = filled(np.array(ring), shape)
     for row in range(shape[0]):
         for column in range(shape[1]):
             x, y, inside = column + 0.5, row + 0.5, False
@@ -448,7 +448,7 @@ def test_a_pixel_is_inside_where_a_ray_from_its_centre_crosses_the_ring_an_odd_n
                         break
                     inside ^= crossing < x
             else:
-                assert found[row, column] == inside
+                assert inside_of[row, column] == inside
 
 
 def test_run_lengths_along_rows_lie_where_their_rectangle_does() -> None:

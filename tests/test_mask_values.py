@@ -284,7 +284,7 @@ def rule_for(path: Path, *images: Image.Image) -> MaskRule:
 
 
 @pytest.mark.parametrize(
-    ("one", "two"),
+    ("first", "second"),
     [
         (grey(ANIMAL), grey(ids(3))),
         (grey(ids(1)), palette(ids(1), (0, 0, 0), (255, 0, 0))),
@@ -292,9 +292,9 @@ def rule_for(path: Path, *images: Image.Image) -> MaskRule:
         (colored((200, 0, 0)), grey(ANIMAL)),
     ],
 )
-def test_masks_of_two_kinds_are_refused_with_both(one: Image.Image, two: Image.Image, tmp_path: Path) -> None:
+def test_masks_of_two_kinds_are_refused_with_both(first: Image.Image, second: Image.Image, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"differ in kind: 0.png contains .*; 1.png contains "):
-        rule_for(tmp_path, one, two)
+        rule_for(tmp_path, first, second)
 
 
 def test_colors_that_differ_between_files_are_asked_about(tmp_path: Path) -> None:

@@ -126,13 +126,13 @@ def read_mask(path: Path) -> MaskFile:
 
     opened, image = _open(Path(path), convert), kept[0]
     is_lossy = _format(Path(path)) in LOSSY
-    found = MaskFile(opened.pixels, np.asarray(image), image.mode, orientation=opened.orientation, is_lossy=is_lossy)
+    mask = MaskFile(opened.pixels, np.asarray(image), image.mode, orientation=opened.orientation, is_lossy=is_lossy)
     if image.mode in GREY_MODES and "transparency" not in image.info:
-        return found
+        return mask
     colors = np.asarray(image.convert("RGBA")).astype(np.int16)
     hue = int(np.ptp(colors[..., :3], axis=2).max(initial=0))
     alpha = colors[..., 3].astype(np.uint8)
-    return replace(found, hue=hue, alpha=alpha if alpha.min(initial=255) < 255 else None)
+    return replace(mask, hue=hue, alpha=alpha if alpha.min(initial=255) < 255 else None)
 
 
 def _format(path: Path) -> str:

@@ -30,11 +30,11 @@ class Polygons:
 
     def drawn(self, width: float, height: float, shape: tuple[int, int]) -> Bools:
         """The inside in an array (H, W) that shows an image of `width` × `height`, in the units of the outline."""
-        found = np.zeros(shape, bool)
+        inside = np.zeros(shape, bool)
         scale = np.array([shape[1] / width, shape[0] / height])
         for ring in self.rings:
-            found |= filled(np.asarray(ring, float).reshape(-1, 2) * scale, shape)
-        return found
+            inside |= filled(np.asarray(ring, float).reshape(-1, 2) * scale, shape)
+        return inside
 
 
 @dataclass(frozen=True)

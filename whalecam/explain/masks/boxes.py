@@ -40,11 +40,11 @@ def boxes_of(sample: Sample, sources: MaskSources, kind: str) -> NDArray[np.floa
 def _places(sample: Sample, sources: MaskSources, kind: str) -> list[Place]:
     height, width = sample.shape
     shape = Shape(width, height, sample.orientation)
-    placed = [_place(row, shape, sources) for row in sources.rows_of(sample.image) if row["kind"] == kind]
-    bad = [place.reason for place in placed if place.reason]
+    places = [_place(row, shape, sources) for row in sources.rows_of(sample.image) if row["kind"] == kind]
+    bad = [place.reason for place in places if place.reason]
     if bad:
         log.warning("%d boxes of %s are not used: %s", len(bad), sample.image, bad[0])
-    return [place for place in placed if not place.reason]
+    return [place for place in places if not place.reason]
 
 
 def _place(row: dict[str, Any], shape: Shape, sources: MaskSources) -> Place:
@@ -57,10 +57,10 @@ def _drawn(sample: Sample, places: list[Place]) -> NDArray[np.float32] | None:
     height, width = sample.pixels.shape[:2]
     down, across = height / sample.shape[0], width / sample.shape[1]
     region = np.zeros((height, width), np.float32)
-    for box_place in places:
-        if box_place.outline is not None:
-            region[box_place.outline.drawn(height, width)] = 1
+    for box in places:
+        if box.outline is not None:
+            region[box.outline.drawn(height, width)] = 1
             continue
-        x1, y1, x2, y2 = box_place.corners
+        x1, y1, x2, y2 = box.corners
         region[max(0, round(y1 * down)) : round(y2 * down), max(0, round(x1 * across)) : round(x2 * across)] = 1
     return region if region.any() else None

@@ -50,8 +50,8 @@ def join_masks(
     # Rows of one file share its mask, so a file is matched once, by the first of its names.
     owners = {path or image: image for image, path in reversed(list(images.items()))}
     matches, matched = match(owners.values(), named, by_stem=True, endings=ENDINGS)
-    match_of = dict(zip(owners, matches, strict=True))
-    given = {image: Path(files[file]) for image, path in images.items() if (file := match_of[path or image].file)}
+    by_owner = dict(zip(owners, matches, strict=True))
+    given = {image: Path(files[file]) for image, path in images.items() if (file := by_owner[path or image].file)}
     if images and not given:
         raise DatasetError(_nothing(files, list(images), matched.reason, sources))
     seen = _looks(images, given, sources, report)
@@ -74,7 +74,7 @@ def join_masks(
 def _files(sources: MaskSources) -> dict[str, str]:
     """The path of every file in the folder and below, hidden ones and links out of it apart, by its path from there."""
     home = sources.folder.resolve() if sources.folder else None
-    paths: dict[str, str] = {}
+    files: dict[str, str] = {}
     for root, folders, names in os.walk(home) if home is not None else ():
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(root).relative_to(home or root).as_posix()
@@ -82,8 +82,8 @@ def _files(sources: MaskSources) -> dict[str, str]:
         for name in sorted(names):
             path = os.path.join(root, name)  # noqa: PTH118  for each of a million files
             if not name.startswith(".") and not _leads_out(path, home):
-                paths[f"{start}{name}"] = path
-    return paths
+                files[f"{start}{name}"] = path
+    return files
 
 
 def _leads_out(path: str, home: Path | None) -> bool:
@@ -132,13 +132,13 @@ def _looks(images: Mapping[str, str], given: Mapping[str, Path], sources: MaskSo
             shape = None  # an image that cannot be read is not audited, whatever its mask is
         return Seen(image, path, look(path, shape, sources.options.mask_orientation))
 
-    seen: list[Seen] = []
+    looks: list[Seen] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for item in pool.map(see, chosen):
-            if len(seen) % 100 == 0:
-                report(Progress("looking at masks", len(seen), len(chosen)))
-            seen.append(item)
-    return seen
+            if len(looks) % 100 == 0:
+                report(Progress("looking at masks", len(looks), len(chosen)))
+            looks.append(item)
+    return looks
 
 
 def _rule(seen: Sequence[Seen], given: int, sources: MaskSources) -> MaskRule:

@@ -49,9 +49,9 @@ def join_boxes(
     rows = records(own)
     places = [place(row, shapes[row["image"]], options) if row["image"] in shapes else None for row in rows]
     boxes = [
-        PlacedBox(row, shapes[row["image"]], box_place)
-        for row, box_place in zip(rows, places, strict=True)
-        if box_place is not None
+        PlacedBox(row, shapes[row["image"]], place_of)
+        for row, place_of in zip(rows, places, strict=True)
+        if place_of is not None
     ]
     check_boxes(boxes, options)
     kept = _kept(own, places, shapes)
@@ -71,16 +71,16 @@ def _matched(
     """The image of each name in the box files, by its own name or the path of its file; notes; why others have none."""
     distinct = list(dict.fromkeys(names))
     matches, report = match(distinct, images, home=home)
-    image_of = {name: result.file for name, result in zip(distinct, matches, strict=True) if result.file}
+    owners = {name: result.file for name, result in zip(distinct, matches, strict=True) if result.file}
     left = [name for name, result in zip(distinct, matches, strict=True) if not result.file and not result.candidates]
     if left and home is not None:
-        own, claimed = {_relative(path, home): image for image, path in images.items() if path}, set(image_of.values())
+        own, used = {_relative(path, home): image for image, path in images.items() if path}, set(owners.values())
         for name, result in zip(left, match(left, own, home=home)[0], strict=True):
-            if result.file and own[result.file] not in claimed:
-                image_of[name] = own[result.file]
+            if result.file and own[result.file] not in used:
+                owners[name] = own[result.file]
     # A name without a folder that no image has is a box of an image that is not in the data set, which is no fault.
-    is_doubtful = bool(report.ambiguous) or any("/" in name or "\\" in name for name in left if name not in image_of)
-    return image_of, (*report.spelled, *([report.reason] if is_doubtful else [])), report.reason
+    is_doubtful = bool(report.ambiguous) or any("/" in name or "\\" in name for name in left if name not in owners)
+    return owners, (*report.spelled, *([report.reason] if is_doubtful else [])), report.reason
 
 
 def _relative(path: str, home: Path) -> str:
@@ -117,35 +117,35 @@ def _part(files: Sequence[tuple[str, str]]) -> dict[str, Shape]:
 
 def _kept(own: pd.DataFrame, places: Sequence[Place | None], shapes: Mapping[str, Shape]) -> pd.DataFrame:
     """The usable rows; the corners of those with a place lie in the upright image, in the units that they had."""
-    usable = np.array([box_place is None or not box_place.reason for box_place in places], bool)
+    usable = np.array([where is None or not where.reason for where in places], bool)
     kept = own[usable].copy()
-    chosen = [box_place for box_place, is_usable in zip(places, usable, strict=True) if is_usable]
+    chosen = [where for where, is_usable in zip(places, usable, strict=True) if is_usable]
     corners = [
-        _corners(row, box_place, shapes) if box_place else tuple(row[name] for name in CORNERS)
-        for row, box_place in zip(records(kept), chosen, strict=True)
+        _corners(row, where, shapes) if where else tuple(row[name] for name in CORNERS)
+        for row, where in zip(records(kept), chosen, strict=True)
     ]
     kept[CORNERS] = pd.DataFrame(corners, columns=CORNERS, index=kept.index, dtype=float)
     kept["place"] = pd.Series(chosen, index=kept.index, dtype=object)
     return kept.reset_index(drop=True)
 
 
-def _corners(row: Mapping[str, Any], box_place: Place, shapes: Mapping[str, Shape]) -> Corners:
+def _corners(row: Mapping[str, Any], where: Place, shapes: Mapping[str, Shape]) -> Corners:
     if not row["relative"]:
-        return box_place.corners
+        return where.corners
     width, height, _ = shapes[row["image"]]
-    x1, y1, x2, y2 = box_place.corners
+    x1, y1, x2, y2 = where.corners
     return (x1 / width, y1 / height, x2 / width, y2 / height)
 
 
 def _read_as(boxes: Sequence[PlacedBox]) -> tuple[str, ...]:
     """How the boxes of turned images and of copies were taken."""
     used = [box.place for box in boxes if not box.place.reason]
-    counts = Counter((box_place.orientation, box_place.evidence) for box_place in used if box_place.orientation)
+    counts = Counter((where.orientation, where.evidence) for where in used if where.orientation)
     lines = [
         f"{count:,} boxes of turned images are {orientation}, {EVIDENCE[evidence]}."
         for (orientation, evidence), count in sorted(counts.items())
     ]
-    scaled = sum(box_place.is_scaled for box_place in used)
+    scaled = sum(where.is_scaled for where in used)
     if scaled:
         lines.append(f"{scaled:,} boxes were scaled from the size that the file states to that of their image.")
     return tuple(lines)

@@ -40,10 +40,10 @@ class MaskSources:
 
     @cached_property
     def _by_image(self) -> dict[str, list[dict[str, Any]]]:
-        rows: dict[str, list[dict[str, Any]]] = {}
+        by_image: dict[str, list[dict[str, Any]]] = {}
         for row in records(self.boxes) if self.boxes is not None else ():
-            rows.setdefault(str(row["image"]), []).append(row)
-        return rows
+            by_image.setdefault(str(row["image"]), []).append(row)
+        return by_image
 
     def rows_of(self, image: str) -> list[dict[str, Any]]:
         """The boxes of one image."""

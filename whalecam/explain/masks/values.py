@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ MOST_FLAT, LARGEST_STEP, LEAST_LEVELS = 0.5, 0.08, 3
 SMALL_IDS, MANY_PIXELS = 32, 20
 NEARLY_BLACK, LEAST_MIDDLE = 8, 0.02
 LISTED = 6
+Numbers = NDArray[np.integer[Any]]
 MAX_VALUES, MAX_COLORS = 4096, 16
 SAMPLED, COUNTED = 10_000, 1 << 20
 IGNORED = 255
@@ -291,20 +293,20 @@ def _why_not(file: MaskFile) -> str:
     return ", which the compression of its format may have changed" if file.is_lossy else ""
 
 
-def _numbers(file: MaskFile) -> NDArray[np.int64]:
+def _numbers(file: MaskFile) -> Numbers:
     """The numbers of the file, (H, W): of a palette the indices, of a grey file the stored values."""
     if file.mode == "1" or file.stored.ndim == 3:
-        return np.asarray(file.values, np.int64)
+        return file.values
     return _stored_numbers(file)
 
 
-def _stored_numbers(file: MaskFile) -> NDArray[np.int64]:
+def _stored_numbers(file: MaskFile) -> Numbers:
     if file.stored.dtype.kind == "f":
         return np.asarray(np.nan_to_num(file.stored, posinf=0, neginf=0), np.int64)
-    return np.asarray(file.stored, np.int64)
+    return file.stored.astype(np.uint8) if file.stored.dtype == bool else file.stored
 
 
-def _packed(file: MaskFile) -> NDArray[np.int64]:
+def _packed(file: MaskFile) -> Numbers:
     """Red, green and blue of each pixel in one number, (H, W); 0 where it is nearly black."""
     stored = file.stored if file.stored.ndim == 3 else np.repeat(file.values[..., None], 3, axis=2)
     colors = stored[..., :3].astype(np.int64)
@@ -318,10 +320,10 @@ def _has_few_colors(file: MaskFile) -> bool:
     return len(np.unique(part)) <= MAX_COLORS and len(np.unique(packed)) <= MAX_COLORS
 
 
-def _distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def _distinct(numbers: Numbers) -> Numbers:
     """The distinct values, sorted; counted where they are few, since sorting millions of pixels takes long."""
     if numbers.min(initial=0) >= 0 and numbers.max(initial=0) < COUNTED:
-        return np.asarray(np.flatnonzero(np.bincount(numbers.ravel())), np.int64)
+        return np.asarray(np.flatnonzero(np.bincount(numbers.ravel())))
     return np.unique(numbers)
 
 
@@ -338,7 +340,7 @@ def _looks_inverted(values: ByteArray) -> bool:
     return bool(edge.mean() >= LEAST_EDGE and (values <= LOW).mean() >= LEAST_DARK)
 
 
-def _is_rim(numbers: NDArray[np.int64]) -> bool:
+def _is_rim(numbers: Numbers) -> bool:
     """Whether IGNORED is a thin border between the things and their background, and not a thin thing."""
     where = (numbers == IGNORED).astype(np.uint8)
     if not where.any():
@@ -385,11 +387,11 @@ def _codes(values: ByteArray) -> bool:
 def _step(values: ByteArray, levels: ByteArray) -> float:
     """The difference that three in four changes between two neighbours, one of these levels, stay below."""
     wide, level = values.astype(np.int16), np.isin(values, levels)
-    changes: list[NDArray[np.int16]] = []
-    for later, earlier in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
-        apart = np.abs(wide[later] - wide[earlier])
-        changes.append(apart[(apart > 0) & (level[later] | level[earlier])])
-    steps = np.concatenate(changes)
+    apart_at: list[NDArray[np.int16]] = []
+    for here, before in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        apart = np.abs(wide[here] - wide[before])
+        apart_at.append(apart[(apart > 0) & (level[here] | level[before])])
+    steps = np.concatenate(apart_at)
     return float(np.quantile(steps, 0.75)) if len(steps) else 0.0
 
 

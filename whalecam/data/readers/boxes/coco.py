@@ -94,8 +94,8 @@ def outline_of(shape: Any) -> Outline | None:
 
 
 def _side(value: Any) -> float:
-    found = number(value)
-    return found if found > 0 else 0.0
+    side = number(value)
+    return side if side > 0 else 0.0
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:

@@ -67,10 +67,10 @@ class BoxContents:
 def number(value: Any) -> float:
     """A finite number, else NaN. Texts of numbers count; truth values do not."""
     try:
-        found = math.nan if isinstance(value, bool) else float(value)
+        parsed = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
-    return found if math.isfinite(found) else math.nan
+    return parsed if math.isfinite(parsed) else math.nan
 
 
 def corners_of_size(values: Any) -> Corners:
@@ -83,8 +83,8 @@ def corners_of_size(values: Any) -> Corners:
 
 def confidence_of(value: Any) -> float | None:
     """A confidence, None where there is no number."""
-    found = number(value)
-    return None if math.isnan(found) else found
+    parsed = number(value)
+    return None if math.isnan(parsed) else parsed
 
 
 def text(value: Any) -> str:

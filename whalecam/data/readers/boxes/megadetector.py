@@ -34,8 +34,8 @@ def read_megadetector(source: Source) -> BoxContents | None:
     if isinstance(content, dict) and _are_images(content.get("images"), "file"):
         return _shares(content, list(_detections(content["images"], "file")))
     if isinstance(content, dict) and _are_images(content.get("predictions"), "filepath"):
-        found = list(_detections(content["predictions"], "filepath"))
-        return _contents("SpeciesNet JSON", found, CATEGORIES, units="shares", orientation="upright")
+        detections = list(_detections(content["predictions"], "filepath"))
+        return _contents("SpeciesNet JSON", detections, CATEGORIES, units="shares", orientation="upright")
     if _are_images(content, "file"):
         return _contents("MegaDetector JSON in pixels", list(_detections(content, "file")), {}, units="pixels")
     return None
@@ -49,7 +49,7 @@ def _are_images(items: Any, name: str) -> bool:
     )
 
 
-def _shares(content: Mapping[str, Any], found: list[Detection]) -> BoxContents:
+def _shares(content: Mapping[str, Any], detections: list[Detection]) -> BoxContents:
     raw = content.get("info")
     info = raw if isinstance(raw, dict) else {}
     version = text(info.get("format_version"))
@@ -57,7 +57,11 @@ def _shares(content: Mapping[str, Any], found: list[Detection]) -> BoxContents:
     named = {str(key): text(name) for key, name in categories.items()} if isinstance(categories, dict) else CATEGORIES
     orientation = "upright" if number(version) >= FIRST_UPRIGHT or info.get("detector") else ""
     return _contents(
-        f"MegaDetector JSON{f' {version}' if version else ''}", found, named, units="shares", orientation=orientation
+        f"MegaDetector JSON{f' {version}' if version else ''}",
+        detections,
+        named,
+        units="shares",
+        orientation=orientation,
     )
 
 
@@ -70,10 +74,10 @@ def _detections(images: list[Any], name: str) -> Iterator[Detection]:
 
 
 def _contents(
-    form: str, found: list[Detection], categories: Mapping[str, str], *, units: str, orientation: str = ""
+    form: str, detections: list[Detection], categories: Mapping[str, str], *, units: str, orientation: str = ""
 ) -> BoxContents:
     boxes, refusals = [], []
-    for image, detection, place in found:
+    for image, detection, place in detections:
         category = text(detection.get("category"))
         label = categories.get(category, "") if categories else category
         if not label or label.lower() in NO_ANIMALS:

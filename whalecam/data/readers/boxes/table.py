@@ -82,10 +82,10 @@ def read_table(source: Source) -> BoxContents | None:
 
 def _plain(frame: pd.DataFrame) -> dict[str, str]:
     """The columns by name in lower case, letters and digits only; the first of several."""
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for column in frame.columns:
-        found.setdefault(re.sub(r"[^a-z0-9]", "", str(column).lower()), column)
-    return found
+        columns.setdefault(re.sub(r"[^a-z0-9]", "", str(column).lower()), column)
+    return columns
 
 
 def _layout(columns: dict[str, str]) -> Layout | None:
@@ -116,8 +116,8 @@ def _corners(values: Floats, form: str) -> Floats:
 
 def _of_lists(cells: "pd.Series[str]", name: str, path: Path) -> tuple[Floats, str, NDArray[np.bool_]]:
     """Corners from lists of four numbers. Raises DatasetError where it is open what the last two of them are."""
-    found = [[float(part) for part in NUMBER.findall(cell)] for cell in cells]
-    values = np.array([row if len(row) == 4 else [np.nan] * 4 for row in found], float).reshape(-1, 4)
+    lists = [[float(part) for part in NUMBER.findall(cell)] for cell in cells]
+    values = np.array([row if len(row) == 4 else [np.nan] * 4 for row in lists], float).reshape(-1, 4)
     plain = re.sub(r"[^a-z]", "", name.lower())
     if plain.endswith("xyxy"):
         form = "corners"
@@ -125,7 +125,7 @@ def _of_lists(cells: "pd.Series[str]", name: str, path: Path) -> tuple[Floats, s
         form = "size"
     else:
         form = _form_of(values, name, path)
-    return _corners(values, form), "", np.array([not row for row in found], bool)
+    return _corners(values, form), "", np.array([not row for row in lists], bool)
 
 
 def _form_of(values: Floats, name: str, path: Path) -> str:
