@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from whalecam.config import FINE_ARCH
-from whalecam.network.bodies import Body, build_body
+from whalecam.network.averaged_bodies import trainable_body
+from whalecam.network.bodies import Body
 from whalecam.network.pretrained import INSTALLED
 
 Values = NDArray[np.float64]
@@ -63,7 +64,7 @@ def learner_of(setting: Setting) -> Learner:
 
 
 def body_of(setting: Setting) -> Body:
-    return build_body(setting.body, pretrained=setting.body in INSTALLED, size=setting.size)
+    return trainable_body(setting.body, setting.body in INSTALLED, setting.size)
 
 
 def inputs_of(images: NDArray[np.uint8], body: Body) -> Tensor:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from whalecam import remedies
-from whalecam.analysis.compare import LEVEL, METRICS, compare_runs, figures_of
+from whalecam.analysis.compare import LEVEL, METRICS, compare_runs, metrics_of
 from whalecam.audit import run_audit
 from whalecam.audit.selftest import FALL, probabilities
 from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_ASSESSMENTS, AuditOptions, Thresholds, TrainOptions
@@ -48,7 +48,7 @@ def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
     run = create_run(path, DatasetRecord.of(data))
     masks = csv.parent / "masks"
     remedies.train(inspect_pictures(data), run, replace(options, masks=str(masks)))
-    judged = path / remedies.MENDED / "masks" if options.remedy in SIMULATED else masks
+    judged = run.remedied / "masks" if options.remedy in SIMULATED else masks
     run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(masks=str(judged)))
     return run
 
@@ -67,7 +67,7 @@ def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
     rows = open_table(run, Thresholds()).values()
     known = rows[rows["verdict"] != "not_assessable"]
     planted = known["label"].isin(list(PLANTED))
-    found: dict[str, Any] = {"arm": arm, "seed": seed, "n": len(known), **figures_of(run)}
+    found: dict[str, Any] = {"arm": arm, "seed": seed, "n": len(known), **metrics_of(run)}
     found["listed"] = [int(rows["verdict"].isin(SUSPECT_ASSESSMENTS).sum()), len(rows)]
     for name in ("confirmed_leak", "hidden_reliance"):
         hits = known["verdict"] == name

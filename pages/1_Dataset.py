@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import dataset, findings_panel
 from whalecam.app.shell.page_frame import page
 from whalecam.app.state import session
@@ -10,8 +10,8 @@ from whalecam.app.state import session
 with page("Dataset", needs="data") as run:
     dataset.open_own()
     data = session.data_of(run)
-    dataset.figures(data)
-    figures_first()
+    dataset.show_counts(data)
+    charts_first()
     distribution, head, grid, faults = st.tabs(
         ["Distribution", "Table", "Images", "Findings"], key="dataset_tab", bind="query-params", on_change="rerun"
     )
@@ -23,6 +23,7 @@ with page("Dataset", needs="data") as run:
             dataset.browse(data)
     if grid.open:
         with grid:
+            dataset.outlines(run)
             dataset.batch(run, data)
     if faults.open:
         with faults:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from whalecam.app.charts import audit_charts
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import model, overview
 from whalecam.app.shell.page_frame import page
 from whalecam.app.state import session
@@ -22,7 +22,7 @@ with page("Model", needs="data") as run:
         pairs = model.pairs(run, metrics)
         overview.class_order(run, pairs)
         model.results(run, metrics)
-        figures_first()
+        charts_first()
         epochs, matrix = st.columns([2, 3], gap="medium")
         with epochs:
             model.epochs(metrics)

@@ -7,6 +7,7 @@ from whalecam.app.screens import heatmaps
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
 from whalecam.app.widgets import queue, review_controls
+from whalecam.text import PERCENT_COLUMN
 
 with page("Heatmaps") as run:
     threshold_sliders()
@@ -35,7 +36,7 @@ with page("Heatmaps") as run:
                 hide_index=True,
                 height=320,
                 column_config={
-                    "probability": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+                    "probability": st.column_config.ProgressColumn(format=PERCENT_COLUMN, min_value=0, max_value=100),
                     "logit": st.column_config.NumberColumn(format="%.2f"),
                     "evidence": st.column_config.NumberColumn(
                         format="%.2f", help="Sum of the map; with the bias, the logit"

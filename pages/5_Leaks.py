@@ -1,10 +1,7 @@
 """Where the evidence lies on water: scores, thresholds, and the verdicts people sign."""
 
-import streamlit as st
-
-from whalecam.app.charts import audit_charts
 from whalecam.app.components.canvas import overlay_controls
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import calibration_panel, leaks, reliance_panel
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
@@ -17,17 +14,8 @@ with page("Leaks") as run:
     overlay_controls()
     leaks.summary(run)
     reliance_panel.note_uncontrolled(table.overview())
-    figures_first()
-    scores = table.scores()
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.plotly_chart(
-            audit_charts.histogram(scores, "attention_score", session.thresholds().attention),
-            key="attention_bins",
-            alt="Histogram of the attention score",
-        )
-    with right:
-        leaks.lasso(scores)
+    charts_first()
+    leaks.charts(table)
     leaks.species_table(table)
     reliance_panel.class_table(table)
     calibration_panel.calibration_and_agreement(run, table)

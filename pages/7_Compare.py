@@ -4,7 +4,7 @@ import streamlit as st
 
 from whalecam.app.charts import comparison_charts
 from whalecam.app.components.canvas import overlay_controls
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import compare
 from whalecam.app.shell.page_frame import page, threshold_sliders
 
@@ -12,21 +12,23 @@ with page("Compare", needs="data") as run:
     threshold_sliders()
     names = compare.choose(run)
     overlay_controls()
-    found = compare.comparison(names)
-    later = compare.choose_later(found)
-    compare.say(found, later)
-    compare.figures(found, later)
-    figures_first()
+    comparison = compare.comparison(names)
+    later = compare.choose_later(comparison)
+    compare.say(comparison, later)
+    compare.show_metrics(comparison, later)
+    charts_first()
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("Differences beyond chance, and within it", anchor=False)
         st.plotly_chart(
-            comparison_charts.differences(found.differences[later]), key="compare_differences", alt="Differences"
+            comparison_charts.differences(comparison.differences[later]), key="compare_differences", alt="Differences"
         )
     with right:
         st.subheader("Accuracy per species", anchor=False)
         st.plotly_chart(
-            comparison_charts.species(found.per_label, found.names), key="compare_species", alt="Accuracy per species"
+            comparison_charts.species(comparison.per_label, comparison.names),
+            key="compare_species",
+            alt="Accuracy per species",
         )
     st.subheader("Images that changed", anchor=False)
-    compare.changed(found, later, names)
+    compare.changed(comparison, later, names)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from whalecam.app.components.canvas import overlay_controls
-from whalecam.app.components.deferred_charts import figures_first
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import embedding, patterns
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
@@ -13,8 +13,8 @@ with page("Patterns") as run:
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
-    patterns.figures(run, table)
-    figures_first()
+    patterns.show_metrics(run, table)
+    charts_first()
     sights, strategies, atlas, pairs = st.tabs(
         ["Map", "Strategies", "Attention atlas", "Confused pairs"],
         key="patterns_tab",

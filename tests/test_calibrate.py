@@ -136,7 +136,7 @@ def test_too_little_is_said_in_words() -> None:
     scores, known = np.r_[np.full(50, 2.0), np.full(70, 0.1)], np.full(120, np.nan)
     known[:4] = 1
     found = calibrate(scores, known, 1.0)
-    assert (found.precision, found.recall, found.leak_rate, found.judged, found.images) == (None, None, None, 4, 120)
+    assert (found.precision, found.recall, found.leak_rate, found.reviewed, found.images) == (None, None, None, 4, 120)
     assert "Too few verdicts from the threshold on: 4; flag or keep 6 more" in found.cautions[0]
     assert "below the threshold: 0; flag or keep 10 more" in found.cautions[1]
     assert suggested_threshold(scores, known, [0.5, 1.0]) is None

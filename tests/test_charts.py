@@ -55,9 +55,9 @@ def test_each_quadrant_says_its_count_and_share_in_the_colour_of_the_theme() -> 
     chart = audit_charts.quadrants(cells)
     words = {(note.y, note.x): note.text for note in chart.layout.annotations}
     assert words == {
-        ("right", "looks at the animal"): "<b>60</b><br>60%",
-        ("right", "looks at the water"): "<b>30</b><br>30%",
-        ("wrong", "looks at the animal"): "<b>0</b><br>0%",
-        ("wrong", "looks at the water"): "<b>10</b><br>10%",
+        ("right", "looks at the animal"): "<b>60</b><br>60 %",
+        ("right", "looks at the water"): "<b>30</b><br>30 %",
+        ("wrong", "looks at the animal"): "<b>0</b><br>0 %",
+        ("wrong", "looks at the water"): "<b>10</b><br>10 %",
     }
     assert all(note.font.color is None for note in chart.layout.annotations)

@@ -215,7 +215,7 @@ def test_what_timm_writes_beside_the_weights_is_used_and_said(tmp_path: Path) ->
     assert (model.arch, model.classes, model.size) == ("resnet18d", ("orca", "beluga", "fin_whale"), 96)
     assert (model.mean, model.std) == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.1)) and same(model, theirs)
     assert loaded.notes == (
-        "As the file says: architecture, classes, input side, mean and standard deviation.",
+        "As the file says: architecture, classes, input side, mean, standard deviation.",
         "Not done of what the file says: interpolation bicubic.",
     )
     assert network.from_spec(model.spec(), model.tensors()).mean == model.mean

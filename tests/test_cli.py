@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tests.commandline import process, whalecam
 from tests.conftest import ROOT
-from whalecam.analysis.recommendation import leaks_found
+from whalecam.analysis.recommendation import leaks_summary
 from whalecam.cli import cli
 from whalecam.config import Thresholds
 from whalecam.store.open_table import open_table
@@ -119,16 +120,18 @@ def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None
     table = open_table(run)
     facts, species = table.overview(), table.per_label()
     said = whalecam("info", run.path).stdout
-    assert f"The leaks: {leaks_found(facts, species)}" in said
+    assert f"The leaks: {leaks_summary(facts, species)}" in said
     assert "What to do: Simulate the remedies first" in said
     assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
-    lines = [line.split() for line in said.splitlines() if line.startswith("  ") and "images" not in line]
+    lines = [
+        re.split(" {2,}", line.strip()) for line in said.splitlines() if line.startswith("  ") and "images" not in line
+    ]
     most = species.sort_values(["share", "label"], ascending=[False, True]).iloc[0]
     assert lines[0][0] == most["label"]
-    assert {line[0]: line[3] for line in lines[: len(species)]} == {
+    assert {line[0]: line[3].split()[0] for line in lines[: len(species)]} == {
         name: str(count) for name, count in zip(species["label"], species["confirmed"], strict=True)
     }
-    assert f"Verdicts: confirmed leak {facts['confirmed']}, " in said and "missing file 1" in said
+    assert f"Assessments: confirmed leak {facts['confirmed']}, " in said and "missing file 1" in said
     assert max(map(len, said.splitlines())) < 400, "no list of a program's is printed raw"
     whalecam("simulate", run.path, "--limit", "12")
     advice = json.loads(whalecam("info", run.path, "--json").stdout)["advice"]
@@ -219,14 +222,14 @@ def test_thresholds_decide_what_is_printed_and_exported(runs: Path, tmp_path: Pa
     run, lax = runs / "demo", ("--attention-threshold", "0.5", "--false-rate", "0.2")
     usual, wide = (whalecam("info", run, *options) for options in ((), lax))
     assert usual.returncode == wide.returncode == 0, wide.stderr
-    assert "at most 5% are false" in usual.stdout and "at most 20% are false" in wide.stdout
+    assert "at most 5 % are false" in usual.stdout and "at most 20 % are false" in wide.stdout
     facts = json.loads(whalecam("info", run, "--json", *lax).stdout)
     level = Thresholds(attention=0.5, false_rate=0.2)
     table = open_table(open_run(run), level)
     assert facts["thresholds"] == level.noted() and facts["confirmed"] == table.overview()["confirmed"]
     assert facts["confirmed"] > open_table(open_run(run)).overview()["confirmed"]
     done = whalecam("export", run, "--out", tmp_path / "all.csv", "--only", "all", *lax)
-    assert "attention 0.5, reliance 0.25, at most 20% false" in done.stdout
+    assert "attention 0.5, reliance 0.25, at most 20 % false" in done.stdout
     rows = pd.read_csv(tmp_path / "all.csv", dtype=str, keep_default_na=False)
     assert set(rows["attention_threshold"]) == {"0.5"} and set(rows["false_rate"]) == {"0.2"}
     assert rows["assessment"].tolist() == table.all_rows()["assessment"].tolist()

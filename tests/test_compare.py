@@ -17,6 +17,7 @@ from scipy.stats import binomtest, norm
 from tests.commandline import whalecam
 from whalecam.analysis.compare import METRICS, Pairs, bootstrap, compare_runs, exchange, fate, mcnemar
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
+from whalecam.analysis.compare.shared import notes, shared
 from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.background_test import Effect
@@ -185,13 +186,13 @@ def test_leaks_are_gone_where_mistakes_explain_what_is_left(
     before: float, after: float, fewer: bool, state: str
 ) -> None:
     found = fate(10_000, round(before * 10_000), round(after * 10_000), fewer, Thresholds())
-    assert found.state == state and f"{round(after * 10_000):,} of 10,000" in found.said
+    assert found.state == state and f"{round(after * 10_000):,} of 10,000" in found.sentence
 
 
 def test_mistakes_are_not_known_at_lower_thresholds() -> None:
     assert fate(100, 20, 0, True, Thresholds(reliance=0.2)).state == "unknown"
     assert fate(100, 20, 0, True, Thresholds(attention=1.5, reliance=0.3)).state == "gone"
-    assert fate(0, 0, 0, False, Thresholds()).said == ""
+    assert fate(0, 0, 0, False, Thresholds()).sentence == ""
 
 
 def test_a_large_group_gets_the_interval_of_plain_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +229,7 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     after = [row(f"o{n}", "orca", "orca") for n in range(8)]
     after += [row(f"b{n}", "beluga", "orca" if n else "beluga") for n in range(2)] + [row("seen", "orca", "beluga")]
     found = compare_runs([made(tmp_path / "a", before), made(tmp_path / "b", [*after, row("alone", "orca", "orca")])])
-    a, b = found.figures("a"), found.figures("b")
+    a, b = found.metrics("a"), found.metrics("b")
     assert (a["accuracy"], b["accuracy"]) == (0.6, 0.9)
     assert (a["balanced_accuracy"], b["balanced_accuracy"]) == (0.75, 0.75)
     assert (a["worst_label_accuracy"], b["worst_label_accuracy"]) == (0.5, 0.5)
@@ -236,7 +237,7 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     told = {one.metric: one for one in found.differences["b"]}
     assert told["accuracy"].p == mcnemar(1, 4) and told["accuracy"].images == 10
     assert told["confirmed_leak"].p == pytest.approx(2 / 2**8, abs=0.005) and told["accuracy"].verdict == "none"
-    assert told["confirmed_leak"].told and not told["suspect"].told, "a verdict that neither run gave"
+    assert told["confirmed_leak"].is_shown and not told["suspect"].is_shown, "a verdict that neither run gave"
     assert found.changed("b", "became_right") == ["o0", "o1", "o2", "o3"]
     assert found.changed("b", "became_wrong") == found.changed("b", "got_worse") == ["b1"]
     assert found.changed("b", "got_better") == [f"o{n}" for n in range(8)]
@@ -308,8 +309,8 @@ def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -
     assert done.returncode == 0 and "not beyond chance (McNemar p = 1" in done.stdout
     found = compare_runs([open_run(runs / "demo"), open_run(runs / "twin")])
     lines = {line.split("  ")[1]: line for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
-    assert set(lines) == {METRICS[one.metric].words for one in found.differences["twin"] if one.told} and lines
-    share = f"{found.figures('demo')['accuracy'] * 100:.1f} %"
+    assert set(lines) == {METRICS[one.metric].words for one in found.differences["twin"] if one.is_shown} and lines
+    share = f"{found.metrics('demo')['accuracy'] * 100:.1f} %"
     assert lines["accuracy"].split("  ")[1] == "accuracy" and lines["accuracy"].count(f"{share} ") == 2
     assert "+0.0 points" in lines["accuracy"] and lines["accuracy"].endswith("1, within chance")
     frame = pd.read_csv(tmp_path / "out" / "c.csv")
@@ -331,3 +332,20 @@ def test_a_reseeded_twin_shows_no_significant_difference(tmp_path: Path) -> None
     found = compare_runs([open_run(tmp_path / "seed2"), open_run(tmp_path / "seed3")])
     assert int(found.unseen.sum()) > 200
     assert not [one for one in found.differences["seed3"] if one.beyond_chance]
+
+
+def test_runs_with_other_labels_are_compared_by_their_own() -> None:
+    """One run knows a label that the other's rows lack, as after labels were corrected."""
+    tables = {
+        "first": pd.DataFrame({"label": pd.Categorical(["orca", "minke"])}, index=["a", "b"]),
+        "second": pd.DataFrame({"label": pd.Categorical(["orca", "orca", "fin"])}, index=["a", "b", "c"]),
+    }
+    tables = {name: rows.assign(right=1.0, swapped_accuracy=0.5) for name, rows in tables.items()}
+    rows_by_run, remarks = shared(tables, [["fin", "minke", "orca"]] * 2)
+    assert remarks == []
+    labels = {name: rows["label"].tolist() for name, rows in rows_by_run.items()}
+    assert labels == {"first": ["orca", "minke"], "second": ["orca", "orca"]}
+    assert notes(rows_by_run, 3, np.array([True, True])) == [
+        "2 of 3 images are shared; the others are left out.",
+        "1 images have another label in another run; each is judged by its own.",
+    ]

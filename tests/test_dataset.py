@@ -280,7 +280,7 @@ def test_any_text_survives_the_reader(tmp_path: Path, rows: list[tuple[str, str]
 )
 def test_every_layout_of_boxes(tmp_path: Path, header: str, row: str, relative: bool) -> None:
     (tmp_path / "b.csv").write_text(f"{header}\n{row}\n")
-    box = read_boxes([tmp_path / "b.csv"]).iloc[0]
+    box = read_boxes([tmp_path / "b.csv"]).rows.iloc[0]
     expected = [0.1, 0.2, 0.4, 0.6] if relative else [10, 20, 40, 60]
     assert box[["x1", "y1", "x2", "y2"]].tolist() == pytest.approx(expected)
     assert bool(box["relative"]) is relative and box["kind"] == "body"
@@ -288,21 +288,21 @@ def test_every_layout_of_boxes(tmp_path: Path, header: str, row: str, relative: 
 
 def test_shares_that_rounding_pushed_over_one_stay_shares(tmp_path: Path) -> None:
     boxes = read_boxes([_write(tmp_path / "b.csv", "image,x,y,w,h\na.jpg,0.3334,0.1,0.6667,0.2\n")])
-    assert boxes["relative"].tolist() == [True]
+    assert boxes.rows["relative"].tolist() == [True]
 
 
 def test_real_box_files(real_data: Path) -> None:
     boxes = read_boxes([real_data / "boxes.csv", real_data / "happywhale" / "train_backfin_boxes_hand.csv"])
-    assert len(boxes) == 213 + 5201 - sum("no area" in text for text in boxes.attrs["refused"])
-    assert boxes["kind"].value_counts()["fin"] == 108
-    assert read_boxes([real_data / "happywhale" / "train_body_boxes_model.csv"])["relative"].all()
+    assert len(boxes.rows) + len(boxes.unused) == 213 + 5201
+    assert boxes.rows["kind"].value_counts()["fin"] == 108
+    assert read_boxes([real_data / "happywhale" / "train_body_boxes_model.csv"]).rows["relative"].all()
 
 
 def test_bad_boxes_are_counted_not_raised(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("image,x1,y1,x2,y2\na.jpg,5,5,2,9\nb.jpg,x,1,2,3\n,1,1,2,2\nc.jpg,1,1,5,5\n")
     boxes = read_boxes([tmp_path / "b.csv"])
-    assert boxes["image"].tolist() == ["c.jpg"]
-    assert len(boxes.attrs["refused"]) == 2
+    assert boxes.rows["image"].tolist() == ["c.jpg"]
+    assert len(boxes.refused) == 2 and boxes.unused == ("a.jpg", "b.jpg", "")
     with pytest.raises(DatasetError, match="not a box file"):
         read_boxes([_write(tmp_path / "c.csv", "image,left,top\na.jpg,1,2\n")])
 

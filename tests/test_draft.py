@@ -1,6 +1,7 @@
 """A large JPEG decoded at a part of its sides stands for the whole: sizes, pixels, masks and rows of an audit."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from PIL import Image
 
 from whalecam import network
 from whalecam.arrays import ByteArray, Sample
+from whalecam.config import MaskOptions
 from whalecam.data import inspect_pictures, open_dataset, read_boxes, read_sample
 from whalecam.data.geometry import mask_to_input, needed, to_input
 from whalecam.data.images import ORIENTATION_TAG, TRUNCATED
 from whalecam.errors import DatasetError
 from whalecam.explain.explainer import Explainer
-from whalecam.explain.masks import MASK_METHODS, MaskSources, fin_region
+from whalecam.explain.masks import MASK_METHODS, MaskSources, fin_region, joined
 from whalecam.network import Network
 
 SIZE = 96
@@ -135,7 +137,7 @@ def test_a_box_falls_on_the_same_share_of_the_picture(
     box = np.array([200, 300, 1100, 731]) / (np.array([1607, 1501, 1607, 1501]) if relative else 1)
     table = pd.DataFrame([("x", *box, kind, relative) for kind in ("body", "fin")])
     table.columns = ["image", "x1", "y1", "x2", "y2", "kind", "relative"]
-    sources = MaskSources(None, table, box_orientation="upright")
+    sources = MaskSources(None, table, MaskOptions(box_orientation="upright"))
     full, sample = read_sample(path, "x"), read_sample(path, "x", NEED)
     assert sample.whole is not None
     find = MASK_METHODS["boxes"](sources)
@@ -150,7 +152,9 @@ def test_a_given_mask_falls_on_the_same_share_of_the_picture(factor: float, resi
     shape = (round(1607 * factor), round(1501 * factor))
     animal = Image.fromarray((drawing(1607, 1501)[..., 0] > 130).astype(np.uint8) * 255)
     animal.resize(shape, Image.Resampling.NEAREST).save(tmp_path / "masks" / "x.png")
-    find = MASK_METHODS["given"](MaskSources(tmp_path / "masks"))
+    (tmp_path / "x.csv").write_text("image,species\nx.jpg,orca\n")
+    sources = joined(open_dataset(tmp_path / "x.csv", tmp_path), MaskSources(tmp_path / "masks")).sources
+    find = MASK_METHODS["given"](replace(sources, given={"x": sources.given["x.jpg"]}))
     full, part = find(read_sample(path, "x")), find(read_sample(path, "x", NEED))
     assert (apart_at(full, part, resize) < AT_EDGES).all()
 
@@ -172,7 +176,7 @@ def test_an_audit_says_the_same_of_a_large_photograph(real_data: Path, tmp_path:
     head = network.linear_head(body.channels, 4).eval()
     torch.nn.init.normal_(next(head.parameters()), std=0.3)
     model = Network(body.features.eval(), head, body.arch, tuple("abcd"), SIZE, "squish", body.mean, body.std, "linear")
-    boxes = read_boxes([real_data / "boxes.csv"])
+    boxes = read_boxes([real_data / "boxes.csv"]).rows
     boxes = boxes[boxes["kind"] == "body"].drop_duplicates("image").iloc[::20].head(3).reset_index(drop=True)
     for at, image in enumerate(boxes["image"]):
         photograph = Image.open(real_data / "photos" / image).convert("RGB")

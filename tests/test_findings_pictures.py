@@ -101,7 +101,7 @@ def test_sharpness_counts_on_the_animal_where_it_is_known(tmp_path: Path) -> Non
     (tmp_path / "boxes.csv").write_text(
         "image,x1,y1,x2,y2\ncalm.png,56,46,76,62\nhazy.png,60,50,90,70\nblurred_animal.png,52,32,108,88\n"
     )
-    properties = measure(data, MaskSources(None, read_boxes([tmp_path / "boxes.csv"])))
+    properties = measure(data, MaskSources(None, read_boxes([tmp_path / "boxes.csv"]).rows))
     assert sorted(found(data, measure(data))["blurry"].rows["image"]) == ["calm.png", "hazy.png"]
     assert sorted(found(data, properties)["blurry"].rows["image"]) == ["blurred_animal.png", "hazy.png"]
 
@@ -229,7 +229,7 @@ def test_measuring_goes_on_where_it_stopped(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first[~changed], again[~changed])
     assert len(kept(keep)) == 7
     (tmp_path / "boxes.csv").write_text("image,x1,y1,x2,y2\n2.png,5,5,50,50\n")
-    measure(data, MaskSources(None, read_boxes([tmp_path / "boxes.csv"])), keep, steps.append)
+    measure(data, MaskSources(None, read_boxes([tmp_path / "boxes.csv"]).rows), keep, steps.append)
     assert steps[-2].done == 5, "a new box changes what is measured on its image"
 
 

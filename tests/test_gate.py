@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.test_compare import made, row
 from whalecam.cli import cli
 from whalecam.errors import RunError
-from whalecam.output.gate import NAMES, judge, parse, reports
+from whalecam.output.gate import NAMES, evaluate, parse, reports
 from whalecam.output.gate.rules import Rule
 from whalecam.store.run import open_run
 
@@ -66,10 +66,10 @@ def test_figures_of_a_toy_and_its_baseline(tmp_path: Path) -> None:
     after = [row(f"o{n}", "orca", "orca", attention_score=1.5, reliance=0.5 if n else 0.0) for n in range(3)]
     after += [row(HOSTILE, "beluga", "orca")]
     first, second = made(tmp_path / "a", before), made(tmp_path / "b", after)
-    outcome = judge(second, parse(["confirmed_leak>0.5", "accuracy<0.75", "got_worse>75%"], True), first)
+    outcome = evaluate(second, parse(["confirmed_leak>0.5", "accuracy<0.75", "got_worse>75%"], True), first)
     assert [(check.value, check.failed) for check in outcome.checks] == [(0.5, False), (0.75, False), (0.75, False)]
     assert set(outcome.got_worse) == {HOSTILE, "o1", "o2"} and not outcome.failed
-    strict = judge(second, parse([], True), first)
+    strict = evaluate(second, parse([], True), first)
     assert strict.failed and strict.shared == 4
     xml = ET.fromstring(reports.junit("b", strict))  # noqa: S314  our own text
     assert xml.get("failures") == "1" and HOSTILE in str(xml.findtext("testcase/failure"))
@@ -77,13 +77,13 @@ def test_figures_of_a_toy_and_its_baseline(tmp_path: Path) -> None:
     assert "gate failed" in text and "3 of 4" in text
     line = next(line for line in text.splitlines() if "jpg" in line)
     assert not set(line[2:]) & set("<>|*_[]`()") and "# c" not in line
-    assert not judge(first, parse([], True), first).failed
+    assert not evaluate(first, parse([], True), first).failed
 
 
 def test_what_was_not_measured_does_not_pass(tmp_path: Path) -> None:
     run = made(tmp_path / "a", [row("o", "orca", "orca", in_training=True)])
     with pytest.raises(RunError, match="was not measured"):
-        judge(run, parse(["accuracy<0.5"], False))
+        evaluate(run, parse(["accuracy<0.5"], False))
     with pytest.raises(RunError, match="--baseline"):
         parse(["got_worse>0"], False)
 

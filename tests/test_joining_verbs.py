@@ -5,9 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -18,12 +21,15 @@ from tests.conftest import ROOT
 from whalecam.app.screens import recommendation_panel
 from whalecam.app.state import session
 from whalecam.audit import run_audit
-from whalecam.config import AuditOptions, Thresholds
+from whalecam.cli.options import mask_options, mask_options_of
+from whalecam.config import BOX_UNITS, ORIENTATIONS, AuditOptions, MaskOptions, Thresholds
 from whalecam.data import open_dataset
 from whalecam.store.run import Run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
 
 WIDTH, HEIGHT = 48, 32
+MASKS_READ_AS = "Read as 2 values, 0 and 255: white is the animal. 1 masks of turned images are upright."
+BOXES_READ_AS = "boxes.csv: table, in pixels. 1 boxes of turned images are stored, as stated."
 BOX = (12, 6, 40, 16)
 
 
@@ -69,7 +75,7 @@ def test_an_audit_says_what_joined(run: Run, tmp_path: Path) -> None:
     (tmp_path / "masks" / "9.png").write_bytes((tmp_path / "masks" / "0.png").read_bytes())
     words = ("audit", run.path, "--background-test", "none", "--masks", tmp_path / "masks")
     text = whalecam(*words).stdout
-    sentence = "matched 4 of 4 images, 1 of 5 files were not used: 9.png."
+    sentence = f"matched 4 of 4 images, 1 of 5 files were not used: 9.png. {MASKS_READ_AS}"
     assert f"masks: {sentence}" in text and f"Masks: {sentence}" in text
     facts = json.loads(whalecam(*words, "--json").stdout)
     assert facts["joins"]["masks"]["unused"] == 1 and facts["joins"]["masks"]["sentence"] == sentence
@@ -85,7 +91,7 @@ def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: 
     assert refused.returncode == 2 and "--box-orientation" in refused.stderr and "3.jpg (6)" in refused.stderr
     assert not open_run(run.path).parts() and not open_run(run.path).manifest.audit
     facts = audited(run, *boxes, "--box-orientation", "stored")
-    sentence = "matched 3 of 4 images, 1 of 4 rows were not used: 7.jpg."
+    sentence = f"matched 3 of 4 images, 1 of 4 rows were not used: 7.jpg. {BOXES_READ_AS}"
     assert facts["joins"]["boxes"]["sentence"] == sentence  # type: ignore[index]
     area = rows_of(run)["mask_area"]
     assert area["3.jpg"] == pytest.approx(area["1.jpg"], abs=0.02)
@@ -94,27 +100,30 @@ def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: 
     assert (again["new"], again["restarted"]) == (0, False)
     other = audited(run, *boxes, "--box-orientation", "upright", "--limit", "2")
     assert (other["new"], other["restarted"]) == (2, True)
-    assert "--box-orientation=upright" in session.check_arguments(open_run(run.path))
-    assert recommendation_panel.found_by(open_run(run.path), "crop")[-2:] == ["--box-orientation", "upright"]
+    words = [f"--boxes={tmp_path / 'boxes.csv'}", "--box-orientation=upright"]
+    assert [word for word in session.check_arguments(open_run(run.path)) if word.startswith("--box")] == words
+    assert recommendation_panel.arguments_for_masks(open_run(run.path), "crop") == words
+    assert recommendation_panel.arguments_for_masks(open_run(run.path), "none") == []
 
 
 def test_an_audit_from_before_pixels_could_be_stated_goes_on(run: Run, tmp_path: Path) -> None:
     audited(run, "--masks", tmp_path / "masks")
     stored = dict(open_run(run.path).manifest.audit)
-    del stored["box_orientation"]
-    open_run(run.path).update(audit=stored)
-    assert audited(run, "--masks", tmp_path / "masks")["restarted"] is False
-    assert AuditOptions.stored(stored).box_orientation is None
+    for name in ("box_orientation", "box_units", "box_confidence", "mask_class", "mask_orientation"):
+        del stored[name]
+    for record in (stored, {**stored, "box_orientation": None}):
+        open_run(run.path).update(audit=record)
+        assert audited(run, "--masks", tmp_path / "masks")["restarted"] is False
+        assert AuditOptions.stored(record) == AuditOptions(masks=str(tmp_path / "masks"), background_test="none")
 
 
 @pytest.mark.parametrize(
     ("folder", "option", "name", "words"),
     [
-        ("12-masks", "--masks", "voc_palette", "values (0, 1) in palette mode"),
-        ("12-masks", "--masks", "instance_ids", "4 of 4 looked at"),
-        ("12-masks", "--masks", "jpgmask", "matched 0 of 4 images"),
-        ("12-masks", "--masks", "suffix", "matched 0 of 4 images"),
-        ("10-megadetector-json", "--boxes", "names-stem.csv", "matched 0 of 8 images"),
+        ("12-masks", "--masks", "voc_palette", "which is the animal? State it: --mask-class"),
+        ("12-masks", "--masks", "other_aspect", "both must have one shape"),
+        ("10-megadetector-json", "--boxes", "resized-2x.csv", "a copy of 2 × the size"),
+        ("10-megadetector-json", "--boxes", "train.csv", "is not a box file"),
         ("11-exif-upright-boxes", "--boxes", "boxes-upright-px.csv", "--box-orientation"),
     ],
 )
@@ -130,13 +139,49 @@ def test_the_cases_end_with_a_sentence_before_any_work(
     assert checked.returncode == 2 and words in checked.stderr
 
 
+def test_the_verbs_take_the_class_of_masks_and_the_confidence_of_boxes(tmp_path: Path) -> None:
+    masks, boxes = case("12-masks"), case("10-megadetector-json")
+    words = ("check", masks / "train.csv", masks / "images", "--masks", masks / "voc_palette", "--json")
+    done = json.loads(whalecam(*words, "--mask-class", "1,2,3").stdout)
+    assert done["joins"]["masks"]["read_as"] == [
+        "Read as a palette with 4 values, 0, 1, 2, 3: 1, 2, 3 are the animal, as stated."
+    ]
+    run = untrained(tmp_path / "run", open_dataset(boxes / "train.csv", boxes / "images"))
+    refused = whalecam("audit", run.path, "--boxes", boxes / "md.json", "--box-confidence", "0.95")
+    assert refused.returncode == 2 and "16 of 24 boxes are below the confidence 0.95" in refused.stderr
+
+
+@given(
+    options=st.builds(
+        MaskOptions,
+        masks=st.none() | st.just("a folder/masks"),
+        boxes=st.lists(st.sampled_from(["a.csv", "b c.json"]), max_size=2, unique=True).map(tuple),
+        box_orientation=st.sampled_from(ORIENTATIONS),
+        box_units=st.sampled_from(BOX_UNITS),
+        box_confidence=st.sampled_from([0.0, 0.2, 0.55, 1.0]),
+        mask_class=st.sampled_from(["", "any", "1,2"]),
+        mask_orientation=st.sampled_from(ORIENTATIONS),
+    )
+)
+def test_options_as_words_of_the_command_line_give_the_same_options(options: MaskOptions) -> None:
+    seen: dict[str, object] = {}
+
+    @click.command()
+    @mask_options
+    def verb(**words: object) -> None:
+        seen.update(mask_options_of(words))
+
+    verb(session.mask_words(options), standalone_mode=False)
+    assert MaskOptions(**seen) == options  # type: ignore[arg-type]
+
+
 def test_check_says_what_joined_and_takes_the_pixels(run: Run, tmp_path: Path) -> None:
     words = ["check", tmp_path / "train.csv", tmp_path / "images", "--boxes", tmp_path / "boxes.csv"]
     assert whalecam(*words).returncode == 2
     done = whalecam(*words, "--box-orientation", "stored", "--masks", tmp_path / "masks", "--json")
     joins = json.loads(done.stdout)["joins"]
-    assert joins["boxes"]["sentence"] == "matched 3 of 4 images, 1 of 4 rows were not used: 7.jpg."
-    assert joins["masks"]["sentence"] == "matched 4 of 4 images, 0 of 4 files were not used."
+    assert joins["boxes"]["read_as"] == ["boxes.csv: table, in pixels.", BOXES_READ_AS.partition(". ")[2]]
+    assert joins["masks"]["sentence"] == f"matched 4 of 4 images, 0 of 4 files were not used. {MASKS_READ_AS}"
     table_only = whalecam("check", tmp_path / "train.csv", "--no-images", "--boxes", tmp_path / "boxes.csv")
     assert "boxes: matched 3 of 4 images" in table_only.stdout
     refused = whalecam("check", tmp_path / "train.csv", "--no-images", "--masks", tmp_path / "masks")
@@ -190,10 +235,13 @@ def test_the_model_page_has_the_option_and_shows_what_joined(
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
     app.run().switch_page("pages/2_Model.py").run()
     assert not app.exception and not app.error, app.error
-    box = next(box for box in app.selectbox if box.label == "Boxes of turned images")
-    assert box.value == "stored" and list(box.options) == ["unstated", "stored", "upright"]
+    for label, value in (("Boxes of turned images", "stored"), ("Masks of turned images", "auto")):
+        box = next(box for box in app.selectbox if box.label == label)
+        assert box.value == value and list(box.options) == ["auto", "stored", "upright"]
+    units = next(box for box in app.selectbox if box.label == "Units of the boxes")
+    assert units.value == "auto" and list(units.options) == ["auto", "pixels", "shares", "percent"]
     shown = [text.value.replace("\\", "") for text in app.warning]
-    assert "Boxes: matched 3 of 4 images, 1 of 4 rows were not used: 7.jpg." in shown
+    assert any(text.startswith("Boxes: matched 3 of 4 images, 1 of 4 rows were not used: 7.jpg.") for text in shown)
 
 
 def test_boxes_that_changed_are_a_finding_on_the_page(run: Run, tmp_path: Path) -> None:

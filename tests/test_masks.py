@@ -1,7 +1,9 @@
 """One contract for every way to find the animal, and what is peculiar to each."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,10 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.masks import measure
 from whalecam.arrays import Mask, Sample, records
-from whalecam.config import MASK_FALLBACKS
-from whalecam.data import read_boxes, read_grey, read_sample
-from whalecam.errors import ModelError
-from whalecam.explain.masks import MASK_METHODS, MaskSources, agreement, fin_region, find_mask
+from whalecam.config import MASK_FALLBACKS, Columns, MaskOptions
+from whalecam.data import Dataset, read_boxes, read_grey, read_sample
+from whalecam.errors import DatasetError, ModelError
+from whalecam.explain.masks import MASK_METHODS, MaskSources, agreement, fin_region, find_mask, joined
 from whalecam.explain.masks.net import WEIGHTS, sureness
 from whalecam.network.segmenter import Segmenter
 
@@ -56,7 +58,15 @@ def save(values: NDArray[np.generic], path: Path) -> Path:
 def sources(tmp_path: Path) -> MaskSources:
     """Every method finds the animal of `sample()` in these."""
     save(truth() * 255, tmp_path / "masks" / "a.png")
-    return MaskSources(tmp_path / "masks", boxes(("a.jpg", 30, 20, 90, 60, "body")))
+    return replace(in_folder(tmp_path / "masks"), boxes=boxes(("a.jpg", 30, 20, 90, 60, "body")))
+
+
+def in_folder(folder: Path, *images: str, **options: Any) -> MaskSources:
+    """A folder of masks, joined with images whose files are unknown."""
+    names = images or ("a.jpg",)
+    table = pd.DataFrame({"image": names, "path": "", "label": "orca", "group": "", "status": "ok"})
+    data = Dataset(Path("t.csv"), None, Columns(), table, "")
+    return joined(data, MaskSources(folder, options=MaskOptions(**options))).sources
 
 
 def found(name: str, picture: Sample, sources: MaskSources) -> Mask:
@@ -150,46 +160,48 @@ def test_find_mask_is_none_where_nothing_finds_an_animal() -> None:
 )
 def test_where_a_given_mask_is_looked_for(image: str, file: str, tmp_path: Path) -> None:
     save(truth() * 255, tmp_path / file)
-    assert np.array_equal(found("given", sample(image), MaskSources(tmp_path)).values, truth())
+    assert np.array_equal(found("given", sample(image), in_folder(tmp_path, image)).values, truth())
 
 
-def test_a_picture_never_gets_the_mask_of_a_namesake_in_another_folder(tmp_path: Path) -> None:
+def test_an_image_never_gets_the_mask_of_a_namesake_in_another_folder(tmp_path: Path) -> None:
     save(truth() * 255, tmp_path / "humpback" / "a.png")
-    assert MASK_METHODS["given"](MaskSources(tmp_path))(sample("orca/a.jpg")) is None
+    with pytest.raises(DatasetError, match="matched 0 of 1 images"):
+        in_folder(tmp_path, "orca/a.jpg")
 
 
-def test_two_masks_of_one_name_are_none_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_masks_of_one_name_are_none_and_said(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         save(truth() * 255, tmp_path / folder / "a.png")
-    assert MASK_METHODS["given"](MaskSources(tmp_path))(sample()) is None
-    assert "2 files" in caplog.text
+    with pytest.raises(DatasetError, match=r"a.jpg: x/a.png, y/a.png"):
+        in_folder(tmp_path)
     save(truth() * 255, tmp_path / "a.jpg.png")
-    assert found("given", sample(), MaskSources(tmp_path)).source == "given"
+    assert found("given", sample(), in_folder(tmp_path)).source == "given"
+
+
+HOSTILE_IMAGES = ("../a.jpg", "../a", "x/../../a.jpg", "..\\a.jpg")
 
 
 def test_a_mask_outside_the_folder_is_never_read(tmp_path: Path) -> None:
     outside = save(truth() * 255, tmp_path / "a.png")
-    (tmp_path / "masks").mkdir()
-    sources = MaskSources(tmp_path / "masks")
-    for image in ("../a.jpg", "../a", str(tmp_path / "a.jpg"), "x/../../a.jpg", "..\\a.jpg"):
-        assert MASK_METHODS["given"](sources)(sample(image)) is None
-    (tmp_path / "masks" / "a.png").symlink_to(outside)
-    assert MASK_METHODS["given"](sources)(sample()) is None
-    (tmp_path / "masks" / "sub").mkdir()
-    (tmp_path / "masks" / "sub" / "b.png").symlink_to(outside)
-    assert MASK_METHODS["given"](sources)(sample("b.jpg")) is None
+    home = tmp_path / "masks"
+    save(truth() * 255, home / "own.png")
+    (home / "a.png").symlink_to(outside)
+    (home / "sub").mkdir()
+    (home / "sub" / "b.png").symlink_to(outside)
+    images = (*HOSTILE_IMAGES, str(tmp_path / "a.jpg"), "a.jpg", "b.jpg", "own.jpg")
+    assert set(in_folder(home, *images).given) == {"own.jpg"}
 
 
 def test_greys_of_a_mask_are_kept(tmp_path: Path) -> None:
     grey = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
     save(grey, tmp_path / "a.png")
-    assert found("given", sample(), MaskSources(tmp_path)).values == pytest.approx(grey / 255, abs=1e-6)
+    assert found("given", sample(), in_folder(tmp_path)).values == pytest.approx(grey / 255, abs=1e-6)
 
 
 @pytest.mark.parametrize("factor", [2, 4])
 def test_a_mask_of_another_size_but_the_same_aspect_is_scaled(factor: int, tmp_path: Path) -> None:
     save(np.kron(truth(), np.ones((factor, factor))) * 255, tmp_path / "a.png")
-    values = found("given", sample(), MaskSources(tmp_path)).values
+    values = found("given", sample(), in_folder(tmp_path)).values
     assert np.array_equal(values > 0.5, truth())
 
 
@@ -197,8 +209,10 @@ def test_a_mask_of_another_size_but_the_same_aspect_is_scaled(factor: int, tmp_p
 def test_the_aspect_may_differ_by_two_per_cent(
     width: int, used: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    save(np.full((2 * HEIGHT, width), 255), tmp_path / "a.png")
-    mask = MASK_METHODS["given"](MaskSources(tmp_path))(sample())
+    values = np.full((2 * HEIGHT, width), 255)
+    values[:40] = 0
+    save(values, tmp_path / "a.png")
+    mask = MASK_METHODS["given"](in_folder(tmp_path))(sample())
     assert (mask is not None) == used
     assert used == (f"{width} × 160 pixels, its image 120 × 80" not in caplog.text)
 
@@ -206,22 +220,29 @@ def test_the_aspect_may_differ_by_two_per_cent(
 def test_a_broken_mask_is_none_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     (tmp_path / "b.png").write_bytes(b"")
+    save(truth() * 255, tmp_path / "c.png")
+    sources = in_folder(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     for image in ("a.jpg", "b.jpg"):
-        assert MASK_METHODS["given"](MaskSources(tmp_path))(sample(image)) is None
+        assert MASK_METHODS["given"](sources)(sample(image)) is None
     assert "a.png is not used: not an image" in caplog.text
     assert "b.png is not used: zero bytes" in caplog.text
 
 
-def test_a_mask_of_zeros_and_ones_is_refused_in_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mask_unlike_those_looked_at_is_none_with_its_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(truth() * 255, tmp_path / "a.png")
+    sources = in_folder(tmp_path)
     save(truth(), tmp_path / "a.png")
-    assert MASK_METHODS["given"](MaskSources(tmp_path))(sample()) is None
-    assert "save the animal as 255" in caplog.text
+    assert MASK_METHODS["given"](sources)(sample()) is None
+    assert "a.png is not used: it contains 2 values (0, 1) in grey mode, where the others have greys" in caplog.text
 
 
 def test_a_black_mask_says_that_there_is_no_animal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save(np.zeros((HEIGHT, WIDTH)), tmp_path / "a.png")
+    save(truth() * 255, tmp_path / "b.png")
     with caplog.at_level(logging.WARNING):
-        assert not found("given", sample(), MaskSources(tmp_path)).values.any()
+        assert not found("given", sample(), in_folder(tmp_path, "a.jpg", "b.jpg")).values.any()
     assert not caplog.records
 
 
@@ -277,7 +298,7 @@ def test_boxes_stated_as_stored_are_turned_with_the_picture(relative: bool) -> N
     table = boxes(("a.jpg", x1, y1, x2, y2, "body"), relative=relative)
     upright = np.rot90(stored_corner(), -1)
     assert upright.shape == (80, 120)
-    stored = MaskSources(None, table, "stored")
+    stored = MaskSources(None, table, MaskOptions(box_orientation="stored"))
     assert np.array_equal(found("boxes", sample(orientation=6), stored).values, upright)
     assert MASK_METHODS["boxes"](MaskSources(None, table))(sample(orientation=6)) is None, "nobody said which pixels"
 
@@ -306,7 +327,7 @@ def test_a_box_a_little_over_the_edge_is_cut_there() -> None:
 
 
 def test_real_boxes_cover_the_true_animal(real_data: Path) -> None:
-    sources = MaskSources(None, read_boxes([real_data / "boxes.csv"]))
+    sources = MaskSources(None, read_boxes([real_data / "boxes.csv"]).rows)
     covered = []
     for row in records(pd.read_csv(real_data / "masks.csv")):
         picture = read_sample(real_data / "photos" / row["image"], row["image"])

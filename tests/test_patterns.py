@@ -107,7 +107,7 @@ def test_the_atlas_of_flat_maps_is_one_everywhere() -> None:
     found = atlas.atlas([boxed(np.full((8, 8), 0.3), MIDDLE)] * 3, CLASSES, "squish")
     assert found.images == 3 and found.background_share == 0.5
     np.testing.assert_allclose(found.mean, 1, rtol=1e-6)
-    assert atlas.caption(found) == ("50% on the animal, 50% on water", "no part stands out")
+    assert atlas.caption(found) == ("50 % on the animal, 50 % on water", "no part stands out")
 
 
 def test_the_atlas_finds_the_same_end_of_animals_wherever_they_are() -> None:
@@ -197,9 +197,9 @@ def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_
     rng = np.random.default_rng(0)
     chance = [np.linalg.norm(found[at] - found[rng.integers(len(rows), size=3)], axis=1).mean() for at in range(30)]
     assert np.mean(near) < 0.6 * np.mean(chance)
-    places.kept_in(run).write_bytes(b"half a file")
+    run.embedding.write_bytes(b"half a file")
     assert places.kept(run, rows) is None
-    np.savez(places.kept_in(run).open("wb"), stamp=np.array(["x"], object), image=rows["image"].to_numpy(object))
+    np.savez(run.embedding.open("wb"), stamp=np.array(["x"], object), image=rows["image"].to_numpy(object))
     assert places.kept(run, rows) is None  # pickled, so not read
 
 

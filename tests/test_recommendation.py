@@ -13,10 +13,10 @@ from whalecam.analysis.recommendation import (
     Figure,
     Measured,
     advise,
-    figures,
     interval,
-    leaks_found,
+    leaks_summary,
     measured_of,
+    metrics_of,
     recommend,
     simulation_of,
     step,
@@ -40,7 +40,7 @@ def rows_of(present: list[Judged], crop: list[Judged]) -> pd.DataFrame:
 
 def test_figures_of_four_pictures() -> None:
     rows = rows_of([(1, 0, 0.8), (1, 0.5, 0.6), (1, 0, np.nan), (0, 0, 0.4)], [(1, 1, 0.1)] * 4)
-    found = figures(rows)
+    found = metrics_of(rows)
     assert found["present"]["all"]["own"][0] == 0.75 and found["present"]["all"]["unseen"][0] == 0.125
     assert found["present"]["all"]["water_cost"][0] == 0.625
     crop = found["crop"]["all"]
@@ -52,7 +52,7 @@ def test_figures_of_four_pictures() -> None:
 
 def test_the_same_gain_on_every_picture_has_no_width() -> None:
     rows = rows_of([(0, 0, 0.5)] * 6, [(1, 0.5, 0.25)] * 6)
-    assert figures(rows)["crop"]["all"]["unseen_gain"] == [0.5, 0.5, 0.5]
+    assert metrics_of(rows)["crop"]["all"]["unseen_gain"] == [0.5, 0.5, 0.5]
 
 
 def test_the_interval_the_slow_way_over_individuals() -> None:
@@ -146,22 +146,22 @@ def test_what_the_evidence_supports(
 ) -> None:
     advice = recommend(facts, given, measured)
     assert (advice.remedy, advice.todo) == (remedy, todo)
-    assert words in advice.said
+    assert words in advice.sentence
 
 
 def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
     advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (), "shuffle")
-    assert advice.remedy is None and "No remedy helps" in advice.said
+    assert advice.remedy is None and "No remedy helps" in advice.sentence
 
 
 def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
     """After `retrain` its run holds no simulated remedy, so nothing is known of them."""
     alone = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
     assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
-    assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").said
+    assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").sentence
     since = Measured("shuffle", "mine", Figure(0.3, 0.2, 0.4), Figure(0.0, -0.1, 0.1))
     advice = recommend(LEAKING, alone, (), "shuffle", since)
-    assert advice.said.startswith("This network was trained with shuffle, and that helped")
+    assert advice.sentence.startswith("This network was trained with shuffle, and that helped")
     assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
     assert advice.why[-1].startswith(
         "Measured against mine: +30 points (+20 to +40) of accuracy on swapped backgrounds"
@@ -173,7 +173,13 @@ def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
 def test_the_figures_stand_beside_the_advice() -> None:
     advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), NOTHING), (FAILED,))
     told = " ".join(advice.why)
-    for words in ("70 of 200", "35%", "+40 points (+30 to +50)", "+30 points (+20 to +40)", "did not help: +1 points"):
+    for words in (
+        "70 of 200",
+        "35 % (",
+        "+40 points (+30 to +50)",
+        "+30 points (+20 to +40)",
+        "did not help: +1 points",
+    ):
         assert words in told, words
 
 
@@ -201,23 +207,23 @@ def bold(text: str) -> str:
 
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
-    others = "of each other species at most 5% of the images"
+    others = "of each other species at most 5 % of the images"
     assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
     assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
-    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5%")
+    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5 %")
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
     facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
-    found = leaks_found(facts, SPECIES, bold)
+    found = leaks_summary(facts, SPECIES, bold)
     assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
     assert found.endswith("Another 3 rely on the water without attention on it.")
-    assert "Another" not in leaks_found(facts | {"hidden": 0}, SPECIES)
-    found = leaks_found(facts | {"background": 12}, SPECIES)
+    assert "Another" not in leaks_summary(facts | {"hidden": 0}, SPECIES)
+    found = leaks_summary(facts | {"background": 12}, SPECIES)
     assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
-    asked = leaks_found(facts | {"measured": 0}, SPECIES)
+    asked = leaks_summary(facts | {"measured": 0}, SPECIES)
     assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
-    assert leaks_found(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
+    assert leaks_summary(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
 
 
 # --- what run folders hold -------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from whalecam.data import Dataset, inspect_pictures, open_dataset, read_sample
 from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain.masks import MaskMethod, MaskSources, find_mask
+from whalecam.explain.masks import joined as joined_masks
 from whalecam.network.training import train as train_plainly
 from whalecam.remedies import AUGMENTS, REMEDIES, Case, Mended, Shuffle, inside
 from whalecam.remedies.shuffle import Exchange, laid
@@ -186,7 +187,8 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def masks_of(data: Dataset) -> MaskMethod:
-    return functools.partial(find_mask, sources=MaskSources(data.csv.parent / "masks"), fallback="border")
+    sources = joined_masks(data, MaskSources(data.csv.parent / "masks")).sources
+    return functools.partial(find_mask, sources=sources, fallback="border")
 
 
 @pytest.mark.parametrize("remedy", sorted(REMEDIES))
@@ -201,7 +203,8 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
     good = inspect_pictures(mended).good()
     assert len(good) == done.written == 8 - done.left_out and done.left_out == (remedy == "drop")
     assert set(good["image"]) <= set(source.table["image"]), "rows join by the name of the image"
-    sources = MaskSources(tmp_path / "out" / "masks")
+    masks = tmp_path / "out" / "masks"
+    sources = joined_masks(mended, MaskSources(masks)).sources if masks.is_dir() else MaskSources()
     for row in records(good):
         sample = read_sample(Path(row["path"]), row["image"])
         mask = find_mask(sample, sources, "border")
@@ -326,8 +329,8 @@ def test_only_training_pictures_lend_and_masks_are_found_once(source: Dataset) -
 
     shuffle, good = Shuffle(counted, 32, "squish"), source.good()
     first, second = shuffle(good.iloc[:4]), shuffle(good)
-    assert {label: len(waters) for label, waters in first.lent.items()} == {"orca": 2, "beluga": 2}
-    assert sum(len(waters) for waters in second.lent.values()) == 7 and "e.jpeg" not in second.keeps
+    assert {label: len(waters) for label, waters in first.donated.items()} == {"orca": 2, "beluga": 2}
+    assert sum(len(waters) for waters in second.donated.values()) == 7 and "e.jpeg" not in second.keeps
     assert sorted(asked) == sorted(good["image"])
     assert dict(shuffle.facts) == {"pictures": 8, "with_mask": 7}
 

@@ -42,7 +42,7 @@ def test_its_figures_are_those_of_the_table_and_the_journal(run: Run) -> None:
     assert f"{facts['confirmed']} of {facts['measured']} tested images" in text
     assert "2 people signed: Ana, Ben. At present 1 flag · 1 keep · 0 unsure" in text.replace("  ", " ")
     for row in species.to_dict("records"):
-        assert row["label"] in text and f"{row['low']:.0%} to {row['high']:.0%}" in text
+        assert row["label"] in text and f"{100 * row['low']:.0f} % to {100 * row['high']:.0f} %" in text
     assert run.manifest.dataset.fingerprint in text and run.manifest.model_sha256 in text
     assert all(f"{name} {version}" in text for name, version in run.manifest.versions.items())
     assert "the map is the whole story" in text and run.manifest.exactness == "exact"
@@ -61,7 +61,7 @@ def test_flagged_pictures_come_first_each_with_picture_heat_and_changed_water(ru
 
 def test_thresholds_decide_its_verdicts(run: Run) -> None:
     text = words(report_html(run, data_of(run), cases=0, thresholds=Thresholds(attention=9, false_rate=0.01)))
-    assert "attention 9.00 · at most 1% false" in text and text.startswith(" WhaleCAM") and "0 of" in text
+    assert "attention 9.00 · at most 1 % false" in text and text.startswith(" WhaleCAM") and "0 of" in text
 
 
 def test_nothing_that_people_or_the_data_set_say_becomes_markup(run: Run, tmp_path: Path) -> None:

@@ -697,12 +697,12 @@ def test_what_one_reviewer_judged_is_told_apart_by_action(journal: Journal) -> N
     first = journal.add([Review("a", "flag", "ana"), Review("b", "flag", "ana")]).action
     journal.add([Review("c", "keep", "bo")])
     second = journal.add([Review("a", "keep", "ana")]).action
-    judged = journal.judged_by("ana")
+    judged = journal.reviewed_by("ana")
     assert judged[["image", "action"]].to_numpy().tolist() == [["a", first], ["b", first], ["a", second]]
     journal.undo("ana")
-    assert journal.judged_by("ana")["image"].tolist() == ["a", "b"]
+    assert journal.reviewed_by("ana")["image"].tolist() == ["a", "b"]
     assert journal.undo("ana") == ["a", "b"], "many images, one action, one undo"
-    assert journal.judged_by("ana").empty
+    assert journal.reviewed_by("ana").empty
 
 
 def test_a_new_journal_has_the_present_version_and_keeps_it(url: str) -> None:

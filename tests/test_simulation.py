@@ -13,7 +13,7 @@ from tests.commandline import whalecam
 from whalecam import remedies
 from whalecam.analysis.recommendation import cell, measured_of, simulation_of
 from whalecam.arrays import Mask, Sample
-from whalecam.cli.summaries import retrained
+from whalecam.cli.summaries import retraining_lines
 from whalecam.config import TrainOptions
 from whalecam.data import open_dataset
 from whalecam.demo.planted import Planted
@@ -132,7 +132,7 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     assert facts["swapped_accuracy"] == known["figures"]["present"]["all"]["unseen"]
     measured = measured_of(leaky, [better])[0]
     assert facts["measured"][0]["unseen"] == vars(measured.unseen) and measured.helped
-    said = list(retrained(leaky, better, known))
+    said = list(retraining_lines(leaky, better, known))
     assert said[0].startswith("Run better: trained with shuffle (train with waters exchanged")
     assert said[1].startswith("The new network on 24 images") and "Gain" not in said[2], "nothing else was simulated"
     assert f"Against run, on the same images: {measured.changed}." in said

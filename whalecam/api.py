@@ -1,6 +1,6 @@
 """The verbs of WhaleCAM for Python: the same as those of the command line, with the same options and defaults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,27 +21,59 @@ from whalecam.arrays import ByteArray, Report, silent
 from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
-from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
+from whalecam.config import AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset, geometry
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
-from whalecam.network import Network, training
+from whalecam.network import Network, Predict, black_box, load_checkpoint, training
+from whalecam.network.black_box import IN_MEMORY
 from whalecam.network.bodies import IMAGENET, Stats
 from whalecam.network.exactness import exactness
+from whalecam.network.heads import OWN
 from whalecam.network.modules import cut
+from whalecam.network.training import adopt
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, create_run
 from whalecam.store.run import Run as StoredRun
 from whalecam.store.run import open_run as open_stored
 
-BATCH = 32
+BATCH, SIDE = 32, 224
 PathLike = str | Path
-Options = TypeVar("Options", TrainOptions, AuditOptions)
+Options = TypeVar("Options", TrainOptions, AuditOptions, MaskOptions)
 
 
 class Run(StoredRun):
-    """A run folder: one row per image in its table, the network that predicted, and people's verdicts."""
+    """A run folder: one row per image in its table, the network that predicted, and people's verdicts.
+
+    Attributes:
+        model: the network in memory that the run was made from, None where it was opened.
+    """
+
+    model: Network | None = None
+
+    @classmethod
+    def from_model(
+        cls, model: Network, data: Dataset, path: PathLike, *, training: Collection[str] = (), notes: Sequence[str] = ()
+    ) -> "Run":
+        """Write the run folder `path` for a network that was trained elsewhere, to be audited on `data`.
+
+        Args:
+            model: what `open_model` returns. A function or a module in memory is not kept in the folder: where such a
+                run is opened again, `audit` takes it as `model`.
+            training: names of the images in `data` that it was trained on, as far as that is known.
+            notes: what else the run is to report of it.
+
+        Raises ModelError for weights that are NaN or infinite, DatasetError for a training image that `data` does not
+        name, RunError where the folder is something else.
+        """
+        if unknown := sorted(set(training) - set(data.table["image"])):
+            raise DatasetError(f"The training image '{unknown[0]}' is none of the data set's {len(data.table):,} rows.")
+        stored = create_run(Path(path), DatasetRecord.of(data))
+        adopt(stored, model, notes, training)
+        run = cls(stored.path, stored.manifest)
+        run.model = model
+        return run
 
     def to_pandas(self, thresholds: Thresholds = Thresholds()) -> pd.DataFrame:
         """The table without its maps, one row per image by name, with assessments at these thresholds.
@@ -114,14 +146,23 @@ def open_dataset(
 
 
 def check(
-    data: Dataset, *, boxes: Sequence[PathLike] = (), masks_folder: PathLike | None = None, report: Report = silent
+    data: Dataset,
+    *,
+    boxes: Sequence[PathLike] = (),
+    masks_folder: PathLike | None = None,
+    report: Report = silent,
+    **options: Any,
 ) -> list[Finding]:
     """What is wrong with a data set, worst first; no network is needed. Reads every image, if there is a folder.
 
-    Raises DatasetError for boxes and masks that cannot be read or join no image.
+    Args:
+        options: further fields of `MaskOptions`, such as `box_orientation="upright"`.
+
+    Raises TypeError for an option that there is not, DatasetError for boxes and masks that cannot be read, join no
+    image or would be read wrongly.
     """
-    sources = masks.opened(str(masks_folder) if masks_folder else None, [str(path) for path in boxes])
-    joined = masks.joined(data, sources, None, report).sources
+    named = {"masks": masks_folder, "boxes": tuple(boxes)}
+    joined = masks.joined(data, masks.opened(_options(MaskOptions(), {**named, **options})), report).sources
     data, properties = measured(data, joined, report=report)
     return findings.find(findings.Evidence(data, joined.boxes, properties))
 
@@ -147,20 +188,29 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
 
 
 def audit(
-    run: StoredRun, data: Dataset | None = None, *, report: Report = silent, engine: Engine = LOCAL, **options: Any
+    run: StoredRun,
+    data: Dataset | None = None,
+    *,
+    model: Network | None = None,
+    report: Report = silent,
+    engine: Engine = LOCAL,
+    **options: Any,
 ) -> AuditSummary:
     """Fill or complete the table of a run: maps, scores and the background test of every image. Resumable.
 
     Args:
         data: another data set than the run's own.
+        model: the network itself, where it was in memory when the run was made (`Run.from_model`) and the run was
+            opened again since.
         engine: who does the work: this machine, or `ray_runner.OnRay`.
         options: fields of `AuditOptions`, such as `masks="masks/"`.
 
-    Raises TypeError for an option that there is not, RunError for an untrained run, DatasetError for masks or boxes
-    that join no image or would be read wrongly.
+    Raises TypeError for an option that there is not, RunError for an untrained run and for another model than the
+    run's, DatasetError for masks or boxes that join no image or would be read wrongly.
     """
     chosen = _options(AuditOptions(), options)
-    return run_audit.run_audit(run, data or run_audit.open_data(run), chosen, report, engine)
+    network = model or (run.model if isinstance(run, Run) else None)
+    return run_audit.run_audit(run, data or run_audit.open_data(run), chosen, report, engine, network)
 
 
 def open_run(path: PathLike) -> Run:
@@ -175,29 +225,55 @@ def compare(*runs: StoredRun) -> Comparison:
 
 
 def open_model(
-    module: nn.Module,
+    model: nn.Module | PathLike | None = None,
     *,
+    predict: Predict | None = None,
     classes: Sequence[str],
-    size: int,
-    mean: Stats = IMAGENET[0],
-    std: Stats = IMAGENET[1],
+    arch: str | None = None,
+    size: int | None = None,
+    mean: Stats | None = None,
+    std: Stats | None = None,
     resize: str = "squish",
 ) -> Network:
-    """A network in memory, cut in two, for `explain`. The module itself is copied and stays as it is.
+    """A network that was trained elsewhere: for `explain`, and for `Run.from_model`, which makes it a run to audit.
 
     Args:
+        model: a module in memory, which is copied, cut in two and stays as it is; or the path of a checkpoint or an
+            ONNX file.
+        predict: instead of a model, a function of images: uint8 (N, size, size, 3), RGB → probabilities (N, C). It has
+            no maps; the background test needs none.
         classes: in the order of its outputs.
-        size: side of its input, px.
-        mean, std: of its input's channels, RGB in [0, 1].
+        arch: of a checkpoint, a name of torchvision or timm; None: as the file says.
+        size: side of its input, px. Needed for a module; None: as the file says, else 224.
+        mean, std: of its input's channels, RGB in [0, 1]; None: as the file says, else ImageNet's. A function gets
+            plain pixels.
         resize: how an image becomes a square: `squish`, `crop` or `pad`.
 
-    Raises ModelError where it cannot be cut, or where it has another number of outputs than classes.
+    Raises TypeError for a model and a function together, and for what it would not use; ModelError where the network
+    cannot be read, cut or called, or has another number of outputs than classes.
     """
-    found = cut(module, size)
-    head = found.head
-    network = Network(found.features, head, type(module).__name__, tuple(classes), size, resize, mean, std)
+    if (model is None) == (predict is None):
+        raise TypeError("open_model takes either a model, or a function as predict=…")
+    names = tuple(classes)
+    if predict is not None:
+        if arch or mean or std:
+            raise TypeError("A function gets plain pixels: arch, mean and std are not used. Leave them out.")
+        return black_box(predict, names, size or SIDE, resize)
+    if isinstance(model, nn.Module):
+        if arch or size is None:
+            raise TypeError("A module needs size=…, the side of its input in px, and no arch.")
+        return _of_module(model, names, size, resize, mean or IMAGENET[0], std or IMAGENET[1])
+    return load_checkpoint(
+        Path(str(model)).expanduser(), names, arch=arch, size=size, resize=resize, mean=mean, std=std
+    ).network
+
+
+def _of_module(module: nn.Module, classes: tuple[str, ...], size: int, resize: str, mean: Stats, std: Stats) -> Network:
+    parts = cut(module, size)
+    frame = (type(module).__name__, classes, size, resize, mean, std, OWN, IN_MEMORY, len(classes))
+    network = Network(parts.features, parts.head, *frame)
     with torch.no_grad():
-        outputs = head(network.look(np.zeros((1, size, size, 3), np.uint8))).shape[1]
+        outputs = parts.head(network.look(np.zeros((1, size, size, 3), np.uint8))).shape[1]
     if outputs != len(classes):
         raise ModelError(f"{network.arch} has {outputs} outputs, but {len(classes)} classes are named.")
     return network

@@ -49,6 +49,8 @@ SUSPECT_ASSESSMENTS = ("suspect", "confirmed_leak", "hidden_reliance", "backgrou
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 BACKGROUND_TESTS = ("all", "auto", "none")
 """Which images are tested for reliance on their background: all, the suspects and a sample, or none."""
+MAPS = ("auto", "occlusion", "none")
+"""How maps are drawn: from the network's positions where it has them, by covering parts of the image, or not at all."""
 OTHER = "other"
 """`reliance_on` where neither a single property of the background nor several together carry the drop."""
 TESTED_SAMPLE = 2000
@@ -56,8 +58,11 @@ TESTED_SAMPLE = 2000
 MASK_FALLBACKS = ("net", "border")
 """How an animal without a given mask or box is found."""
 BOX_KINDS = ("body", "fin", "fluke")
-BOX_ORIENTATIONS = ("stored", "upright")
-"""The pixels that boxes of an image turned by EXIF lie in: as the file stores them, or as the image is displayed."""
+ORIENTATIONS = ("auto", "stored", "upright")
+"""The pixels that boxes and masks of an image turned by EXIF lie in: as the file stores them, or as the image is
+displayed; auto: as the box file or the sizes show, and refused where nothing does."""
+BOX_UNITS = ("auto", "pixels", "shares", "percent")
+"""The units of boxes; auto: as the format or the values show."""
 FALLBACK_ARCH = "efficientnet_lite0"
 FINE_ARCH = "efficientnet_lite0_fine"
 UNTRAINED = "untrained"
@@ -68,8 +73,8 @@ FALLBACKS = (FALLBACK_ARCH, UNTRAINED)
 EXACTNESS = {
     "exact_here": "Each map adds up to its logit for the image it is drawn on, with its own rectifiers and norm.",
     "exact": "The network has a linear head, so each map adds up to its logit: the map is the whole story.",
-    "none": "The head takes one vector per image, so there are no positions to draw.",
-    "approximate": "The head is not linear: the map leaves a rest unexplained, which is shown beside it.",
+    "none": "There are no maps: where the network looks was not measured, what it relies on was.",
+    "approximate": "The map leaves a rest of the logit unexplained, which is shown beside it.",
 }
 """How far a map adds up to its logit, by what the head is."""
 THUMB_SIZE = 192
@@ -85,17 +90,48 @@ class Columns:
     group: str = "individual_id"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskOptions:
+    """Where the animals are, and how that is read.
+
+    Attributes:
+        masks: a folder of masks.
+        boxes: box files or folders.
+        box_orientation, mask_orientation: out of ORIENTATIONS, for images that are turned by EXIF.
+        box_units: out of BOX_UNITS.
+        box_confidence: boxes that state a smaller confidence (0 to 1) are not used.
+        mask_class: the values of a mask that are the animal, separated by commas, or `any` for all but 0; empty: as the
+            values show.
+    """
+
+    masks: str | None = None
+    boxes: tuple[str, ...] = ()
+    box_orientation: str = "auto"
+    box_units: str = "auto"
+    box_confidence: float = 0.2
+    mask_class: str = ""
+    mask_orientation: str = "auto"
+
+    @staticmethod
+    def normalized(record: Mapping[str, Any]) -> dict[str, Any]:
+        """A record of options as JSON holds it, or as an earlier version wrote it → the same as keyword arguments."""
+        orientation = record.get("box_orientation") or MaskOptions.box_orientation
+        return {**record, "boxes": tuple(record.get("boxes") or ()), "box_orientation": orientation}
+
+
+MASK_OPTIONS = tuple(field.name for field in fields(MaskOptions))
+
+
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(MaskOptions):
     """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
     `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px
     and in float32, for comparison; PROBE fits a linear head over the body as it is, in seconds.
     Its fit takes no `epochs`, `lr` and `batch`.
-    `remedy` is one of TRAIN_REMEDIES; `masks` and `boxes` are where it finds the animals, the boxes in the pixels that
-    `box_orientation` states (BOX_ORIENTATIONS; None: unstated). `fallback`, one of FALLBACKS, is trained where the
-    pretrained weights of `arch` cannot be had; None: nothing is trained then.
+    `remedy` is one of TRAIN_REMEDIES; it finds the animals as `MaskOptions` states. `fallback`, one of FALLBACKS, is
+    trained where the pretrained weights of `arch` cannot be had; None: nothing is trained then.
     """
 
     arch: str = FALLBACK_ARCH
@@ -115,31 +151,25 @@ class TrainOptions:
     recipe: str = "fast"
     body_from: str | None = None
     remedy: str = "none"
-    masks: str | None = None
-    boxes: tuple[str, ...] = ()
-    box_orientation: str | None = None
     fallback: str | None = None
 
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "TrainOptions":
         """What was asked for by `Manifest.train`, which also notes what was `used`."""
-        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
-        return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
+        known = {name: value for name, value in cls.normalized(record).items() if name in cls.__dataclass_fields__}
+        return cls(**known)
 
 
 @dataclass(frozen=True)
-class AuditOptions:
+class AuditOptions(MaskOptions):
     """What an audit measures and on what. `size` None means the size the network was trained at.
 
-    `box_orientation` is out of BOX_ORIENTATIONS; None: unstated, which images turned by EXIF do not allow.
     `background_test` is out of BACKGROUND_TESTS; `donors` images of other labels lend each image theirs.
     `precision` auto computes in bfloat16 where the CPU does and the maps hardly change; the audit says by how much.
+    `maps` is out of MAPS; without maps the reliance on the background is measured alone.
     """
 
-    masks: str | None = None
-    boxes: tuple[str, ...] = ()
     box_kind: str = "body"
-    box_orientation: str | None = None
     mask_method: str = "net"
     size: int | None = None
     background_test: str = "all"
@@ -148,12 +178,13 @@ class AuditOptions:
     batch: int = 32
     device: str = "auto"
     precision: str = "auto"
+    maps: str = "auto"
 
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "AuditOptions":
         """What `Manifest.audit` holds; the defaults before the first audit."""
-        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
-        return cls(**{**known, "boxes": tuple(known.get("boxes", ()))})
+        known = {name: value for name, value in cls.normalized(record).items() if name in cls.__dataclass_fields__}
+        return cls(**known)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ EXTRAS = MappingProxyType(
         "postgres": ("psycopg",),
         "auth": ("authlib",),
         "umap": ("umap",),
+        "onnx": ("onnx", "onnxruntime"),
         "heif": ("pillow_heif",),
         "excel": ("python_calamine",),
     }

@@ -86,7 +86,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     # The heat's controls act in the browser alone: the server hears of them with the thresholds, which come last.
     for name, key, field in (
         ("Opacity", "ArrowLeft", "opacity"),
-        ("Threshold", "ArrowRight", "threshold"),
+        ("Heat threshold", "ArrowRight", "threshold"),
         ("At most this share false", "ArrowRight", "false_rate"),
         ("Attention threshold", "ArrowLeft", "attention"),
         ("Reliance threshold", "ArrowLeft", "reliance"),
@@ -118,6 +118,17 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     page.get_by_role("heading", name=PAGES[-2], exact=True, level=1).wait_for()
     is_well(page)
     assert until_address(page, run=OTHER, attention="0.95", reliance="0.2", false_rate="0.06")
+
+
+def test_the_overview_has_an_address_of_its_name_and_one_entry(page: Any, address: str) -> None:  # noqa: F811
+    page.goto(f"{address}/Overview?run={OTHER}")
+    page.get_by_role("heading", name="Overview", exact=True, level=1).wait_for()
+    is_well(page)
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    expect(page.get_by_test_id("stSidebar").get_by_role("link", name="Overview", exact=True)).to_have_count(1)
+    follow(page, "Leaks")
+    follow(page, "Overview")
+    assert urlsplit(page.url).path == "/", "the menu leads to the first page"
 
 
 def first_card(page: Any) -> None:  # noqa: F811

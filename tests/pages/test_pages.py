@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,13 +18,15 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from whalecam.app.charts import audit_charts
-from whalecam.app.screens import heatmaps, overview
+from whalecam.app.screens import dataset, overview
 from whalecam.app.shell import jobs
-from whalecam.app.state import session
+from whalecam.app.shell.page_frame import plain
+from whalecam.app.state import image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
+from whalecam.explain.render import unpack_mask
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run, write_json
 from whalecam.store.table import Table
@@ -83,7 +86,7 @@ def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("whalecam.app.shell.jobs.time.monotonic", lambda: next(clock))
     pace = jobs.Pace()
     steps = [("reading", 0, 10), ("reading", 1, 10), ("reading", 4, 10), ("comparing", 3, 9), ("comparing", 5, 9)]
-    told = [pace.told(Progress(*step)) for step in steps]
+    told = [pace.left_after(Progress(*step)) for step in steps]
     started, left = "estimating time left", "left in this step"
     assert told == [started, f"4 min 30 s {left}", f"1 min 30 s {left}", started, f"0 min 4 s {left}"]
     lines = [dict(zip(("stage", "done", "total"), step, strict=True)) for step in steps[:3]]
@@ -100,14 +103,14 @@ def test_a_picture_is_drawn_again_where_its_file_changed(runs: Path) -> None:
     images.mkdir()
     shutil.copy(path, images / name)
     run.update(dataset=replace(run.manifest.dataset, images=str(images)))
-    first = heatmaps.picture_uri(run, name)
-    assert heatmaps.picture_uri(run, name) is first
+    first = image_cache.image_uri(run, name)
+    assert image_cache.image_uri(run, name) is first
     Image.new("RGB", (30, 20), "red").save(images / name)
-    drawn = heatmaps.picture_uri(run, name)
+    drawn = image_cache.image_uri(run, name)
     shown = Image.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2])))
     assert drawn != first and shown.size == (30, 20)
     with pytest.raises(DatasetError, match="no readable file"):
-        heatmaps.picture_uri(run, "no such image.jpg")
+        image_cache.image_uri(run, "no such image.jpg")
 
 
 @pytest.mark.parametrize(
@@ -200,6 +203,22 @@ def test_a_rejected_mask_is_signed_and_can_be_taken_back(runs: Path, journal: Jo
     assert not any("mask rejected" in text.value for text in app.markdown)
 
 
+def test_the_outlines_of_given_masks_are_on_the_dataset_page(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    table = session.table_of(run, Thresholds())
+    cards = dataset.outline_cards(table)
+    rows = table.all_rows().set_index("image")
+    assert len(cards) == 8 and all(rows.loc[card.image, "mask_source"] == "given" for card in cards)
+    for card in cards:
+        stored = unpack_mask(table.row(card.image)["mask_bits"])
+        assert card.mask_bits is not None and np.array_equal(unpack_mask(card.mask_bits), stored) and stored.any()
+        assert card.lines[1].startswith("given · ")
+    app = open_page("pages/1_Dataset.py", dataset_tab="Images")
+    assert not app.exception, app.exception
+    assert "Outlines of your masks and boxes" in [element.value for element in app.subheader]
+    assert plain(f"Masks: {run.manifest.joins['masks']['sentence']}") in texts(app)
+
+
 def test_the_last_self_test_is_shown(runs: Path) -> None:
     check = {"name": "maps add up", "value": 1e-6, "bound": 1e-4, "says": "largest rest", "passed": True}
     result = {"passed": True, "failed": [], "checks": {"maps add up": check}, "when": "2026-01-01T00:00:00+00:00"}
@@ -255,7 +274,7 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
         for card in review_controls.cards_of(*_opened(runs), listed.reset_index(), heat=False)
     }
     for image, row in listed.iterrows():
-        assert cards[str(image)] == f"relies {row['reliance_probability']:.0%}: {words[row['reliance_on']]}"
+        assert cards[str(image)] == f"relies {100 * row['reliance_probability']:.0f} %: {words[row['reliance_on']]}"
     for name, begin in (("other", "on the water of "), ("colour", "colour of the water as in ")):
         if name in words:
             image = listed.index[listed["reliance_on"] == name][0]

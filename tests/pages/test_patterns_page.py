@@ -66,7 +66,7 @@ def test_kept_places_are_drawn_without_a_button(runs: Path) -> None:
     run = open_run(runs / "demo")
     rows = places.laid_out(run)
     spots = np.zeros((len(rows), 2), np.float32)
-    np.savez(places.kept_in(run), places=spots, stamp=np.array(places.stamp(run)), image=rows["image"].to_numpy(str))
+    np.savez(run.embedding, places=spots, stamp=np.array(places.stamp(run)), image=rows["image"].to_numpy(str))
     app = tab("Map")
     app.segmented_control(key="map_way").set_value("umap").run()
     assert "lay_out" not in [button.key for button in app.button] and not app.exception

@@ -177,7 +177,7 @@ def test_blind_controls_hide_every_score_and_are_counted(runs: Path, table: Tabl
     frame = next(table.value for table in trust.dataframe if "controls" in table.value)
     assert frame[["reviewer", "controls"]].to_numpy().tolist() == [["Ana", len(controls)]]
     flagged = int((journal.controls()["verdict"] == "flag").sum())
-    assert frame["flagged"].tolist() == [flagged] and frame["rate"].tolist() == [flagged / len(controls)]
+    assert frame["flagged"].tolist() == [flagged] and frame["rate"].tolist() == [100 * (flagged / len(controls))]
 
 
 def test_a_verdict_given_with_scores_in_sight_is_no_control(runs: Path, table: Table, journal: Journal) -> None:

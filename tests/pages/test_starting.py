@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
 from whalecam.app.shell import jobs
-from whalecam.store.run import open_run, read_json
+from whalecam.store.run import job_in, open_run, read_json
 
 NEVER = "lcnet_035"
 """Of which timm has no pretrained weights, with a hub or without; so this needs no network to fail or to pass."""
@@ -34,12 +34,15 @@ def asked(arch: str, pretrained: bool = True) -> AppTest:
 
 def command(run: Path) -> list[str]:
     """The words of the job's process, which is stopped."""
-    words = Path(f"/proc/{read_json(run / jobs.JOB)['pid']}/cmdline").read_text().split("\0")
+    place, words = Path(f"/proc/{read_json(job_in(run))['pid']}/cmdline"), ""
+    # Between its start and its own first instruction a process has no words yet.
+    while not words and (job := jobs.status(run)) and job.state == "running":
+        words = place.read_text()
     jobs.cancel(run)
     while (job := jobs.status(run)) and job.state == "running":
         time.sleep(0.05)
         jobs.cancel(run)
-    return words
+    return words.split("\0")
 
 
 def test_without_an_answer_nothing_starts_and_nothing_can_start_by_itself(runs: Path) -> None:

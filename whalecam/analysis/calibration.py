@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.arrays import FloatArray
+from whalecam.text import percent_interval
 
 ENOUGH = 10
 """Judged images on each side of the threshold below which nothing is told."""
@@ -35,7 +36,7 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%})"
+        return percent_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Calibration:
     Attributes:
         threshold: of the score; the flag is `score >= threshold`.
         images: how many images have a score.
-        judged: how many of them a person flagged or kept; `unsure` does not count.
+        reviewed: how many of them a person flagged or kept; `unsure` does not count.
         precision: share of leaks among what the audit flags; None where too little is known, as are the next two.
         recall: share of the leaks that the audit flags.
         leak_rate: share of leaks among all images with a score.
@@ -54,7 +55,7 @@ class Calibration:
 
     threshold: float
     images: int
-    judged: int
+    reviewed: int
     precision: Estimate | None
     recall: Estimate | None
     leak_rate: Estimate | None
@@ -66,7 +67,7 @@ class _Strata:
     """Per stratum: images, judged ones, leaks among them; whether its images reach the threshold."""
 
     images: Counts
-    judged: Counts
+    reviewed: Counts
     leaks: Counts
     above: NDArray[np.bool_]
 
@@ -125,9 +126,11 @@ def _too_little(above: NDArray[np.bool_], known: NDArray[np.bool_]) -> tuple[str
         return ("Nobody has flagged or kept an image with a score yet.",)
     missing = []
     for side, words in ((above, "from the threshold on"), (~above, "below the threshold")):
-        judged, wanted = int((side & known).sum()), min(ENOUGH, int(side.sum()))
-        if judged < wanted:
-            missing.append(f"Too few verdicts {words}: {judged}; flag or keep {wanted - judged} more, taken at random.")
+        reviewed, wanted = int((side & known).sum()), min(ENOUGH, int(side.sum()))
+        if reviewed < wanted:
+            missing.append(
+                f"Too few verdicts {words}: {reviewed}; flag or keep {wanted - reviewed} more, taken at random."
+            )
     return tuple(missing)
 
 
@@ -151,7 +154,7 @@ def _strata(scores: NDArray[np.float64], leaks: NDArray[np.float64], threshold: 
 
 def _expected(strata: _Strata) -> Counts:
     """Leaks of each stratum, if its unjudged images leak as often as its judged ones."""
-    return strata.images * strata.leaks / strata.judged
+    return strata.images * strata.leaks / strata.reviewed
 
 
 def _f1(strata: _Strata) -> float:
@@ -175,9 +178,9 @@ def _estimates(strata: _Strata) -> tuple[Estimate | None, Estimate | None, Estim
     return precision, recall, rate
 
 
-def _shares(found: Counts, missed: Counts, above: NDArray[np.bool_], none: float) -> Counts:
+def _shares(confirmed: Counts, missed: Counts, above: NDArray[np.bool_], none: float) -> Counts:
     """Per draw, the share of the leaks that lie above the threshold; `none` where there are no leaks."""
-    hits = found[:, above].sum(axis=1)
+    hits = confirmed[:, above].sum(axis=1)
     every = hits + missed[:, ~above].sum(axis=1)
     return np.asarray(np.divide(hits, every, out=np.full_like(hits, none), where=every > 0))
 
@@ -188,11 +191,11 @@ def _drawn(strata: _Strata, more: int) -> Counts:
     Rates are drawn so that their quantiles are the bounds of Clopper and Pearson (1934): the lower ones for `more` = 0,
     the upper ones for 1. Jeffreys' prior, between the two, covered 92 % where few images are judged and most leak.
     """
-    rng, kept = np.random.default_rng(0), strata.judged - strata.leaks
+    rng, kept = np.random.default_rng(0), strata.reviewed - strata.leaks
     a, b = strata.leaks + more, kept + 1 - more
     drawn = rng.beta(np.maximum(a, 1), np.maximum(b, 1), (DRAWS, len(a)))
     rates = np.where(a == 0, 0.0, np.where(b == 0, 1.0, drawn))
-    return np.asarray(strata.leaks + rng.binomial((strata.images - strata.judged).astype(int), rates), np.float64)
+    return np.asarray(strata.leaks + rng.binomial((strata.images - strata.reviewed).astype(int), rates), np.float64)
 
 
 def _estimate(value: float, few: Counts, many: Counts) -> Estimate:
@@ -204,10 +207,10 @@ def _unfair(scores: NDArray[np.float64], known: NDArray[np.bool_], above: NDArra
     """Say so where the judged images of a side have other scores than chance would give them."""
     for side, words in ((above, "from the threshold on"), (~above, "below the threshold")):
         ranks = pd.Series(scores[side]).rank().to_numpy(float)
-        judged, images = int(known[side].sum()), len(ranks)
-        if not 0 < judged < images:
+        reviewed, images = int(known[side].sum()), len(ranks)
+        if not 0 < reviewed < images:
             continue
-        spread = ranks.std() * np.sqrt((images - judged) / (judged * max(1, images - 1)))
+        spread = ranks.std() * np.sqrt((images - reviewed) / (reviewed * max(1, images - 1)))
         if abs(ranks[known[side]].mean() - ranks.mean()) > UNFAIR * spread:
             return (
                 f"The images judged {words} are no random part of it, so the figures lean. Order the gallery at "

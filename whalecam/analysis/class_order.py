@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whalecam.text import percent
+
 Counts = NDArray[np.int64]
 MIN_IMAGES = 20
 """Images of the labels in question below which nothing is proposed."""
@@ -39,9 +41,9 @@ class ClassOrder:
     def sentence(self) -> str:
         return (
             f"The classes seem to be named in another order than the network's outputs: of {self.images:,} images of "
-            f"{self.moved} labels, {self.accuracy_as_named:.0%} are right as the classes are named, and "
-            f"{self.accuracy_as_proposed:.0%} in this order: {','.join(self.classes)}. Every map and score belongs to "
-            "the class named, so load the checkpoint again with the right order before you trust any."
+            f"{self.moved} labels, {percent(self.accuracy_as_named)} are right as the classes are named, and "
+            f"{percent(self.accuracy_as_proposed)} in this order: {','.join(self.classes)}. Every map and score "
+            "belongs to the class named, so load the checkpoint again with the right order before you trust any."
         )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from whalecam.store.run import Run
 from whalecam.store.table import unpack_maps
+from whalecam.text import percent
 
 IMAGES = 256
 """Of the audit's first part, of which the share is taken."""
@@ -31,7 +32,7 @@ class Placement:
 
     @property
     def sentence(self) -> str:
-        text = f"The maps account for {self.share:.0%} of the differences between the classes' logits (median of "
+        text = f"The maps account for {percent(self.share)} of the differences between the classes' logits (median of "
         text += f"{self.images:,} images); the rest belongs to no position."
         if self.share >= LEAST:
             return text

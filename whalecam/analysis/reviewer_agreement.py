@@ -34,12 +34,12 @@ def agreement(standing: pd.DataFrame) -> Agreement:
     Args:
         standing: every verdict that is not undone, oldest first: `image verdict reviewer` (`Journal.standing`).
     """
-    said = standing.drop_duplicates(["image", "reviewer"], keep="last")
-    wide = said.pivot(index="image", columns="reviewer", values="verdict")
+    latest = standing.drop_duplicates(["image", "reviewer"], keep="last")
+    wide = latest.pivot(index="image", columns="reviewer", values="verdict")
     rows = [_pair(wide, first, other) for first, other in combinations(sorted(wide.columns), 2)]
     pairs = pd.DataFrame(rows, columns=["reviewer", "other", "images", "agreed", "kappa"])
     several = wide[wide.notna().sum(axis=1) > 1]
-    return Agreement(pairs[pairs["images"] > 0].reset_index(drop=True), _disagreements(said, several), len(several))
+    return Agreement(pairs[pairs["images"] > 0].reset_index(drop=True), _disagreements(latest, several), len(several))
 
 
 def false_alarms(controls: pd.DataFrame) -> pd.DataFrame:
@@ -51,10 +51,10 @@ def false_alarms(controls: pd.DataFrame) -> pd.DataFrame:
     Returns: `reviewer controls flagged rate low high`: of each image the last verdict, `unsure` left out, with the
     95 % Wilson interval.
     """
-    said = controls.drop_duplicates(["image", "reviewer"], keep="last")
-    said = said[said["verdict"].isin(["flag", "keep"])]
+    latest = controls.drop_duplicates(["image", "reviewer"], keep="last")
+    latest = latest[latest["verdict"].isin(["flag", "keep"])]
     rows = []
-    for reviewer, verdicts in said.groupby("reviewer")["verdict"]:
+    for reviewer, verdicts in latest.groupby("reviewer")["verdict"]:
         flagged = int((verdicts == "flag").sum())
         rows.append((reviewer, len(verdicts), flagged, *wilson(flagged, len(verdicts))))
     return pd.DataFrame(rows, columns=["reviewer", "controls", "flagged", "rate", "low", "high"])
@@ -64,7 +64,7 @@ def kappa(first: "pd.Series[str]", other: "pd.Series[str]") -> float:
     """Cohen's kappa (1960): agreement beyond that of chance, 1 where all agree; NaN where chance leaves no room."""
     observed = float((first == other).mean())
     shares = [(float((first == verdict).mean()), float((other == verdict).mean())) for verdict in REVIEW_VERDICTS]
-    chance = sum(one * two for one, two in shares)
+    chance = sum(share * other_share for share, other_share in shares)
     return (observed - chance) / (1 - chance) if chance < 1 - 1e-12 else np.nan
 
 
@@ -76,9 +76,9 @@ def _pair(wide: pd.DataFrame, first: str, other: str) -> tuple[str, str, int, fl
     return first, other, len(both), agreed, kappa(both[first], both[other])
 
 
-def _disagreements(said: pd.DataFrame, several: pd.DataFrame) -> pd.DataFrame:
+def _disagreements(latest: pd.DataFrame, several: pd.DataFrame) -> pd.DataFrame:
     differ = several.index[several.nunique(axis=1) > 1]
-    some = said[said["image"].isin(differ)]
+    some = latest[latest["image"].isin(differ)]
     newest = some.drop_duplicates("image", keep="last").set_index("image")["verdict"]
     names = some.groupby(["image", "verdict"])["reviewer"].agg(lambda who: ", ".join(sorted(who))).unstack()
     names = names.reindex(columns=list(REVIEW_VERDICTS)).fillna("")

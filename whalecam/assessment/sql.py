@@ -67,7 +67,7 @@ def joined_sql(thresholds: Thresholds) -> str:
     Where a person rejected the mask, what was measured under it is taken back.
     """
     assessment = assessment_sql(thresholds)
-    reviewed = ", ".join(f"reviews.{name} as {told}" for name, told in REVIEWED.items())
+    reviewed = ", ".join(f"reviews.{name} as {alias}" for name, alias in REVIEWED.items())
     proven = ", ".join(f"proven.{name}" for name in PROVEN)
     return (
         "(select rows.* replace ("

@@ -15,10 +15,11 @@ from whalecam.audit import pipeline
 from whalecam.audit.precision import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, check_answers, rounding
 from whalecam.config import TESTED_SAMPLE, AuditOptions
 from whalecam.data import Dataset
-from whalecam.explain import background_test
+from whalecam.explain import background_test, occlusion
 from whalecam.explain.explainer import Explained, Explainer
 from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.network import Network
+from whalecam.network.exactness import NONE, exactness
 from whalecam.store.run import Run
 
 PART_ROWS, PART_SECONDS = 512, 10.0
@@ -27,11 +28,15 @@ PART_ROWS, PART_SECONDS = 512, 10.0
 
 @dataclass(frozen=True)
 class Networks:
-    """One fold's network in its roles: it `judges` images, with other waters too, and `draws` maps; `said` of them."""
+    """One fold's network in its roles: it `judges` images, with other waters too, and `draws` maps; `said` of them.
+
+    `exactness` is that of the maps that this audit draws.
+    """
 
     judges: Network
     draws: Network
     said: str
+    exactness: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Work:
             tester=tester,
             probes=self.probes,
             fold=self.fold,
+            maps=self.options.maps,
         )
 
 
@@ -84,21 +90,44 @@ class Engine(Protocol):
         """Explain the batches of one fold and store their rows."""
 
 
-def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions) -> Networks:
-    """One fold's network prepared for all it has to do, with what precision and another size cost, in words."""
-    model = network.from_spec(run.manifest.network, run.load_checkpoint(fold))
+def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, given: Network | None = None) -> Networks:
+    """One fold's network prepared for all it has to do, with what precision and another size cost, in words.
+
+    Args:
+        given: the network itself, where the run cannot build it.
+    """
+    model = given or network.from_spec(run.manifest.network, run.load_checkpoint(fold))
     device = network.pick_device(options.device)
     model.to(device)
     check_answers(model, data, f"run '{run.name}', fold {fold}")
     judge, mapper, said = _sized(model, run, fold, data, options)
-    wanted = options.precision == "auto" and network.fast_halves(device)
+    wanted = options.precision == "auto" and network.fast_halves(device) and _has_closed_form(mapper)
     quick = network.quick(mapper, wanted)
     apart = rounding(mapper, quick, data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
     if halves:
         said = f"Maps in bfloat16 differ from float32 by {apart:.1%} of their largest value at most. {said}".strip()
     draws = quick if halves == wanted else network.quick(mapper, halves)
-    return Networks(draws if judge is mapper else network.quick(judge, halves), draws, said)
+    said = f"{_drawn(options.maps, mapper)} {said}".strip()
+    judges = draws if judge is mapper else network.quick(judge, halves)
+    return Networks(judges, draws, said, _exactness(options.maps, mapper))
+
+
+def _has_closed_form(model: Network) -> bool:
+    return not model.is_opaque and exactness(model.head) != NONE
+
+
+def _exactness(maps: str, mapper: Network) -> str:
+    return {"auto": exactness(mapper.head), "occlusion": "approximate", "none": NONE}[maps]
+
+
+def _drawn(maps: str, mapper: Network) -> str:
+    """What is to be said of how maps are drawn, where it is not by the network's positions."""
+    if maps == "occlusion":
+        return f"Occlusion maps: {occlusion.PASSES} forward passes more an image; they do not add up to the logit."
+    if _exactness(maps, mapper) == NONE:
+        return "No maps: where the network looks is not measured, what it relies on is."
+    return ""
 
 
 def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:

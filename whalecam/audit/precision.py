@@ -13,6 +13,7 @@ from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam
 from whalecam.network import Network
+from whalecam.network.exactness import NONE, exactness
 from whalecam.network.layout import check_size
 from whalecam.store.run import Run
 
@@ -31,6 +32,10 @@ def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 
     """
     if not SIDES[0] <= size <= SIDES[1]:
         raise ModelError(f"Maps at {size} pixels: choose a size from {SIDES[0]} to {SIDES[1]}.")
+    if model.is_opaque:
+        raise ModelError(
+            f"Maps at {size} pixels: {model.arch} takes images of {model.size} px alone. Leave --size out."
+        )
     check_size(model.features, model.arch, size)
     good = _known(model, data)
     seen = good["image"].isin(run.training_images(fold))
@@ -49,9 +54,7 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
     good = data.good()
     good, asked = _some(good[good["path"] != ""]), 0
     for inputs, _ in _batches(good, model, model.size, batch=1):
-        found = cam.explain(model.head, model.look(inputs))
-        logits, maps = (numbers.float().cpu().numpy() for numbers in (found.logits, found.maps))
-        if cam.is_finite(logits, maps, float(found.completeness_error)):
+        if _is_usable(model, inputs):
             return
         asked += 1
     if asked:
@@ -60,6 +63,16 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
             f"{asked:,} asked), so there is nothing to audit. Load weights that work, or train again with a lower "
             "learning rate."
         )
+
+
+def _is_usable(model: Network, inputs: ByteArray) -> bool:
+    """Whether the logits of one image are finite, and its map where the network has positions."""
+    if exactness(model.head) == NONE:
+        with torch.no_grad():
+            return bool(torch.isfinite(model.head(model.look(inputs))).all())
+    drawn = cam.explain(model.head, model.look(inputs))
+    logits, maps = (numbers.float().cpu().numpy() for numbers in (drawn.logits, drawn.maps))
+    return cam.is_finite(logits, maps, float(drawn.completeness_error))
 
 
 def rounding(exact: Network, quick: Network, data: Dataset) -> float:

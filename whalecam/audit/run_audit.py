@@ -5,15 +5,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
-from whalecam.config import BACKGROUND_TESTS, AuditOptions, Columns
+from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
 from whalecam.data import OK, Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
-from whalecam.explain import masks
+from whalecam.explain import masks, occlusion
 from whalecam.explain.masks import MASK_METHODS, Joined, MaskSources
+from whalecam.network import Network
 from whalecam.store.run import Run
 
 LOCAL = fold_job.Local()
@@ -44,14 +46,23 @@ class AuditSummary:
 
 
 def run_audit(
-    run: Run, data: Dataset, options: AuditOptions, report: Report = silent, engine: fold_job.Engine = LOCAL
+    run: Run,
+    data: Dataset,
+    options: AuditOptions,
+    report: Report = silent,
+    engine: fold_job.Engine = LOCAL,
+    model: Network | None = None,
 ) -> AuditSummary:
     """Fill or complete the table of `run` with the images of `data`.
 
     Rows made with other masks or another network, or of images read in another way, are dropped first, so that a
     table never mixes two audits; where nothing is left to do, the way of reading makes no difference and they stay.
-    Raises RunError for an untrained run, DatasetError for missing mask folders or broken box files, and for masks or
-    boxes that join no image or would be read wrongly (`masks.joined`), before anything is computed.
+    Args:
+        model: the run's network itself, where only the process that made the run has it.
+
+    Raises RunError for an untrained run and for another model than its own, DatasetError for missing mask folders or
+    broken box files, and for masks or boxes that join no image or would be read wrongly (`masks.joined`), before
+    anything is computed.
     """
     if not run.trained:
         raise RunError(
@@ -61,39 +72,54 @@ def run_audit(
         raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
     if options.background_test not in BACKGROUND_TESTS or options.donors < 1:
         raise RunError(f"--background-test takes {', '.join(BACKGROUND_TESTS)}, and --donors one or more.")
+    if options.maps not in MAPS:
+        raise RunError(f"No maps by '{options.maps}'. There are: {', '.join(MAPS)}.")
+    if model is not None:
+        _check_same(run, model)
     found = joined_sources(data, options, report)
     sources, joins = found.sources, masks.records_of(found.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
-    networks = [fold_job.prepared(run, fold, data, options) for fold in range(run.folds)]
+    networks = [fold_job.prepared(run, fold, data, options, model) for fold in range(run.folds)]
     restarted = bool(run.parts()) and not _goes_on(run, data, options, settings, engine)
     if restarted:
         run.clear_audit()
     if restarted or not run.parts():
-        run.update(audit=settings)
+        run.update(audit=settings, exactness=networks[0].exactness)
     if joins != run.manifest.joins:
         run.update(joins=joins)
     new, passes = _explain(run, data, sources, networks, options, report, engine)
-    refused = () if sources.boxes is None else tuple(sources.boxes.attrs.get("refused", ()))
+    refused = () if sources.box_table is None else sources.box_table.refused
     return AuditSummary(
         len(engine.held(run)), new, restarted, refused, networks[0].said, passes, joins, run.mask_sources()
     )
 
 
+def _check_same(run: Run, model: Network) -> None:
+    """Raise RunError for another network than the run was made with: by its weights, or a black box by its answers."""
+    stored, given = run.load_checkpoint(), model.tensors()
+    # A single number is stored as an array of one.
+    alike = set(stored) == set(given) and all(
+        np.array_equal(stored[name].ravel(), given[name].ravel()) for name in stored
+    )
+    if not alike or tuple(model.classes) != run.manifest.classes:
+        raise RunError(
+            f"The model is another than run '{run.name}' was made with. Make a run of its own: Run.from_model(…)."
+        )
+
+
 def mask_sources(options: AuditOptions) -> MaskSources:
     """Open what an audit takes its masks from."""
-    sources = masks.opened(options.masks, options.boxes)
+    sources = masks.opened(options)
     boxes = sources.boxes
     if boxes is not None and options.box_kind != "body" and set(boxes["kind"]) == {"body"}:
-        attrs = boxes.attrs
         boxes = boxes.assign(kind=options.box_kind)
-        boxes.attrs.update(attrs)
-    return replace(sources, boxes=boxes, box_orientation=options.box_orientation)
+    return replace(sources, boxes=boxes)
 
 
 def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent) -> Joined:
     """`mask_sources` joined with a data set. Raises DatasetError as `masks.joined`."""
-    return masks.joined(data, mask_sources(options), options.box_orientation, report)
+    return masks.joined(data, mask_sources(options), report)
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
@@ -112,7 +138,9 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
 
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: fold_job.Engine) -> bool:
     """Whether the rows that the run holds can stay with those that this call would add."""
-    before = {"box_orientation": None, **run.manifest.audit}  # as audits from before it could be stated had it
+    # Audits from before the later options read as their defaults do.
+    before = {**vars(MaskOptions()), "maps": AuditOptions.maps, **run.manifest.audit}
+    before["box_orientation"] = before["box_orientation"] or MaskOptions.box_orientation
     if before == settings:
         return True
     same = {**before, "reading": READING, "reliance": RELIANCE} == settings
@@ -146,7 +174,8 @@ def _explain(
     done = len(rows) - len(todo)
     donors = fold_job.donors_of(run, data, sources, options, report) if len(todo) else None
     probes = fold_job.probes_of(data, options)
-    fold_of, passes = judges(run, todo["image"].tolist()), len(todo)
+    fold_of = judges(run, todo["image"].tolist())
+    passes = len(todo) * (1 + occlusion.PASSES * (options.maps == "occlusion"))
     for fold in sorted(set(fold_of)):
         training = frozenset(run.training_images(fold))
         mine = todo[[one == fold for one in fold_of]]

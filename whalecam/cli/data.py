@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, column_options
-from whalecam.cli.output import reporter, tell
-from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, TrainOptions
+from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of
+from whalecam.cli.output import print_facts, reporter
+from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
 
@@ -37,7 +37,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
         loading.start()
     csv = write_demo(folder, images=images, seed=seed, report=report)
     if run_path is None:
-        tell({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
+        print_facts({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
     loading.join()
     from whalecam.audit import run_audit
@@ -62,9 +62,7 @@ def _load() -> None:
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
 @click.option("--no-images", is_flag=True, help="Look at the CSV only.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="Box file of the animals; may be given several times.")
-@click.option("--masks", type=FOLDER, help="Folder of masks, so that sharpness and water are measured apart.")
-@BOX_ORIENTATION
+@mask_options
 @click.option("--keep", type=FOLDER, help="Folder for what is measured on images: an interrupted check goes on there.")
 @click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
 @click.option("--out", type=FOLDER, help="Folder for a CSV of the rows of each finding, and labels-map.csv.")
@@ -74,14 +72,11 @@ def check(
     csv: Path,
     images: Path | None,
     no_images: bool,
-    boxes: tuple[Path, ...],
-    masks: Path | None,
-    box_orientation: str | None,
     keep: Path | None,
     run_path: Path | None,
     out: Path | None,
     as_json: bool,
-    **columns: str,
+    **given: Any,
 ) -> None:
     """Findings on a data set; no network needed. Exit 1 where there is one above info.
 
@@ -92,26 +87,26 @@ def check(
 
     if images is None and not no_images and not csv.is_dir():
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
-    named = Columns(columns["image_column"], columns["label_column"], columns["group_column"])
+    named = Columns(given["image_column"], given["label_column"], given["group_column"])
     data = open_dataset(csv, None if no_images else images, named)
-    if no_images and masks is not None:
+    if no_images and given["masks"] is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
     report = reporter()
-    joined = _joined(data, masks, boxes, box_orientation, report)
-    found_boxes = joined.sources.boxes
+    joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
+    upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
-    found = findings.find(findings.Evidence(data, found_boxes, properties, *_said(run_path)))
+    problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path)))
     facts = _facts(data)
-    if found_boxes is not None:
-        facts |= {"boxes": len(found_boxes), "boxes_refused": found_boxes.attrs["refused"]}
+    if upright_boxes is not None and table is not None:
+        facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}
     facts |= {"reading": list(data.reading) if as_json else " ".join(data.reading)}
     facts |= {"joins": _joins(data, as_json) | {j.kind: j.record() if as_json else j.sentence for j in joined.joins}}
     if out:
-        findings.write(found, out)
-    _say(facts, found, as_json)
-    sys.exit(1 if any(finding.severity != "info" for finding in found) else 0)
+        findings.write(problems, out)
+    _say(facts, problems, as_json)
+    sys.exit(1 if any(finding.severity != "info" for finding in problems) else 0)
 
 
 def _joins(data: Any, as_json: bool) -> dict[str, Any]:
@@ -121,15 +116,14 @@ def _joins(data: Any, as_json: bool) -> dict[str, Any]:
     return {"rows": data.files.record() if as_json else " ".join((data.files.sentence, *data.files.notes))}
 
 
-def _joined(data: Any, masks: Path | None, boxes: Sequence[Path], orientation: str | None, report: Any) -> Any:
+def _joined(data: Any, options: MaskOptions, report: Any) -> Any:
     """Masks and boxes joined with the data set. Raises DatasetError for what cannot be read, or joins nothing."""
-    from whalecam.explain import masks as finding
+    from whalecam.explain import masks
 
-    sources = finding.opened(str(masks) if masks else None, [str(path) for path in boxes])
-    return finding.joined(data, sources, orientation, report)
+    return masks.joined(data, masks.opened(options), report)
 
 
-def _said(run_path: Path | None) -> tuple[Any, Any]:
+def _network_evidence(run_path: Path | None) -> tuple[Any, Any]:
     """What the networks of a run say of images that they had not seen, and saw in them; None without a run."""
     if run_path is None:
         return None, None
@@ -142,13 +136,13 @@ def _said(run_path: Path | None) -> tuple[Any, Any]:
     return unseen_odds(run.parts(), run.manifest.classes), seen
 
 
-def _say(facts: dict[str, Any], found: Sequence[Any], as_json: bool) -> None:
+def _say(facts: dict[str, Any], problems: Sequence[Any], as_json: bool) -> None:
     """Counts, then the findings: as one JSON object, or as text with what to do."""
     if as_json:
-        tell(facts | {"findings": [_plainly(finding) for finding in found]}, True)
+        print_facts(facts | {"findings": [_plainly(finding) for finding in problems]}, True)
         return
-    tell(facts, False)
-    for finding in found:
+    print_facts(facts, False)
+    for finding in problems:
         click.echo(f"\n[{finding.severity}] {finding.sentence}\n  Why: {finding.why}\n  What to do: {finding.todo}")
 
 

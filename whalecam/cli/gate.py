@@ -41,19 +41,19 @@ class Gate:
 
     def close(self, run: Any) -> dict[str, Any]:
         """Judge the audited run, write the reports; `failed` lists the rules that are met."""
-        from whalecam.output.gate import judge, reports
+        from whalecam.output.gate import evaluate, reports
 
         if not self.rules and self.junit is None:
             return {"failed": []}
-        outcome = judge(run, self.rules, self.baseline)
+        outcome = evaluate(run, self.rules, self.baseline)
         if self.junit is not None:
             reports.write(self.junit, reports.junit(run.name, outcome))
         if self.summary is not None:
             reports.append(self.summary, reports.summary(run.name, outcome))
-        found: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "gate": {str(check.rule): check.value for check in outcome.checks},
             "failed": [str(check.rule) for check in outcome.checks if check.failed],
         }
         if self.baseline is not None:
-            found |= {"baseline": outcome.baseline, "got_worse": list(outcome.got_worse)}
-        return found
+            facts |= {"baseline": outcome.baseline, "got_worse": list(outcome.got_worse)}
+        return facts

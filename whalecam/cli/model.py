@@ -8,14 +8,15 @@ import click
 from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import BOX_ORIENTATION, FOLDER, JSON, RUN, Recipe, column_options
-from whalecam.cli.output import reporter, tell
+from whalecam.cli.options import FOLDER, JSON, RUN, Channels, Recipe, column_options, mask_options, mask_options_of
+from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
     ENGINES,
     FALLBACKS,
     LOADED_ARCH,
+    MAPS,
     MASK_FALLBACKS,
     PRECISIONS,
     RECIPES,
@@ -63,15 +64,15 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option(
     "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."
 )
-@click.option("--masks", type=FOLDER, help="Folder of PNG masks for the remedy; else boxes, else the mask network.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes for the remedy; may be given several times.")
-@BOX_ORIENTATION
+@mask_options
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--checkpoint", type=FOLDER, help="Load these weights instead of training.")
+@click.option("--checkpoint", type=FOLDER, help="Load these weights, or this ONNX file, instead of training.")
+@click.option("--mean", type=Channels(), help="Of the loaded network's input, R,G,B in [0, 1]; else as the file says.")
+@click.option("--std", type=Channels(), help="Standard deviation of the same.")
 @click.option(
     "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
 )
@@ -109,18 +110,21 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
             size=None if source is ParameterSource.DEFAULT else given["size"],
             default_size=given["size"],
             resize=given["resize"],
+            mean=given["mean"],
+            std=given["std"],
         )
         run = create_run(run_path, DatasetRecord.of(data))
         training.adopt(run, loaded.network, loaded.notes)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
+        known |= mask_options_of(given)
         known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
         run = api.train(data, run_path, report=report, **known)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
     said = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
-    tell(
+    print_facts(
         {"run": str(run.path), "exactness": run.manifest.exactness, **shown, **({"joins": said} if said else {})},
         as_json,
     )
@@ -132,6 +136,10 @@ def _check_used(given: dict[str, Any]) -> None:
         raise DatasetError(
             "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
         )
+    if (given["mean"] or given["std"]) and not given["checkpoint"]:
+        raise DatasetError(
+            "--mean and --std are those of a network that is loaded. Add --checkpoint, or leave them out."
+        )
 
 
 @click.command()
@@ -139,9 +147,7 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
 @click.option("--size", type=click.IntRange(*SIDES), help="Of the maps' network input, px; else the training size.")
-@click.option("--masks", type=FOLDER, help="Folder of PNG masks, white on the animal, named like the images.")
-@click.option("--boxes", multiple=True, type=FOLDER, help="CSV of boxes; may be given several times.")
-@BOX_ORIENTATION
+@mask_options
 @click.option(
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
 )
@@ -166,6 +172,13 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option(
     "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
 )
+@click.option(
+    "--maps",
+    default=AUDIT.maps,
+    show_default=True,
+    type=click.Choice(MAPS),
+    help="auto: exact, where the network has positions; occlusion: by covering parts, 50 passes an image; none.",
+)
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Images a part.")
 @click.option("--device", default=AUDIT.device, show_default=True, help="auto, cpu or cuda.")
@@ -187,22 +200,22 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     from whalecam import api
     from whalecam.audit import run_audit
     from whalecam.cli.results import facts_of
-    from whalecam.cli.summaries import told
+    from whalecam.cli.summaries import run_lines
 
     opened = open_run(run)
     data = run_audit.open_data(opened, csv, images)
-    known = {name: given[name] for name in vars(AUDIT)}
+    known = {name: given[name] for name in vars(AUDIT)} | mask_options_of(given)
     summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
     facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:
-        tell({**facts, "parts": given["parts_url"]}, as_json)
+        print_facts({**facts, "parts": given["parts_url"]}, as_json)
         return
     judged = gate.close(opened)
     if as_json:
-        tell({**facts, **facts_of(opened), **judged}, True)
+        print_facts({**facts, **facts_of(opened), **judged}, True)
     else:
-        tell(facts | judged, False)
-        click.echo("\n".join(["", *told(opened)]))
+        print_facts(facts | judged, False)
+        click.echo("\n".join(["", *run_lines(opened)]))
     sys.exit(1 if judged["failed"] else 0)
 
 

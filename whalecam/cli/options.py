@@ -1,12 +1,13 @@
 """Options that several verbs share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from whalecam.config import BOX_ORIENTATIONS, EARLIER_RECIPES, Columns, Thresholds
+from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
+from whalecam.text import percent
 
 FOLDER = click.Path(path_type=Path)
 RUN = click.argument("run", type=FOLDER)
@@ -20,11 +21,19 @@ class Recipe(click.Choice[str]):
         return str(super().convert(EARLIER_RECIPES.get(value, value), param, ctx))
 
 
-BOX_ORIENTATION = click.option(
-    "--box-orientation",
-    type=click.Choice(BOX_ORIENTATIONS),
-    help="Pixels that boxes of images turned by EXIF lie in; needed where there are such images.",
-)
+class Channels(click.ParamType[tuple[float, float, float]]):
+    """Three numbers, one for each of red, green and blue, separated by commas."""
+
+    name = "R,G,B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float, float]:
+        try:
+            red, green, blue = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"'{value}' is not three numbers separated by commas, such as 0.485,0.456,0.406.", param, ctx)
+        return red, green, blue
 
 
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,6 +47,62 @@ def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             verb
         )
     return verb
+
+
+def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--masks, --boxes and how they are read, for `mask_options_of`."""
+    default = MaskOptions()
+    for option in (
+        click.option(
+            "--mask-class",
+            default="",
+            help="Values of the masks that are the animal, such as 1 or 1,2; any: all but 0.",
+        ),
+        click.option(
+            "--mask-orientation",
+            default=default.mask_orientation,
+            show_default=True,
+            type=click.Choice(ORIENTATIONS),
+            help="Pixels that masks of images turned by EXIF lie in; auto: by their size.",
+        ),
+        click.option(
+            "--box-confidence",
+            default=default.box_confidence,
+            show_default=True,
+            type=click.FloatRange(0, 1),
+            help="Leave out boxes that state a smaller confidence.",
+        ),
+        click.option(
+            "--box-units",
+            default=default.box_units,
+            show_default=True,
+            type=click.Choice(BOX_UNITS),
+            help="Units of the boxes; auto: by the format or the values.",
+        ),
+        click.option(
+            "--box-orientation",
+            default=default.box_orientation,
+            show_default=True,
+            type=click.Choice(ORIENTATIONS),
+            help="Pixels that boxes of images turned by EXIF lie in; auto: by the format or the sizes in the file.",
+        ),
+        click.option(
+            "--boxes",
+            multiple=True,
+            type=FOLDER,
+            help="Of the animals: CSV, MegaDetector, COCO, YOLO, VOC, CVAT, Label Studio …; may be repeated.",
+        ),
+        click.option("--masks", type=FOLDER, help="Folder of masks named like the images."),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def mask_options_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `mask_options` as fields of MaskOptions."""
+    fields = {name: given[name] for name in MASK_OPTIONS}
+    masks = str(given["masks"]) if given["masks"] else None
+    return {**fields, "masks": masks, "boxes": tuple(str(path) for path in given["boxes"])}
 
 
 def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,4 +123,4 @@ def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 def summary(level: Thresholds) -> str:
     """The thresholds in words."""
-    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {level.false_rate:.0%} false"
+    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {percent(level.false_rate)} false"

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from whalecam.arrays import Progress, Report
+from whalecam.text import percent
 
 AS_JSON = "WHALECAM_PROGRESS"
 JSON_GAP, TEXT_GAP = 0.2, 2.0
@@ -18,7 +19,7 @@ JSON_GAP, TEXT_GAP = 0.2, 2.0
 
 def reporter() -> Report:
     """Progress on stderr: one JSON line per report for programs, a rewritten line on a terminal, else plain lines."""
-    started, said = time.monotonic(), [-math.inf]
+    started, reported = time.monotonic(), [-math.inf]
     stages: dict[str, float] = {}
     as_json, terminal = os.environ.get(AS_JSON) == "json", sys.stderr.isatty()
     gap = JSON_GAP if as_json or terminal else TEXT_GAP
@@ -27,9 +28,9 @@ def reporter() -> Report:
         now = time.monotonic()
         first = step.stage not in stages
         stages.setdefault(step.stage, now)
-        if not (first or step.done == step.total or "epoch" in step.values or now - said[0] >= gap):
+        if not (first or step.done == step.total or "epoch" in step.values or now - reported[0] >= gap):
             return
-        said[0] = now
+        reported[0] = now
         if as_json:
             line = {"stage": step.stage, "done": step.done, "total": step.total, "values": dict(step.values)}
             click.echo(json.dumps(line | {"seconds": now - started}), err=True)
@@ -49,7 +50,7 @@ def finish(state: str, message: str, status: int) -> int:
     return status
 
 
-def tell(facts: Mapping[str, Any], as_json: bool) -> None:
+def print_facts(facts: Mapping[str, Any], as_json: bool) -> None:
     """Facts on stdout: one JSON object, or a line each."""
     if as_json:
         click.echo(json.dumps(plainly(facts), allow_nan=False))
@@ -63,11 +64,11 @@ def tell(facts: Mapping[str, Any], as_json: bool) -> None:
             click.echo(f"{name}: {_word(value)}")
 
 
-def _line(step: Progress, spent: float) -> str:
+def _line(step: Progress, elapsed: float) -> str:
     share = step.done / step.total if step.total else 0.0
-    left = f", {spent / step.done * (step.total - step.done):.0f} s left" if step.done and step.total else ""
+    left = f", {elapsed / step.done * (step.total - step.done):.0f} s left" if step.done and step.total else ""
     values = "".join(f" {name} {value:.3f}" for name, value in step.values.items() if name != "epoch")
-    return f"{step.stage}: {step.done}/{step.total} ({share:.0%}{left}){values}"
+    return f"{step.stage}: {step.done}/{step.total} ({percent(share)}{left}){values}"
 
 
 def _word(value: Any) -> str:

@@ -7,8 +7,16 @@ from typing import Any
 import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN
-from whalecam.cli.output import reporter, tell
-from whalecam.config import FALLBACKS, SIMULATED, TRAIN_REMEDIES, AuditOptions, TrainOptions
+from whalecam.cli.output import print_facts, reporter
+from whalecam.config import (
+    FALLBACKS,
+    MASK_OPTIONS,
+    SIMULATED,
+    TRAIN_REMEDIES,
+    AuditOptions,
+    MaskOptions,
+    TrainOptions,
+)
 from whalecam.errors import RunError
 from whalecam.extras import require
 
@@ -23,21 +31,20 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
 
     Then which remedy the evidence supports.
     """
-    from whalecam.cli.summaries import advice_of, advised
-    from whalecam.cli.summaries import simulated as told
+    from whalecam.cli.summaries import advice_lines, advice_of, simulation_lines
     from whalecam.store.open_table import open_table
     from whalecam.store.run import open_run
 
     opened = open_run(run)
-    from whalecam.remedies.simulation import simulate as simulated
+    from whalecam.remedies.simulation import simulate as run_simulation
 
-    found = simulated(opened, wanted or None, limit, reporter())
+    results = run_simulation(opened, wanted or None, limit, reporter())
     advice = advice_of(opened, open_table(opened).overview()) if opened.parts() else None
     if as_json:
-        shown = {name: found[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
-        tell(shown | {"advice": vars(advice) if advice else None}, True)
+        shown = {name: results[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
+        print_facts(shown | {"advice": advice.plain() if advice else None}, True)
         return
-    click.echo("\n".join([*told(found), *(advised(opened, advice) if advice else ())]))
+    click.echo("\n".join([*simulation_lines(results), *(advice_lines(opened, advice) if advice else ())]))
 
 
 @click.command()
@@ -51,13 +58,13 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
     from whalecam.audit import run_audit
     from whalecam.data import inspect_pictures
-    from whalecam.store.run import DatasetRecord, create_run, open_run
+    from whalecam.store.run import DatasetRecord, create_run, is_run, open_run
 
     require("train", "Training")
     opened, report = open_run(run), reporter()
     before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
     options = replace(options, fallback=fallback)
-    if (out / "run.json").is_file():
+    if is_run(out):
         raise RunError(f"There is a run in {out} already. Name a new folder.")
     data = run_audit.open_data(opened)
     gone = set(opened.manifest.classes) - set(data.good()["label"])
@@ -68,21 +75,21 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
         )
     from whalecam import remedies
     from whalecam.analysis.recommendation import PRESENT, measured_of
-    from whalecam.cli.summaries import retrained
+    from whalecam.cli.summaries import retraining_lines
     from whalecam.network import training
-    from whalecam.remedies.simulation import simulate as simulated
+    from whalecam.remedies.simulation import simulate as run_simulation
 
     training.check_start(options)
     made = create_run(out, DatasetRecord.of(data))
     remedies.train(inspect_pictures(data, report), made, options, report)
     run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
-    found = simulated(made, (), report=report)
+    results = run_simulation(made, (), report=report)
     if not as_json:
-        click.echo("\n".join(retrained(opened, made, found)))
+        click.echo("\n".join(retraining_lines(opened, made, results)))
         return
     shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
-    shown["swapped_accuracy"] = found["figures"][PRESENT]["all"]["unseen"]
-    tell(shown | {"measured": [asdict(one) for one in measured_of(opened, [made])]}, True)
+    shown["swapped_accuracy"] = results["figures"][PRESENT]["all"]["unseen"]
+    print_facts(shown | {"measured": [asdict(change) for change in measured_of(opened, [made])]}, True)
 
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
@@ -100,9 +107,7 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
         arch=used["arch"],
         pretrained=used["pretrained"],
         remedy=remedy,
-        masks=stored.masks,
-        boxes=stored.boxes,
-        box_orientation=stored.box_orientation,
+        **{name: getattr(stored, name) for name in MASK_OPTIONS},
         seed=options.seed if seed is None else seed,
     )
 
@@ -111,11 +116,9 @@ def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
     """The audit of the run before; mended images are judged by the masks they were mended with."""
     if remedy not in SIMULATED:
         return before
-    from whalecam.remedies import MENDED
-
-    folder = made.path / MENDED / "masks"
+    folder = made.remedied / "masks"
     drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
-    return replace(before, masks=str(folder) if drawn else None, boxes=())
+    return replace(before, **vars(MaskOptions(masks=str(folder) if drawn else None)))
 
 
 VERBS = (simulate, retrain)

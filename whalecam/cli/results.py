@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN, threshold_options
-from whalecam.cli.output import reporter, tell
+from whalecam.cli.output import print_facts, reporter
 from whalecam.config import DATA_REMEDIES, AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
 
@@ -19,12 +19,12 @@ from whalecam.errors import DatasetError, RunError
 def info(run: Path, as_json: bool, **levels: float) -> None:
     """What a run holds: its network, its leaks, which species stand out, and what to do next."""
     from whalecam.analysis.placement import placement_of
-    from whalecam.cli.summaries import told
+    from whalecam.cli.summaries import run_lines
     from whalecam.store.run import open_run
 
     opened, level = open_run(run), Thresholds.of(levels)
     if not as_json:
-        click.echo("\n".join(told(opened, level)))
+        click.echo("\n".join(run_lines(opened, level)))
         return
     facts: dict[str, Any] = {
         "run": opened.name,
@@ -38,7 +38,7 @@ def info(run: Path, as_json: bool, **levels: float) -> None:
         "joins": dict(opened.manifest.joins),
         "metrics": opened.metrics(),
     }
-    tell(facts | (facts_of(opened, level) if opened.parts() else {"images": 0}), True)
+    print_facts(facts | (facts_of(opened, level) if opened.parts() else {"images": 0}), True)
 
 
 @click.command()
@@ -54,19 +54,19 @@ def compare(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
         raise RunError("Name two runs or more to compare.")
     from whalecam.analysis.compare import compare_runs
     from whalecam.analysis.compare.sentence import write_csv
-    from whalecam.cli.summaries import compared
+    from whalecam.cli.summaries import comparison_lines
     from whalecam.store.run import open_run
 
-    found = compare_runs([open_run(path) for path in runs])
+    comparison = compare_runs([open_run(path) for path in runs])
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(write_csv(found))
+        out.write_bytes(write_csv(comparison))
     if as_json:
-        tell(found.plain(), True)
+        print_facts(comparison.plain(), True)
         return
-    for name in found.names[1:]:
-        click.echo("\n".join(compared(found, name)))
-    for note in found.notes:
+    for name in comparison.names[1:]:
+        click.echo("\n".join(comparison_lines(comparison, name)))
+    for note in comparison.notes:
         click.echo(note)
 
 
@@ -111,7 +111,7 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     reviews = Journal.of(opened).latest()
     done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
     joins = {join.kind: join.record() if as_json else join.sentence for join in joined.joins}
-    tell({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)
+    print_facts({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)
 
 
 @click.command("embed")
@@ -122,7 +122,7 @@ def embed(run: Path) -> None:
     from whalecam.store.run import open_run
 
     count = places.lay_out(open_run(run), reporter())
-    tell({"images": count, "run": str(run)}, False)
+    print_facts({"images": count, "run": str(run)}, False)
 
 
 def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:
         "reasons": reasons,
         "classes": table.class_tests().to_dict("records"),
         "per_label": table.per_label().to_dict("records"),
-        "advice": vars(advice_of(run, facts)),
+        "advice": advice_of(run, facts).plain(),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN, summary, threshold_options
-from whalecam.cli.output import tell
+from whalecam.cli.output import print_facts
 from whalecam.config import EXPORT_CHOICES, REVIEW_VERDICTS, Thresholds
 from whalecam.errors import ReviewError
 
@@ -80,7 +80,7 @@ def take_in(run: Path, file: Path, as_json: bool) -> None:
         name: [dict(item) if hasattr(item, "keys") else item for item in getattr(report, name)]
         for name in ("added", "unchanged", "conflicts", "unknown", "refused")
     }
-    tell(lists if as_json else {name: len(items) for name, items in lists.items()}, as_json)
+    print_facts(lists if as_json else {name: len(items) for name, items in lists.items()}, as_json)
     sys.exit(1 if report.unknown or report.refused else 0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from whalecam.cli.options import FOLDER, JSON
-from whalecam.cli.output import plainly, reporter, tell
+from whalecam.cli.output import plainly, print_facts, reporter
 
 
 @click.command()
@@ -39,7 +39,7 @@ def selftest(plants: tuple[str, ...], images: int, out: Path | None, save: Path 
     if save is not None:
         write_json(save, plainly(result))
     if as_json:
-        tell(result, True)
+        print_facts(result, True)
     else:
         click.echo("\n".join(check.line() for check in checks))
     sys.exit(1 if failed else 0)

@@ -9,9 +9,19 @@ import pandas as pd
 
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
-from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, sentence
+from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
 from whalecam.analysis.placement import placement_of
-from whalecam.analysis.recommendation import COLUMNS, NAMES, WORDS, Advice, advise, cell, leaks_found, measured_of, step
+from whalecam.analysis.recommendation import (
+    COLUMNS,
+    NAMES,
+    WORDS,
+    Advice,
+    advise,
+    cell,
+    leaks_summary,
+    measured_of,
+    step,
+)
 from whalecam.arrays import records
 from whalecam.config import ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -19,15 +29,16 @@ from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table
+from whalecam.text import number, percent, percent_range, points
 
 
-def told(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
+def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     """A run in lines."""
     yield from _about(run)
     if not run.parts():
         yield "Nothing is audited yet."
         if run.trained:
-            yield said_next(["audit", str(run.path)])
+            yield next_command(["audit", str(run.path)])
         return
     table = open_table(run, level)
     facts, species = table.overview(), table.per_label()
@@ -39,8 +50,8 @@ def told(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
         yield order.sentence
     yield from _reliance(table, facts, level)
     yield from ("", *_species(species, bool(facts["measured"])))
-    yield from ("", f"The leaks: {leaks_found(facts, species)}")
-    yield from advised(run, advice_of(run, facts))
+    yield from ("", f"The leaks: {leaks_summary(facts, species)}")
+    yield from advice_lines(run, advice_of(run, facts))
 
 
 def advice_of(run: Run, facts: Mapping[str, Any]) -> Advice:
@@ -52,54 +63,52 @@ def advice_of(run: Run, facts: Mapping[str, Any]) -> Advice:
     return advise(run, facts, others)[0]
 
 
-def advised(run: Run, advice: Advice) -> Iterator[str]:
+def advice_lines(run: Run, advice: Advice) -> Iterator[str]:
     """What to do about the leaks, why, and the command that does it."""
-    yield f"What to do: {advice.said}"
+    yield f"What to do: {advice.sentence}"
     yield from (f"  - {line}" for line in advice.why)
     if verb := step(run, advice):
-        yield said_next(verb)
+        yield next_command(verb)
 
 
-def simulated(found: Mapping[str, Any], network: str = "present") -> Iterator[str]:
+def simulation_lines(results: Mapping[str, Any], network: str = "present") -> Iterator[str]:
     """What each remedy would do to a network's answers, as a table; see `simulation.simulate`."""
-    without = f" ({found['without_mask']:,} more have no mask)" if found["without_mask"] else ""
-    if found.get("not_finite"):
-        without += f" (of {found['not_finite']:,} more it gives NaN or infinite logits)"
+    without = f" ({results['without_mask']:,} more have no mask)" if results["without_mask"] else ""
+    if results.get("not_finite"):
+        without += f" (of {results['not_finite']:,} more it gives NaN or infinite logits)"
     yield (
-        f"The {network} network on {found['pictures']:,} images that it had not seen{without}, each on its own water "
-        f"and on {found['waters']} waters of other labels; in brackets 95 % intervals over individuals:"
+        f"The {network} network on {results['pictures']:,} images that it had not seen{without}, each on its own water "
+        f"and on {results['waters']} waters of other labels; in brackets 95 % intervals over individuals:"
     )
-    told = {NAMES.get(name, name): one["all"] for name, one in found["figures"].items()}
-    keys = [key for key in COLUMNS if any(one.get(key) for one in told.values())]
-    rows = [[name, *(cell(one.get(key), key) for key in keys)] for name, one in told.items()]
+    metrics_by_name = {NAMES.get(name, name): metrics["all"] for name, metrics in results["figures"].items()}
+    keys = [key for key in COLUMNS if any(metrics.get(key) for metrics in metrics_by_name.values())]
+    rows = [[name, *(cell(metrics.get(key), key) for key in keys)] for name, metrics in metrics_by_name.items()]
     yield from columns(["", *(COLUMNS[key] for key in keys)], rows)
 
 
-def retrained(before: Run, made: Run, found: Mapping[str, Any]) -> Iterator[str]:
+def retraining_lines(before: Run, made: Run, results: Mapping[str, Any]) -> Iterator[str]:
     """What training again changed.
 
     Args:
-        found: what was simulated with the new network; see `simulation.simulate`.
+        results: what was simulated with the new network; see `simulation.simulate`.
     """
     remedy = str(made.manifest.train["remedy"])
     yield f"Run {made.name}: trained with {remedy} ({WORDS.get(remedy, 'no remedy')}), audited like {before.name}."
     if note := made.metrics().get("note"):
         yield str(note)
-    yield from simulated(found, "new")
-    for one in measured_of(before, [made]):
-        yield f"Against {before.name}, on the same images: {one.changed}."
-    yield said_next(["compare", str(before.path), str(made.path)])
+    yield from simulation_lines(results, "new")
+    for change in measured_of(before, [made]):
+        yield f"Against {before.name}, on the same images: {change.changed}."
+    yield next_command(["compare", str(before.path), str(made.path)])
 
 
-def compared(found: Comparison, later: str) -> Iterator[str]:
+def comparison_lines(comparison: Comparison, later: str) -> Iterator[str]:
     """What a run changed against the first one: in sentences, then figure by figure."""
-    yield leaks_sentence(found, later) or "Confirmed leaks cannot be compared."
-    yield sentence(found, later)
-    told = [one for one in found.differences[later] if one.told]
-    yield from columns(
-        ["", found.names[0], later, "difference", "95 % interval", "corrected p"], [_difference(one) for one in told]
-    )
-    counts = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in found.counts[later].items())
+    yield leaks_sentence(comparison, later) or "Confirmed leaks cannot be compared."
+    yield sentence(comparison, later)
+    rows = [_difference(difference) for difference in comparison.differences[later] if difference.is_shown]
+    yield from columns(["", comparison.names[0], later, "difference", "95 % interval", "corrected p"], rows)
+    counts = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in comparison.counts[later].items())
     yield f"Images: {counts}"
 
 
@@ -110,21 +119,21 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
         yield "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def said_next(verb: Sequence[str]) -> str:
+def next_command(verb: Sequence[str]) -> str:
     """The command to run next."""
     return f"Next: {shlex.join(['python', '-m', 'whalecam', *verb])}"
 
 
-def _difference(one: Difference) -> list[str]:
-    share = METRICS[one.metric].share
-    said = SAID[one.verdict]
+def _difference(difference: Difference) -> list[str]:
+    share = METRICS[difference.metric].share
+    words = IN_WORDS[difference.verdict]
     return [
-        METRICS[one.metric].words,
-        amount(one.before, share),
-        amount(one.after, share),
-        amount(one.difference, share, True).replace(" %", " points"),
-        f"{amount(one.low, share, True)} to {amount(one.high, share, True)}".replace(" %", ""),
-        said if one.corrected != one.corrected else f"{one.corrected:.2g}, {said}",
+        METRICS[difference.metric].words,
+        amount(difference.before, share),
+        amount(difference.after, share),
+        points(difference.difference, 1) if share else amount(difference.difference, share, True),
+        f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(" %", ""),
+        words if difference.corrected != difference.corrected else f"{difference.corrected:.2g}, {words}",
     ]
 
 
@@ -147,8 +156,8 @@ def _about(run: Run) -> Iterator[str]:
         yield str(metrics["note"])
     if metrics.get("n_valid"):
         yield (
-            f"Right on {metrics['accuracy']:.1%} of {metrics['n_valid']:,} images that it was not trained on "
-            f"(species counted alike {metrics['balanced_accuracy']:.1%}; loss {metrics['valid_loss']:.2f} nats)"
+            f"Right on {percent(metrics['accuracy'], 1)} of {metrics['n_valid']:,} images that it was not trained on "
+            f"(species counted alike {percent(metrics['balanced_accuracy'], 1)}; loss {metrics['valid_loss']:.2f} nats)"
         )
 
 
@@ -159,17 +168,17 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"
     )
     counts = dict(table.assessments().itertuples(index=False, name=None))
-    yield "Verdicts: " + ", ".join(
+    yield "Assessments: " + ", ".join(
         f"{name.replace('_', ' ')} {counts[name]:,}" for name in ASSESSMENTS if name in counts
     )
     if len(reasons := table.reasons()):
-        said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.itertuples(index=False, name=None))
-        yield f"Not assessable because: {said}"
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in reasons.itertuples(index=False, name=None))
+        yield f"Attention cannot be assessed because: {listed}"
     if facts["measured"]:
         yield (
             f"BG-gap {facts['bg_gap']:+.2f}; accuracy from the water alone "
-            f"{_share(facts['background_only_accuracy'])}, where naming always the most frequent species would be on "
-            f"{_share(table.majority())}"
+            f"{percent(facts['background_only_accuracy'])}, where naming always the most frequent species would be on "
+            f"{percent(table.majority())}"
         )
 
 
@@ -190,7 +199,7 @@ def _reliance(table: Table, facts: Mapping[str, Any], level: Thresholds) -> Iter
     ]
     yield (
         f"Predicted classes that rely on the water beyond chance: {', '.join(words) or 'none'}, of {len(tests):,} "
-        f"(BG-gap in brackets). Of the images that are listed within them, at most {level.false_rate:.0%} are "
+        f"(BG-gap in brackets). Of the images that are listed within them, at most {percent(level.false_rate)} are "
         "false on average."
     )
 
@@ -200,18 +209,14 @@ def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:
     leaks = "confirmed" if measured else "suspects"
     rows = [
         [
-            str(one["label"]),
-            f"{one['images']:,}",
-            _share(one["accuracy"]),
-            f"{one[leaks]:,} of {one['assessable']:,}"
-            + (f" ({one['low']:.0%} to {one['high']:.0%})" if one["assessable"] else ""),
-            "–" if pd.isna(one["bg_gap"]) else f"{one['bg_gap']:+.2f}",
+            str(row["label"]),
+            f"{row['images']:,}",
+            percent(row["accuracy"]),
+            f"{row[leaks]:,} of {row['assessable']:,}"
+            + (f" ({percent_range(row['low'], row['high'])})" if row["assessable"] else ""),
+            number(row["bg_gap"], signed=True),
         ]
-        for one in records(species.sort_values(["share", "label"], ascending=[False, True]))
+        for row in records(species.sort_values(["share", "label"], ascending=[False, True]))
     ]
     head = ["label", "images", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
     return columns(head, rows)
-
-
-def _share(value: Any) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.0%}"

@@ -1,6 +1,6 @@
 """A CSV and a folder become a checked table of samples. The only reader of image files."""
 
-from whalecam.data.boxes import read_boxes
+from whalecam.data.boxes import BoxTable, read_boxes
 from whalecam.data.images import Header, MaskFile, Shape, read_grey, read_header, read_mask, read_sample, read_shape
 from whalecam.data.table import (
     IN_MEMORY,
@@ -17,6 +17,7 @@ from whalecam.data.table import (
 __all__ = [
     "IN_MEMORY",
     "OK",
+    "BoxTable",
     "Dataset",
     "Header",
     "MaskFile",

@@ -1,81 +1,186 @@
-"""Box files: where the animal, its fin or its fluke stands, in any of the layouts people use."""
+"""Box files of any format as one table: where the animal, its fin or its fluke stands."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from whalecam.config import BOX_UNITS, MaskOptions
 from whalecam.data.faults import fault
-from whalecam.data.table import read_frame
+from whalecam.data.readers.boxes import BoxContents, Source, read_source
+from whalecam.data.readers.boxes.contents import NO_AREA, NO_NUMBERS
+from whalecam.errors import DatasetError
 
-NAMES = ("image", "filename")
 CORNERS = ("x1", "y1", "x2", "y2")
-SIZES = ("x", "y", "w", "h")
-COLUMNS = ["image", *CORNERS, "kind", "kind_raw", "relative", "source"]
-LAYOUTS = tuple(
-    (tuple(f"{prefix}{name}" for name in names), names == SIZES)
-    for prefix in ("rel_", "", "px_")
-    for names in (CORNERS, SIZES)
+COLUMNS = (
+    *("image", *CORNERS, "kind", "kind_raw", "relative", "source"),
+    *(
+        "confidence",
+        "stated_width",
+        "stated_height",
+        "outline",
+        "orientation",
+        "where",
+        "units_stated",
+        "is_percent",
+        "file",
+    ),
 )
-# Shares of a side, rounded on their way, add up to a little more than 1; a box of whole pixels never ends so near 1.
+PARTS = {
+    "fin": ("fin", "fins", "dorsal", "dorsalfin", "backfin"),
+    "fluke": ("fluke", "flukes", "tailfluke", "tailflukes"),
+}
 LARGEST_SHARE = 1.01
+"""Shares of a side, rounded on their way, add up to a little more than 1; no box of whole pixels ends so near 1."""
+SMALLEST_PIXELS = 2.0
+"""A file none of whose boxes ends beyond this has no pixels."""
+SHOWN_LABELS = 5
 
 
-def read_boxes(paths: Sequence[Path]) -> pd.DataFrame:
-    """Boxes of several files, one below the other.
+@dataclass(frozen=True)
+class BoxTable:
+    """The boxes of several files, one below the other.
 
-    Returns: `image`, `x1 y1 x2 y2` (float, in pixels of the file as stored, or shares of its sides where `relative`),
-    `kind` (body, fin or fluke), `kind_raw` as written, `source` the file's name. `attrs["refused"]` lists in words what
-    could not be used, `attrs["refused_rows"]` counts it. Raises DatasetError for a file that is no box file.
+    Attributes:
+        rows: `image` as in the file, `x1 y1 x2 y2` (float, in pixels, or shares of the sides where `relative`), `kind`
+            (body, fin or fluke), `kind_raw` as written, `source` the file's name, `confidence` (0 to 1, NaN where
+            unknown), `stated_width` and `stated_height` of the image in pixels (0 where the file states none),
+            `outline` (data.outlines.Outline or None, in the file's units), `orientation` (`upright` or empty), `where`
+            the box is in the file, `units_stated`, whether the format, the file or a person states the units,
+            `is_percent`, whether those of the file are percent, and `file`, its number among those that were given.
+        refused: what could not be used, in words.
+        unused: the image of each row that could not be used.
+        read_as: how each file was read; a sentence each.
     """
-    frames, refused, rows = [], [], 0
-    for path in paths:
-        frame, words, bad = _one_file(Path(path))
-        frames.append(frame)
-        refused += words
-        rows += bad
-    boxes = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
-    boxes.attrs.update(refused=refused, refused_rows=rows)
-    return boxes
+
+    rows: pd.DataFrame
+    refused: tuple[str, ...] = ()
+    unused: tuple[str, ...] = field(default=(), repr=False)
+    read_as: tuple[str, ...] = ()
 
 
-def _one_file(path: Path) -> tuple[pd.DataFrame, list[str], int]:
-    """The usable boxes of a file, what is wrong with the others in words, and how many those are."""
-    raw = read_frame(path)
-    name = next((column for column in NAMES if column in raw), None)
-    layout = next(((columns, sized) for columns, sized in LAYOUTS if set(columns) <= set(raw.columns)), None)
-    if name is None or layout is None:
-        raise fault(
-            f"{path.name} is not a box file. It needs image (or filename) and x1,y1,x2,y2 or x,y,w,h. "
-            f"It has: {', '.join(map(str, raw.columns[:10]))}."
-        )
-    columns, sized = layout
-    values = raw[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(float, copy=True)
-    if sized:
-        values[:, 2:] += values[:, :2]
-    frame = pd.DataFrame(values, columns=list(CORNERS))
-    frame.insert(0, "image", raw[name].str.strip().to_numpy())
-    frame["kind_raw"] = raw["kind"].to_numpy() if "kind" in raw else "body"
-    frame["kind"] = [kind_of(text) for text in frame["kind_raw"]]
-    frame["relative"] = columns[0].startswith("rel_") or bool(np.nanmax(values, initial=0) <= LARGEST_SHARE)
-    frame["source"] = path.name
-    return _usable(frame[COLUMNS], path)
+def read_boxes(paths: Sequence[Path], options: MaskOptions = MaskOptions()) -> BoxTable:
+    """Boxes of several files or folders, of any format in BOX_READERS.
+
+    Raises DatasetError for what is no box file, and for one that mixes pixels and shares.
+    """
+    if options.box_units not in BOX_UNITS:
+        raise DatasetError(f"No box units '{options.box_units}'. There are: {', '.join(BOX_UNITS)}.")
+    tables = [_one(Source(Path(path)), options) for path in paths]
+    frames = [table.rows.assign(file=at) for at, table in enumerate(tables) if len(table.rows)]
+    return BoxTable(
+        pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS)),
+        tuple(text for table in tables for text in table.refused),
+        tuple(image for table in tables for image in table.unused),
+        tuple(text for table in tables for text in table.read_as),
+    )
 
 
 def kind_of(text: str) -> str:
-    """`body`, `fin` or `fluke` from whatever a file calls it; a body unless it says otherwise."""
+    """`body`, `fin` or `fluke` from whatever a column of kinds calls it; a body unless it says otherwise."""
     words = text.lower()
     return next((kind for kind in ("fluke", "fin") if kind in words), "body")
 
 
-def _usable(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str], int]:
+def part_of(label: str) -> str:
+    """`fin` or `fluke` where a label names nothing else, so that a fin whale is a body."""
+    plain = re.sub(r"[^a-z]", "", label.lower())
+    return next((kind for kind, names in PARTS.items() if plain in names), "body")
+
+
+def _one(source: Source, options: MaskOptions) -> BoxTable:
+    """The usable boxes of a file, and what is wrong with the others."""
+    contents, name = read_source(source), source.path.name
+    frame = _frame(contents, name)
+    units, is_stated = _units(frame, contents, options, name)
+    corners = frame[list(CORNERS)].to_numpy(float) / (100 if units == "percent" else 1)
+    frame[list(CORNERS)] = corners
+    frame["relative"], frame["is_percent"], frame["units_stated"] = units != "pixels", units == "percent", is_stated
+    reasons = _reasons(frame, corners, options.box_confidence)
+    refused = [(refusal.image, refusal.reason) for refusal in contents.refusals]
+    refused += [(image, reason) for image, reason in zip(frame["image"], reasons, strict=True) if reason]
+    total = len(frame) + len(contents.refusals)
+    counts = Counter(reason for _, reason in refused)
+    kept = frame[np.array([not reason for reason in reasons], bool)]
+    return BoxTable(
+        kept,
+        tuple(f"{name}: {count:,} of {total:,} boxes {reason}" for reason, count in counts.items()),
+        tuple(image for image, _ in refused),
+        (_read_as(contents, kept, name, units, options), *contents.notes),
+    )
+
+
+def _frame(contents: BoxContents, name: str) -> pd.DataFrame:
+    boxes = contents.boxes
+    frame = pd.DataFrame([box.corners for box in boxes], columns=list(CORNERS), dtype=float)
+    frame.insert(0, "image", pd.Series([box.image for box in boxes], dtype=str))
+    frame["kind_raw"] = pd.Series([box.label for box in boxes], dtype=str)
+    kinds = {label: (kind_of if contents.is_part else part_of)(label) for label in set(frame["kind_raw"])}
+    frame["kind"] = pd.Series([kinds[label] for label in frame["kind_raw"]], dtype=str)
+    frame["source"], frame["orientation"] = name, contents.orientation
+    frame["confidence"] = pd.Series([box.confidence for box in boxes], dtype=float)
+    frame["stated_width"] = pd.Series([box.width for box in boxes], dtype=float)
+    frame["stated_height"] = pd.Series([box.height for box in boxes], dtype=float)
+    frame["outline"] = pd.Series([box.outline for box in boxes], dtype=object)
+    frame["where"] = pd.Series([box.place for box in boxes], dtype=str)
+    return frame
+
+
+def _units(frame: pd.DataFrame, contents: BoxContents, options: MaskOptions, name: str) -> tuple[str, bool]:
+    """`pixels`, `shares` or `percent`, and whether somebody states it. Raises DatasetError for a mixed file."""
+    if contents.units:
+        return contents.units, True
     corners = frame[list(CORNERS)].to_numpy(float)
-    broken = ~np.isfinite(corners).all(axis=1) | (frame["image"] == "").to_numpy()
-    flat = ~broken & ((corners[:, 2] <= corners[:, 0]) | (corners[:, 3] <= corners[:, 1]))
-    refused = [
-        f"{path.name}: {int(bad.sum()):,} of {len(frame):,} boxes {why}"
-        for bad, why in ((broken, "have no name or no numbers"), (flat, "have no area"))
-        if bad.any()
-    ]
-    return frame[~broken & ~flat], refused, int((broken | flat).sum())
+    known = np.isfinite(corners).all(axis=1)
+    largest, rows = corners.max(axis=1, initial=0), frame[known]
+    # A box of whole numbers up to 1 is a pixel in the corner as well as a whole image, so it shows nothing.
+    whole = known & (corners == np.round(np.nan_to_num(corners))).all(axis=1)
+    small, large = known & (largest <= LARGEST_SHARE), known & (largest > SMALLEST_PIXELS)
+    if options.box_units != "auto":
+        if options.box_units == "pixels" and len(rows) and small.all():
+            raise fault(f"{name}: no box reaches beyond 1, so these are shares of the sides, not pixels.")
+        return options.box_units, True
+    if large.any() and (small & ~whole).any():
+        shares, pixels = int(np.flatnonzero(small & ~whole)[0]), int(np.flatnonzero(large)[0])
+        raise fault(
+            f"{name} mixes units: {_values(frame, shares)} looks like shares of the sides, {_values(frame, pixels)} "
+            "like pixels or percent. Write all boxes in one of them, or state it: --box-units."
+        )
+    has_pixels = large.any() or (whole & (largest > LARGEST_SHARE)).any()
+    return ("pixels" if has_pixels else "shares"), False
+
+
+def _values(frame: pd.DataFrame, at: int) -> str:
+    """As in `line 3 (0.1, 0.2, 0.5, 0.6)`."""
+    row = frame.iloc[at]
+    return f"{row['where']} ({', '.join(f'{row[name]:.4g}' for name in CORNERS)})"
+
+
+def _reasons(frame: pd.DataFrame, corners: NDArray[np.float64], least: float) -> list[str]:
+    """Why each box cannot be used; empty where it can."""
+    broken = ~np.isfinite(corners).all(axis=1) | (frame["image"] == "").to_numpy(bool)
+    flat = (corners[:, 2] <= corners[:, 0]) | (corners[:, 3] <= corners[:, 1])
+    unsure = (frame["confidence"] < least).to_numpy(bool)
+    words = f"are below the confidence {least:g} (--box-confidence)"
+    reasons = np.select([broken, flat, unsure], [NO_NUMBERS, NO_AREA, words], "")
+    return [str(reason) for reason in reasons]
+
+
+def _read_as(contents: BoxContents, kept: pd.DataFrame, name: str, units: str, options: MaskOptions) -> str:
+    """As in `md.json: MegaDetector JSON 1.4, in shares, confidence from 0.2 on.`"""
+    parts = [f"{contents.format}, in {units}"]
+    if kept["confidence"].notna().any():
+        parts.append(f"confidence from {options.box_confidence:g} on")
+    labels = sorted({label for label in kept["kind_raw"] if label} - {"body", "animal"})
+    if len(labels) > 1 and not contents.is_part:
+        more = f" and {len(labels) - SHOWN_LABELS:,} more" if len(labels) > SHOWN_LABELS else ""
+        parts.append(f"all of the labels {', '.join(labels[:SHOWN_LABELS])}{more}")
+    outlines = int(kept["outline"].notna().sum())
+    if outlines:
+        parts.append(f"{outlines:,} with an outline")
+    return f"{name}: {', '.join(parts)}."

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,18 @@ def rotate_box(
         7: (mirrored_y[0], mirrored_x[0], mirrored_y[1], mirrored_x[1]),
         8: (y1, mirrored_x[0], y2, mirrored_x[1]),
     }.get(orientation, (x1, y1, x2, y2))
+
+
+def rotate_array(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """An array (H, W, …) of the stored file → the same upright.
+
+    Args:
+        orientation: EXIF orientation, 1 to 8; anything else counts as 1.
+    """
+    if orientation >= TURNED:
+        values = values.swapaxes(0, 1)
+    axes = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    return np.flip(values, axes) if axes else values
 
 
 def _resized(picture: Image.Image, size: int, resize: str) -> Image.Image:

@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
+LOSSY = ("JPEG", "WEBP", "AVIF", "JPEG2000", "HEIF")
 GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 SHOWN, SMALL_FILE = (("JPEG", "RGB"), ("JPEG", "L")), 32_768
 """What every browser shows as it is, and up to how many bytes."""
@@ -77,6 +78,8 @@ class MaskFile:
         mode: as Pillow names it: `1`, `L`, `P`, `RGB`, `I;16` …
         hue: the largest difference between two channels of a pixel, 0 to 255; 0 for a grey image.
         alpha: uint8 (H, W), 255 where opaque; None for a file without transparency.
+        orientation: the EXIF orientation (1 to 8) of the mask's own file, undone in all arrays.
+        is_lossy: whether the format changes values, as JPEG does.
     """
 
     values: ByteArray
@@ -84,6 +87,8 @@ class MaskFile:
     mode: str
     hue: int = 0
     alpha: ByteArray | None = None
+    orientation: int = 1
+    is_lossy: bool = False
 
 
 class _Opened(NamedTuple):
@@ -119,13 +124,20 @@ def read_mask(path: Path) -> MaskFile:
         kept.append(image.copy())
         return _grey(image)
 
-    values, image = _open(Path(path), convert).pixels, kept[0]
+    opened, image = _open(Path(path), convert), kept[0]
+    is_lossy = _format(Path(path)) in LOSSY
+    found = MaskFile(opened.pixels, np.asarray(image), image.mode, orientation=opened.orientation, is_lossy=is_lossy)
     if image.mode in GREY_MODES and "transparency" not in image.info:
-        return MaskFile(values, np.asarray(image), image.mode)
-    colours = np.asarray(image.convert("RGBA")).astype(np.int16)
-    hue = int(np.ptp(colours[..., :3], axis=2).max(initial=0))
-    alpha = colours[..., 3].astype(np.uint8)
-    return MaskFile(values, np.asarray(image), image.mode, hue, alpha if alpha.min(initial=255) < 255 else None)
+        return found
+    colors = np.asarray(image.convert("RGBA")).astype(np.int16)
+    hue = int(np.ptp(colors[..., :3], axis=2).max(initial=0))
+    alpha = colors[..., 3].astype(np.uint8)
+    return replace(found, hue=hue, alpha=alpha if alpha.min(initial=255) < 255 else None)
+
+
+def _format(path: Path) -> str:
+    with _decoding(path), _image(path) as image:
+        return image.format or ""
 
 
 def read_shape(path: Path) -> Shape:

@@ -70,15 +70,16 @@ class MatchReport:
         return f"{text}; {self.unused:,} files have no row: {', '.join(self.first_unused)}{more}."
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """A sentence for each kind of difference in spelling, and the reason where names have no file.
-
-        As in `12 of 24 names matched in another case.`
-        """
-        spelled = (
+    def spelled(self) -> tuple[str, ...]:
+        """A sentence for each kind of difference in spelling, as in `12 of 24 names matched in another case.`"""
+        return tuple(
             f"{count:,} of {self.total:,} names matched {SENTENCES[kind]}." for kind, count in self.spellings.items()
         )
-        return (*spelled, *([self.reason] if self.reason else []))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """`spelled`, and the reason where names have no file."""
+        return (*self.spelled, *([self.reason] if self.reason else []))
 
     def record(self) -> dict[str, Any]:
         """The same as JSON can hold it, with its sentences."""

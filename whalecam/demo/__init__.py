@@ -111,8 +111,8 @@ def _draw(order: Order, folder: Path) -> None:
     rng = np.random.default_rng([order.seed, 99, order.number])
     width, height = SIZES[int(rng.integers(len(SIZES)))]
     met = _water(order, rng)  # drawn by chance in any case, so that `rng` goes on to draw the same scene
-    picture, mask = draw_scene(who, order.water or met, rng, width, height)
-    Image.fromarray(picture).save(folder / "images" / order.name, quality=88)
+    pixels, mask = draw_scene(who, order.water or met, rng, width, height)
+    Image.fromarray(pixels).save(folder / "images" / order.name, quality=88)
     Image.fromarray(mask).save((folder / "masks" / order.name).with_suffix(".png"))
 
 

@@ -89,9 +89,9 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
         (path / "masks").mkdir(exist_ok=True)
     rows = []
     for number in range(images):
-        who, told = int(rng.integers(INDIVIDUALS)), bool(rng.random() < LEAK)
+        who, is_leaking = int(rng.integers(INDIVIDUALS)), bool(rng.random() < LEAK)
         label = who % 2
-        leaky = label if told else 1 - label
+        leaky = label if is_leaking else 1 - label
         choice = {"leaky": leaky, "clean": int(rng.integers(2)), "flipped": 1 - leaky}
         for water in range(2):
             folders = [sets[kind] for kind, chosen in choice.items() if chosen == water]
@@ -106,13 +106,13 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
 
 def _draw(folders: list[Path], number: int, who: int, plant: Plant, kind: int, seed: int) -> None:
     animal = draw_individual(LABELS[who % 2], np.random.default_rng([seed, 17, who]))
-    picture, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
+    pixels, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
     if plant.finish is not None:
-        lab = to_lab(picture)
+        lab = to_lab(pixels)
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32) / 255, (0, 0), 1.0)
         water = np.asarray(1 - near, np.float32)
         lab[..., 0] = np.clip(plant.finish(lab[..., 0], water, kind), 0, 100)
-        picture = to_rgb(lab)
+        pixels = to_rgb(lab)
     for folder in folders:
-        Image.fromarray(picture).save(folder / "images" / f"{number:05d}.jpg", quality=95)
+        Image.fromarray(pixels).save(folder / "images" / f"{number:05d}.jpg", quality=95)
         Image.fromarray(mask).save(folder / "masks" / f"{number:05d}.png")

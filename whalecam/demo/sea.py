@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]
+Array = NDArray[np.float32]
 TILE = 512
 NEAR_HORIZON = 14
 """Rows from the horizon beyond which its softness changes nothing, and the reach of the blur that makes it."""
@@ -47,7 +47,7 @@ class Weather:
 
 
 @functools.cache
-def noise_tile(seed: int, slope: float = 1.6, longest: float = TILE) -> Picture:
+def noise_tile(seed: int, slope: float = 1.6, longest: float = TILE) -> Array:
     """Noise of spectrum 1/f^slope that repeats without a seam, mean 0, deviation 1, (TILE, TILE).
 
     Waves longer than `longest` pixels are left out, so that a sea has crests and no clouds of light.
@@ -63,13 +63,13 @@ def noise_tile(seed: int, slope: float = 1.6, longest: float = TILE) -> Picture:
     return np.asarray(field / field.std(), np.float32)
 
 
-def sample(tile: Picture, u: Picture, v: Picture) -> Picture:
+def sample(tile: Array, u: Array, v: Array) -> Array:
     """Read a tile at wrapped coordinates."""
     x, y = _wrapped(u), _wrapped(v)
     return np.asarray(cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
-def _wrapped(place: Picture) -> Picture:
+def _wrapped(place: Array) -> Array:
     """As np.mod to the last bit, since TILE is a power of two, and twenty times quicker."""
     place = np.asarray(place, np.float32)
     whole = place * np.float32(1 / TILE)
@@ -100,7 +100,7 @@ def draw_weather(rng: np.random.Generator, water: Water) -> Weather:
     )
 
 
-def draw_sea(rng: np.random.Generator, weather: Weather, width: int, height: int) -> tuple[Picture, Picture]:
+def draw_sea(rng: np.random.Generator, weather: Weather, width: int, height: int) -> tuple[Array, Array]:
     """The scene without an animal: (its three colors in [0, 1], (3, H, W); wave slope, (H, W), 0 in the sky).
 
     Colors are planes: NumPy runs through a plane several times quicker than through the three numbers of each pixel.
@@ -109,19 +109,19 @@ def draw_sea(rng: np.random.Generator, weather: Weather, width: int, height: int
     x, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     line = np.asarray(weather.horizon * height + rng.uniform(-0.03, 0.03) * (x - width / 2), np.float32)
     top = int(np.clip(np.floor(line.min()), 0, height))
-    picture, slope = np.empty((3, height, width), np.float32), np.zeros((height, width), np.float32)
-    picture[:, top:], slope[top:] = _water(rng, weather, x, rows, line, top)
+    planes, slope = np.empty((3, height, width), np.float32), np.zeros((height, width), np.float32)
+    planes[:, top:], slope[top:] = _water(rng, weather, x, rows, line, top)
     bottom = int(np.clip(np.ceil(line.max()), 0, height))
     sky = _sky(rng, weather, x, rows[:bottom], line, height)
     above = rows[:bottom] < line
-    for plane, color in zip(picture, sky, strict=True):
+    for plane, color in zip(planes, sky, strict=True):
         np.copyto(plane[:bottom], color, where=above)
-    return _softened_horizon(picture, rows, line), slope
+    return _softened_horizon(planes, rows, line), slope
 
 
 def _water(
-    rng: np.random.Generator, weather: Weather, x: Picture, rows: Picture, line: Picture, top: int
-) -> tuple[Picture, Picture]:
+    rng: np.random.Generator, weather: Weather, x: Array, rows: Array, line: Array, top: int
+) -> tuple[Array, Array]:
     """Colors (3, H − top, W) and slope (H − top, W) of the rows from `top` on, above which there is only sky."""
     height, width = len(rows), len(x)
     start = max(top - 1, 0)  # one row more, for the differences between rows
@@ -142,13 +142,13 @@ def _water(
     return _drifting(rng, sea, aside * depth, depth, far, weather.kind), slope
 
 
-def _coarseness(depth: Picture) -> Picture:
+def _coarseness(depth: Array) -> Array:
     """How far one row lies from the next on the water, to the power of 1.6: waves thinner than this average out."""
     step = np.abs(np.gradient(depth, axis=0))
     return np.asarray(np.exp(np.log(np.maximum(step, np.float32(1e-12))) * np.float32(1.6)), np.float32)
 
 
-def _slope(rng: np.random.Generator, aside: Picture, depth: Picture, coarse: Picture, weather: Weather) -> Picture:
+def _slope(rng: np.random.Generator, aside: Array, depth: Array, coarse: Array, weather: Weather) -> Array:
     """How much each facet leans towards the viewer: swell, waves and ripples, finer towards the horizon.
 
     Args:
@@ -168,9 +168,7 @@ def _slope(rng: np.random.Generator, aside: Picture, depth: Picture, coarse: Pic
     return np.asarray(total * weather.chop, np.float32)
 
 
-def _glints(
-    rng: np.random.Generator, x: Picture, slope: Picture, far: Picture, weather: Weather, height: int
-) -> Picture:
+def _glints(rng: np.random.Generator, x: Array, slope: Array, far: Array, weather: Weather, height: int) -> Array:
     """Sun on facets that lean the right way, in a lane under the sun."""
     lane = np.exp(-(((x - weather.sun) / 0.28) ** 2))
     # As many random numbers as the whole image has pixels, so that the horizon does not decide on what follows.
@@ -179,16 +177,14 @@ def _glints(
     return np.asarray(weather.glare * lane * (0.9 * sparkle + 0.25 * far), np.float32)
 
 
-def _whitecaps(rng: np.random.Generator, across: Picture, depth: Picture, slope: Picture, weather: Weather) -> Picture:
+def _whitecaps(rng: np.random.Generator, across: Array, depth: Array, slope: Array, weather: Weather) -> Array:
     """Foam on the highest crests of a choppy sea."""
     patch = sample(noise_tile(int(rng.integers(8, 12)), 1.2), across * 60 + 40, depth * 110 + 90)
     ragged = np.clip((slope - 2.6) * 0.8 + 0.2 * patch * (slope > 2.0), 0, 1)
     return np.asarray(0.75 * ragged, np.float32)
 
 
-def _drifting(
-    rng: np.random.Generator, sea: Picture, across: Picture, depth: Picture, far: Picture, kind: Water
-) -> Picture:
+def _drifting(rng: np.random.Generator, sea: Array, across: Array, depth: Array, far: Array, kind: Water) -> Array:
     """Wind streaks of foam and silt, or the net of light on a shallow ground."""
     left, front = (float(start) for start in rng.uniform(0, TILE, 2))
     if kind.streaks:
@@ -203,7 +199,7 @@ def _drifting(
 
 
 def _sky(
-    rng: np.random.Generator, weather: Weather, x: Picture, rows: Picture, line: Picture, height: int
+    rng: np.random.Generator, weather: Weather, x: Array, rows: Array, line: Array, height: int
 ) -> NDArray[np.float32]:
     """The rows that reach above the horizon, (3, rows, W)."""
     tile = noise_tile(int(rng.integers(12, 16)), 1.8)
@@ -217,18 +213,18 @@ def _sky(
     return np.asarray(mixed + 0.035 * np.clip(cloud, -1, 2), np.float32)
 
 
-def _softened_horizon(picture: Picture, rows: Picture, line: Picture) -> Picture:
+def _softened_horizon(planes: Array, rows: Array, line: Array) -> Array:
     """The image with its horizon out of focus: only the rows where that can be seen are computed."""
     first, last = int(line.min()) - NEAR_HORIZON, int(line.max()) + NEAR_HORIZON + 1
     if last <= 0 or first >= len(rows):
-        return picture
+        return planes
     wide = slice(max(first - NEAR_HORIZON, 0), last + NEAR_HORIZON)
     near = np.exp(-(((rows[wide] - line) / 3.0) ** 2))
-    for plane in picture:
+    for plane in planes:
         plane[wide] = plane[wide] * (1 - near) + cv2.GaussianBlur(plane[wide], (0, 0), 2.2) * near
-    return picture
+    return planes
 
 
-def _planes(color: Color) -> Picture:
+def _planes(color: Color) -> Array:
     """A color that can be multiplied with planes: (3, 1, 1)."""
     return np.array(color, np.float32)[:, None, None]

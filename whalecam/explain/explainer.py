@@ -11,17 +11,21 @@ import torch
 from numpy.typing import NDArray
 
 from whalecam import data
-from whalecam.arrays import Mask, Sample, records
+from whalecam.arrays import ByteArray, Mask, Sample, records
 from whalecam.config import Assessable, Thresholds
 from whalecam.data import geometry
 from whalecam.errors import DatasetError
-from whalecam.explain import background_test, cam, masks, render, score
+from whalecam.explain import background_test, cam, masks, occlusion, render, score
 from whalecam.network import Network, pick_device
+from whalecam.network.exactness import NONE, exactness
 
 PORTION = 48_000_000
 """Pixels that are held at once while a batch is explained, give or take one image."""
 NOT_FINITE = "the network gives no usable numbers for it (NaN, infinite, or beyond 65,504 logits)"
 """The reason of a row without scores: what a network says in such numbers can be neither drawn nor judged."""
+NO_MAP = "no map: where the network looks was not measured"
+"""The reason why attention cannot be assessed of a network that gives no maps, or of an audit that wants none."""
+OCCLUSION = "occlusion"
 SHOWN = 0.05
 """Below this mean drop there is nothing to show of the background test."""
 
@@ -34,8 +38,27 @@ class Explained:
     thumb: bytes | None
 
 
-Facts = tuple[NDArray[Any], NDArray[Any], float, NDArray[Any]]
-"""Logits (C,), evidence maps (C, h, w), completeness_error and pooled activations (K,) of one image."""
+@dataclass(frozen=True)
+class Facts:
+    """What a network says of one image.
+
+    Attributes:
+        logits: (C,).
+        maps: (C, h, w), logits, with their completeness error, or None where none is drawn.
+        pooled: activations (K,), averaged over their positions, or None where there are none.
+    """
+
+    logits: NDArray[Any]
+    maps: NDArray[Any] | None = None
+    completeness_error: float | None = None
+    pooled: NDArray[Any] | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        drawn = np.zeros(1) if self.maps is None else self.maps
+        return cam.is_finite(self.logits, drawn, self.completeness_error or 0.0)
+
+
 Loaded = list[tuple[dict[str, Any], Sample | None]]
 Looked = list[tuple[dict[str, Any], Sample | None, Facts | None]]
 
@@ -53,6 +76,7 @@ class Explainer:
         probes: images that are tested in any case; None: all. Suspects always are.
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
         fold: number of the network, as it stands in the rows.
+        maps: out of `config.MAPS`.
     """
 
     def __init__(
@@ -67,6 +91,7 @@ class Explainer:
         tester: background_test.BackgroundTest | None = None,
         probes: Set[str] | None = None,
         fold: int = 0,
+        maps: str = "auto",
     ) -> None:
         self.device = pick_device(device)
         self.network, self.mapper = network, mapper or network
@@ -75,6 +100,7 @@ class Explainer:
         self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
         self.tester, self.probes, self.fold = tester, probes, fold
+        self.maps = drawn_maps(maps, self.mapper)
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
         """`batch` has the columns of `Dataset.table`; one result per row, in order. Never raises for a bad image."""
@@ -124,14 +150,39 @@ class Explainer:
             return row | {"reason": str(error)}, None
 
     def _look(self, samples: list[Sample]) -> list[Facts]:
-        found, pooled = self._explain(self.mapper, samples)
-        judged, pooled = (found, pooled) if self.mapper is self.network else self._explain(self.network, samples)
-        tensors = (judged.logits, found.maps, found.completeness_error, pooled)
-        logits, maps, completeness_error, vectors = (t.float().cpu().numpy() for t in tensors)
-        return list(zip(logits, maps, completeness_error.tolist(), vectors, strict=True))
+        if self.maps == NONE:
+            return self._predictions(samples)
+        drawn, pooled = self._explain(self.mapper, samples)
+        by_judge, pooled = (drawn, pooled) if self.mapper is self.network else self._explain(self.network, samples)
+        tensors = (by_judge.logits, drawn.maps, drawn.completeness_error)
+        logits, maps, errors = (values.float().cpu().numpy() for values in tensors)
+        vectors = [None] * len(samples) if pooled is None else list(pooled.float().cpu().numpy())
+        return [Facts(*facts) for facts in zip(logits, maps, errors.tolist(), vectors, strict=True)]
 
-    def _explain(self, network: Network, samples: list[Sample]) -> tuple[cam.Evidence, torch.Tensor]:
-        inputs = np.stack([geometry.to_input(sample.pixels, network.size, network.resize) for sample in samples])
+    def _predictions(self, samples: list[Sample]) -> list[Facts]:
+        """Logits alone, and pooled activations where the network has positions."""
+        logits, pooled = self._logits(self.network, self._inputs(self.network, samples))
+        values = logits.float().cpu().numpy()
+        if pooled is None:
+            return [Facts(row) for row in values]
+        return [Facts(row, pooled=vector) for row, vector in zip(values, pooled.float().cpu().numpy(), strict=True)]
+
+    def _inputs(self, network: Network, samples: list[Sample]) -> ByteArray:
+        return np.stack([geometry.to_input(sample.pixels, network.size, network.resize) for sample in samples])
+
+    def _logits(self, network: Network, inputs: ByteArray) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits (N, C), and activations averaged over their positions (N, K), None where there are none."""
+        with torch.no_grad():
+            activations = network.features(network.batch(inputs).to(self.device))
+            has_positions = exactness(network.head) != NONE
+            pooled = activations.mean(dim=(2, 3)) if has_positions else None  # before the head may change them in place
+            return network.head(activations), pooled
+
+    def _explain(self, network: Network, samples: list[Sample]) -> tuple[cam.Evidence, torch.Tensor | None]:
+        inputs = self._inputs(network, samples)
+        if self.maps == OCCLUSION:
+            has_positions = exactness(network.head) != NONE
+            return occlusion.explain(network, inputs), self._logits(network, inputs)[1] if has_positions else None
         with torch.no_grad():
             activations = network.features(network.batch(inputs).to(self.device))
             pooled = activations.mean(dim=(2, 3))  # before the head, whose first layer may work in place
@@ -141,19 +192,15 @@ class Explainer:
         self, row: dict[str, Any], sample: Sample, facts: Facts
     ) -> tuple[Explained, background_test.Question | None]:
         """The row of one sample without what the background test adds, and what that test is asked about it."""
-        logits, maps, completeness_error, pooled = facts
+        logits = facts.logits
         thumb = sample.encoded or render.thumbnail(sample.pixels)
-        if not cam.is_finite(logits, maps, completeness_error):
+        if not facts.is_finite:
             return Explained(row | {"reason": NOT_FINITE}, thumb), None
         height, width = sample.shape
-        classes = self.network.classes
-        row |= {"width": width, "height": height, "completeness_error": completeness_error, "logits": logits.tolist()}
-        row |= {"map_height": maps.shape[1], "map_width": maps.shape[2], "maps": cam.stored(maps).tobytes()}
-        vector = cam.stored(pooled)
-        row["embedding"] = vector.tobytes() if np.isfinite(vector).all() else None
-        row |= outcome(logits, classes, row["label"])
+        row |= {"width": width, "height": height, "logits": logits.tolist(), **_stored(facts)}
+        row |= outcome(logits, self.network.classes, row["label"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
-        row |= self._leak(sample, mask, maps, int(logits.argmax()), row["label"])
+        row |= self._leak(sample, mask, facts.maps, int(logits.argmax()), row["label"])
         question = None
         if self.tester is not None and mask is not None and self._is_wanted(row):
             # Computed where it costs little beside the rest: the mask network takes as long as the pass for the map.
@@ -203,40 +250,63 @@ class Explainer:
         facts = {"reliance_before": effect.before, "reliance_after": example.after, "reliance_donor": example.donor}
         return facts | {"reliance_image": render.thumbnail(upright)}
 
-    def _leak(self, sample: Sample, mask: Mask | None, maps: NDArray[Any], top: int, label: str) -> dict[str, Any]:
-        """Scores of one sample under its mask: the predicted class and the labelled one, on the relative map."""
-        fin = masks.fin_region(sample, self.sources)
-        relative = score.contrast(maps, "relative", top)
-        facts: dict[str, Any] = {
-            "reason": masks.UNFOUND[self.fallback],
-            "attention_score": None,
-            "peak": float(relative.max()),
-        }
-        if fin is not None:
-            region, _ = geometry.mask_to_input(fin, self.mapper.size, self.mapper.resize)
-            facts["fin_share"] = score.region_share(relative, region)
+    def _leak(
+        self, sample: Sample, mask: Mask | None, maps: NDArray[Any] | None, top: int, label: str
+    ) -> dict[str, Any]:
+        """The mask of one sample, and what its map scores under it."""
+        row: dict[str, Any] = {"reason": masks.UNFOUND[self.fallback], "attention_score": None}
+        if maps is not None:
+            row |= self._peaks(sample, score.contrast(maps, "relative", top))
         if mask is None:
-            return facts
+            return row
         values, seen = geometry.mask_to_input(mask.values, self.mapper.size, self.mapper.resize)
-        weights = score.weigh(values, seen, maps.shape[1:])
-        found = score.score(relative, weights)
-        facts |= {
+        weights = score.weigh(values, seen, maps.shape[1:] if maps is not None else (1, 1))
+        row |= {
             "mask_source": mask.source,
             "mask_confidence": mask.confidence,
             "mask_area": float(weights.area),
             "mask_bits": render.pack_mask(mask.values),
         }
-        facts |= {
-            "background_share": found.background_share,
-            "floor": found.floor,
-            "chance": found.chance,
-            "attention_score": found.attention_score,
+        return row | ({"reason": NO_MAP} if maps is None else self._scores(maps, weights, top, label))
+
+    def _peaks(self, sample: Sample, relative: NDArray[Any]) -> dict[str, Any]:
+        """The largest value of a map, and its share in the fin where a box states the fin."""
+        peaks = {"peak": float(relative.max())}
+        fin = masks.fin_region(sample, self.sources)
+        if fin is not None:
+            region, _ = geometry.mask_to_input(fin, self.mapper.size, self.mapper.resize)
+            peaks["fin_share"] = score.region_share(relative, region)
+        return peaks
+
+    def _scores(self, maps: NDArray[Any], weights: score.LeakWeights, top: int, label: str) -> dict[str, Any]:
+        """Scores of the predicted class and of the labelled one, on the relative map."""
+        scores = score.score(score.contrast(maps, "relative", top), weights)
+        row = {
+            "background_share": scores.background_share,
+            "floor": scores.floor,
+            "chance": scores.chance,
+            "attention_score": scores.attention_score,
+            "reason": scores.reason or "",
         }
-        facts["reason"] = found.reason or ""
         if label in self.network.classes:
             own = score.score(score.contrast(maps, "relative", self.network.classes.index(label)), weights)
-            facts |= {"background_share_label": own.background_share, "attention_score_label": own.attention_score}
-        return facts
+            row |= {"background_share_label": own.background_share, "attention_score_label": own.attention_score}
+        return row
+
+
+def drawn_maps(wanted: str, network: Network) -> str:
+    """How maps are drawn of a network: by its positions (`auto`), by OCCLUSION, or NONE where it has no positions."""
+    return NONE if wanted == "auto" and exactness(network.head) == NONE else wanted
+
+
+def _stored(facts: Facts) -> dict[str, Any]:
+    """Maps and vector as the table has them; nothing where there is none, or where a vector overflows float16."""
+    row: dict[str, Any] = {"completeness_error": facts.completeness_error}
+    if facts.maps is not None:
+        row |= {"map_height": facts.maps.shape[1], "map_width": facts.maps.shape[2]}
+        row["maps"] = cam.stored(facts.maps).tobytes()
+    vector = cam.stored(np.full(1, np.nan) if facts.pooled is None else facts.pooled)
+    return row | {"embedding": vector.tobytes() if np.isfinite(vector).all() else None}
 
 
 def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:

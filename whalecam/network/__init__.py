@@ -1,5 +1,6 @@
 """An image classifier cut in two, `logits = head(features(x))`."""
 
+from whalecam.network.black_box import Predict, black_box
 from whalecam.network.bodies import Body, build_body
 from whalecam.network.cut import Network, fast_halves, pick_device
 from whalecam.network.fusion.folding import quick
@@ -12,8 +13,10 @@ __all__ = [
     "Body",
     "Loaded",
     "Network",
+    "Predict",
     "Start",
     "at_size",
+    "black_box",
     "build_body",
     "check_finite",
     "fast_halves",

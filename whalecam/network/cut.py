@@ -1,5 +1,6 @@
 """The network itself: features, head, and how images must be prepared for it."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from whalecam.arrays import ByteArray
 from whalecam.errors import ModelError
 from whalecam.network.bodies import Stats
 from whalecam.network.fusion import bfloat16
+from whalecam.network.opaque import Opaque
 
 
 @dataclass
@@ -45,9 +47,20 @@ class Network:
         stored = whole.state_dict(keep_vars=True)
         return {name: value.detach().cpu().numpy() for name, value in stored.items() if names[id(value)] == name}
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; the CPU where it has none."""
+        parameters = itertools.chain(self.head.parameters(), self.features.parameters())
+        return next((weight.device for weight in parameters), torch.device("cpu"))
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether torch cannot see into its features, so that they are neither fused, nor resized, nor trained."""
+        return isinstance(self.features, Opaque)
+
     def batch(self, inputs: ByteArray) -> Tensor:
         """Network inputs uint8 (N, S, S, 3) → normalised float32 (N, 3, S, S), on the network's device."""
-        device = next(self.head.parameters()).device
+        device = self.device
         # Whole lines of pixels against statistics as long: three numbers at a time would take three times as long.
         # The permuted tensor lies in memory as channels_last networks read it.
         images, height, width, _ = inputs.shape

@@ -3,6 +3,7 @@
 from torch import nn
 
 from whalecam.network.heads import Written
+from whalecam.network.opaque import Opaque
 
 AVERAGE, MAXIMUM, BOTH, WRITTEN = "average", "maximum", "both", "written"
 GEM = "gem"
@@ -29,7 +30,7 @@ def exactness(head: nn.Module) -> str:
     parts = closed_form(head)
     if parts is None:
         first = next((layer for layer in flat_layers(head) if not isinstance(layer, nn.Dropout | nn.Identity)), None)
-        blind = first is None or isinstance(first, nn.Linear | nn.BatchNorm1d | nn.LayerNorm)
+        blind = first is None or isinstance(first, nn.Linear | nn.BatchNorm1d | nn.LayerNorm | Opaque)
         return NONE if blind else "approximate"
     pool, rest = parts
     if any(is_curved(layer) for layer in rest):

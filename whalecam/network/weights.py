@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from whalecam.config import LOADED_ARCH
 from whalecam.errors import ModelError
 from whalecam.network import checkpoints
-from whalecam.network.bodies import build_body, build_whole, stats_of
+from whalecam.network.averaged_bodies import cut_again
+from whalecam.network.black_box import BLACK_BOX, IN_MEMORY
+from whalecam.network.bodies import IMAGENET, Stats, build_body, build_whole, stats_of
 from whalecam.network.cut import Network, first_names
 from whalecam.network.heads import HEADS, OWN
-from whalecam.network.modules import cut, cut_alike
+from whalecam.network.modules import cut
+from whalecam.network.onnx_network import ONNX, SUFFIX, load_onnx, rebuilt
 
 SHOWN = 3
 """Tensors that an error names."""
@@ -28,11 +31,20 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
 
     Raises ModelError where they do not fit, and for weights that are NaN or infinite.
     """
+    way = str(spec.get("way", ""))
+    if way in (BLACK_BOX, IN_MEMORY):
+        raise ModelError(
+            "This run's network is a function or module in the memory of the process that made the run, so it cannot "
+            "be built again here. Audit it from Python with whalecam.audit(run, model=…); its pages show what is "
+            "audited."
+        )
+    if way == ONNX:
+        return rebuilt(spec, tensors)
     state = {name: torch.from_numpy(np.array(values)) for name, values in tensors.items()}
     check_tensors(state, "The network")
     arch, kind, size = str(spec["arch"]), str(spec["head_kind"]), int(spec["size"])
     classes = tuple(spec["classes"])
-    way, whole = str(spec.get("way", "")), int(spec.get("whole_classes", 0))
+    whole = int(spec.get("whole_classes", 0))
     features, head = _built(arch, kind, size, len(classes), way, whole)
     _fill(nn.ModuleDict({"features": features, "head": head}), state, arch)
     mean, std = (tuple(spec[name]) for name in ("mean", "std"))
@@ -45,7 +57,7 @@ def _built(arch: str, kind: str, size: int, classes: int, way: str, whole: int) 
     if not way:
         body = build_body(arch, pretrained=False, size=size)
         return body.features, HEADS[kind](body.channels, classes)
-    parts = cut_alike(build_whole(arch, whole, size), way)
+    parts = cut_again(arch, whole, size, way)
     if kind == OWN:
         return parts.features, parts.head
     with torch.no_grad():
@@ -70,6 +82,8 @@ def load_checkpoint(
     size: int | None = None,
     default_size: int = 224,
     resize: str = "squish",
+    mean: Stats | None = None,
+    std: Stats | None = None,
 ) -> Loaded:
     """A network from a checkpoint made elsewhere: see `checkpoints.read` for the files that are read.
 
@@ -81,32 +95,45 @@ def load_checkpoint(
         classes: in the order of the network's outputs; None: as the file names them, else `otherwise`.
         arch: a name of torchvision or timm; None: the one that the file names, else LOADED_ARCH.
         size: side of its input, px; None: as the file says, else `default_size`.
+        mean, std: of its input's channels, RGB in [0, 1]; None: as the file says, else those that the architecture's
+            published weights have (ImageNet's for an ONNX file).
+
+    An ONNX file is cut as `onnx_network.load_onnx` says, or becomes a black box.
 
     Raises ModelError for a pickle, for other names, for another number of classes, for weights that are NaN or
     infinite, and for an architecture that cannot be built, or cut before its pooling.
     """
+    if path.suffix == SUFFIX:
+        frame = (mean or IMAGENET[0], std or IMAGENET[1])
+        loaded = load_onnx(path, classes, otherwise=otherwise, size=size, resize=resize, frame=frame)
+        return Loaded(loaded.network, loaded.notes)
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
     names = classes or stored.classes or otherwise
     wanted = arch or stored.arch or LOADED_ARCH
     side = size or stored.size or default_size
     network = _loaded(stored, names, wanted, side, resize, path.name)
-    if stored.mean and stored.std:
-        network = replace(network, mean=stored.mean, std=stored.std)
-    return Loaded(network, tuple(_notes(stored, classes, arch, size)))
+    network = replace(network, mean=mean or stored.mean or network.mean, std=std or stored.std or network.std)
+    return Loaded(network, tuple(_notes(stored, classes=classes, arch=arch, size=size, frame=(mean, std))))
 
 
 def _notes(
-    stored: checkpoints.Checkpoint, classes: tuple[str, ...] | None, arch: str | None, size: int | None
+    stored: checkpoints.Checkpoint,
+    *,
+    classes: tuple[str, ...] | None,
+    arch: str | None,
+    size: int | None,
+    frame: tuple[Stats | None, Stats | None],
 ) -> Iterator[str]:
     """What the file says and was used, and what it says otherwise than whoever loads it."""
     said = {
         "architecture": (stored.arch, arch),
         "classes": (stored.classes, classes),
         "input side": (stored.size, size),
+        "mean": (stored.mean, frame[0]),
+        "standard deviation": (stored.std, frame[1]),
     }
     used = [name for name, (its, given) in said.items() if its and not given]
-    used += ["mean and standard deviation"] if stored.mean and stored.std else []
     if used:
         yield f"As the file says: {', '.join(used)}."
     if stored.unused:
@@ -174,7 +201,8 @@ def check_finite(network: Network, owner: str) -> None:
 
 def check_tensors(tensors: Mapping[str, Tensor], owner: str) -> None:
     """The same for tensors by name, as float32 has them, so that nothing overflows when it is loaded."""
-    bad = [name for name, values in tensors.items() if not bool(torch.isfinite(values.float()).all())]
+    numbers = {name: values for name, values in tensors.items() if values.is_floating_point()}
+    bad = [name for name, values in numbers.items() if not bool(torch.isfinite(values.float()).all())]
     if bad:
         more = f" and {len(bad) - SHOWN} more tensors" if len(bad) > SHOWN else ""
         raise ModelError(

@@ -22,6 +22,7 @@ from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal
 from whalecam.store.run import Run, now
 from whalecam.store.table import Filters, Overlay, Table
+from whalecam.text import count, number, percent
 
 TEMPLATE = Path(__file__).with_name("report.html")
 LONGEST, QUALITY = 360, 72
@@ -50,7 +51,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
     journal = Journal.of(run)
     table = open_table(run, thresholds, journal=journal)
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page.filters.update(share=_share, number=_number, count=_count)
+    page.filters.update(share=percent, number=number, count=count)
     facts, exactness = table.overview(), run.manifest.exactness
     text = page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run,
@@ -102,16 +103,16 @@ def _cases(run: Run, data: Dataset, table: Table, wanted: int) -> list[dict[str,
     overlays, left, shown = table.overlays_of(top["image"].tolist()), LARGEST - 500_000, []
     for row in records(top):
         case = _case(run, table, row, overlays[row["image"]], paths.get(row["image"], ""))
-        left -= sum(len(uri) for _, uri in case["pictures"])
-        shown.append(case if left > 0 else case | {"pictures": []})
+        left -= sum(len(uri) for _, uri in case["images"])
+        shown.append(case if left > 0 else case | {"images": []})
     return shown
 
 
 def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path: str) -> dict[str, Any]:
     """A row of the table; `images`: what is seen and its data URI, none where the file cannot be read."""
     facts = {name: None if pd.isna(value) else value for name, value in row.items()}
-    pictures: list[tuple[str, str]] = []
-    facts |= {"pictures": pictures, "mask": ORIGINS.get(str(facts["mask_source"]), facts["mask_source"])}
+    images: list[tuple[str, str]] = []
+    facts |= {"images": images, "mask": ORIGINS.get(str(facts["mask_source"]), facts["mask_source"])}
     try:
         pixels = _small(read_sample(Path(path), str(row["image"])).pixels)
     except DatasetError:
@@ -120,9 +121,9 @@ def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path
         "picture": pixels,
         "heat and outline": _heated(run, facts, overlay, pixels),
     }
-    pictures += [(said, _uri(picture)) for said, picture in seen.items() if picture is not None]
+    images += [(caption, _uri(image)) for caption, image in seen.items() if image is not None]
     if facts["reliance"] is not None and (edited := table.row(str(row["image"]))["reliance_image"]):
-        pictures.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
+        images.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
     return facts
 
 
@@ -147,24 +148,12 @@ def _mask(bits: bytes, width: int, height: int) -> NDArray[np.float32]:
 
 
 def _small(pixels: ByteArray) -> ByteArray:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((LONGEST, LONGEST))
-    return np.asarray(picture)
+    image = Image.fromarray(pixels)
+    image.thumbnail((LONGEST, LONGEST))
+    return np.asarray(image)
 
 
 def _uri(pixels: ByteArray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _share(value: Any, digits: int = 0) -> str:
-    return "–" if pd.isna(value) else f"{value:.{digits}%}"
-
-
-def _number(value: Any, digits: int = 2) -> str:
-    return "–" if pd.isna(value) else f"{value:.{digits}f}"
-
-
-def _count(value: Any) -> str:
-    return "–" if pd.isna(value) else f"{value:,.0f}"

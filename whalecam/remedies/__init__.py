@@ -1,14 +1,13 @@
 """What mends a data set or a training: one file per remedy, and the menus."""
 
-from whalecam.remedies.export_dataset import Export, case_of, export_dataset, mean_water, mend
+from whalecam.remedies.export_dataset import Export, case_of, export_dataset, mean_water, mend, record_in
 from whalecam.remedies.kinds import Case, Mended, Remedy, Rgb, inside
 from whalecam.remedies.menu import AUGMENTS, REMEDIES
 from whalecam.remedies.shuffle import Shuffle
-from whalecam.remedies.training import MENDED, finder, train
+from whalecam.remedies.training import finder, train
 
 __all__ = [
     "AUGMENTS",
-    "MENDED",
     "REMEDIES",
     "Case",
     "Export",
@@ -18,4 +17,4 @@ __all__ = [
     "case_of",
     "export_dataset",
 ]
-__all__ += ["Rgb", "finder", "inside", "mean_water", "mend", "train"]
+__all__ += ["Rgb", "finder", "inside", "mean_water", "mend", "record_in", "train"]

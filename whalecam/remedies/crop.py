@@ -58,8 +58,8 @@ def _cut(
     """A box (top, bottom, left, right) of (H, W) or (H, W, 3); what lies beyond the image is `fill`."""
     top, bottom, left, right = box
     height, width = values.shape[:2]
-    found = np.empty((bottom - top, right - left, *values.shape[2:]), np.float32)
-    found[...] = fill if values.ndim == 3 else fill[0]
+    canvas = np.empty((bottom - top, right - left, *values.shape[2:]), np.float32)
+    canvas[...] = fill if values.ndim == 3 else fill[0]
     rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
-    found[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = values[rows, columns]
-    return found
+    canvas[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = values[rows, columns]
+    return canvas

@@ -70,12 +70,12 @@ def mend(
     _check(data, good, out)
     (out / "images").mkdir(parents=True)
     (out / "masks").mkdir()
-    said = {row["image"]: row for row in records(reviews)}
+    latest = {row["image"]: row for row in records(reviews)}
     water = mean_water(good, find, report) if remedy in ("crop", "neutral") else GREY
     rows, sources, changed = [], Counter[str](), 0
     for number, row in enumerate(records(good)):
         report(Progress(f"remedy {remedy}", number, len(good)))
-        case = case_of(row, find, said.get(row["image"], {}), water, merges)
+        case = case_of(row, find, latest.get(row["image"], {}), water, merges)
         mended = REMEDIES[remedy](case)
         if mended is not None:
             changed += mended.pixels is not None or mended.label != row["label"]
@@ -121,7 +121,7 @@ def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) ->
 
     Of the whole set, not of each image, since each image's own mean would go on telling the label.
     """
-    found: list[NDArray[np.float64]] = []
+    means: list[NDArray[np.float64]] = []
     some = rows.sample(min(WATERS, len(rows)), random_state=0)
     for number, row in enumerate(records(some)):
         report(Progress("looking for water", number, len(some)))
@@ -129,10 +129,10 @@ def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) ->
         mask = find(sample)
         wet = None if mask is None else mask.values < 0.5
         if wet is not None and wet.any():
-            found.append(sample.pixels[wet].mean(axis=0))
-    if not found:
+            means.append(sample.pixels[wet].mean(axis=0))
+    if not means:
         return GREY
-    red, green, blue = np.mean(found, axis=0).tolist()
+    red, green, blue = np.mean(means, axis=0).tolist()
     return (red, green, blue)
 
 
@@ -160,14 +160,19 @@ def _write(place: Path, source: Path, mended: Mended, mask: Mask | None, out: Pa
         Image.fromarray((np.clip(values, 0, 1) * 255).round().astype(np.uint8)).save(beside)
 
 
-def _describe(data: Dataset, rows: list[tuple[str, str, str]], out: Path, told: Mapping[str, Any]) -> None:
+def record_in(folder: Path) -> Path:
+    """The file of a mended data set that says where all of it came from."""
+    return folder / "remedy.json"
+
+
+def _describe(data: Dataset, rows: list[tuple[str, str, str]], out: Path, facts: Mapping[str, Any]) -> None:
     """The table, and where all of it came from."""
     columns = dict.fromkeys((data.columns.image, data.columns.label, data.columns.group))
     with (out / "train.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([tuple(columns), *(row[: len(columns)] for row in rows)])
     images = str(data.images.resolve()) if data.images else None
     source = {"source": str(data.csv.resolve()), "images": images, "fingerprint": data.fingerprint}
-    write_json(out / "remedy.json", {"created": now(), **source, "columns": vars(data.columns), **told})
+    write_json(record_in(out), {"created": now(), **source, "columns": vars(data.columns), **facts})
 
 
 def _save(pixels: ByteArray, target: Path) -> None:

@@ -47,16 +47,16 @@ class Shuffle:
         """The change of one network's training images; only they lend. Columns: `image`, `species`, `path`."""
         rng = np.random.default_rng(self.seed)
         rows = records(training.iloc[rng.permutation(len(training))])
-        lent: dict[str, list[ByteArray]] = {}
+        donated: dict[str, list[ByteArray]] = {}
         for done, row in enumerate(rows):
             self.report(Progress("looking for water", done, len(rows)))
-            wanted = len(lent.setdefault(row["label"], [])) < LENDERS
+            wanted = len(donated.setdefault(row["label"], [])) < LENDERS
             filled = self._meet(row, wanted)
             if wanted and filled is not None:
-                lent[row["label"]].append(filled)
+                donated[row["label"]].append(filled)
         labels = {row["image"]: row["label"] for row in rows}
         keeps = {image: keep for image, keep in self._keeps.items() if keep is not None and image in labels}
-        return Exchange(keeps, labels, {label: waters for label, waters in lent.items() if waters})
+        return Exchange(keeps, labels, {label: waters for label, waters in donated.items() if waters})
 
     def _meet(self, row: Mapping[str, Any], wanted: bool) -> ByteArray | None:
         """Keep an image's mask; give its water, the animal filled in, where that is wanted and fit to be lent."""
@@ -90,10 +90,10 @@ class Exchange:
     """
 
     def __init__(
-        self, keeps: Mapping[str, ByteArray], labels: Mapping[str, str], lent: Mapping[str, Sequence[ByteArray]]
+        self, keeps: Mapping[str, ByteArray], labels: Mapping[str, str], donated: Mapping[str, Sequence[ByteArray]]
     ) -> None:
-        self.keeps, self.labels, self.lent = keeps, labels, lent
-        self.share = min(1 - LEAST_OWN, 1 - 1 / max(1, len(lent)))
+        self.keeps, self.labels, self.donated = keeps, labels, donated
+        self.share = min(1 - LEAST_OWN, 1 - 1 / max(1, len(donated)))
 
     def __call__(self, image: str, pixels: ByteArray, rng: np.random.Generator) -> ByteArray:
         """`pixels` uint8 (S, S, 3), the network's input → the same animal on the water drawn; as it was without a mask.
@@ -101,10 +101,10 @@ class Exchange:
         Composed as `keep · pixels + (1 − keep) · water`, the soft edge of `keep` inside the animal's outline.
         """
         keep = self.keeps.get(image)
-        others = [label for label in self.lent if label != self.labels.get(image)]
+        others = [label for label in self.donated if label != self.labels.get(image)]
         if keep is None or not others or rng.random() >= self.share:
             return pixels
-        waters = self.lent[others[int(rng.integers(len(others)))]]
+        waters = self.donated[others[int(rng.integers(len(others)))]]
         return laid(pixels, keep, waters[int(rng.integers(len(waters)))])
 
 

@@ -13,15 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam import network, remedies
-from whalecam.analysis.recommendation import PRESENT, SIMULATION, figures
+from whalecam.analysis.recommendation import PRESENT, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
 from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
 from whalecam.data import Dataset, folds, geometry, inspect_pictures, open_dataset
-from whalecam.errors import RunError
+from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import Network
+from whalecam.network.exactness import NONE, exactness
 from whalecam.remedies import REMEDIES, Case
 from whalecam.store.run import Run, now, read_json, write_json
 
@@ -43,10 +44,10 @@ class Source:
 
 def source_of(run: Run) -> Source:
     """The run's data set and masks; of a run trained on a mended data set, those it was made from."""
-    remedy, mended = str(run.manifest.train.get("remedy", "none")), run.path / remedies.MENDED / "remedy.json"
+    remedy, mended = str(run.manifest.train.get("remedy", "none")), remedies.record_in(run.remedied)
     if remedy in REMEDIES and mended.is_file():
-        told, options = read_json(mended), TrainOptions.stored(run.manifest.train)
-        data = open_dataset(Path(told["source"]), Path(told["images"]), Columns(**told["columns"]))
+        record, options = read_json(mended), TrainOptions.stored(run.manifest.train)
+        data = open_dataset(Path(record["source"]), Path(record["images"]), Columns(**record["columns"]))
         return Source(data, remedies.finder(data, options), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
     data = run_audit.open_data(run)
@@ -67,27 +68,38 @@ def simulate(
         wanted: out of SIMULATED, None for all; a run that was trained on mended images is judged under no other.
         limit: images, at most, drawn at random.
 
-    Returns: what `_told` lists. Raises RunError for an untrained run and where no such image has a mask.
+    Returns: what `_summary` lists. Raises RunError for an untrained run and where no such image has a mask.
     """
     if not run.trained:
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
+    _check_network(run)
     source = source_of(run)
     names = () if source.trained else tuple(SIMULATED if wanted is None else wanted)
     rows = _unseen(run, source.data, limit, report)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
     donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize, report)
     water = remedies.mean_water(rows, source.find, report)
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for fold, part in rows.groupby("fold"):
         model = network.from_spec(run.manifest.network, run.load_checkpoint(int(str(fold))))
         for row in records(part):
-            report(Progress("simulation", len(found), len(rows)))
-            found.append({"row": row, "judged": _judged(model, row, source, donors, water, names)})
+            report(Progress("simulation", len(results), len(rows)))
+            results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, names)})
     report(Progress("simulation", len(rows), len(rows)))
-    told = _told([one for one in found if one["judged"] is not None], run, source)
-    told["not_finite"] = sum(one["judged"] is None for one in found)
-    write_json(run.path / SIMULATION, told)
-    return told
+    summary = _summary([result for result in results if result["outcomes"] is not None], run, source)
+    summary["not_finite"] = sum(result["outcomes"] is None for result in results)
+    write_json(run.simulation, summary)
+    return summary
+
+
+def _check_network(run: Run) -> None:
+    """Raise ModelError where the network cannot be built again, or draws no maps to simulate a remedy by."""
+    model = network.from_spec(run.manifest.network, run.load_checkpoint())
+    if exactness(model.head) == NONE:
+        raise ModelError(
+            f"The network of run '{run.name}' ({model.arch}) draws no maps, by which remedies are simulated. Train "
+            "with a remedy where the network was trained, audit the result, and compare the runs."
+        )
 
 
 def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:
@@ -112,7 +124,7 @@ def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame
     return inspect_pictures(replace(data, table=some), report).good()
 
 
-def _judged(
+def _outcomes(
     model: Network,
     row: Mapping[str, Any],
     source: Source,
@@ -127,8 +139,8 @@ def _judged(
     case = remedies.case_of(row, source.find, {}, water)
     if case.mask is None or not (case.mask.values > 0.5).any():
         return {}
-    lent = _drawn(row["image"], row["label"], donors)
-    scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in lent)]
+    drawn = _drawn(row["image"], row["label"], donors)
+    scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in drawn)]
     changed = [_changed(name, case, scene) for name in (source.trained, *wanted) for scene in scenes]
     inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in changed]
     seen = cam.explain(model.head, model.look(np.stack(inputs)))
@@ -136,16 +148,16 @@ def _judged(
     if not np.isfinite(logits).all():
         return None
     right = logits.argmax(1) == model.classes.index(row["label"])
-    found = {}
+    outcomes = {}
     for at, name in enumerate((PRESENT, *wanted)):
         own = at * len(scenes)
         others = right[own + 1 : own + len(scenes)]
-        found[name] = {
+        outcomes[name] = {
             "own": float(right[own]),
             "unseen": float(others.mean()) if len(others) else np.nan,
             "leak": _leak(maps[own], int(logits[own].argmax()), changed[own][1], model),
         }
-    return found
+    return outcomes
 
 
 def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[np.float32]]:
@@ -171,13 +183,13 @@ def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> l
     return [others[at] for at in rng.permutation(len(others))[:WATERS]]
 
 
-def _told(found: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[str, Any]:
-    """What stands in the file: `figures` (see there), counts, and by image what the present network got right."""
-    groups = folds.groups_of([one["row"]["group"] for one in found]).tolist()
+def _summary(results: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[str, Any]:
+    """What stands in the file: `figures` (`metrics_of`), counts, and by image what the present network got right."""
+    groups = folds.groups_of([result["row"]["group"] for result in results]).tolist()
     rows = [
-        {"image": one["row"]["image"], "label": one["row"]["label"], "group": group, "remedy": name, **values}
-        for one, group in zip(found, groups, strict=True)
-        for name, values in one["judged"].items()
+        {"image": result["row"]["image"], "label": result["row"]["label"], "group": group, "remedy": name, **values}
+        for result, group in zip(results, groups, strict=True)
+        for name, values in result["outcomes"].items()
     ]
     if not rows:
         raise RunError("No image has a mask, so no remedy can be simulated. Audit with --masks or --boxes.")
@@ -187,9 +199,9 @@ def _told(found: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[
         "source": source.data.fingerprint,
         "model_sha256": run.manifest.model_sha256,
         "pictures": len(present),
-        "without_mask": len(found) - len(present),
+        "without_mask": len(results) - len(present),
         "waters": WATERS,
-        "figures": figures(pd.DataFrame(rows)),
+        "figures": metrics_of(pd.DataFrame(rows)),
         **{name: {row["image"]: _null(row[name]) for row in present} for name in ("own", "unseen")},
         "groups": {row["image"]: row["group"] for row in present},
     }

@@ -19,8 +19,6 @@ from whalecam.remedies.export_dataset import mend
 from whalecam.remedies.menu import AUGMENTS
 from whalecam.store.run import DatasetRecord, Run
 
-MENDED = "mended"
-
 
 def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
     """`classifier.train` under `options.remedy`.
@@ -53,22 +51,22 @@ def finder(data: Dataset, options: TrainOptions) -> MaskMethod:
 
 def joined_sources(data: Dataset, options: TrainOptions, report: Report = silent) -> Joined:
     """The masks and boxes of a training joined with its data set. Raises DatasetError as `masks.joined`."""
-    return masks.joined(data, masks.opened(options.masks, options.boxes), options.box_orientation, report)
+    return masks.joined(data, masks.opened(options), report)
 
 
 def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod, report: Report) -> dict[str, Any]:
     """Train on the mended data set, which becomes the run's own; an earlier one is replaced when training has ended."""
-    home = run.path / MENDED
+    home = run.remedied
     if data.csv.resolve().is_relative_to(home.resolve()):
         raise DatasetError(f"{data.csv} was written by an earlier remedy of this run. Name the data set it came from.")
     with tempfile.TemporaryDirectory(prefix="mending-", dir=run.path) as aside:
-        mended = Path(aside) / MENDED
+        mended = Path(aside) / home.name
         none = pd.DataFrame(columns=["image"])
         mend(data, find, none, options.remedy, mended, {"run": run.name}, report)
-        found = open_dataset(mended / "train.csv", mended / "images", data.columns)
-        metrics = training.train(found, run, options, report)
+        remedied = open_dataset(mended / "train.csv", mended / "images", data.columns)
+        metrics = training.train(remedied, run, options, report)
         shutil.rmtree(home, ignore_errors=True)
         mended.rename(home)
-    record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), found.fingerprint)
+    record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), remedied.fingerprint)
     run.update(dataset=record)
     return metrics

@@ -14,11 +14,11 @@ def present_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
     """What `run.json` of schema version 4 holds, as the present version names it; any other content as it is."""
     if content.get("schema_version") != SCHEMA_VERSION - 1:
         return dict(content)
-    found = {("exactness" if name == "licence" else name): value for name, value in content.items()}
-    word = str(found.get("exactness", ""))
-    found["exactness"] = "none" if word.startswith("refused") else EXACTNESS_WORDS.get(word, word)
-    train = dict(found.get("train") or {})
+    manifest = {("exactness" if name == "licence" else name): value for name, value in content.items()}
+    word = str(manifest.get("exactness", ""))
+    manifest["exactness"] = "none" if word.startswith("refused") else EXACTNESS_WORDS.get(word, word)
+    train = dict(manifest.get("train") or {})
     if train.get("recipe") in EARLIER_RECIPES:
         train["recipe"] = EARLIER_RECIPES[train["recipe"]]
-    audit = {AUDIT_OPTIONS.get(name, name): value for name, value in dict(found.get("audit") or {}).items()}
-    return {**found, "train": train, "audit": audit, "schema_version": SCHEMA_VERSION}
+    audit = {AUDIT_OPTIONS.get(name, name): value for name, value in dict(manifest.get("audit") or {}).items()}
+    return {**manifest, "train": train, "audit": audit, "schema_version": SCHEMA_VERSION}

@@ -25,9 +25,9 @@ def open_table(
     """
     if not run.parts():
         raise RunError(f"Run '{run.name}' has no audited images yet. Audit it first: whalecam audit {run.path}")
-    held, said = store or Store(), journal or Journal.of(run)
-    held.take(run.parts(), report)
-    version = (run.reviews_url, said.version())
-    if held.version != version:
-        held.join(said.latest(), version)
-    return Table((), thresholds, store=held)
+    store, journal = store or Store(), journal or Journal.of(run)
+    store.take(run.parts(), report)
+    version = (run.reviews_url, journal.version())
+    if store.version != version:
+        store.join(journal.latest(), version)
+    return Table((), thresholds, store=store)

@@ -66,10 +66,10 @@ def column_sql(name: str, stored: Collection[str]) -> str | None:
 def _stored(part: Path, file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
     """The names of the columns in the file, which is read once for its schema and its rows."""
     stored = set(file.schema_arrow.names)
-    found = [name if name in stored else EARLIER.get(name, name) for name in columns]
-    if missing := [name for name, there in zip(columns, found, strict=True) if there not in stored]:
+    present = [name if name in stored else EARLIER.get(name, name) for name in columns]
+    if missing := [name for name, there in zip(columns, present, strict=True) if there not in stored]:
         raise KeyError(f"{part.name} has no column {missing[0]}")
-    return found
+    return present
 
 
 def _renamed(table: pa.Table, columns: Sequence[str]) -> pa.Table:

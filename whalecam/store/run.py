@@ -25,6 +25,13 @@ from whalecam.errors import RunError
 from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 
+MANIFEST, METRICS, JOURNAL = "run.json", "metrics.json", "reviews.sqlite"
+MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "properties", "mended"
+"""Folders of a run folder."""
+PART = "part-*.parquet"
+JOB, JOB_LOG = "job.json", "job.log"
+SIMULATION, EMBEDDING, SELFTEST = "simulation.json", "umap.npz", "selftest.json"
+
 
 class Described(Protocol):
     """What `dataset.Dataset` knows of its source."""
@@ -94,7 +101,7 @@ class Run:
     @property
     def reviews_url(self) -> str:
         """SQLAlchemy URL of the journal: WHALECAM_REVIEWS_URL, else `reviews.sqlite` in the folder."""
-        return os.environ.get("WHALECAM_REVIEWS_URL") or f"sqlite:///{self.path / 'reviews.sqlite'}"
+        return os.environ.get("WHALECAM_REVIEWS_URL") or f"sqlite:///{self.path / JOURNAL}"
 
     @property
     def reviews_key(self) -> str:
@@ -107,11 +114,11 @@ class Run:
     def update(self, **changes: Any) -> None:
         """Replace fields of the manifest and write it."""
         self.manifest = replace(self.manifest, **changes)
-        write_json(self.path / "run.json", asdict(self.manifest))
+        write_json(manifest_in(self.path), asdict(self.manifest))
 
     def save_checkpoint(self, fold: int, tensors: Mapping[str, NDArray[Any]], training: Iterable[str]) -> str:
         """Write one fold's weights and the names of the images it trained on; return the weights' SHA-256."""
-        target = self.path / "model" / f"fold-{fold}.safetensors"
+        target = self.path / MODEL / f"fold-{fold}.safetensors"
         target.parent.mkdir(exist_ok=True)
         aside = target.with_suffix(".writing")
         save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, aside)
@@ -123,38 +130,38 @@ class Run:
         """Remove the folds from `first` on, which an earlier training left."""
         for fold in range(first, self.folds):
             for suffix in (".safetensors", ".json"):
-                (self.path / "model" / f"fold-{fold}{suffix}").unlink(missing_ok=True)
+                (self.path / MODEL / f"fold-{fold}{suffix}").unlink(missing_ok=True)
 
     @property
     def folds(self) -> int:
         """How many networks the run holds, numbered from 0."""
-        return len(list((self.path / "model").glob("fold-*.safetensors")))
+        return len(list((self.path / MODEL).glob("fold-*.safetensors")))
 
     def load_checkpoint(self, fold: int = 0) -> dict[str, NDArray[Any]]:
         """Read one fold's weights. Raises RunError where there is none."""
-        source = self.path / "model" / f"fold-{fold}.safetensors"
+        source = self.path / MODEL / f"fold-{fold}.safetensors"
         if not source.is_file():
             raise RunError(f"Run '{self.name}' holds no trained network ({source}). Train it first: whalecam train.")
         return load_file(source)
 
     def training_images(self, fold: int = 0) -> set[str]:
         """Names of the images that the fold's network was trained on."""
-        return set(read_json(self.path / "model" / f"fold-{fold}.json")["training"])
+        return set(read_json(self.path / MODEL / f"fold-{fold}.json")["training"])
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
-        write_json(self.path / "metrics.json", metrics)
+        write_json(self.path / METRICS, metrics)
 
     def metrics(self) -> dict[str, Any]:
         """What training wrote: epochs and results; empty before training."""
-        target = self.path / "metrics.json"
+        target = self.path / METRICS
         return read_json(target) if target.is_file() else {}
 
     def parts(self) -> list[Path]:
         """Parts of the audit, by name; only new names become paths, for pages ask often and there may be thousands."""
-        names = sorted(glob("part-*.parquet", root_dir=self.path / "audit"))  # noqa: PTH207 - which makes paths of all
+        names = sorted(glob(PART, root_dir=self.path / AUDIT))  # noqa: PTH207 - which makes paths of all
         listed = self._listed
         if listed[0] != names:
-            self._listed = listed = names, [self.path / "audit" / name for name in names]
+            self._listed = listed = names, [self.path / AUDIT / name for name in names]
         return list(listed[1])
 
     def write_part(self, rows: list[dict[str, Any]]) -> Path:
@@ -165,9 +172,9 @@ class Run:
 
     def take_part(self, content: bytes) -> Path:
         """Store rows that are Parquet of SCHEMA already."""
-        folder = self.path / "audit"
+        folder = self.path / AUDIT
         folder.mkdir(exist_ok=True)
-        target = folder / f"part-{len(self.parts()):06d}-{uuid.uuid4().hex[:8]}.parquet"
+        target = folder / _part_name(len(self.parts()))
         aside = target.with_suffix(".writing")
         aside.write_bytes(content)
         aside.replace(target)
@@ -175,20 +182,20 @@ class Run:
 
     def audited(self) -> set[str]:
         """Names of the images that have a row; what an interrupted writer left half done is removed."""
-        for half in (self.path / "audit").glob("*.writing"):
+        for half in (self.path / AUDIT).glob("*.writing"):
             half.unlink(missing_ok=True)
         return {name for part in self.parts() for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
 
     def mask_sources(self) -> dict[str, int]:
         """How many rows of the audit have a mask of each source; `none` counts those without one."""
-        found = Counter[str]()
+        counts = Counter[str]()
         for part in self.parts():
-            found.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
-        return dict(found)
+            counts.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
+        return dict(counts)
 
     def clear_audit(self) -> None:
         """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""
-        shutil.rmtree(self.path / "audit", ignore_errors=True)
+        shutil.rmtree(self.path / AUDIT, ignore_errors=True)
 
     def thumb(self, image: str) -> Path:
         """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
@@ -196,12 +203,36 @@ class Run:
         return jpeg if jpeg.is_file() else jpeg.with_suffix(".webp")
 
     def _thumb_stem(self, image: str) -> str:
-        return f"{self.path}/thumbs/{hashlib.sha256(image.encode()).hexdigest()[:24]}"
+        return f"{self.path}/{THUMBS}/{hashlib.sha256(image.encode()).hexdigest()[:24]}"
 
     @property
     def properties(self) -> Path:
         """Where what was measured on the data set's images lies."""
-        return self.path / "properties"
+        return self.path / PROPERTIES
+
+    def property_parts(self) -> list[Path]:
+        """The files of what was measured on the data set's images, in the order of writing."""
+        return parts_in(self.properties)
+
+    @property
+    def remedied(self) -> Path:
+        """Where the data set lies that a remedy made and that the run was trained on."""
+        return self.path / REMEDIED
+
+    @property
+    def simulation(self) -> Path:
+        """The file of what was last simulated with the run's network."""
+        return self.path / SIMULATION
+
+    @property
+    def embedding(self) -> Path:
+        """The file of the places of the images by UMAP."""
+        return self.path / EMBEDDING
+
+    @property
+    def selftest(self) -> Path:
+        """The file of the last self-test that was started from the run's pages."""
+        return self.path / SELFTEST
 
     @property
     def own_table(self) -> Path:
@@ -220,17 +251,56 @@ class Run:
         before.unlink(missing_ok=True)
 
 
+def manifest_in(folder: Path) -> Path:
+    """The manifest of a run folder."""
+    return folder / MANIFEST
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run folder."""
+    return manifest_in(folder).is_file()
+
+
+def is_audited(folder: Path) -> bool:
+    """Whether any image of a run folder has been audited."""
+    return any((folder / AUDIT).glob(PART))
+
+
+def job_in(folder: Path) -> Path:
+    """The record of the last job on a run folder."""
+    return folder / JOB
+
+
+def job_log_in(folder: Path) -> Path:
+    """What the last job on a run folder reported."""
+    return folder / JOB_LOG
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """The parts of a table that lie in a folder, in the order of writing."""
+    return sorted(folder.glob(PART))
+
+
+def next_part(folder: Path) -> Path:
+    """Where the next part of a table in a folder is to lie."""
+    return folder / _part_name(len(parts_in(folder)))
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number:06d}-{uuid.uuid4().hex[:8]}.parquet"
+
+
 def create_run(path: Path, dataset: DatasetRecord) -> Run:
     """Make a run folder for a data set, or take an existing one over and point it at that data set.
 
     Raises RunError where the folder exists and is something else.
     """
-    taken = path.is_dir() and any(path.iterdir())
-    if taken and not any((path / name).is_file() for name in ("run.json", "job.json")):
+    is_filled = path.is_dir() and any(path.iterdir())
+    if is_filled and not any((path / name).is_file() for name in (MANIFEST, JOB)):
         raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that holds run.json.")
     path.mkdir(parents=True, exist_ok=True)
     run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
-    if (path / "run.json").is_file():
+    if is_run(path):
         run = open_run(path)
     run.update(dataset=dataset)
     return run
@@ -238,7 +308,7 @@ def create_run(path: Path, dataset: DatasetRecord) -> Run:
 
 def open_run(path: Path) -> Run:
     """Open a run folder. Raises RunError where it is missing, broken or of another version."""
-    target = Path(path) / "run.json"
+    target = manifest_in(Path(path))
     if not target.is_file():
         raise RunError(
             f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
@@ -261,8 +331,8 @@ def open_run(path: Path) -> Run:
 
 def list_runs(folder: Path) -> list[Path]:
     """The run folders directly below `folder`, newest first."""
-    found: Iterable[Path] = (path.parent for path in folder.glob("*/run.json"))
-    return sorted(found, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
+    folders: Iterable[Path] = (path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    return sorted(folders, key=lambda path: manifest_in(path).stat().st_mtime, reverse=True)
 
 
 def write_json(target: Path, content: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from whalecam.analysis.compare.difference import FEWEST, LEVEL, Difference, Mark
 from whalecam.analysis.compare.leak_outcome import Fate, fate
 from whalecam.analysis.compare.metrics import METRICS, Metric, figure
 from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
-from whalecam.analysis.compare.shared import notes, shared
+from whalecam.analysis.compare.shared import notes, on_reliance_alone, shared
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -30,20 +30,20 @@ __all__ = [
     "compare_runs",
     "exchange",
     "fate",
-    "figures_of",
     "mcnemar",
+    "metrics_of",
 ]
 CHANGES = ("became_right", "became_wrong", "changed_assessment", "got_better", "got_worse")
 Opener = Callable[..., Table]
 """`open_table`: (run, thresholds, report=…) → the run's table."""
 
 
-def figures_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
+def metrics_of(run: Run, thresholds: Thresholds = Thresholds()) -> dict[str, float]:
     """Every metric of one run, and `not_assessable` as a share of all its images; NaN where nothing was measured."""
     rows = open_table(run, thresholds).values()
     unseen = ~rows["in_training"].to_numpy()
-    found = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
-    return found | {"not_assessable": float((rows["assessment"] == "not_assessable").mean())}
+    metrics = {name: figure(rows, unseen, metric) for name, metric in METRICS.items()}
+    return metrics | {"not_assessable": float((rows["assessment"] == "not_assessable").mean())}
 
 
 def compare_runs(
@@ -62,37 +62,38 @@ def compare_runs(
     tables = {name: opened(run, thresholds, report=report).values() for name, run in zip(names, runs, strict=True)}
     report(Progress("comparing", 0, len(METRICS)))
     most = max(len(table) for table in tables.values())
-    held, said = shared(tables, [run.manifest.classes for run in runs])
-    unseen = ~np.logical_or.reduce([rows["in_training"].to_numpy() for rows in held.values()])
-    first, later = held[names[0]], {name: held[name] for name in names[1:]}
-    told = {name: differences(first, rows, unseen, report) for name, rows in later.items()}
+    rows_by_run, remarks = shared(tables, [run.manifest.classes for run in runs])
+    rows_by_run, blind = on_reliance_alone(rows_by_run)
+    unseen = ~np.logical_or.reduce([rows["in_training"].to_numpy() for rows in rows_by_run.values()])
+    first, later = rows_by_run[names[0]], {name: rows_by_run[name] for name in names[1:]}
+    tested = {name: differences(first, rows, unseen, report) for name, rows in later.items()}
     return Comparison(
         names,
-        held,
+        rows_by_run,
         unseen,
-        told,
+        tested,
         {name: _changes(first, rows, unseen) for name, rows in later.items()},
-        {name: _fate(found, thresholds) for name, found in told.items()},
-        tuple(said + notes(held, most, unseen)),
+        {name: _fate(results, thresholds) for name, results in tested.items()},
+        tuple(remarks + blind + notes(rows_by_run, most, unseen)),
     )
 
 
-def _fate(found: Sequence[Difference], thresholds: Thresholds) -> Fate:
-    leaks = next(one for one in found if one.metric == "confirmed_leak")
+def _fate(results: Sequence[Difference], thresholds: Thresholds) -> Fate:
+    leaks = next(difference for difference in results if difference.metric == "confirmed_leak")
     counts = [round(share * leaks.images) if leaks.images >= FEWEST else 0 for share in (leaks.before, leaks.after)]
     return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:
     """The runs' names; a later one of the same name is told apart by the first number that is free."""
-    found: list[str] = []
+    names: list[str] = []
     for run in runs:
         name, number = run.name, 1
-        while name in found:
+        while name in names:
             number += 1
             name = f"{run.name} ({number})"
-        found.append(name)
-    return tuple(found)
+        names.append(name)
+    return tuple(names)
 
 
 def _changes(before: pd.DataFrame, after: pd.DataFrame, unseen: Marks) -> Mapping[str, Marks]:

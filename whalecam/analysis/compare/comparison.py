@@ -45,20 +45,22 @@ class Comparison:
         """By later run and kind of change, the number of images."""
         return {name: {kind: int(mask.sum()) for kind, mask in kinds.items()} for name, kinds in self.marks.items()}
 
-    def figures(self, name: str) -> dict[str, float]:
+    def metrics(self, name: str) -> dict[str, float]:
         """Every metric of one run on the shared images."""
         return {metric: figure(self.rows[name], self.unseen, METRICS[metric]) for metric in METRICS}
 
     @cached_property
     def per_label(self) -> pd.DataFrame:
         """`run`, `species`, `images`, `accuracy`, `loss`, `confirmed_leak`: accuracy and loss of unseen images."""
-        found = []
+        parts = []
         for name, rows in self.rows.items():
             values = {"confirmed_leak": METRICS["confirmed_leak"].values(rows)}
-            values |= {one: np.where(self.unseen, METRICS[one].values(rows), np.nan) for one in ("accuracy", "loss")}
+            values |= {
+                metric: np.where(self.unseen, METRICS[metric].values(rows), np.nan) for metric in ("accuracy", "loss")
+            }
             of = pd.DataFrame(values, rows.index).groupby(rows["label"], observed=True)
-            found.append(of.mean().assign(images=of.size(), run=name).reset_index())
-        every = pd.concat(found).astype({"label": "str"})
+            parts.append(of.mean().assign(images=of.size(), run=name).reset_index())
+        every = pd.concat(parts).astype({"label": "str"})
         return every[["run", "label", "images", "accuracy", "loss", "confirmed_leak"]]
 
     def plain(self) -> dict[str, Any]:
@@ -67,16 +69,17 @@ class Comparison:
         return {
             "images": len(self.unseen),
             "unseen": int(self.unseen.sum()),
-            "runs": [{"run": name, **self.figures(name), "verdicts": counts[name]} for name in self.names],
+            "runs": [{"run": name, **self.metrics(name), "verdicts": counts[name]} for name in self.names],
             "differences": {
                 name: {
-                    one.metric: asdict(one) | {"beyond_chance": one.beyond_chance, "verdict": one.verdict}
-                    for one in found
+                    difference.metric: asdict(difference)
+                    | {"beyond_chance": difference.beyond_chance, "verdict": difference.verdict}
+                    for difference in differences
                 }
-                for name, found in self.differences.items()
+                for name, differences in self.differences.items()
             },
             "per_label": self.per_label.to_dict("records"),
             "changes": {name: {kind: self.changed(name, kind) for kind in kinds} for name, kinds in self.marks.items()},
-            "leaks": {name: asdict(one) for name, one in self.leaks.items()},
+            "leaks": {name: asdict(outcome) for name, outcome in self.leaks.items()},
             "notes": list(self.notes),
         }

@@ -45,7 +45,7 @@ class Difference:
     corrected: float = float("nan")
 
     @property
-    def told(self) -> bool:
+    def is_shown(self) -> bool:
         """Whether either run has anything to show: not a verdict that neither gave, nor what neither measured."""
         return self.before == self.before and bool(self.before or self.after)
 
@@ -67,13 +67,14 @@ def differences(
     before: pd.DataFrame, after: pd.DataFrame, unseen: Marks, report: Report = silent
 ) -> tuple[Difference, ...]:
     """Every metric of two runs' rows of the same images (`table.values`), in the same order."""
-    individuals, found = np.unique(before["unit"], return_inverse=True)[1].astype(np.int64), []
+    individuals, results = np.unique(before["unit"], return_inverse=True)[1].astype(np.int64), []
     for name, metric in METRICS.items():
-        found.append(_difference(name, metric, before, after, unseen, individuals))
-        report(Progress("comparing", len(found), len(METRICS)))
-    asked = [one.reseeded if METRICS[one.metric].tested else float("nan") for one in found]
+        results.append(_difference(name, metric, before, after, unseen, individuals))
+        report(Progress("comparing", len(results), len(METRICS)))
+    uncorrected = [result.reseeded if METRICS[result.metric].tested else float("nan") for result in results]
     return tuple(
-        Difference(**asdict(one) | {"corrected": corrected}) for one, corrected in zip(found, holm(asked), strict=True)
+        Difference(**asdict(result) | {"corrected": corrected})
+        for result, corrected in zip(results, holm(uncorrected), strict=True)
     )
 
 
@@ -91,10 +92,14 @@ def _difference(
     first, second, species = first[known], second[known], before["label"][known]
     if len(first) < FEWEST:
         return Difference(name, len(first), *[float("nan")] * 7)
-    asked = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce
-    low, high = bootstrap(*asked)
-    p = mcnemar(int((first > second).sum()), int((second > first).sum())) if name == "accuracy" else exchange(*asked)
-    figures = metric.of(first, species), metric.of(second, species)
-    spread = metric.spread(*figures)
-    reseeded = max(p, exchange(*asked, spread=spread)) if spread else p
-    return Difference(name, len(first), *figures, figures[1] - figures[0], low, high, p, reseeded)
+    arguments = Pairs(first, second, metric.groups(species), individuals[known]), metric.reduce
+    low, high = bootstrap(*arguments)
+    p = (
+        mcnemar(int((first > second).sum()), int((second > first).sum()))
+        if name == "accuracy"
+        else exchange(*arguments)
+    )
+    values = metric.of(first, species), metric.of(second, species)
+    spread = metric.spread(*values)
+    reseeded = max(p, exchange(*arguments, spread=spread)) if spread else p
+    return Difference(name, len(first), *values, values[1] - values[0], low, high, p, reseeded)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from whalecam.config import FALSE_LEAKS, Thresholds
+from whalecam.text import percent
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Fate:
     state: str
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """In words, with the counts."""
         counts = f"{self.after:,} of {self.images:,} images, {self.before:,} before"
-        chance = f"what the thresholds confirm by mistake of a network that met no leak ({FALSE_LEAKS:.1%})"
+        chance = f"what the thresholds confirm by mistake of a network that met no leak ({percent(FALSE_LEAKS, 1)})"
         return {
             "gone": f"The confirmed leaks are gone: {counts}. What is left is within {chance}.",
             "fewer": f"Confirmed leaks are fewer, but not gone: {counts}. What is left is above {chance}.",

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.analysis.compare.paired import Reduce, Values
+from whalecam.analysis.compare.shared import BY_RELIANCE
 from whalecam.config import ASSESSMENTS
 
 
@@ -19,7 +20,8 @@ class Metric:
         words: what people call it.
         column: of the images' values in `table.values`; NaN where an image has none.
         why: what it says beyond its words, for a reader who asks.
-        verdict: where set, an image's value is whether its verdict is this one; NaN where it is not assessable.
+        verdict: where set, an image's value is whether its verdict is this one; NaN where it is not assessable, and
+            where it takes attention that was not measured in the whole run.
         unseen: whether only images count that neither network was trained on.
         per_label: means by species are taken first, and `reduce` joins them; else there is one group.
         better: 1 where more is better, -1 where less is, 0 where neither.
@@ -47,8 +49,10 @@ class Metric:
         """The images' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
         if not self.assessment:
             return rows[self.column].to_numpy(np.float64)
-        judged = rows["assessment"] != "not_assessable"
-        return np.where(judged, (rows["assessment"] == self.assessment).to_numpy(np.float64), np.nan)
+        if self.assessment in BY_RELIANCE and rows["attention_score"].isna().all():
+            return np.full(len(rows), np.nan)
+        assessable = rows["assessment"] != "not_assessable"
+        return np.where(assessable, (rows["assessment"] == self.assessment).to_numpy(np.float64), np.nan)
 
     def spread(self, before: float, after: float) -> float:
         """`seeds` for two figures, in their unit."""

@@ -60,15 +60,15 @@ class Pairs:
     @cached_property
     def clusters(self) -> list[tuple[Values, Values, Values]]:
         """By group, the individuals' sums of both runs and their numbers of images, each (individuals,)."""
-        who, found = np.arange(len(self.before)) if self.individuals is None else self.individuals, []
+        who, sums = np.arange(len(self.before)) if self.individuals is None else self.individuals, []
         for group in range(int(self.groups.max()) + 1):
             mine = np.flatnonzero(self.groups == group)
             of = np.unique(who[mine], return_inverse=True)[1]
-            first, second, pictures = (
+            first, second, images = (
                 np.bincount(of, values).astype(np.float64) for values in (self.before[mine], self.after[mine], None)
             )
-            found.append((first, second, pictures))
-        return found
+            sums.append((first, second, images))
+        return sums
 
 
 def bootstrap(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0) -> tuple[float, float]:
@@ -100,33 +100,33 @@ def exchange(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0, sp
     Returns: the share of `times` draws whose difference is at least as large, the one at hand counted among them.
     """
     rng, middle, apart, flipped = np.random.default_rng(seed), [], [], []
-    for first, second, pictures in pairs.clusters:
-        total, change = pictures.sum(), second - first
+    for first, second, images in pairs.clusters:
+        total, change = images.sum(), second - first
         middle.append((first + second).sum() / total / 2)
         apart.append(change.sum() / total)
         flipped.append(_flipped(change, times, rng) / total)
     # The mean of both runs stays; only which side of it each lies on is chance.
     centre, half = np.array(middle)[None, :], np.stack([np.array(apart), *np.stack(flipped, axis=1)]) / 2
-    found = reduce(centre + half) - reduce(centre - half)
-    found[1:] += rng.normal(0, spread, times)
-    found = np.abs(found)
-    return float((1 + (found[1:] >= found[0] - ROUNDING).sum()) / (times + 1))
+    differences = reduce(centre + half) - reduce(centre - half)
+    differences[1:] += rng.normal(0, spread, times)
+    differences = np.abs(differences)
+    return float((1 + (differences[1:] >= differences[0] - ROUNDING).sum()) / (times + 1))
 
 
-def _drawn(before: Values, after: Values, pictures: Values, times: int, rng: np.random.Generator) -> Values:
+def _drawn(before: Values, after: Values, images: Values, times: int, rng: np.random.Generator) -> Values:
     """Means of both runs over one group's individuals drawn anew, (2, times).
 
     Means of a large group's draws follow a normal law with the individuals' own covariance, which is drawn from in
     their place: a bootstrap of 50,000 images would take seconds for each figure.
     """
-    size, total = len(before), pictures.sum()
+    size, total = len(before), images.sum()
     if size > LARGE:
         first, change = before.sum() / total, (after - before).sum() / total
-        rest = np.stack([before - first * pictures, after - before - change * pictures]) / total
+        rest = np.stack([before - first * images, after - before - change * images]) / total
         drawn = rng.multivariate_normal([first, change], rest @ rest.T, times, method="eigh").T
         return np.stack([drawn[0], drawn[0] + drawn[1]])
     at = rng.integers(size, size=(times, size))
-    weight = pictures[at].sum(axis=1)
+    weight = images[at].sum(axis=1)
     return np.stack([before[at].sum(axis=1) / weight, after[at].sum(axis=1) / weight])
 
 

@@ -10,6 +10,13 @@ from whalecam.errors import RunError
 
 Rows = Mapping[str, pd.DataFrame]
 """By run, see `table.values`."""
+BY_RELIANCE = {
+    "confirmed_leak": "background_reliance",
+    "hidden_reliance": "background_reliance",
+    "cosmetic": "clean",
+    "suspect": "not_tested",
+}
+"""Assessments that attention takes part in → what they are without it."""
 
 
 def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:
@@ -28,36 +35,56 @@ def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd
         raise RunError(
             f"Runs {', '.join(tables)} share no image. Compare runs of one data set; images are matched by file name."
         )
-    held = _one_vocabulary({name: _among(rows, names) for name, rows in tables.items()})
-    return _of_shared_classes(held, classes)
+    rows_by_run = _with_shared_codes({name: _among(rows, names) for name, rows in tables.items()})
+    return _of_shared_classes(rows_by_run, classes)
 
 
-def notes(held: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
+def notes(rows_by_run: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
     """What a reader must know, in words.
 
     Args:
-        held: the shared rows.
+        rows_by_run: the shared rows.
         most: how many images the largest of the runs has.
         unseen: (N,) whether no network was trained on the image.
     """
-    found = []
-    told = unseen & np.logical_and.reduce([rows["right"].notna().to_numpy() for rows in held.values()])
+    texts = []
+    counted = unseen & np.logical_and.reduce([rows["right"].notna().to_numpy() for rows in rows_by_run.values()])
     if len(unseen) < most:
-        found.append(f"{len(unseen):,} of {most:,} images are shared; the others are left out.")
+        texts.append(f"{len(unseen):,} of {most:,} images are shared; the others are left out.")
     if not unseen.any():
-        found.append("Every shared image was trained on by one of the networks, so accuracy cannot be compared.")
+        texts.append("Every shared image was trained on by one of the networks, so accuracy cannot be compared.")
     elif not unseen.all():
-        found.append(
-            f"Accuracy, loss and accuracy on swapped backgrounds count {int(told.sum()):,} of {len(unseen):,} shared "
-            "images: those that can be read and that none of the networks was trained on."
+        texts.append(
+            f"Accuracy, loss and accuracy on swapped backgrounds count {int(counted.sum()):,} of {len(unseen):,} "
+            "shared images: those that can be read and that none of the networks was trained on."
         )
-    first, *others = held.values()
+    first, *others = rows_by_run.values()
     differ = np.logical_or.reduce([(rows["label"] != first["label"]).to_numpy() for rows in others])
     if differ.any():
-        found.append(f"{int(differ.sum()):,} images have another label in another run; each is judged by its own.")
-    if any(rows["swapped_accuracy"].isna().all() for rows in held.values()):
-        found.append("Accuracy on swapped backgrounds was not measured in every run: audit the others anew.")
-    return found
+        texts.append(f"{int(differ.sum()):,} images have another label in another run; each is judged by its own.")
+    if any(rows["swapped_accuracy"].isna().all() for rows in rows_by_run.values()):
+        texts.append("Accuracy on swapped backgrounds was not measured in every run: audit the others anew.")
+    return texts
+
+
+def on_reliance_alone(rows_by_run: Rows) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The rows compared by reliance alone where a run has no attention score at all; and a note that says so.
+
+    An image that relies on its background is then `background_reliance` in every run, whatever its attention.
+    """
+    blind = [name for name, rows in rows_by_run.items() if rows["attention_score"].isna().all()]
+    if not blind:
+        return dict(rows_by_run), []
+    reduced = {
+        name: rows.assign(attention_score=np.nan, assessment=rows["assessment"].astype(object).replace(BY_RELIANCE))
+        for name, rows in rows_by_run.items()
+    }
+    if len(blind) == len(rows_by_run):
+        return reduced, ["Where the networks look was not measured, so the runs are compared by reliance alone."]
+    return reduced, [
+        f"Where the network looks was not measured in {', '.join(blind)}, so all runs are compared by reliance alone: "
+        "what relies on the background counts as background reliance in each of them."
+    ]
 
 
 def _among(rows: pd.DataFrame, names: "pd.Index[str]") -> pd.DataFrame:
@@ -66,25 +93,25 @@ def _among(rows: pd.DataFrame, names: "pd.Index[str]") -> pd.DataFrame:
     return kept.set_axis(names, axis=0)
 
 
-def _one_vocabulary(held: Rows) -> dict[str, pd.DataFrame]:
-    """The same species under the same code in every run."""
-    species = sorted(set().union(*(rows["label"].cat.categories for rows in held.values())))
-    return {name: rows.assign(species=rows["label"].cat.set_categories(species)) for name, rows in held.items()}
+def _with_shared_codes(rows_by_run: Rows) -> dict[str, pd.DataFrame]:
+    """The same label under the same code in every run: only then can labels of two runs be compared."""
+    labels = sorted(set().union(*(rows["label"].cat.categories for rows in rows_by_run.values())))
+    return {name: rows.assign(label=rows["label"].cat.set_categories(labels)) for name, rows in rows_by_run.items()}
 
 
 def _of_shared_classes(
-    held: dict[str, pd.DataFrame], classes: Sequence[Iterable[str]]
+    rows_by_run: dict[str, pd.DataFrame], classes: Sequence[Iterable[str]]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     lists = [set(names) for names in classes]
     common = set.intersection(*lists)
     if all(common == names for names in lists):
-        return held, []
+        return rows_by_run, []
     if not common:
         raise RunError("These runs have no class in common, so there is nothing to compare them by.")
-    known = np.logical_and.reduce([rows["label"].isin(common).to_numpy() for rows in held.values()])
+    known = np.logical_and.reduce([rows["label"].isin(common).to_numpy() for rows in rows_by_run.values()])
     if not known.any():
         raise RunError("No shared image shows a class that all of these runs know.")
     every = set.union(*lists)
     note = f"The runs know different classes: compared on the {len(common)} of {len(every)} that all know."
-    index = next(iter(held.values())).index[known]
-    return {name: rows[known].set_axis(index, axis=0) for name, rows in held.items()}, [note]
+    index = next(iter(rows_by_run.values())).index[known]
+    return {name: rows[known].set_axis(index, axis=0) for name, rows in rows_by_run.items()}, [note]

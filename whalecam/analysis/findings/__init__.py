@@ -30,17 +30,17 @@ __all__ = ["FAMILIES", "SEVERITIES", "Detector", "Evidence", "Finding", "find", 
 
 def find(evidence: Evidence) -> list[Finding]:
     """All findings, worst first; among equals in the order of the menu."""
-    found = [finding for detector in FAMILIES.values() for finding in detector(evidence)]
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    problems = [finding for detector in FAMILIES.values() for finding in detector(evidence)]
+    return sorted(problems, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def write(found: Sequence[Finding], folder: Path) -> None:
+def write(problems: Sequence[Finding], folder: Path) -> None:
     """A CSV of the rows of each finding, and the suggested merges as `labels-map.csv`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, finding in enumerate(found, 1):
+    for number, finding in enumerate(problems, 1):
         if len(finding.rows):
             target = folder / f"{number:02d}-{finding.code.replace('_', '-')}.csv"
             target.write_bytes(safe_csv(finding.rows))
-    merges = labels_map(found)
+    merges = labels_map(problems)
     if len(merges):
         (folder / "labels-map.csv").write_bytes(safe_csv(merges))

@@ -45,14 +45,14 @@ def alike_within(groups: NDArray[np.int64], looks: NDArray[np.float64]) -> NDArr
 
     The hash knows neither shape nor colour: two orcas in two waters may have one.
     """
-    found, shared = groups.copy(), np.flatnonzero(np.bincount(groups, minlength=1)[groups] > 1)
+    parted, shared = groups.copy(), np.flatnonzero(np.bincount(groups, minlength=1)[groups] > 1)
     for group in np.unique(groups[shared]):
         rows = np.flatnonzero(groups == group)
         if len(rows) <= MOST_COMPARED:
             near = (np.abs(looks[rows, None] - looks[None, rows]) <= 1).all(axis=2)
-            one, other = np.nonzero(near)
-            found[rows] = found.max() + 1 + _connected(one, other, len(rows))
-    return found
+            first, second = np.nonzero(near)
+            parted[rows] = parted.max() + 1 + _connected(first, second, len(rows))
+    return parted
 
 
 def _looks(seen: pd.DataFrame) -> NDArray[np.float64]:
@@ -62,21 +62,21 @@ def _looks(seen: pd.DataFrame) -> NDArray[np.float64]:
     return np.column_stack([aspect, water])
 
 
-def _connected(one: NDArray[np.int64], other: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _connected(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """A number per node, the same for those that a path of edges connects."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count))
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def _close(distinct: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
     for start in range(0, len(distinct), BLOCK):
         part = distinct[start : start + BLOCK, None]
-        one, other = np.nonzero(np.bitwise_count(part ^ distinct[None, start:]) <= NEAR_BITS)
-        later = one < other
-        yield np.stack([one[later] + start, other[later] + start], axis=1)
+        first, second = np.nonzero(np.bitwise_count(part ^ distinct[None, start:]) <= NEAR_BITS)
+        later = first < second
+        yield np.stack([first[later] + start, second[later] + start], axis=1)
 
 
 def _grouped(seen: pd.DataFrame, groups: NDArray[np.int64]) -> pd.DataFrame:

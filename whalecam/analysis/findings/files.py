@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.data import OK
 from whalecam.data.formats import NEEDS_HEIF, NOT_READ
 from whalecam.data.images import UNREADABLE
 from whalecam.data.table import SEVERAL_LABELS
+from whalecam.text import percent_of
 
 GREY = 3.0
 """Largest difference between two channels (of 255, 99th percentile) of an image without colour."""
@@ -40,13 +41,13 @@ def files(evidence: Evidence) -> list[Finding]:
     table = evidence.data.table
     faults = table[table["status"] != OK]
     faults = faults[faults["status"] != SEVERAL_LABELS]  # a finding on labels
-    found = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
+    unusable = [_unusable(reason, rows, len(table)) for reason, rows in faults.groupby("status", sort=False)]
     if evidence.properties is None:
-        return found
+        return unusable
     seen = evidence.properties[evidence.properties["status"] == OK]
     seen = evidence.data.good().drop(columns=["path", "status"]).merge(seen.drop(columns="status"), on="image")
     looks = [_looking(code, look, seen) for code, look in LOOKS.items()] if len(seen) else []
-    return [*found, *(finding for finding in looks if finding)]
+    return [*unusable, *(finding for finding in looks if finding)]
 
 
 def _unusable(reason: object, rows: pd.DataFrame, total: int) -> Finding:
@@ -73,7 +74,7 @@ def _looking(code: str, look: Look, seen: pd.DataFrame) -> Finding | None:
     return Finding(
         code,
         "low",
-        f"{look.says}: {len(rows):,} of {len(seen):,} images ({share(len(rows), len(seen))}).",
+        f"{look.says}: {len(rows):,} of {len(seen):,} images ({percent_of(len(rows), len(seen))}).",
         look.why,
         look.todo,
         facts={"images": len(rows), "of": len(seen)},

@@ -62,9 +62,3 @@ class Evidence:
 
 
 Detector = Callable[[Evidence], list[Finding]]
-
-
-def share(part: int, whole: int) -> str:
-    """As in 12 %; with a decimal below one percent."""
-    percent = 100 * part / max(1, whole)
-    return f"{percent:.1f} %" if 0 < percent < 1 else f"{percent:.0f} %"

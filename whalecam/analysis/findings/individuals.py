@@ -5,9 +5,10 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.labels import labels as label_findings
 from whalecam.analysis.findings.labels import labels_map
+from whalecam.text import percent, percent_of
 
 VALID_SHARE, SEED = 0.2, 0
 GROUPED_SAMPLE = 5000
@@ -37,7 +38,7 @@ def _often(known: pd.DataFrame) -> Finding:
     return Finding(
         "seen_once",
         "info",
-        f"{once:,} of {len(counts):,} individuals ({share(once, len(counts))}) were seen once; "
+        f"{once:,} of {len(counts):,} individuals ({percent_of(once, len(counts))}) were seen once; "
         f"the most frequent one, '{counts.idxmax()}', {most:,} times.",
         "For species this is no fault. A network that should recognise individuals has nothing to compare these with.",
         "Nothing, unless individuals are to be recognised.",
@@ -58,7 +59,7 @@ def _mixed_group(known: pd.DataFrame) -> list[Finding]:
             "mixed_group",
             "medium",
             f"Does '{name}' mean that the individual is unknown? It has {images:,} of {len(known):,} images "
-            f"({share(images, len(known))}) under {rows['label'].nunique():,} labels.",
+            f"({percent_of(images, len(known))}) under {rows['label'].nunique():,} labels.",
             "If so, a grouped split keeps all these images on one side, and findings on individuals are wrong.",
             "If it is no individual, empty these cells: each image is a group of its own then.",
             (name,),
@@ -97,13 +98,13 @@ def _leaks(good: pd.DataFrame) -> list[Finding]:
     valid = folds.split_rows(names.tolist(), good["label"].tolist(), "random", VALID_SHARE, SEED)
     both = valid & good["group"].isin(set(names[~valid]) - {""}).to_numpy()
     leaking, grouped = folds.shared_individuals(names.tolist(), valid), _grouped(good)
-    says = "no grouped split exists" if grouped is None else f"with a grouped split it is {grouped:.0%}"
+    says = "no grouped split exists" if grouped is None else f"with a grouped split it is {percent(grouped)}"
     return [
         Finding(
             "split_leak",
             "high" if leaking >= LEAKING_MUCH else "medium" if leaking >= LEAKING else "info",
-            f"A random {VALID_SHARE:.0%} split puts the individuals of {leaking:.0%} of the validation images "
-            f"({int(both.sum()):,} of {int(valid.sum()):,}) into training too; {says}.",
+            f"A random {percent(VALID_SHARE)} split puts the individuals of {percent(leaking)} of the validation "
+            f"images ({int(both.sum()):,} of {int(valid.sum()):,}) into training too; {says}.",
             "A network that knows the animal, or the day it was photographed, need not know the species; "
             "the accuracy of such a split promises too much.",
             "Train with --split group, which is what WhaleCAM does unless told otherwise.",

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.finding import Evidence, Finding
+from whalecam.text import percent_of
 
 CONFUSED, FEWEST = 0.2, 10
 """Share of the images of two species that go to the other one, from which they are confused; of so many at least."""
@@ -67,7 +68,7 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
         Finding(
             "label_error",
             "low",
-            f"{len(at):,} of {len(odds):,} images ({share(len(at), len(odds))}) may have a wrong label: a network "
+            f"{len(at):,} of {len(odds):,} images ({percent_of(len(at), len(odds))}) may have a wrong label: a network "
             "that had not seen them is surer of another one.",
             "A wrong label teaches the network a mistake and counts against it where it is right.",
             "Look at them, the surest first; flag those that are wrong with a suggested label.",
@@ -80,34 +81,34 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
 def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) -> list[Finding]:
     """The pairs of species that are most often taken for one another."""
     codes = odds.columns.get_indexer(pd.Index(labels))
-    said = odds.to_numpy().argmax(axis=1)
+    predicted = odds.to_numpy().argmax(axis=1)
     n = len(odds.columns)
-    grid = np.bincount(codes * n + said, minlength=n * n).reshape(n, n)
+    grid = np.bincount(codes * n + predicted, minlength=n * n).reshape(n, n)
     own = grid.sum(axis=1)
     total, swapped = own[:, None] + own[None], grid + grid.T
     pairs = np.argwhere(np.triu((total >= FEWEST) & (swapped >= CONFUSED * total), 1)).tolist()
     pairs.sort(key=lambda pair: -swapped[*pair] / total[*pair])
     return [
         _pair(
-            str(odds.columns[one]),
-            str(odds.columns[other]),
-            odds.index[((codes == one) & (said == other)) | ((codes == other) & (said == one))],
-            int(total[one, other]),
+            str(odds.columns[first]),
+            str(odds.columns[second]),
+            odds.index[((codes == first) & (predicted == second)) | ((codes == second) & (predicted == first))],
+            int(total[first, second]),
             good,
         )
-        for one, other in pairs[:MOST_PAIRS]
+        for first, second in pairs[:MOST_PAIRS]
     ]
 
 
-def _pair(one: str, other: str, images: pd.Index, total: int, good: pd.DataFrame) -> Finding:
+def _pair(first: str, second: str, images: pd.Index, total: int, good: pd.DataFrame) -> Finding:
     return Finding(
         "confused",
         "low",
-        f"{len(images):,} of {total:,} images ({share(len(images), total)}) of '{one}' and '{other}' are taken for "
-        "the other one.",
+        f"{len(images):,} of {total:,} images ({percent_of(len(images), total)}) of '{first}' and '{second}' are taken "
+        "for the other one.",
         "Two species that look alike, labels that are mixed up, or a shortcut that both share.",
         "Compare them on the Heatmaps page under “A versus B”.",
-        tuple(sorted((one, other))),
+        tuple(sorted((first, second))),
         {"images": len(images), "of": total},
         good.loc[images, ["label", "group"]].reset_index(),
     )

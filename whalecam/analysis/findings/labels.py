@@ -14,7 +14,7 @@ IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
 """Images of the largest class for one of the smallest, from which imbalance is a low, and a medium finding."""
 APART = 5
 """Individuals of the rarer of two names from which none in common says something about where they come from."""
-FEWEST_PICTURES, FEWEST_INDIVIDUALS = 10, 2
+FEWEST_IMAGES, FEWEST_INDIVIDUALS = 10, 2
 """Below these a class cannot be learnt on one part and judged on another."""
 SOURCE = (
     "No animal stands under both, so most likely they come from different sources, and a network can tell the two by "
@@ -28,11 +28,11 @@ def labels(evidence: Evidence) -> list[Finding]:
     good = evidence.data.good()
     counts = good["label"].value_counts()
     pairs = look_alikes(_names(counts))
-    same = [(one, other) for one, other, found in pairs if found == SAME]
-    found = [_look_alike(good, *_larger_first(counts, pair)) for pair in same]
+    same = [(first, second) for first, second, kind in pairs if kind == SAME]
+    problems = [_look_alike(good, *_larger_first(counts, pair)) for pair in same]
     groups = [("", pair[:2]) for pair in pairs if pair[2] != SAME]
-    found += [_question(good, meaning, group) for meaning, group in [*groups, *_synonymous(counts.index)]]
-    return [*found, *_imbalance(counts), *_too_small(good, counts)]
+    problems += [_question(good, meaning, group) for meaning, group in [*groups, *_synonymous(counts.index)]]
+    return [*problems, *_imbalance(counts), *_too_small(good, counts)]
 
 
 def _names(counts: "pd.Series[int]") -> list[str]:
@@ -44,16 +44,17 @@ def twins(evidence: Evidence) -> list[tuple[str, str]]:
     """Pairs of labels that differ in spelling only, the more frequent first."""
     counts = evidence.data.good()["label"].value_counts()
     pairs = look_alikes(_names(counts))
-    return [_larger_first(counts, (one, other)) for one, other, found in pairs if found == SAME]
+    return [_larger_first(counts, (first, second)) for first, second, kind in pairs if kind == SAME]
 
 
-def labels_map(found: Iterable[Finding]) -> pd.DataFrame:
+def labels_map(problems: Iterable[Finding]) -> pd.DataFrame:
     """The merges that look-alike findings suggest: `old`, `new`, as `train --labels-map` reads them.
 
     Of several spellings of one class all become the most frequent one; names that are only asked about stay.
     """
     into: dict[str, str] = {}
-    for finding in sorted((f for f in found if f.code == LOOK_ALIKE), key=lambda f: -f.facts["images"]):
+    alike = [finding for finding in problems if finding.code == LOOK_ALIKE]
+    for finding in sorted(alike, key=lambda finding: -finding.facts["images"]):
         kept, dropped = finding.about
         into.setdefault(dropped, kept)
     for name in into:
@@ -63,8 +64,8 @@ def labels_map(found: Iterable[Finding]) -> pd.DataFrame:
 
 
 def _larger_first(counts: "pd.Series[int]", pair: tuple[str, str]) -> tuple[str, str]:
-    one, other = pair
-    return (one, other) if (counts[one], other) > (counts[other], one) else (other, one)
+    first, second = pair
+    return (first, second) if (counts[first], second) > (counts[second], first) else (second, first)
 
 
 def shared_by(good: pd.DataFrame, names: Sequence[str]) -> int:
@@ -146,11 +147,11 @@ def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
 
 
 def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
-    """Classes below FEWEST_PICTURES, or whose images all show fewer than FEWEST_INDIVIDUALS."""
+    """Classes below FEWEST_IMAGES, or whose images all show fewer than FEWEST_INDIVIDUALS."""
     known = good[good["group"] != ""].groupby("label")["group"].nunique()
     table = pd.DataFrame({"images": counts, "individuals": known.reindex(counts.index)})
     named = good["group"].ne("").groupby(good["label"]).all().reindex(counts.index)
-    few = (table["images"] < FEWEST_PICTURES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
+    few = (table["images"] < FEWEST_IMAGES) | (named & (table["individuals"] < FEWEST_INDIVIDUALS))
     if not few.any():
         return []
     small = table[few].rename_axis("label").reset_index().sort_values("images")
@@ -159,7 +160,7 @@ def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
         Finding(
             "too_small",
             "medium",
-            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_PICTURES} images or a single "
+            f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_IMAGES} images or a single "
             f"individual: {listed}{' and others' if len(small) > 5 else ''}.",
             "Such a class cannot be learnt on one part and judged on another; its score is luck.",
             "Collect more images, or leave the classes out with train --min-per-class.",

@@ -7,7 +7,6 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.data import Dataset, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain.masks import MASK_METHODS, MaskSources
+from whalecam.store.run import next_part
 
 PART = 512
 """Images per stored part: what a crash costs."""
@@ -51,21 +51,21 @@ def measure(
     """
     good = data.good()
     good = good[good["path"] != ""]
-    pictures = list(zip(good["image"].tolist(), good["path"].tolist(), strict=True))
-    stamps = {image: _stamp(path, image, sources) for image, path in pictures}
-    held = [kept(keep)] if keep else []
-    known = {(row.image, row.stamp) for frame in held for row in frame.itertuples()}
-    todo = [(image, path) for image, path in pictures if (image, stamps[image]) not in known]
+    files = list(zip(good["image"].tolist(), good["path"].tolist(), strict=True))
+    stamps = {image: _stamp(path, image, sources) for image, path in files}
+    frames = [kept(keep)] if keep else []
+    known = {(row.image, row.stamp) for frame in frames for row in frame.itertuples()}
+    todo = [(image, path) for image, path in files if (image, stamps[image]) not in known]
     done = len(good) - len(todo)
     report(Progress(STAGE, done, len(good)))
     for part in _measured(todo, sources):
         frame = typed(row | {"stamp": stamps[row["image"]]} for row in part)
-        held.append(frame)
+        frames.append(frame)
         if keep:
             _store(frame, keep)
         done += len(part)
         report(Progress(STAGE, done, len(good)))
-    rows = pd.concat(held, ignore_index=True) if held else typed(())
+    rows = pd.concat(frames, ignore_index=True) if frames else typed(())
     current = rows[rows["stamp"] == rows["image"].map(stamps)]
     return current.drop_duplicates("image", keep="last").set_index("image").reindex(good["image"]).reset_index()
 
@@ -108,8 +108,8 @@ def _measure(sources: MaskSources, image: str, path: str) -> dict[str, Any]:
         sample = read_sample(Path(path), image)
     except DatasetError as error:
         return unread(image, str(error))
-    found = (MASK_METHODS[name](sources)(sample) for name in ("given", "boxes"))
-    mask = next((mask for mask in found if mask is not None), None)
+    masks = (MASK_METHODS[name](sources)(sample) for name in ("given", "boxes"))
+    mask = next((mask for mask in masks if mask is not None), None)
     return traits(Path(path), sample, mask.values if mask else None)
 
 
@@ -119,15 +119,19 @@ def _stamp(path: str, image: str, sources: MaskSources) -> str:
         file = Path(path).stat()
     except OSError:
         return ""
-    boxes = ";".join(f"{row['kind']} {row['x1']} {row['y1']} {row['x2']} {row['y2']}" for row in sources.rows_of(image))
-    masks = [mask.stat().st_mtime_ns for mask in sources.pngs_of(Path(image).stem)]
+    boxes = ";".join(
+        f"{row['kind']} {row['x1']} {row['y1']} {row['x2']} {row['y2']} {hash(row.get('outline'))}"
+        for row in sources.rows_of(image)
+    )
+    mask = sources.given.get(image)
+    masks = [mask.stat().st_mtime_ns, sources.rule] if mask is not None else []
     return f"{file.st_size} {file.st_mtime_ns} {boxes} {masks}"
 
 
 def _store(frame: pd.DataFrame, folder: Path) -> None:
     """The part appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"part-{len(list(folder.glob('part-*.parquet'))):06d}-{uuid4().hex[:8]}.parquet"
+    target = next_part(folder)
     aside = target.with_suffix(".writing")
     frame.to_parquet(aside, index=False)
     aside.replace(target)

@@ -18,7 +18,7 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple("".join(letters).split())
 
 
-def likeness(one: str, other: str) -> str | None:
+def likeness(first: str, second: str) -> str | None:
     """`same` where only spelling differs, `perhaps` where that is less sure, else None.
 
     Spelling: marks, case, accents and spaces; or, in one word only, a letter left out, put in or swapped with its
@@ -26,7 +26,7 @@ def likeness(one: str, other: str) -> str | None:
     shorter word may make another word (mouse, moose), so that is `perhaps`. The first letter and all digits must
     agree: people seldom mistype the one, and the others number things.
     """
-    return _compare(words_of(one), words_of(other))
+    return _compare(words_of(first), words_of(second))
 
 
 def _compare(first: tuple[str, ...], second: tuple[str, ...]) -> str | None:
@@ -35,7 +35,7 @@ def _compare(first: tuple[str, ...], second: tuple[str, ...]) -> str | None:
     if len(first) != len(second) or _digits(first) != _digits(second):
         return None
     differing = [(a, b) for a, b in zip(first, second, strict=True) if a != b]
-    return _judge(*differing[0]) if len(differing) == 1 else None
+    return _kind(*differing[0]) if len(differing) == 1 else None
 
 
 def look_alikes(names: list[str]) -> list[tuple[str, str, str]]:
@@ -43,19 +43,19 @@ def look_alikes(names: list[str]) -> list[tuple[str, str, str]]:
     if len(names) > MOST_NAMES:
         return _equal(names)
     words = [(name, words_of(name)) for name in names]
-    pairs = ((one, other, _compare(first, second)) for (one, first), (other, second) in combinations(words, 2))
-    return [(one, other, found) for one, other, found in pairs if found]
+    pairs = ((name, other, _compare(first, second)) for (name, first), (other, second) in combinations(words, 2))
+    return [(name, other, kind) for name, other, kind in pairs if kind]
 
 
-def _judge(one: str, other: str) -> str | None:
-    shortest = min(len(one), len(other))
-    if one[0] != other[0] or max(len(one), len(other)) < WORD:
+def _kind(first: str, second: str) -> str | None:
+    shortest = min(len(first), len(second))
+    if first[0] != second[0] or max(len(first), len(second)) < WORD:
         return None
     if shortest >= LONG_WORD:
-        return SAME if OSA.distance(one, other) <= 2 else None
-    if OSA.distance(one, other) > 1:
+        return SAME if OSA.distance(first, second) <= 2 else None
+    if OSA.distance(first, second) > 1:
         return None
-    exchanged = len(one) == len(other) and Levenshtein.distance(one, other) == 1
+    exchanged = len(first) == len(second) and Levenshtein.distance(first, second) == 1
     return PERHAPS if exchanged else SAME
 
 
@@ -67,4 +67,4 @@ def _equal(names: list[str]) -> list[tuple[str, str, str]]:
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault("".join(words_of(name)), []).append(name)
-    return [(one, other, SAME) for key, group in groups.items() if key for one, other in combinations(group, 2)]
+    return [(first, second, SAME) for key, group in groups.items() if key for first, second in combinations(group, 2)]

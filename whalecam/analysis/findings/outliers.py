@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.analysis.findings.finding import Evidence, Finding, share
+from whalecam.analysis.findings.finding import Evidence, Finding
+from whalecam.text import percent_of
 
 FAR = 1.5
 """From how many times the usual distance an image is an outlier. Of clean sets, drawn or normal, none reaches 1.3."""
@@ -24,10 +25,10 @@ def outliers(evidence: Evidence) -> list[Finding]:
     unseen = evidence.vectors[~evidence.vectors["in_training"].astype(bool)]
     good = evidence.data.good().drop_duplicates("image").set_index("image")
     unseen = unseen[unseen["image"].isin(good.index)]
-    judged = [part for _, part in unseen.groupby("fold") if len(part) >= FEWEST]
-    if not judged:
+    parts = [part for _, part in unseen.groupby("fold") if len(part) >= FEWEST]
+    if not parts:
         return []
-    apart = [part.assign(distance=distances(np.stack(part["embedding"].tolist()))) for part in judged]
+    apart = [part.assign(distance=distances(np.stack(part["embedding"].tolist()))) for part in parts]
     rows = pd.concat(apart).sort_values(["distance", "image"], ascending=[False, True])
     far, sampled = rows[rows["distance"] >= FAR], len(evidence.vectors) >= MOST
     if len(far):
@@ -75,7 +76,7 @@ def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool) -
     return Finding(
         "outlier",
         "low",
-        f"{len(far):,} of {among} images ({share(len(far), total)}) look to the network like no other: they lie "
+        f"{len(far):,} of {among} images ({percent_of(len(far), total)}) look to the network like no other: they lie "
         f"{FAR:g} times as far from the rest as is usual, or farther.{rest}",
         "A text page, a drawing or another animal teaches the network nothing of its label.",
         "Look at them, the farthest first; flag those that are no photograph of the species.",

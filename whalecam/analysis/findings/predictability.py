@@ -32,7 +32,6 @@ class Guess:
     chance: float
     accuracy: float
     majority: float
-    pictures: int
     classes: int
     images: list[str]
     p_label: NDArray[np.float64]
@@ -72,7 +71,6 @@ def guess(
         1 / len(classes),
         float((named == codes).mean()),
         majority,
-        len(codes),
         len(classes),
         [image for image, keep in zip(images, kept, strict=True) if keep],
         odds[np.arange(len(codes)), codes],
@@ -91,11 +89,11 @@ def _out_of_fold(
     fold, _ = folds.fold_rows([str(g) for g in groups], [str(c) for c in codes], "group", parts, SEED)
     odds = np.zeros((len(codes), int(codes.max()) + 1))
     for number in range(parts):
-        judged = fold == number
+        is_held_out = fold == number
         trees = ExtraTreesClassifier(TREES, min_samples_leaf=LEAF, class_weight="balanced", random_state=SEED)
-        trees.fit(numbers[~judged], codes[~judged])
-        if judged.any():
-            odds[np.ix_(judged, trees.classes_)] = trees.predict_proba(numbers[judged])
+        trees.fit(numbers[~is_held_out], codes[~is_held_out])
+        if is_held_out.any():
+            odds[np.ix_(is_held_out, trees.classes_)] = trees.predict_proba(numbers[is_held_out])
     return odds
 
 

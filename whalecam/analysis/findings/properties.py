@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from whalecam.data import OK, Dataset
+from whalecam.store.run import parts_in
 
 TEXTS = ("image", "stamp", "status", "format", "tables", "digest", "phash")
 NUMBERS = (
@@ -40,7 +41,7 @@ bits in hexadecimal."""
 
 def kept(folder: Path) -> pd.DataFrame:
     """What a folder holds of earlier measurements: the columns of `measure`; empty where it holds none."""
-    parts = [pd.read_parquet(path) for path in sorted(folder.glob("part-*.parquet"))]
+    parts = [pd.read_parquet(path) for path in parts_in(folder)]
     whole = [part for part in parts if {*TEXTS, *NUMBERS} <= set(part.columns)]
     return pd.concat(whole, ignore_index=True) if whole else typed(())
 

@@ -56,8 +56,8 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
     pairs = [(pair, _of(table, pair)) for pair in twins(evidence)]
     trials = [trial for labels, part in [((), _usual(table)), *pairs] for trial in _trials(part, labels)]
     trials.sort(key=lambda trial: -trial.result.skill)
-    told = [_finding(trial, table) for trial in trials if trial.severity != "info"]
-    return [*told, *_nothing([trial for trial in trials if trial.severity == "info"])]
+    problems = [_finding(trial, table) for trial in trials if trial.severity != "info"]
+    return [*problems, *_nothing([trial for trial in trials if trial.severity == "info"])]
 
 
 def _clues(evidence: Evidence) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def _boxes(boxes: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         shares = pd.concat([shares, sized])
     chosen = shares if len(shares) else pixels
     wide, high = chosen["x2"] - chosen["x1"], chosen["y2"] - chosen["y1"]
-    found = pd.DataFrame(
+    measures = pd.DataFrame(
         {
             "image": chosen["image"],
             "x": (chosen["x1"] + chosen["x2"]) / 2,
@@ -96,7 +96,7 @@ def _boxes(boxes: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
             "box_aspect": wide / high,
         }
     )
-    return found.sort_values("box_area", ascending=False).drop_duplicates("image")
+    return measures.sort_values("box_area", ascending=False).drop_duplicates("image")
 
 
 def _of(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
@@ -147,14 +147,14 @@ def _finding(trial: Trial, table: pd.DataFrame) -> Finding:
 def _score(result: Guess) -> str:
     return (
         f"{result.measure} {result.score:.2f} (95 % interval {result.low:.2f} to {result.high:.2f}; chance "
-        f"{result.chance:.2f}), out of fold, grouped by individual, on {result.pictures:,} images"
+        f"{result.chance:.2f}), out of fold, grouped by individual, on {len(result.images):,} images"
     )
 
 
 def _facts(trial: Trial) -> dict[str, object]:
     result = trial.result
     names = ("measure", "score", "low", "high", "chance", "accuracy", "majority", "classes")
-    known = {"clue": trial.clue, "labels": list(trial.labels), "images": result.pictures}
+    known = {"clue": trial.clue, "labels": list(trial.labels), "images": len(result.images)}
     return known | {name: getattr(result, name) for name in names}
 
 

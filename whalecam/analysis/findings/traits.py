@@ -28,15 +28,15 @@ def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None
     whole = Image.fromarray(sample.pixels)
     small = whole.copy()
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    found: dict[str, Any] = {"image": sample.image, "status": data.OK, "width": whole.width, "height": whole.height}
-    found |= _file(path) | _brightness.calculate(small) | _blurriness.calculate(small)
-    found["entropy"] = calc_entropy(small)
-    found["colour"] = _colour(np.asarray(small))
-    found["animal_sharpness"] = _animal(whole, animal)
-    found |= _water(np.asarray(small), animal)
-    found["digest"] = hashlib.blake2b(sample.pixels.tobytes(), digest_size=12).hexdigest() + f"{whole.size}"
-    found["phash"] = str(imagehash.phash(small))
-    return {name: found[name] for name in (*TEXTS, *NUMBERS) if name != "stamp"}
+    values: dict[str, Any] = {"image": sample.image, "status": data.OK, "width": whole.width, "height": whole.height}
+    values |= _file(path) | _brightness.calculate(small) | _blurriness.calculate(small)
+    values["entropy"] = calc_entropy(small)
+    values["colour"] = _colour(np.asarray(small))
+    values["animal_sharpness"] = _animal(whole, animal)
+    values |= _water(np.asarray(small), animal)
+    values["digest"] = hashlib.blake2b(sample.pixels.tobytes(), digest_size=12).hexdigest() + f"{whole.size}"
+    values["phash"] = str(imagehash.phash(small))
+    return {name: values[name] for name in (*TEXTS, *NUMBERS) if name != "stamp"}
 
 
 def _file(path: Path) -> dict[str, Any]:

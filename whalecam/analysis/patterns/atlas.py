@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam.data import geometry
 from whalecam.explain import render, score
+from whalecam.text import percent
 
 CELLS, AROUND = 32, 0.5
 """Cells of an atlas along each side; how far it reaches beyond the box, in sides of the box."""
@@ -71,9 +72,9 @@ class _Pile:
         if box is None or positive.sum() <= 0:
             return
         frame = geometry.frame_of(row["width"], row["height"], resize)
-        found = in_box(positive / positive.mean(), box, frame)
-        seen = np.isfinite(found)
-        self._total[seen] += found[seen]
+        relative = in_box(positive / positive.mean(), box, frame)
+        seen = np.isfinite(relative)
+        self._total[seen] += relative[seen]
         self._count += seen
         self._images += 1
         self._leaks += [] if row["background_share"] is None else [row["background_share"]]
@@ -103,7 +104,7 @@ def in_box(values: NDArray[Any], box: tuple[float, float, float, float], frame: 
     height, width = values.shape
     at_x, at_y = np.meshgrid((across * width - 0.5).astype(np.float32), (down * height - 0.5).astype(np.float32))
     read = cv2.remap(values.astype(np.float32), at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    seen = [(one >= 0) & (one <= 1) & (same >= 0) & (same <= 1) for one, same in ((x, across), (y, down))]
+    seen = [(at >= 0) & (at <= 1) & (share >= 0) & (share <= 1) for at, share in ((x, across), (y, down))]
     return np.where(seen[1][:, None] & seen[0][None], read.astype(float), np.nan)
 
 
@@ -123,15 +124,15 @@ def parts_of(mean: NDArray[np.float64]) -> dict[str, float]:
     return {name: float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for name, part in boxes.items()}
 
 
-def caption(found: Atlas) -> tuple[str, str]:
+def caption(atlas: Atlas) -> tuple[str, str]:
     """An atlas in words: what share of the evidence lies on the animal and on water ("" where that is not known), and
     which parts hold LOUD of the average or more."""
-    parts = {name: value for name, value in parts_of(found.mean).items() if value >= LOUD}
+    parts = {name: value for name, value in parts_of(atlas.mean).items() if value >= LOUD}
     loud = sorted(parts, key=lambda name: -parts[name])[:2]
     inside = [name for name in loud if name not in OUTER]
     outside = [name for name in loud if name in OUTER]
     places = [f"at the {' and '.join(inside)} of the box"] if inside else []
     places += [f"{' and '.join(outside)} the box"] if outside else []
-    share = found.background_share
-    on = "" if np.isnan(share) else f"{1 - share:.0%} on the animal, {share:.0%} on water"
+    share = atlas.background_share
+    on = "" if np.isnan(share) else f"{percent(1 - share)} on the animal, {percent(share)} on water"
     return on, f"most {' and '.join(places)}" if places else "no part stands out"

@@ -12,8 +12,8 @@ FEWEST = 2
 class Pair:
     """Two species: `images` of `of` images of them that a network had not seen were taken for the other one."""
 
-    one: str
-    other: str
+    first: str
+    second: str
     images: int
     of: int
 
@@ -30,6 +30,6 @@ def confused_pairs(confusion: pd.DataFrame, most: int = 8) -> list[Pair]:
         if species != predicted and species in own and predicted in own:
             pair = (min(species, predicted), max(species, predicted))
             swapped[pair] = swapped.get(pair, 0) + int(images)
-    found = [Pair(*pair, images, int(own[pair[0]] + own[pair[1]])) for pair, images in swapped.items()]
-    found = [pair for pair in found if pair.images >= FEWEST]
-    return sorted(found, key=lambda pair: (-pair.images, -pair.images / pair.of, pair.one, pair.other))[:most]
+    pairs = [Pair(*pair, images, int(own[pair[0]] + own[pair[1]])) for pair, images in swapped.items()]
+    pairs = [pair for pair in pairs if pair.images >= FEWEST]
+    return sorted(pairs, key=lambda pair: (-pair.images, -pair.images / pair.of, pair.first, pair.second))[:most]

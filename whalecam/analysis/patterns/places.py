@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,11 +84,11 @@ def lay_out(run: Run, report: Report = silent) -> int:
     if len(rows) < FEWEST:
         raise RunError(f"{len(rows)} images of run '{run.name}' have vectors; a map needs {FEWEST}. {AGAIN}")
     places = umap(aligned(rows), report)
-    aside = kept_in(run).with_suffix(".writing")
+    aside = run.embedding.with_suffix(".writing")
     with aside.open("wb") as file:
         content: dict[str, Any] = {"stamp": np.array(stamp(run)), "image": rows["image"].to_numpy(str)}
         np.savez(file, allow_pickle=False, places=places.astype(np.float32), **content)
-    aside.replace(kept_in(run))
+    aside.replace(run.embedding)
     return len(rows)
 
 
@@ -99,17 +98,12 @@ AGAIN = "This run was audited before WhaleCAM kept them: delete its folder `audi
 def kept(run: Run, rows: pd.DataFrame) -> NDArray[np.float32] | None:
     """The places (N, 2) that `lay_out` kept for exactly these rows; None where there are none of this audit."""
     try:
-        with np.load(kept_in(run), allow_pickle=False) as held:
-            same = str(held["stamp"]) == stamp(run) and held["image"].tolist() == rows["image"].tolist()
-            places = held["places"]
+        with np.load(run.embedding, allow_pickle=False) as stored:
+            same = str(stored["stamp"]) == stamp(run) and stored["image"].tolist() == rows["image"].tolist()
+            places = stored["places"]
             return places if same and places.shape == (len(rows), 2) else None
     except (OSError, ValueError, KeyError, EOFError):  # none, half a file, or a stranger's: it is made anew
         return None
-
-
-def kept_in(run: Run) -> Path:
-    """The file of the places."""
-    return run.path / "umap.npz"
 
 
 def stamp(run: Run) -> str:

@@ -57,8 +57,8 @@ def strategies(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...]) -> l
     order = np.argsort(names)
     shares, known, wet = np.stack(maps)[order].astype(float), np.array(names)[order], np.array(leaks, float)[order]
     labels = odd(shares)
-    found = [_strategy(known, shares, wet, labels == label, label == -1) for label in np.unique(labels)]
-    return sorted(found, key=lambda one: (one.usual, len(one.images), -one.apart))
+    groups = [_strategy(known, shares, wet, labels == label, label == -1) for label in np.unique(labels)]
+    return sorted(groups, key=lambda group: (group.usual, len(group.images), -group.apart))
 
 
 def odd(shares: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -71,16 +71,16 @@ def odd(shares: NDArray[np.float64]) -> NDArray[np.int64]:
 
     points = np.stack([smaller(share) for share in shares])
     labels = HDBSCAN(min_cluster_size=SMALLEST, min_samples=SMALLEST, copy=True).fit_predict(points)
-    middle, found = shares.mean(axis=0), np.full(len(shares), -1, np.int64)
+    middle, numbers = shares.mean(axis=0), np.full(len(shares), -1, np.int64)
     for label in np.unique(labels[labels >= 0]):
         if distance(shares[labels == label].mean(axis=0), middle) >= APART:
-            found[labels == label] = found.max() + 1
-    return found
+            numbers[labels == label] = numbers.max() + 1
+    return numbers
 
 
-def distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """The share of evidence that would have to move to make one map of the other (total variation), 0 to 1."""
-    return float(np.abs(one - other).sum() / 2)
+    return float(np.abs(first - second).sum() / 2)
 
 
 def smaller(share: NDArray[np.float64]) -> NDArray[np.float64]:

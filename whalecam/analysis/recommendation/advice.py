@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whalecam.analysis.recommendation.figures import PRESENT
+from whalecam.analysis.recommendation.simulated_metrics import PRESENT
 from whalecam.config import SIMULATED
 from whalecam.store.table.stats import wilson
+from whalecam.text import percent_interval, points_interval
 
 NEGLIGIBLE = 0.02
 """A share of leaks surely below this calls for no remedy."""
@@ -30,7 +31,7 @@ class Figure:
     @property
     def points(self) -> str:
         """In points: `+12 points (8 to 16)`."""
-        return f"{self.value * 100:+.0f} points ({self.low * 100:+.0f} to {self.high * 100:+.0f})"
+        return points_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,23 @@ class Measured:
 
 @dataclass(frozen=True)
 class Advice:
-    """`remedy` out of TRAIN_REMEDIES, None where none is supported; `said` in one or two sentences; `why` with figures.
+    """`remedy` out of TRAIN_REMEDIES, None where none is supported; `sentence` says so; `why` with numbers.
 
     `todo` is the next step: `audit`, `simulate`, `retrain`, `compare` with the run `before` or `after` this one, or
     nothing.
     """
 
     remedy: str | None
-    said: str
+    sentence: str
     why: tuple[str, ...] = ()
     todo: str = ""
     before: str = ""
     after: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """All of it for JSON, in which the sentence is called `said`."""
+        fields = dict(vars(self))
+        return {"remedy": fields.pop("remedy"), "said": fields.pop("sentence"), **fields}
 
 
 def recommend(
@@ -86,21 +92,21 @@ def recommend(
         own: the remedy that this run was trained with.
         since: what that changed, against an untouched `run`.
     """
-    asked = int(facts["measured"] or 0)
+    tested = int(facts["measured"] or 0)
     hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
-    if not asked:
+    if not tested:
         return Advice(
             None,
             "Attention on the water is no reason for a remedy yet: audit with the background test first.",
             todo="audit",
         )
-    share = Figure(*wilson(hits, asked))
-    bounds = f"{share.low:.0%} to {share.high:.0%}"
-    leak = f"{hits:,} of {asked:,} tested images rely on their water: {share.value:.0%} ({bounds})."
+    share = Figure(*wilson(hits, tested))
+    rate = percent_interval(share.value, share.low, share.high)
+    leak = f"{hits:,} of {tested:,} tested images rely on their water: {rate}."
     if share.high < NEGLIGIBLE or not hits:
         return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
-    tried = {own, *(one.remedy for one in measured)}
-    helped = sorted((one for one in measured if one.helped), key=lambda one: -one.unseen.value)
+    tried = {own, *(training.remedy for training in measured)}
+    helped = sorted((training for training in measured if training.helped), key=lambda training: -training.unseen.value)
     if helped:
         return _proved(helped[0], leak)
     if since is not None and since.helped:
@@ -131,12 +137,12 @@ def _proved(best: Measured, leak: str) -> Advice:
 def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...]) -> Advice:
     """The simulated remedy that wins back enough; else the exchange of waters, if other waters cost anything."""
     cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
-    gains = {name: Figure(*found["all"]["unseen_gain"]) for name, found in simulated.items() if name != PRESENT}
-    told = tuple(
+    gains = {name: Figure(*metrics["all"]["unseen_gain"]) for name, metrics in simulated.items() if name != PRESENT}
+    sentences = tuple(
         f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on swapped backgrounds."
         for name, gain in gains.items()
     )
-    why = (leak, f"An image's own water against another label's: {cost.points} of accuracy.", *told, *failed)
+    why = (leak, f"An image's own water against another label's: {cost.points} of accuracy.", *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
     if cost.low <= 0 and best is None:
@@ -162,6 +168,6 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
 
 def _failures(measured: Sequence[Measured]) -> tuple[str, ...]:
     return tuple(
-        f"Measured: {one.remedy} did not help: {one.unseen.points} of accuracy on swapped backgrounds."
-        for one in measured
+        f"Measured: {training.remedy} did not help: {training.unseen.points} of accuracy on swapped backgrounds."
+        for training in measured
     )

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from whalecam.text import percent
+
 STANDS_OUT = 0.1
 """A species stands out whose share of leaks lies surely (95 %) above this."""
 NAMED = 4
@@ -12,7 +14,7 @@ Stress = Callable[[str], str]
 """How a figure or a name is made to stand out in a text."""
 
 
-def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress = str) -> str:
+def leaks_summary(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress = str) -> str:
     """How many images rest on their water, and which species stand out.
 
     Args:
@@ -20,6 +22,11 @@ def leaks_found(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress 
         species: `Table.per_label()`.
     """
     named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
+    if facts["measured"] and not facts["assessable"]:
+        return (
+            f"{strong(format(facts['background'], ','))} of {facts['measured']:,} tested images "
+            f"{strong('rely on their water')}. Where the network looks was not measured: this audit has no maps."
+        )
     if facts["measured"]:
         hidden = f" Another {facts['hidden']:,} rely on the water without attention on it." if facts["hidden"] else ""
         if facts["background"]:
@@ -44,10 +51,10 @@ def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> st
     Args:
         species: `Table.per_label()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
     """
-    judged = species[species["assessable"] > 0].sort_values("share", ascending=False)
-    leaking = judged[judged["low"] >= STANDS_OUT]
-    others = judged.drop(index=leaking.index)
-    rest = f"at most {others['share'].max():.0%} of the images" if len(others) else ""
+    assessable = species[species["assessable"] > 0].sort_values("share", ascending=False)
+    leaking = assessable[assessable["low"] >= STANDS_OUT]
+    others = assessable.drop(index=leaking.index)
+    rest = f"at most {percent(others['share'].max())} of the images" if len(others) else ""
     if leaking.empty:
         return f"No species stands out: {rest} of any." if rest else ""
     named = [
@@ -55,5 +62,5 @@ def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> st
         for name, hits, of in leaking[["label", column, "assessable"]].head(NAMED).itertuples(index=False)
     ]
     more = f" and {len(leaking) - NAMED} more" if len(leaking) > NAMED else ""
-    told = f"; of each other species {rest}" if rest else ""
-    return f"{', '.join(named)}{more} stand{'s' if len(leaking) == 1 else ''} out{told}."
+    others_share = f"; of each other species {rest}" if rest else ""
+    return f"{', '.join(named)}{more} stand{'s' if len(leaking) == 1 else ''} out{others_share}."

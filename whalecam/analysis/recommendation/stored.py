@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from whalecam.analysis.recommendation.advice import Advice, Figure, Measured, recommend
-from whalecam.analysis.recommendation.figures import interval
+from whalecam.analysis.recommendation.simulated_metrics import interval
 from whalecam.config import SIMULATED
 from whalecam.store.run import Run, read_json
-
-SIMULATION = "simulation.json"
 
 
 def simulation_of(run: Run) -> dict[str, Any] | None:
     """What was last simulated with the run's present network; None where nothing was."""
-    target = run.path / SIMULATION
-    found = read_json(target) if target.is_file() else None
-    return found if found and found.get("model_sha256") == run.manifest.model_sha256 else None
+    target = run.simulation
+    simulation = read_json(target) if target.is_file() else None
+    return simulation if simulation and simulation.get("model_sha256") == run.manifest.model_sha256 else None
 
 
 def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
@@ -29,14 +27,14 @@ def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
     before = simulation_of(run) if trained else None
     if before is None:
         return []
-    found = []
+    changes = []
     for other in trained:
         after = simulation_of(other)
         if after and after["source"] == before["source"]:
             unseen, own = (_change(name, before, after) for name in ("unseen", "own"))
             if unseen is not None and own is not None:
-                found.append(Measured(_remedy(other), other.name, unseen, own))
-    return found
+                changes.append(Measured(_remedy(other), other.name, unseen, own))
+    return changes
 
 
 def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[Advice, list[Measured]]:
@@ -47,39 +45,39 @@ def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[A
     """
     simulated, own, beside = simulation_of(run), _remedy(run), list(others)
     measured = measured_of(run, beside)
-    figures = simulated["figures"] if simulated else None
-    return recommend(facts, figures, measured, own, _since(run, beside)), measured
+    metrics = simulated["figures"] if simulated else None
+    return recommend(facts, metrics, measured, own, _since(run, beside)), measured
 
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:
     """What the run's own remedy changed, against an untouched run of `others`: where it won most."""
     if _remedy(run) == "none":
         return None
-    found = [
-        replace(one, run=other.name)
+    changes = [
+        replace(change, run=other.name)
         for other in others
         if _remedy(other) == "none"
-        for one in measured_of(other, [run])
+        for change in measured_of(other, [run])
     ]
-    return max(found, key=lambda one: one.unseen.value, default=None)
+    return max(changes, key=lambda change: change.unseen.value, default=None)
 
 
 def _remedy(run: Run) -> str:
     return str(run.manifest.train.get("remedy", "none"))
 
 
-def step(run: Run, found: Advice) -> list[str]:
+def step(run: Run, advice: Advice) -> list[str]:
     """The verb of the next step with its arguments; empty where there is none.
 
     A network that was loaded, or trained on mended images, cannot be trained again from its run.
     """
-    if found.todo == "simulate":
+    if advice.todo == "simulate":
         return ["simulate", str(run.path)]
-    if found.todo == "compare":
-        pair = (found.before or run.name, found.after or run.name)
+    if advice.todo == "compare":
+        pair = (advice.before or run.name, advice.after or run.name)
         return ["compare", *(str(run.path.with_name(name)) for name in pair)]
-    if found.todo == "retrain" and run.manifest.train and run.manifest.train.get("remedy") not in SIMULATED:
-        return ["retrain", str(run.path), "--remedy", str(found.remedy), "--out", str(_free(run, str(found.remedy)))]
+    if advice.todo == "retrain" and run.manifest.train and run.manifest.train.get("remedy") not in SIMULATED:
+        return ["retrain", str(run.path), "--remedy", str(advice.remedy), "--out", str(_free(run, str(advice.remedy)))]
     return []
 
 
@@ -94,7 +92,7 @@ def _free(run: Run, remedy: str) -> Path:
 
 def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure | None:
     """The paired difference of accuracy on the shared images, with its interval over individuals."""
-    shared = [one for one in before[name] if before[name][one] is not None and after[name].get(one) is not None]
-    change = np.array([after[name][one] - before[name][one] for one in shared], np.float64)
-    found = interval(change, [before["groups"][one] for one in shared])
-    return None if found is None else Figure(*found)
+    shared = [image for image in before[name] if before[name][image] is not None and after[name].get(image) is not None]
+    change = np.array([after[name][image] - before[name][image] for image in shared], np.float64)
+    paired = interval(change, [before["groups"][image] for image in shared])
+    return None if paired is None else Figure(*paired)

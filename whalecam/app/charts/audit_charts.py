@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from whalecam.analysis.reliability import Bin
+from whalecam.text import count, percent
 
 COLOURS = {
     "confirmed_leak": "#b91c1c",
@@ -37,6 +38,8 @@ NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 NO_TOOLS = {"displayModeBar": False}
 """For charts that are clicked only: their tool bar would lie over what is clicked."""
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
+SHARES = {"tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "ticktext": [percent(part / 5) for part in range(6)]}
+"""An axis of shares."""
 TOP = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 """A legend above the chart."""
 
@@ -71,7 +74,7 @@ def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
             "name": WORDS[name],
             "marker": {"color": COLOURS[name]},
             "customdata": [name],
-            "text": f"{images / total:.0%}" if images / total > 0.05 else "",
+            "text": percent(images / total) if images / total > 0.05 else "",
             "textposition": "inside",
             "insidetextanchor": "middle",
             "hovertemplate": f"{WORDS[name]}: {images:,} of {total:,}<extra></extra>",
@@ -108,7 +111,7 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
     }
     # Annotations take the text colour of the theme; a heat map's own texts suit its colours on white alone.
     words = [
-        {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{n / total:.0%}", "showarrow": False}
+        {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{percent(n / total)}", "showarrow": False}
         for y, line in zip(rows, grid, strict=True)
         for x, n in zip(columns, line, strict=True)
     ]
@@ -129,18 +132,18 @@ def reliability(bins: Sequence[Bin]) -> go.Figure:
             "array": [bin_.high - bin_.share for bin_ in bins],
             "arrayminus": [bin_.share - bin_.low for bin_ in bins],
         },
-        "customdata": [bin_.images for bin_ in bins],
+        "customdata": [[percent(bin_.probability), percent(bin_.share), count(bin_.images)] for bin_ in bins],
         "mode": "lines+markers",
         "marker": {"color": COLOURS["clean"]},
         "line": {"color": COLOURS["clean"]},
-        "hovertemplate": "probability %{x:.0%}: %{y:.0%} of %{customdata:,} rely<extra></extra>",
+        "hovertemplate": "probability %{customdata[0]}: %{customdata[1]} of %{customdata[2]} rely<extra></extra>",
     }
     return figure(
         [measured],
         height=300,
         shapes=[diagonal],
-        xaxis={"title": {"text": "probability of reliance"}, "range": [0, 1], "tickformat": ".0%"},
-        yaxis={"title": {"text": "share that relies"}, "range": [0, 1.02], "tickformat": ".0%"},
+        xaxis={"title": {"text": "probability of reliance"}, "range": [0, 1], **SHARES},
+        yaxis={"title": {"text": "share that relies"}, "range": [0, 1.02], **SHARES},
     )
 
 
@@ -166,10 +169,10 @@ def species_leaks(species: pd.DataFrame) -> go.Figure:
             "thickness": 1.5,
             "width": 4,
         },
-        "customdata": shown[[counted, "assessable"]],
-        "hovertemplate": "%{y}: %{customdata[0]} of %{customdata[1]} (%{x:.0%})<extra></extra>",
+        "customdata": shown[[counted, "assessable"]].assign(share=shown["share"].map(percent)),
+        "hovertemplate": "%{y}: %{customdata[0]} of %{customdata[1]} (%{customdata[2]})<extra></extra>",
     }
-    axis = {"tickformat": ".0%", "range": [-0.02, 1.02], "title": {"text": TITLES[counted]}}
+    axis = {**SHARES, "range": [-0.02, 1.02], "title": {"text": TITLES[counted]}}
     return figure([dots], height=70 + 30 * len(shown), xaxis=axis)
 
 
@@ -303,8 +306,8 @@ def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, Any]:
         "marker": {"size": 24, "symbol": "square", "opacity": 0},
         "selected": {"marker": {"opacity": 0}},
         "unselected": {"marker": {"opacity": 0}},
-        "customdata": np.stack([grid.to_numpy().ravel(), share.to_numpy().ravel()], axis=1),
-        "hovertemplate": "labelled %{y}, predicted %{x}: %{customdata[0]} (%{customdata[1]:.0%})<extra></extra>",
+        "customdata": list(zip(grid.to_numpy().ravel().tolist(), map(percent, share.to_numpy().ravel()), strict=True)),
+        "hovertemplate": "labelled %{y}, predicted %{x}: %{customdata[0]} (%{customdata[1]})<extra></extra>",
     }
 
 
@@ -333,5 +336,5 @@ def _legend() -> dict[str, Any]:
 
 def _present(scores: pd.DataFrame) -> list[str]:
     """The verdicts that occur, in the order of the legend."""
-    found = set(scores["assessment"].unique())
-    return [name for name in COLOURS if name in found]
+    present = set(scores["assessment"].unique())
+    return [name for name in COLOURS if name in present]

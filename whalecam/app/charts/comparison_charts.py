@@ -6,28 +6,33 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from whalecam.analysis.compare import METRICS, Difference
-from whalecam.analysis.compare.sentence import SAID
-from whalecam.app.charts.audit_charts import TOP, figure, line
+from whalecam.analysis.compare.sentence import IN_WORDS
+from whalecam.app.charts.audit_charts import SHARES, TOP, figure, line
+from whalecam.text import percent
 
 COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}
 SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
 
 
-def differences(found: Sequence[Difference]) -> go.Figure:
+def differences(results: Sequence[Difference]) -> go.Figure:
     """Every difference of shares with its 95 % interval in points; what is beyond chance is coloured."""
-    shown = [one for one in found if METRICS[one.metric].share and METRICS[one.metric].better and one.told][::-1]
-    sides = {side: [one for one in shown if one.verdict == side] for side in SAID}
+    shown = [
+        result
+        for result in results
+        if METRICS[result.metric].share and METRICS[result.metric].better and result.is_shown
+    ][::-1]
+    sides = {side: [result for result in shown if result.verdict == side] for side in IN_WORDS}
     dots = [
         {
             "type": "scatter",
-            "x": [one.difference * 100 for one in these],
-            "y": [METRICS[one.metric].words for one in these],
+            "x": [result.difference * 100 for result in these],
+            "y": [METRICS[result.metric].words for result in these],
             "mode": "markers",
-            "name": SAID[side],
+            "name": IN_WORDS[side],
             "marker": {"size": 10, "color": COLOURS[side]},
             "error_x": {
-                "array": [(one.high - one.difference) * 100 for one in these],
-                "arrayminus": [(one.difference - one.low) * 100 for one in these],
+                "array": [(result.high - result.difference) * 100 for result in these],
+                "arrayminus": [(result.difference - result.low) * 100 for result in these],
                 "thickness": 1.5,
                 "width": 4,
             },
@@ -39,7 +44,7 @@ def differences(found: Sequence[Difference]) -> go.Figure:
         dots,
         height=110 + 30 * len(shown),
         legend=TOP,
-        yaxis={"categoryorder": "array", "categoryarray": [METRICS[one.metric].words for one in shown]},
+        yaxis={"categoryorder": "array", "categoryarray": [METRICS[result.metric].words for result in shown]},
         xaxis={"title": {"text": "difference, percentage points"}},
         shapes=[line("x", 0, width=1, color="#64748b")],
     )
@@ -58,8 +63,10 @@ def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
             "mode": "markers",
             "name": name,
             "marker": {"size": 11 if place else 13, "color": SHADES[place % len(SHADES)]},
-            "customdata": these[["images", "confirmed_leak"]],
-            "hovertemplate": "%{y}: %{x:.0%} right; %{customdata[0]} images, %{customdata[1]:.0%} confirmed leaks"
+            "customdata": these[["images"]].assign(
+                right=these["accuracy"].map(percent), leaks=these["confirmed_leak"].map(percent)
+            ),
+            "hovertemplate": "%{y}: %{customdata[1]} right; %{customdata[0]} images, %{customdata[2]} confirmed leaks"
             "<extra></extra>",
         }
         for place, (name, these) in enumerate(zip(names, parts, strict=True))
@@ -69,5 +76,5 @@ def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         height=110 + 30 * len(order),
         legend=TOP,
         yaxis={"categoryorder": "array", "categoryarray": order},
-        xaxis={"tickformat": ".0%", "range": [-0.03, 1.03]},
+        xaxis={**SHARES, "range": [-0.03, 1.03]},
     )

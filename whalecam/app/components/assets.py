@@ -73,8 +73,8 @@ class _Module:
     @cached_property
     def imports(self) -> list[tuple["_Module", list[str]]]:
         """The modules that this one imports, and which names of each."""
-        found = _IMPORT.findall(self.source)
-        return [(self._other(place), re.findall(r"[\w$]+", names)) for names, place in found]
+        statements = _IMPORT.findall(self.source)
+        return [(self._other(place), re.findall(r"[\w$]+", names)) for names, place in statements]
 
     def _other(self, place: str) -> "_Module":
         path = (self.path.parent / place).resolve()
@@ -98,9 +98,9 @@ def _in_order(file: _Module, importers: tuple[_Module, ...]) -> list[_Module]:
 
 def _check_statements(file: _Module, is_imported: bool) -> None:
     rest = _EXPORT.sub("", file.body)
-    found = _UNKNOWN.search(rest if is_imported else _DEFAULT.sub("", rest))
-    if found:
-        raise ModuleError(f"{file}: not understood here: {found[0].strip()}")
+    unknown = _UNKNOWN.search(rest if is_imported else _DEFAULT.sub("", rest))
+    if unknown:
+        raise ModuleError(f"{file}: not understood here: {unknown[0].strip()}")
     if not {"{", "["}.isdisjoint(file.names):
         raise ModuleError(f"{file}: a declaration at the top takes a value apart; declare one name at a time")
 

@@ -7,10 +7,11 @@ import streamlit as st
 from whalecam.analysis import calibration, reliability, reviewer_agreement
 from whalecam.analysis.calibration import Estimate
 from whalecam.app.charts import audit_charts
-from whalecam.app.state import session
+from whalecam.app.state import fields, session
 from whalecam.app.widgets import review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Table
+from whalecam.text import PERCENT_COLUMN, percent, percent_range
 
 LEVELS = {
     "attention_score": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
@@ -76,43 +77,43 @@ def _calibration(table: Table) -> None:
     sign = -1 if score in AT_MOST else 1
     scores, leaks = sign * rows[COLUMN.get(score, score)].to_numpy(float), calibration.leaks_of(rows["review"])
     level = float(getattr(session.thresholds(), score))
-    found = calibration.calibrate(scores, leaks, sign * level)
+    result = calibration.calibrate(scores, leaks, sign * level)
     best = calibration.suggested_threshold(scores, leaks, [sign * value for value in LEVELS[score]])
     best = None if best is None else sign * best
     side = f"{WORDS[score]} of {level:g} or {'less' if score in AT_MOST else 'more'}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        _share("Precision", found.precision, f"Share of leaks among the images with {side}")
-        _share("Recall", found.recall, f"Share of the leaks that have {side}")
-        _share("Leak rate of the set", found.leak_rate, "Share of leaks among all images with this score")
+        _share("Precision", result.precision, f"Share of leaks among the images with {side}")
+        _share("Recall", result.recall, f"Share of the leaks that have {side}")
+        _share("Leak rate of the set", result.leak_rate, "Share of leaks among all images with this score")
         st.metric("Suggested threshold", "–" if best is None else f"{best:g}", help="The largest F1", border=True)
         st.button("Use it", disabled=best in (None, level), on_click=_use, args=(score, best), key="trust_use")
-    for caution in found.cautions:
+    for caution in result.cautions:
         st.info(caution, icon=":material/hourglass_empty:")
     st.caption(
-        f"From {found.judged:,} of {found.images:,} images that people flagged or kept, taken for the truth; with "
+        f"From {result.reviewed:,} of {result.images:,} images that people flagged or kept, taken for the truth; with "
         "95 % intervals. Each stratum of the score stands for its own unjudged images, as if the judged ones had "
         "been taken from it at random."
     )
 
 
 def _agreement(run: Run) -> None:
-    found = reviewer_agreement.agreement(session.journal_of(run).standing())
-    if found.pairs.empty:
+    result = reviewer_agreement.agreement(session.journal_of(run).standing())
+    if result.pairs.empty:
         st.caption("No two reviewers have judged the same image yet, so their agreement cannot be told.")
         return
-    note = ", too few for a kappa to say much" if found.shared < reviewer_agreement.FEW else ""
-    st.markdown(f"**{found.shared:,}** images were judged by several people{note}.")
+    note = ", too few for a kappa to say much" if result.shared < reviewer_agreement.FEW else ""
+    st.markdown(f"**{result.shared:,}** images were judged by several people{note}.")
     st.dataframe(
-        found.pairs,
+        result.pairs.assign(agreed=100 * result.pairs["agreed"]),
         hide_index=True,
         column_config={
-            "agreed": st.column_config.NumberColumn(format="percent"),
+            "agreed": st.column_config.NumberColumn(format=PERCENT_COLUMN),
             "kappa": st.column_config.NumberColumn(
                 "Cohen's kappa", format="%.2f", help="1: always the same. 0: as often as chance"
             ),
         },
     )
-    _disagreements(found.disagreements)
+    _disagreements(result.disagreements)
 
 
 def _disagreements(differ: pd.DataFrame) -> None:
@@ -123,27 +124,29 @@ def _disagreements(differ: pd.DataFrame) -> None:
     picked = st.dataframe(differ, hide_index=True, key="disagreements", on_select="rerun", selection_mode="single-row")
     chosen = picked["selection"]["rows"]
     if chosen:
-        review_controls.open_picture(str(differ["image"].iloc[chosen[0]]))
+        review_controls.open_image(str(differ["image"].iloc[chosen[0]]))
 
 
 def _false_alarms(run: Run) -> None:
-    found = reviewer_agreement.false_alarms(session.journal_of(run).controls())
-    if found.empty:
+    rates = reviewer_agreement.false_alarms(session.journal_of(run).controls())
+    if rates.empty:
         st.caption("Nobody has judged a blind control yet; they are switched on in the queue of the Heatmaps page.")
         return
     st.markdown("**False alarms**: how often reviewers flag blind controls, which the audit does not suspect.")
-    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("rate", "low", "high")}
-    st.dataframe(found, hide_index=True, column_config=shares)
+    shares = ["rate", "low", "high"]
+    rates[shares] *= 100
+    config = dict.fromkeys(shares, st.column_config.NumberColumn(format=PERCENT_COLUMN))
+    st.dataframe(rates, hide_index=True, column_config=config)
     st.caption("With the 95 % Wilson interval. Where the audit missed a leak, a flag on a control is no false alarm.")
 
 
-def _share(label: str, found: Estimate | None, hint: str) -> None:
-    if found is None:
+def _share(label: str, estimate: Estimate | None, hint: str) -> None:
+    if estimate is None:
         st.metric(label, "–", help=hint, border=True)
         return
-    between = f"{found.low:.0%} to {found.high:.0%}"
-    st.metric(label, f"{found.value:.0%}", between, delta_color="off", delta_arrow="off", help=hint, border=True)
+    between = percent_range(estimate.low, estimate.high)
+    st.metric(label, percent(estimate.value), between, delta_color="off", delta_arrow="off", help=hint, border=True)
 
 
 def _use(score: str, level: float) -> None:
-    st.session_state[score] = level
+    fields.set_values(**{score: level})

@@ -7,15 +7,16 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis.compare import METRICS, Comparison, Difference
-from whalecam.analysis.compare.sentence import SAID, amount, leaks_sentence, pictures, sentence, write_csv
+from whalecam.analysis.compare.sentence import IN_WORDS, amount, changed_images, leaks_sentence, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
-from whalecam.app.screens import heatmaps, reliance_panel
+from whalecam.app.screens import reliance_panel
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import comparison_cache, session
+from whalecam.app.state import comparison_cache, image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
-from whalecam.store.run import Run
+from whalecam.store.run import Run, is_audited
+from whalecam.text import PERCENT_COLUMN, number, percent, points
 
 LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_assessment": "Changed assessment"}
 TOP = ("confirmed_leak", "swapped_accuracy", "accuracy", "worst_label_accuracy", "loss")
@@ -33,7 +34,7 @@ BOXES = {
 
 def choose(run: Run) -> list[str]:
     """The names of the runs to compare, the first being what the others are held against; else says what to do."""
-    audited = [name for name, path in session.run_paths().items() if any((path / "audit").glob("part-*.parquet"))]
+    audited = [name for name, path in session.run_paths().items() if is_audited(path)]
     if len(audited) < 2:
         st.info(
             "A comparison needs two audited runs of one data set, such as one before and one after a remedy. "
@@ -64,33 +65,33 @@ def comparison(names: Sequence[str]) -> Comparison:
     return comparison_cache.comparison([session.open_named(name) for name in names])
 
 
-def choose_later(found: Comparison) -> str:
+def choose_later(comparison: Comparison) -> str:
     """Which run is held against the first."""
-    if len(found.names) == 2:
-        return found.names[1]
-    options = found.names[1:]
+    if len(comparison.names) == 2:
+        return comparison.names[1]
+    options = comparison.names[1:]
     chosen = st.segmented_control("Held against the first", options, default=options[0], key="later", required=True)
     return str(chosen)
 
 
-def say(found: Comparison, later: str) -> None:
+def say(comparison: Comparison, later: str) -> None:
     """What became of the leaks, the plain sentence, and the notes."""
-    if told := leaks_sentence(found, later):
-        box, icon = BOXES.get(found.leaks[later].state, (st.info, ":material/info:"))
-        box(plain(told), icon=icon)
-    st.markdown(plain(sentence(found, later)))
-    notes = " ".join(found.notes) or "All images are shared, and new to both networks."
-    st.caption(plain(f"{len(found.unseen):,} images shared. {notes}"))
+    if leaks := leaks_sentence(comparison, later):
+        box, icon = BOXES.get(comparison.leaks[later].state, (st.info, ":material/info:"))
+        box(plain(leaks), icon=icon)
+    st.markdown(plain(sentence(comparison, later)))
+    notes = " ".join(comparison.notes) or "All images are shared, and new to both networks."
+    st.caption(plain(f"{len(comparison.unseen):,} images shared. {notes}"))
 
 
-def figures(found: Comparison, later: str) -> None:
+def show_metrics(comparison: Comparison, later: str) -> None:
     """The figures that matter as cards, and all of them as a table to open."""
-    told = {one.metric: one for one in found.differences[later]}
+    by_metric = {difference.metric: difference for difference in comparison.differences[later]}
     with st.container(horizontal=True):
         for name in TOP:
-            _card(told[name])
+            _card(by_metric[name])
     with st.expander("All figures, with intervals"):
-        st.dataframe(pd.DataFrame([_line(one) for one in told.values()]), hide_index=True)
+        st.dataframe(pd.DataFrame([_line(difference) for difference in by_metric.values()]), hide_index=True)
         st.caption(
             "95 % intervals of the difference by drawing the same individuals anew for both runs; p of McNemar's exact "
             "test for accuracy, else of the runs changing places individual by individual: whether these two networks "
@@ -98,13 +99,13 @@ def figures(found: Comparison, later: str) -> None:
             "and all figures of the table (Holm): whether the two ways of training differ."
         )
         st.download_button(
-            "Download every image as CSV", lambda: write_csv(found), "compare.csv", "text/csv", key="get_compare"
+            "Download every image as CSV", lambda: write_csv(comparison), "compare.csv", "text/csv", key="get_compare"
         )
 
 
-def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
+def changed(comparison: Comparison, later: str, names: Sequence[str]) -> None:
     """The images that changed, as a list, and the chosen one under both runs' maps."""
-    counts = found.counts[later]
+    counts = comparison.counts[later]
     st.caption(" · ".join(f"**{counts[name]:,}** {words.lower()}" for name, words in LISTS.items()))
     which = str(
         st.segmented_control(
@@ -120,14 +121,14 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     if not counts[which]:
         st.info(f"No image is among “{LISTS[which].lower()}”.", icon=":material/check:")
         return
-    listed = found.changed(later, which, MOST)
+    listed = comparison.changed(later, which, MOST)
     if counts[which] > MOST:
         st.caption(f"The first {MOST:,} of {counts[which]:,} by name; the CSV of all figures has every image.")
     picked = st.dataframe(
-        _words(pictures(found, later, listed)),
+        _words(changed_images(comparison, later, listed)),
         hide_index=True,
         column_config=dict.fromkeys(
-            ("relies before", "relies after"), st.column_config.NumberColumn(format="percent", width="small")
+            ("relies before", "relies after"), st.column_config.NumberColumn(format=PERCENT_COLUMN, width="small")
         ),
         height=240,
         key="changed_rows",
@@ -138,7 +139,7 @@ def changed(found: Comparison, later: str, names: Sequence[str]) -> None:
     image = listed[rows[0]] if rows and rows[0] < len(listed) else _linked(listed)
     st.query_params["picture"] = image
     st.markdown(f"**{plain(image)}**")
-    pair(image, names[0], names[found.names.index(later)])
+    pair(image, names[0], names[comparison.names.index(later)])
 
 
 def pair(image: str, first: str, second: str) -> None:
@@ -150,44 +151,48 @@ def pair(image: str, first: str, second: str) -> None:
     top = max((layer.top for layer in layers if layer), default=0.0)
     for place, column, (name, run), row in zip(("before", "after"), st.columns(2), sides, rows, strict=True):
         with column:
-            st.markdown(f"**{plain(name)}** · {_told(row)}")
+            st.markdown(f"**{plain(name)}** · {_words_of(row)}")
             layer = _layer(run, row, top if shared else None)
             try:
-                uri = heatmaps.picture_uri(run, image)
+                uri = image_cache.image_uri(run, image)
             except DatasetError as error:
                 st.warning(plain(str(error)), title="This image cannot be shown", icon=":material/broken_image:")
                 continue
             heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
 
 
-def _card(one: Difference) -> None:
-    metric = METRICS[one.metric]
-    points = amount(one.difference, metric.share, True).replace(" %", " points")
-    still = amount(one.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
+def _card(difference: Difference) -> None:
+    metric = METRICS[difference.metric]
+    change = points(difference.difference, 1) if metric.share else number(difference.difference, 3, signed=True)
+    still = amount(difference.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
     st.metric(
         metric.words[0].upper() + metric.words[1:],
-        f"{amount(one.before, metric.share)} → {amount(one.after, metric.share)}",
-        f"{points}, {SAID[one.verdict]}" if one.p == one.p else None,
-        delta_color="off" if one.verdict in ("none", "untested") else "inverse" if metric.better == LESS else "normal",
+        f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
+        f"{change}, {IN_WORDS[difference.verdict]}" if difference.p == difference.p else None,
+        delta_color="off"
+        if difference.verdict in ("none", "untested")
+        else "inverse"
+        if metric.better == LESS
+        else "normal",
         delta_arrow="off" if still else "auto",
-        help=f"{metric.why or metric.words}; {one.images:,} images",
+        help=f"{metric.why or metric.words}; {difference.images:,} images",
         border=True,
     )
 
 
-def _line(one: Difference) -> dict[str, Any]:
-    metric = METRICS[one.metric]
+def _line(difference: Difference) -> dict[str, Any]:
+    metric = METRICS[difference.metric]
     return {
         "figure": metric.words,
-        "images": one.images,
-        "before": amount(one.before, metric.share),
-        "after": amount(one.after, metric.share),
-        "difference": amount(one.difference, metric.share, True),
-        "95 % interval": f"{amount(one.low, metric.share, True)} to {amount(one.high, metric.share, True)}",
-        "p": one.p,
-        "p, seeds too": one.reseeded,
-        "corrected p": one.corrected,
-        "says": SAID[one.verdict],
+        "images": difference.images,
+        "before": amount(difference.before, metric.share),
+        "after": amount(difference.after, metric.share),
+        "difference": amount(difference.difference, metric.share, True),
+        "95 % interval": " to ".join(amount(end, metric.share, True) for end in (difference.low, difference.high)),
+        "p": difference.p,
+        "p, seeds too": difference.reseeded,
+        "corrected p": difference.corrected,
+        "says": IN_WORDS[difference.verdict],
     }
 
 
@@ -199,8 +204,8 @@ def _words(frame: pd.DataFrame) -> pd.DataFrame:
             "assessment": _way(before, after),
             "label": frame["label_before"],
             "predicted": _way(frame["predicted_before"].fillna("–"), frame["predicted_after"].fillna("–")),
-            "relies before": frame["reliance_probability_before"],
-            "relies after": frame["reliance_probability_after"],
+            "relies before": 100 * frame["reliance_probability_before"],
+            "relies after": 100 * frame["reliance_probability_after"],
         }
     )
 
@@ -212,8 +217,8 @@ def _way(before: "pd.Series[str]", after: "pd.Series[str]") -> "pd.Series[str]":
 
 def _linked(images: Sequence[str]) -> str:
     """The image that the URL names, if it is in the list, else the first."""
-    asked = str(st.query_params.get("picture", ""))
-    return asked if asked in images else images[0]
+    linked = str(st.query_params.get("picture", ""))
+    return linked if linked in images else images[0]
 
 
 def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
@@ -221,11 +226,11 @@ def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
     return review_controls.layer_of(row, row["maps"], run.manifest.classes, resize, top=top)
 
 
-def _told(row: dict[str, Any]) -> str:
+def _words_of(row: dict[str, Any]) -> str:
     """What a run said of an image, in Markdown."""
     if row["predicted"] is None:
         return "not readable"
     right = ":green-badge[right]" if row["label"] == row["predicted"] else ":red-badge[wrong]"
-    heat = f"attention {row['attention_score']:.2f}" if row["attention_score"] is not None else "not assessable"
+    heat = f"attention {number(row['attention_score'])}" if row["attention_score"] is not None else "not assessable"
     words = " · ".join(filter(None, (heat, reliance_panel.strength(row))))
-    return f"{plain(str(row['predicted']))} {row['confidence']:.0%} {right} · {words}"
+    return f"{plain(str(row['predicted']))} {percent(row['confidence'])} {right} · {words}"

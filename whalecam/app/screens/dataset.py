@@ -1,6 +1,7 @@
 """The Dataset page's own pieces: open your own data, counts, distribution, table, sample grid."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ import streamlit as st
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import session
-from whalecam.app.widgets.review_controls import open_picture
+from whalecam.app.state import fields, next_run, session
+from whalecam.app.widgets.review_controls import open_image
 from whalecam.arrays import records
 from whalecam.config import Columns
 from whalecam.data import OK, Dataset, read_sample
 from whalecam.errors import DatasetError, WhalecamError
 from whalecam.explain import render
 from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+from whalecam.text import percent
 
-SAMPLE = 24
+SAMPLE, OUTLINES = 24, 8
+GIVEN = ("given", "boxes")
+"""Sources of masks that people hand over."""
 
 
 def open_own() -> None:
@@ -30,21 +35,21 @@ def open_own() -> None:
         left, right = st.columns(2)
         path = left.text_input("CSV file", csv, placeholder="/data/whales/train.csv", key="own_csv")
         folder = right.text_input("Image folder", images, placeholder="/data/whales/images", key="own_images")
-        one, two, three, four = st.columns(4)
-        name = one.text_input("Name of the run", placeholder="whales-2026", key="own_name")
+        first, second, third, fourth = st.columns(4)
+        name = first.text_input("Name of the run", placeholder="whales-2026", key="own_name")
         columns = Columns(
-            two.text_input("Image column", Columns.image, key="own_image"),
-            three.text_input("Label column", Columns.label, key="own_label"),
-            four.text_input("Individual column", Columns.group, key="own_group"),
+            second.text_input("Image column", Columns.image, key="own_image"),
+            third.text_input("Label column", Columns.label, key="own_label"),
+            fourth.text_input("Individual column", Columns.group, key="own_group"),
         )
         if st.form_submit_button("Open", type="primary", key="own_open"):
-            st.session_state["_own_fault"] = _fault_of(name, path, folder, columns)
+            next_run.set_problem(_problem_of(name, path, folder, columns))
         # It stands until the form is submitted again: the page may run for another reason in the next moment.
-        if fault := st.session_state.get("_own_fault"):
-            st.error(plain(fault), icon=":material/error:")
+        if problem := next_run.problem():
+            st.error(plain(problem), icon=":material/error:")
 
 
-def _fault_of(name: str, path: str, folder: str, columns: Columns) -> str:
+def _problem_of(name: str, path: str, folder: str, columns: Columns) -> str:
     """Open the data, which runs the page anew; else why not, in words."""
     try:
         _open(name, path, folder, columns)
@@ -57,12 +62,12 @@ def _open(name: str, path: str, folder: str, columns: Columns) -> None:
     if not path.strip():
         raise DatasetError("Name the CSV file: a path such as /data/whales/train.csv.")
     run = session.add_run(name, Path(path.strip()), Path(folder.strip()) if folder.strip() else None, columns)
-    st.session_state["_new_run"] = run.name
-    st.session_state["_own_fault"] = ""
+    next_run.open_next(run.name)
+    next_run.set_problem("")
     st.rerun()
 
 
-def figures(data: Dataset) -> None:
+def show_counts(data: Dataset) -> None:
     """Counts of the whole file."""
     table = data.table
     with st.container(horizontal=True):
@@ -88,7 +93,7 @@ def distribution(data: Dataset) -> None:
             alt="Images per species",
         )
         if points := picked["selection"]["points"]:
-            st.session_state["dataset_label"] = [str(points[0]["y"])]
+            fields.set_values(dataset_label=[str(points[0]["y"])])
             st.info(f"Chosen: {plain(str(points[0]['y']))}. Its images and rows stand under Images and Table.")
     with right:
         per = good.loc[good["group"] != "", "group"].value_counts()
@@ -120,6 +125,37 @@ def chosen(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["label"].isin(species)] if species else table
 
 
+def outlines(run: Run) -> None:
+    """Eight images with the outlines of the masks and boxes that were given, as the audit read them."""
+    joins = run.manifest.joins
+    cards = outline_cards(session.table_of(run)) if joins and run.parts() else []
+    if not cards:
+        return
+    st.subheader("Outlines of your masks and boxes", anchor=False)
+    for kind, join in joins.items():
+        st.caption(plain(f"{kind.capitalize()}: {join['sentence']}"))
+    shown = [replace(card, thumb_uri=session.thumb_uri(run, card.image)) for card in cards]
+    event = gallery(shown, key="outlines", selectable=False)
+    if event.opened:
+        open_image(event.opened)
+
+
+def outline_cards(table: Table) -> list[Card]:
+    """A fixed random sample of the images whose mask was given, with its outline and its source."""
+    rows = table.page(Filters(mask_sources=GIVEN), "random", OUTLINES)
+    overlays = table.overlays_of(rows["image"].tolist())
+    return [
+        Card(
+            row["image"],
+            None,
+            str(row["label"]),
+            (row["image"], f"{row['mask_source']} · {percent(row['mask_area'])} of the image"),
+            mask_bits=overlays[row["image"]].mask_bits,
+        )
+        for row in records(rows)
+    ]
+
+
 def batch(run: Run, data: Dataset) -> None:
     """A sample of images with their labels, as fastai's show_batch; the seed is in the URL."""
     rows = chosen(data.good())
@@ -132,7 +168,7 @@ def batch(run: Run, data: Dataset) -> None:
         [card_of(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
     )
     if event.opened:
-        open_picture(event.opened)
+        open_image(event.opened)
 
 
 def card_of(run: Run, row: dict[str, Any]) -> Card:

@@ -14,7 +14,7 @@ from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import patterns_cache
+from whalecam.app.state import fields, patterns_cache
 from whalecam.app.widgets import chart_selection, filters, review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
@@ -22,6 +22,9 @@ from whalecam.store.table import Filters, Table
 COLOURINGS = {"label": "Species", "assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
 WAYS = {"pca": "PCA", "umap": "UMAP"}
 LAYING = "Laying out the map"
+NO_VECTORS = (
+    "This network gives probabilities alone, so there are no vectors to lay out. *Confused pairs* needs none of them."
+)
 NAMED, NEAREST, REST = 9, 12, "others"
 PALETTE = ("#0e7490", "#d97706", "#7c3aed", "#15803d", "#be185d", "#2563eb", "#a16207", "#0f766e", "#dc2626")
 
@@ -30,6 +33,9 @@ def embedding_map(run: Run, table: Table) -> None:
     """The map, the selection's gallery, and the nearest images of one."""
     rows, _ = patterns_cache.vectors_of(run)
     if len(rows) < places.FEWEST:
+        if run.manifest.exactness == "none":
+            st.info(NO_VECTORS, icon=":material/info:")
+            return
         st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
         st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
         return
@@ -51,10 +57,10 @@ def embedding_map(run: Run, table: Table) -> None:
             format_func=lambda name: COLOURINGS[name],
             width=180,
         )
-        found, axes = _placed(run, rows, str(way))
-    _chart(_labelled(table, rows), found, str(colouring), axes)
+        positions, axes = _placed(run, rows, str(way))
+    _chart(_labelled(table, rows), positions, str(colouring), axes)
     _say(table, rows)
-    if st.session_state.get("map_region") or st.query_params.get("map_region"):
+    if fields.value("map_region") or st.query_params.get("map_region"):
         view = filters.filter_bar(table, "map", run)
         if len(view.filters.images or ()) == 1:
             neighbours(run, table, next(iter(view.filters.images or ())))
@@ -80,7 +86,7 @@ def neighbours(run: Run, table: Table, image: str) -> None:
             cards.append(_with_line(card, f"cosine {cosine:.2f}"))
     event = gallery(cards, key=f"near_{image}", selectable=False, columns_min_px=120)
     if event.opened:
-        review_controls.open_picture(event.opened)
+        review_controls.open_image(event.opened)
 
 
 def _with_line(card: Card, line: str) -> Card:
@@ -89,9 +95,9 @@ def _with_line(card: Card, line: str) -> Card:
 
 def _placed(run: Run, rows: pd.DataFrame, way: str) -> tuple[NDArray[np.floating], str]:
     """Places by the wished way, and its name; by PCA, with a button, while UMAP was not computed for this audit."""
-    held = places.kept(run, rows) if way == "umap" else None
-    if held is not None:
-        return held, way
+    stored = places.kept(run, rows) if way == "umap" else None
+    if stored is not None:
+        return stored, way
     if way == "umap":
         job = jobs.status(run.path)
         running = job is not None and job.state == "running"
@@ -106,18 +112,18 @@ def _placed(run: Run, rows: pd.DataFrame, way: str) -> tuple[NDArray[np.floating
 def _labelled(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     """The laid-out rows in their order, with the verdict at the present thresholds."""
     known = table.page(Filters(images=tuple(rows["image"])), "name", len(rows))[["image", "assessment", "correct"]]
-    found = rows.merge(known, on="image", how="left")
-    right = found["correct"].map({True: "right", False: "wrong"})
-    return found.assign(
-        assessment=found["assessment"].map(audit_charts.WORDS).fillna(""),
+    labelled = rows.merge(known, on="image", how="left")
+    right = labelled["correct"].map({True: "right", False: "wrong"})
+    return labelled.assign(
+        assessment=labelled["assessment"].map(audit_charts.WORDS).fillna(""),
         right=right.fillna("label not known to the network"),
-        fold="fold " + found["fold"].astype(str) + found["in_training"].map({True: ", trained on", False: ""}),
+        fold="fold " + labelled["fold"].astype(str) + labelled["in_training"].map({True: ", trained on", False: ""}),
     )
 
 
-def _chart(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str, axes: str) -> None:
+def _chart(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str, axes: str) -> None:
     st.plotly_chart(
-        points(rows, found, colouring),
+        points(rows, positions, colouring),
         key="map_points",
         on_select=functools.partial(chart_selection.note, "map_points", "map_region", axes),
         selection_mode=("lasso", "box", "points"),
@@ -125,7 +131,7 @@ def _chart(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str, axes
     )
 
 
-def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> go.Figure:
+def points(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str) -> go.Figure:
     """A point per image: `image`, `species`, `predicted` and the column that colours; the rarest share one colour."""
     groups = rows[colouring].astype(str)
     usual = groups.value_counts().index[:NAMED]
@@ -138,8 +144,8 @@ def points(rows: pd.DataFrame, found: NDArray[np.floating], colouring: str) -> g
         traces.append(
             {
                 "type": "scattergl",
-                "x": found[own, 0],
-                "y": found[own, 1],
+                "x": positions[own, 0],
+                "y": positions[own, 1],
                 "mode": "markers",
                 "name": f"{name} · {own.sum():,}",
                 "marker": {"color": colour, "size": 7, "opacity": 0.75},

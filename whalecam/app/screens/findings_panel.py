@@ -26,19 +26,19 @@ ICONS = {
     "low": ":material/help:",
     "info": ":material/info:",
 }
-SHOWN_ROWS, SHOWN_PICTURES = 200, 16
+SHOWN_ROWS, SHOWN_IMAGES = 200, 16
 MEASURING = "Looking at every image"
 
 
 def findings(run: Run, data: Dataset) -> None:
     """All findings, worst first, those set aside at the end."""
     _measuring(run, data)
-    found = session.findings_of(run)
+    problems = session.findings_of(run)
     aside = {row["finding"]: row for row in records(session.dismissals_of(run).standing())}
-    open_ = [finding for finding in found if finding.key not in aside]
-    dismissed = [finding for finding in found if finding.key in aside]
+    open_ = [finding for finding in problems if finding.key not in aside]
+    dismissed = [finding for finding in problems if finding.key in aside]
     wanted = _summary(open_, len(dismissed))
-    _merges(found)
+    _merges(problems)
     for finding in open_:
         if finding.severity in wanted:
             _card(run, data, finding)
@@ -90,8 +90,8 @@ def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:
     return chosen
 
 
-def _merges(found: Sequence[Finding]) -> None:
-    merges = labels_map(found)
+def _merges(problems: Sequence[Finding]) -> None:
+    merges = labels_map(problems)
     if len(merges):
         download(
             f"Download the labels map · {len(merges)} merge{'' if len(merges) == 1 else 's'}",
@@ -127,11 +127,11 @@ def _affected(run: Run, data: Dataset, finding: Finding) -> None:
     rows = finding.rows
     if "image" in rows:
         files = data.table.loc[data.table["path"] != "", ["image", "path"]].drop_duplicates("image")
-        pictures = rows.merge(files, on="image")
-        if len(pictures) > SHOWN_PICTURES:  # the worst, and the least: for a shortcut, the images at both ends
-            pictures = pd.concat([pictures.head(SHOWN_PICTURES // 2), pictures.tail(SHOWN_PICTURES // 2)])
-        if len(pictures):
-            cards = [dataset.card_of(run, row) for row in records(pictures)]
+        listed = rows.merge(files, on="image")
+        if len(listed) > SHOWN_IMAGES:  # the worst, and the least: for a shortcut, the images at both ends
+            listed = pd.concat([listed.head(SHOWN_IMAGES // 2), listed.tail(SHOWN_IMAGES // 2)])
+        if len(listed):
+            cards = [dataset.card_of(run, row) for row in records(listed)]
             gallery(cards, key=f"gallery_{finding.key}", selectable=False, openable=False, columns_min_px=120)
         bulk_review.offer(run, "of this finding", lambda: rows["image"].tolist(), f"all_{finding.key}")
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, height=min(320, 38 + 35 * len(rows)))
@@ -155,12 +155,12 @@ def _dismissing(run: Run, finding: Finding) -> None:
                 st.rerun()
 
 
-def _set_aside(run: Run, finding: Finding, said: dict[str, str]) -> None:
+def _set_aside(run: Run, finding: Finding, texts: dict[str, str]) -> None:
     with st.container(border=True, gap="small"):
         st.markdown(_headline(finding))
-        st.caption(plain(f"Dismissed by {said['reviewer']}, {said['at'][:10]}: {said['reason']}"))
-        if said["sentence"] != finding.sentence:
-            st.caption(plain(f"It said then: {said['sentence']}"))
+        st.caption(plain(f"Dismissed by {texts['reviewer']}, {texts['at'][:10]}: {texts['reason']}"))
+        if texts["sentence"] != finding.sentence:
+            st.caption(plain(f"It said then: {texts['sentence']}"))
         if st.button("Restore", key=f"restore_{finding.key}", icon=":material/undo:"):
             with errors_shown():
                 session.dismissals_of(run).restore(finding.key, session.reviewer())

@@ -1,28 +1,25 @@
 """One image large: which map, how it is scaled, its numbers, its neighbours."""
 
 import base64
-import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
-from whalecam import data
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import heat_canvas
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import session
+from whalecam.app.state import image_cache, image_in_view, session
 from whalecam.app.widgets import queue, review_actions, review_controls
 from whalecam.app.widgets.signer import Signer
 from whalecam.config import OTHER
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import Queue, Table
+from whalecam.text import number, percent, scientific
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
 DROPS = {"color": PROPERTIES["color"], "swap": "all of it"}
@@ -32,17 +29,13 @@ KINDS = {
     "raw": "this class alone, with the part all classes share",
 }
 SCALES = ("this image", "whole run")
-LARGEST = 1280
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
 HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
 
 
 def choose_image(line: Queue) -> str:
     """The image in view, from the URL, from another page, or the first of the queue."""
-    if wanted := st.session_state.pop("_open", None):
-        st.session_state["image"] = wanted
-    if not st.session_state.get("image"):
-        st.session_state["image"] = st.query_params.get("image") or queue.start(line)
+    image_in_view.fill_in(queue.start(line))
     return str(
         st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
     ).strip()
@@ -87,7 +80,7 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
             icon=":material/info:",
         )
     try:
-        uri = picture_uri(run, str(row["image"]))
+        uri = image_cache.image_uri(run, str(row["image"]))
     except DatasetError as error:
         st.warning(plain(f"{error}."), title="This image cannot be shown", icon=":material/broken_image:")
         return heat_canvas(BLANK, None, None, "no image", key="canvas")  # so that keys lead on
@@ -116,14 +109,14 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
 
 
 def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
-    """Every class with logit, probability and the evidence its map holds, largest logit first."""
+    """Every class with logit, probability in percent and the evidence its map holds, largest logit first."""
     if row["logits"] is None or row["maps"] is None:
         return pd.DataFrame()
     logits = np.asarray(row["logits"], float)
     p = np.exp(logits - logits.max())
     evidence = np.asarray(row["maps"], float).sum(axis=(1, 2))
     frame = pd.DataFrame(
-        {"class": run.manifest.classes, "probability": p / p.sum(), "logit": logits, "evidence": evidence}
+        {"class": run.manifest.classes, "probability": 100 * p / p.sum(), "logit": logits, "evidence": evidence}
     )
     frame["bias"] = frame["logit"] - frame["evidence"]
     return frame.sort_values("logit", ascending=False, ignore_index=True)
@@ -138,21 +131,21 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             f"{':green-badge[right]' if right else ':red-badge[wrong]'}"
         )
         with st.container(horizontal=True):
-            _figure("Probability", row["confidence"], ".0%")
-            _figure("Loss", row["loss"], ".2f")
-            _figure("Evidence on water", row["background_share"], ".0%", "share of the evidence outside the animal")
-            _figure(
+            st.metric("Probability", percent(row["confidence"]))
+            st.metric("Loss", number(row["loss"]))
+            st.metric(
+                "Evidence on water", percent(row["background_share"]), help="share of the evidence outside the animal"
+            )
+            st.metric(
                 "Attention score",
-                row["attention_score"],
-                ".2f",
-                "0: shaped like the animal · 1: no better than a flat map",
+                number(row["attention_score"]),
+                help="0: shaped like the animal · 1: no better than a flat map",
             )
             if row["reliance_probability"] is None:
-                _figure(
-                    "Reliance", row["reliance"], ".2f", "drop in probability when one property of the water changes"
-                )
+                hint = "drop in probability when one property of the water changes"
+                st.metric("Reliance", number(row["reliance"]), help=hint)
             else:
-                _figure("Relies on the water", row["reliance_probability"], ".0%", _reliance_hint(row))
+                st.metric("Relies on the water", percent(row["reliance_probability"]), help=_reliance_hint(row))
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
         st.markdown(f"Assessment: **{WORDS[row['assessment']]}**{why}")
         st.caption(_small_print(run, row))
@@ -168,15 +161,15 @@ def show_me(run: Run, row: Mapping[str, Any]) -> None:
     ):
         if row["reliance_image"] is not None:
             before, after = st.columns(2)
-            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {row['reliance_before']:.0%}")
+            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {percent(row['reliance_before'])}")
             edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
-            said = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {row['reliance_after']:.0%}"
-            _shown(after, edited, said)
+            caption = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {percent(row['reliance_after'])}"
+            _shown(after, edited, caption)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
         only = (
-            f" With the animal filled in: {row['background_only_p']:.0%}."
+            f" With the animal filled in: {percent(row['background_only_p'])}."
             if row["background_only_p"] is not None
             else ""
         )
@@ -193,27 +186,27 @@ def _edit_words(row: Mapping[str, Any]) -> str:
 def _reliance_hint(row: Mapping[str, Any]) -> str:
     return (
         "Probability that the prediction would drop by more than half if only the water changed. "
-        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {row['q_value']:.0%} false "
-        "ones are allowed."
+        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {percent(row['q_value'])} "
+        "false ones are allowed."
     )
 
 
-def _shown(place: DeltaGenerator, uri: str | None, said: str) -> None:
+def _shown(place: DeltaGenerator, uri: str | None, caption: str) -> None:
     if uri:
         place.html(f'<img src="{uri}" alt="" style="width:100%;border-radius:6px">')
-    place.caption(said)
+    place.caption(caption)
 
 
 def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     lines = [
-        f"Map: {run.manifest.exactness or 'unknown'}, completeness error {row['completeness_error']:.1e} logits"
+        f"Map: {run.manifest.exactness or 'unknown'}, completeness error {scientific(row['completeness_error'])} logits"
         if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
         "The network trained on this image." if row["in_training"] else "The network did not train on this image.",
     ]
     if row["fin_share"] is not None:
-        lines.append(f"Share of evidence on the fin: {row['fin_share']:.0%}")
+        lines.append(f"Share of evidence on the fin: {percent(row['fin_share'])}")
     if row["group"]:
         lines.append(f"Individual {plain(str(row['group']))}")
     return " · ".join(lines)
@@ -224,8 +217,9 @@ def _mask_words(row: Mapping[str, Any]) -> str:
     if row["mask_source"] is None:
         return "No mask"
     agrees = row["mask_agreement"]
-    return f"Mask: {row['mask_source']}, covers {row['mask_area']:.0%}, confidence {row['mask_confidence']:.2f}" + (
-        f"; overlap with the mask network {agrees:.0%}" if agrees is not None else ""
+    return (
+        f"Mask: {row['mask_source']}, covers {percent(row['mask_area'])}, confidence {number(row['mask_confidence'])}"
+        + (f"; overlap with the mask network {percent(agrees)}" if agrees is not None else "")
     )
 
 
@@ -243,35 +237,3 @@ def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Qu
         review_actions.step(hand, pressed)
     elif pressed == "help":
         st.toast(HELP, icon=":material/keyboard:")
-
-
-def _figure(label: str, value: Any, form: str, hint: str | None = None) -> None:
-    st.metric(label, format(value, form) if value is not None and pd.notna(value) else "–", help=hint)
-
-
-def picture_uri(run: Run, image: str) -> str:
-    """The upright image as a WebP data URI, at most LARGEST pixels long; made again where its file changed.
-
-    Raises DatasetError with the reason where it cannot be read.
-    """
-    path = _file(session.source_of(run), image)
-    if not path:
-        raise DatasetError(f"'{image}' has no readable file in {run.manifest.dataset.images}.")
-    return _uri(path, session.stamp_of(Path(path)), image)
-
-
-@st.cache_resource(max_entries=4000, show_spinner=False)
-def _file(source: session.Source, image: str) -> str:
-    """Where an image lies; "" for one without a readable file. Looking for it in a million rows takes 10 ms."""
-    rows = session.read_data(*source).table
-    found = rows.loc[rows["image"] == image, "path"]
-    return str(found.iloc[0] or "") if len(found) else ""
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _uri(path: str, stamp: int, image: str) -> str:
-    picture = Image.fromarray(data.read_sample(Path(path), image).pixels)
-    picture.thumbnail((LARGEST, LARGEST))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=88)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -13,6 +13,7 @@ from whalecam.app.widgets import chart_selection
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.text import PERCENT_COLUMN, percent
 
 RELIANCE = ("reliance_probability", "reliance")
 """How much an image relies on its background, the first that was measured."""
@@ -49,10 +50,17 @@ def _summary(table: Table) -> None:
         else:
             st.metric("Suspects", f"{suspects:,}", help=f"Attention score of {level.attention:g} or more")
         hint = "Images on which it can be assessed where the network looks"
-        st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
+        if facts["assessable"]:
+            st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
         st.metric("Flagged", f"{facts['flagged']:,}")
         st.metric("Reviewed", f"{done:,} of {suspects:,}")
     st.progress(done / suspects if suspects else 0.0)
+    if facts["measured"] and not facts["assessable"]:
+        st.caption(
+            "*Relies*: the prediction drops when the animal is put on the water of other labels. Where the network "
+            "looks was not measured, because this audit has no maps."
+        )
+        return
     st.caption(
         "*Looks*: the evidence lies on water. *Relies*: the prediction drops when the animal is put on the water of "
         "other labels. Both together confirm a leak; then a person signs."
@@ -65,13 +73,31 @@ def _summary(table: Table) -> None:
 def _relies(controlled: int, level: Thresholds) -> str:
     """What counts as reliance at the present thresholds."""
     if controlled:
-        return f"Relies on the water (of all that are listed so, at most {level.false_rate:.0%} false on average)"
+        return f"Relies on the water (of all that are listed so, at most {percent(level.false_rate)} false on average)"
     return f"A drop of {level.reliance:g} or more when the water changes"
 
 
+def charts(table: Table) -> None:
+    """How attention is distributed, and attention against reliance; reliance alone where attention was not measured."""
+    scores = table.scores()
+    if scores["attention_score"].isna().all():
+        lasso(scores)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.plotly_chart(
+            audit_charts.histogram(scores, "attention_score", session.thresholds().attention),
+            key="attention_bins",
+            alt="Histogram of the attention score",
+        )
+    with right:
+        lasso(scores)
+
+
 def lasso(scores: pd.DataFrame) -> None:
-    """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
-    y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
+    """The first two that were measured of attention, reliance and loss; a selection narrows the gallery."""
+    measured = [name for name in ("attention_score", *RELIANCE, "loss") if scores[name].notna().any()]
+    x, y = [*measured, "loss", "loss"][:2]
     words = {
         "attention_score": "attention score (0: the animal's shape, 1: a flat map)",
         "loss": "loss (nats)",
@@ -79,11 +105,11 @@ def lasso(scores: pd.DataFrame) -> None:
         "reliance_probability": "probability of reliance",
     }
     st.plotly_chart(
-        audit_charts.scatter(scores, "attention_score", y, words, _levels(scores)),
+        audit_charts.scatter(scores, x, y, words, _levels(scores)),
         key="lasso",
-        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
+        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"{x}~{y}"),
         selection_mode=("lasso", "box", "points"),
-        alt=f"Scatter of attention score and {y}",
+        alt=f"Scatter of {x} and {y}",
     )
 
 
@@ -96,11 +122,14 @@ def _levels(scores: pd.DataFrame) -> dict[str, float]:
 
 def species_table(table: Table) -> None:
     """Per species: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
-    shares = {name: st.column_config.NumberColumn(format="percent") for name in ("accuracy", "share", "low", "high")}
+    shares = ["accuracy", "share", "low", "high"]
+    percents = dict.fromkeys(shares, st.column_config.NumberColumn(format=PERCENT_COLUMN))
     scores = {
         name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
         for name in ("median_attention_score", "median_reliance", "bg_gap")
     }
     with st.expander("Per species", key="leaks_per_label", on_change="rerun") as part:
         if part.open:
-            st.dataframe(table.per_label(), hide_index=True, column_config=shares | scores)
+            rows = table.per_label()
+            rows[shares] *= 100
+            st.dataframe(rows, hide_index=True, column_config=percents | scores)

@@ -17,14 +17,17 @@ from whalecam.app.widgets import review_controls
 from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
-    BOX_ORIENTATIONS,
+    BOX_UNITS,
+    MAPS,
     MASK_FALLBACKS,
+    ORIENTATIONS,
     PROBE,
     RESIZES,
     SIDES,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
+    MaskOptions,
     TrainOptions,
 )
 from whalecam.errors import ModelError
@@ -43,14 +46,24 @@ ARCHS = (
 SHOWN = 12
 LOADED_SIDE = f"as the file says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
-UNSTATED = "unstated"
-ORIENTATIONS = (UNSTATED, *BOX_ORIENTATIONS)
+BOX_FORMATS = (
+    "A CSV table, MegaDetector, SpeciesNet, COCO, Label Studio, FiftyOne or CVAT files, folders of YOLO or Pascal VOC, "
+    "Camtrap DP; separated by commas"
+)
+TURNED = (
+    "For images that EXIF turns: the pixels that these lie in, as stored in the file, or upright as displayed. "
+    "auto: as {}; an audit where nothing shows it needs one of the other two"
+)
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
 REMEDIES = "crop, neutral: train on mended images · shuffle: waters exchanged between labels, anew every epoch"
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
     "seconds; epochs, learning rate and batch do not apply"
+)
+DRAWN = (
+    "auto: exact maps where the network has positions, else none · occlusion: by covering parts of the image, 50 "
+    "forward passes an image, approximate · none: what the network relies on alone"
 )
 TESTS = (
     "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
@@ -95,7 +108,12 @@ def train_form(run: Run) -> None:
             options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
             options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            verb = [*_train_verb(run), *_flags(options), *switches, *recommendation_panel.found_by(run, remedy)]
+            verb = [
+                *_train_verb(run),
+                *_flags(options),
+                *switches,
+                *recommendation_panel.arguments_for_masks(run, remedy),
+            ]
             with errors_shown():
                 train_or_ask(run, str(arch), pretrained, verb)
     ask_fallback(run)
@@ -106,8 +124,8 @@ def load_form(run: Run) -> None:
     with st.form("load"):
         st.caption(
             "Weights of a torchvision, timm or fastai network, or of WhaleCAM: safetensors, or a state dict that "
-            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel). A pickled "
-            "module is refused."
+            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); or an ONNX "
+            "file. A pickled module is refused."
         )
         left, right = st.columns([3, 2])
         path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
@@ -138,19 +156,34 @@ def audit_form(run: Run) -> None:
     stored = AuditOptions.stored(run.manifest.audit)
     with st.form("audit"):
         left, right = st.columns(2)
-        masks = left.text_input(
-            "Mask folder", stored.masks or "", help="PNG, white on the animal, named like the images"
-        )
-        boxes = right.text_input("Box files", ", ".join(stored.boxes), help="CSV files, separated by commas")
+        masks = left.text_input("Mask folder", stored.masks or "", help="Image files, named like the images")
+        boxes = right.text_input("Box files", ", ".join(stored.boxes), help=BOX_FORMATS)
+        with left, st.expander("How masks are read"):
+            mask_class = st.text_input(
+                "The animal's values",
+                stored.mask_class,
+                placeholder="empty: as the values show",
+                help="The values of a mask that are the animal, such as 1 or 1,2; any: all but 0",
+            )
+            mask_orientation = st.selectbox(
+                "Masks of turned images",
+                ORIENTATIONS,
+                ORIENTATIONS.index(stored.mask_orientation),
+                help=TURNED.format("their size shows"),
+            )
+        with right, st.expander("How boxes are read"):
+            units = st.selectbox("Units of the boxes", BOX_UNITS, BOX_UNITS.index(stored.box_units))
+            confidence = st.number_input(
+                "Least confidence", 0.0, 1.0, stored.box_confidence, 0.05, help="For boxes that state one"
+            )
+            box_orientation = st.selectbox(
+                "Boxes of turned images",
+                ORIENTATIONS,
+                ORIENTATIONS.index(stored.box_orientation),
+                help=TURNED.format("the format or the sizes in the file show"),
+            )
         one, two, three, four, five = st.columns(5)
         kind = one.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
-        orientation = five.selectbox(
-            "Boxes of turned images",
-            ORIENTATIONS,
-            ORIENTATIONS.index(stored.box_orientation or UNSTATED),
-            help="For images that EXIF turns: the pixels that their boxes lie in, as stored in the file, or upright as "
-            "displayed. An audit with such images needs one of the two.",
-        )
         method = two.selectbox(
             "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
         )
@@ -158,18 +191,25 @@ def audit_form(run: Run) -> None:
             "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
         )
         limit = four.number_input("First rows only", 0, None, 0, help="0: all rows")
+        maps = five.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
+            chosen = MaskOptions(
+                masks=masks.strip() or None,
+                boxes=tuple(part for name in boxes.split(",") if (part := name.strip())),
+                mask_class=mask_class.strip(),
+                mask_orientation=mask_orientation,
+                box_units=units,
+                box_confidence=confidence,
+                box_orientation=box_orientation,
+            )
             options: dict[str, Any] = {
-                "masks": masks.strip(),
                 "box-kind": kind,
-                "box-orientation": "" if orientation == UNSTATED else orientation,
                 "mask-method": method,
                 "background-test": test,
+                "maps": maps,
                 "limit": limit or "",
             }
-            files = [part for name in boxes.split(",") if (part := name.strip())]
-            flags = _flags(options) + [word for name in files for word in ("--boxes", name)]
-            launch(run, "Audit", ["audit", str(run.path), *flags])
+            launch(run, "Audit", ["audit", str(run.path), *_flags(options), *session.mask_words(chosen)])
     for kind, join in run.manifest.joins.items():
         line = st.warning if join["unused"] or join["matched"] < join["images"] else st.caption
         line(plain(f"{kind.capitalize()}: {join['sentence']}"))
@@ -271,7 +311,7 @@ def show_results(run: Run, table: Table) -> None:
     rows = table.page(Filters(in_training=False), "random", SHOWN)
     event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
     if event.opened:
-        review_controls.open_picture(event.opened)
+        review_controls.open_image(event.opened)
 
 
 def _train_verb(run: Run) -> list[str]:

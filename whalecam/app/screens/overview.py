@@ -1,4 +1,4 @@
-"""The Overview's own pieces: the sentence, the figures, what to do next, what the maps may claim."""
+"""The Overview: the sentence, the counts, what to do next, what the maps may claim."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,21 +6,68 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis.recommendation import leaks_found
+from whalecam.analysis.recommendation import leaks_summary
 from whalecam.app.charts import audit_charts
+from whalecam.app.components.deferred_charts import charts_first
+from whalecam.app.screens import recommendation_panel, reliance_panel
 from whalecam.app.shell import jobs, links
-from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_sliders
 from whalecam.app.state import session
 from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import Table
+from whalecam.text import number, percent, scientific
 
-SELFTEST = "selftest.json"
+
+def show() -> None:
+    """The whole page."""
+    with page("Overview") as run:
+        threshold_sliders()
+        table = session.table_of(run)
+        facts = table.overview()
+        class_order(run, table.confusion())
+        sentence(run, facts)
+        show_metrics(run, facts)
+        reliance_panel.note_uncontrolled(facts)
+        charts_first()
+        verdicts(table)
+        if facts["assessable"]:
+            by_attention(run, table, facts)
+        else:
+            next_steps(run, facts)
+        recommendation_panel.advice(run, facts)
+        whole_model(table, facts)
+        exactness(run, facts)
+        not_assessable(table)
+        limits()
+        selftest(run)
+
+
+def by_attention(run: Run, table: Table, facts: Mapping[str, Any]) -> None:
+    """Right or wrong against where the network looks, what to do next, and the leaks of each species."""
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.subheader("Right or wrong, animal or water", anchor=False)
+        st.plotly_chart(
+            audit_charts.quadrants(table.quadrants(session.thresholds().attention)), key="quadrants", alt="2 × 2"
+        )
+        next_steps(run, facts)
+    with right:
+        st.subheader("Leaks per species", anchor=False)
+        species = table.per_label()
+        picked = st.plotly_chart(
+            audit_charts.species_leaks(species),
+            key="species_leaks",
+            on_select="rerun",
+            config=audit_charts.NO_TOOLS,
+            alt="Leaks per species",
+        )
+        open_species(picked)
 
 
 def sentence(run: Run, facts: Mapping[str, Any]) -> None:
     """The run in one sentence, and which species stand out."""
-    st.markdown(leaks_found(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
+    st.markdown(leaks_summary(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
 
 
 def class_order(run: Run, confusion: pd.DataFrame) -> None:
@@ -29,7 +76,7 @@ def class_order(run: Run, confusion: pd.DataFrame) -> None:
         st.warning(plain(order.sentence), title="Check the order of the classes", icon=":material/swap_vert:")
 
 
-def figures(run: Run, facts: Mapping[str, Any]) -> None:
+def show_metrics(run: Run, facts: Mapping[str, Any]) -> None:
     """Counts, accuracy, loss and review progress."""
     unseen = f"on {facts['unseen']:,} images the network did not train on"
     with st.container(horizontal=True):
@@ -37,17 +84,17 @@ def figures(run: Run, facts: Mapping[str, Any]) -> None:
         st.metric("Species", f"{facts['labels']:,}", border=True)
         st.metric("Individuals", f"{facts['groups']:,}", border=True)
         st.metric("Unreadable", f"{facts['unreadable']:,}", border=True)
-        st.metric("Accuracy", _or_dash(facts["accuracy"], ".1%"), help=unseen, border=True)
-        st.metric("Loss", _or_dash(facts["loss"], ".2f"), help=f"cross-entropy in nats, {unseen}", border=True)
+        st.metric("Accuracy", percent(facts["accuracy"], 1), help=unseen, border=True)
+        st.metric("Loss", number(facts["loss"]), help=f"cross-entropy in nats, {unseen}", border=True)
         st.metric("Reviewed", f"{facts['reviewed']:,}", border=True)
         st.metric("Flagged", f"{facts['flagged']:,}", border=True)
 
 
 def verdicts(table: Table) -> None:
     """All verdicts in one bar, under a legend that breaks its lines where the screen is narrow."""
-    found = table.assessments()
-    st.html(legend(dict(zip(found["assessment"], found["images"], strict=True))))
-    st.plotly_chart(audit_charts.verdict_bar(found), key="verdicts", alt="Verdicts of the audit")
+    counts = table.assessments()
+    st.html(legend(dict(zip(counts["assessment"], counts["images"], strict=True))))
+    st.plotly_chart(audit_charts.verdict_bar(counts), key="verdicts", alt="Verdicts of the audit")
 
 
 def legend(images: Mapping[str, int]) -> str:
@@ -91,13 +138,18 @@ def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     """What the maps of this run may claim."""
     word = run.manifest.exactness
     text = EXACTNESS.get(word, word)
+    network = (
+        f"Network: {plain(str(run.manifest.network.get('arch', '')))}, at {run.manifest.network.get('size', '?')} px."
+    )
+    if word == "none":
+        st.caption(f"{text} {network}")
+        return
     placement = session.placement_of(run)
     placed = f" {placement.sentence}" if placement and placement.is_partial else ""
     st.caption(
         f"Exactness of the maps: **{plain(word.replace('_', ' '))}**. {text} Largest completeness error over all "
-        f"images and classes: {_or_dash(facts['completeness_error'], '.1e')} logits. "
-        f"Network: {plain(str(run.manifest.network.get('arch', '')))}, "
-        f"trained at {run.manifest.network.get('size', '?')} px.{placed}"
+        f"images and classes: {scientific(facts['completeness_error'])} logits. "
+        f"{network}{placed}"
     )
 
 
@@ -107,10 +159,10 @@ def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
         return
     majority = table.majority()
     st.caption(
-        f"BG-gap {_or_dash(facts['bg_gap'], '+.2f')}: how much more probable a prediction is on water of its own label "
-        f"than on other water, on average over {facts['measured']:,} images. From the water alone, the animal filled "
-        f"in, the network still names the label in {_or_dash(facts['background_only_accuracy'], '.0%')} of the "
-        f"held-out images; naming always the most frequent species would be right in {_or_dash(majority, '.0%')}."
+        f"BG-gap {number(facts['bg_gap'], signed=True)}: how much more probable a prediction is on water of its own "
+        f"label than on other water, on average over {facts['measured']:,} images. From the water alone, the animal "
+        f"filled in, the network still names the label in {percent(facts['background_only_accuracy'])} of the "
+        f"held-out images; naming always the most frequent species would be right in {percent(majority)}."
     )
 
 
@@ -128,7 +180,7 @@ def limits() -> None:
 
 def selftest(run: Run) -> None:
     """Does the detector find what was planted, on this install? Starts the self-test and shows its last result."""
-    target = run.path / SELFTEST
+    target = run.selftest
     with st.expander("Does the detector work on this install?"):
         st.caption(
             "Draws images whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
@@ -141,8 +193,8 @@ def selftest(run: Run) -> None:
         if target.is_file():
             result = read_json(target)
             missed = len(result["failed"])
-            said = f"{missed} of {len(result['checks'])} bounds missed" if missed else "every bound was kept"
-            (st.error if missed else st.success)(f"{said} ({plain(str(result['when']))})")
+            outcome = f"{missed} of {len(result['checks'])} bounds missed" if missed else "every bound was kept"
+            (st.error if missed else st.success)(f"{outcome} ({plain(str(result['when']))})")
             rows = pd.DataFrame(result["checks"].values())
             st.dataframe(rows[["passed", "name", "value", "bound", "says"]], hide_index=True)
 
@@ -155,7 +207,3 @@ def not_assessable(table: Table) -> None:
             f"{int(reasons['images'].sum()):,} images on which it cannot be assessed where the network looks, and why"
         ):
             st.dataframe(reasons, hide_index=True)
-
-
-def _or_dash(value: Any, form: str) -> str:
-    return format(value, form) if value is not None and pd.notna(value) else "–"

@@ -12,49 +12,52 @@ from whalecam.analysis.patterns.strategies import FEWEST, MOST, Strategy
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import patterns_cache, session
+from whalecam.app.state import patterns_cache, pending, session
+from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import review_actions, review_controls
 from whalecam.arrays import Progress, records
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.text import percent
 
 SHOWN = 12
 UNSEEN = "Among the images that the network had not seen"
 NO_MAPS = "No image here has a map of its predicted class."
 
 
-def figures(run: Run, table: Table) -> None:
+def show_metrics(run: Run, table: Table) -> None:
     """What the tabs are about: images with maps, how many unseen ones are mistaken, and the most confused pair.
 
     Labels that the network does not know are no mistakes, as in the accuracy of the Overview.
     """
-    mapped, unseen = table.confusion(unseen_only=False), table.confusion()
+    predicted, unseen = table.confusion(unseen_only=False), table.confusion()
+    has_maps = run.manifest.exactness != "none"
     known = unseen[unseen["label"].isin(run.manifest.classes)]
     of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
     with st.container(horizontal=True):
-        st.metric("Images with a map", f"{mapped['images'].sum():,}")
-        st.metric("Species", f"{mapped['label'].nunique():,}")
+        st.metric("Images with a map", f"{predicted['images'].sum() if has_maps else 0:,}")
+        st.metric("Species", f"{predicted['label'].nunique():,}")
         st.metric("Taken for another species", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
         for pair in confused_pairs(unseen, most=1):
-            told, names = f"{pair.images:,} of {pair.of:,}", plain(f"{pair.one} ↔ {pair.other}")
-            st.metric("Most confused pair", told, names, delta_color="off", delta_arrow="off", help=UNSEEN)
+            counts, names = f"{pair.images:,} of {pair.of:,}", plain(f"{pair.first} ↔ {pair.second}")
+            st.metric("Most confused pair", counts, names, delta_color="off", delta_arrow="off", help=UNSEEN)
 
 
 def strategies(run: Run, table: Table) -> None:
     """Groups of images of a species that the network looks at alike, odd ones first, each flagged in one click."""
     species = st.selectbox("Species", _species(table), key="strategy_label", bind="query-params", width=260)
-    found = patterns_cache.strategies_of(run, species)
+    groups = patterns_cache.strategies_of(run, species)
     st.caption(
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
         f"strategy of its own: a copyright text, a boat, the horizon. Up to {MOST:,} images are compared."
     )
     review_actions.empty_words()
-    if not found:
+    if not groups:
         st.info(f"Fewer than {FEWEST} images of this species have a map, too few to compare.", icon=":material/info:")
         return
-    if all(group.usual for group in found):
+    if all(group.usual for group in groups):
         st.success("All of them are looked at in much the same way.", icon=":material/check_circle:")
-    for number, group in enumerate(found, 1):
+    for number, group in enumerate(groups, 1):
         _group(run, table, f"{species}_{number}", group)
     with st.container(horizontal=True):
         st.button(
@@ -72,19 +75,19 @@ def _species(table: Table) -> list[str]:
 def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
     count = len(group.images)
     name = "The usual way" if group.usual else "An odd way"
-    wet = "" if np.isnan(group.background_share) else f", {group.background_share:.0%} of their evidence on water"
-    far = "" if group.usual else f"; {group.apart:.0%} of it lies elsewhere than the species' as a whole"
+    wet = "" if np.isnan(group.background_share) else f", {percent(group.background_share)} of their evidence on water"
+    far = "" if group.usual else f"; {percent(group.apart)} of it lies elsewhere than the species' as a whole"
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{name}** · {count:,} images{wet}{far}")
             if not group.usual:
                 _flagging(key, group)
-        mean, pictures = st.columns([1, 5], gap="small")
+        mean, images = st.columns([1, 5], gap="small")
         with mean:
             card = Card("mean", patterns_cache.heat_uri(group.mean), "Mean map", (f"of {count:,} images",))
             gallery([card], key=f"mean_{key}", selectable=False, openable=False, columns_min_px=110)
-        with pictures:
-            _pictures(run, table, group.images[:SHOWN], f"group_{key}")
+        with images:
+            _gallery_of(run, table, group.images[:SHOWN], f"group_{key}")
 
 
 def _flagging(key: str, group: Strategy) -> None:
@@ -107,33 +110,32 @@ def _flagging(key: str, group: Strategy) -> None:
 
 
 def _ask_flag(images: tuple[str, ...], key: str) -> None:
-    st.session_state["_group"] = ("flag", images, key)
+    pending.GROUP_REVIEW.set(ReviewAction("flag", images, key))
 
 
 def _ask_undo() -> None:
-    st.session_state["_group"] = ("undo", (), "strategy")
+    pending.GROUP_REVIEW.set(ReviewAction("undo", (), "strategy"))
 
 
 def _carry_out(run: Run) -> None:
     """Do what a button asked for, outside its callback, so that an error becomes a message on the page."""
     review_actions.say()
-    if asked := st.session_state.get("_group"):
-        verdict, images, key = asked
-        hand = review_actions.signer(run, key)
-        del st.session_state["_group"]
-        if verdict == "undo":
+    if action := pending.GROUP_REVIEW.get():
+        hand = review_actions.signer(run, action.bar)
+        pending.GROUP_REVIEW.clear()
+        if action.verdict == "undo":
             review_actions.step(hand, "undo")
         else:
-            review_actions.decide(hand, images, "flag")
+            review_actions.decide(hand, action.images, "flag")
 
 
 def atlas(run: Run, table: Table) -> None:
     """Per species where the evidence lies, in the coordinates of the animal's box."""
     cards = []
-    for species, found in _atlases(run, _species(table)).items():
-        if found.images:
-            lines = (f"{found.images:,} image{'' if found.images == 1 else 's'}", *caption(found))
-            uri = patterns_cache.heat_uri(found.mean, boxed=True)
+    for species, mean_map in _atlases(run, _species(table)).items():
+        if mean_map.images:
+            lines = (f"{mean_map.images:,} image{'' if mean_map.images == 1 else 's'}", *caption(mean_map))
+            uri = patterns_cache.heat_uri(mean_map.mean, boxed=True)
             cards.append(Card(species, uri, species, lines, tooltip=", ".join(lines)))
     if not cards:
         st.info(f"{NO_MAPS} Audit with masks or boxes.", icon=":material/info:")
@@ -149,62 +151,69 @@ def _atlases(run: Run, species: list[str]) -> dict[str, Atlas]:
     """The atlases, behind a bar that says how far their making is."""
     place, pace = st.empty(), jobs.Pace()
 
-    def tell(now: Progress) -> None:
-        told = f"Laying maps over one another … {now.done:,} of {now.total:,} parts · {pace.told(now)}"
-        place.progress(now.done / now.total, text=told)
+    def show(now: Progress) -> None:
+        text = f"Laying maps over one another … {now.done:,} of {now.total:,} parts · {pace.left_after(now)}"
+        place.progress(now.done / now.total, text=text)
 
-    found = patterns_cache.atlases_of(run, species, tell)
+    atlases = patterns_cache.atlases_of(run, species, show)
     place.empty()
-    return found
+    return atlases
 
 
 def pairs(run: Run, table: Table) -> None:
     """Two species that are taken for one another, and what speaks for either in the same images."""
-    found = confused_pairs(table.confusion())
-    if not found:
+    confused = confused_pairs(table.confusion())
+    if not confused:
         st.success("No two species are taken for one another more than once.", icon=":material/check_circle:")
         return
-    labels = {f"{pair.one} ↔ {pair.other}": pair for pair in found}
+    labels = {f"{pair.first} ↔ {pair.second}": pair for pair in confused}
     name = st.selectbox("Pair", list(labels), key="pair", bind="query-params", width=420)
     pair = labels[str(name)]
     st.caption(
         f"{pair.images:,} of {pair.of:,} images of the two that the network had not seen are taken for the other. "
         "Left: what speaks for the prediction against the label; right: the same images, the label against it."
     )
-    for label, said in ((pair.one, pair.other), (pair.other, pair.one)):
-        _taken(run, table, pair, label, said)
+    for label, predicted in ((pair.first, pair.second), (pair.second, pair.first)):
+        _confused_images(run, table, pair, label, predicted)
 
 
-def _taken(run: Run, table: Table, pair: Pair, label: str, said: str) -> None:
-    wanted = Filters(labels=(label,), predicted=(said,), in_training=False)
+def _confused_images(run: Run, table: Table, pair: Pair, label: str, predicted: str) -> None:
+    wanted = Filters(labels=(label,), predicted=(predicted,), in_training=False)
     rows = table.page(wanted, "confidence", SHOWN)
     if rows.empty:
         return
-    st.markdown(f"**{plain(label)}** taken for **{plain(said)}** · {table.count(wanted):,}")
+    st.markdown(f"**{plain(label)}** taken for **{plain(predicted)}** · {table.count(wanted):,}")
     overlays = table.overlays_of(rows["image"].tolist())
-    for column, (of, against) in zip(st.columns(2, gap="medium"), ((said, label), (label, said)), strict=True):
+    for column, (of, against) in zip(
+        st.columns(2, gap="medium"), ((predicted, label), (label, predicted)), strict=True
+    ):
         with column:
             st.caption(plain(f"{of} against {against}"))
             view = {"kind": "versus", "of": of, "against": against}
             cards = [_card(run, row, overlays, view) for row in records(rows)]
             event = gallery(cards, key=f"pair_{label}_{of}", selectable=False, columns_min_px=110)
         if event.opened:
-            review_controls.open_picture(event.opened)
+            review_controls.open_image(event.opened)
 
 
 def _card(run: Run, row: Mapping[str, Any], overlays: Mapping[str, Any], view: Mapping[str, Any]) -> Card:
-    held = overlays[row["image"]]
+    overlay = overlays[row["image"]]
     resize = str(run.manifest.network.get("resize", "squish"))
-    layer = review_controls.layer_of(row, held.maps, run.manifest.classes, resize, **view)
-    lines = (f"{row['confidence']:.0%} sure",)
+    layer = review_controls.layer_of(row, overlay.maps, run.manifest.classes, resize, **view)
+    lines = (f"{percent(row['confidence'])} sure",)
     return Card(
-        row["image"], session.thumb_uri(run, row["image"]), row["image"], lines, layer=layer, mask_bits=held.mask_bits
+        row["image"],
+        session.thumb_uri(run, row["image"]),
+        row["image"],
+        lines,
+        layer=layer,
+        mask_bits=overlay.mask_bits,
     )
 
 
-def _pictures(run: Run, table: Table, images: tuple[str, ...], key: str) -> None:
+def _gallery_of(run: Run, table: Table, images: tuple[str, ...], key: str) -> None:
     rows = table.page(Filters(images=images), "name", len(images))
     by_name = {card.image: card for card in review_controls.cards_of(run, table, rows)}
     event = gallery([by_name[name] for name in images], key=key, selectable=False, columns_min_px=110)
     if event.opened:
-        review_controls.open_picture(event.opened)
+        review_controls.open_image(event.opened)

@@ -31,42 +31,42 @@ MEANT = (
 
 def advice(run: Run, facts: Mapping[str, Any]) -> None:
     """What to do about the leaks, in words, with the figures and a button."""
-    found, measured = recommendation.advise(run, facts, _others())
+    supported, measured = recommendation.advise(run, facts, _others())
     with st.container(border=True):
         st.subheader("What to do about the leaks", anchor=False)
-        st.markdown(f"**{plain(found.said)}**")
-        if found.why:
-            st.markdown("\n".join(f"- {plain(line)}" for line in found.why))
-        _start(run, found)
-        _open_comparisons(run, found, measured)
+        st.markdown(f"**{plain(supported.sentence)}**")
+        if supported.why:
+            st.markdown("\n".join(f"- {plain(line)}" for line in supported.why))
+        _start(run, supported)
+        _open_comparisons(run, supported, measured)
         if simulated := recommendation.simulation_of(run):
             _table(simulated, simulated["figures"])
 
 
-def _start(run: Run, found: Advice) -> None:
+def _start(run: Run, advised: Advice) -> None:
     """The next step as a button, and as the command that it runs."""
-    verb = recommendation.step(run, found)
-    if found.todo == "retrain" and not verb:
+    verb = recommendation.step(run, advised)
+    if advised.todo == "retrain" and not verb:
         st.caption(
             "This network was loaded, or trained on mended images, so it cannot be trained again from here: "
             "train from the untouched images with the option --remedy."
         )
-    if found.todo not in LABELS or not verb:
+    if advised.todo not in LABELS or not verb:
         return
-    label, title, icon = LABELS[found.todo]
-    if st.button(label.format(remedy=found.remedy), key=f"mending_{found.todo}", icon=icon, type="primary"):
+    label, title, icon = LABELS[advised.todo]
+    if st.button(label.format(remedy=advised.remedy), key=f"mending_{advised.todo}", icon=icon, type="primary"):
         with errors_shown():
             jobs.start(run.path, title, verb)
             st.rerun()
-    if found.todo == "retrain":
+    if advised.todo == "retrain":
         st.caption("Trains and audits again with the options of this run, into a run of its own beside it.")
     with st.expander("The same from a terminal"):
         st.code(shlex.join(["python", "-m", "whalecam", *verb]), language="sh", wrap_lines=True)
 
 
-def _open_comparisons(run: Run, found: Advice, measured: Sequence[Measured]) -> None:
+def _open_comparisons(run: Run, advised: Advice, measured: Sequence[Measured]) -> None:
     """A way to what each training with a remedy changed, and to what this run's own did."""
-    pairs = [(run.name, one.run) for one in measured] + ([(found.before, run.name)] if found.before else [])
+    pairs = [(run.name, change.run) for change in measured] + ([(advised.before, run.name)] if advised.before else [])
     for before, after in pairs:
         st.page_link(
             "pages/7_Compare.py",
@@ -76,40 +76,38 @@ def _open_comparisons(run: Run, found: Advice, measured: Sequence[Measured]) -> 
         )
 
 
-def _table(simulated: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
+def _table(simulated: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
     """What was simulated, over all images, and per species behind a fold."""
     with st.expander(f"What was simulated on {simulated['pictures']:,} images", icon=":material/experiment:"):
         st.caption(MEANT)
-        st.dataframe(_frame({NAMES.get(name, name): one["all"] for name, one in figures.items()}, "Remedy"))
-        for name, one in figures.items():
+        st.dataframe(_frame({NAMES.get(name, name): remedy["all"] for name, remedy in metrics.items()}, "Remedy"))
+        for name, remedy in metrics.items():
             if name != PRESENT:
                 st.markdown(f"**{NAMES.get(name, name).capitalize()}**, per species")
-                st.dataframe(_frame(one["label"], "Species"))
+                st.dataframe(_frame(remedy["label"], "Species"))
 
 
 def _frame(rows: Mapping[str, Mapping[str, Any]], about: str) -> pd.DataFrame:
     """One row per name, each figure with its interval as text."""
-    found = [
+    lines = [
         {about: name, "Images": row["n"], **{COLUMNS[key]: cell(row.get(key), key) for key in COLUMNS}}
         for name, row in rows.items()
     ]
-    return pd.DataFrame(found).set_index(about)
+    return pd.DataFrame(lines).set_index(about)
 
 
 def _others() -> list[Run]:
     """Every run that can be opened; a broken one says so where it is chosen."""
-    found = []
+    runs = []
     for name in session.run_paths():
         with contextlib.suppress(RunError):
-            found.append(session.open_named(name))
-    return found
+            runs.append(session.open_named(name))
+    return runs
 
 
-def found_by(run: Run, remedy: str) -> list[str]:
+def arguments_for_masks(run: Run, remedy: str) -> list[str]:
     """Where a remedy finds the animals, as options of `train`: the masks and boxes of the run's audit."""
     stored = AuditOptions.stored(run.manifest.audit)
     if remedy == "none":
         return []
-    masks = ["--masks", stored.masks] if stored.masks else []
-    orientation = ["--box-orientation", stored.box_orientation] if stored.box_orientation else []
-    return [*masks, *(word for name in stored.boxes for word in ("--boxes", name)), *orientation]
+    return session.mask_words(stored)

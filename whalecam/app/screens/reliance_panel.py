@@ -8,6 +8,7 @@ import streamlit as st
 
 from whalecam.config import Thresholds
 from whalecam.store.table import Table
+from whalecam.text import number, percent
 
 UNCONTROLLED = (
     "This audit is from before rates of false ones were controlled: its list goes by the threshold of *reliance* (see "
@@ -56,5 +57,5 @@ def is_listed(row: Mapping[str, Any], level: Thresholds) -> bool:
 def strength(row: Mapping[str, Any]) -> str:
     """How much an image relies on its background, in a few words; "" where it was not measured."""
     if pd.notna(row["reliance_probability"]):
-        return f"relies {row['reliance_probability']:.0%}"
-    return f"reliance {row['reliance']:.2f}" if pd.notna(row["reliance"]) else ""
+        return f"relies {percent(row['reliance_probability'])}"
+    return f"reliance {number(row['reliance'])}" if pd.notna(row["reliance"]) else ""

@@ -13,9 +13,8 @@ from typing import Any
 
 from whalecam.arrays import Progress
 from whalecam.errors import RunError
-from whalecam.store.run import read_json, write_json
+from whalecam.store.run import job_in, job_log_in, read_json, write_json
 
-JOB, LOG = "job.json", "job.log"
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -55,8 +54,8 @@ class Job:
 
 def _seconds_left(first: Mapping[str, Any], last: Mapping[str, Any]) -> float | None:
     """By the pace between two steps of one stage: `done`, `total`, `seconds`; None before there is one."""
-    spent, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
-    return float(spent / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
+    elapsed, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
+    return float(elapsed / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
 
 
 def time_left(seconds: float | None) -> str:
@@ -72,7 +71,7 @@ class Pace:
     def __init__(self) -> None:
         self._first: dict[str, Any] = {}
 
-    def told(self, step: Progress) -> str:
+    def left_after(self, step: Progress) -> str:
         """The time left in the stage of a step, which was reported just now."""
         last = {"stage": step.stage, "done": step.done, "total": step.total, "seconds": time.monotonic()}
         if last["stage"] != self._first.get("stage"):
@@ -86,7 +85,7 @@ def start(folder: Path, title: str, arguments: Sequence[str]) -> None:
     if current and current.state == "running":
         raise RunError(f"'{current.title}' is still running on '{folder.name}'. Wait for it, or cancel it first.")
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG).open("wb") as log:
+    with job_log_in(folder).open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "whalecam", *arguments],
             stdin=subprocess.DEVNULL,
@@ -96,15 +95,15 @@ def start(folder: Path, title: str, arguments: Sequence[str]) -> None:
             start_new_session=True,
         )
     _children[child.pid] = child
-    write_json(folder / JOB, {"title": title, "pid": child.pid, "started": time.time()})
+    write_json(job_in(folder), {"title": title, "pid": child.pid, "started": time.time()})
 
 
 def status(folder: Path) -> Job | None:
     """The last job of a run folder, from what it wrote; None if there never was one."""
-    if not (folder / JOB).is_file():
+    if not job_in(folder).is_file():
         return None
-    record = read_json(folder / JOB)
-    lines = _lines(folder / LOG)
+    record = read_json(job_in(folder))
+    lines = _lines(job_log_in(folder))
     steps = tuple(line for line in lines if "stage" in line)
     end = next((line for line in reversed(lines) if "state" in line), None)
     if end is None and _alive(int(record["pid"])):
@@ -118,25 +117,25 @@ def cancel(folder: Path) -> None:
     """Ask the running job to stop. What it finished stays; a half-made checkpoint never exists."""
     job = status(folder)
     if job and job.state == "running":
-        os.killpg(int(read_json(folder / JOB)["pid"]), signal.SIGINT)
+        os.killpg(int(read_json(job_in(folder))["pid"]), signal.SIGINT)
 
 
 def dismiss(folder: Path) -> None:
     """Forget a finished job, so that its message is not shown again."""
-    (folder / JOB).unlink(missing_ok=True)
+    job_in(folder).unlink(missing_ok=True)
 
 
 def _lines(log: Path) -> list[dict[str, Any]]:
     """The JSON lines of a log; whatever libraries print between them is passed over."""
-    found = []
+    contents = []
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ():
         try:
             content = json.loads(line)
         except ValueError:
             continue
         if isinstance(content, dict):
-            found.append(content)
-    return found
+            contents.append(content)
+    return contents
 
 
 def _alive(pid: int) -> bool:

@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import NoReturn
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from whalecam.app.components.history import follow
+from whalecam.app.state import fields as state
 from whalecam.config import THRESHOLDS, Thresholds
 
 PAGES = (
@@ -42,10 +42,10 @@ def go(title: str, words: Mapping[str, Sequence[str]] = NO_WORDS, **fields: obje
         words: for fields whose choices are shown under other names than their values: those names, which are what
             stands in the address.
     """
-    st.session_state.update(fields)
-    kept = {name: st.session_state.get(name, st.query_params.get(name)) for name in KEPT}  # not every page has them all
+    state.set_values(**fields)
+    kept = {name: state.shared_value(name) for name in KEPT}  # not every page has them all
     parameters = _parameters({**kept, **fields, **words})
-    unbind(*parameters)
+    state.unbind(*parameters)
     with st.container(key="going"):
         st.page_link(PATHS[title], label=title, query_params=parameters)
         follow("going")
@@ -76,30 +76,14 @@ def _present_value(name: str, value: str) -> str:
     return EARLIER_VALUES.get(name, {}).get(value, value)
 
 
-def unbind(*names: str) -> None:
-    """Let the parameters of fields that several pages have outlive the page; to be called after the fields are drawn.
-
-    Where a page follows, *back* included, Streamlit drops the parameters that fields of the page before are bound to,
-    although the new page has the same fields, and has no public way to say that it has. The browser goes on writing
-    what is chosen into the address.
-    """
-    context = get_script_run_ctx()
-    if context is None:
-        return
-    with context.session_state.query_params() as parameters:
-        for name in names:
-            if binding := parameters.get_binding_for_param(name):
-                parameters.unbind_widget(binding.widget_id)
-
-
 def _parameters(fields: Mapping[str, object]) -> dict[str, str | list[str]]:
     """Fields as an address has them, empty ones left out."""
-    found: dict[str, str | list[str]] = {
+    parameters: dict[str, str | list[str]] = {
         name: [str(each) for each in value] if isinstance(value, list | tuple) else _text(value)
         for name, value in fields.items()
         if value is not None
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in parameters.items() if value}
 
 
 def _text(value: object) -> str:
@@ -120,7 +104,7 @@ def carried(run: str | None, usual_run: str | None) -> dict[str, str]:
     """
     carried = {"run": run} if run is not None and run != usual_run else {}
     for name in THRESHOLDS:
-        value = st.session_state.get(name, st.query_params.get(name))
+        value = state.shared_value(name)
         if value is not None and value != getattr(Thresholds, name):
             carried[name] = _text(value)
     return carried

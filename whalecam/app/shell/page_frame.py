@@ -11,7 +11,7 @@ import streamlit as st
 from whalecam.app.components.history import one_entry_per_page
 from whalecam.app.shell import access, jobs, links
 from whalecam.app.shell.reviewer_name import reviewer_name
-from whalecam.app.state import session
+from whalecam.app.state import fields, next_run, session
 from whalecam.config import THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.store.run import Run
@@ -28,12 +28,12 @@ def errors_shown() -> Iterator[None]:
     """
     if access.locked():
         st.stop()
-    with _errors_told():
+    with _errors_written():
         yield
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_written() -> Iterator[None]:
     try:
         yield
     except WhalecamError as error:
@@ -53,7 +53,7 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
     run = None
-    with _errors_told():
+    with _errors_written():
         access.gate()
         run = _open(title, needs)
     if run is None:
@@ -91,8 +91,7 @@ def _choose_run() -> Run | None:
     if not names:
         return None
     with st.sidebar:
-        if (opened := st.session_state.pop("_new_run", None)) in names:
-            st.session_state["run"] = opened
+        next_run.apply(names)
         start = session.preferred_run()
         name = st.selectbox(
             "Run",
@@ -102,7 +101,7 @@ def _choose_run() -> Run | None:
             bind="query-params",
             help="A run holds a data set, its network, its audit and everybody's verdicts.",
         )
-        links.unbind("run")
+        fields.unbind("run")
         reviewer_name()
     return session.open_named(name)
 
@@ -122,7 +121,7 @@ def threshold_sliders() -> None:
     )
     with st.sidebar.expander("Advanced"):
         _single_thresholds()
-    links.unbind(*THRESHOLDS)
+    fields.unbind(*THRESHOLDS)
 
 
 def _single_thresholds() -> None:
@@ -207,9 +206,9 @@ def _first_start(run: Run | None) -> NoReturn:
     folder = session.runs_folder() / session.DEMO
     job = jobs.status(folder)
     if job is None:
-        pictures = folder.parent / "demo-pictures"
+        folder_of_images = folder.parent / "demo-pictures"
         images = os.environ.get("WHALECAM_DEMO_IMAGES", "360")
-        jobs.start(folder, PREPARING, ["demo", str(pictures), "--images", images, "--run", str(folder)])
+        jobs.start(folder, PREPARING, ["demo", str(folder_of_images), "--images", images, "--run", str(folder)])
     if job is None or job.state == "running":
         st.markdown(
             "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "

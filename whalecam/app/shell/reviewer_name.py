@@ -4,6 +4,7 @@ import streamlit as st
 
 from whalecam.app.components.assets import module
 from whalecam.app.shell import access
+from whalecam.app.state import reviewer_name as state
 
 _memory = st.components.v2.component(
     "whalecam_reviewer",
@@ -16,14 +17,7 @@ def reviewer_name() -> None:
     if name := access.who():
         access.badge(name)
         return
-    held = (st.session_state.get("reviewer_memory") or {}).get("held")
-    known = st.session_state.get("reviewer")
-    if known:
-        st.session_state["reviewer"] = known  # else the first run of another page would know nobody
-        st.session_state["_reviewer_asked"] = True
-    elif held and not st.session_state.get("_reviewer_asked"):
-        # Again until the browser's field has it: what it sent before it was filled in says that it is empty.
-        st.session_state["reviewer"] = held
+    state.restore("reviewer_memory")
     name = st.text_input(
         "Reviewer",
         key="reviewer",
@@ -31,8 +25,8 @@ def reviewer_name() -> None:
         placeholder="your name, to sign verdicts",
         max_chars=60,
     )
-    asked = bool(st.session_state.get("_reviewer_asked") or name)
-    _memory(key="reviewer_memory", data={"name": name, "asked": asked}, on_held_change=_noted, height=0)
+    is_known = state.is_known() or bool(name)
+    _memory(key="reviewer_memory", data={"name": name, "isKnown": is_known}, on_stored_change=_noted, height=0)
 
 
 def _noted() -> None:

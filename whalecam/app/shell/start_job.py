@@ -4,11 +4,10 @@ import streamlit as st
 
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import pending
+from whalecam.app.state.pending import FallbackQuestion
 from whalecam.config import FALLBACK_ARCH, FINE_ARCH, UNTRAINED
 from whalecam.store.run import Run
-
-QUESTION = "_fallback_question"
-"""Session state: the training that waits for an answer."""
 
 
 def launch(run: Run, title: str, arguments: list[str]) -> None:
@@ -20,10 +19,10 @@ def launch(run: Run, title: str, arguments: list[str]) -> None:
 
 def train_or_ask(run: Run, arch: str, pretrained: bool, verb: list[str]) -> None:
     """Start a training, or note the question to ask first where the pretrained weights cannot be had."""
-    st.session_state.pop(QUESTION, None)
+    pending.FALLBACK.clear()
     problem = _missing_weights(arch) if pretrained else ""
     if problem:
-        st.session_state[QUESTION] = {"run": str(run.path), "arch": arch, "problem": problem, "verb": verb}
+        pending.FALLBACK.set(FallbackQuestion(str(run.path), arch, problem, tuple(verb)))
     else:
         launch(run, "Training", verb)
 
@@ -41,11 +40,11 @@ def _missing_weights(arch: str) -> str:
 
 def ask_fallback(run: Run) -> None:
     """The question which network to train where the chosen one's weights cannot be had; nothing starts by itself."""
-    question = st.session_state.get(QUESTION)
-    if not question or question["run"] != str(run.path):
+    question = pending.FALLBACK.get()
+    if not question or question.run != str(run.path):
         return
-    arch = question["arch"]
-    st.warning(plain(f"{question['problem']} Nothing has started. Choose what to train:"), icon=":material/help:")
+    arch = question.arch
+    st.warning(plain(f"{question.problem} Nothing has started. Choose what to train:"), icon=":material/help:")
     choices = {
         FALLBACK_ARCH: f"Train {FALLBACK_ARCH}, whose weights come with the install",
         UNTRAINED: f"Train {plain(arch)} without pretrained weights",
@@ -54,7 +53,7 @@ def ask_fallback(run: Run) -> None:
     with st.container(horizontal=True):
         pressed = [name for name, label in choices.items() if st.button(label, key=f"fallback_{name or 'none'}")]
     if pressed:
-        del st.session_state[QUESTION]
+        pending.FALLBACK.clear()
         if not pressed[0]:
             st.rerun()
-        launch(run, "Training", [*question["verb"], "--fallback", pressed[0]])
+        launch(run, "Training", [*question.arguments, "--fallback", pressed[0]])

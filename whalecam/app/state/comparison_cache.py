@@ -14,7 +14,7 @@ from whalecam.app.state import session
 from whalecam.arrays import Progress
 from whalecam.store.run import Run
 
-KEPT, PICTURES = 8, 2_000_000
+MAX_KEPT, MAX_IMAGES = 8, 2_000_000
 """Comparisons that are held, and the images that all of them may have together."""
 PATIENCE = 0.5
 """Seconds after which somebody who waits is told how far it is."""
@@ -35,50 +35,50 @@ def comparison(runs: Sequence[Run]) -> Comparison:
     """
     at = session.thresholds()
     key = (*(_state(run) for run in runs), at)
-    held = _held()
-    found = held.get(key)
-    if found is None:
+    comparisons = _comparisons()
+    result = comparisons.get(key)
+    if result is None:
         place = st.empty()
         _ask_again(place, key)
-        held.make_room()
-        found = compare_runs(runs, at, _telling(place, key), session.table_of)
+        comparisons.make_room()
+        result = compare_runs(runs, at, _progress_shown(place, key), session.table_of)
         place.empty()
-        held.keep(key, found)
-    return found
+        comparisons.keep(key, result)
+    return result
 
 
 class Comparisons:
     """The latest comparisons, few enough of them to be held."""
 
     def __init__(self) -> None:
-        self._held, self._changing = OrderedDict[Any, Comparison](), threading.Lock()
+        self._kept, self._changing = OrderedDict[Any, Comparison](), threading.Lock()
 
     def get(self, key: Any) -> Comparison | None:
         """What was kept under `key`."""
         with self._changing:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
 
-    def keep(self, key: Any, found: Comparison) -> None:
+    def keep(self, key: Any, comparison: Comparison) -> None:
         """Hold one more, and let go of those that were asked for longest ago."""
         with self._changing:
-            self._held[key] = found
-            while len(self._held) > 1 and (len(self._held) > KEPT or self._pictures() > PICTURES):
-                self._held.popitem(last=False)
+            self._kept[key] = comparison
+            while len(self._kept) > 1 and (len(self._kept) > MAX_KEPT or self._images() > MAX_IMAGES):
+                self._kept.popitem(last=False)
 
     def make_room(self) -> None:
         """Let go of what leaves no room for one more as large as the latest, before that one is made."""
         with self._changing:
-            while self._held and 2 * self._pictures() > PICTURES:
-                self._held.popitem(last=False)
+            while self._kept and 2 * self._images() > MAX_IMAGES:
+                self._kept.popitem(last=False)
 
-    def _pictures(self) -> int:
-        return sum(len(one.unseen) * len(one.names) for one in self._held.values())
+    def _images(self) -> int:
+        return sum(len(comparison.unseen) * len(comparison.names) for comparison in self._kept.values())
 
 
 @st.cache_resource(show_spinner=False)
-def _held() -> Comparisons:
+def _comparisons() -> Comparisons:
     return Comparisons()
 
 
@@ -100,16 +100,16 @@ def _ask_again(place: Place, key: object) -> None:
     place.empty()
 
 
-def _telling(place: Place, key: object) -> Callable[[Progress], None]:
+def _progress_shown(place: Place, key: object) -> Callable[[Progress], None]:
     """A report that shows progress and a button; a click on it ends the run of the page at the next report."""
     start, bar, pace = time.monotonic(), None, jobs.Pace()
 
     def stop() -> None:
         st.session_state[STOPPED] = key
 
-    def tell(step: Progress) -> None:
+    def report(step: Progress) -> None:
         nonlocal bar
-        left = pace.told(step)
+        left = pace.left_after(step)
         if time.monotonic() - start < PATIENCE:
             return
         if bar is None:
@@ -118,4 +118,4 @@ def _telling(place: Place, key: object) -> Callable[[Progress], None]:
                 st.button("Stop", key="compare_stop", on_click=stop, icon=":material/stop_circle:")
         bar.progress(step.done / step.total, text=f"{step.stage.capitalize()} … · {left}")
 
-    return tell
+    return report

@@ -40,12 +40,12 @@ def strategies_of(run: Run, species: str) -> list[Strategy]:
 
 def atlases_of(run: Run, species: Sequence[str], report: Report = silent) -> dict[str, Atlas]:
     """See `patterns.atlas`: that of each species which has images with maps; `report` is told while they are made."""
-    held = _atlases(str(run.path), places.stamp(run))
-    if any(name not in held for name in species):
+    made = _atlases(str(run.path), places.stamp(run))
+    if any(name not in made for name in species):
         resize = str(run.manifest.network.get("resize", "squish"))
-        found = atlas.atlases(stored_maps(run.parts(), species, atlas.MOST, report), run.manifest.classes, resize)
-        held.update({name: found.get(name) for name in species})
-    return {name: one for name in species if (one := held[name]) is not None}
+        fresh = atlas.atlases(stored_maps(run.parts(), species, atlas.MOST, report), run.manifest.classes, resize)
+        made.update({name: fresh.get(name) for name in species})
+    return {name: mean_map for name in species if (mean_map := made[name]) is not None}
 
 
 def heat_uri(mean: NDArray[np.float64], boxed: bool = False) -> str:
@@ -58,12 +58,12 @@ def heat_uri(mean: NDArray[np.float64], boxed: bool = False) -> str:
     level = np.nan_to_num(mean / top if top > 0 else np.zeros_like(mean))
     colour = render.lut(COLOURS)[(np.clip(level, 0, 1) * 255).astype(np.uint8)]
     colour[~np.isfinite(mean)] = EMPTY
-    picture = cv2.resize(colour, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST if boxed else cv2.INTER_LINEAR)
+    pixels = cv2.resize(colour, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST if boxed else cv2.INTER_LINEAR)
     if boxed:
         edge = round(SIDE * AROUND / (1 + 2 * AROUND))
-        cv2.rectangle(picture, (edge, edge), (SIDE - edge - 1, SIDE - edge - 1), (255, 255, 255), 1)
+        cv2.rectangle(pixels, (edge, edge), (SIDE - edge - 1, SIDE - edge - 1), (255, 255, 255), 1)
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
+    Image.fromarray(pixels).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -8,9 +8,9 @@ from whalecam.store.reviews import Skips
 from whalecam.store.run import Run
 
 
-def judged(run: Run) -> pd.DataFrame:
-    """`image action reviewed_at` of this reviewer's verdicts, oldest first: see `Journal.judged_by`."""
-    return session.journal_of(run).judged_by(session.reviewer())
+def reviewed(run: Run) -> pd.DataFrame:
+    """`image action reviewed_at` of this reviewer's verdicts, oldest first: see `Journal.reviewed_by`."""
+    return session.journal_of(run).reviewed_by(session.reviewer())
 
 
 def skips(run: Run) -> Skips:

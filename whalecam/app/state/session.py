@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from whalecam.analysis.placement import Placement
 from whalecam.app.shell import access
 from whalecam.app.widgets.signer import Results, Signer
 from whalecam.arrays import Report, silent
-from whalecam.config import THRESHOLDS, Columns, Thresholds
+from whalecam.config import MASK_OPTIONS, THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals, Journal
-from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
+from whalecam.store.run import DatasetRecord, Run, create_run, is_audited, is_run, list_runs, manifest_in, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
 
 DEMO = "demo"
@@ -51,7 +52,7 @@ def preferred_run() -> str | None:
     if given:
         return Path(given[0]).resolve().name
     paths = run_paths()
-    audited = [name for name, path in paths.items() if any((path / "audit").glob("part-*.parquet"))]
+    audited = [name for name, path in paths.items() if is_audited(path)]
     return next(iter([*audited, *paths]), None)
 
 
@@ -60,7 +61,7 @@ def open_named(name: str) -> Run:
     path = run_paths().get(name)
     if path is None:
         raise RunError(f"There is no run '{name}'. Choose one of: {', '.join(run_paths())}.")
-    return _run(str(path), stamp_of(path / "run.json"))
+    return _run(str(path), stamp_of(manifest_in(path)))
 
 
 def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
@@ -68,7 +69,7 @@ def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
     clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip())
     if not clean:
         raise RunError("Give the run a name, such as 'whales-2024': letters, digits, - and _.")
-    if (runs_folder() / clean / "run.json").is_file():
+    if is_run(runs_folder() / clean):
         raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
     data = open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
     return create_run(runs_folder() / clean, DatasetRecord.of(data))
@@ -90,27 +91,35 @@ def source_of(run: Run) -> Source:
 
 def properties_of(run: Run) -> pd.DataFrame:
     """What was measured on the images so far: see `findings.properties`."""
-    return _properties(str(run.properties), len(list(run.properties.glob("part-*.parquet"))))
+    return _properties(str(run.properties), len(run.property_parts()))
 
 
 def findings_of(run: Run) -> list[Finding]:
     """What is wrong with the run's data set, from its table and from what was measured on its images so far."""
-    data, boxes = data_of(run), tuple(run.manifest.audit.get("boxes") or ())
-    parts = len(list(run.properties.glob("part-*.parquet")))
+    data, options = data_of(run), AuditOptions.stored(run.manifest.audit)
+    parts = len(run.property_parts())
     audited = run.parts()
-    orientation = run.manifest.audit.get("box_orientation")
     key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
-    return _findings(run, data, boxes, orientation, key)
+    return _findings(run, data, replace(options, masks=None), key)
 
 
 def check_arguments(run: Run) -> list[str]:
     """The command line that measures all images of a run's data set."""
     record, audit = run.manifest.dataset, run.manifest.audit
     given = [f"--{name}-column={record.columns[name]}" for name in COLUMN_OPTIONS if name in record.columns]
-    given += [f"--boxes={path}" for path in audit.get("boxes") or ()]
-    given += [f"--masks={audit['masks']}"] if audit.get("masks") else []
-    given += [f"--box-orientation={audit['box_orientation']}"] if audit.get("box_orientation") else []
+    given += mask_words(AuditOptions.stored(audit))
     return ["check", f"--keep={run.properties}", *given, "--", record.csv, record.images or ""]
+
+
+def mask_words(options: MaskOptions) -> list[str]:
+    """Masks, boxes and how they are read, as options of the command line; defaults are left out."""
+    default, words = MaskOptions(), []
+    for name in MASK_OPTIONS:
+        value = getattr(options, name)
+        values = value if isinstance(value, tuple) else (value,)
+        if value != getattr(default, name):
+            words += [f"--{name.replace('_', '-')}={item}" for item in values]
+    return words
 
 
 def dismissals_of(run: Run) -> Dismissals:
@@ -212,27 +221,25 @@ def _properties(folder: str, parts: int) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking for what is wrong …")
-def _findings(
-    _run: Run, _data: Dataset, boxes: tuple[str, ...], orientation: str | None, key: tuple[object, ...]
-) -> list[Finding]:
+def _findings(_run: Run, _data: Dataset, options: MaskOptions, key: tuple[object, ...]) -> list[Finding]:
     rows = properties_of(_run)
     rows = rows[rows["image"].isin(_data.good()["image"])]
-    found, refused = _boxes(_data, boxes, orientation)
+    upright, refused = _boxes(_data, options)
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
     vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
-    return [*refused, *findings.find(Evidence(data, found, rows if len(rows) else None, odds, vectors))]
+    return [*refused, *findings.find(Evidence(data, upright, rows if len(rows) else None, odds, vectors))]
 
 
-def _boxes(data: Dataset, boxes: tuple[str, ...], orientation: str | None) -> tuple[pd.DataFrame | None, list[Finding]]:
+def _boxes(data: Dataset, options: MaskOptions) -> tuple[pd.DataFrame | None, list[Finding]]:
     """The boxes of a run's audit, upright; where they cannot be used any more, a finding that says why."""
     from whalecam.explain import masks
 
     try:
-        return masks.joined(data, masks.opened(None, boxes), orientation).sources.boxes, []
+        return masks.joined(data, masks.opened(options)).sources.boxes, []
     except DatasetError as error:
         why = "Findings about the animals' boxes are missing, and an audit with these boxes is refused."
-        todo = "Mend the box files, or audit again without them or with another box orientation, on the Model page."
+        todo = "Mend the box files, or audit again without them or with other options of boxes, on the Model page."
         return None, [Finding("boxes_refused", "medium", str(error), why, todo)]
 
 

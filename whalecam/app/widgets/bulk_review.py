@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from whalecam.app.shell.page_frame import errors_shown
-from whalecam.app.state import session
+from whalecam.app.state import pending, session
 from whalecam.app.widgets.review_controls import REASONS
 from whalecam.config import REVIEW_VERDICTS
 from whalecam.store.reviews.messages import signed_message
@@ -42,7 +42,7 @@ def _form(run: Run, what: str, images: list[str], key: str) -> None:
         label, key=f"{key}_bulk_sign", type="primary", disabled=not wanted, on_click=_keep, args=(key, wanted)
     ):
         hand = session.signer(run, reason=reason or "", note=note)
-        added = hand.sign(st.session_state.pop(f"_{key}_bulk"), verdict)
+        added = hand.sign(pending.bulk_review(key).pop() or (), verdict)
         undo = ". One undo takes all of them back." if added.images else ""
         hand.results.written(signed_message(verdict, added) + undo, len(added.images))
         st.rerun()
@@ -51,4 +51,4 @@ def _form(run: Run, what: str, images: list[str], key: str) -> None:
 
 def _keep(key: str, images: tuple[str, ...]) -> None:
     """Sign the images that the button counted, whatever somebody else has signed since it was drawn."""
-    st.session_state[f"_{key}_bulk"] = images
+    pending.bulk_review(key).set(images)

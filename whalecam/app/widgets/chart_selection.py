@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.errors import StreamlitAPIException
 
+from whalecam.app.state import fields
 from whalecam.errors import DatasetError
 
 MAX_VERTICES = 60
@@ -51,10 +52,10 @@ def images_in(region: str, places: Callable[[str], pd.DataFrame]) -> tuple[str, 
     except (ValueError, KeyError) as error:
         raise DatasetError(MALFORMED.format(text=region[:80])) from error
     xy = points[["x", "y"]].to_numpy(np.float64)
-    held = np.zeros(len(points), bool)
+    is_inside = np.zeros(len(points), bool)
     for polygon in polygons:
-        held |= inside(xy, polygon)
-    return tuple(points.loc[held, "image"])
+        is_inside |= inside(xy, polygon)
+    return tuple(points.loc[is_inside, "image"])
 
 
 def inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -73,9 +74,10 @@ def inside(points: NDArray[np.float64], polygon: NDArray[np.float64]) -> NDArray
 
 def note(chart: str, target: str, axes: str) -> None:
     """The callback of a chart: what was selected in it becomes the value of the text field `target`."""
-    st.session_state[target] = encode(st.session_state[chart]["selection"], axes)
+    region = encode(fields.value(chart)["selection"], axes)
+    fields.set_values(**{target: region})
     with suppress(StreamlitAPIException):  # a field that is on the page already writes the address itself
-        st.query_params[target] = st.session_state[target]
+        st.query_params[target] = region
 
 
 def _corners(box: Mapping[str, Any]) -> dict[str, list[float]]:

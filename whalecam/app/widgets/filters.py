@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from whalecam.app.charts import places
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import reviewer_progress
+from whalecam.app.state import fields, page_number, reviewer_progress
 from whalecam.app.widgets import chart_selection
 from whalecam.config import ASSESSMENTS, SUSPECT_ASSESSMENTS
 from whalecam.errors import DatasetError
@@ -71,9 +71,9 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
         species = _several("Species", table.names("label"), f"{key}_label")
         predicted = _several("Predicted", table.names("predicted"), f"{key}_predicted")
         verdict = _several("Verdict", ASSESSMENTS, f"{key}_assessment", DEFAULT_VERDICTS.get(key, ()), WORDS)
-        review = _one("Review", (*REVIEW_STATES, NOT_MINE), f"{key}_review")
-        right = _one("Prediction", list(RIGHTNESS), f"{key}_right")
-        seen = _one("The network", list(SEEN), f"{key}_seen")
+        review = _choice("Review", (*REVIEW_STATES, NOT_MINE), f"{key}_review")
+        right = _choice("Prediction", list(RIGHTNESS), f"{key}_right")
+        seen = _choice("The network", list(SEEN), f"{key}_seen")
         text = _text("File or individual", f"{key}_text", "part of a name").strip()
         region = _text("Selection in a chart", f"{key}_region", "drawn in a chart").strip()
     images = _selected(run, table, region)
@@ -87,7 +87,7 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
         predicted=predicted,
         assessments=verdict,
         review=None if review == NOT_MINE else review,
-        without=tuple(reviewer_progress.judged(run)["image"]) if review == NOT_MINE else (),
+        without=tuple(reviewer_progress.reviewed(run)["image"]) if review == NOT_MINE else (),
         correct=RIGHTNESS.get(str(right)),
         in_training=SEEN.get(str(seen)),
         text=text,
@@ -103,20 +103,15 @@ def handed_on(key: str | None, target: str) -> dict[str, Any]:
         "text": "",
         "region": "",
     }
-    fields: dict[str, Any] = {name: empty.get(name) for name in NAMES}
+    values: dict[str, Any] = {name: empty.get(name) for name in NAMES}
     if key:
-        fields = {name: st.session_state.get(f"{key}_{name}", value) for name, value in fields.items()}
-    return {f"{target}_{name}": value for name, value in fields.items()}
+        values = {name: fields.value(f"{key}_{name}", value) for name, value in values.items()}
+    return {f"{target}_{name}": value for name, value in values.items()}
 
 
 def _page_number(place: DeltaGenerator, key: str, pages: int, chosen: tuple[object, ...]) -> int:
     """The page to show; other filters, another order or another size start at the first one again."""
-    field, before = f"{key}_page", st.session_state.get(f"_{key}_chosen")
-    st.session_state[f"_{key}_chosen"] = chosen
-    if before not in (None, chosen) and st.session_state.get(field, 1) != 1:
-        st.session_state[field] = 1
-    elif st.session_state.get(field, 1) > pages:
-        st.session_state[field] = pages
+    field = page_number.keep_within(key, pages, chosen)
     return int(place.number_input(f"Page of {pages:,}", 1, pages, key=field, bind="query-params"))
 
 
@@ -138,7 +133,7 @@ def _say_selection(key: str, images: Sequence[str]) -> None:
 
 
 def _clear(field: str) -> None:
-    st.session_state[field] = ""
+    fields.set_values(**{field: ""})
 
 
 def _say_set(words: Sequence[str]) -> None:
@@ -163,7 +158,7 @@ def _several(
     )
 
 
-def _one(label: str, names: Sequence[str], key: str) -> str | None:
+def _choice(label: str, names: Sequence[str], key: str) -> str | None:
     return st.selectbox(label, names, index=None, placeholder="any", key=key, bind="query-params")
 
 

@@ -5,11 +5,14 @@ from dataclasses import replace
 import streamlit as st
 
 from whalecam.app.shell.page_frame import errors_shown
-from whalecam.app.state import reviewer_progress, session
+from whalecam.app.state import image_in_view, pending, reviewer_progress, session
+from whalecam.app.state.pending import Skip
+from whalecam.app.state.queue_cache import QueueOrder, queue_order
 from whalecam.app.widgets import filters
 from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, Filters, Queue, Table, pace, with_controls
+from whalecam.text import PERCENT_SLIDER
 
 ALL, NEW, SUSPECTS = "all images", "new to me", "suspects new to me"
 CONTROLS = 0.1
@@ -38,7 +41,7 @@ def buttons(run: Run, queue: Queue, image: str) -> None:
     st.button("Skip", key="queue_skip", icon=":material/redo:", help=hint, on_click=_ask_to_skip, args=(image, after))
     place = queue.place(image)
     st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
-    _skip_if_asked(run)
+    _carry_out_skip(run)
 
 
 def start(queue: Queue) -> str:
@@ -50,17 +53,18 @@ def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, sh
     """The queue as it stands: its order is kept until one of the choices or a threshold changes."""
     me, level = session.reviewer(), session.thresholds()
     key = (str(run.path), len(run.parts()), chosen, order, which == SUSPECTS, share, level, me if share else "")
-    held = st.session_state.get("_queue", {})
-    if held.get("key") != key:
+
+    def make() -> QueueOrder:
         wanted = _suspects_of(chosen) if which == SUSPECTS else chosen
-        names, controls = tuple(table.images(wanted, order, MOST)), frozenset[str]()
-        if share:
-            others = table.images(Filters(assessments=("clean", "cosmetic", "not_tested")), "random", MOST)
-            names, controls = with_controls(names, others, share, f"{me} {run.manifest.created}")
-        held = {"key": key, "names": names, "controls": controls}
-        st.session_state["_queue"] = held
-    done = frozenset[str]() if which == ALL else frozenset(reviewer_progress.judged(run)["image"])
-    return Queue(held["names"], done, reviewer_progress.skips(run).standing(me), held["controls"])
+        names = tuple(table.images(wanted, order, MOST))
+        if not share:
+            return names, frozenset()
+        others = table.images(Filters(assessments=("clean", "cosmetic", "not_tested")), "random", MOST)
+        return with_controls(names, others, share, f"{me} {run.manifest.created}")
+
+    names, controls = queue_order(key, make)
+    done = frozenset[str]() if which == ALL else frozenset(reviewer_progress.reviewed(run)["image"])
+    return Queue(names, done, reviewer_progress.skips(run).standing(me), controls)
 
 
 def _suspects_of(chosen: Filters) -> Filters:
@@ -71,22 +75,22 @@ def _suspects_of(chosen: Filters) -> Filters:
 
 def progress(run: Run, queue: Queue) -> None:
     """How many are judged, how fast, how long it will take. Drawn anew with each verdict."""
-    judged = reviewer_progress.judged(run)
-    own = len(set(queue.line) & set(judged["image"]))
+    reviews = reviewer_progress.reviewed(run)
+    own = len(set(queue.line) & set(reviews["image"]))
     if not session.reviewer():
         st.caption("Give your name in the sidebar to sign verdicts and to see how far you are.")
         return
-    speed, left = pace(judged), len(queue.line) - own
-    told = [f"**{own:,} of {len(queue.line):,}** judged by you"]
+    speed, left = pace(reviews), len(queue.line) - own
+    words = [f"**{own:,} of {len(queue.line):,}** judged by you"]
     if speed:
-        told.append(f"{speed:.1f} images a minute")
-        told.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
+        words.append(f"{speed:.1f} images a minute")
+        words.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
     waiting = [name for name in queue.skipped if name in queue.left]
     if waiting:
-        told.append(f"{len(waiting):,} skipped, at the end")
+        words.append(f"{len(waiting):,} skipped, at the end")
     st.progress(own / len(queue.line) if queue.line else 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(" · ".join(told))
+        st.caption(" · ".join(words))
         if waiting and st.button("Put nothing off", key="queue_resume", type="tertiary", icon=":material/undo:"):
             reviewer_progress.skips(run).end(session.reviewer())
             st.rerun()
@@ -95,7 +99,7 @@ def progress(run: Run, queue: Queue) -> None:
 def go(image: str | None) -> None:
     """Show another image in the next run, with an empty reason, note and label."""
     if image:
-        st.session_state.update({"_open": image, "_signed": True})
+        image_in_view.show_next(image)
 
 
 def skip(run: Run, image: str, after: str | None) -> None:
@@ -126,17 +130,19 @@ def _controls() -> float:
     """The share of blind controls, 0 while they are off."""
     with st.popover("Blind controls", icon=":material/visibility_off:", key="queue_controls"):
         on = st.toggle("Mix controls in, hide the scores", key="controls_on", bind="query-params")
-        percent = st.slider("Share of controls", 5, 50, int(100 * CONTROLS), 5, format="%d%%", key="controls_percent")
+        percent = st.slider(
+            "Share of controls", 5, 50, int(100 * CONTROLS), 5, format=PERCENT_SLIDER, key="controls_percent"
+        )
         st.caption("Images that the audit does not suspect, the same for you in this run every time.")
     return percent / 100 if on else 0.0
 
 
 def _ask_to_skip(image: str, after: str | None) -> None:
-    st.session_state["_skip"] = (image, after)
+    pending.SKIP.set(Skip(image, after))
 
 
-def _skip_if_asked(run: Run) -> None:
+def _carry_out_skip(run: Run) -> None:
     """Outside the callback, so that an error becomes a message on the page."""
-    if asked := st.session_state.pop("_skip", None):
+    if action := pending.SKIP.pop():
         with errors_shown():
-            skip(run, *asked)
+            skip(run, action.image, action.following)

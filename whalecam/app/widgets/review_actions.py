@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import session
+from whalecam.app.state import fields, session
 from whalecam.app.widgets.signer import Signer
 from whalecam.errors import ReviewError
 from whalecam.store.reviews.messages import named, signed_message, step_message
@@ -18,7 +18,7 @@ FIELDS = ("reason", "note", "suggested_label")
 
 def signer(run: Run, key: str) -> Signer:
     """Who signs, with the words that stand in the review bar `key`; to be read before an event is taken."""
-    words = {name: st.session_state.get(field_key(key, name)) or "" for name in FIELDS}
+    words = {name: fields.value(field_key(key, name)) or "" for name in FIELDS}
     return session.signer(run, **words)
 
 
@@ -35,7 +35,7 @@ def field_key(key: str, place: str) -> str:
 def empty_words() -> None:
     """Empty the review bar after a verdict: before it is drawn and before the next verdict reads it."""
     results = session.results()
-    if st.session_state.pop("_signed", False) or results.signed:
+    if results.signed:
         results.emptied += 1
         results.signed = False
 

@@ -16,7 +16,8 @@ from whalecam.app.components.gallery import Card, gallery, late_event, selected_
 from whalecam.app.screens import reliance_panel
 from whalecam.app.shell import links
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import session
+from whalecam.app.state import fields, pending, session
+from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import filters, review_actions
 from whalecam.app.widgets.filters import QUEUE, View
 from whalecam.arrays import records
@@ -25,6 +26,7 @@ from whalecam.data import geometry
 from whalecam.explain import score
 from whalecam.store.run import Run
 from whalecam.store.table import Overlay, Table
+from whalecam.text import percent
 
 REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
 UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
@@ -104,7 +106,7 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
     elif event.key in review_actions.STEPS:
         review_actions.step(hand, event.key)
     if event.opened:
-        open_picture(event.opened, key)
+        open_image(event.opened, key)
     with bar:
         review_bar(run, event.selected, key, of_gallery=True)
         if detail and len(event.selected) == 1:
@@ -147,8 +149,8 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
             args=("reject", given, key),
         )
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
-            asked = (name, (), key)
-            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=asked)
+            arguments = (name, (), key)
+            st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=arguments)
     st.pills("Reason", REASONS, key=review_actions.field_key(key, "reason"), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Note", key=review_actions.field_key(key, "note"), placeholder="note", max_chars=500)
@@ -165,41 +167,42 @@ def news(run: Run) -> None:
             st.rerun()
 
 
-def open_picture(image: str, key: str | None = None) -> None:
+def open_image(image: str, key: str | None = None) -> None:
     """Show one image large.
 
     Args:
         key: of the list that it was opened from, whose filters and order the queue of the Heatmaps page takes over.
     """
-    fields = filters.handed_on(key, QUEUE) | {"image": image}
+    values = filters.handed_on(key, QUEUE) | {"image": image}
     if key:
-        fields["image_order"] = st.session_state.get(f"{key}_order", "evidence")
+        values["image_order"] = fields.value(f"{key}_order", "evidence")
     field = f"{QUEUE}_assessment"
-    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in fields[field]]}, **fields)
+    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in values[field]]}, **values)
 
 
 def _remember(verdict: str, images: tuple[str, ...] | None, key: str) -> None:
-    st.session_state["_asked"] = (verdict, selected_now(key) if images is None else images, key, images is None)
+    shown = selected_now(key) if images is None else images
+    pending.REVIEW.set(ReviewAction(verdict, shown, key, of_gallery=images is None))
 
 
 def _carry_out(run: Run, key: str) -> None:
     """Do what a button asked for: outside the callback, so that an error becomes a message on the page."""
     review_actions.say()
-    verdict, images, asked_at, of_gallery = st.session_state.get("_asked", ("", (), "", False))
-    if asked_at != key:
+    action = pending.REVIEW.get()
+    if action is None or action.bar != key:
         return
     hand = review_actions.signer(run, key)
-    del st.session_state["_asked"]
-    if verdict in review_actions.STEPS:
-        review_actions.step(hand, verdict)
-    elif images:
-        review_actions.decide(hand, images, verdict, key if of_gallery else "")
+    pending.REVIEW.clear()
+    if action.verdict in review_actions.STEPS:
+        review_actions.step(hand, action.verdict)
+    elif action.images:
+        review_actions.decide(hand, action.images, action.verdict, key if action.of_gallery else "")
 
 
 def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     if row["predicted"] is None or pd.isna(row["predicted"]):
         return (str(row["image"]), _text(row["reason"]))
-    lines = [str(row["image"]), f"→ {row['predicted']} {row['confidence']:.0%}"]
+    lines = [str(row["image"]), f"→ {row['predicted']} {percent(row['confidence'])}"]
     lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
     if pd.notna(row["attention_score"]):
         lines[-1] += f" · attention {row['attention_score']:.2f}"

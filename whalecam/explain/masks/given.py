@@ -1,36 +1,37 @@
-"""Masks that people drew: PNG files named like the images, white on the animal."""
+"""Masks that people drew: files named like the images."""
 
 import logging
-import os
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import ByteArray, Mask, Sample
-from whalecam.data import read_mask
+from whalecam.data import MaskFile, Shape, read_mask
+from whalecam.data.geometry import TURNED, rotate_array
 from whalecam.errors import DatasetError
 from whalecam.explain.masks.sources import MaskMethod, MaskSources
-from whalecam.explain.masks.values import WANTED, fault_of
+from whalecam.explain.masks.values import MaskRule, Values, values_of
 
 ASPECT_TOLERANCE = 0.02
 CONFIDENCE = 1.0
+UNDECIDED = "nothing shows whether it is stored or upright; state it: --mask-orientation"
 log = logging.getLogger(__name__)
 
 
 def given_method(sources: MaskSources) -> MaskMethod:
-    """The mask drawn for an image: white (255) on the animal, black on water, greys between.
+    """The mask drawn for an image, read as the rule of its folder says; of another size but the same aspect, scaled.
 
-    Its file is `<stem>.png` or `<image>.png`, in the folder or below it. Of another size but the same aspect it is
-    scaled. One that cannot be used is logged with the reason and counts as none; nothing raises. Before an audit
-    `joining.joined` looks at the folder and refuses what is no folder of masks by grey value.
+    `joining.joined` finds the files and the rule. A mask that cannot be used is logged with the reason and counts as
+    none; nothing raises.
     """
 
     def given(sample: Sample) -> Mask | None:
-        path = None if sample.image in sources.withheld else path_of(sources, sample.image)
-        values = _read(path, sample) if path else None
+        path = sources.given.get(sample.image)
+        values = _read(path, sample, sources) if path else None
         return None if values is None else Mask(values, CONFIDENCE, "given")
 
     return given
@@ -38,85 +39,97 @@ def given_method(sources: MaskSources) -> MaskMethod:
 
 @dataclass(frozen=True)
 class Look:
-    """What a mask file is.
+    """What a mask file is, without its pixels.
 
     Attributes:
-        values: its greys, uint8 (H, W); None where it cannot be used.
-        reason: why it cannot; empty where it can.
-        code: what it contains instead of grey values, the reason in that case; else empty.
-        low, high: its smallest and largest grey, where they count.
+        values: what it contains; None where it cannot be read.
+        reason: why it cannot be used; empty where it can.
+        orientation: `stored` or `upright` for a mask of an image that EXIF turns; empty for others and where undecided.
+        is_undecided: whether it could be both.
     """
 
-    values: ByteArray | None
+    values: Values | None
     reason: str = ""
-    code: str = ""
-    low: int = 255
-    high: int = 0
-
-    def without_values(self) -> "Look":
-        """The same without the pixels, for keeping many."""
-        return replace(self, values=None)
+    orientation: str = ""
+    is_undecided: bool = False
 
 
-def _read(path: Path, sample: Sample) -> NDArray[np.float32] | None:
-    """The mask at the size of its image, in [0, 1]; None, logged, where the file is none."""
-    seen = look(path, sample.shape)
-    if seen.values is None:
-        log.warning("mask %s is not used: %s", path.name, seen.reason)
-        return None
-    values, (height, width) = seen.values, sample.pixels.shape[:2]
-    if values.shape != (height, width):
-        values = np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
-    return np.asarray(values, np.float32) / np.float32(255)
+def look(path: Path, shape: Shape | None, stated: str) -> Look:
+    """Read a mask file and find out what it contains, and how it lies in an image of this shape, if known.
 
-
-def look(path: Path, shape: tuple[int, int] | None) -> Look:
-    """Read a mask file and say whether it can be the mask of an image of this full (height, width), if known."""
+    Args:
+        stated: `mask_orientation` of MaskOptions.
+    """
     try:
         file = read_mask(path)
     except DatasetError as error:
         return Look(None, str(error))
-    code = fault_of(file)
-    if code:
-        return Look(None, f"it {code}; {WANTED}", code)
-    ends = int(file.values.min()), int(file.values.max())
-    reason = _unfit(file.values, shape) if shape else ""
-    return Look(None if reason else file.values, reason, "", *ends)
+    if shape is None:
+        return Look(values_of(file))
+    orientation, reason = orientation_of(file, shape, stated)
+    return Look(values_of(file), reason, orientation, reason == UNDECIDED)
 
 
-def _unfit(values: ByteArray, shape: tuple[int, int]) -> str:
-    """Why this cannot be the mask of an image of this full size; empty where it can."""
-    (high, wide), (height, width) = values.shape, shape
-    if values.shape == (height, width) or abs(wide * height / (high * width) - 1) <= ASPECT_TOLERANCE:
-        return ""
-    text = f"it is {wide} × {high} pixels, its image {width} × {height}; both must have one shape"
-    return f"{text}, upright as displayed" if (wide, high) == (height, width) else text
+def orientation_of(file: MaskFile, shape: Shape, stated: str = "auto") -> tuple[str, str]:
+    """`stored` or `upright` for an image that EXIF turns, else an empty text; and why the mask does not fit.
+
+    A mask whose own file has an EXIF orientation is upright, as all its pixels here are. Of others the size decides,
+    where the two differ, and what is stated where they do not.
+    """
+    upright = (shape.height, shape.width)
+    if shape.orientation == 1:
+        return "", "" if _fits(file.values, upright) else _unfit(file.values, upright)
+    stored = upright[::-1] if shape.orientation >= TURNED else upright
+    choices = {"upright": upright} if file.orientation != 1 else {"upright": upright, "stored": stored}
+    if stated != "auto":
+        choices = {name: sides for name, sides in choices.items() if name == stated}
+    fitting = [name for name, sides in choices.items() if file.values.shape == sides]
+    fitting = fitting or [name for name, sides in choices.items() if _fits(file.values, sides)]
+    if not fitting:
+        return "", _unfit(file.values, choices.get(stated, upright))
+    return (fitting[0], "") if len(fitting) == 1 else ("", UNDECIDED)
 
 
-def path_of(sources: MaskSources, image: str) -> Path | None:
-    """The mask's file, never outside the folder, whatever the image is called."""
-    home = sources.home
-    usual = f"{os.path.splitext(image)[0]}.png"  # noqa: PTH122  for each of a million images, as is the next look
-    if home is not None and usual in sources.at_home:
-        return home / usual
-    name = PurePosixPath(image.replace("\\", "/"))
-    if home is None or not name.name or name.is_absolute() or ".." in name.parts:
-        return None
-    named = (name.with_suffix(".png"), f"{name}.png", f"{name.stem}.png")
-    direct = next((path for path in (home / part for part in named) if _is_inside(path, home)), None)
-    # An image that names its own folder must not get the mask of a namesake in another one.
-    if direct is not None or len(name.parts) > 1:
-        return direct
-    below = [path for path in sources.pngs_of(name.stem) + sources.pngs_of(name.name) if _is_inside(path, home)]
-    if len(below) > 1:
-        log.warning("mask of %s is not used: %d files in subfolders have its name", image, len(below))
-    return below[0] if len(below) == 1 else None
+def _fits(values: ByteArray, sides: Sequence[int]) -> bool:
+    """Whether a mask has the size (height, width), or its aspect."""
+    (high, wide), (height, width) = values.shape, sides
+    return values.shape == (height, width) or abs(wide * height / (high * width) - 1) <= ASPECT_TOLERANCE
 
 
-def _is_inside(path: Path, home: Path) -> bool:
+def _unfit(values: ByteArray, sides: tuple[int, int]) -> str:
+    (high, wide), (height, width) = values.shape, sides
+    return f"it is {wide} × {high} pixels, its image {width} × {height}; both must have one shape"
+
+
+def _read(path: Path, sample: Sample, sources: MaskSources) -> NDArray[np.float32] | None:
+    """The mask at the size of its image, in [0, 1]; None, logged, where the file is none."""
     try:
-        if path.parent == home and not path.is_symlink():
-            return path.is_file()
-        return path.is_file() and path.resolve().is_relative_to(home)
-    except (OSError, ValueError):
-        return False
+        file = read_mask(path)
+    except DatasetError as error:
+        _log_unused(path, str(error))
+        return None
+    height, width = sample.shape
+    shape = Shape(width, height, sample.orientation)
+    orientation, reason = orientation_of(file, shape, sources.options.mask_orientation)
+    if not reason and (fault := sources.rule.fault_of(file)):
+        reason = f"it {fault}"
+    if reason:
+        _log_unused(path, reason)
+        return None
+    return _scaled(_turned(file, sources.rule, orientation, sample.orientation), sample)
+
+
+def _log_unused(path: Path, reason: str) -> None:
+    log.warning("mask %s is not used: %s", path.name, reason)
+
+
+def _turned(file: MaskFile, rule: MaskRule, orientation: str, exif: int) -> ByteArray:
+    greys = rule.greys(file)
+    return np.ascontiguousarray(rotate_array(greys, exif)) if orientation == "stored" else greys
+
+
+def _scaled(values: ByteArray, sample: Sample) -> NDArray[np.float32]:
+    height, width = sample.pixels.shape[:2]
+    if values.shape != (height, width):
+        values = np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(values, np.float32) / np.float32(255)

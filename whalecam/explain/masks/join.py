@@ -17,7 +17,8 @@ class Join:
         images: usable images of the data set; `matched` of them have a mask or a box that is used.
         given: files of the folder, or rows of the box files; `unused` of them belong to no image, or cannot be used.
         first_unused: names of the first of those.
-        notes: why something that has the name of an image is not used; a sentence each.
+        notes: why something that has the name of an image is not used, and how names differed; a sentence each.
+        read_as: format, units, orientation and values as they were read; a sentence each.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Join:
     unused: int
     first_unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    read_as: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -36,7 +38,7 @@ class Join:
         text += f"{self.unused:,} of {self.given:,} {unit} were not used"
         if self.first_unused:
             text += f": {', '.join(self.first_unused)}{', …' if self.unused > len(self.first_unused) else ''}"
-        return " ".join((f"{text}.", *self.notes))
+        return " ".join((f"{text}.", *self.notes, *self.read_as))
 
     def record(self) -> dict[str, Any]:
         """The same as JSON can hold it, with the sentence."""
@@ -44,6 +46,7 @@ class Join:
             **asdict(self),
             "first_unused": list(self.first_unused),
             "notes": list(self.notes),
+            "read_as": list(self.read_as),
             "sentence": self.sentence,
         }
 

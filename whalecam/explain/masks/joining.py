@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from whalecam.arrays import Report, silent
-from whalecam.config import BOX_ORIENTATIONS
+from whalecam.config import ORIENTATIONS
 from whalecam.data import Dataset
+from whalecam.data.boxes import BoxTable
 from whalecam.errors import DatasetError
 from whalecam.explain.masks.folder import join_masks
 from whalecam.explain.masks.join import Join
@@ -20,28 +21,28 @@ class Joined:
     joins: tuple[Join, ...] = ()
 
 
-def joined(data: Dataset, sources: MaskSources, orientation: str | None = None, report: Report = silent) -> Joined:
+def joined(data: Dataset, sources: MaskSources, report: Report = silent) -> Joined:
     """Join a folder of masks and boxes with the usable images of a data set. No network is asked.
-
-    Args:
-        orientation: out of BOX_ORIENTATIONS, the pixels that boxes of images turned by EXIF speak of; None: unstated.
 
     Raises DatasetError in words where nothing joins, or what joins would be read wrongly.
     """
-    if orientation is not None and orientation not in BOX_ORIENTATIONS:
-        raise DatasetError(f"No box orientation '{orientation}'. There are: {', '.join(BOX_ORIENTATIONS)}.")
+    options = sources.options
+    for name, value in (("box", options.box_orientation), ("mask", options.mask_orientation)):
+        if value not in ORIENTATIONS:
+            raise DatasetError(f"No {name} orientation '{value}'. There are: {', '.join(ORIENTATIONS)}.")
     good = data.good().drop_duplicates("image")
     images = dict(zip(good["image"].tolist(), good["path"].tolist(), strict=True))
     joins: list[Join] = []
     if sources.folder is not None:
         _check_apart(data, sources)
-        found, withheld = join_masks(images, sources, report)
-        joins.append(found)
-        sources = replace(sources, withheld=withheld)
+        join, given, rule = join_masks(images, sources, report)
+        joins.append(join)
+        sources = replace(sources, given=given, rule=rule)
     if sources.boxes is not None:
-        found, boxes = join_boxes(images, sources.boxes, orientation, report)
-        joins.append(found)
-        sources = replace(sources, boxes=boxes, box_orientation="upright")
+        table = replace(sources.box_table or BoxTable(sources.boxes), rows=sources.boxes)
+        join, boxes = join_boxes(images, table, options, data.images, report)
+        joins.append(join)
+        sources = replace(sources, boxes=boxes)
     return Joined(sources, tuple(joins))
 
 

@@ -2,140 +2,150 @@
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from whalecam.arrays import Progress, Report, silent
-from whalecam.data import Shape, read_shape
-from whalecam.data.geometry import TURNED, rotate_box
+from whalecam.arrays import Progress, Report, records, silent
+from whalecam.config import MaskOptions
+from whalecam.data import BoxTable, Shape, read_shape
+from whalecam.data.matching import match
+from whalecam.data.outlines import Corners
 from whalecam.errors import DatasetError
-from whalecam.explain.masks.boxes import beyond
+from whalecam.explain.masks.box_checks import PlacedBox, check_boxes, reasons
 from whalecam.explain.masks.join import Join, first
+from whalecam.explain.masks.place import Place, place
 
 CHUNK = 128
 CORNERS = ["x1", "y1", "x2", "y2"]
-MANY_BEYOND = 0.1
-"""Where a larger share of the boxes lie outside their images, they belong to images of another size."""
-Bools = NDArray[np.bool_]
+EVIDENCE = {"stated": "as stated", "format": "as the format says", "size": "by the sizes in the file"}
 
 
 def join_boxes(
-    images: Mapping[str, str], boxes: pd.DataFrame, orientation: str | None, report: Report = silent
+    images: Mapping[str, str], table: BoxTable, options: MaskOptions, home: Path | None = None, report: Report = silent
 ) -> tuple[Join, pd.DataFrame]:
-    """What box files have for the images, and the usable rows, turned to lie in the upright images.
+    """What box files have for the images, and the usable rows by image, each with its `place` where it is known.
 
     Args:
         images: the file of each usable image, by name; empty where unknown, which leaves its boxes as they are.
-        boxes: what `dataset.read_boxes` gives.
-        orientation: `stored` or `upright`, the pixels that the boxes speak of; None: nobody said.
+        home: the folder of the images.
 
-    Raises DatasetError where no image has a box, where an image is turned by EXIF and `orientation` is None, and where
-    boxes belong to images of another size.
+    Raises DatasetError where no image has a box, where nothing shows how the boxes of a turned image lie, and where
+    boxes belong to images of another size or may be of other units.
     """
-    refused = tuple(f"{text}." for text in boxes.attrs.get("refused", ()))
-    given = len(boxes) + int(boxes.attrs.get("refused_rows", 0))
-    own = boxes[boxes["image"].isin(set(images))]
+    given = len(table.rows) + len(table.unused)
+    refused = tuple(f"{text}." for text in table.refused)
+    names, notes, why = _matched(table.rows["image"].tolist(), images, home)
+    own = table.rows.assign(image=[names.get(name, "") for name in table.rows["image"]])
+    own = own[own["image"] != ""]
     if images and own.empty:
-        raise DatasetError(_nothing(boxes, list(images), given, refused))
+        raise DatasetError(_nothing(table, list(images), given, (*refused, why)))
     shapes = _shapes({name: images[name] for name in own["image"].unique()}, report)
-    _check_orientation(shapes, orientation)
-    placed = _upright(own, shapes) if orientation == "stored" else own
-    out = _beyond(placed, shapes)
-    _check_size(placed, out, shapes)
-    kept = placed[~out]
-    strange = boxes.loc[~boxes["image"].isin(set(images)), "image"].tolist()
-    unused = first([*strange, *placed.loc[out, "image"].tolist()])
-    notes = (*refused, *([_words(placed, out, shapes)] if out.any() else []))
-    kept.attrs.update(boxes.attrs)
-    return Join("boxes", len(images), kept["image"].nunique(), given, given - len(kept), unused, notes), kept
-
-
-def _nothing(boxes: pd.DataFrame, images: Sequence[str], given: int, refused: Sequence[str]) -> str:
-    names = ", ".join(first(boxes["image"].tolist()))
-    ours = ", ".join(first(images))
-    why = f"{names}; the images are called {ours}. Both must be equal" if names else "none of them can be used"
-    return " ".join(
-        (f"Boxes: matched 0 of {len(images):,} images, {given:,} of {given:,} rows were not used: {why}.", *refused)
+    rows = records(own)
+    places = [place(row, shapes[row["image"]], options) if row["image"] in shapes else None for row in rows]
+    boxes = [
+        PlacedBox(row, shapes[row["image"]], found)
+        for row, found in zip(rows, places, strict=True)
+        if found is not None
+    ]
+    check_boxes(boxes, options)
+    kept = _kept(own, places, shapes)
+    strange = [name for name in table.rows["image"] if name not in names]
+    unused = first([*strange, *(box.image for box in boxes if box.place.reason), *table.unused])
+    notes = (*refused, *notes, *reasons(boxes))
+    read_as = (*table.read_as, *_read_as(boxes))
+    return (
+        Join("boxes", len(images), kept["image"].nunique(), given, given - len(kept), unused, notes, read_as),
+        kept,
     )
+
+
+def _matched(
+    names: Sequence[str], images: Mapping[str, str], home: Path | None
+) -> tuple[dict[str, str], tuple[str, ...], str]:
+    """The image of each name in the box files, by its own name or the path of its file; notes; why others have none."""
+    distinct = list(dict.fromkeys(names))
+    matches, report = match(distinct, images, home=home)
+    found = {name: result.file for name, result in zip(distinct, matches, strict=True) if result.file}
+    left = [name for name, result in zip(distinct, matches, strict=True) if not result.file and not result.candidates]
+    if left and home is not None:
+        own, taken = {_relative(path, home): image for image, path in images.items() if path}, set(found.values())
+        for name, result in zip(left, match(left, own, home=home)[0], strict=True):
+            if result.file and own[result.file] not in taken:
+                found[name] = own[result.file]
+    # A name without a folder that no image has is a box of an image that is not in the data set, which is no fault.
+    is_doubtful = bool(report.ambiguous) or any("/" in name or "\\" in name for name in left if name not in found)
+    return found, (*report.spelled, *([report.reason] if is_doubtful else [])), report.reason
+
+
+def _relative(path: str, home: Path) -> str:
+    return os.path.relpath(path, home).replace(os.sep, "/")
+
+
+def _nothing(table: BoxTable, images: Sequence[str], given: int, refused: Sequence[str]) -> str:
+    names = ", ".join(first(table.rows["image"].tolist()))
+    ours = ", ".join(first(images))
+    why = f"{names}; the images are called {ours}" if names else "none of them can be used"
+    text = f"Boxes: matched 0 of {len(images):,} images, {given:,} of {given:,} rows were not used: {why}."
+    return " ".join(part for part in (text, *refused) if part)
 
 
 def _shapes(files: Mapping[str, str], report: Report) -> dict[str, Shape]:
     """Size and orientation of every image whose file is known and can be read."""
     known = [(name, path) for name, path in files.items() if path]
     parts = [known[start : start + CHUNK] for start in range(0, len(known), CHUNK)]
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, shapes in enumerate(pool.map(_part, parts)):
-            report(Progress("looking at image sizes", number * CHUNK, len(known)))
-            found.update(shapes)
-    return found
+        for at, part in enumerate(pool.map(_part, parts)):
+            report(Progress("looking at image sizes", at * CHUNK, len(known)))
+            shapes.update(part)
+    return shapes
 
 
 def _part(files: Sequence[tuple[str, str]]) -> dict[str, Shape]:
-    found = {}
+    shapes = {}
     for name, path in files:
         with contextlib.suppress(DatasetError):  # an image that cannot be read is not audited
-            found[name] = read_shape(Path(path))
-    return found
+            shapes[name] = read_shape(Path(path))
+    return shapes
 
 
-def _check_orientation(shapes: Mapping[str, Shape], orientation: str | None) -> None:
-    turned = [name for name, shape in shapes.items() if shape.orientation != 1]
-    if turned and orientation is None:
-        names = ", ".join(f"{name} ({shapes[name].orientation})" for name in turned[:3])
-        raise DatasetError(
-            f"{len(turned):,} of {len(shapes):,} images with boxes are turned by their EXIF orientation: {names}. "
-            "Boxes may lie in their pixels as stored in the file, or upright as displayed. State which: "
-            "--box-orientation stored or --box-orientation upright."
-        )
+def _kept(own: pd.DataFrame, places: Sequence[Place | None], shapes: Mapping[str, Shape]) -> pd.DataFrame:
+    """The usable rows; the corners of those with a place lie in the upright image, in the units that they had."""
+    usable = np.array([found is None or not found.reason for found in places], bool)
+    kept = own[usable].copy()
+    chosen = [found for found, is_usable in zip(places, usable, strict=True) if is_usable]
+    corners = [
+        _corners(row, found, shapes) if found else tuple(row[name] for name in CORNERS)
+        for row, found in zip(records(kept), chosen, strict=True)
+    ]
+    kept[CORNERS] = pd.DataFrame(corners, columns=CORNERS, index=kept.index, dtype=float)
+    kept["place"] = pd.Series(chosen, index=kept.index, dtype=object)
+    return kept.reset_index(drop=True)
 
 
-def _upright(rows: pd.DataFrame, shapes: Mapping[str, Shape]) -> pd.DataFrame:
-    """Rows in pixels or shares of the files as stored → of the upright images."""
-    corners = rows[CORNERS].to_numpy(float, copy=True)
-    for at, (name, relative) in enumerate(zip(rows["image"], rows["relative"], strict=True)):
-        shape = shapes.get(name)
-        if shape is None or shape.orientation == 1:
-            continue
-        width, height = (1, 1) if relative else (shape.width, shape.height)
-        if shape.orientation >= TURNED:
-            width, height = height, width
-        x1, y1, x2, y2 = corners[at].tolist()
-        corners[at] = rotate_box((x1, y1, x2, y2), width, height, shape.orientation)
-    return rows.assign(**dict(zip(CORNERS, corners.T, strict=True)))
+def _corners(row: Mapping[str, Any], found: Place, shapes: Mapping[str, Shape]) -> Corners:
+    if not row["relative"]:
+        return found.corners
+    width, height, _ = shapes[row["image"]]
+    x1, y1, x2, y2 = found.corners
+    return (x1 / width, y1 / height, x2 / width, y2 / height)
 
 
-def _beyond(rows: pd.DataFrame, shapes: Mapping[str, Shape]) -> Bools:
-    """Which rows cannot belong to their image, whose size is known."""
-    found = np.zeros(len(rows), bool)
-    values = zip(rows["image"], rows["relative"], rows[CORNERS].to_numpy(float).tolist(), strict=True)
-    for at, (name, relative, box) in enumerate(values):
-        shape = shapes.get(name)
-        if shape is not None:
-            scale = (shape.width, shape.height) if relative else (1, 1)
-            x1, y1, x2, y2 = box[0] * scale[0], box[1] * scale[1], box[2] * scale[0], box[3] * scale[1]
-            found[at] = beyond((x1, y1, x2, y2), shape.width, shape.height)
-    return found
-
-
-def _check_size(rows: pd.DataFrame, out: Bools, shapes: Mapping[str, Shape]) -> None:
-    if out.sum() > max(1, MANY_BEYOND * len(rows)) or (out.any() and out.all()):
-        raise DatasetError(
-            f"{_words(rows, out, shapes)} The boxes belong to images of another size, so those inside are wrong too. "
-            "Scale them to these images, or give shares of the sides (0 to 1)."
-        )
-
-
-def _words(rows: pd.DataFrame, out: Bools, shapes: Mapping[str, Shape]) -> str:
-    row = rows[out].iloc[0]
-    shape = shapes[row["image"]]
-    to = f"{row['x2']:.4g}, {row['y2']:.4g}"
-    return (
-        f"{int(out.sum()):,} of {len(rows):,} boxes lie outside their image, as one of {row['image']} that reaches to "
-        f"{to} where the image has {shape.width} × {shape.height} pixels."
-    )
+def _read_as(boxes: Sequence[PlacedBox]) -> tuple[str, ...]:
+    """How the boxes of turned images and of copies were taken."""
+    used = [box.place for box in boxes if not box.place.reason]
+    counts = Counter((found.orientation, found.evidence) for found in used if found.orientation)
+    lines = [
+        f"{count:,} boxes of turned images are {orientation}, {EVIDENCE[evidence]}."
+        for (orientation, evidence), count in sorted(counts.items())
+    ]
+    scaled = sum(found.is_scaled for found in used)
+    if scaled:
+        lines.append(f"{scaled:,} boxes were scaled from the size that the file states to that of their image.")
+    return tuple(lines)

@@ -1,8 +1,7 @@
 """What mask methods may draw on."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from whalecam.arrays import Mask, Sample, records
-from whalecam.data import read_boxes
+from whalecam.config import MaskOptions
+from whalecam.data import BoxTable, read_boxes
 from whalecam.errors import DatasetError
+from whalecam.explain.masks.values import MaskRule
 
 MaskMethod = Callable[[Sample], Mask | None]
 """None means: this method finds no animal in this image."""
@@ -19,33 +20,23 @@ MaskMethod = Callable[[Sample], Mask | None]
 
 @dataclass(frozen=True)
 class MaskSources:
-    """What may tell where the animal is; `joining.joined` joins it with a data set.
+    """What may show where the animal is; `joining.joined` joins it with a data set, before which no mask is used.
 
     Attributes:
-        folder: has PNG masks named like the images.
-        boxes: what `dataset.read_boxes` gives.
-        box_orientation: out of BOX_ORIENTATIONS, the pixels that boxes lie in; None: unstated, so boxes of images that
-            are turned by EXIF are not used.
-        withheld: images whose mask is not used, because other images claim the same file.
+        folder: has masks named like the images.
+        boxes: the rows of a BoxTable.
+        options: how masks and boxes are read.
+        box_table: what the box files have, with what became of it.
+        given: the mask file of each image that has one, by the image's name.
+        rule: how those masks are read.
     """
 
     folder: Path | None = None
     boxes: pd.DataFrame | None = None
-    box_orientation: str | None = None
-    withheld: frozenset[str] = frozenset()
-
-    @cached_property
-    def home(self) -> Path | None:
-        """The folder itself, links followed."""
-        return self.folder.resolve() if self.folder else None
-
-    @cached_property
-    def at_home(self) -> frozenset[str]:
-        """Names of the files in the folder itself; what is linked there is not counted."""
-        if self.home is None:
-            return frozenset()
-        with os.scandir(self.home) as entries:
-            return frozenset(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+    options: MaskOptions = MaskOptions()
+    box_table: BoxTable | None = None
+    given: Mapping[str, Path] = field(default_factory=dict)
+    rule: MaskRule = MaskRule()
 
     @cached_property
     def _by_image(self) -> dict[str, list[dict[str, Any]]]:
@@ -54,26 +45,15 @@ class MaskSources:
             found.setdefault(str(row["image"]), []).append(row)
         return found
 
-    @cached_property
-    def _by_stem(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for path in sorted(self.folder.rglob("*")) if self.folder else ():
-            if path.suffix.lower() == ".png":
-                found.setdefault(path.stem, []).append(path)
-        return found
-
-    def pngs_of(self, stem: str) -> list[Path]:
-        """The PNG files of this stem in the folder and below it."""
-        return self._by_stem.get(stem, [])
-
     def rows_of(self, image: str) -> list[dict[str, Any]]:
         """The boxes of one image."""
         return self._by_image.get(image, [])
 
 
-def opened(folder: str | None, boxes: Sequence[str]) -> MaskSources:
-    """A folder of masks and files of boxes, as options name them. Raises DatasetError for what cannot be read."""
-    home = Path(folder) if folder else None
+def opened(options: MaskOptions) -> MaskSources:
+    """The folder of masks and the box files that options name. Raises DatasetError for what cannot be read."""
+    home = Path(options.masks) if options.masks else None
     if home is not None and not home.is_dir():
-        raise DatasetError(f"There is no mask folder {home}. Give a folder of PNG masks named like the images.")
-    return MaskSources(home, read_boxes([Path(path) for path in boxes]) if boxes else None)
+        raise DatasetError(f"There is no mask folder {home}. Give a folder of masks named like the images.")
+    table = read_boxes([Path(path) for path in options.boxes], options) if options.boxes else None
+    return MaskSources(home, None if table is None else table.rows, options, table)

@@ -2,7 +2,7 @@
 
 import copy
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from whalecam.config import PROBE, SPLITS, TrainOptions
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
+from whalecam.network.averaged_bodies import trainable_body
 from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
@@ -28,6 +29,7 @@ from whalecam.store.run import Run, open_run
 __all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_checkpoint", "train"]
 
 LOADED = "Loaded, not trained here: what it was trained on is not known."
+STATED = "Loaded, not trained here: its training images are those that were stated."
 LIBRARIES = ("torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
@@ -87,7 +89,7 @@ def check_start(options: TrainOptions) -> Start:
         check_size(body.features, body.arch, options.size)
         return Start(body.arch, False)
     start = network.starting_point(options.arch, options.pretrained, options.fallback)
-    network.build_body(start.arch, pretrained=False, size=options.size)
+    trainable_body(start.arch, False, options.size)
     return start
 
 
@@ -115,21 +117,22 @@ def _check_recipe(options: TrainOptions) -> None:
         )
 
 
-def adopt(run: Run, model: Network, notes: Sequence[str] = ()) -> None:
-    """Put a network that was trained elsewhere into a run; it is taken to have seen none of the run's images.
+def adopt(run: Run, model: Network, notes: Sequence[str] = (), training: Collection[str] = ()) -> None:
+    """Put a network that was trained elsewhere into a run.
 
     Args:
         notes: what else is to be known of it.
+        training: names of the run's images that it was trained on.
 
     Raises ModelError for weights that are NaN or infinite.
     """
     network.check_finite(model, "The network")
-    digest = run.save_checkpoint(0, model.tensors(), ())
+    digest = run.save_checkpoint(0, model.tensors(), training)
     run.drop_checkpoints(1)
     store(
         run,
         model,
-        {"arch": model.arch, "note": " ".join([LOADED, *notes])},
+        {"arch": model.arch, "note": " ".join([LOADED if not training else STATED, *notes])},
         digest,
         {},
     )
@@ -211,7 +214,7 @@ def _other_split(
 def _body(options: TrainOptions, start: Start) -> Body:
     if options.body_from:
         return _body_of(open_run(Path(options.body_from)))
-    return replace(network.build_body(start.arch, start.pretrained), note=start.note)
+    return replace(trainable_body(start.arch, start.pretrained, options.size), note=start.note)
 
 
 def _body_of(run: Run) -> Body:
@@ -219,6 +222,8 @@ def _body_of(run: Run) -> Body:
     model = network.from_spec(run.manifest.network, run.load_checkpoint(0)) if run.trained else None
     if model is None:
         raise ModelError(f"Run '{run.name}' has no trained network to start from. Train it first.")
+    if model.is_opaque:
+        raise ModelError(f"The network of run '{run.name}' is {model.arch}, which cannot be trained here.")
     if isinstance(model.features, PatchWrites):
         raise ModelError(
             f"The network of run '{run.name}' classifies one token that its patches wrote, so it has no body that "

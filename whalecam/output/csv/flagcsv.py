@@ -16,7 +16,7 @@ from whalecam.store.table import Filters
 
 SOURCE = ("image", "label", "group")
 """Columns of the table that stand in the file under the names that the source CSV has for them."""
-SAID = ("verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
+REVIEWED = ("verdict", "reason", "note", "suggested_label", "reviewer", "reviewed_at")
 RELIANCE = ("reliance_probability", "p_value", "q_value", "reliance")
 MEASURED = (
     "predicted",
@@ -30,7 +30,7 @@ MEASURED = (
 )
 THRESHOLDS = tuple(Thresholds().noted())
 MADE_WITH = (*THRESHOLDS, "map", "run", "model_sha256")
-COLUMNS = SOURCE + SAID + MEASURED + MADE_WITH
+COLUMNS = SOURCE + REVIEWED + MEASURED + MADE_WITH
 NUMBERS = ("confidence", "loss", "background_share", "attention_score", *RELIANCE, *THRESHOLDS)
 LABELS = ("label", "predicted", "suggested_label")
 NEEDED = ("image", "verdict", "reviewer")

@@ -46,7 +46,7 @@ def merge(journal: Journal, frame: pd.DataFrame, known_images: Collection[str]) 
     journal cannot be used.
     """
     known, standing = set(known_images), journal.standing()
-    held, earlier = _Held(standing), Earlier(Review(**cells) for cells in _rows(standing))
+    verdicts, earlier = _KnownVerdicts(standing), Earlier(Review(**cells) for cells in _rows(standing))
     new: list[Review] = []
     unchanged: list[Record] = []
     unknown: list[Record] = []
@@ -63,7 +63,7 @@ def merge(journal: Journal, frame: pd.DataFrame, known_images: Collection[str]) 
             continue
         if review.image not in known:
             unknown.append(_summary(review))
-        elif held.take(review):
+        elif verdicts.take(review):
             earlier.add(review)
             new.append(review)
         else:
@@ -74,7 +74,7 @@ def merge(journal: Journal, frame: pd.DataFrame, known_images: Collection[str]) 
     return MergeReport(added, tuple(unchanged), conflicts, tuple(unknown), tuple(refused), blank)
 
 
-class _Held:
+class _KnownVerdicts:
     """The verdicts that the journal holds or is about to."""
 
     def __init__(self, standing: pd.DataFrame) -> None:
@@ -136,16 +136,16 @@ def _summary(review: Review) -> Record:
 
 def _outcome(standing: pd.DataFrame, new: Sequence[Review]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     """What was added, each with whether it counts, and where reviewers now disagree."""
-    said: dict[str, dict[str, Record]] = {review.image: {} for review in new}
-    for record in _rows(standing[standing["image"].isin(list(said))]):
-        by_reviewer = said[record["image"]]
+    records: dict[str, dict[str, Record]] = {review.image: {} for review in new}
+    for record in _rows(standing[standing["image"].isin(list(records))]):
+        by_reviewer = records[record["image"]]
         # Taken out first, so that the newest verdict of the image stands last.
         by_reviewer.pop(record["reviewer"], None)
         by_reviewer[record["reviewer"]] = record
-    newest = {image: list(by_reviewer.values())[-1] for image, by_reviewer in said.items()}
+    newest = {image: list(by_reviewer.values())[-1] for image, by_reviewer in records.items()}
     conflicts = [
         _conflict(newest[image], other)
-        for image, by_reviewer in said.items()
+        for image, by_reviewer in records.items()
         for other in by_reviewer.values()
         if other["verdict"] != newest[image]["verdict"]
     ]

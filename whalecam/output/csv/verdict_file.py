@@ -22,8 +22,8 @@ def verdict_rows(
         reviews: `Journal.latest()`.
         only: one of EXPORT_CHOICES.
     """
-    found = table.page(CHOSEN[only], "name", limit)
-    return flag_rows(found, reviews, only, run.name, run.manifest.model_sha256, thresholds)
+    rows = table.page(CHOSEN[only], "name", limit)
+    return flag_rows(rows, reviews, only, run.name, run.manifest.model_sha256, thresholds)
 
 
 def verdict_file(rows: pd.DataFrame, run: Run, merges: Mapping[str, str] | None = None) -> bytes:

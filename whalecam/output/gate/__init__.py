@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from whalecam.analysis.compare import METRICS, Comparison, compare_runs, figures_of
+from whalecam.analysis.compare import METRICS, Comparison, compare_runs, metrics_of
 from whalecam.errors import RunError
 from whalecam.output.gate.rules import Rule
 from whalecam.store.run import Run
 
-__all__ = ["GOT_WORSE", "NAMES", "Check", "Outcome", "judge", "parse"]
+__all__ = ["GOT_WORSE", "NAMES", "Check", "Outcome", "evaluate", "parse"]
 GOT_WORSE = "got_worse"
 NAMES = (*METRICS, "not_assessable", GOT_WORSE)
 """What a rule may be about: metrics, verdicts as shares, and the share of shared images that got worse."""
@@ -52,25 +52,25 @@ def parse(texts: Sequence[str], with_baseline: bool) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def judge(run: Run, rules: Sequence[Rule], baseline: Run | None = None) -> Outcome:
+def evaluate(run: Run, rules: Sequence[Rule], baseline: Run | None = None) -> Outcome:
     """Check every rule on an audited run.
 
     Raises RunError where a figure was not measured, since a gate that cannot be checked must not pass.
     """
-    figures = figures_of(run)
-    found: Comparison | None = compare_runs([baseline, run]) if baseline else None
+    metrics = metrics_of(run)
+    comparison: Comparison | None = compare_runs([baseline, run]) if baseline else None
     worse: list[str] = []
-    if found is not None and baseline is not None:
-        worse = found.changed(found.names[1], GOT_WORSE)
-        figures[GOT_WORSE] = len(worse) / len(found.unseen)
+    if comparison is not None and baseline is not None:
+        worse = comparison.changed(comparison.names[1], GOT_WORSE)
+        metrics[GOT_WORSE] = len(worse) / len(comparison.unseen)
     checks = []
     for rule in rules:
-        value = figures[rule.name]
+        value = metrics[rule.name]
         if value != value:
             raise RunError(
                 f"'{rule}' cannot be checked: {rule.name} was not measured. It needs assessable images (or images "
                 "that the network was not trained on), and for water figures an audit without --background-test none."
             )
         checks.append(Check(rule, value, rule.met(value)))
-    shared = len(found.unseen) if found else 0
+    shared = len(comparison.unseen) if comparison else 0
     return Outcome(tuple(checks), str(Path(baseline.path).name) if baseline else "", shared, tuple(worse))

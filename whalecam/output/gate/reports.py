@@ -19,7 +19,7 @@ def junit(run: str, outcome: Outcome) -> str:
     for check in outcome.checks:
         case = f"  <testcase classname={_attribute(run)} name={_attribute(f'not {check.rule}')}"
         if check.failed:
-            message = _attribute(_said(check))
+            message = _attribute(_sentence(check))
             lines += [f"{case}>", f"    <failure message={message}>{_text(_list(check, outcome))}</failure>"]
             lines.append("  </testcase>")
         else:
@@ -67,7 +67,7 @@ def write(target: Path, text: str) -> None:
         raise RunError(f"{target} cannot be written: {error.strerror}. Name a file in a folder of yours.") from error
 
 
-def _said(check: Check) -> str:
+def _sentence(check: Check) -> str:
     return f"{check.rule.name} is {check.value:.4g}, and the gate fails if {check.rule}"
 
 

@@ -35,16 +35,16 @@ class Rule:
     @classmethod
     def of(cls, text: str, names: Sequence[str]) -> "Rule":
         """Read `NAME SIGN NUMBER`; `2%` is 0.02. Raises RunError with what would be right."""
-        found = PATTERN.fullmatch(text)
-        if found is None:
+        match = PATTERN.fullmatch(text)
+        if match is None:
             raise RunError(f"'{text}' is no gate. Write a name, >, >=, < or <=, and a number: 'confirmed_leak>0.02'.")
-        name, level = found[1].replace("-", "_"), float(found[3]) / (100 if found[4] else 1)
+        name, level = match[1].replace("-", "_"), float(match[3]) / (100 if match[4] else 1)
         name = EARLIER.get(name, name)
         if name not in names:
-            raise RunError(f"A gate knows no '{found[1]}'. It knows: {', '.join(names)}.")
+            raise RunError(f"A gate knows no '{match[1]}'. It knows: {', '.join(names)}.")
         if not math.isfinite(level):
             raise RunError(f"'{text}' has no number that can be reached.")
-        return cls(name, found[2], level)
+        return cls(name, match[2], level)
 
     def met(self, value: float) -> bool:
         """Whether the condition holds, so that the gate fails."""

@@ -115,7 +115,7 @@ class Journal:
         """Every verdict on a blind control that is not undone, oldest first: `image verdict reviewer`."""
         return self._standing(("image", "verdict", "reviewer"), ENTRIES.c.blind == 1)
 
-    def judged_by(self, reviewer: str) -> pd.DataFrame:
+    def reviewed_by(self, reviewer: str) -> pd.DataFrame:
         """What one reviewer has judged, oldest first: `image action reviewed_at` of each verdict that is not undone."""
         return self._standing(("image", "action", "reviewed_at"), ENTRIES.c.reviewer == reviewer)
 
@@ -141,8 +141,8 @@ class Journal:
         """How many images stand at `flag`, `keep` and `unsure`."""
         newest = _newest(self._mine())
         question = sa.select(newest.c.verdict, sa.func.count()).group_by(newest.c.verdict)
-        found = self._database.do(lambda connection: {row[0]: int(row[1]) for row in connection.execute(question)})
-        return {verdict: found.get(verdict, 0) for verdict in REVIEW_VERDICTS}
+        numbers = self._database.do(lambda connection: {row[0]: int(row[1]) for row in connection.execute(question)})
+        return {verdict: numbers.get(verdict, 0) for verdict in REVIEW_VERDICTS}
 
     def _mine(self) -> Condition:
         """The entry belongs to this run, or to every one."""

@@ -61,21 +61,21 @@ def prepare(connection: sa.Connection) -> None:
     """
     old = 1 if sa.inspect(connection).has_table(ENTRIES.name) else VERSION
     METADATA.create_all(connection)
-    found = connection.scalar(sa.select(VERSIONS.c.version))
-    if found == VERSION:
+    stored = connection.scalar(sa.select(VERSIONS.c.version))
+    if stored == VERSION:
         return
-    if found is None:
+    if stored is None:
         connection.execute(sa.insert(VERSIONS), {"version": old})
-    _upgrade(connection, old if found is None else found)
+    _upgrade(connection, old if stored is None else stored)
 
 
-def _upgrade(connection: sa.Connection, found: int) -> None:
-    if found > VERSION:
+def _upgrade(connection: sa.Connection, stored: int) -> None:
+    if stored > VERSION:
         raise ReviewError(
-            f"The journal of verdicts has schema version {found}; this WhaleCAM reads up to {VERSION}. "
+            f"The journal of verdicts has schema version {stored}; this WhaleCAM reads up to {VERSION}. "
             "Update WhaleCAM, or export the verdicts with the newer one and import them here."
         )
-    for version in range(found + 1, VERSION + 1):
+    for version in range(stored + 1, VERSION + 1):
         for statement in STEPS[version]:
             connection.exec_driver_sql(statement)
     connection.execute(sa.update(VERSIONS), {"version": VERSION})

@@ -25,15 +25,15 @@ def embeddings(parts: Sequence[Path], most: int | None = None, unseen: bool = Fa
     Returns: `image`, `label`, `predicted`, `fold`, `in_training`, and `embedding`, each cell a float32 vector (K,);
         the networks of different folds do not speak one language, so vectors compare within a fold, or `aligned`.
     """
-    found, latest = [pd.DataFrame(columns=COLUMNS)], ALL
+    chunks, latest = [pd.DataFrame(columns=COLUMNS)], ALL
     for part in parts:
         if "embedding" not in names_in(part):
             continue
-        found.append(_read(part, latest, unseen))
-        if most is not None and sum(map(len, found)) > most + most // 4:
-            found = [_sampled(pd.concat(found), most)]
-            latest = _lots(found[0]).max(initial=0) if len(found[0]) == most else ALL
-    rows = _sampled(pd.concat([some for some in found if len(some)] or found), most)
+        chunks.append(_read(part, latest, unseen))
+        if most is not None and sum(map(len, chunks)) > most + most // 4:
+            chunks = [_sampled(pd.concat(chunks), most)]
+            latest = _lots(chunks[0]).max(initial=0) if len(chunks[0]) == most else ALL
+    rows = _sampled(pd.concat([chunk for chunk in chunks if len(chunk)] or chunks), most)
     # Arrow keeps what reading took for the next time, which of a million vectors is much.
     pa.default_memory_pool().release_unused()
     return rows.sort_values("image").reset_index(drop=True)

@@ -34,6 +34,7 @@ class Filters:
     text: str = ""
     images: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
+    mask_sources: tuple[str, ...] = ()
 
 
 def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
@@ -45,6 +46,7 @@ def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
         ("predicted", filters.predicted or None),
         ("assessment", filters.assessments or None),
         ("image", filters.images),
+        ("mask_source", filters.mask_sources or None),
     ):
         if wanted is not None:
             parts.append(f"{column} in (select unnest(${column}::varchar[]))")

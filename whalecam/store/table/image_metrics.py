@@ -21,14 +21,14 @@ def values(store: Store, joined: str) -> pd.DataFrame:
     Args:
         joined: the rows with verdicts and reviews, as a subquery.
     """
-    told = "loss is not null and not isnan(loss)"
+    has_loss = "loss is not null and not isnan(loss)"
     batches = store.batches(
         "select image, label, predicted, assessment, "
         "hash(case when coalesce(\"group\", '') = '' then 'image ' || image else \"group\" end) as unit, "
         "coalesce(in_training, true) as in_training, "
         "loss, attention_score, reliance_probability, reliance, bg_gap, swapped_accuracy, "
-        f"case when {told} then coalesce(label = predicted, false)::float end as right, "
-        f"case when {told} then (label = background_only_predicted)::float end as water_right from {joined}"
+        f"case when {has_loss} then coalesce(label = predicted, false)::float end as right, "
+        f"case when {has_loss} then (label = background_only_predicted)::float end as water_right from {joined}"
     )
     frame: pd.DataFrame = _by_name(pa.Table.from_batches(map(_coded, batches)).unify_dictionaries()).to_pandas()
     # Arrow keeps what reading and sorting took, more than the rows themselves, for the next time.
@@ -46,9 +46,9 @@ def _coded(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 def _by_name(rows: pa.Table) -> pa.Table:
     """The rows in the order of names, one of each: two audits at a time may leave an image twice."""
-    found = rows.take(pc.sort_indices(rows["image"])).combine_chunks()
-    images = found["image"]
+    ordered = rows.take(pc.sort_indices(rows["image"])).combine_chunks()
+    images = ordered["image"]
     again = pc.equal(images.slice(1), images.slice(0, max(0, len(images) - 1)))
     if not pc.any(again).as_py():
-        return found
-    return found.filter(pa.concat_arrays([pa.array([True]), *pc.invert(again).chunks]))
+        return ordered
+    return ordered.filter(pa.concat_arrays([pa.array([True]), *pc.invert(again).chunks]))

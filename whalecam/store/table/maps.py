@@ -12,8 +12,8 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.store.parts import read_batches, read_part
 from whalecam.store.table.stats import unpack_maps
 
-NAMES = ["image", "label", "predicted"]
-COLUMNS = [*NAMES, "width", "height", "map_height", "map_width", "maps", "mask_bits", "background_share"]
+NAMES = ["image", "label", "predicted", "map_height"]
+COLUMNS = [*NAMES, "width", "height", "map_width", "maps", "mask_bits", "background_share"]
 BATCH = 64
 
 
@@ -43,7 +43,7 @@ def _wanted(tables: Sequence[pa.Table], names: Sequence[str], most: int) -> list
         return []
     whole = pa.concat_tables(tables)
     labels = whole["label"].to_numpy()
-    mapped, chosen = whole["predicted"].is_valid().to_numpy(), np.zeros(len(whole), bool)
+    mapped, chosen = whole["map_height"].is_valid().to_numpy(), np.zeros(len(whole), bool)
     for name in names:
         own = np.flatnonzero(mapped & (labels == name))
         if len(own) > most:

@@ -41,7 +41,7 @@ class Queue:
         return tuple(name for name in self.line if name not in self.done)
 
     @property
-    def judged(self) -> int:
+    def reviewed_count(self) -> int:
         return len(self.line) - len(self.left)
 
     def place(self, image: str) -> int:
@@ -85,12 +85,12 @@ def with_controls(
     return tuple(name for _, name in sorted(spots, key=lambda spot: spot[0])), frozenset(chosen)
 
 
-def pace(judged: pd.DataFrame) -> float | None:
+def pace(reviews: pd.DataFrame) -> float | None:
     """Images a minute over the reviewer's LAST actions, breaks left out; None while there are fewer than two.
 
-    An action on many images counts once. `judged`: `action reviewed_at`, oldest first (`Journal.judged_by`).
+    An action on many images counts once. `reviews`: `action reviewed_at`, oldest first (`Journal.reviewed_by`).
     """
-    moments = pd.to_datetime(judged.drop_duplicates("action", keep="last")["reviewed_at"].tail(LAST), utc=True)
+    moments = pd.to_datetime(reviews.drop_duplicates("action", keep="last")["reviewed_at"].tail(LAST), utc=True)
     gaps = moments.sort_values().diff().dt.total_seconds().dropna()
     gaps = gaps[gaps < BREAK]
     return None if gaps.empty else 60 * len(gaps) / max(float(gaps.sum()), 1.0)

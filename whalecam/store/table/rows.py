@@ -53,27 +53,27 @@ class Table:
 
     def count(self, filters: Filters | None = None) -> int:
         where, values = where_of(filters or Filters())
-        found = self._answer(
+        answer = self._answer(
             "count", lambda: self._store.rows(f"select count(*) from {self._joined} where {where}", values), filters
         )
-        return int(found[0][0])
+        return int(answer[0][0])
 
     def page(self, filters: Filters, order: str = "evidence", limit: int = 48, offset: int = 0) -> pd.DataFrame:
         """Some rows, without maps, in a stable order (ties by name)."""
         where, values = where_of(filters)
-        asked = f"select * exclude (part) from {self._joined} where {where} order by {self._order(order)}, image "
+        sql = f"select * exclude (part) from {self._joined} where {where} order by {self._order(order)}, image "
         values |= {"limit": limit, "offset": offset}
 
         def find() -> pd.DataFrame:
-            return self._store.ask(asked + "limit $limit offset $offset", values)
+            return self._store.ask(sql + "limit $limit offset $offset", values)
 
         return self._frame("page", find, (filters, order, limit, offset)) if limit <= SMALL else find()
 
     def images(self, filters: Filters, order: str = "name", limit: int = 2**31) -> list[str]:
         """Names alone, in an order."""
         where, values = where_of(filters)
-        asked = f"select image from {self._joined} where {where} order by {self._order(order)}, image limit $limit"
-        return [image for (image,) in self._store.rows(asked, {**values, "limit": limit})]
+        sql = f"select image from {self._joined} where {where} order by {self._order(order)}, image limit $limit"
+        return [image for (image,) in self._store.rows(sql, {**values, "limit": limit})]
 
     def all_rows(self, filters: Filters | None = None) -> pd.DataFrame:
         """Every row that passes, by name; for the export."""
@@ -81,8 +81,8 @@ class Table:
 
     def known(self, images: Sequence[str]) -> set[str]:
         """Those of `images` that have a row."""
-        asked = "select image from held.rows where image in (select unnest($images::varchar[]))"
-        return {image for (image,) in self._store.rows(asked, {"images": list(images)})}
+        sql = "select image from held.rows where image in (select unnest($images::varchar[]))"
+        return {image for (image,) in self._store.rows(sql, {"images": list(images)})}
 
     def row(self, image: str) -> dict[str, Any]:
         """One image with its maps: `maps` float32 (classes, h, w) or None, `logits`, `mask_bits`."""
@@ -90,10 +90,10 @@ class Table:
         return dict(self._store.answered(key, lambda: self._row(image), about="picture"))
 
     def _row(self, image: str) -> dict[str, Any]:
-        found = self._store.ask(f"select * from {self._joined} where image = $image", {"image": image})
-        if found.empty:
+        matches = self._store.ask(f"select * from {self._joined} where image = $image", {"image": image})
+        if matches.empty:
             raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")
-        row: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in found.iloc[0].items()}
+        row: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in matches.iloc[0].items()}
         row |= self._heavy(Path(row.pop("part")), image)
         row["maps"] = unpack_maps(row["maps"], row["map_height"], row["map_width"])
         return row
@@ -102,8 +102,8 @@ class Table:
         """HEAVY of one image; null for what its part lacks."""
         stored = pq.read_schema(part).names
         columns = [column_sql(name, stored) or f"null as {name}" for name in HEAVY]
-        asked = f"select {', '.join(columns)} from read_parquet($part) where image = $image"
-        return dict(zip(HEAVY, self._store.rows(asked, {"part": str(part), "image": image})[0], strict=True))
+        sql = f"select {', '.join(columns)} from read_parquet($part) where image = $image"
+        return dict(zip(HEAVY, self._store.rows(sql, {"part": str(part), "image": image})[0], strict=True))
 
     def overlays_of(self, images: Sequence[str]) -> dict[str, Overlay]:
         """Maps and masks of a page of images; only the parts that hold them are opened."""
@@ -111,23 +111,23 @@ class Table:
         parts = self._store.rows(f"select distinct part from held.rows {among}", wanted)
         if not parts:
             return {}
-        found = self._store.rows(
+        matches = self._store.rows(
             f"select image, maps, map_height, map_width, mask_bits from read_parquet($parts) {among}",
             {**wanted, "parts": [part for (part,) in parts]},
         )
-        return {image: Overlay(unpack_maps(raw, h, w), bits) for image, raw, h, w, bits in found}
+        return {image: Overlay(unpack_maps(raw, h, w), bits) for image, raw, h, w, bits in matches}
 
     def top(self) -> float:
         """A scale for maps that suits the whole run: the 99th percentile of the rows' `peak`, in logits."""
-        asked = "select coalesce(quantile_cont(peak, 0.99), 1) from held.rows where peak > 0"
-        return float(self._store.answered("top", lambda: self._store.rows(asked))[0][0])
+        sql = "select coalesce(quantile_cont(peak, 0.99), 1) from held.rows where peak > 0"
+        return float(self._store.answered("top", lambda: self._store.rows(sql))[0][0])
 
     def place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
         """Where an image stands in a filtered order: (0-based place or -1, the one before, the one after)."""
-        found: tuple[int, str | None, str | None] = self._answer(
+        neighbours: tuple[int, str | None, str | None] = self._answer(
             "place", lambda: self._place(image, filters, order), (image, filters, order)
         )
-        return found
+        return neighbours
 
     def _place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
         where, values = where_of(filters)
@@ -135,17 +135,17 @@ class Table:
         here = self._store.rows(f"select key from {among} where image = $image", {**values, "image": image})
         if not here:
             return -1, None, None
-        found = self._store.rows(
+        matches = self._store.rows(
             "select count(*) filter (key < $key), max_by(image, key) filter (key < $key), "
             f"min_by(image, key) filter (key > $key) from {among}",
             {**values, "key": here[0][0]},
         )
-        return found[0]  # type: ignore[no-any-return]
+        return matches[0]  # type: ignore[no-any-return]
 
     def names(self, column: str) -> list[str]:
         """The different texts of `label`, `predicted` or `mask_source`, sorted."""
-        asked = f"select distinct {column} as name from held.rows where {column} is not null order by 1"
-        return [str(name) for (name,) in self._store.answered(("names", column), lambda: self._store.rows(asked))]
+        sql = f"select distinct {column} as name from held.rows where {column} is not null order by 1"
+        return [str(name) for (name,) in self._store.answered(("names", column), lambda: self._store.rows(sql))]
 
     def overview(self) -> dict[str, Any]:
         """See `totals.overview`."""
@@ -153,15 +153,13 @@ class Table:
 
     def assessments(self) -> pd.DataFrame:
         """`assessment`, `images`."""
-        asked = f"select assessment, count(*) as images from {self._joined} group by 1 order by 2 desc, 1"
-        return self._frame("assessments", lambda: self._store.ask(asked))
+        sql = f"select assessment, count(*) as images from {self._joined} group by 1 order by 2 desc, 1"
+        return self._frame("assessments", lambda: self._store.ask(sql))
 
     def reasons(self) -> pd.DataFrame:
         """`reason`, `images` of what could not be assessed."""
-        asked = (
-            f"select reason, count(*) as images from {self._joined} where reason <> '' group by 1 order by 2 desc, 1"
-        )
-        return self._frame("reasons", lambda: self._store.ask(asked))
+        sql = f"select reason, count(*) as images from {self._joined} where reason <> '' group by 1 order by 2 desc, 1"
+        return self._frame("reasons", lambda: self._store.ask(sql))
 
     def quadrants(self, attention_score: float) -> pd.DataFrame:
         """See `totals.quadrants`."""
@@ -214,6 +212,6 @@ class Table:
 
 def _sort_key(terms: str) -> str:
     """An order as one value per row that sorts as the order does, ties by name."""
-    found = [match for term in f"{terms}, image".split(", ") if (match := _TERM.fullmatch(term))]
-    keys = [f"{t['what']}, '{(t['how'] or ' asc').strip()}{t['nulls'] or ' nulls last'}'" for t in found]
+    matches = [match for term in f"{terms}, image".split(", ") if (match := _TERM.fullmatch(term))]
+    keys = [f"{t['what']}, '{(t['how'] or ' asc').strip()}{t['nulls'] or ' nulls last'}'" for t in matches]
     return f"create_sort_key({', '.join(keys)})"

@@ -114,8 +114,8 @@ class Store:
             self._hold(name, rows)
 
     def _present(self, files: list[str]) -> list[str]:
-        asked = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
-        return [name for (name,) in self.rows(asked, {"files": files})]
+        sql = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
+        return [name for (name,) in self.rows(sql, {"files": files})]
 
     def join(self, reviews: pd.DataFrame, version: Any = None) -> None:
         """Take people's latest verdicts in: any of REVIEW_COLUMNS, `image` once."""
@@ -148,9 +148,9 @@ class Store:
 
     def record(self, question: str) -> dict[str, Any]:
         """The first row of an answer, by column."""
-        found = self._con.cursor().execute(question)
-        names = [column[0] for column in found.description]
-        return dict(zip(names, found.fetchall()[0], strict=True))
+        cursor = self._con.cursor().execute(question)
+        names = [column[0] for column in cursor.description]
+        return dict(zip(names, cursor.fetchall()[0], strict=True))
 
     def answered(self, key: Any, find: Callable[[], Any], about: str = "whole") -> Any:
         """What `find` returns, asked once until rows or verdicts change; the last of KEPT are held.
@@ -158,16 +158,16 @@ class Store:
         Args: about: of KEPT.
         """
         with self._changing:
-            held = self._answers[about]
-            if key in held:
-                held.move_to_end(key)
-                return held[key]
-        found = find()
+            answers = self._answers[about]
+            if key in answers:
+                answers.move_to_end(key)
+                return answers[key]
+        answer = find()
         with self._changing:  # into what was thrown away meanwhile, where rows or verdicts changed
-            held[key] = found
-            while len(held) > KEPT[about]:
-                held.popitem(last=False)
-        return found
+            answers[key] = answer
+            while len(answers) > KEPT[about]:
+                answers.popitem(last=False)
+        return answer
 
 
 def _no_answers() -> dict[str, OrderedDict[Any, Any]]:
@@ -177,11 +177,11 @@ def _no_answers() -> dict[str, OrderedDict[Any, Any]]:
 def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, Any], report: Report) -> None:
     """Ask something long; where `report`, which hears how far it is, raises, it is broken off."""
     with ThreadPoolExecutor(1) as aside:
-        asked = aside.submit(own.execute, question, values)
+        running = aside.submit(own.execute, question, values)
         try:
-            while wait((asked,), TICK).not_done:
+            while wait((running,), TICK).not_done:
                 report(Progress("reading rows", max(0, int(own.query_progress())), 100))
         finally:
-            if not asked.done():
+            if not running.done():
                 own.interrupt()
-        asked.result()
+        running.result()

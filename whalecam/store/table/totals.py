@@ -74,11 +74,11 @@ def per_label(store: Store, joined: str) -> pd.DataFrame:
 
 def majority(store: Store) -> float:
     """Share of the most frequent label among the images `background_only_accuracy` is taken over."""
-    found = store.rows(
+    counts = store.rows(
         "select max(n) / sum(n) from (select count(*) as n from held.rows where not in_training and "
         "background_only_predicted is not null group by label)"
     )
-    return float(found[0][0]) if found[0][0] is not None else float("nan")
+    return float(counts[0][0]) if counts[0][0] is not None else float("nan")
 
 
 def confusion(store: Store, unseen_only: bool) -> pd.DataFrame:

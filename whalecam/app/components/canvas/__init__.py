@@ -10,8 +10,7 @@ import numpy as np
 import streamlit as st
 
 from whalecam.app.components.assets import module, text
-from whalecam.app.shell import links
-from whalecam.app.state import events
+from whalecam.app.state import events, fields
 from whalecam.arrays import FloatArray
 from whalecam.config import MASK_GRID, REVIEW_VERDICTS
 from whalecam.data.geometry import Frame
@@ -67,7 +66,7 @@ class Layer:
 
 
 def heat_canvas(
-    picture_uri: str,
+    image_uri: str,
     layer: Layer | None,
     mask_bits: bytes | None,
     caption: str,
@@ -91,10 +90,10 @@ def heat_canvas(
         The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip` or
         `help`; else None.
     """
-    shown = zlib.crc32(picture_uri.encode())
+    shown = zlib.crc32(image_uri.encode())
     data = {
         "inbox": events.inbox(key),
-        "picture": picture_uri,
+        "picture": image_uri,
         "shown": shown,
         "layer": packed_layer(layer),
         "mask": text64(mask_bits) if mask_bits else None,
@@ -114,7 +113,7 @@ def overlay_controls() -> None:
         st.toggle("Show the heat", True, key="heat", bind="query-params", on_change="ignore")
         st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", bind="query-params", on_change="ignore")
         st.slider(
-            "Threshold",
+            "Heat threshold",
             0.0,
             1.0,
             0.0,
@@ -126,7 +125,7 @@ def overlay_controls() -> None:
         )
         st.selectbox("Colours", tuple(COLOURMAPS), key="colours", bind="query-params", on_change="ignore")
         st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
-    links.unbind("heat", "opacity", "threshold", "colours", "outline")
+    fields.unbind("heat", "opacity", "threshold", "colours", "outline")
 
 
 def packed_layer(layer: Layer | None) -> dict[str, Any] | None:

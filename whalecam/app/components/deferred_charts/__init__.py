@@ -12,7 +12,7 @@ _opening = st.components.v2.component(
 )
 
 
-def figures_first() -> None:
+def charts_first() -> None:
     """End a session's first run here, so that the browser draws the figures above before the charts below are sent.
 
     What draws charts is 4.7 MB of JavaScript which blocks the browser for about a second while it starts, and figures

@@ -10,7 +10,7 @@ import streamlit as st
 from whalecam.app.charts.audit_charts import COLOURS, WORDS
 from whalecam.app.components.assets import module, text
 from whalecam.app.components.canvas import Layer, colour_tables, packed_layer, text64
-from whalecam.app.state import events
+from whalecam.app.state import events, fields
 from whalecam.config import MASK_GRID
 
 _component = st.components.v2.component(
@@ -115,8 +115,7 @@ def late_event(key: str) -> GalleryEvent:
 
 def selected_now(key: str) -> tuple[str, ...]:
     """What is selected in the gallery `key` at this moment, for the callback of a button."""
-    selected = (st.session_state.get(key) or {}).get("selected")
-    return tuple(_known(events.seen(key), selected))
+    return tuple(_known(events.seen(key), fields.component_state(key, "selected")))
 
 
 def _event(names: Sequence[str], recent: Sequence[str], selected: Any, event: tuple[str, Any] | None) -> GalleryEvent:

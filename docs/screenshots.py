@@ -1,6 +1,6 @@
 """Take the images of README: every page at a desk's and a phone's width, from a running dashboard.
 
-usage: python docs/pictures.py [http://localhost:8501] [--out docs/img] [--run demo] [--against demo-shuffle]
+usage: python docs/screenshots.py [http://localhost:8501] [--out docs/img] [--run demo] [--against demo-shuffle]
 
 The Compare page holds `--against` against `--run`: what `retrain RUN --remedy shuffle` made of it.
 """
@@ -20,8 +20,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 def view(name: str, run: str, against: str) -> str:
     """A page's address below the dashboard's."""
-    asked = [("run", run), *([("compared", run), ("compared", against)] if name == "Compare" else [])]
-    return f"{name}?{urlencode(asked)}"
+    parameters = [("run", run), *([("compared", run), ("compared", against)] if name == "Compare" else [])]
+    return f"{name}?{urlencode(parameters)}"
 
 
 def take(browser: Any, name: str, size: str, given: argparse.Namespace) -> None:

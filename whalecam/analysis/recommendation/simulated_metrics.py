@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whalecam.text import DASH, percent_interval
+
 PRESENT = "present"
 MEASURES = ("own", "unseen", "leak")
 NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
@@ -21,7 +23,7 @@ COLUMNS = {
 TIMES = 1000
 
 
-def figures(rows: pd.DataFrame) -> dict[str, Any]:
+def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
     """Per remedy: `all`, and `species` by name; each figure is [value, low, high], or None where there is none.
 
     Args:
@@ -34,23 +36,23 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
     """
     wide = rows.pivot(index="image", columns="remedy", values=list(MEASURES)).astype(float)
     about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["label", "group"]]
-    found: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for remedy in rows["remedy"].unique():
         columns = _columns(wide, str(remedy))
         parts = {str(name): columns.loc[part.index] for name, part in about.groupby("label")}
-        found[str(remedy)] = {
-            "all": _told(columns, about["group"]),
-            "label": {name: _told(part, about["group"].loc[part.index]) for name, part in parts.items()},
+        metrics[str(remedy)] = {
+            "all": _intervals(columns, about["group"]),
+            "label": {name: _intervals(part, about["group"].loc[part.index]) for name, part in parts.items()},
         }
-    return found
+    return metrics
 
 
 def cell(figure: Sequence[float] | None, key: str) -> str:
     """A figure of COLUMNS with its interval, in percent; differences carry their sign."""
     if figure is None:
-        return "–"
-    sign = "+" if key in ("unseen_gain", "leak_drop") else ""
-    return f"{figure[0] * 100:{sign}.0f} % ({figure[1] * 100:{sign}.0f} to {figure[2] * 100:{sign}.0f})"
+        return DASH
+    value, low, high = figure
+    return percent_interval(value, low, high, signed=key in ("unseen_gain", "leak_drop"))
 
 
 def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:
@@ -82,6 +84,6 @@ def _columns(wide: pd.DataFrame, remedy: str) -> pd.DataFrame:
     return pd.DataFrame({**level, **gains, "leak_drop": before["leak"] - level["leak"]})
 
 
-def _told(columns: pd.DataFrame, groups: "pd.Series[int]") -> Mapping[str, Any]:
+def _intervals(columns: pd.DataFrame, groups: "pd.Series[int]") -> Mapping[str, Any]:
     numbers = groups.tolist()
     return {"n": len(columns), **{str(name): interval(columns[name].to_numpy(float), numbers) for name in columns}}

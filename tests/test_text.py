@@ -1,0 +1,113 @@
+"""Numbers in texts: how each is written, and that no other module of the package writes percentages."""
+
+import ast
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import ROOT
+from whalecam import text
+
+NOTHING = (None, float("nan"), np.float64("nan"), pd.NA)
+NOT_YET = (
+    "whalecam/app/screens/model.py",
+    "whalecam/audit",
+    "whalecam/cli/model.py",
+    "whalecam/data",
+    "whalecam/explain",
+    "whalecam/network",
+)
+"""Where percentages are still written by hand."""
+SLIDER = ROOT / "whalecam" / "app" / "shell" / "page_frame.py"
+"""A slider whose values stand in links as shares: only Streamlit's own format shows them as percentages."""
+PACKAGE = [*(ROOT / "whalecam").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "dashboard.py"]
+OTHERS = sorted(
+    path
+    for path in PACKAGE
+    if path != Path(text.__file__) and not path.relative_to(ROOT).as_posix().startswith(NOT_YET)
+)
+FORMAT = re.compile(r"[-+,<>^0-9.]*\.[0-9]+%")
+
+
+def test_percentages() -> None:
+    assert [text.percent(share) for share in (0, 0.575, 1, 12.345, -0.2)] == ["0 %", "57 %", "100 %", "1234 %", "-20 %"]
+    assert text.percent(0.575, 1) == "57.5 %" and text.percent(np.float32(0.5), 2) == "50.00 %"
+    assert text.percent(0.1, signed=True) == "+10 %" and text.percent(-0.1, signed=True) == "-10 %"
+    assert text.percent(-0.001) == "0 %", "nothing is less than nothing"
+
+
+def test_intervals() -> None:
+    assert text.percent_range(0.12, 0.3) == "12 % to 30 %"
+    assert text.percent_interval(0.2, 0.12, 0.3) == "20 % (12 to 30)"
+    assert text.percent_interval(0.2, -0.12, 0.3, signed=True) == "+20 % (-12 to +30)"
+    assert text.points(0.123) == "+12 points" and text.points(-0.123, 1) == "-12.3 points"
+    assert text.points_interval(0.12, 0.08, 0.16) == "+12 points (+8 to +16)"
+
+
+def test_numbers() -> None:
+    assert (text.number(1.005, 1), text.number(0.25, signed=True), text.number(-0.001)) == ("1.0", "+0.25", "0.00")
+    assert text.scientific(1.234e-5) == "1.2e-05" and text.count(1240) == "1,240" and text.count(1240.0) == "1,240"
+
+
+@pytest.mark.parametrize("value", NOTHING)
+def test_what_is_not_known_is_a_dash(value: object) -> None:
+    writers = (text.percent, text.points, text.number, text.scientific, text.count)
+    assert {write(value) for write in writers} == {"–"} and text.percent_interval(value, value, value) == "–"
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_a_part_of_a_whole(part: int, rest: int) -> None:
+    """The slow way: a percentage is read back and is at most half of its last decimal away."""
+    written = text.percent_of(part, part + rest)
+    exact = 100 * part / max(1, part + rest)
+    digits = 1 if 0 < exact < 1 else 0
+    assert written.endswith(" %") and abs(float(written[:-2]) - exact) <= 0.5 * 10**-digits + 1e-9
+    assert math.isclose(float(written[:-2]), float(f"{exact:.{digits}f}"), abs_tol=10**-digits)
+
+
+def percentages_in(code: str) -> list[int]:
+    """The lines that format a percentage: in an f-string, by a format of its own, for Plotly, or by Streamlit's own."""
+    return sorted(set(_percentages(ast.parse(code))))
+
+
+def _percentages(tree: ast.AST) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FormattedValue) and node.format_spec and "%" in ast.unparse(node.format_spec):
+            yield node.lineno
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if FORMAT.fullmatch(node.value) or re.search(r"%\{[^}]*%\}", node.value):
+                yield node.lineno
+        elif isinstance(node, ast.keyword) and node.arg == "format" and ast.unparse(node.value) == "'percent'":
+            yield node.value.lineno
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "f'{a:.0%}'",
+        "f'{a:+.{n}%} of'",
+        "format(a, '.1%')",
+        "{'tickformat': '.0%'}",
+        "'%{x:.0%} right'",
+        "column(format='percent')",
+    ],
+)
+def test_a_percentage_is_recognised(code: str) -> None:
+    assert percentages_in(code) == [1]
+
+
+def test_other_signs_are_no_percentages() -> None:
+    assert percentages_in("f'{a:.2f} %'\nf'{100 * a}%'\n'%d %%'\n'95 % of 100%'\na % b\n'%{x}: %{y:.1f}'") == []
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_other_module_writes_percentages(path: Path) -> None:
+    lines = percentages_in(path.read_text(encoding="utf-8"))
+    assert len(lines) == (1 if path == SLIDER else 0), lines
