@@ -132,8 +132,8 @@ def open_dataset(
     """Read a table and join it with the files of a folder by name.
 
     Args:
-        csv: a CSV or TSV, packed by gzip or not; a workbook, Parquet, JSON lines or COCO; a folder of class folders,
-            which contains its own images; or a table of pandas, polars or pyarrow.
+        csv: a file with a table (docs/data.md), a folder of class folders, or a table of pandas, polars or pyarrow.
+        images: the folder of the images; None for class folders, and for a look at the table only.
 
     Returns: the data set; `problems` lists every unusable row, `notes` states how rows and files were joined.
     Raises DatasetError for a file that is no such table, for a column that is missing, and for a missing folder.

@@ -101,6 +101,7 @@ def check(
     facts = _facts(data)
     if upright_boxes is not None and table is not None:
         facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}
+    facts |= {"reading": list(data.reading) if as_json else " ".join(data.reading)}
     facts |= {"joins": _joins(data, as_json) | {j.kind: j.record() if as_json else j.sentence for j in joined.joins}}
     if out:
         findings.write(problems, out)
@@ -168,7 +169,6 @@ def _facts(data: Any) -> dict[str, Any]:
         "reasons": bad["status"].value_counts().to_dict(),
         "bad_rows": bad[["image", "status"]].to_dict("records"),
         "fingerprint": data.fingerprint,
-        "reading": list(data.reading),
     }
 
 

@@ -86,6 +86,7 @@ class Index:
         self.by_stem = by_stem
         self.endings = tuple(ending.casefold() for ending in endings)
         self._tails: dict[int, dict[str, list[str]]] = {}
+        self._exact_tails: dict[int, dict[str, str]] = {}
 
     def look_up(self, name: str) -> Match:
         """What a name means by itself, whatever the other names are."""
@@ -103,6 +104,8 @@ class Index:
 
     def _ending_with(self, name: str, depth: int) -> list[Match]:
         """Files whose relative path ends with the name; of those that differ least, the whole path wins."""
+        if not self.by_stem and (file := self._by_exact_tail(depth).get(name)):
+            return [Match(file)]
         tails = self._by_tail(depth)
         candidates = self._compared(name, tails, depth)
         if len(candidates) < 2:
@@ -173,6 +176,17 @@ class Index:
 
     def _differences(self, name: str, file: str) -> tuple[str, ...]:
         return differences(name, file, by_stem=self.by_stem, endings=self.endings)
+
+    def _by_exact_tail(self, depth: int) -> dict[str, str]:
+        """The file of each end of a path as it is written; empty where there are several."""
+        if depth not in self._exact_tails:
+            tails: dict[str, str] = {}
+            for file in self.files if depth <= self._depth else ():
+                if file.count("/") >= depth - 1:
+                    tail = _last(file, depth)
+                    tails[tail] = "" if tail in tails else file
+            self._exact_tails[depth] = tails
+        return self._exact_tails[depth]
 
     def _by_tail(self, depth: int) -> dict[str, list[str]]:
         """The files by the loose keys of the last parts of their paths; built when first needed."""

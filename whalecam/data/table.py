@@ -104,9 +104,8 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
     contents = read_table(csv)
     is_own = images is None and _is_folder(csv)
     data = of_contents(contents, csv, csv if is_own else images, columns)
-    if _is_folder(csv):
-        return data
-    return replace(data, fingerprint=hashlib.sha256(csv.read_bytes()).hexdigest())
+    content = _csv_of(data) if _is_folder(csv) else csv.read_bytes()
+    return replace(data, fingerprint=hashlib.sha256(content).hexdigest())
 
 
 def of_frame(frame: pd.DataFrame, images: Path | None, columns: Columns = Columns()) -> Dataset:
@@ -114,19 +113,24 @@ def of_frame(frame: pd.DataFrame, images: Path | None, columns: Columns = Column
     texts = as_texts(frame)
     if texts.empty:
         raise fault("The table has no rows. It needs one row per image.")
-    return of_contents(TableContents(frame=texts), IN_MEMORY, images, columns)
+    data = of_contents(TableContents(frame=texts), IN_MEMORY, images, columns)
+    return replace(data, fingerprint=hashlib.sha256(_csv_of(data)).hexdigest())
+
+
+def _csv_of(data: Dataset) -> bytes:
+    # Cells stay as they are: WhaleCAM alone reads it, and a `'` in front of a name would find no file.
+    return data.table[["image", "label", "group"]].to_csv(index=False).encode("utf-8", "replace")
 
 
 def write_table(data: Dataset, csv: Path) -> Dataset:
     """The rows of a data set as a CSV of `image`, `label` and `group`, and the data set with that as its source."""
     csv.parent.mkdir(parents=True, exist_ok=True)
-    # Cells stay as they are: it is read back by WhaleCAM alone, and a `'` in front of a name would find no file.
-    csv.write_text(data.table[["image", "label", "group"]].to_csv(index=False), encoding="utf-8")
+    csv.write_bytes(_csv_of(data))
     return replace(data, csv=csv, columns=Columns("image", "label", "group"))
 
 
 def of_contents(contents: TableContents, csv: Path, images: Path | None, columns: Columns) -> Dataset:
-    """The rows of a table, joined with the files of a folder."""
+    """The rows of a table, joined with the files of a folder; without a fingerprint."""
     contents, one_hot = with_one_hot(contents, columns, csv.name)
     present, notes = resolved(contents, columns, csv.name)
     frame = contents.frame
@@ -140,16 +144,8 @@ def of_contents(contents: TableContents, csv: Path, images: Path | None, columns
     joined = join(table["image"], folder)
     table["path"] = joined.paths
     table["status"] = _status(table, joined.reasons)
-    fingerprint = hashlib.sha256(table[["image", "label", "group"]].to_csv(index=False).encode("utf-8", "replace"))
-    return Dataset(
-        csv,
-        folder,
-        present,
-        table,
-        fingerprint.hexdigest(),
-        joined.report,
-        (*contents.notes, *one_hot, *notes, *unknown),
-    )
+    reading = (*contents.notes, *one_hot, *notes, *unknown)
+    return Dataset(csv, folder, present, table, "", joined.report, reading)
 
 
 def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
@@ -220,6 +216,7 @@ def _status(table: pd.DataFrame, reasons: Iterable[str]) -> "pd.Series[str]":
     status = status.mask(table["label"] == "", NO_LABEL).mask(table["image"] == "", NO_NAME)
     usable = table[status == ""]
     image = usable["path"].where(usable["path"] != "", usable["image"])
+    usable, image = usable[image.duplicated(keep=False)], image[image.duplicated(keep=False)]
     labels = usable["label"].groupby(image).transform("nunique")
     status[usable.index[image.duplicated()]] = DUPLICATE
     status[usable.index[labels > 1]] = SEVERAL_LABELS
