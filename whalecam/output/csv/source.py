@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from whalecam.data.csv_text import read_text, safe_csv
-from whalecam.data.readers.tables import read_table
+from whalecam.data.readers.tables import read_recognized
 from whalecam.errors import DatasetError
 
 
@@ -18,8 +18,8 @@ def cleaned_source(csv: Path, image: str, flagged: Collection[str]) -> bytes:
 
     Raises DatasetError where the file cannot be read or lacks that column.
     """
-    contents = read_table(Path(csv))
-    if not contents.is_csv:
+    contents = read_recognized(Path(csv))
+    if contents is not None and not contents.is_csv:
         return safe_csv(contents.frame[~contents.frame[image].str.strip().isin(set(flagged))])
     source, gone = read_text(Path(csv), DatasetError, guess=True), set(flagged)
     place, kept = None, []

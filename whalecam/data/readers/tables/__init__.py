@@ -27,16 +27,25 @@ TABLE_READERS: Mapping[str, TableReader] = {
 ENTRY_POINTS = "whalecam.table_readers"
 """The group of entry points under which other packages offer readers; they are asked after those of TABLE_READERS."""
 
-__all__ = ["ENTRY_POINTS", "TABLE_READERS", "TableContents", "TableReader", "as_texts", "read_table"]
+__all__ = ["ENTRY_POINTS", "TABLE_READERS", "TableContents", "TableReader", "as_texts"]
+__all__ += ["read_recognized", "read_table"]
 
 
 def read_table(path: Path) -> TableContents:
     """The contents of the first format that recognizes a path. Raises DatasetError, in one line, where none can."""
+    return read_recognized(path) or read_delimited(path)
+
+
+def read_recognized(path: Path) -> TableContents | None:
+    """The contents of the first format that recognizes a path; None for what is read as a CSV.
+
+    Raises DatasetError where the path is of a format but unusable.
+    """
     for reader in _readers().values() if _exists(path) else ():
         contents = reader(path)
         if contents is not None:
             return contents
-    return read_delimited(path)
+    return None
 
 
 def _exists(path: Path) -> bool:
