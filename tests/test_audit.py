@@ -300,7 +300,7 @@ def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: p
 @pytest.mark.parametrize("several", [overlapped, side_by_side])
 def test_an_error_in_a_step_beside_is_not_swallowed(run: Run, several: Several) -> None:
     class Broken(Explainer):
-        def tell(self, looked: Looked) -> list[Explained]:
+        def measure(self, looked: Looked) -> list[Explained]:
             raise RuntimeError("broken")
 
     model = network.from_spec(run.manifest.network, run.load_checkpoint())

@@ -22,7 +22,7 @@ LOCAL = fold_job.Local()
 RELIANCE = "whole backgrounds, in rounds"
 """How reliance is tested, to be changed with it. Audits from before it was noted exchanged single properties as well.
 """
-READING = "large JPEGs reduced"
+READING = "large JPEGs reduced, deep greys on their own scale"
 """How images are read, to be changed with it. Audits from before it was noted read all of them at full size."""
 
 
