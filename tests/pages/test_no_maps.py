@@ -73,6 +73,7 @@ def test_the_pages_say_what_was_not_measured(boxed: Path, monkeypatch: pytest.Mo
     assert "confirmed leak" not in texts(start) and not start.get("plotly_chart")[1:]
     leaks = open_page("pages/5_Leaks.py", run="boxed")
     assert "because this audit has no maps" in texts(leaks) and "Looks" not in texts(leaks)
+    assert not leaks.get("plotly_chart")
     assert "Assessable" not in {metric.label for metric in leaks.metric}
     assert SAID in texts(open_page("pages/4_Heatmaps.py", run="boxed")).replace("\\", "")
 

@@ -78,10 +78,9 @@ def _relies(controlled: int, level: Thresholds) -> str:
 
 
 def charts(table: Table) -> None:
-    """How attention is distributed, and attention against reliance; reliance alone where attention was not measured."""
+    """How attention is distributed, and attention against reliance; nothing where attention was not measured."""
     scores = table.scores()
     if scores["attention_score"].isna().all():
-        lasso(scores)
         return
     left, right = st.columns(2, gap="medium")
     with left:
@@ -95,9 +94,8 @@ def charts(table: Table) -> None:
 
 
 def lasso(scores: pd.DataFrame) -> None:
-    """The first two that were measured of attention, reliance and loss; a selection narrows the gallery."""
-    measured = [name for name in ("attention_score", *RELIANCE, "loss") if scores[name].notna().any()]
-    x, y = [*measured, "loss", "loss"][:2]
+    """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
+    y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
     words = {
         "attention_score": "attention score (0: the animal's shape, 1: a flat map)",
         "loss": "loss (nats)",
@@ -105,11 +103,11 @@ def lasso(scores: pd.DataFrame) -> None:
         "reliance_probability": "probability of reliance",
     }
     st.plotly_chart(
-        audit_charts.scatter(scores, x, y, words, _levels(scores)),
+        audit_charts.scatter(scores, "attention_score", y, words, _levels(scores)),
         key="lasso",
-        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"{x}~{y}"),
+        on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
         selection_mode=("lasso", "box", "points"),
-        alt=f"Scatter of {x} and {y}",
+        alt=f"Scatter of attention score and {y}",
     )
 
 
