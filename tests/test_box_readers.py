@@ -19,6 +19,7 @@ from whalecam.data import read_boxes
 from whalecam.data.boxes import COLUMNS, part_of
 from whalecam.data.outlines import Polygons, Runs, coco_runs, filled
 from whalecam.data.readers import boxes as registry
+from whalecam.data.readers import registered
 from whalecam.data.readers.boxes import BOX_READERS, Box, BoxContents, Source, read_source
 from whalecam.errors import DatasetError
 
@@ -135,7 +136,7 @@ def own_reader(source: Source) -> BoxContents | None:
 
 def test_other_packages_add_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("Own", "tests.test_box_readers:own_reader", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: EntryPoints([point]).select(group=group))
+    monkeypatch.setattr(registered, "entry_points", lambda group: EntryPoints([point]).select(group=group))
     contents = read_source(Source(written(tmp_path / "x.own", "OWN,1\na.jpg\n")))
     assert contents.format == "own" and contents.boxes[0].image == "a.jpg"
 

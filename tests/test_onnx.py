@@ -346,3 +346,9 @@ def test_the_tests_modules_are_what_they_seem() -> None:
     with torch.no_grad():
         before, after = module.eval()(image), trained_like(module)(image)
     assert not torch.allclose(before, after, atol=1e-2)
+
+
+def test_an_architecture_beside_the_graph_is_said_to_be_unused(tmp_path: Path) -> None:
+    notes = load_checkpoint(pooled(tmp_path), CLASSES, arch="resnet50").notes
+    assert any("resnet50 is not used" in note for note in notes)
+    assert not any("not used" in note for note in load_checkpoint(pooled(tmp_path), CLASSES).notes)

@@ -83,14 +83,14 @@ def train(items: list[Item], kind: str, epochs: int, seed: int, batch: int = 32)
 
 def overlap(network: Segmenter, items: list[Item], size: int = 128) -> float:
     """Mean IoU with the pseudo-masks at 0.5."""
-    found = []
+    overlaps = []
     for item in items:
         pixels, target = item.resized(size)
         with torch.inference_mode():
             p = network(normalised(torch.from_numpy(pixels)[None]))[0].sigmoid().numpy()
         drawn, wanted = p > 0.5, target > 0.5
-        found.append((drawn & wanted).sum() / max(1, (drawn | wanted).sum()))
-    return float(np.mean(found))
+        overlaps.append((drawn & wanted).sum() / max(1, (drawn | wanted).sum()))
+    return float(np.mean(overlaps))
 
 
 def halves(network: nn.Module) -> dict[str, Tensor]:
@@ -110,9 +110,9 @@ def main() -> None:
     given = parser.parse_args()
     items = load(given.data)
     chosen = np.random.default_rng(given.seed).permutation(len(items))
-    held = {int(at) for at in chosen[: len(items) // 10]}
-    sure = [items[at] for at in held if items[at].weight >= 0.9]
-    kept = [item for at, item in enumerate(items) if at not in held]
+    held_out = {int(at) for at in chosen[: len(items) // 10]}
+    sure = [items[at] for at in held_out if items[at].weight >= 0.9]
+    kept = [item for at, item in enumerate(items) if at not in held_out]
     for number in range(given.rounds):
         trained = train(kept, given.encoder, given.epochs, given.seed + number)
         print(f"round {number + 1}: IoU {overlap(trained, sure):.3f} on {len(sure)} held-out pseudo-masks", flush=True)

@@ -232,6 +232,7 @@ def test_the_name_survives_a_reload_of_a_slow_browser(page: Any, address: str, s
     page.reload()
     field = settled(page).get_by_role("textbox", name="Reviewer")
     expect(field).to_have_value("Ana")
+    assert page.evaluate("localStorage.getItem('whalecam.reviewer')") == "Ana"
 
 
 def test_keys_move_on_and_judge(page: Any, address: str, place: Path) -> None:

@@ -106,7 +106,8 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, given: N
     model.to(device)
     check_answers(model, data, f"run '{run.name}', fold {fold}")
     predictor, mapper, note = _sized(model, run, fold, data, options)
-    wanted = options.precision == "auto" and network.fast_halves(device) and _has_closed_form(mapper)
+    in_torch = mapper.has_positions and not mapper.is_opaque
+    wanted = options.precision == "auto" and network.fast_halves(device) and in_torch
     quick = network.quick(mapper, wanted)
     apart = rounding(mapper, quick, data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
@@ -117,10 +118,6 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, given: N
     note = f"{_drawn(options.maps, mapper)} {note}".strip()
     quick_predictor = quick_mapper if predictor is mapper else network.quick(predictor, halves)
     return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper))
-
-
-def _has_closed_form(model: Network) -> bool:
-    return not model.is_opaque and exactness(model.head) != NONE
 
 
 def _exactness(maps: str, mapper: Network) -> str:

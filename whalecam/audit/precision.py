@@ -13,7 +13,6 @@ from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam
 from whalecam.network import Network
-from whalecam.network.exactness import NONE, exactness
 from whalecam.network.layout import check_size
 from whalecam.store.run import Run
 
@@ -67,7 +66,7 @@ def check_answers(model: Network, data: Dataset, name: str) -> None:
 
 def _is_usable(model: Network, inputs: ByteArray) -> bool:
     """Whether the logits of one image are finite, and its map where the network has positions."""
-    if exactness(model.head) == NONE:
+    if not model.has_positions:
         with torch.no_grad():
             return bool(torch.isfinite(model.head(model.look(inputs))).all())
     drawn = cam.explain(model.head, model.look(inputs))

@@ -17,7 +17,7 @@ from whalecam.data import geometry
 from whalecam.errors import DatasetError
 from whalecam.explain import background_test, cam, masks, occlusion, render, score
 from whalecam.network import Network, pick_device
-from whalecam.network.exactness import NONE, exactness
+from whalecam.network.exactness import NONE
 
 PORTION = 48_000_000
 """Pixels that are held at once while a batch is explained, give or take one image."""
@@ -174,15 +174,15 @@ class Explainer:
         """Logits (N, C), and activations averaged over their positions (N, K), None where there are none."""
         with torch.no_grad():
             activations = network.features(network.batch(inputs).to(self.device))
-            has_positions = exactness(network.head) != NONE
-            pooled = activations.mean(dim=(2, 3)) if has_positions else None  # before the head may change them in place
+            # Before the head, whose first layer may work in place.
+            pooled = activations.mean(dim=(2, 3)) if network.has_positions else None
             return network.head(activations), pooled
 
     def _explain(self, network: Network, samples: list[Sample]) -> tuple[cam.Evidence, torch.Tensor | None]:
         inputs = self._inputs(network, samples)
         if self.maps == OCCLUSION:
-            has_positions = exactness(network.head) != NONE
-            return occlusion.explain(network, inputs), self._logits(network, inputs)[1] if has_positions else None
+            pooled = self._logits(network, inputs)[1] if network.has_positions else None
+            return occlusion.explain(network, inputs), pooled
         with torch.no_grad():
             activations = network.features(network.batch(inputs).to(self.device))
             pooled = activations.mean(dim=(2, 3))  # before the head, whose first layer may work in place
@@ -296,7 +296,7 @@ class Explainer:
 
 def drawn_maps(wanted: str, network: Network) -> str:
     """How maps are drawn of a network: by its positions (`auto`), by OCCLUSION, or NONE where it has no positions."""
-    return NONE if wanted == "auto" and exactness(network.head) == NONE else wanted
+    return NONE if wanted == "auto" and not network.has_positions else wanted
 
 
 def _stored(facts: Facts) -> dict[str, Any]:

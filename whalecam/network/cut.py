@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from whalecam.arrays import ByteArray
 from whalecam.errors import ModelError
 from whalecam.network.bodies import Stats
+from whalecam.network.exactness import NONE, exactness
 from whalecam.network.fusion import bfloat16
 from whalecam.network.opaque import Opaque
 
@@ -52,6 +53,11 @@ class Network:
         """Where its weights are; the CPU where it has none."""
         parameters = itertools.chain(self.head.parameters(), self.features.parameters())
         return next((weight.device for weight in parameters), torch.device("cpu"))
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether its head takes activations with positions, on which a map can be drawn."""
+        return exactness(self.head) != NONE
 
     @property
     def is_opaque(self) -> bool:

@@ -92,7 +92,7 @@ class Graph:
             self.model = onnx.load_model_from_string(content)
         except (DecodeError, ValueError) as error:
             raise ModelError(f"{name} is not an ONNX file that can be read.") from error
-        self.name = name
+        self.name, self.content = name, content
         if not self.model.graph.node:
             raise ModelError(f"{name} is not an ONNX file that can be read: it has no operations.")
         self._check_weights()

@@ -1,8 +1,7 @@
 """An ONNX file as a network in ONNX Runtime: cut before its pooling where that is proven, else a black box."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 from whalecam.errors import ModelError
 from whalecam.network.black_box import LEAST, TOTAL
 from whalecam.network.bodies import Stats
-from whalecam.network.checkpoints import class_names
 from whalecam.network.cut import Network
 from whalecam.network.heads import OWN
 from whalecam.network.layout import TOLERANCE, first_line, largest_difference
@@ -24,8 +22,6 @@ from whalecam.network.positions import out_of_place
 
 ONNX, SUFFIX = "onnx", ".onnx"
 TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
-SIDE = 224
-"""px, where neither the graph nor a person says one."""
 ALL_BUT_ERRORS = 3
 IMAGES = 2
 
@@ -34,16 +30,16 @@ class Session(nn.Module):
     """ONNX Runtime on one graph: images (N, 3, H, W) float32 → its first output, float32. On the CPU.
 
     Args:
-        content: the graph to compute.
-        whole: the file that a run keeps, by which the network is built again.
+        content: the graph to compute: the whole of `source`, or a part of it.
+        source: the file, which a run keeps, and by which the network is built again.
     """
 
     graph: Tensor
 
-    def __init__(self, content: bytes, whole: bytes, source: Graph) -> None:
+    def __init__(self, content: bytes, source: Graph) -> None:
         super().__init__()
         self.content, self.input = content, source.input
-        self.register_buffer("graph", torch.frombuffer(bytearray(whole), dtype=torch.uint8))
+        self.register_buffer("graph", torch.frombuffer(bytearray(source.content), dtype=torch.uint8))
         self.engine = _engine(content, source.name)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -112,56 +108,26 @@ class OnnxOutput(Opaque):
         return outputs.double().clamp_min(LEAST).log() if self.is_probability else outputs
 
 
-@dataclass(frozen=True)
-class OnnxLoaded:
-    """A network from an ONNX file, and what else is to be known of it."""
-
-    network: Network
-    notes: tuple[str, ...]
-
-
-def load_onnx(
-    path: Path,
-    classes: Sequence[str] | None,
-    *,
-    otherwise: Sequence[str] = (),
-    size: int | None = None,
-    resize: str = "squish",
-    frame: tuple[Stats, Stats],
-) -> OnnxLoaded:
-    """A network from an ONNX file that classifies images, cut before its pooling where `head(features(x))` is proven.
-
-    Args:
-        classes: in the order of its outputs; None: as the file's metadata names them, else `otherwise`.
-        size: side of its input, px; None: as the graph says, else SIDE.
-        frame: mean and standard deviation of its input's channels, in [0, 1]; an ONNX file does not say them.
-
-    Raises ModelError for a file that is none, weights that are NaN or lie in other files, another kind of input, and
-    another number of classes.
-    """
+def read_graph(path: Path) -> Graph:
+    """The graph of an ONNX file. Raises ModelError for a file that cannot be read, and as `Graph`."""
     try:
-        content = path.read_bytes()
+        return Graph(path.read_bytes(), path.name)
     except OSError as error:
         raise ModelError(f"{path.name} cannot be read: {error.strerror}.") from error
-    graph = Graph(content, path.name)
-    named = class_names(graph.class_names)
-    side = graph.input.side or size or SIDE
-    if size and size != side:
-        raise ModelError(f"{path.name} takes images of {side} px only, not {size}. Leave the size out.")
-    network, why = built(content, graph, tuple(classes or named or otherwise), side, resize, frame)
-    used = ["classes"] if named and not classes else []
-    used += ["input side"] if graph.input.side and not size else []
-    notes = [f"As the file says: {', '.join(used)}."] if used else []
-    if classes and named and tuple(classes) != named:
-        notes.append(f"The file names its classes otherwise: {', '.join(named[:3])} …; yours are used.")
-    return OnnxLoaded(network, (*notes, *([why] if why else [])))
 
 
 def built(
-    content: bytes, graph: Graph, classes: tuple[str, ...], size: int, resize: str, frame: tuple[Stats, Stats]
+    graph: Graph, classes: tuple[str, ...], size: int, resize: str, frame: tuple[Stats, Stats]
 ) -> tuple[Network, str]:
-    """The network of a graph, and in words why it has no maps, "" where it has."""
-    whole = Session(content, content, graph)
+    """The network of a graph, cut before its pooling where that is proven; and why it has no maps, "" where it has.
+
+    Args:
+        size: side of its input, px, where the graph leaves it free.
+        frame: mean and standard deviation of its input's channels, in [0, 1]; an ONNX file does not say them.
+
+    Raises ModelError for another kind of input, and for another number of classes than the graph's.
+    """
+    whole = Session(graph.content, graph)
     images = torch.rand(IMAGES, 3, size, size, generator=torch.Generator().manual_seed(0))
     expected = whole(images)
     if expected.ndim != 2 or expected.shape[1] != len(classes):
@@ -173,7 +139,7 @@ def built(
     known = (f"{Path(graph.name).stem} (ONNX)", classes, size, resize, *frame, OWN, ONNX, len(classes))
     why = ""
     try:
-        features, head = _cut(content, graph, graph.place(), images)
+        features, head = _cut(graph, graph.place(), images)
         _prove(features, head, images, expected, graph.ends_in_softmax)
         return Network(features, head, *known), ""
     except UnknownGraphError as error:
@@ -186,13 +152,13 @@ def rebuilt(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Net
     content = next(values for name, values in tensors.items() if name.endswith("session.graph")).tobytes()
     graph = Graph(content, str(spec["arch"]).removesuffix(" (ONNX)"))
     mean, std = (tuple(spec[name]) for name in ("mean", "std"))
-    return built(content, graph, tuple(spec["classes"]), int(spec["size"]), str(spec["resize"]), (mean, std))[0]
+    return built(graph, tuple(spec["classes"]), int(spec["size"]), str(spec["resize"]), (mean, std))[0]
 
 
-def _cut(content: bytes, graph: Graph, place: Place, images: Tensor) -> tuple[nn.Module, nn.Module]:
+def _cut(graph: Graph, place: Place, images: Tensor) -> tuple[nn.Module, nn.Module]:
     """Raises UnknownGraphError where the tensor before the pooling is no grid of positions."""
     try:
-        session = Session(graph.cut_at(place.tensor), content, graph)
+        session = Session(graph.cut_at(place.tensor), graph)
         shape = session(images).shape
     except ModelError as error:
         raise UnknownGraphError(

@@ -20,7 +20,7 @@ from whalecam.network.bodies import IMAGENET, Stats, build_body, build_whole, st
 from whalecam.network.cut import Network, first_names
 from whalecam.network.heads import HEADS, OWN
 from whalecam.network.modules import cut
-from whalecam.network.onnx_network import ONNX, SUFFIX, load_onnx, rebuilt
+from whalecam.network.onnx_network import ONNX, SUFFIX, built, read_graph, rebuilt
 
 SHOWN = 3
 """Tensors that an error names."""
@@ -98,15 +98,21 @@ def load_checkpoint(
         mean, std: of its input's channels, RGB in [0, 1]; None: as the file says, else those that the architecture's
             published weights have (ImageNet's for an ONNX file).
 
-    An ONNX file is cut as `onnx_network.load_onnx` says, or becomes a black box.
+    An ONNX file is built as `onnx_network.built` says.
 
     Raises ModelError for a pickle, for other names, for another number of classes, for weights that are NaN or
     infinite, and for an architecture that cannot be built, or cut before its pooling.
     """
     if path.suffix == SUFFIX:
-        frame = (mean or IMAGENET[0], std or IMAGENET[1])
-        loaded = load_onnx(path, classes, otherwise=otherwise, size=size, resize=resize, frame=frame)
-        return Loaded(loaded.network, loaded.notes)
+        graph = read_graph(path)
+        stored = checkpoints.Checkpoint({}, classes=checkpoints.class_names(graph.class_names), size=graph.input.side)
+        names, side = classes or stored.classes or otherwise, stored.size or size or default_size
+        if size and size != side:
+            raise ModelError(f"{path.name} takes images of {side} px only, not {size}. Leave the size out.")
+        network, why = built(graph, names, side, resize, (mean or IMAGENET[0], std or IMAGENET[1]))
+        notes = [*_notes(stored, classes=classes, arch=None, size=size, frame=(mean, std)), why]
+        notes += [f"An ONNX file is built by its own graph, so the architecture {arch} is not used."] if arch else []
+        return Loaded(network, tuple(filter(None, notes)))
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
     names = classes or stored.classes or otherwise

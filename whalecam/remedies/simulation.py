@@ -22,7 +22,6 @@ from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import Network
-from whalecam.network.exactness import NONE, exactness
 from whalecam.remedies import REMEDIES, Case
 from whalecam.store.run import Run, now, read_json, write_json
 
@@ -95,7 +94,7 @@ def simulate(
 def _check_network(run: Run) -> None:
     """Raise ModelError where the network cannot be built again, or draws no maps to simulate a remedy by."""
     model = network.from_spec(run.manifest.network, run.load_checkpoint())
-    if exactness(model.head) == NONE:
+    if not model.has_positions:
         raise ModelError(
             f"The network of run '{run.name}' ({model.arch}) draws no maps, by which remedies are simulated. Train "
             "with a remedy where the network was trained, audit the result, and compare the runs."

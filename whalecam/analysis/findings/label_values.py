@@ -45,15 +45,13 @@ def _placeholders(good: pd.DataFrame) -> Finding | None:
     words = [str(label) for label in counts.index if is_placeholder(str(label))]
     if not words:
         return None
-    rows = good[good["label"].isin(words)]
-    return Finding(
+    return _labelled(
+        good,
+        words,
         "placeholder_labels",
-        "medium",
-        f"{len(rows):,} of {len(good):,} images have a label that means no label: {_listed(counts, words)}.",
+        "have a label that means no label",
         "A network learns such a label as a class of its own, in which all classes are mixed.",
         "If it is none, empty these cells, so that the rows are left out.",
-        facts={"images": len(rows), "labels": {word: int(counts[word]) for word in words}},
-        rows=rows.drop(columns=["path", "status"]),
     )
 
 
@@ -63,14 +61,27 @@ def _lists(good: pd.DataFrame) -> Finding | None:
     lists = sorted(name for name in names if is_list(name, names))
     if not lists:
         return None
-    rows = good[good["label"].isin(lists)]
-    return Finding(
+    return _labelled(
+        good,
+        lists,
         "label_lists",
-        "medium",
-        f"{len(rows):,} of {len(good):,} images have a label that looks like a list: {_listed(counts, lists)}.",
+        "have a label that looks like a list",
         "Each list counts as one class of its own, since WhaleCAM needs one label per image.",
         "Write one label per image, or leave out the images that show several.",
-        facts={"images": len(rows), "labels": {name: int(counts[name]) for name in lists}},
+    )
+
+
+def _labelled(good: pd.DataFrame, names: list[str], *texts: str) -> Finding:
+    """A finding on the images with these labels. Args: texts: its code, what it is, why it matters, what to do."""
+    code, what, why, advice = texts
+    rows, counts = good[good["label"].isin(names)], good["label"].value_counts()
+    return Finding(
+        code,
+        "medium",
+        f"{len(rows):,} of {len(good):,} images {what}: {_listed(counts, names)}.",
+        why,
+        advice,
+        facts={"images": len(rows), "labels": {name: int(counts[name]) for name in names}},
         rows=rows.drop(columns=["path", "status"]),
     )
 

@@ -167,33 +167,7 @@ def audit_form(run: Run) -> None:
     """Masks, boxes and limit; starts `whalecam audit` beside the pages."""
     stored = AuditOptions.stored(run.manifest.audit)
     with st.form("audit"):
-        left, right = st.columns(2)
-        masks = left.text_input("Mask folder", stored.masks or "", help="Image files, named like the images")
-        boxes = right.text_input("Box files", ", ".join(stored.boxes), help=BOX_FORMATS)
-        with left, st.expander("How masks are read"):
-            mask_class = st.text_input(
-                "The animal's values",
-                stored.mask_class,
-                placeholder="empty: as the values show",
-                help="The values of a mask that are the animal, such as 1 or 1,2; any: all but 0",
-            )
-            mask_orientation = st.selectbox(
-                "Masks of turned images",
-                ORIENTATIONS,
-                ORIENTATIONS.index(stored.mask_orientation),
-                help=TURNED.format("their size shows"),
-            )
-        with right, st.expander("How boxes are read"):
-            units = st.selectbox("Units of the boxes", BOX_UNITS, BOX_UNITS.index(stored.box_units))
-            confidence = st.number_input(
-                "Least confidence", 0.0, 1.0, stored.box_confidence, 0.05, help="For boxes that state one"
-            )
-            box_orientation = st.selectbox(
-                "Boxes of turned images",
-                ORIENTATIONS,
-                ORIENTATIONS.index(stored.box_orientation),
-                help=TURNED.format("the format or the sizes in the file show"),
-            )
+        chosen = _mask_fields(stored)
         first, second, third, fourth, fifth = st.columns(5)
         kind = first.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
         method = second.selectbox(
@@ -205,15 +179,6 @@ def audit_form(run: Run) -> None:
         limit = fourth.number_input("First rows only", 0, None, 0, help="0: all rows")
         maps = fifth.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
-            chosen = MaskOptions(
-                masks=masks.strip() or None,
-                boxes=tuple(part for name in boxes.split(",") if (part := name.strip())),
-                mask_class=mask_class.strip(),
-                mask_orientation=mask_orientation,
-                box_units=units,
-                box_confidence=confidence,
-                box_orientation=box_orientation,
-            )
             options: dict[str, Any] = {
                 "box-kind": kind,
                 "mask-method": method,
@@ -225,6 +190,46 @@ def audit_form(run: Run) -> None:
     for kind, join in run.manifest.joins.items():
         line = st.warning if join["unused"] or join["matched"] < join["images"] else st.caption
         line(plain(f"{kind.capitalize()}: {join['sentence']}"))
+
+
+def _mask_fields(stored: AuditOptions) -> MaskOptions:
+    """Where masks and boxes are, and how they are read, as the form has them."""
+    left, right = st.columns(2)
+    masks = left.text_input("Mask folder", stored.masks or "", help="Image files, named like the images")
+    boxes = right.text_input("Box files", ", ".join(stored.boxes), help=BOX_FORMATS)
+    with left, st.expander("How masks are read"):
+        mask_class = st.text_input(
+            "The animal's values",
+            stored.mask_class,
+            placeholder="empty: as the values show",
+            help="The values of a mask that are the animal, such as 1 or 1,2; any: all but 0",
+        )
+        mask_orientation = st.selectbox(
+            "Masks of turned images",
+            ORIENTATIONS,
+            ORIENTATIONS.index(stored.mask_orientation),
+            help=TURNED.format("their size shows"),
+        )
+    with right, st.expander("How boxes are read"):
+        units = st.selectbox("Units of the boxes", BOX_UNITS, BOX_UNITS.index(stored.box_units))
+        confidence = st.number_input(
+            "Least confidence", 0.0, 1.0, stored.box_confidence, 0.05, help="For boxes that state one"
+        )
+        box_orientation = st.selectbox(
+            "Boxes of turned images",
+            ORIENTATIONS,
+            ORIENTATIONS.index(stored.box_orientation),
+            help=TURNED.format("the format or the sizes in the file show"),
+        )
+    return MaskOptions(
+        masks=masks.strip() or None,
+        boxes=tuple(part for name in boxes.split(",") if (part := name.strip())),
+        mask_class=mask_class.strip(),
+        mask_orientation=mask_orientation,
+        box_units=units,
+        box_confidence=confidence,
+        box_orientation=box_orientation,
+    )
 
 
 @st.fragment(run_every=2.0)

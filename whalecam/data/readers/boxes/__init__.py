@@ -1,7 +1,6 @@
 """The registry of box formats: a reader is a function of a `Source` that returns None for what is not its format."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 
 from whalecam.data.readers.boxes.camtrap_dp import read_camtrap_dp
 from whalecam.data.readers.boxes.coco import read_coco
@@ -14,6 +13,7 @@ from whalecam.data.readers.boxes.pascal_voc import read_pascal_voc
 from whalecam.data.readers.boxes.source import Source
 from whalecam.data.readers.boxes.table import read_table
 from whalecam.data.readers.boxes.yolo import read_yolo
+from whalecam.data.readers.registered import with_offered
 from whalecam.errors import DatasetError
 
 BoxReader = Callable[[Source], BoxContents | None]
@@ -40,16 +40,12 @@ __all__ = ["BOX_READERS", "ENTRY_POINTS", "Box", "BoxContents", "BoxReader", "Re
 
 def read_source(source: Source) -> BoxContents:
     """The contents of the first format that recognizes the source. Raises DatasetError where none does."""
-    for reader in _readers().values():
+    readers = with_offered(BOX_READERS, ENTRY_POINTS)
+    for reader in readers.values():
         contents = reader(source)
         if contents is not None:
             return contents
     raise DatasetError(
-        f"{source.path.name} is not a box file. WhaleCAM reads {', '.join(_readers())}; a table needs image (or "
+        f"{source.path.name} is not a box file. WhaleCAM reads {', '.join(readers)}; a table needs image (or "
         f"filename) and x1,y1,x2,y2 or x,y,w,h. {source.seen}"
     )
-
-
-def _readers() -> dict[str, BoxReader]:
-    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in BOX_READERS}
-    return {**BOX_READERS, **{name: point.load() for name, point in others.items()}}

@@ -1,9 +1,9 @@
 """The registry of table formats: a reader is a function of a path that returns None for what is not its format."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 
+from whalecam.data.readers.registered import with_offered
 from whalecam.data.readers.tables.class_folders import read_class_folders
 from whalecam.data.readers.tables.coco import read_coco_labels
 from whalecam.data.readers.tables.contents import TableContents, as_texts
@@ -41,7 +41,7 @@ def read_recognized(path: Path) -> TableContents | None:
 
     Raises DatasetError where the path is of a format but unusable.
     """
-    for reader in _readers().values() if _exists(path) else ():
+    for reader in with_offered(TABLE_READERS, ENTRY_POINTS).values() if _exists(path) else ():
         contents = reader(path)
         if contents is not None:
             return contents
@@ -54,8 +54,3 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False
-
-
-def _readers() -> dict[str, TableReader]:
-    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in TABLE_READERS}
-    return {**TABLE_READERS, **{name: point.load() for name, point in others.items()}}
