@@ -33,7 +33,7 @@ from whalecam import network, remedies
 from whalecam.analysis.recommendation import interval, measured_of
 from whalecam.arrays import records
 from whalecam.config import FINE_ARCH, SIMULATED, TRAIN_REMEDIES, TrainOptions
-from whalecam.data import geometry, inspect_pictures, open_dataset
+from whalecam.data import geometry, inspect_images, open_dataset
 from whalecam.data.folds import groups_of
 from whalecam.remedies.simulation import simulate
 from whalecam.store.run import DatasetRecord, Run, create_run, read_json
@@ -57,7 +57,7 @@ def plant(tool_path: Path, out: Path, n: int, size: int, seed: int, animals: int
 def trained(path: Path, csv: Path, images: Path, options: TrainOptions) -> Run:
     data = open_dataset(csv, images)
     run = create_run(path, DatasetRecord.of(data))
-    remedies.train(inspect_pictures(data), run, options)
+    remedies.train(inspect_images(data), run, options)
     return run
 
 

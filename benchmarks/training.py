@@ -17,7 +17,7 @@ from typing import Any
 from scipy import stats
 
 from whalecam.config import FINE_ARCH, TrainOptions
-from whalecam.data import Dataset, inspect_pictures, open_dataset
+from whalecam.data import Dataset, inspect_images, open_dataset
 from whalecam.network import training
 from whalecam.store.run import DatasetRecord, create_run
 
@@ -37,7 +37,7 @@ def trained(data: Dataset, folder: Path, recipe: str, seed: int, epochs: int) ->
 
 def measure(data_folder: Path, seeds: int, epochs: int) -> dict[str, list[dict[str, float]]]:
     photos = open_dataset(data_folder / "photos.csv", data_folder / "photos")
-    data = inspect_pictures(photos)
+    data = inspect_images(photos)
     found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in COMPARED}
     with tempfile.TemporaryDirectory() as folder:
         trained(data, Path(folder) / "warm-up", COMPARED[0], 0, 1)

@@ -30,7 +30,7 @@ from whalecam.analysis.compare import LEVEL, METRICS, compare_runs, metrics_of
 from whalecam.audit import run_audit
 from whalecam.audit.selftest import FALL, probabilities
 from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_ASSESSMENTS, AuditOptions, Thresholds, TrainOptions
-from whalecam.data import inspect_pictures, open_dataset
+from whalecam.data import inspect_images, open_dataset
 from whalecam.demo import PLANTED, WATERS, write_demo
 from whalecam.stats import holm
 from whalecam.store.open_table import open_table
@@ -47,7 +47,7 @@ def audited(path: Path, csv: Path, options: TrainOptions) -> Run:
     data = open_dataset(csv, csv.parent / "images")
     run = create_run(path, DatasetRecord.of(data))
     masks = csv.parent / "masks"
-    remedies.train(inspect_pictures(data), run, replace(options, masks=str(masks)))
+    remedies.train(inspect_images(data), run, replace(options, masks=str(masks)))
     judged = run.remedied / "masks" if options.remedy in SIMULATED else masks
     run_audit.run_audit(run, run_audit.open_data(run), AuditOptions(masks=str(judged)))
     return run

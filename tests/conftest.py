@@ -47,7 +47,7 @@ def _prepare(folder: Path) -> None:
     from whalecam import demo
     from whalecam.audit import run_audit
     from whalecam.config import AuditOptions, TrainOptions
-    from whalecam.data import inspect_pictures, open_dataset
+    from whalecam.data import inspect_images, open_dataset
     from whalecam.network import training
     from whalecam.store.run import DatasetRecord, create_run
 
@@ -56,7 +56,7 @@ def _prepare(folder: Path) -> None:
     record = DatasetRecord.of(data)
     run = create_run(folder / "runs" / "demo", record)
     options = TrainOptions(arch="efficientnet_lite0_fine", epochs=7, lr=1e-2, size=80, batch=16, split="random")
-    training.train(inspect_pictures(data), run, options)
+    training.train(inspect_images(data), run, options)
     run_audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))
 
 

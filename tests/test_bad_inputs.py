@@ -34,7 +34,7 @@ def test_the_corpus_is_large_enough() -> None:
 def test_every_case_ends_in_a_sentence_or_in_rows(corpus: list[BadInput]) -> None:
     for case in corpus:
         try:
-            table = data.inspect_pictures(data.open_dataset(case.csv, case.images)).table
+            table = data.inspect_images(data.open_dataset(case.csv, case.images)).table
         except DatasetError as error:
             assert case.expected == "error", (case.name, error)
             assert str(error).isprintable() and "Traceback" not in str(error), (case.name, error)

@@ -18,7 +18,7 @@ from tests.cases import case
 from tests.conftest import ROOT
 from whalecam.config import Columns
 from whalecam.data import (
-    inspect_pictures,
+    inspect_images,
     merge_labels,
     open_dataset,
     read_boxes,
@@ -54,7 +54,7 @@ def test_the_real_table_opens(real_data: Path) -> None:
 
 
 def test_the_real_photographs_open(real_data: Path) -> None:
-    data = inspect_pictures(open_dataset(real_data / "photos.csv", real_data / "photos"))
+    data = inspect_images(open_dataset(real_data / "photos.csv", real_data / "photos"))
     assert len(data.table) == 401
     assert data.table["status"].value_counts().to_dict() == {"ok": 376, "empty label": 25}
     assert data.good()["width"].between(1, 256).all()
@@ -132,7 +132,7 @@ def test_the_bits_of_a_camera_fill_the_range(tmp_path: Path, bits: int) -> None:
 
 def test_odd_images_are_read_or_called_by_their_name() -> None:
     folder = case("09-odd-images")
-    table = inspect_pictures(open_dataset(folder / "train.csv", folder / "images")).table
+    table = inspect_images(open_dataset(folder / "train.csv", folder / "images")).table
     status = dict(zip(table["image"], table["status"], strict=True))
     assert {name: reason for name, reason in status.items() if reason != "ok"} == {
         "cut.jpg": "truncated",

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from tests.conftest import PICTURES
-from whalecam.data import inspect_pictures, open_dataset, read_grey, read_sample
+from whalecam.data import inspect_images, open_dataset, read_grey, read_sample
 from whalecam.demo import PLANTED, WATERS, write_demo
 
 
@@ -27,7 +27,7 @@ def digest(folder: Path) -> str:
 
 def water_colours(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Mean colour outside the mask and the label, of every readable image."""
-    data = inspect_pictures(open_dataset(folder / "train.csv", folder / "images"))
+    data = inspect_images(open_dataset(folder / "train.csv", folder / "images"))
     colours, labels = [], []
     for row in data.good().to_dict("records"):
         pixels = read_sample(Path(row["path"]), row["image"]).pixels
@@ -59,7 +59,7 @@ def test_the_clean_twin_differs_in_the_planted_species_waters_alone(tmp_path: Pa
 
 
 def test_exactly_the_said_faults_are_found(demo: Path) -> None:
-    table = inspect_pictures(open_dataset(demo, demo.parent / "images")).table
+    table = inspect_images(open_dataset(demo, demo.parent / "images")).table
     counts = table["status"].value_counts().to_dict()
     assert counts == {"ok": PICTURES - 2, "truncated": 1, "missing file": 1, "duplicate row": 1}
 

@@ -16,7 +16,7 @@ from PIL import Image
 from whalecam import network
 from whalecam.arrays import ByteArray, Sample
 from whalecam.config import MaskOptions
-from whalecam.data import inspect_pictures, open_dataset, read_boxes, read_sample
+from whalecam.data import inspect_images, open_dataset, read_boxes, read_sample
 from whalecam.data.geometry import mask_to_input, needed, to_input
 from whalecam.data.images import ORIENTATION_TAG, TRUNCATED
 from whalecam.errors import DatasetError
@@ -184,7 +184,7 @@ def test_an_audit_says_the_same_of_a_large_photograph(real_data: Path, tmp_path:
         boxes.loc[at, ["y1", "y2"]] *= 1800 / photograph.height
         photograph.resize((2400, 1800), Image.Resampling.BICUBIC).save(tmp_path / image, quality=90)
     pd.DataFrame({"image": boxes["image"], "species": "a"}).to_csv(tmp_path / "x.csv", index=False)
-    batch = inspect_pictures(open_dataset(tmp_path / "x.csv", tmp_path)).table
+    batch = inspect_images(open_dataset(tmp_path / "x.csv", tmp_path)).table
     assert (batch["width"] == 2400).all() and (batch["height"] == 1800).all()
     explainer = Explainer(model, MaskSources(None, boxes))
     assert [sample.pixels.shape for _, sample in explainer.read(batch) if sample] == 3 * [(900, 1200, 3)]

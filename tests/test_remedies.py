@@ -18,7 +18,7 @@ from tests.commandline import whalecam
 from whalecam import config, remedies
 from whalecam.arrays import Mask, Sample, records
 from whalecam.config import Columns, TrainOptions
-from whalecam.data import Dataset, inspect_pictures, open_dataset, read_sample
+from whalecam.data import Dataset, inspect_images, open_dataset, read_sample
 from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain.masks import MaskMethod, MaskSources, find_mask
@@ -179,7 +179,7 @@ def source(tmp_path: Path) -> Dataset:
             Image.fromarray(mask).save(target)
     rows = [(name, ("orca", "beluga")[at % 2], f"i{at // 2}") for at, name in enumerate(names)]
     pd.DataFrame(rows, columns=["picture", "kind", "who"]).to_csv(folder / "train.csv", index=False)
-    return inspect_pictures(open_dataset(folder / "train.csv", folder / "images", Columns("picture", "kind", "who")))
+    return inspect_images(open_dataset(folder / "train.csv", folder / "images", Columns("picture", "kind", "who")))
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -200,7 +200,7 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
     )
     assert digest(home) == before
     mended = open_dataset(tmp_path / "out" / "train.csv", tmp_path / "out" / "images", source.columns)
-    good = inspect_pictures(mended).good()
+    good = inspect_images(mended).good()
     assert len(good) == done.written == 8 - done.left_out and done.left_out == (remedy == "drop")
     assert set(good["image"]) <= set(source.table["image"]), "rows join by the name of the image"
     masks = tmp_path / "out" / "masks"

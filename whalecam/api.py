@@ -178,7 +178,7 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
     """
     chosen = _options(TrainOptions(), options)
     training.check_start(chosen)
-    inspected = dataset.inspect_pictures(data, report)
+    inspected = dataset.inspect_images(data, report)
     run = create_run(Path(path), DatasetRecord.of(data))
     if data.csv == dataset.IN_MEMORY:
         inspected = dataset.write_table(inspected, run.own_table)

@@ -224,7 +224,7 @@ upper bound (95 %, Wilson) of `python -m benchmarks.twins clean --seeds 1` (docs
 
 @dataclass(frozen=True)
 class Assessable:
-    """Limits outside which an image cannot be judged (docs/concepts.md)."""
+    """Limits outside which the attention on an image cannot be assessed (docs/concepts.md)."""
 
     max_area: float = 0.9
     min_spread: float = 0.05

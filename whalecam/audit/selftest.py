@@ -14,7 +14,7 @@ from whalecam import network
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import run_audit
 from whalecam.config import FINE_ARCH, AuditOptions, Thresholds, TrainOptions
-from whalecam.data import geometry, inspect_pictures, open_dataset, read_grey, read_sample
+from whalecam.data import geometry, inspect_images, open_dataset, read_grey, read_sample
 from whalecam.demo import PLANTS, write_planted
 from whalecam.explain import cam, masks, score
 from whalecam.explain.background_test import PROPERTIES
@@ -145,7 +145,7 @@ def _detection(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
 
 
 def _trained(path: Path, source: Path, report: Report) -> Run:
-    data = inspect_pictures(open_dataset(source / "train.csv", source / "images"))
+    data = inspect_images(open_dataset(source / "train.csv", source / "images"))
     run = create_run(path, DatasetRecord.of(data))
     training.train(data, run, TRAINING, report)
     return run

@@ -41,13 +41,13 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
         return
     loading.join()
     from whalecam.audit import run_audit
-    from whalecam.data import inspect_pictures, open_dataset
+    from whalecam.data import inspect_images, open_dataset
     from whalecam.network import training
     from whalecam.store.run import DatasetRecord, create_run
 
     data = open_dataset(csv, folder / "images")
     run = create_run(run_path, DatasetRecord.of(data))
-    training.train(inspect_pictures(data, report), run, DEMO_TRAINING, report)
+    training.train(inspect_images(data, report), run, DEMO_TRAINING, report)
     run_audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
 
 

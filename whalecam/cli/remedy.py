@@ -57,7 +57,7 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
 def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
     from whalecam.audit import run_audit
-    from whalecam.data import inspect_pictures
+    from whalecam.data import inspect_images
     from whalecam.store.run import DatasetRecord, create_run, is_run, open_run
 
     require("train", "Training")
@@ -81,7 +81,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
 
     training.check_start(options)
     made = create_run(out, DatasetRecord.of(data))
-    remedies.train(inspect_pictures(data, report), made, options, report)
+    remedies.train(inspect_images(data, report), made, options, report)
     run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
     results = run_simulation(made, (), report=report)
     if not as_json:

@@ -95,7 +95,7 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     """Write a mended data set; the source stays as it is."""
     from whalecam import remedies
     from whalecam.audit import run_audit
-    from whalecam.data import inspect_pictures, read_labels_map
+    from whalecam.data import inspect_images, read_labels_map
     from whalecam.explain.masks import find_mask
     from whalecam.store.reviews import Journal
     from whalecam.store.run import open_run
@@ -103,7 +103,7 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     if labels_map is not None and remedy != "relabel":
         raise DatasetError(f"--labels-map merges labels, which '{remedy}' does not. Use it with --remedy relabel.")
     opened, progress = open_run(run), reporter()
-    data = inspect_pictures(run_audit.open_data(opened), progress)
+    data = inspect_images(run_audit.open_data(opened), progress)
     merges = read_labels_map(labels_map) if labels_map is not None else {}
     options = AuditOptions.stored(opened.manifest.audit)
     joined = run_audit.joined_sources(data, options, progress)

@@ -71,7 +71,7 @@ def read_boxes(paths: Sequence[Path], options: MaskOptions = MaskOptions()) -> B
     """
     if options.box_units not in BOX_UNITS:
         raise DatasetError(f"No box units '{options.box_units}'. There are: {', '.join(BOX_UNITS)}.")
-    tables = [_one(Source(Path(path)), options) for path in paths]
+    tables = [_table_of(Source(Path(path)), options) for path in paths]
     frames = [table.rows.assign(file=at) for at, table in enumerate(tables) if len(table.rows)]
     return BoxTable(
         pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS)),
@@ -93,7 +93,7 @@ def part_of(label: str) -> str:
     return next((kind for kind, names in PARTS.items() if plain in names), "body")
 
 
-def _one(source: Source, options: MaskOptions) -> BoxTable:
+def _table_of(source: Source, options: MaskOptions) -> BoxTable:
     """The usable boxes of a file, and what is wrong with the others."""
     contents, name = read_source(source), source.path.name
     frame = _frame(contents, name)

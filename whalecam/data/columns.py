@@ -41,9 +41,9 @@ def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Colu
     label = _column(present, columns.label, contents.label, LABEL_ALIASES if columns.label == Columns.label else ())
     if image is None or label is None:
         raise fault(_absent(name, present, columns.image if image is None else columns.label))
-    for wanted, taken, fixed in ((columns.image, image, contents.image), (columns.label, label, contents.label)):
-        if taken != wanted and taken != fixed:
-            notes.append(f"{name} has no column '{wanted}'; used '{taken}'.")
+    for wanted, used, fixed in ((columns.image, image, contents.image), (columns.label, label, contents.label)):
+        if used != wanted and used != fixed:
+            notes.append(f"{name} has no column '{wanted}'; used '{used}'.")
     group = _spelled(present, columns.group) or columns.group
     if group not in present and columns.group != Columns.group:
         raise fault(_absent(name, present, columns.group))

@@ -32,7 +32,7 @@ ENCODINGS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff
 
 @dataclass(frozen=True)
 class CsvText:
-    """A CSV as found: `mark + (preamble + text).encode(encoding)` are its bytes, unpacked where they are compressed.
+    """A CSV as it is: `mark + (preamble + text).encode(encoding)` are its bytes, unpacked where they are compressed.
 
     Methods raise `fault` with a message in words.
 
@@ -61,20 +61,20 @@ class CsvText:
 
         Raises `fault` for a field that is not closed, or, if `strict`, goes on after its closing quote.
         """
-        taken: list[str] = []
+        lines_read: list[str] = []
 
         def lines() -> Iterator[str]:
             for line in io.StringIO(self.text, newline=""):
-                taken.append(line)
+                lines_read.append(line)
                 yield line
 
         reader = csv.reader(lines(), delimiter=delimiter, strict=strict, skipinitialspace=skip_spaces)
         raw = ""
         try:
             for cells in reader:
-                raw = "".join(taken)
+                raw = "".join(lines_read)
                 yield cells, raw
-                taken.clear()
+                lines_read.clear()
             _check_closed(raw, delimiter, skip_spaces)
         except csv.Error as error:
             raise self.fault(

@@ -40,7 +40,7 @@ def join(names: Iterable[str], folder: Path | None) -> FileJoin:
         return FileJoin([""] * len(names), [""] * len(names))
     images, others = _files_below(folder)
     matches, report = _matched(names, images, others, folder)
-    checked = {name: _checked(name, found, folder) for name, found in dict(zip(names, matches, strict=True)).items()}
+    checked = {name: _checked(name, result, folder) for name, result in dict(zip(names, matches, strict=True)).items()}
     return FileJoin([checked[name][0] for name in names], [checked[name][1] for name in names], report)
 
 
@@ -50,28 +50,28 @@ def _matched(
     wanted = set(names)
     files = [*images, *(file for file in others if file in wanted)]
     matches, report = match(names, files, home=folder)
-    left = list(dict.fromkeys(name for name, found in zip(names, matches, strict=True) if found == Match()))
+    left = list(dict.fromkeys(name for name, result in zip(names, matches, strict=True) if result == Match()))
     if not left or not others:
         return matches, report
     more = {
-        name: found for name, found in zip(left, match(left, others, home=folder)[0], strict=True) if _is_sure(found)
+        name: result for name, result in zip(left, match(left, others, home=folder)[0], strict=True) if _is_sure(result)
     }
     by_name = dict(zip(names, matches, strict=True)) | more
-    used = dict.fromkeys(found.file for found in more.values())
+    used = dict.fromkeys(result.file for result in more.values())
     return [by_name[name] for name in names], report_of(names, by_name, [*files, *used])
 
 
-def _is_sure(found: Match) -> bool:
-    return bool(found.file) and not LOOSE & set(found.differences)
+def _is_sure(result: Match) -> bool:
+    return bool(result.file) and not LOOSE & set(result.differences)
 
 
-def _checked(name: str, found: Match, folder: Path) -> tuple[str, str]:
+def _checked(name: str, result: Match, folder: Path) -> tuple[str, str]:
     """Path and reason; a link out of the folder and a file of no bytes are refused."""
-    if not found.file:
-        if found.candidates:
-            return "", CLAIMED if found.is_claimed else SEVERAL
+    if not result.file:
+        if result.candidates:
+            return "", CLAIMED if result.is_claimed else SEVERAL
         return "", OUTSIDE if _leads_out(name) else MISSING
-    path = os.path.join(folder, found.file)  # noqa: PTH118  51,033 Path objects would cost a second
+    path = os.path.join(folder, result.file)  # noqa: PTH118  51,033 Path objects would cost a second
     try:
         state = os.lstat(path)  # 51,033 times
         if stat.S_ISLNK(state.st_mode):

@@ -61,17 +61,17 @@ def fold_rows(
     for label, group in zip(labels, groups.tolist(), strict=True):
         of_label.setdefault(label, set()).add(group)
     never = sorted(label for label, own in of_label.items() if len(own) < 2)
-    judged = np.flatnonzero(~np.isin(np.asarray(labels, object), never))
-    if folds < 2 or len(set(groups[judged].tolist())) < folds:
+    validated = np.flatnonzero(~np.isin(np.asarray(labels, object), never))
+    if folds < 2 or len(set(groups[validated].tolist())) < folds:
         raise DatasetError(
             f"{folds} folds need two folds or more and {folds} individuals of species with two each; "
-            f"there are {len(set(groups[judged].tolist()))}. Use fewer folds."
+            f"there are {len(set(groups[validated].tolist()))}. Use fewer folds."
         )
-    found = np.full(len(labels), -1, np.int64)
-    found[judged] = _stratified(groups[judged], np.asarray(labels, object)[judged], folds, seed)
+    fold_of = np.full(len(labels), -1, np.int64)
+    fold_of[validated] = _stratified(groups[validated], np.asarray(labels, object)[validated], folds, seed)
     for label in sorted(set(labels) - set(never)):
-        _spread(found, groups, np.flatnonzero(np.asarray(labels, object) == label), folds)
-    return found, never
+        _spread(fold_of, groups, np.flatnonzero(np.asarray(labels, object) == label), folds)
+    return fold_of, never
 
 
 def groups_of(individuals: Sequence[str]) -> NDArray[np.int64]:
@@ -84,31 +84,31 @@ def shared_individuals(individuals: Sequence[str], is_valid: NDArray[np.bool_]) 
     """Share of validation rows whose (known) individual is in training too; 0 where there is no validation row."""
     names = np.asarray(individuals, object)
     known = set(names[~is_valid]) - {""}
-    judged = names[is_valid]
-    return float(np.mean([name in known for name in judged])) if len(judged) else 0.0
+    validated = names[is_valid]
+    return float(np.mean([name in known for name in validated])) if len(validated) else 0.0
 
 
 def _stratified(groups: NDArray[Any], labels: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:
-    found = np.zeros(len(groups), np.int64)
+    fold_of = np.zeros(len(groups), np.int64)
     with warnings.catch_warnings():
         # A label with fewer images than folds is spread as far as it goes; `_spread` sees to the least it needs.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         largest = max(Counter(labels.tolist()).values())
         splitter = StratifiedGroupKFold if largest >= folds else GroupKFold
         parts = splitter(folds, shuffle=True, random_state=seed).split(np.zeros(len(groups)), labels, groups)
-        for number, (_, judged) in enumerate(parts):
-            found[judged] = number
-    return found
+        for number, (_, validated) in enumerate(parts):
+            fold_of[validated] = number
+    return fold_of
 
 
-def _spread(found: NDArray[np.int64], groups: NDArray[Any], rows: NDArray[Any], folds: int) -> None:
+def _spread(fold_of: NDArray[np.int64], groups: NDArray[Any], rows: NDArray[Any], folds: int) -> None:
     """Where all rows of a label lie in one fold, move its smallest individual to the fold with the fewest rows."""
-    own = set(found[rows].tolist())
+    own = set(fold_of[rows].tolist())
     if len(own) > 1:
         return
     smallest = min(Counter(groups[rows].tolist()).items(), key=lambda item: (item[1], item[0]))[0]
-    sizes = Counter(found.tolist())
-    found[groups == smallest] = min((fold for fold in range(folds) if fold not in own), key=lambda fold: sizes[fold])
+    sizes = Counter(fold_of.tolist())
+    fold_of[groups == smallest] = min((fold for fold in range(folds) if fold not in own), key=lambda fold: sizes[fold])
 
 
 def _count(share: float, n: int) -> int:

@@ -77,18 +77,18 @@ def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[n
 
 def from_input(pixels: ByteArray, width: int, height: int, resize: str) -> ByteArray:
     """Network input (S, S, 3) → what it shows of an image of `width` × `height`, in the image's own proportions."""
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     if resize == "crop" or width == height:
         return pixels
     if resize == "squish":
-        scale = picture.width / max(width, height)
+        scale = image.width / max(width, height)
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return np.asarray(picture.resize(shape, Image.Resampling.BILINEAR))
-    frame, side = frame_of(width, height, resize), picture.width
+        return np.asarray(image.resize(shape, Image.Resampling.BILINEAR))
+    frame, side = frame_of(width, height, resize), image.width
     left, top = (
         -start / (stop - start) * side for start, stop in ((frame.left, frame.right), (frame.top, frame.bottom))
     )
-    return np.asarray(picture.crop((round(left), round(top), side - round(left), side - round(top))))
+    return np.asarray(image.crop((round(left), round(top), side - round(left), side - round(top))))
 
 
 def rotate_box(
@@ -125,23 +125,23 @@ def rotate_array(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.flip(values, axes) if axes else values
 
 
-def _resized(picture: Image.Image, size: int, resize: str) -> Image.Image:
-    frame = frame_of(*picture.size, resize)
+def _resized(image: Image.Image, size: int, resize: str) -> Image.Image:
+    frame = frame_of(*image.size, resize)
     if resize == "pad":
-        return _padded(picture, size, frame)
-    width, height = picture.size
+        return _padded(image, size, frame)
+    width, height = image.size
     box = (frame.left * width, frame.top * height, frame.right * width, frame.bottom * height)
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
-def _padded(picture: Image.Image, size: int, frame: Frame) -> Image.Image:
+def _padded(image: Image.Image, size: int, frame: Frame) -> Image.Image:
     """The long side first: a square canvas at full size would not fit in memory for a panorama."""
-    width, height = (size, picture.height) if picture.width > picture.height else (picture.width, size)
-    thin = picture.resize((width, height), Image.Resampling.BILINEAR)
+    width, height = (size, image.height) if image.width > image.height else (image.width, size)
+    thin = image.resize((width, height), Image.Resampling.BILINEAR)
     beyond = (max(0.0, -frame.left * width), max(0.0, -frame.top * height))
     # One whole pixel more than needed, since an odd difference of the sides puts the frame's edge within a pixel.
     x, y = (math.floor(margin) + 1 if margin else 0 for margin in beyond)
-    canvas = Image.new(picture.mode, (width + 2 * x, height + 2 * y))
+    canvas = Image.new(image.mode, (width + 2 * x, height + 2 * y))
     canvas.paste(thin, (x, y))
     left, top = x - beyond[0], y - beyond[1]
     box = (left, top, canvas.width - left, canvas.height - top)

@@ -226,20 +226,20 @@ def _decoding(path: Path) -> Iterator[None]:
 def _length(path: Path) -> int:
     """Bytes of a file. Raises DatasetError for what is not there, or not a file."""
     try:
-        found = path.stat()
+        state = path.stat()
     except (OSError, ValueError) as error:  # also a name that no file system takes
         raise DatasetError(MISSING) from error
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(state.st_mode):
         raise DatasetError(NO_IMAGE)
-    return found.st_size
+    return state.st_size
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        found = image.getexif().get(ORIENTATION_TAG, 1)
+        orientation = image.getexif().get(ORIENTATION_TAG, 1)
     except BROKEN:
         return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from whalecam.data.faults import fault
 
-ZERO, ONE = frozenset(("0", "0.0", "False", "false", "")), frozenset(("1", "1.0", "True", "true"))
+NO, YES = frozenset(("0", "0.0", "False", "false", "")), frozenset(("1", "1.0", "True", "true"))
 
 
 def one_hot_labels(frame: pd.DataFrame, name: str) -> "tuple[pd.Series[str], str] | None":
@@ -15,11 +15,11 @@ def one_hot_labels(frame: pd.DataFrame, name: str) -> "tuple[pd.Series[str], str
 
     Raises DatasetError where a row has several labels: which of them is meant cannot be known.
     """
-    columns = [column for column in frame.columns if set(frame[column].unique()) <= ZERO | ONE]
-    columns = [column for column in columns if frame[column].isin(ONE).any()]
+    columns = [column for column in frame.columns if set(frame[column].unique()) <= NO | YES]
+    columns = [column for column in columns if frame[column].isin(YES).any()]
     if len(columns) < 2:
         return None
-    marks = frame[columns].isin(ONE)
+    marks = frame[columns].isin(YES)
     listed = ", ".join(str(column) for column in columns[:8]) + (", …" if len(columns) > 8 else "")
     several = int((marks.sum(axis=1) > 1).sum())
     if several:

@@ -33,7 +33,7 @@ __all__ = [
     "Dataset",
     "column_of",
     "fault",
-    "inspect_pictures",
+    "inspect_images",
     "merge_labels",
     "of_frame",
     "open_dataset",
@@ -57,7 +57,7 @@ class Dataset:
     Attributes:
         table: one row per row of the CSV, in its order: `image`, `species` (the label), `individual_id` ("" where
             unknown), `path` ("" where there is no file), `status` (`ok` or one reason); all text. After
-            `inspect_pictures` also `width`, `height` in pixels, upright, 0 where unknown.
+            `inspect_images` also `width`, `height` in pixels, upright, 0 where unknown.
         columns: as the table has them, in its own spelling.
         fingerprint: SHA-256 of the CSV's bytes; of a folder or a table in memory, of its rows.
         files: what became of the names of all rows and of all image files; None where there is no folder.
@@ -148,7 +148,7 @@ def of_contents(contents: TableContents, csv: Path, images: Path | None, columns
     return Dataset(csv, folder, present, table, "", joined.report, reading)
 
 
-def inspect_pictures(data: Dataset, report: Report = silent) -> Dataset:
+def inspect_images(data: Dataset, report: Report = silent) -> Dataset:
     """Decode every file to its end; an image that cannot be read gets its reason instead of `ok`."""
     table = data.table.copy()
     todo = table.index[(table["status"] == OK) & (table["path"] != "")].to_numpy()

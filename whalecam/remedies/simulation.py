@@ -17,7 +17,7 @@ from whalecam.analysis.recommendation import PRESENT, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
 from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
-from whalecam.data import Dataset, folds, geometry, inspect_pictures, open_dataset
+from whalecam.data import Dataset, folds, geometry, inspect_images, open_dataset
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
@@ -120,7 +120,7 @@ def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame
     if rows.empty:
         raise RunError(f"The networks of run '{run.name}' have seen every image, so nothing can be simulated.")
     some = rows.sample(min(limit, len(rows)), random_state=0).sort_values("image", ignore_index=True)
-    return inspect_pictures(replace(data, table=some), report).good()
+    return inspect_images(replace(data, table=some), report).good()
 
 
 def _outcomes(

@@ -14,7 +14,7 @@ NEIGHBOURS = 0.25
 have one another, and so would the cosine, which takes away how loudly the network answers."""
 FEWEST, REFERENCE = 40, 2000
 MOST = 60_000
-"""Of more unseen images a sample is looked at, which is said: the vectors of a million take 4 GB."""
+"""Of more unseen images a sample is used, which the finding states: the vectors of a million take 4 GB."""
 CHUNK = 2048
 
 
