@@ -62,15 +62,15 @@ def elsewhere(run: Run, path: Path, csv: Path) -> Run:
     return copy
 
 
-def told(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
-    """Shares of the verdicts, of all images and of the planted species; the change from the run without a remedy."""
+def shares_of(arm: str, seed: int, run: Run, before: Run | None) -> dict[str, Any]:
+    """Shares of the assessments, of all images and of the planted species; the change from the run without a remedy."""
     rows = open_table(run, Thresholds()).values()
-    known = rows[rows["verdict"] != "not_assessable"]
+    known = rows[rows["assessment"] != "not_assessable"]
     planted = known["label"].isin(list(PLANTED))
     found: dict[str, Any] = {"arm": arm, "seed": seed, "n": len(known), **metrics_of(run)}
-    found["listed"] = [int(rows["verdict"].isin(SUSPECT_ASSESSMENTS).sum()), len(rows)]
+    found["listed"] = [int(rows["assessment"].isin(SUSPECT_ASSESSMENTS).sum()), len(rows)]
     for name in ("confirmed_leak", "hidden_reliance"):
-        hits = known["verdict"] == name
+        hits = known["assessment"] == name
         found |= {name: [int(hits.sum()), len(hits)], f"{name}_planted": [int(hits[planted].sum()), int(planted.sum())]}
     if before is not None and before.path != run.path:
         changes = compare_runs([before, run]).differences.values()
@@ -91,7 +91,7 @@ def against_truth(run: Run, images: Path, waters: Sequence[Path]) -> dict[str, A
     own = np.array([_own_water(images / name, waters) for name in rows["image"]])
     before, is_other = on_each[np.arange(len(rows)), own], np.arange(len(waters)) != own[:, None]
     relies = before - on_each.mean(axis=1, where=is_other) > FALL
-    listed = rows["verdict"].isin(SUSPECT_ASSESSMENTS).to_numpy()
+    listed = rows["assessment"].isin(SUSPECT_ASSESSMENTS).to_numpy()
     return {
         "relies": [int(relies.sum()), len(relies)],
         "relies, listed": wilson(int((listed & relies).sum()), int(relies.sum())),
@@ -118,11 +118,11 @@ def clean(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         arms = [("none", before), ("clean", sound), ("clean, on the demo", elsewhere(sound, home / "on", leaky))]
         for arm, run in arms:
             images = (twin if arm == "clean" else leaky).parent / "images"
-            found.append(told(arm, seed, run, before) | {"truth": against_truth(run, images, waters)})
+            found.append(shares_of(arm, seed, run, before) | {"truth": against_truth(run, images, waters)})
             print(json.dumps(found[-1]), flush=True)
         for remedy in () if given.no_remedies else ("shuffle", "crop"):
             run = audited(home / remedy, leaky, replace(options, remedy=remedy))
-            found.append(told(remedy, seed, run, before))
+            found.append(shares_of(remedy, seed, run, before))
             print(json.dumps(found[-1]), flush=True)
     return found
 
@@ -140,9 +140,9 @@ def reseeded(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 def pairs(runs: list[Run]) -> list[dict[str, Any]]:
     found = []
     for first, second in itertools.combinations(range(len(runs)), 2):
-        told = compare_runs([runs[first], runs[second]]).differences[runs[second].name]
+        differing = compare_runs([runs[first], runs[second]]).differences[runs[second].name]
         apart = first % 2 == 0 and second == first + 1
-        found.append({"seeds": (first, second), "apart": apart, "differences": [vars(one) for one in told]})
+        found.append({"seeds": (first, second), "apart": apart, "differences": [vars(one) for one in differing]})
     return found
 
 

@@ -26,8 +26,13 @@ DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
 TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
 """Remedies that `train` can apply; `shuffle` exists only there, since its waters are drawn anew every epoch."""
+HEAD = "head"
+RETRAIN_REMEDIES = (*TRAIN_REMEDIES, HEAD)
+"""Remedies that `retrain` can apply; HEAD fits the last layer of a run's networks again, their bodies as they are."""
 SIMULATED = ("crop", "neutral")
 """Remedies that need no new network, so that the present one can be asked what they would do."""
+FORESEEN = (HEAD, *SIMULATED)
+"""Remedies whose effect can be measured before any training."""
 SIDES = (32, 1024)
 """Of a network's input, px: the least and the largest."""
 RESIZES = ("squish", "crop", "pad")

@@ -10,9 +10,11 @@ from whalecam.cli.options import FOLDER, JSON, RUN
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     FALLBACKS,
+    FORESEEN,
+    HEAD,
     MASK_OPTIONS,
+    RETRAIN_REMEDIES,
     SIMULATED,
-    TRAIN_REMEDIES,
     AuditOptions,
     MaskOptions,
     TrainOptions,
@@ -23,11 +25,12 @@ from whalecam.extras import require
 
 @click.command()
 @RUN
-@click.option("--remedy", "wanted", multiple=True, type=click.Choice(SIMULATED), help="Only this one; else all.")
+@click.option("--remedy", "wanted", multiple=True, type=click.Choice(FORESEEN), help="Only this one; else all.")
 @click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Images, drawn at random.")
 @JSON
 def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """What crop and neutral would do before any training: the present network on changed images.
+    """What head, crop and neutral would do before any training: the present network on changed images, or with its last
+    layer fitted again.
 
     Then which remedy the evidence supports.
     """
@@ -49,7 +52,12 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
 
 @click.command()
 @RUN
-@click.option("--remedy", required=True, type=click.Choice(TRAIN_REMEDIES), help="What to train with.")
+@click.option(
+    "--remedy",
+    required=True,
+    type=click.Choice(RETRAIN_REMEDIES),
+    help="What to train with; head fits the last layer alone.",
+)
 @click.option("--out", required=True, type=FOLDER, help="New run folder.")
 @click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="As in train, where pretrained weights cannot be had.")
@@ -79,9 +87,13 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     from whalecam.network import training
     from whalecam.remedies.simulation import simulate as run_simulation
 
-    training.check_start(options)
+    if remedy != HEAD:
+        training.check_start(options)
     made = create_run(out, DatasetRecord.of(data))
-    remedies.train(inspect_images(data, report), made, options, report)
+    if remedy == HEAD:
+        remedies.refit(inspect_images(data, report), made, opened, options, report)
+    else:
+        remedies.train(inspect_images(data, report), made, options, report)
     run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
     results = run_simulation(made, (), report=report)
     if not as_json:
@@ -94,14 +106,19 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
     """The run's own training with the remedy: the network it really has, its masks those of the run's audit."""
-    if not run.manifest.train:
-        raise RunError(f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Use: whalecam train.")
-
-    options, stored = TrainOptions.stored(run.manifest.train), AuditOptions.stored(run.manifest.audit)
+    trained, network = run.manifest.train, run.manifest.network
+    if remedy != HEAD and (not trained or trained.get("loaded")):
+        raise RunError(
+            f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Fit its last layer: --remedy "
+            f"{HEAD}; or train another: whalecam train."
+        )
+    options, stored = TrainOptions.stored(trained), AuditOptions.stored(run.manifest.audit)
     if options.remedy in SIMULATED:
         raise RunError(f"Run '{run.name}' was trained on mended images. Start from the run of the untouched ones.")
     # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
-    used = run.manifest.train.get("used") or {"arch": run.manifest.network["arch"], "pretrained": options.pretrained}
+    used = trained.get("used") or {"arch": network["arch"], "pretrained": options.pretrained}
+    if not trained:
+        options = replace(options, size=int(network["size"]), resize=str(network["resize"]))
     return replace(
         options,
         arch=used["arch"],

@@ -84,6 +84,7 @@ def simulation_lines(results: Mapping[str, Any], network: str = "present") -> It
     keys = [key for key in COLUMNS if any(metrics.get(key) for metrics in metrics_by_name.values())]
     rows = [[name, *(cell(metrics.get(key), key) for key in keys)] for name, metrics in metrics_by_name.items()]
     yield from columns(["", *(COLUMNS[key] for key in keys)], rows)
+    yield from (f"Not simulated, {NAMES.get(name, name)}: {why}" for name, why in results.get("impossible", {}).items())
 
 
 def retraining_lines(before: Run, made: Run, results: Mapping[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from whalecam.remedies.export_dataset import Export, case_of, export_dataset, me
 from whalecam.remedies.kinds import Case, Mended, Remedy, Rgb, inside
 from whalecam.remedies.menu import AUGMENTS, REMEDIES
 from whalecam.remedies.shuffle import Shuffle
-from whalecam.remedies.training import finder, train
+from whalecam.remedies.training import finder, refit, train
 
 __all__ = [
     "AUGMENTS",
@@ -17,4 +17,4 @@ __all__ = [
     "case_of",
     "export_dataset",
 ]
-__all__ += ["Rgb", "finder", "inside", "mean_water", "mend", "record_in", "train"]
+__all__ += ["Rgb", "finder", "inside", "mean_water", "mend", "record_in", "refit", "train"]

@@ -104,7 +104,23 @@ class Exchange:
         others = [label for label in self.donated if label != self.labels.get(image)]
         if keep is None or not others or rng.random() >= self.share:
             return pixels
-        waters = self.donated[others[int(rng.integers(len(others)))]]
+        return self._on(others[int(rng.integers(len(others)))], pixels, keep, rng)
+
+    def on_others(
+        self, image: str, pixels: ByteArray, count: int, rng: np.random.Generator
+    ) -> list[tuple[ByteArray, str]]:
+        """The same object on `count` backgrounds, and the label of each: labels in turn, its own among them.
+
+        Empty where the object was not found, and where no image lends its background.
+        """
+        keep, labels = self.keeps.get(image), list(self.donated)
+        if keep is None or not labels:
+            return []
+        drawn = [labels[at] for at in np.resize(rng.permutation(len(labels)), count).tolist()]
+        return [(self._on(label, pixels, keep, rng), label) for label in drawn]
+
+    def _on(self, label: str, pixels: ByteArray, keep: ByteArray, rng: np.random.Generator) -> ByteArray:
+        waters = self.donated[label]
         return laid(pixels, keep, waters[int(rng.integers(len(waters)))])
 
 

@@ -1,8 +1,9 @@
 """What a remedy would do, before any training: the present network on changed images."""
 
+import copy
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from whalecam import network, remedies
 from whalecam.analysis.recommendation import PRESENT, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
-from whalecam.config import SIMULATED, AuditOptions, Columns, TrainOptions
+from whalecam.config import FORESEEN, HEAD, AuditOptions, Columns, TrainOptions
 from whalecam.data import Dataset, folds, geometry, inspect_images, open_dataset
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
-from whalecam.network import Network
+from whalecam.network import Network, training
 from whalecam.remedies import REMEDIES, Case
 from whalecam.store.run import Run, now, read_json, write_json
 
@@ -64,7 +67,7 @@ def simulate(
     swapped backgrounds is the figure that counts. A network trained on mended images is shown mended ones.
 
     Args:
-        wanted: out of SIMULATED, None for all; a run that was trained on mended images is judged under no other.
+        wanted: out of FORESEEN, None for all; a run that was trained on mended images is judged under no other.
         limit: images, at most, drawn at random.
 
     Returns: what `_summary` lists. Raises RunError for an untrained run and where no such image has a mask.
@@ -73,20 +76,26 @@ def simulate(
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
     _check_network(run)
     source = source_of(run)
-    names = () if source.trained else tuple(SIMULATED if wanted is None else wanted)
+    names = () if source.trained else tuple(FORESEEN if wanted is None else wanted)
     rows = _unseen(run, source.data, limit, report)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
     donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize, report)
     water = remedies.mean_water(rows, source.find, report)
-    results: list[dict[str, Any]] = []
+    results, impossible = list[dict[str, Any]](), dict[str, str]()
     for fold, part in rows.groupby("fold"):
-        model = network.from_spec(run.manifest.network, run.load_checkpoint(int(str(fold))))
+        number, mended = int(str(fold)), [name for name in names if name != HEAD]
+        model = network.from_spec(run.manifest.network, run.load_checkpoint(number))
+        refitted = _refitted(run, number, model, source, report) if HEAD in names else _Refitted()
+        if refitted.reason:
+            impossible[HEAD] = refitted.reason
         for row in records(part):
             report(Progress("simulation", len(results), len(rows)))
-            results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, names)})
+            head = None if row["image"] in refitted.training else refitted.head
+            results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, mended, head)})
     report(Progress("simulation", len(rows), len(rows)))
     summary = _summary([result for result in results if result["outcomes"] is not None], run, source)
     summary["not_finite"] = sum(result["outcomes"] is None for result in results)
+    summary["impossible"] = impossible
     write_json(run.simulation, summary)
     return summary
 
@@ -123,6 +132,29 @@ def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame
     return inspect_images(replace(data, table=some), report).good()
 
 
+@dataclass(frozen=True)
+class _Refitted:
+    """A head with its last layer fitted again, None without, and why; and the names of the images it was fitted on."""
+
+    head: nn.Module | None = None
+    training: Collection[str] = ()
+    reason: str = ""
+
+
+def _refitted(run: Run, fold: int, model: Network, source: Source, report: Report) -> _Refitted:
+    """What the remedy `head` would make of one of the run's networks, which stays as it is itself."""
+    rows = inspect_images(source.data, report).good()
+    rows = rows[rows["label"].isin(model.classes) & (rows["path"] != "")].drop_duplicates("image", ignore_index=True)
+    options, copied = TrainOptions.stored(run.manifest.train), replace(model, head=copy.deepcopy(model.head))
+    exchange = remedies.Shuffle(source.find, model.size, model.resize, report=report)
+    try:
+        fitted = rows[~training.held_out(run, rows, options)[0][fold]]
+        training.fit_last_layer(copied, fitted, exchange, options.seed, report)
+    except ModelError as error:
+        return _Refitted(reason=str(error))
+    return _Refitted(copied.head, frozenset(fitted["image"]))
+
+
 def _outcomes(
     model: Network,
     row: Mapping[str, Any],
@@ -130,10 +162,15 @@ def _outcomes(
     donors: Sequence[background_test.Donor],
     water: remedies.Rgb,
     wanted: Sequence[str],
+    refitted: nn.Module | None = None,
 ) -> dict[str, dict[str, float]] | None:
     """`own`, `unseen` and `leak` of one image, as it is and under each remedy; nothing without a mask.
 
     None where the network gives NaN or infinite logits, which say neither right nor wrong.
+
+    Args:
+        wanted: remedies that change the image.
+        refitted: the head under the remedy `head`, which changes the network alone.
     """
     case = remedies.case_of(row, source.find, {}, water)
     if case.mask is None or not (case.mask.values > 0.5).any():
@@ -142,21 +179,30 @@ def _outcomes(
     scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in drawn)]
     changed = [_changed(name, case, scene) for name in (source.trained, *wanted) for scene in scenes]
     inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in changed]
-    seen = cam.explain(model.head, model.look(np.stack(inputs)))
-    logits, maps = seen.logits.numpy(), seen.maps.numpy()
-    if not np.isfinite(logits).all():
+    activations, each = model.look(np.stack(inputs)), len(scenes)
+    if not bool(torch.isfinite(model.head(activations)).all()):
         return None
-    right = logits.argmax(1) == model.classes.index(row["label"])
     outcomes = {}
     for at, name in enumerate((PRESENT, *wanted)):
-        own = at * len(scenes)
-        others = right[own + 1 : own + len(scenes)]
-        outcomes[name] = {
-            "own": float(right[own]),
-            "unseen": float(others.mean()) if len(others) else np.nan,
-            "leak": _leak(maps[own], int(logits[own].argmax()), changed[own][1], model),
-        }
+        own = at * each
+        outcomes[name] = _outcome(model, model.head, activations[own : own + each], row["label"], changed[own][1])
+    if refitted is not None:
+        outcomes[HEAD] = _outcome(model, refitted, activations[:each], row["label"], changed[0][1])
     return outcomes
+
+
+def _outcome(
+    model: Network, head: nn.Module, activations: Tensor, label: str, mask: NDArray[np.float32]
+) -> dict[str, float]:
+    """Of an image, `activations[0]`, and of the same on other waters, the others."""
+    seen = cam.explain(head, activations)
+    logits, maps = seen.logits.numpy(), seen.maps.numpy()
+    right = logits.argmax(1) == model.classes.index(label)
+    return {
+        "own": float(right[0]),
+        "unseen": float(right[1:].mean()) if len(right) > 1 else np.nan,
+        "leak": _leak(maps[0], int(logits[0].argmax()), mask, model),
+    }
 
 
 def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[np.float32]]:

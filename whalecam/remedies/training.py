@@ -13,10 +13,11 @@ from whalecam.config import TRAIN_REMEDIES, TrainOptions
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError
 from whalecam.explain import masks
-from whalecam.explain.masks import Joined, MaskMethod
+from whalecam.explain.masks import Joined, MaskMethod, MaskSources
 from whalecam.network import training
 from whalecam.remedies.export_dataset import mend
 from whalecam.remedies.menu import AUGMENTS
+from whalecam.remedies.shuffle import Shuffle
 from whalecam.store.run import DatasetRecord, Run
 
 
@@ -42,6 +43,22 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
         augment = AUGMENTS[name](find, options.size, options.resize, options.seed, report)
         return training.train(data, run, options, report, augment)
     return _on_mended(data, run, options, find, report)
+
+
+def refit(data: Dataset, run: Run, source: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
+    """The remedy `head`: the last layers of a run's networks fitted again on exchanged backgrounds, written to `run`.
+
+    Raises DatasetError for masks or boxes that cannot be read, ModelError as `training.refit_last_layers`.
+    """
+    joined = joined_sources(data, options, report)
+    run.update(joins=masks.records_of(joined.joins))
+    return training.refit_last_layers(data, run, source, options, backgrounds(joined.sources, source, report), report)
+
+
+def backgrounds(sources: MaskSources, source: Run, report: Report = silent) -> Shuffle:
+    """What puts the images of a run on each other's backgrounds, as inputs of its network."""
+    size, resize = int(source.manifest.network["size"]), str(source.manifest.network["resize"])
+    return Shuffle(functools.partial(masks.find_mask, sources=sources), size, resize, report=report)
 
 
 def finder(data: Dataset, options: TrainOptions) -> MaskMethod:

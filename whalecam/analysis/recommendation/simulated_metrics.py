@@ -11,7 +11,7 @@ from whalecam.text import DASH, percent_interval
 
 PRESENT = "present"
 MEASURES = ("own", "unseen", "leak")
-NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
+NAMES = {PRESENT: "as it is", "head": "last layer", "crop": "crop", "neutral": "neutral water"}
 COLUMNS = {
     "own": "Own water",
     "unseen": "Swapped backgrounds",
@@ -86,4 +86,7 @@ def _columns(wide: pd.DataFrame, remedy: str) -> pd.DataFrame:
 
 def _intervals(columns: pd.DataFrame, groups: "pd.Series[int]") -> Mapping[str, Any]:
     numbers = groups.tolist()
-    return {"n": len(columns), **{str(name): interval(columns[name].to_numpy(float), numbers) for name in columns}}
+    return {
+        "n": int(columns["own"].notna().sum()),
+        **{str(name): interval(columns[name].to_numpy(float), numbers) for name in columns},
+    }

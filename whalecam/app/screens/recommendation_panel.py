@@ -81,6 +81,8 @@ def _table(simulated: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
     with st.expander(f"What was simulated on {simulated['pictures']:,} images", icon=":material/experiment:"):
         st.caption(MEANT)
         st.dataframe(_frame({NAMES.get(name, name): remedy["all"] for name, remedy in metrics.items()}, "Remedy"))
+        for name, why in simulated.get("impossible", {}).items():
+            st.caption(f"Not simulated, {NAMES.get(name, name)}: {plain(why)}")
         for name, remedy in metrics.items():
             if name != PRESENT:
                 st.markdown(f"**{NAMES.get(name, name).capitalize()}**, per species")

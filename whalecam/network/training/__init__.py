@@ -22,11 +22,24 @@ from whalecam.network.averaged_bodies import trainable_body
 from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
+from whalecam.network.training.last_layer import Backgrounds, fit_last_layer, refit
 from whalecam.network.training.probe import probe
 from whalecam.network.written import PatchWrites
 from whalecam.store.run import Run, open_run
 
-__all__ = ["LEAST_BATCH", "Augment", "Change", "adopt", "check_start", "load_checkpoint", "train"]
+__all__ = [
+    "LEAST_BATCH",
+    "Augment",
+    "Backgrounds",
+    "Change",
+    "adopt",
+    "check_start",
+    "fit_last_layer",
+    "held_out",
+    "load_checkpoint",
+    "refit_last_layers",
+    "train",
+]
 
 LOADED = "Loaded, not trained here: what it was trained on is not known."
 STATED = "Loaded, not trained here: its training images are those that were stated."
@@ -55,9 +68,7 @@ def train(
     validations, never = _validation(rows, options)
     watch = Watch(report, len(validations) + options.compare_splits)
     fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in validations]
-    for trained in fits:
-        network.check_finite(trained.model, "The trained network")
-    metrics = _metrics(rows, validations, fits) | {
+    metrics: dict[str, Any] = {
         "split": options.split,
         "arch": body.arch,
         "note": body.note,
@@ -67,14 +78,95 @@ def train(
     if options.compare_splits:
         metrics["other_split"] = _other_split(rows, body, options, watch, augment)
     metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
+    used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
+    return _stored(run, rows, validations, fits, metrics, asdict(options) | {"used": used})
+
+
+def refit_last_layers(
+    data: Dataset,
+    run: Run,
+    source: Run,
+    options: TrainOptions,
+    backgrounds: Backgrounds,
+    report: Report = silent,
+) -> dict[str, Any]:
+    """Fit the last layer of each of a run's networks again (`last_layer.refit`) and write them to `run`.
+
+    Every network keeps the images that it was trained on and those that it had not seen. Where it is not known what a
+    loaded network was trained on, `options` split the images, and only its last layer has not seen the held-out ones.
+
+    Returns: as `train`. Raises ModelError where a network does not end in a linear layer, and where nothing is left to
+    train on or to measure.
+    """
+    models = [network.from_spec(source.manifest.network, source.load_checkpoint(at)) for at in range(source.folds)]
+    good = data.good()
+    rows, dropped = _usable(replace(data, table=good[good["label"].isin(models[0].classes)]), 1)
+    validations, never = held_out(source, rows, options)
+    device = network.pick_device(options.device)
+    fits = [
+        refit(model.to(device), rows, is_valid, backgrounds, options.seed, report)
+        for model, is_valid in zip(models, validations, strict=True)
+    ]
+    note = f"The last layer of run {source.name} fitted again; the body as it was."
+    if not source.manifest.train:
+        note += " The body may have seen the held-out images: what it was trained on is not known."
+    metrics = {
+        "split": options.split,
+        "arch": models[0].arch,
+        "note": note,
+        "dropped_classes": dropped,
+        "never_judged": never,
+        "remedy": {"name": options.remedy} | dict(backgrounds.facts),
+    }
+    used = source.manifest.train.get("used") or {"arch": models[0].arch, "pretrained": True, "note": ""}
+    kept = asdict(options) | {"used": used}
+    return _stored(run, rows, validations, fits, metrics, kept if source.manifest.train else kept | {"loaded": True})
+
+
+def held_out(source: Run, rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
+    """For each network of a run the rows that it had not seen, (N,), none twice; and labels without any.
+
+    Where it is not known what a network was trained on, `options` say which are kept from its last layer. Raises
+    ModelError for a network that has seen all of the rows, or none of them.
+    """
+    seen = [source.training_images(fold) for fold in range(source.folds)]
+    if not any(seen):
+        validations, never = _validation(rows, options)
+        return validations[:1], never
+    validations, left = [], np.ones(len(rows), bool)
+    for images in seen:
+        is_valid = left & ~rows["image"].isin(images).to_numpy()
+        left &= ~is_valid
+        validations.append(is_valid)
+    unmeasured = [not is_valid.any() or is_valid.all() for is_valid in validations]
+    if any(unmeasured):
+        raise ModelError(
+            f"Run '{source.name}' holds a network that has seen all of these images, or none of them, so its last "
+            "layer cannot be fitted on some and measured on others. Give the data set that it was trained on."
+        )
+    never = sorted(set(rows["label"]) - set(rows["label"][np.any(validations, axis=0)]))
+    return validations, never
+
+
+def _stored(
+    run: Run,
+    rows: pd.DataFrame,
+    validations: list[NDArray[np.bool_]],
+    fits: list[Fit],
+    metrics: dict[str, Any],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Write checkpoints, metrics and manifest, in this order; the metrics with what `_metrics` adds."""
+    for trained in fits:
+        network.check_finite(trained.model, "The trained network")
+    every = _metrics(rows, validations, fits) | metrics
     digests = [
         run.save_checkpoint(fold, trained.model.tensors(), rows.loc[~is_valid, "image"])
         for fold, (trained, is_valid) in enumerate(zip(fits, validations, strict=True))
     ]
     run.drop_checkpoints(len(fits))
-    used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
-    store(run, fits[0].model, metrics, "-".join(digests), asdict(options) | {"used": used})
-    return metrics
+    store(run, fits[0].model, every, "-".join(digests), options)
+    return every
 
 
 def check_start(options: TrainOptions) -> Start:

@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from whalecam import network
@@ -18,15 +16,11 @@ from whalecam.config import TrainOptions
 from whalecam.data import geometry, read_sample
 from whalecam.network import Body, Network
 from whalecam.network.training.fitting import Augment, Change, Fit, Watch
+from whalecam.network.training.regression import Values, regress
 
 BATCH = 64
-INVERSE_PENALTY = 0.1
-"""C of scikit-learn's LogisticRegression, on standardised features."""
 DRAWN = 4
 """How often each training image is changed, where it is changed by chance."""
-UNSEEN = 10.0
-"""Logits by which a class without a training image lies below the least probable other, before any image is seen."""
-Values = NDArray[np.float64]
 
 
 def probe(
@@ -125,21 +119,16 @@ def _pooled(
 
 def _fill(head: nn.Module, features: Values, labels: NDArray[np.int64], classes: int) -> None:
     """Fit the regression and write it into a `probe_head`."""
-    scaler = StandardScaler().fit(features)
-    regression = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(scaler.transform(features), labels)
-    weights, bias = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:  # scikit-learn has one row for two classes
-        weights, bias = np.concatenate([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
-    every, intercepts = np.zeros((classes, features.shape[1])), np.full(classes, bias.min() - UNSEEN)
-    every[regression.classes_], intercepts[regression.classes_] = weights, bias
+    fitted = regress(features, labels, classes)
     norm, linear = head[2], head[4]  # type: ignore[index]
+    variance = features.var(axis=0)
     with torch.no_grad():
-        norm.running_mean.copy_(torch.from_numpy(scaler.mean_))
-        norm.running_var.copy_(torch.from_numpy(scaler.var_))
+        norm.running_mean.copy_(torch.from_numpy(fitted.mean))
+        norm.running_var.copy_(torch.from_numpy(variance))
         # So divided by the deviation itself, without the epsilon, which would flatten weak features.
-        norm.weight.copy_(torch.from_numpy(np.sqrt(scaler.var_ + norm.eps) / scaler.scale_))
-        linear.weight.copy_(torch.from_numpy(every))
-        linear.bias.copy_(torch.from_numpy(intercepts))
+        norm.weight.copy_(torch.from_numpy(np.sqrt(variance + norm.eps) / fitted.deviation))
+        linear.weight.copy_(torch.from_numpy(fitted.weights))
+        linear.bias.copy_(torch.from_numpy(fitted.bias))
 
 
 def _probabilities(head: nn.Module, features: Values) -> Values:
