@@ -114,7 +114,7 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
         Image.fromarray(dot).save(tmp_path / "masks" / f"{name}.png")
     run_audit.run_audit(run, run_audit.open_data(run), replace(options, masks=str(tmp_path / "masks")))
     rows = rows_of(run).set_index("image").loc[[f"{name}.jpg" for name in small]]
-    assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["attention_score"].isna().all()
+    assert set(rows["reason"]) == {"subject smaller than one cell"} and rows["attention_score"].isna().all()
     listed = rows["q_value"] <= Thresholds().false_rate
     assert listed.any() and rows["q_value"].notna().all()
     assert rows["assessment"].tolist() == ["background_reliance" if one else "clean" for one in listed]

@@ -24,6 +24,7 @@ from whalecam.explain import render
 from whalecam.store.run import DatasetRecord, create_run, open_run
 from whalecam.store.table import aligned
 from whalecam.store.table.maps import stored_maps
+from whalecam.words import MARINE
 
 CLASSES = ("beluga", "orca")
 
@@ -107,7 +108,7 @@ def test_the_atlas_of_flat_maps_is_one_everywhere() -> None:
     found = atlas.atlas([boxed(np.full((8, 8), 0.3), MIDDLE)] * 3, CLASSES, "squish")
     assert found.images == 3 and found.background_share == 0.5
     np.testing.assert_allclose(found.mean, 1, rtol=1e-6)
-    assert atlas.caption(found) == ("50 % on the animal, 50 % on water", "no part stands out")
+    assert atlas.caption(found, MARINE) == ("50 % on the animal, 50 % on water", "no part stands out")
 
 
 def test_the_atlas_finds_the_same_end_of_animals_wherever_they_are() -> None:
@@ -119,7 +120,7 @@ def test_the_atlas_finds_the_same_end_of_animals_wherever_they_are() -> None:
     found = atlas.atlas(rows, CLASSES, "squish")
     parts = atlas.parts_of(found.mean)
     assert parts["left end"] > 5 and parts["centre"] < 1 and parts["right end"] < 0.5 and parts["above"] < 1
-    assert atlas.caption(found)[1].startswith("most at the left end")
+    assert atlas.caption(found, MARINE)[1].startswith("most at the left end")
 
 
 def test_the_atlas_reads_a_map_where_the_box_lies_asked_slowly() -> None:
@@ -145,7 +146,7 @@ def test_the_atlas_is_unknown_beyond_the_picture_and_the_crop() -> None:
 def test_pictures_without_an_animal_are_left_out_of_the_atlas() -> None:
     found = atlas.atlas([boxed(np.ones((4, 4)), (0, 0, 0, 0))], CLASSES, "squish")
     assert found.images == 0 and np.isnan(found.mean).all() and np.isnan(found.background_share)
-    assert atlas.caption(found) == ("", "no part stands out")
+    assert atlas.caption(found, MARINE) == ("", "no part stands out")
 
 
 def test_pairs_are_counted_both_ways() -> None:

@@ -23,6 +23,7 @@ from whalecam.analysis.recommendation import (
 )
 from whalecam.analysis.recommendation.leaks import standing_out
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.words import MARINE
 
 Judged = tuple[float, float, float]
 LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}
@@ -208,22 +209,23 @@ def bold(text: str) -> str:
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
     others = "of each other species at most 5 % of the images"
-    assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
-    assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
-    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5 %")
+    two = standing_out(SPECIES, "confirmed", MARINE, bold)
+    assert two == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
+    assert standing_out(SPECIES.iloc[1:], "suspects", MARINE) == f"sei (41 of 80) stands out; {others}."
+    assert standing_out(SPECIES.iloc[2:], "confirmed", MARINE).startswith("No species stands out: at most 5 %")
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
     facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
-    found = leaks_summary(facts, SPECIES, bold)
+    found = leaks_summary(facts, SPECIES, MARINE, bold)
     assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
     assert found.endswith("Another 3 rely on the water without attention on it.")
-    assert "Another" not in leaks_summary(facts | {"hidden": 0}, SPECIES)
-    found = leaks_summary(facts | {"background": 12}, SPECIES)
+    assert "Another" not in leaks_summary(facts | {"hidden": 0}, SPECIES, MARINE)
+    found = leaks_summary(facts | {"background": 12}, SPECIES, MARINE)
     assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
-    asked = leaks_summary(facts | {"measured": 0}, SPECIES)
+    asked = leaks_summary(facts | {"measured": 0}, SPECIES, MARINE)
     assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
-    assert leaks_summary(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
+    assert leaks_summary(facts | {"measured": 0, "suspects": 0}, SPECIES, MARINE).startswith("None of 1,240 assessable")
 
 
 # --- what run folders hold -------------------------------------------------------------------------------------------

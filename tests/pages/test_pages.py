@@ -267,7 +267,7 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
     """`other` is no property: the whole water was exchanged, and nobody can say what of it mattered."""
     rows = session.table_of(open_run(runs / "demo")).all_rows().set_index("image")
     listed = rows[rows["q_value"] <= Thresholds.false_rate]
-    words = {name: review_controls.carrier_words(name) for name in listed["reliance_on"].unique()}
+    words = {name: review_controls.carrier_words(name, "water") for name in listed["reliance_on"].unique()}
     assert words["other"] == "no single property of the water" and len(words) > 1
     cards = {
         card.image: card.lines[-1]

@@ -44,7 +44,7 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
         shown = {name: results[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
         print_facts(shown | {"advice": advice.plain() if advice else None}, True)
         return
-    click.echo("\n".join([*simulation_lines(results), *(advice_lines(opened, advice) if advice else ())]))
+    click.echo("\n".join([*simulation_lines(results, opened.words), *(advice_lines(opened, advice) if advice else ())]))
 
 
 @click.command()
@@ -80,7 +80,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     from whalecam.remedies.simulation import simulate as run_simulation
 
     training.check_start(options)
-    made = create_run(out, DatasetRecord.of(data))
+    made = create_run(out, DatasetRecord.of(data), opened.words)
     remedies.train(inspect_images(data, report), made, options, report)
     run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
     results = run_simulation(made, (), report=report)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whalecam.data import geometry
 from whalecam.explain import render, score
 from whalecam.text import percent
+from whalecam.words import Words
 
 CELLS, AROUND = 32, 0.5
 """Cells of an atlas along each side; how far it reaches beyond the box, in sides of the box."""
@@ -124,8 +125,9 @@ def parts_of(mean: NDArray[np.float64]) -> dict[str, float]:
     return {name: float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for name, part in boxes.items()}
 
 
-def caption(atlas: Atlas) -> tuple[str, str]:
-    """An atlas in words: what share of the evidence lies on the animal and on water ("" where that is not known), and
+def caption(atlas: Atlas, words: Words) -> tuple[str, str]:
+    """An atlas in words: what share of the evidence lies on the subject and on the background ("" where that is not "
+    "known), and
     which parts hold LOUD of the average or more."""
     parts = {name: value for name, value in parts_of(atlas.mean).items() if value >= LOUD}
     loud = sorted(parts, key=lambda name: -parts[name])[:2]
@@ -134,5 +136,5 @@ def caption(atlas: Atlas) -> tuple[str, str]:
     places = [f"at the {' and '.join(inside)} of the box"] if inside else []
     places += [f"{' and '.join(outside)} the box"] if outside else []
     share = atlas.background_share
-    on = "" if np.isnan(share) else f"{percent(1 - share)} on the animal, {percent(share)} on water"
-    return on, f"most {' and '.join(places)}" if places else "no part stands out"
+    on = f"{percent(1 - share)} on the {words.subject}, {percent(share)} on {words.background}"
+    return "" if np.isnan(share) else on, f"most {' and '.join(places)}" if places else "no part stands out"

@@ -8,16 +8,18 @@ from whalecam.analysis.recommendation.simulated_metrics import PRESENT
 from whalecam.config import SIMULATED
 from whalecam.store.table.stats import wilson
 from whalecam.text import percent_interval, points_interval
+from whalecam.words import Words
 
 NEGLIGIBLE = 0.02
 """A share of leaks surely below this calls for no remedy."""
 ENOUGH = 0.5
-"""A mended data set is worth its trouble where it wins back this share of what other waters cost."""
-WORDS = {
-    "crop": "crop to the animal",
-    "neutral": "lay one neutral colour over the water",
-    "shuffle": "train with waters exchanged between the labels",
+"""A mended data set is worth its trouble where it wins back this share of what other backgrounds cost."""
+REMEDIES = {
+    "crop": "crop to the {words.subject}",
+    "neutral": "lay one neutral colour over the {words.background}",
+    "shuffle": "train with {words.backgrounds} exchanged between the labels",
 }
+"""What each remedy does, with the words of a run in braces."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,18 @@ class Advice:
         return {"remedy": fields.pop("remedy"), "said": fields.pop("sentence"), **fields}
 
 
+def remedy_words(remedy: str, words: Words) -> str:
+    """What a remedy does, as in `crop to the animal`; "no remedy" for another name."""
+    return REMEDIES.get(remedy, "no remedy").format(words=words)
+
+
 def recommend(
     facts: Mapping[str, Any],
     simulated: Mapping[str, Any] | None = None,
     measured: Sequence[Measured] = (),
     own: str = "none",
     since: Measured | None = None,
+    words: Words = Words(),
 ) -> Advice:
     """What to do about the leaks of a run.
 
@@ -91,28 +99,30 @@ def recommend(
         measured: trainings with a remedy, compared with this run.
         own: the remedy that this run was trained with.
         since: what that changed, against an untouched `run`.
+        words: of the run.
     """
     tested = int(facts["measured"] or 0)
     hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
     if not tested:
         return Advice(
             None,
-            "Attention on the water is no reason for a remedy yet: audit with the background test first.",
+            f"Attention on the {words.background} is no reason for a remedy yet: audit with the background test first.",
             todo="audit",
         )
     share = Figure(*wilson(hits, tested))
     rate = percent_interval(share.value, share.low, share.high)
-    leak = f"{hits:,} of {tested:,} tested images rely on their water: {rate}."
+    leak = f"{hits:,} of {tested:,} tested images rely on their {words.background}: {rate}."
     if share.high < NEGLIGIBLE or not hits:
-        return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
+        sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
+        return Advice(None, sentence, (leak,))
     tried = {own, *(training.remedy for training in measured)}
     helped = sorted((training for training in measured if training.helped), key=lambda training: -training.unseen.value)
     if helped:
-        return _proved(helped[0], leak)
+        return _proved(helped[0], leak, words)
     if since is not None and since.helped:
         return Advice(
             own,
-            f"This network was trained with {own}, and that helped ({WORDS[own]}).",
+            f"This network was trained with {own}, and that helped ({remedy_words(own, words)}).",
             (leak, f"Measured against {since.run}: {since.changed}."),
             "compare",
             before=since.run,
@@ -120,47 +130,50 @@ def recommend(
     # A training with shuffle is judged as it is alone; mended images cannot be mended again.
     if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
-    return _predicted(simulated, tried, leak, _failures(measured))
+    return _predicted(simulated, tried, leak, _failures(measured), words)
 
 
-def _proved(best: Measured, leak: str) -> Advice:
+def _proved(best: Measured, leak: str, words: Words) -> Advice:
     """A training that helped stands above every prediction."""
     return Advice(
         best.remedy,
-        f"Take run {best.run}: {best.remedy} helped ({WORDS[best.remedy]}).",
+        f"Take run {best.run}: {best.remedy} helped ({remedy_words(best.remedy, words)}).",
         (leak, f"Measured: {best.changed}."),
         "compare",
         after=best.run,
     )
 
 
-def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...]) -> Advice:
-    """The simulated remedy that wins back enough; else the exchange of waters, if other waters cost anything."""
+def _predicted(
+    simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...], words: Words
+) -> Advice:
+    """The simulated remedy that wins back enough; else the exchange of backgrounds, if others cost anything."""
     cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
     gains = {name: Figure(*metrics["all"]["unseen_gain"]) for name, metrics in simulated.items() if name != PRESENT}
     sentences = tuple(
-        f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on swapped backgrounds."
+        f"Simulated {name} ({remedy_words(name, words)}): {gain.points} of accuracy on swapped backgrounds."
         for name, gain in gains.items()
     )
-    why = (leak, f"An image's own water against another label's: {cost.points} of accuracy.", *sentences, *failed)
+    own = f"An image's own {words.background} against another label's: {cost.points} of accuracy."
+    why = (leak, own, *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
     if cost.low <= 0 and best is None:
-        return Advice(
-            None, "No remedy is supported: other waters cost the network nothing that could be measured.", why
-        )
+        nothing = f"No remedy is supported: other {words.backgrounds} cost the network nothing that could be measured."
+        return Advice(None, nothing, why)
     if best is not None and sure[best].value >= ENOUGH * cost.value:
         return Advice(
             best,
-            f"The evidence supports {best}: {WORDS[best]}. The present network is right more often so.",
+            f"The evidence supports {best}: {remedy_words(best, words)}. The present network is right more often so.",
             why,
             "retrain",
         )
     if "shuffle" not in tried:
         lead = "Before a training, mending the images wins too little back"
-        return Advice("shuffle", f"The evidence supports shuffle: {WORDS['shuffle']}. {lead}.", why, "retrain")
+        sentence = f"The evidence supports shuffle: {remedy_words('shuffle', words)}. {lead}."
+        return Advice("shuffle", sentence, why, "retrain")
     if best is not None:
-        return Advice(best, f"What is left to try is {best}: {WORDS[best]}.", why, "retrain")
+        return Advice(best, f"What is left to try is {best}: {remedy_words(best, words)}.", why, "retrain")
     return Advice(
         None, "No remedy helps: none that was tried or simulated is surely better on swapped backgrounds.", why
     )

@@ -8,19 +8,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.text import DASH, percent_interval
+from whalecam.words import Words
 
 PRESENT = "present"
 MEASURES = ("own", "unseen", "leak")
-NAMES = {PRESENT: "as it is", "crop": "crop", "neutral": "neutral water"}
-COLUMNS = {
-    "own": "Own water",
-    "unseen": "Swapped backgrounds",
-    "unseen_gain": "Gain on swapped backgrounds",
-    "leak": "Evidence on water",
-    "leak_drop": "Drop of it",
-}
-"""What people read of a simulation: its rows, and its columns in their order."""
 TIMES = 1000
+
+
+def name_of(remedy: str, words: Words) -> str:
+    """What people read at a row of a simulation."""
+    return {PRESENT: "as it is", "neutral": f"neutral {words.background}"}.get(remedy, remedy)
+
+
+def columns_of(words: Words) -> dict[str, str]:
+    """The columns of a simulation that people read, in their order, by what `metrics_of` calls them."""
+    return {
+        "own": f"Own {words.background}",
+        "unseen": "Swapped backgrounds",
+        "unseen_gain": "Gain on swapped backgrounds",
+        "leak": f"Evidence on {words.background}",
+        "leak_drop": "Drop of it",
+    }
 
 
 def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
@@ -48,7 +56,7 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def cell(figure: Sequence[float] | None, key: str) -> str:
-    """A figure of COLUMNS with its interval, in percent; differences carry their sign."""
+    """A figure of `columns_of` with its interval, in percent; differences carry their sign."""
     if figure is None:
         return DASH
     value, low, high = figure

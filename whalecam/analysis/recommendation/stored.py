@@ -46,7 +46,7 @@ def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[A
     simulated, own, beside = simulation_of(run), _remedy(run), list(others)
     measured = measured_of(run, beside)
     metrics = simulated["figures"] if simulated else None
-    return recommend(facts, metrics, measured, own, _since(run, beside)), measured
+    return recommend(facts, metrics, measured, own, _since(run, beside), run.words), measured
 
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:

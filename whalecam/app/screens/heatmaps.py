@@ -20,6 +20,7 @@ from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import Queue, Table
 from whalecam.text import number, percent, scientific
+from whalecam.words import capital
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
 DROPS = {"color": PROPERTIES["color"], "swap": "all of it"}
@@ -134,58 +135,63 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             st.metric("Probability", percent(row["confidence"]))
             st.metric("Loss", number(row["loss"]))
             st.metric(
-                "Evidence on water", percent(row["background_share"]), help="share of the evidence outside the animal"
+                f"Evidence on {run.words.background}",
+                percent(row["background_share"]),
+                help=f"share of the evidence outside the {run.words.subject}",
             )
             st.metric(
                 "Attention score",
                 number(row["attention_score"]),
-                help="0: shaped like the animal · 1: no better than a flat map",
+                help=f"0: shaped like the {run.words.subject} · 1: no better than a flat map",
             )
             if row["reliance_probability"] is None:
-                hint = "drop in probability when one property of the water changes"
+                hint = f"drop in probability when one property of the {run.words.background} changes"
                 st.metric("Reliance", number(row["reliance"]), help=hint)
             else:
-                st.metric("Relies on the water", percent(row["reliance_probability"]), help=_reliance_hint(row))
+                hint = _reliance_hint(row, run.words.background)
+                st.metric(f"Relies on the {run.words.background}", percent(row["reliance_probability"]), help=hint)
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
         st.markdown(f"Assessment: **{WORDS[row['assessment']]}**{why}")
         st.caption(_small_print(run, row))
 
 
 def show_me(run: Run, row: Mapping[str, Any]) -> None:
-    """The background test in images: the photograph, the same with its water changed, and both probabilities."""
+    """The background test in images: the image, the same with its background changed, and both probabilities."""
     if row["reliance"] is None and row["reliance_swap"] is None:
         return
     falls = {name: row[f"reliance_{name}"] for name in ("color", "brightness", "texture", "together", "swap")}
     with st.expander(
-        "Background test: what happens when the water changes", expanded=row["reliance_image"] is not None
+        f"Background test: what happens when the {run.words.background} changes",
+        expanded=row["reliance_image"] is not None,
     ):
         if row["reliance_image"] is not None:
             before, after = st.columns(2)
             _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {percent(row['reliance_before'])}")
             edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
-            caption = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {percent(row['reliance_after'])}"
+            edit, donor = _edit_words(row, run.words.background), plain(str(row["reliance_donor"]))
+            caption = f"{edit} {donor}: {percent(row['reliance_after'])}"
             _shown(after, edited, caption)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
         only = (
-            f" With the animal filled in: {percent(row['background_only_p'])}."
+            f" With the {run.words.subject} filled in: {percent(row['background_only_p'])}."
             if row["background_only_p"] is not None
             else ""
         )
         st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
 
 
-def _edit_words(row: Mapping[str, Any]) -> str:
+def _edit_words(row: Mapping[str, Any], background: str) -> str:
     """What was changed in the image that is shown, up to the name of the donor."""
     if row["reliance_on"] in (None, OTHER):
-        return "on the water of"
-    return f"{review_controls.carrier_words(row['reliance_on'])} as in"
+        return f"on the {background} of"
+    return f"{review_controls.carrier_words(row['reliance_on'], background)} as in"
 
 
-def _reliance_hint(row: Mapping[str, Any]) -> str:
+def _reliance_hint(row: Mapping[str, Any], background: str) -> str:
     return (
-        "Probability that the prediction would drop by more than half if only the water changed. "
+        f"Probability that the prediction would drop by more than half if only the {background} changed. "
         f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {percent(row['q_value'])} "
         "false ones are allowed."
     )
@@ -208,7 +214,7 @@ def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     if row["fin_share"] is not None:
         lines.append(f"Share of evidence on the fin: {percent(row['fin_share'])}")
     if row["group"]:
-        lines.append(f"Individual {plain(str(row['group']))}")
+        lines.append(f"{capital(run.words.group)} {plain(str(row['group']))}")
     return " · ".join(lines)
 
 
