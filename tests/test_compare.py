@@ -23,6 +23,7 @@ from whalecam.errors import RunError
 from whalecam.explain.background_test import Effect
 from whalecam.stats import holm
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.words import MARINE
 
 
 @given(st.integers(0, 1500), st.integers(0, 1500))

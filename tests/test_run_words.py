@@ -56,7 +56,7 @@ def test_a_noun_is_a_word(word: str) -> None:
     ["", " car", "car\n", "c\u0000ar", "<b>car</b>", "*car*", "=car", "-car", "7", "a" * 31, "car\u202e", "a_b", "a:b"],
 )
 def test_anything_else_is_refused_in_one_sentence(word: str) -> None:
-    with pytest.raises(DatasetError, match="is no word for the background. Give a noun such as 'car'") as refused:
+    with pytest.raises(DatasetError, match=r"is no word for the background\. Give a noun such as 'car'") as refused:
         Words(background=word)
     assert str(refused.value).isprintable() and len(str(refused.value)) < 250
 
@@ -169,12 +169,18 @@ def test_advice_says_the_words_of_the_run(measured: tuple[Measured, ...], tested
 
 
 def test_findings_say_the_words_that_are_given(tmp_path: Path) -> None:
-    rows = [(f"{n}.png", "kia" if n % 3 else "kla", f"o{n % 7}") for n in range(60)]
-    frame = pd.DataFrame(rows, columns=["image", "make", "owner_id"])
-    data = wc.open_dataset(frame, label_column="make", group_column="owner_id")
+    csv, images = tiny.draw(tmp_path, images=120)
+    frame = pd.read_csv(csv)
+    frame["species"] = frame["species"].map({"beluga": "toyota", "orca": "toyotta"})
+    frame["owner_id"] = [f"o{number % 7}" for number in range(len(frame))]
+    frame = frame.rename(columns={"species": "make"})
+    data = wc.open_dataset(frame, images, label_column="make", group_column="owner_id")
     findings = wc.check(data, subject="car", background="road")
-    text = " ".join(" ".join((one.sentence, one.why, one.todo)) for one in findings)
-    assert "owners" in text and "One make under two names" in text and not foreign_in(text)
+    text = " ".join(" ".join((one.sentence, one.why, one.todo, str(one.facts))) for one in findings)
+    assert "the two share 7 owners" in text and "One make under two names" in text
+    assert "The colour of the road alone tells" in text
+    text = text.replace("shared_individuals", "").replace("'individuals':", "")  # names in JSON stay
+    assert not foreign_in(text)
 
 
 def test_check_takes_words_and_a_run_gives_its_own(cars: Run, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from whalecam.words import Words, capital
 SAMPLE, OUTLINES = 24, 8
 GIVEN = ("given", "boxes")
 """Sources of masks that people hand over."""
-SUBJECT, BACKGROUND = "A noun such as animal or car, for pages and reports", "A noun such as water or road"
+SUBJECT, BACKGROUND = "A noun such as car, for pages and reports", "A noun such as road"
 
 
 def open_own() -> None:
