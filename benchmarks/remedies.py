@@ -36,6 +36,7 @@ from whalecam.config import FINE_ARCH, SIMULATED, TRAIN_REMEDIES, TrainOptions
 from whalecam.data import geometry, inspect_images, open_dataset
 from whalecam.data.folds import groups_of
 from whalecam.remedies.simulation import simulate
+from whalecam.stats import Interval
 from whalecam.store.run import DatasetRecord, Run, create_run, read_json
 
 PLANTED = TrainOptions(arch=FINE_ARCH, epochs=8, lr=1e-2, size=96, batch=32, split="random", valid_share=0.3)
@@ -164,7 +165,7 @@ def pooled(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def joined(rows: list[dict[str, Any]], remedy: str, name: str) -> tuple[list[float] | None, list[float] | None]:
+def joined(rows: list[dict[str, Any]], remedy: str, name: str) -> tuple[Interval | None, Interval | None]:
     """All seeds together: how often a remedy's runs are right, and what it changed, each with its interval.
 
     Args:

@@ -10,7 +10,6 @@ import pytest
 
 from whalecam.analysis.recommendation import (
     Advice,
-    Figure,
     Measured,
     advise,
     interval,
@@ -22,6 +21,7 @@ from whalecam.analysis.recommendation import (
     step,
 )
 from whalecam.analysis.recommendation.leaks import standing_out
+from whalecam.stats import Interval
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 from whalecam.words import MARINE
 
@@ -47,13 +47,13 @@ def test_figures_of_four_pictures() -> None:
     crop = found["crop"]["all"]
     assert (crop["own_gain"][0], crop["unseen_gain"][0]) == (0.25, 0.875)
     assert crop["leak_drop"][0] == pytest.approx((0.7 + 0.5 + 0.3) / 3)
-    assert found["crop"]["label"]["s0"]["unseen_gain"][:1] == [1.0] and found["crop"]["label"]["s1"]["n"] == 2
+    assert found["crop"]["label"]["s0"]["unseen_gain"][0] == 1.0 and found["crop"]["label"]["s1"]["n"] == 2
     json.dumps(found, allow_nan=False)
 
 
 def test_the_same_gain_on_every_picture_has_no_width() -> None:
     rows = rows_of([(0, 0, 0.5)] * 6, [(1, 0.5, 0.25)] * 6)
-    assert metrics_of(rows)["crop"]["all"]["unseen_gain"] == [0.5, 0.5, 0.5]
+    assert metrics_of(rows)["crop"]["all"]["unseen_gain"] == Interval(0.5, 0.5, 0.5)
 
 
 def test_the_interval_the_slow_way_over_individuals() -> None:
@@ -77,7 +77,7 @@ def test_pictures_of_one_individual_tell_less_than_those_of_many() -> None:
     alone, shared = interval(values, list(range(40))), interval(values, np.repeat(range(5), 8).tolist())
     assert alone is not None and shared is not None
     assert shared[2] - shared[1] > 1.5 * (alone[2] - alone[1])
-    assert interval(values[:3], [0, 0, 0]) == [pytest.approx(1 / 3 * 0), -1.0, 1.0]
+    assert interval(values[:3], [0, 0, 0]) == Interval(0.0, -1.0, 1.0)
     assert interval(np.array([np.nan]), [0]) is None
 
 
@@ -93,9 +93,9 @@ def simulated(cost: Judged, crop: Judged, neutral: Judged) -> dict[str, Any]:
 
 
 NOTHING = (0.0, -0.05, 0.05)
-HELPED = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.01, -0.03, 0.01))
-FAILED = Measured("shuffle", "mine-shuffle", Figure(0.01, -0.05, 0.07), Figure(0.0, -0.03, 0.03))
-COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2, -0.3, -0.1))
+HELPED = Measured("shuffle", "mine-shuffle", Interval(0.3, 0.2, 0.4), Interval(-0.01, -0.03, 0.01))
+FAILED = Measured("shuffle", "mine-shuffle", Interval(0.01, -0.05, 0.07), Interval(0.0, -0.03, 0.03))
+COSTLY = Measured("shuffle", "mine-shuffle", Interval(0.3, 0.2, 0.4), Interval(-0.2, -0.3, -0.1))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
     alone = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
     assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
     assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").sentence
-    since = Measured("shuffle", "mine", Figure(0.3, 0.2, 0.4), Figure(0.0, -0.1, 0.1))
+    since = Measured("shuffle", "mine", Interval(0.3, 0.2, 0.4), Interval(0.0, -0.1, 0.1))
     advice = recommend(LEAKING, alone, (), "shuffle", since)
     assert advice.sentence.startswith("This network was trained with shuffle, and that helped")
     assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
@@ -185,7 +185,7 @@ def test_the_figures_stand_beside_the_advice() -> None:
 
 
 def test_the_best_of_the_trainings_that_helped_is_taken() -> None:
-    better = Measured("crop", "mine-crop", Figure(0.5, 0.4, 0.6), Figure(0.0, -0.01, 0.01))
+    better = Measured("crop", "mine-crop", Interval(0.5, 0.4, 0.6), Interval(0.0, -0.01, 0.01))
     assert recommend(LEAKING, None, (HELPED, better)).remedy == "crop"
 
 
@@ -252,7 +252,7 @@ def test_trainings_are_compared_on_the_pictures_that_both_judged(tmp_path: Path)
     ]
     found = measured_of(base, others)
     assert [(one.remedy, one.run) for one in found] == [("shuffle", "mended")]
-    assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Figure(0.0, 0.0, 0.0)
+    assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Interval(0.0, 0.0, 0.0)
     assert simulation_of(others[-1]) is None and measured_of(others[-1], others) == []
 
 

@@ -15,12 +15,13 @@ from tests import tiny
 from tests.commandline import whalecam
 from whalecam.analysis.compare import METRICS, compare_runs
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
-from whalecam.analysis.recommendation import Figure, Measured, recommend
+from whalecam.analysis.recommendation import Measured, recommend
 from whalecam.cli.summaries import comparison_lines, run_lines, simulation_lines
 from whalecam.config import Columns
 from whalecam.data import of_frame, open_dataset
 from whalecam.errors import DatasetError
 from whalecam.output.report import report_html
+from whalecam.stats import Interval
 from whalecam.store.run import Run, open_run
 from whalecam.words import MARINE, Words, capital, plural, word_of
 
@@ -156,7 +157,7 @@ def test_the_report_says_the_words_of_the_run(cars: Run) -> None:
     assert not foreign_in(text, cars.manifest.classes)
 
 
-@pytest.mark.parametrize("measured", [(), (Measured("crop", "b", Figure(0.2, 0.1, 0.3), Figure(0.0, -0.1, 0.1)),)])
+@pytest.mark.parametrize("measured", [(), (Measured("crop", "b", Interval(0.2, 0.1, 0.3), Interval(0.0, -0.1, 0.1)),)])
 @pytest.mark.parametrize("tested", [0, 100])
 @pytest.mark.parametrize("hits", [0, 40])
 def test_advice_says_the_words_of_the_run(measured: tuple[Measured, ...], tested: int, hits: int) -> None:

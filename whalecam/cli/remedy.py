@@ -1,6 +1,6 @@
 """Verbs from a leak to a better network: simulate, retrain."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
         return
     shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
     shown["swapped_accuracy"] = results["figures"][PRESENT]["all"]["unseen"]
-    print_facts(shown | {"measured": [asdict(change) for change in measured_of(opened, [made])]}, True)
+    print_facts(shown | {"measured": [change.plain() for change in measured_of(opened, [made])]}, True)
 
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:

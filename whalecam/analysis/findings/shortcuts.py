@@ -155,16 +155,18 @@ def _finding(trial: Trial, table: pd.DataFrame, words: Words) -> Finding:
 
 def _score(result: Guess, words: Words) -> str:
     return (
-        f"{result.measure} {result.score:.2f} (95 % interval {result.low:.2f} to {result.high:.2f}; chance "
+        f"{result.measure} {result.score.value:.2f} (95 % interval {result.score.low:.2f} to {result.score.high:.2f}; "
+        "chance "
         f"{result.chance:.2f}), out of fold, grouped by {words.group}, on {len(result.images):,} images"
     )
 
 
 def _facts(trial: Trial, words: Words) -> dict[str, object]:
     result = trial.result
-    names = ("measure", "score", "low", "high", "chance", "accuracy", "majority", "classes")
+    names = ("chance", "accuracy", "majority", "classes")
     known = {"clue": _clue(trial, words), "labels": list(trial.labels), "images": len(result.images)}
-    return known | {name: getattr(result, name) for name in names}
+    score = {"measure": result.measure, "score": result.score.value, "low": result.score.low, "high": result.score.high}
+    return known | score | {name: getattr(result, name) for name in names}
 
 
 def _both_ends(result: Guess, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Which remedy the evidence supports: what was simulated, what was measured, and what follows."""
 
-from whalecam.analysis.recommendation.advice import Advice, Figure, Measured, recommend, remedy_words
+from whalecam.analysis.recommendation.advice import Advice, Measured, recommend, remedy_words
 from whalecam.analysis.recommendation.leaks import leaks_summary
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT, cell, columns_of, interval, metrics_of, name_of
 from whalecam.analysis.recommendation.stored import advise, measured_of, simulation_of, step
@@ -8,7 +8,6 @@ from whalecam.analysis.recommendation.stored import advise, measured_of, simulat
 __all__ = [
     "PRESENT",
     "Advice",
-    "Figure",
     "Measured",
     "cell",
     "columns_of",

@@ -6,6 +6,7 @@ from typing import Any
 
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT
 from whalecam.config import SIMULATED
+from whalecam.stats import Interval
 from whalecam.store.table.stats import wilson
 from whalecam.text import percent_interval, points_interval
 from whalecam.words import Words
@@ -23,37 +24,28 @@ REMEDIES = {
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A difference or share, with its 95 % interval; in [-1, 1]."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def points(self) -> str:
-        """In points: `+12 points (8 to 16)`."""
-        return points_interval(self.value, self.low, self.high)
-
-
-@dataclass(frozen=True)
 class Measured:
     """What retraining with a remedy changed on the same images: accuracy on swapped backgrounds and on their own."""
 
     remedy: str
     run: str
-    unseen: Figure
-    own: Figure
+    unseen: Interval
+    own: Interval
 
     @property
     def helped(self) -> bool:
         """Surely better on swapped backgrounds. Accuracy on the own ones rewards the leak, so it has no veto."""
         return self.unseen.low > 0
 
+    def plain(self) -> dict[str, Any]:
+        """All of it for JSON, both differences by `value`, `low` and `high`."""
+        return {**vars(self), "unseen": self.unseen._asdict(), "own": self.own._asdict()}
+
     @property
     def changed(self) -> str:
         """Both differences in points."""
-        return f"{self.unseen.points} of accuracy on swapped backgrounds, {self.own.points} on the images' own"
+        own = points_interval(*self.own)
+        return f"{points_interval(*self.unseen)} of accuracy on swapped backgrounds, {own} on the images' own"
 
 
 @dataclass(frozen=True)
@@ -109,8 +101,8 @@ def recommend(
             f"Attention on the {words.background} is no reason for a remedy yet: audit with the background test first.",
             todo="audit",
         )
-    share = Figure(*wilson(hits, tested))
-    rate = percent_interval(share.value, share.low, share.high)
+    share = wilson(hits, tested)
+    rate = percent_interval(*share)
     leak = f"{hits:,} of {tested:,} tested images rely on their {words.background}: {rate}."
     if share.high < NEGLIGIBLE or not hits:
         sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
@@ -148,13 +140,13 @@ def _predicted(
     simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...], words: Words
 ) -> Advice:
     """The simulated remedy that wins back enough; else the exchange of backgrounds, if others cost anything."""
-    cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
-    gains = {name: Figure(*metrics["all"]["unseen_gain"]) for name, metrics in simulated.items() if name != PRESENT}
+    cost = Interval(*simulated[PRESENT]["all"]["water_cost"])
+    gains = {name: Interval(*metrics["all"]["unseen_gain"]) for name, metrics in simulated.items() if name != PRESENT}
     sentences = tuple(
-        f"Simulated {name} ({remedy_words(name, words)}): {gain.points} of accuracy on swapped backgrounds."
+        f"Simulated {name} ({remedy_words(name, words)}): {points_interval(*gain)} of accuracy on swapped backgrounds."
         for name, gain in gains.items()
     )
-    own = f"An image's own {words.background} against another label's: {cost.points} of accuracy."
+    own = f"An image's own {words.background} against another label's: {points_interval(*cost)} of accuracy."
     why = (leak, own, *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
@@ -181,6 +173,7 @@ def _predicted(
 
 def _failures(measured: Sequence[Measured]) -> tuple[str, ...]:
     return tuple(
-        f"Measured: {training.remedy} did not help: {training.unseen.points} of accuracy on swapped backgrounds."
+        f"Measured: {training.remedy} did not help: {points_interval(*training.unseen)} of accuracy on swapped "
+        "backgrounds."
         for training in measured
     )

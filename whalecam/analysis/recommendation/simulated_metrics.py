@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whalecam.stats import Interval
 from whalecam.text import DASH, percent_interval
 from whalecam.words import Words
 
@@ -32,7 +33,7 @@ def columns_of(words: Words) -> dict[str, str]:
 
 
 def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
-    """Per remedy: `all`, and `species` by name; each figure is [value, low, high], or None where there is none.
+    """Per remedy: `all`, and `species` by name; each figure is an Interval, or None where there is none.
 
     Args:
         rows: one per image and remedy (`present` is the image as it is): `image`, `species`, `group` (number of the
@@ -56,15 +57,14 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def cell(figure: Sequence[float] | None, key: str) -> str:
-    """A figure of `columns_of` with its interval, in percent; differences carry their sign."""
+    """A figure of `columns_of`, an Interval or its JSON, with its ends, in percent; differences carry their sign."""
     if figure is None:
         return DASH
-    value, low, high = figure
-    return percent_interval(value, low, high, signed=key in ("unseen_gain", "leak_drop"))
+    return percent_interval(*Interval(*figure), signed=key in ("unseen_gain", "leak_drop"))
 
 
-def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:
-    """[mean, low, high]: 95 % percentile bootstrap (Efron 1979) over groups, as images of one individual are alike.
+def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> Interval | None:
+    """The mean with its 95 % percentile bootstrap (Efron 1979) over groups, as images of one individual are alike.
 
     A difference of the same images as `values` makes it a paired one. The same in every call. None without a value;
     with a single group the interval is all that a mean of such values can be, [-1, 1].
@@ -76,10 +76,10 @@ def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TI
     sums, counts = np.bincount(of, values[known]), np.bincount(of)
     mean = float(values[known].mean())
     if len(counts) < 2:
-        return [mean, -1.0, 1.0]
+        return Interval(mean, -1.0, 1.0)
     drawn = np.random.default_rng(0).integers(len(counts), size=(times, len(counts)))
     low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), (0.025, 0.975))
-    return [mean, float(low), float(high)]
+    return Interval(mean, float(low), float(high))
 
 
 def _columns(wide: pd.DataFrame, remedy: str) -> pd.DataFrame:

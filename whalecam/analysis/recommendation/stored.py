@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from whalecam.analysis.recommendation.advice import Advice, Figure, Measured, recommend
+from whalecam.analysis.recommendation.advice import Advice, Measured, recommend
 from whalecam.analysis.recommendation.simulated_metrics import interval
 from whalecam.config import SIMULATED
+from whalecam.stats import Interval
 from whalecam.store.run import Run, read_json
 
 
@@ -90,9 +91,8 @@ def _free(run: Run, remedy: str) -> Path:
     return wanted
 
 
-def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure | None:
+def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Interval | None:
     """The paired difference of accuracy on the shared images, with its interval over individuals."""
     shared = [image for image in before[name] if before[name][image] is not None and after[name].get(image) is not None]
     change = np.array([after[name][image] - before[name][image] for image in shared], np.float64)
-    paired = interval(change, [before["groups"][image] for image in shared])
-    return None if paired is None else Figure(*paired)
+    return interval(change, [before["groups"][image] for image in shared])
