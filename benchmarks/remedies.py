@@ -21,7 +21,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ import pandas as pd
 
 from benchmarks.planted_leaks import load
 from whalecam import network, remedies
-from whalecam.analysis.recommendation import interval, measured_of
+from whalecam.analysis.recommendation import RemedyMetrics, interval, measured_of
 from whalecam.arrays import records
 from whalecam.config import FINE_ARCH, SIMULATED, TRAIN_REMEDIES, TrainOptions
 from whalecam.data import geometry, inspect_images, open_dataset
@@ -86,7 +86,8 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
     plant(given.source, folder, given.n, 128, seed, given.animals)
     leaky, rows = folder / "leaky", []
     table = pd.read_csv(leaky / "train.csv", dtype=str).set_index("image")
-    base, said = pd.Series(dtype=float), {}
+    base = pd.Series(dtype=float)
+    said: Mapping[str, RemedyMetrics] = {}
     for remedy in TRAIN_REMEDIES:
         options = TrainOptions(**{**vars(PLANTED), "seed": seed, "remedy": remedy, "masks": str(leaky / "masks")})
         run = trained(folder / f"run-{remedy}", leaky / "train.csv", leaky / "images", options)

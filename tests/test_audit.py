@@ -70,6 +70,7 @@ def test_a_row_equals_the_same_steps_by_hand(run: Run) -> None:
     weights = score.weigh(*geometry.mask_to_input(mask, model.size, model.resize), maps.shape[1:])
     expected = score.score(maps[logits.argmax()] - maps.mean(axis=0), weights)
     assert row["predicted"] == model.classes[logits.argmax()]
+    assert row["logits"] is not None and row["maps"] is not None
     np.testing.assert_allclose(row["logits"], logits, atol=1e-4)
     np.testing.assert_allclose(row["maps"], maps, atol=2e-3 * max(1.0, abs(maps).max()))
     assert row["attention_score"] == pytest.approx(expected.attention_score, abs=1e-4)
@@ -216,7 +217,8 @@ def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) ->
     assert summary.restarted and "112 px" in summary.note and "80 px" in summary.note
     np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
     table = Table(run.parts(), Thresholds(), NO_REVIEWS)
-    assert table.row(both[0])["maps"].shape[1:] == (7, 7)
+    maps = table.row(both[0])["maps"]
+    assert maps is not None and maps.shape[1:] == (7, 7)
     assert after["completeness_error"].max() < 1e-4
 
 

@@ -23,10 +23,26 @@ from whalecam.analysis.recommendation import (
 from whalecam.analysis.recommendation.leaks import standing_out
 from whalecam.stats import Interval
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.table import LeakCounts
 from whalecam.words import MARINE
 
 Judged = tuple[float, float, float]
-LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}
+
+
+def counts(
+    measured: int, confirmed: int = 0, hidden: int = 0, background: int = 0, suspects: int = 0, assessable: int = 0
+) -> LeakCounts:
+    return LeakCounts(
+        measured=measured,
+        confirmed=confirmed,
+        hidden=hidden,
+        background=background,
+        suspects=suspects,
+        assessable=assessable,
+    )
+
+
+LEAKING = counts(200, 60, 7, 3)
 
 
 def rows_of(present: list[Judged], crop: list[Judged]) -> pd.DataFrame:
@@ -101,16 +117,16 @@ COSTLY = Measured("shuffle", "mine-shuffle", Interval(0.3, 0.2, 0.4), Interval(-
 @pytest.mark.parametrize(
     ("facts", "given", "measured", "remedy", "todo", "words"),
     [
-        ({"measured": 0, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "audit", "background test"),
+        (counts(0, 0, 0, 0), None, (), None, "audit", "background test"),
         (
-            {"measured": 900, "confirmed": 2, "hidden": 1, "background": 0},
+            counts(900, 2, 1, 0),
             None,
             (),
             None,
             "",
             "No remedy is called for",
         ),
-        ({"measured": 20, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "", "No remedy is called for"),
+        (counts(20, 0, 0, 0), None, (), None, "", "No remedy is called for"),
         (LEAKING, None, (), None, "simulate", "Simulate"),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.35, 0.3, 0.4)), (), "neutral", "retrain", "neutral"),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.25, 0.1, 0.4)), (), "crop", "retrain", "crop"),
@@ -138,7 +154,7 @@ COSTLY = Measured("shuffle", "mine-shuffle", Interval(0.3, 0.2, 0.4), Interval(-
     ],
 )
 def test_what_the_evidence_supports(
-    facts: dict[str, int],
+    facts: LeakCounts,
     given: dict[str, Any] | None,
     measured: tuple[Measured, ...],
     remedy: str | None,
@@ -157,7 +173,7 @@ def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
 
 def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
     """After `retrain` its run holds no simulated remedy, so nothing is known of them."""
-    alone = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
+    alone: dict[str, Any] = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
     assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
     assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").sentence
     since = Measured("shuffle", "mine", Interval(0.3, 0.2, 0.4), Interval(0.0, -0.1, 0.1))
@@ -216,16 +232,16 @@ def test_the_species_that_stand_out_are_named_and_no_other() -> None:
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
-    facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
+    facts = counts(1200, 104, 3, 0, 107, 1240)
     found = leaks_summary(facts, SPECIES, MARINE, bold)
     assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
     assert found.endswith("Another 3 rely on the water without attention on it.")
-    assert "Another" not in leaks_summary(facts | {"hidden": 0}, SPECIES, MARINE)
-    found = leaks_summary(facts | {"background": 12}, SPECIES, MARINE)
+    assert "Another" not in leaks_summary(counts(1200, 104, 0, 0, 107, 1240), SPECIES, MARINE)
+    found = leaks_summary(counts(1200, 104, 3, 12, 107, 1240), SPECIES, MARINE)
     assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
-    asked = leaks_summary(facts | {"measured": 0}, SPECIES, MARINE)
+    asked = leaks_summary(counts(0, 104, 3, 0, 107, 1240), SPECIES, MARINE)
     assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
-    assert leaks_summary(facts | {"measured": 0, "suspects": 0}, SPECIES, MARINE).startswith("None of 1,240 assessable")
+    assert leaks_summary(counts(0, 104, 3, 0, 0, 1240), SPECIES, MARINE).startswith("None of 1,240 assessable")
 
 
 # --- what run folders hold -------------------------------------------------------------------------------------------

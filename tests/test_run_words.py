@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 import whalecam as wc
 from tests import tiny
 from tests.commandline import whalecam
+from tests.test_recommendation import counts
 from whalecam.analysis.compare import METRICS, compare_runs
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
 from whalecam.analysis.recommendation import Measured, recommend
@@ -129,7 +131,7 @@ def test_the_command_line_says_the_words_of_the_run(cars: Run) -> None:
     lines = "\n".join(run_lines(cars))
     assert "makes, " in lines and "owners; " in lines and "the road" in lines
     assert not foreign_in(lines, (*classes, cars.manifest.dataset.csv))
-    simulated = {
+    simulated: Any = {
         "pictures": 3,
         "without_mask": 0,
         "waters": 4,
@@ -161,10 +163,15 @@ def test_the_report_says_the_words_of_the_run(cars: Run) -> None:
 @pytest.mark.parametrize("tested", [0, 100])
 @pytest.mark.parametrize("hits", [0, 40])
 def test_advice_says_the_words_of_the_run(measured: tuple[Measured, ...], tested: int, hits: int) -> None:
-    facts = {"measured": tested, "confirmed": hits, "hidden": 0, "background": 0}
+    facts = counts(tested, hits)
     gains = {"unseen_gain": [0.2, 0.1, 0.3]}
-    simulated = {"present": {"all": {"water_cost": [0.3, 0.2, 0.4]}}, "neutral": {"all": gains}, "crop": {"all": gains}}
-    for given_figures in (None, simulated, {"present": {"all": {"water_cost": [0.0, -0.1, 0.1]}}}):
+    simulated: Any = {
+        "present": {"all": {"water_cost": [0.3, 0.2, 0.4]}},
+        "neutral": {"all": gains},
+        "crop": {"all": gains},
+    }
+    free: Any = {"present": {"all": {"water_cost": [0.0, -0.1, 0.1]}}}
+    for given_figures in (None, simulated, free):
         advice = recommend(facts, given_figures, measured, words=CARS)
         assert not foreign_in(" ".join((advice.sentence, *advice.why)))
 

@@ -37,6 +37,7 @@ from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, create_run, words_for
 from whalecam.store.run import Run as StoredRun
 from whalecam.store.run import open_run as open_stored
+from whalecam.store.table import Totals
 
 BATCH, SIDE = 32, 224
 PathLike = str | Path
@@ -93,7 +94,7 @@ class Run(StoredRun):
         """
         return open_table(self, thresholds).all_rows()
 
-    def summary(self, thresholds: Thresholds = Thresholds()) -> dict[str, Any]:
+    def summary(self, thresholds: Thresholds = Thresholds()) -> Totals:
         """Counts and rates of the whole run, as the Overview page shows them.
 
         Returns: `images`, `assessable`, `suspects`, `confirmed`, `hidden`, `background`, `reviewed` and `flagged`

@@ -13,7 +13,7 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of, word_options
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.config import FINE_ARCH, PROBE, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
 from whalecam.words import MARINE, Words
@@ -42,22 +42,17 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
         print_facts({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
     loading.join()
-    from whalecam.audit import run_audit
-    from whalecam.data import inspect_images, open_dataset
-    from whalecam.network import training
-    from whalecam.store.run import DatasetRecord, create_run
+    from whalecam import api
 
-    data = open_dataset(csv, folder / "images")
-    run = create_run(run_path, DatasetRecord.of(data), MARINE)
-    training.train(inspect_images(data, report), run, DEMO_TRAINING, report)
-    run_audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
+    data, words = api.open_dataset(csv, folder / "images"), {"subject": MARINE.subject, "background": MARINE.background}
+    run = api.train(data, run_path, report=report, **words, **vars(DEMO_TRAINING))
+    api.audit(run, masks=folder / "masks", report=report)
 
 
 def _load() -> None:
     """What trains and audits takes seconds to load, in which other processes can draw."""
     with suppress(ImportError):  # which says what is missing where it is needed
-        for name in ("whalecam.audit.run_audit", "whalecam.network.training"):
-            importlib.import_module(name)
+        importlib.import_module("whalecam.api")
 
 
 @click.command()

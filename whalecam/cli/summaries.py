@@ -2,8 +2,7 @@
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -13,6 +12,7 @@ from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence,
 from whalecam.analysis.placement import placement_of
 from whalecam.analysis.recommendation import (
     Advice,
+    Simulation,
     advise,
     cell,
     columns_of,
@@ -28,7 +28,7 @@ from whalecam.errors import RunError
 from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
-from whalecam.store.table import Table
+from whalecam.store.table import Table, Totals
 from whalecam.text import number, percent, percent_range, points
 from whalecam.words import Words
 
@@ -55,7 +55,7 @@ def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     yield from advice_lines(run, advice_of(run, facts))
 
 
-def advice_of(run: Run, facts: Mapping[str, Any]) -> Advice:
+def advice_of(run: Run, facts: Totals) -> Advice:
     """What the evidence supports, by the run's simulation and by trainings in the same folder of runs."""
     others = []
     for path in list_runs(run.path.parent):
@@ -72,7 +72,7 @@ def advice_lines(run: Run, advice: Advice) -> Iterator[str]:
         yield next_command(verb)
 
 
-def simulation_lines(results: Mapping[str, Any], words: Words, network: str = "present") -> Iterator[str]:
+def simulation_lines(results: Simulation, words: Words, network: str = "present") -> Iterator[str]:
     """What each remedy would do to a network's answers, as a table; see `simulation.simulate`."""
     without = f" ({results['without_mask']:,} more have no mask)" if results["without_mask"] else ""
     if results.get("not_finite"):
@@ -89,7 +89,7 @@ def simulation_lines(results: Mapping[str, Any], words: Words, network: str = "p
     yield from columns(["", *(titles[key] for key in keys)], rows)
 
 
-def retraining_lines(before: Run, made: Run, results: Mapping[str, Any]) -> Iterator[str]:
+def retraining_lines(before: Run, made: Run, results: Simulation) -> Iterator[str]:
     """What training again changed.
 
     Args:
@@ -168,7 +168,7 @@ def _about(run: Run) -> Iterator[str]:
         )
 
 
-def _counts(table: Table, facts: Mapping[str, Any], words: Words) -> Iterator[str]:
+def _counts(table: Table, facts: Totals, words: Words) -> Iterator[str]:
     """How much was audited, with what outcome."""
     yield (
         f"Audited: {facts['images']:,} images, {facts['labels']:,} {words.labels}, {facts['groups']:,} {words.groups}; "
@@ -183,13 +183,13 @@ def _counts(table: Table, facts: Mapping[str, Any], words: Words) -> Iterator[st
         yield f"Attention cannot be assessed because: {listed}"
     if facts["measured"]:
         yield (
-            f"BG-gap {facts['bg_gap']:+.2f}; accuracy from the {words.background} alone "
+            f"BG-gap {number(facts['bg_gap'], signed=True)}; accuracy from the {words.background} alone "
             f"{percent(facts['background_only_accuracy'])}, where naming always the most frequent {words.label} "
             f"would be on {percent(table.majority())}"
         )
 
 
-def _reliance(table: Table, facts: Mapping[str, Any], level: Thresholds, background: str) -> Iterator[str]:
+def _reliance(table: Table, facts: Totals, level: Thresholds, background: str) -> Iterator[str]:
     """Which classes rely on the background, and at which rate of false ones images are listed."""
     if not facts["measured"]:
         return

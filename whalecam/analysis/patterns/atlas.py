@@ -1,7 +1,7 @@
 """Where a network looks at a species: its maps laid over one another in the coordinates of the animal's box."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam.data import geometry
 from whalecam.explain import render, score
+from whalecam.store.table import MapRow
 from whalecam.text import percent
 from whalecam.words import Words
 
@@ -38,7 +39,7 @@ class Atlas:
     background_share: float
 
 
-def atlas(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: str) -> Atlas:
+def atlas(rows: Iterable[MapRow], classes: tuple[str, ...], resize: str) -> Atlas:
     """The mean of the predicted class's relative maps, positive parts, each divided by its own average.
 
     Args:
@@ -52,7 +53,7 @@ def atlas(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: s
     return pile.atlas()
 
 
-def atlases(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: str) -> dict[str, Atlas]:
+def atlases(rows: Iterable[MapRow], classes: tuple[str, ...], resize: str) -> dict[str, Atlas]:
     """The atlas of each species of the rows: see `atlas`."""
     piles: defaultdict[str, _Pile] = defaultdict(_Pile)
     for row in rows:
@@ -67,7 +68,7 @@ class _Pile:
         self._total, self._count = np.zeros((CELLS, CELLS)), np.zeros((CELLS, CELLS), int)
         self._images, self._leaks = 0, list[float]()
 
-    def add(self, row: Mapping[str, Any], classes: tuple[str, ...], resize: str) -> None:
+    def add(self, row: MapRow, classes: tuple[str, ...], resize: str) -> None:
         box = animal_box(row["mask_bits"])
         positive = np.maximum(score.contrast(row["maps"], "relative", classes.index(row["predicted"])), 0)
         if box is None or positive.sum() <= 0:

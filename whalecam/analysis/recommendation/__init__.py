@@ -2,13 +2,24 @@
 
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend, remedy_words
 from whalecam.analysis.recommendation.leaks import leaks_summary
-from whalecam.analysis.recommendation.simulated_metrics import PRESENT, cell, columns_of, interval, metrics_of, name_of
+from whalecam.analysis.recommendation.simulated_metrics import (
+    PRESENT,
+    RemedyMetrics,
+    Simulation,
+    cell,
+    columns_of,
+    interval,
+    metrics_of,
+    name_of,
+)
 from whalecam.analysis.recommendation.stored import advise, measured_of, simulation_of, step
 
 __all__ = [
     "PRESENT",
     "Advice",
     "Measured",
+    "RemedyMetrics",
+    "Simulation",
     "cell",
     "columns_of",
     "interval",

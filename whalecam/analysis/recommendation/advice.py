@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whalecam.analysis.recommendation.simulated_metrics import PRESENT
+from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
 from whalecam.config import SIMULATED
 from whalecam.stats import Interval
-from whalecam.store.table.stats import wilson
+from whalecam.store.table import LeakCounts, wilson
 from whalecam.text import percent_interval, points_interval
 from whalecam.words import Words
 
@@ -75,8 +75,8 @@ def remedy_words(remedy: str, words: Words) -> str:
 
 
 def recommend(
-    facts: Mapping[str, Any],
-    simulated: Mapping[str, Any] | None = None,
+    facts: LeakCounts,
+    simulated: Mapping[str, RemedyMetrics] | None = None,
     measured: Sequence[Measured] = (),
     own: str = "none",
     since: Measured | None = None,
@@ -137,7 +137,7 @@ def _proved(best: Measured, leak: str, words: Words) -> Advice:
 
 
 def _predicted(
-    simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...], words: Words
+    simulated: Mapping[str, RemedyMetrics], tried: set[str], leak: str, failed: tuple[str, ...], words: Words
 ) -> Advice:
     """The simulated remedy that wins back enough; else the exchange of backgrounds, if others cost anything."""
     cost = Interval(*simulated[PRESENT]["all"]["water_cost"])

@@ -1,10 +1,10 @@
 """The leaks of a run in plain words: how many images, and which labels stand out."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 
+from whalecam.store.table import LeakCounts
 from whalecam.text import percent
 from whalecam.words import Words
 
@@ -15,7 +15,7 @@ Stress = Callable[[str], str]
 """How a figure or a name is made to stand out in a text."""
 
 
-def leaks_summary(facts: Mapping[str, Any], labels: pd.DataFrame, words: Words, strong: Stress = str) -> str:
+def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong: Stress = str) -> str:
     """How many images rest on their background, and which labels stand out.
 
     Args:

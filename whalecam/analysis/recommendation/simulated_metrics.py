@@ -1,7 +1,7 @@
 """What was simulated, as figures: per remedy, over all images and per species, with intervals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,42 @@ def columns_of(words: Words) -> dict[str, str]:
     }
 
 
-def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
+class RemedyMetrics(TypedDict):
+    """Metrics of the images under one remedy: of all, and by `label`.
+
+    Each has `n` images, and an Interval, or its JSON, or None for each of the other names that `metrics_of` lists.
+    """
+
+    all: Mapping[str, Any]
+    label: Mapping[str, Mapping[str, Any]]
+
+
+Simulation = TypedDict(  # noqa: UP013 - keys of a file, some of which would be no good names here
+    "Simulation",
+    {
+        "created": str,
+        "source": str,
+        "model_sha256": str,
+        "pictures": int,
+        "without_mask": int,
+        "not_finite": NotRequired[int],
+        "waters": int,
+        "figures": Mapping[str, RemedyMetrics],
+        "own": Mapping[str, float | None],
+        "unseen": Mapping[str, float | None],
+        "groups": Mapping[str, int],
+    },
+)
+"""What `simulation.json` holds.
+
+`source` is the fingerprint of the data set; `pictures` is how many images were simulated, besides those `without_mask`
+and those that gave `not_finite` logits; `waters`, how many backgrounds of other labels each met. `figures` are by
+remedy, `present` being the network on images as they are. By image stand the share of right predictions of the present
+network on its `own` background and on `unseen` ones, in [0, 1], and the number of its group.
+"""
+
+
+def metrics_of(rows: pd.DataFrame) -> dict[str, RemedyMetrics]:
     """Per remedy: `all`, and `species` by name; each figure is an Interval, or None where there is none.
 
     Args:
@@ -45,7 +80,7 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
     """
     wide = rows.pivot(index="image", columns="remedy", values=list(MEASURES)).astype(float)
     about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["label", "group"]]
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, RemedyMetrics] = {}
     for remedy in rows["remedy"].unique():
         columns = _columns(wide, str(remedy))
         parts = {str(name): columns.loc[part.index] for name, part in about.groupby("label")}

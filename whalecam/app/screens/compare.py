@@ -16,6 +16,7 @@ from whalecam.app.state import comparison_cache, image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run, is_audited
+from whalecam.store.table import ImageRow
 from whalecam.text import PERCENT_COLUMN, number, percent, points
 from whalecam.words import Words, capital
 
@@ -225,12 +226,12 @@ def _linked(images: Sequence[str]) -> str:
     return linked if linked in images else images[0]
 
 
-def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
+def _layer(run: Run, row: ImageRow, top: float | None) -> Layer | None:
     resize = str(run.manifest.network.get("resize", "squish"))
     return review_controls.layer_of(row, row["maps"], run.manifest.classes, resize, top=top)
 
 
-def _words_of(row: dict[str, Any]) -> str:
+def _words_of(row: ImageRow) -> str:
     """What a run said of an image, in Markdown."""
     if row["predicted"] is None:
         return "not readable"

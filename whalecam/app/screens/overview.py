@@ -15,7 +15,7 @@ from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_s
 from whalecam.app.state import session
 from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
-from whalecam.store.table import Table
+from whalecam.store.table import Table, Totals
 from whalecam.text import number, percent, scientific
 from whalecam.words import Words, capital
 
@@ -44,7 +44,7 @@ def show() -> None:
         selftest(run)
 
 
-def by_attention(run: Run, table: Table, facts: Mapping[str, Any]) -> None:
+def by_attention(run: Run, table: Table, facts: Totals) -> None:
     """Right or wrong against where the network looks, what to do next, and the leaks of each species."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
@@ -65,7 +65,7 @@ def by_attention(run: Run, table: Table, facts: Mapping[str, Any]) -> None:
         open_species(picked)
 
 
-def sentence(run: Run, facts: Mapping[str, Any]) -> None:
+def sentence(run: Run, facts: Totals) -> None:
     """The run in one sentence, and which species stand out."""
     st.markdown(leaks_summary(facts, session.table_of(run).per_label(), run.words, lambda text: f"**{plain(text)}**"))
 
@@ -76,7 +76,7 @@ def class_order(run: Run, confusion: pd.DataFrame) -> None:
         st.warning(plain(order.sentence), title="Check the order of the classes", icon=":material/swap_vert:")
 
 
-def show_metrics(run: Run, facts: Mapping[str, Any]) -> None:
+def show_metrics(run: Run, facts: Totals) -> None:
     """Counts, accuracy, loss and review progress."""
     unseen = f"on {facts['unseen']:,} images the network did not train on"
     with st.container(horizontal=True):
@@ -108,7 +108,7 @@ def legend(images: Mapping[str, int]) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em;font-size:.87em">{"".join(entries)}</div>'
 
 
-def next_steps(run: Run, facts: Mapping[str, Any]) -> None:
+def next_steps(run: Run, facts: Totals) -> None:
     """The one thing to do next."""
     open_suspects = facts["suspects"] and facts["reviewed"] < facts["suspects"]
     with st.container(border=True):
@@ -134,7 +134,7 @@ def open_species(picked: Any) -> None:
         links.go("Leaks", leaks_label=[str(points[0]["y"])])
 
 
-def exactness(run: Run, facts: Mapping[str, Any]) -> None:
+def exactness(run: Run, facts: Totals) -> None:
     """What the maps of this run may claim."""
     word = run.manifest.exactness
     text = EXACTNESS.get(word, word)
@@ -153,7 +153,7 @@ def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     )
 
 
-def whole_model(table: Table, facts: Mapping[str, Any], words: Words) -> None:
+def whole_model(table: Table, facts: Totals, words: Words) -> None:
     """What the changed backgrounds say of the network as a whole."""
     if not facts["measured"]:
         return

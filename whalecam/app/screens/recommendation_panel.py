@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import recommendation
-from whalecam.analysis.recommendation import PRESENT, Advice, Measured, cell, columns_of, name_of
+from whalecam.analysis.recommendation import PRESENT, Advice, Measured, Simulation, cell, columns_of, name_of
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
 from whalecam.config import AuditOptions
 from whalecam.errors import RunError
 from whalecam.store.run import Run
+from whalecam.store.table import Totals
 from whalecam.words import Words, capital
 
 LABELS = {
@@ -30,7 +31,7 @@ MEANT = (
 )
 
 
-def advice(run: Run, facts: Mapping[str, Any]) -> None:
+def advice(run: Run, facts: Totals) -> None:
     """What to do about the leaks, in words, with the figures and a button."""
     supported, measured = recommendation.advise(run, facts, _others())
     with st.container(border=True):
@@ -41,7 +42,7 @@ def advice(run: Run, facts: Mapping[str, Any]) -> None:
         _start(run, supported)
         _open_comparisons(run, supported, measured)
         if simulated := recommendation.simulation_of(run):
-            _table(simulated, simulated["figures"], run.words)
+            _table(simulated, run.words)
 
 
 def _start(run: Run, advised: Advice) -> None:
@@ -77,8 +78,9 @@ def _open_comparisons(run: Run, advised: Advice, measured: Sequence[Measured]) -
         )
 
 
-def _table(simulated: Mapping[str, Any], metrics: Mapping[str, Any], words: Words) -> None:
+def _table(simulated: Simulation, words: Words) -> None:
     """What was simulated, over all images, and per label behind a fold."""
+    metrics = simulated["figures"]
     with st.expander(f"What was simulated on {simulated['pictures']:,} images", icon=":material/experiment:"):
         st.caption(MEANT.format(words=words))
         overall = {name_of(name, words): remedy["all"] for name, remedy in metrics.items()}

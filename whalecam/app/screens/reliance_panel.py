@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.config import Thresholds
-from whalecam.store.table import Table
+from whalecam.store.table import Table, Totals
 from whalecam.text import number, percent
 from whalecam.words import Words
 
@@ -17,7 +17,7 @@ UNCONTROLLED = (
 )
 
 
-def note_uncontrolled(facts: Mapping[str, Any]) -> None:
+def note_uncontrolled(facts: Totals) -> None:
     """Say where the list of an earlier audit holds no rate; `facts` of `Table.overview`."""
     if facts["measured"] and not facts["controlled"]:
         st.info(UNCONTROLLED, icon=":material/info:")
