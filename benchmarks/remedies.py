@@ -21,7 +21,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,13 @@ import pandas as pd
 
 from benchmarks.planted_leaks import load
 from whalecam import network, remedies
-from whalecam.analysis.recommendation import interval, measured_of
+from whalecam.analysis.recommendation import RemedyMetrics, interval, measured_of
 from whalecam.arrays import records
 from whalecam.config import FINE_ARCH, HEAD, RETRAIN_REMEDIES, SIMULATED, TrainOptions
 from whalecam.data import geometry, inspect_images, open_dataset
 from whalecam.data.folds import groups_of
 from whalecam.remedies.simulation import simulate
+from whalecam.stats import Interval
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run, read_json
 
 PLANTED = TrainOptions(arch=FINE_ARCH, epochs=8, lr=1e-2, size=96, batch=32, split="random", valid_share=0.3)
@@ -89,7 +90,8 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
     plant(given.source, folder, given.n, 128, seed, given.animals)
     leaky, rows = folder / "leaky", []
     table = pd.read_csv(leaky / "train.csv", dtype=str).set_index("image")
-    base, said = pd.Series(dtype=float), {}
+    base = pd.Series(dtype=float)
+    said: Mapping[str, RemedyMetrics] = {}
     for remedy in RETRAIN_REMEDIES:
         options = TrainOptions(**{**vars(PLANTED), "seed": seed, "remedy": remedy, "masks": str(leaky / "masks")})
         run = trained(folder / f"run-{remedy}", leaky / "train.csv", leaky / "images", options, folder / "run-none")
@@ -168,7 +170,7 @@ def pooled(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def joined(rows: list[dict[str, Any]], remedy: str, name: str) -> tuple[list[float] | None, list[float] | None]:
+def joined(rows: list[dict[str, Any]], remedy: str, name: str) -> tuple[Interval | None, Interval | None]:
     """All seeds together: how often a remedy's runs are right, and what it changed, each with its interval.
 
     Args:

@@ -10,17 +10,17 @@ from whalecam.app.state import session
 with page("Dataset", needs="data") as run:
     dataset.open_own()
     data = session.data_of(run)
-    dataset.show_counts(data)
+    dataset.show_counts(data, run.words)
     charts_first()
     distribution, head, grid, faults = st.tabs(
         ["Distribution", "Table", "Images", "Findings"], key="dataset_tab", bind="query-params", on_change="rerun"
     )
     if distribution.open:
         with distribution:
-            dataset.distribution(data)
+            dataset.distribution(data, run.words)
     if head.open:
         with head:
-            dataset.browse(data)
+            dataset.browse(data, run.words)
     if grid.open:
         with grid:
             dataset.outlines(run)

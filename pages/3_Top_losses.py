@@ -8,7 +8,7 @@ from whalecam.app.state import session
 from whalecam.app.widgets import bulk_review, filters, review_controls
 
 with page("Top losses") as run:
-    threshold_sliders()
+    threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()

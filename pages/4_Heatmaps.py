@@ -10,7 +10,7 @@ from whalecam.app.widgets import queue, review_controls
 from whalecam.text import PERCENT_COLUMN
 
 with page("Heatmaps") as run:
-    threshold_sliders()
+    threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
     place = st.container(horizontal=True, vertical_alignment="bottom")

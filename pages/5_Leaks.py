@@ -1,4 +1,4 @@
-"""Where the evidence lies on water: scores, thresholds, and the verdicts people sign."""
+"""Where the evidence lies on the background: scores, thresholds, and the verdicts people sign."""
 
 from whalecam.app.components.canvas import overlay_controls
 from whalecam.app.components.deferred_charts import charts_first
@@ -8,16 +8,16 @@ from whalecam.app.state import session
 from whalecam.app.widgets import bulk_review, filters, review_controls
 
 with page("Leaks") as run:
-    threshold_sliders()
+    threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()
     leaks.summary(run)
     reliance_panel.note_uncontrolled(table.overview())
     charts_first()
-    leaks.charts(table)
-    leaks.species_table(table)
-    reliance_panel.class_table(table)
+    leaks.charts(table, run.words)
+    leaks.species_table(table, run.words)
+    reliance_panel.class_table(table, run.words)
     calibration_panel.calibration_and_agreement(run, table)
     view = filters.filter_bar(table, "leaks", run)
     bulk_review.offer(run, "shown by this filter", lambda: table.images(view.filters), "leaks")

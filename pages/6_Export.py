@@ -7,7 +7,7 @@ from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
 
 with page("Export") as run:
-    threshold_sliders()
+    threshold_sliders(run)
     table = session.table_of(run)
     export.progress(table)
     only = export.choose()

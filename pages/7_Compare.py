@@ -9,7 +9,7 @@ from whalecam.app.screens import compare
 from whalecam.app.shell.page_frame import page, threshold_sliders
 
 with page("Compare", needs="data") as run:
-    threshold_sliders()
+    threshold_sliders(run)
     names = compare.choose(run)
     overlay_controls()
     comparison = compare.comparison(names)
@@ -21,14 +21,16 @@ with page("Compare", needs="data") as run:
     with left:
         st.subheader("Differences beyond chance, and within it", anchor=False)
         st.plotly_chart(
-            comparison_charts.differences(comparison.differences[later]), key="compare_differences", alt="Differences"
+            comparison_charts.differences(comparison.differences[later], comparison.words),
+            key="compare_differences",
+            alt="Differences",
         )
     with right:
-        st.subheader("Accuracy per species", anchor=False)
+        st.subheader(f"Accuracy per {run.words.label}", anchor=False)
         st.plotly_chart(
-            comparison_charts.species(comparison.per_label, comparison.names),
+            comparison_charts.accuracy_per_label(comparison.per_label, comparison.names),
             key="compare_species",
-            alt="Accuracy per species",
+            alt=f"Accuracy per {run.words.label}",
         )
     st.subheader("Images that changed", anchor=False)
     compare.changed(comparison, later, names)

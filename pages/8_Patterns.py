@@ -9,7 +9,7 @@ from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
 
 with page("Patterns") as run:
-    threshold_sliders()
+    threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
     overlay_controls()

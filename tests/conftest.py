@@ -50,11 +50,12 @@ def _prepare(folder: Path) -> None:
     from whalecam.data import inspect_images, open_dataset
     from whalecam.network import training
     from whalecam.store.run import DatasetRecord, create_run
+    from whalecam.words import MARINE
 
     csv = demo.write_demo(folder / "pictures", images=PICTURES, seed=0)
     data = open_dataset(csv, csv.parent / "images")
     record = DatasetRecord.of(data)
-    run = create_run(folder / "runs" / "demo", record)
+    run = create_run(folder / "runs" / "demo", record, MARINE)
     options = TrainOptions(arch="efficientnet_lite0_fine", epochs=7, lr=1e-2, size=80, batch=16, split="random")
     training.train(inspect_images(data), run, options)
     run_audit.run_audit(run, data, AuditOptions(masks=str(csv.parent / "masks")))

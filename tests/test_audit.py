@@ -70,6 +70,7 @@ def test_a_row_equals_the_same_steps_by_hand(run: Run) -> None:
     weights = score.weigh(*geometry.mask_to_input(mask, model.size, model.resize), maps.shape[1:])
     expected = score.score(maps[logits.argmax()] - maps.mean(axis=0), weights)
     assert row["predicted"] == model.classes[logits.argmax()]
+    assert row["logits"] is not None and row["maps"] is not None
     np.testing.assert_allclose(row["logits"], logits, atol=1e-4)
     np.testing.assert_allclose(row["maps"], maps, atol=2e-3 * max(1.0, abs(maps).max()))
     assert row["attention_score"] == pytest.approx(expected.attention_score, abs=1e-4)
@@ -114,7 +115,7 @@ def test_reliance_is_assessed_where_attention_cannot_be(run: Run, tmp_path: Path
         Image.fromarray(dot).save(tmp_path / "masks" / f"{name}.png")
     run_audit.run_audit(run, run_audit.open_data(run), replace(options, masks=str(tmp_path / "masks")))
     rows = rows_of(run).set_index("image").loc[[f"{name}.jpg" for name in small]]
-    assert set(rows["reason"]) == {"animal smaller than one cell"} and rows["attention_score"].isna().all()
+    assert set(rows["reason"]) == {"subject smaller than one cell"} and rows["attention_score"].isna().all()
     listed = rows["q_value"] <= Thresholds().false_rate
     assert listed.any() and rows["q_value"].notna().all()
     assert rows["assessment"].tolist() == ["background_reliance" if one else "clean" for one in listed]
@@ -216,7 +217,8 @@ def test_larger_maps_leave_predictions_alone_and_say_what_they_cost(run: Run) ->
     assert summary.restarted and "112 px" in summary.note and "80 px" in summary.note
     np.testing.assert_allclose(after.loc[both, "confidence"], before.loc[both, "confidence"], atol=1e-5)
     table = Table(run.parts(), Thresholds(), NO_REVIEWS)
-    assert table.row(both[0])["maps"].shape[1:] == (7, 7)
+    maps = table.row(both[0])["maps"]
+    assert maps is not None and maps.shape[1:] == (7, 7)
     assert after["completeness_error"].max() < 1e-4
 
 

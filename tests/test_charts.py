@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whalecam.app.charts import audit_charts
+from whalecam.words import MARINE
 
 
 def test_bars_of_the_histogram_are_counts_per_verdict() -> None:
@@ -52,7 +53,7 @@ def test_each_quadrant_says_its_count_and_share_in_the_colour_of_the_theme() -> 
     cells = pd.DataFrame(
         [(True, True, 60), (True, False, 30), (False, False, 10)], columns=["correct", "on_animal", "images"]
     )
-    chart = audit_charts.quadrants(cells)
+    chart = audit_charts.quadrants(cells, MARINE)
     words = {(note.y, note.x): note.text for note in chart.layout.annotations}
     assert words == {
         ("right", "looks at the animal"): "<b>60</b><br>60 %",

@@ -120,7 +120,7 @@ def test_info_says_the_leaks_what_to_do_and_the_next_command(runs: Path) -> None
     table = open_table(run)
     facts, species = table.overview(), table.per_label()
     said = whalecam("info", run.path).stdout
-    assert f"The leaks: {leaks_summary(facts, species)}" in said
+    assert f"The leaks: {leaks_summary(facts, species, run.words)}" in said
     assert "What to do: Simulate the remedies first" in said
     assert said.splitlines()[-1] == f"Next: python -m whalecam simulate {run.path}"
     lines = [

@@ -23,6 +23,7 @@ from whalecam.errors import RunError
 from whalecam.explain.background_test import Effect
 from whalecam.stats import holm
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.words import MARINE
 
 
 @given(st.integers(0, 1500), st.integers(0, 1500))
@@ -309,7 +310,8 @@ def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -
     assert done.returncode == 0 and "not beyond chance (McNemar p = 1" in done.stdout
     found = compare_runs([open_run(runs / "demo"), open_run(runs / "twin")])
     lines = {line.split("  ")[1]: line for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
-    assert set(lines) == {METRICS[one.metric].words for one in found.differences["twin"] if one.is_shown} and lines
+    shown = [METRICS[one.metric].named(MARINE) for one in found.differences["twin"] if one.is_shown]
+    assert set(lines) == set(shown) and lines
     share = f"{found.metrics('demo')['accuracy'] * 100:.1f} %"
     assert lines["accuracy"].split("  ")[1] == "accuracy" and lines["accuracy"].count(f"{share} ") == 2
     assert "+0.0 points" in lines["accuracy"] and lines["accuracy"].endswith("1, within chance")

@@ -133,7 +133,7 @@ def test_twins_of_one_individual_claim_nothing_about_sources() -> None:
 
 def test_twins_of_unknown_individuals_claim_nothing_about_sources() -> None:
     [finding] = found([*[("killer_whale", "")] * 20, *[("kiler_whale", "")] * 12], "look_alike")
-    assert not finding.facts["source_shortcut"] and "no known individuals" in finding.sentence
+    assert not finding.facts["source_shortcut"] and "no known groups" in finding.sentence
 
 
 def test_synonyms_are_asked_not_asserted() -> None:

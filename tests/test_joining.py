@@ -25,7 +25,7 @@ from whalecam.explain.masks.folder import join_masks
 from whalecam.explain.masks.join import Join
 
 WIDTH, HEIGHT = 48, 32
-READ_AS = "Read as 2 values, 0 and 255: white is the animal."
+READ_AS = "Read as 2 values, 0 and 255: white is the subject."
 ANIMAL = (12, 6, 40, 16)
 """Left, top, right and bottom of the animal, in the pixels of the upright image."""
 
@@ -564,7 +564,7 @@ def test_a_box_is_found_by_the_path_of_the_file_too(tmp_path: Path) -> None:
 # The cases that people reported
 
 
-BLACK_AND_WHITE = "2 values, 0 and 255: white is the animal"
+BLACK_AND_WHITE = "2 values, 0 and 255: white is the subject"
 
 
 def truth_of(number: int) -> NDArray[np.bool_]:
@@ -575,12 +575,12 @@ def truth_of(number: int) -> NDArray[np.bool_]:
     ("name", "words"),
     [
         ("ok", BLACK_AND_WHITE),
-        ("half_size", "greys from 0 to 255: white is the animal"),
+        ("half_size", "greys from 0 to 255: white is the subject"),
         ("bool_bit", BLACK_AND_WHITE),
-        ("u16", "2 values, 0 and 65535: white is the animal"),
-        ("zero_one", "numbers with 2 values, 0, 1: 1 is the animal"),
-        ("instance_ids", "numbers with 5 values, 0, 2, 3, 4, 5: ids, each above 0 is the animal"),
-        ("jpgmask", "greys from 0 to 255: white is the animal"),
+        ("u16", "2 values, 0 and 65535: white is the subject"),
+        ("zero_one", "numbers with 2 values, 0, 1: 1 is the subject"),
+        ("instance_ids", "numbers with 5 values, 0, 2, 3, 4, 5: ids, each above 0 is the subject"),
+        ("jpgmask", "greys from 0 to 255: white is the subject"),
         ("suffix", BLACK_AND_WHITE),
     ],
 )
@@ -599,7 +599,7 @@ def test_masks_of_the_cases_cover_the_animal_and_are_said(name: str, words: str)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("voc_palette", "a palette with 4 values, 0, 1, 2, 3: which is the animal? State it: --mask-class"),
+        ("voc_palette", "a palette with 4 values, 0, 1, 2, 3: which is the subject? State it: --mask-class"),
         ("other_aspect", "it is 128 × 128 pixels, its image 160 × 120"),
     ],
 )

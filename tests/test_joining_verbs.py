@@ -28,7 +28,7 @@ from whalecam.store.run import Run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
 
 WIDTH, HEIGHT = 48, 32
-MASKS_READ_AS = "Read as 2 values, 0 and 255: white is the animal. 1 masks of turned images are upright."
+MASKS_READ_AS = "Read as 2 values, 0 and 255: white is the subject. 1 masks of turned images are upright."
 BOXES_READ_AS = "boxes.csv: table, in pixels. 1 boxes of turned images are stored, as stated."
 BOX = (12, 6, 40, 16)
 
@@ -120,7 +120,7 @@ def test_an_audit_from_before_pixels_could_be_stated_goes_on(run: Run, tmp_path:
 @pytest.mark.parametrize(
     ("folder", "option", "name", "words"),
     [
-        ("12-masks", "--masks", "voc_palette", "which is the animal? State it: --mask-class"),
+        ("12-masks", "--masks", "voc_palette", "which is the subject? State it: --mask-class"),
         ("12-masks", "--masks", "other_aspect", "both must have one shape"),
         ("10-megadetector-json", "--boxes", "resized-2x.csv", "a copy of 2 × the size"),
         ("10-megadetector-json", "--boxes", "train.csv", "is not a box file"),
@@ -144,7 +144,7 @@ def test_the_verbs_take_the_class_of_masks_and_the_confidence_of_boxes(tmp_path:
     words = ("check", masks / "train.csv", masks / "images", "--masks", masks / "voc_palette", "--json")
     done = json.loads(whalecam(*words, "--mask-class", "1,2,3").stdout)
     assert done["joins"]["masks"]["read_as"] == [
-        "Read as a palette with 4 values, 0, 1, 2, 3: 1, 2, 3 are the animal, as stated."
+        "Read as a palette with 4 values, 0, 1, 2, 3: 1, 2, 3 are the subject, as stated."
     ]
     run = untrained(tmp_path / "run", open_dataset(boxes / "train.csv", boxes / "images"))
     refused = whalecam("audit", run.path, "--boxes", boxes / "md.json", "--box-confidence", "0.95")

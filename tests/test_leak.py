@@ -184,7 +184,7 @@ def test_a_cell_is_measured_on_the_input_not_on_what_is_seen() -> None:
     # The animal is 1/16 of what is seen but half a cell of the grid.
     mask, seen = np.zeros((16, 16)), np.zeros((16, 16))
     mask[:2, :4], seen[:8] = 1, 1
-    assert score.weigh(mask, seen, (4, 4)).reason == "animal smaller than one cell"
+    assert score.weigh(mask, seen, (4, 4)).reason == "subject smaller than one cell"
 
 
 @pytest.mark.parametrize("grid", [(4, 4), (7, 7), (5, 8)])
@@ -265,12 +265,12 @@ def box(height: int, width: int) -> NDArray[np.float64]:
     ("mask", "grid", "reason"),
     [
         (box(0, 0), (5, 5), "mask is empty"),
-        (box(20, 19), (5, 5), "animal smaller than one cell"),
+        (box(20, 19), (5, 5), "subject smaller than one cell"),
         (box(20, 20), (5, 5), None),
-        (box(91, 100), (5, 5), "animal covers over 90 % of the image"),
+        (box(91, 100), (5, 5), "subject covers over 90 % of the image"),
         (box(90, 100), (5, 5), "too little between a perfect and a flat map"),
         (box(80, 100), (5, 5), None),
-        (box(50, 100), (1, 1), "animal smaller than one cell"),
+        (box(50, 100), (1, 1), "subject smaller than one cell"),
         (np.tile(np.eye(10).repeat(5, 1), (10, 2)), (5, 5), "too little between a perfect and a flat map"),
     ],
     ids=["empty", "under a cell", "a cell", "over 90", "90", "80", "one cell in all", "evenly spread"],
@@ -286,7 +286,7 @@ def test_limits_are_the_callers() -> None:
         score.weigh(box(50, 100), None, (5, 5), limits).reason
         for limits in (Assessable(max_area=0.4), Assessable(min_spread=0.6))
     )
-    assert area is not None and area.startswith("animal covers over 40 %")
+    assert area is not None and area.startswith("subject covers over 40 %")
     assert spread is not None and spread.startswith("too little")
 
 
@@ -348,8 +348,8 @@ TRUTH = {
     (NAN, NAN, "no mask"): "not_assessable",
     (1.5, NAN, "mask rejected"): "not_assessable",
     (NAN, 0.5, ""): "background_reliance",
-    (NAN, 0.1, "animal smaller than one cell"): "clean",
-    (1.5, 0.5, "animal smaller than one cell"): "background_reliance",
+    (NAN, 0.1, "subject smaller than one cell"): "clean",
+    (1.5, 0.5, "subject smaller than one cell"): "background_reliance",
     (1.5, 0.5, None): "confirmed_leak",
     (1.0, 0.25, ""): "confirmed_leak",
     (np.nextafter(1.0, 0), np.nextafter(0.25, 0), ""): "clean",
@@ -376,7 +376,7 @@ def test_verdicts_follow_the_sliders(looks: float, reliance: float) -> None:
     [
         (1.5, "", "confirmed_leak", "cosmetic"),
         (0.5, "", "hidden_reliance", "clean"),
-        (NAN, "animal smaller than one cell", "background_reliance", "clean"),
+        (NAN, "subject smaller than one cell", "background_reliance", "clean"),
     ],
 )
 def test_a_q_value_decides_in_place_of_needs(attention_score: float, reason: str, listed: str, passed: str) -> None:

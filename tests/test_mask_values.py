@@ -115,18 +115,18 @@ GREYS: dict[str, Make] = {
 }
 PHOTOGRAPH = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
 DECIDED: dict[str, tuple[Make, str, str]] = {
-    "zero and one": (lambda _: grey(INSIDE.astype(np.uint8)), NUMBERS, "numbers with 2 values, 0, 1: 1 is the animal"),
-    "zero and one, sixteen bits": (lambda _: Image.fromarray(INSIDE.astype(np.uint16)), NUMBERS, "1 is the animal"),
+    "zero and one": (lambda _: grey(INSIDE.astype(np.uint8)), NUMBERS, "numbers with 2 values, 0, 1: 1 is the subject"),
+    "zero and one, sixteen bits": (lambda _: Image.fromarray(INSIDE.astype(np.uint16)), NUMBERS, "1 is the subject"),
     "zero and one, three channels": (
         lambda _: grey(INSIDE.astype(np.uint8)).convert("RGB"),
         NUMBERS,
-        "1 is the animal",
+        "1 is the subject",
     ),
-    "one id": (lambda _: grey(ids(7)), NUMBERS, "numbers with 2 values, 0, 7: 7 is the animal"),
+    "one id": (lambda _: grey(ids(7)), NUMBERS, "numbers with 2 values, 0, 7: 7 is the subject"),
     "ids": (
         lambda _: grey(ids(1, 2, 3)),
         NUMBERS,
-        "4 values, 0, 1, 2, 3: ids, each above 0 is the animal",
+        "4 values, 0, 1, 2, 3: ids, each above 0 is the subject",
     ),
     "many ids": (lambda _: grey(ids(*range(1, 11))), NUMBERS, "ids, each above 0"),
     "scattered ids": (lambda _: grey(ids(40, 200, 90)), NUMBERS, "0, 40, 90, 200: ids, each above 0"),
@@ -136,46 +136,53 @@ DECIDED: dict[str, tuple[Make, str, str]] = {
         "0, 1000, 2000: ids, each above 0",
     ),
     "red palette": (lambda _: palette(ids(1), (0, 0, 0), (255, 0, 0)), PALETTE, "a palette with 2 values, 0, 1"),
-    "black palette": (lambda _: palette(ids(1), (0, 0, 0), (1, 1, 1)), PALETTE, "0, 1: 1 is the animal"),
-    "alpha alone, black": (lambda _: with_alpha(0, ANIMAL), ALPHA, "what is opaque is the animal"),
-    "alpha alone, white": (lambda _: with_alpha(255, ANIMAL), ALPHA, "what is opaque is the animal"),
+    "black palette": (lambda _: palette(ids(1), (0, 0, 0), (1, 1, 1)), PALETTE, "0, 1: 1 is the subject"),
+    "alpha alone, black": (lambda _: with_alpha(0, ANIMAL), ALPHA, "what is opaque is the subject"),
+    "alpha alone, white": (lambda _: with_alpha(255, ANIMAL), ALPHA, "what is opaque is the subject"),
     "black animal on clear white": (
         lambda _: with_alpha(0, ANIMAL, outside=255),
         ALPHA,
-        "what is opaque is the animal",
+        "what is opaque is the subject",
     ),
-    "a cut-out photograph": (lambda _: Image.fromarray(np.dstack([PHOTOGRAPH, ANIMAL])), ALPHA, "opaque is the animal"),
-    "red on black": (lambda _: colored((200, 0, 0)), COLORS, "every color is the animal"),
+    "a cut-out photograph": (
+        lambda _: Image.fromarray(np.dstack([PHOTOGRAPH, ANIMAL])),
+        ALPHA,
+        "opaque is the subject",
+    ),
+    "red on black": (lambda _: colored((200, 0, 0)), COLORS, "every color is the subject"),
 }
 """What is no grey, but of which the values show the animal: its family, and what is said."""
 BORDERED: dict[str, tuple[Make, str]] = {
-    "grey": (lambda _: grey(ids(9, border=255)), "0, 9, 255: 9 is the animal, 255 is a border that counts for nothing"),
+    "grey": (
+        lambda _: grey(ids(9, border=255)),
+        "0, 9, 255: 9 is the subject, 255 is a border that counts for nothing",
+    ),
     "palette": (
         lambda _: palette(ids(15, border=255), *[(at, 0, 200) if at else (0, 0, 0) for at in range(256)]),
-        "0, 15, 255: 15 is the animal, 255 is a border",
+        "0, 15, 255: 15 is the subject, 255 is a border",
     ),
 }
 ASKED: dict[str, tuple[Make, str]] = {
     "palette of two classes": (
         lambda _: palette(ids(1, 2), (0, 0, 0), (128, 0, 0), (0, 128, 0)),
-        "a palette with 3 values, 0, 1, 2: which is the animal",
+        "a palette with 3 values, 0, 1, 2: which is the subject",
     ),
     "two classes with a border": (lambda _: grey(ids(1, 2, border=255)), "numbers with 4 values, 0, 1, 2, 255: which"),
     "a middle for what is unsure": (
         lambda _: grey(np.where(CORE > 0, 255, np.where(INSIDE, 128, 0)).astype(np.uint8)),
-        "numbers with 3 values, 0, 128, 255: which is the animal",
+        "numbers with 3 values, 0, 128, 255: which is the subject",
     ),
     "a trimap without zero": (
         lambda _: grey(np.where(NARROWER > 0, 1, np.where(WIDER > 0, 3, 2)).astype(np.uint8)),
-        "1, 2, 3, and 0 is not the background of a.png: which is the animal",
+        "1, 2, 3, and 0 is not the background of a.png: which is the subject",
     ),
     "inverted": (lambda _: grey(255 - ANIMAL), "look inverted: their edge is white, with black inside, as a.png"),
     "inverted, one bit": (lambda _: grey(255 - ANIMAL).convert("1"), "--mask-class 0 for black"),
     "a hole": (lambda _: with_alpha(0, 255 - ANIMAL), "opaque at their edge, as a.png"),
     "two colors": (lambda _: colored((200, 0, 0), (0, 200, 0)), "The masks have 2 colors"),
-    "red on white": (lambda _: colored((200, 0, 0), outside=255), "nothing shows which of them is the animal"),
+    "red on white": (lambda _: colored((200, 0, 0), outside=255), "nothing shows which of them is the subject"),
 }
-"""What leaves open which part is the animal, and the question."""
+"""What leaves open which part is the subject, and the question."""
 
 
 @pytest.mark.parametrize("name", GREYS)
@@ -335,7 +342,7 @@ def test_ids_are_the_animal_or_asked_about(numbers: list[int], border: int | Non
     try:
         rule = rule_of([("ids.png", values_of(file))])
     except DatasetError as error:
-        assert "which is the animal" in str(error) and border is not None
+        assert "which is the subject" in str(error) and border is not None
         rule = rule_of([("ids.png", values_of(file))], "any")
     assert np.array_equal(rule.greys(file) > 0, expected)
 

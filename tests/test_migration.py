@@ -83,7 +83,8 @@ def test_single_images_maps_and_vectors_open(run: Run) -> None:
     table, classes = open_table(run), run.manifest.classes
     shown = [row for row in table.all_rows().to_dict("records") if row["reliance_on"] == "color"]
     row = table.row(shown[0]["image"])
-    assert row["maps"].shape[0] == len(classes) and row["reliance_image"][:4] == b"RIFF"
+    assert row["maps"] is not None and row["maps"].shape[0] == len(classes)
+    assert row["reliance_image"] is not None and row["reliance_image"][:4] == b"RIFF"
     labels = sorted({str(row["label"]) for row in shown})
     maps = list(stored_maps(run.parts(), labels, 100))
     assert maps and all(row["maps"].shape[0] == len(classes) for row in maps)

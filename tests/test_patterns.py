@@ -22,8 +22,9 @@ from whalecam.data.geometry import frame_of
 from whalecam.errors import RunError
 from whalecam.explain import render
 from whalecam.store.run import DatasetRecord, create_run, open_run
-from whalecam.store.table import aligned
+from whalecam.store.table import MapRow, aligned
 from whalecam.store.table.maps import stored_maps
+from whalecam.words import MARINE
 
 CLASSES = ("beluga", "orca")
 
@@ -44,10 +45,21 @@ def looks(seed: int, odd_ones: int = 8) -> NDArray[Any]:
     return np.asarray(maps / maps.sum(axis=(1, 2), keepdims=True))
 
 
-def rows_of(maps: NDArray[Any], leaks: Any = 0.5) -> list[dict[str, Any]]:
+def rows_of(maps: NDArray[Any], leaks: float | None = 0.5) -> list[MapRow]:
     """Rows as `stored_maps` gives them, whose relative map of the predicted class is `maps`."""
     return [
-        {"image": f"{at:03}.jpg", "predicted": "orca", "maps": np.stack([-one, one]), "background_share": leaks}
+        {
+            "image": f"{at:03}.jpg",
+            "label": "orca",
+            "predicted": "orca",
+            "width": 200,
+            "height": 100,
+            "map_height": one.shape[0],
+            "map_width": one.shape[1],
+            "maps": np.stack([-one, one]),
+            "mask_bits": None,
+            "background_share": leaks,
+        }
         for at, one in enumerate(maps)
     ]
 
@@ -73,7 +85,9 @@ def test_maps_of_one_kind_are_one_group_and_few_maps_are_none() -> None:
     (group,) = strategies(rows_of(looks(0, 0)), CLASSES)
     assert group.usual and len(group.images) == 80 and group.background_share == pytest.approx(0.5)
     assert strategies(rows_of(looks(0, 0)[:15]), CLASSES) == []
-    flat = [row | {"maps": np.zeros((2, 8, 8))} for row in rows_of(looks(0, 0))]
+    flat = rows_of(looks(0, 0))
+    for row in flat:
+        row["maps"] = np.zeros((2, 8, 8), np.float32)
     assert strategies(flat, CLASSES) == []
     assert np.isnan(strategies(rows_of(looks(0, 0), None), CLASSES)[0].background_share)
 
@@ -91,12 +105,13 @@ def test_smaller_keeps_shares() -> None:
     np.testing.assert_allclose(smaller(share[:3, :5]) ** 2, share[:3, :5].ravel() / share[:3, :5].sum(), rtol=1e-6)
 
 
-def boxed(values: NDArray[Any], box: tuple[int, int, int, int], width: int = 200, height: int = 100) -> dict[str, Any]:
+def boxed(values: NDArray[Any], box: tuple[int, int, int, int]) -> MapRow:
     """An image with an animal in `box` (cells of the mask's grid: left, top, right, bottom)."""
     mask = np.zeros((MASK_GRID, MASK_GRID), np.float32)
     mask[box[1] : box[3], box[0] : box[2]] = 1
     (row,) = rows_of(values[None])
-    return row | {"width": width, "height": height, "mask_bits": render.pack_mask(mask)}
+    row["mask_bits"] = render.pack_mask(mask)
+    return row
 
 
 QUARTER = MASK_GRID // 4
@@ -107,7 +122,7 @@ def test_the_atlas_of_flat_maps_is_one_everywhere() -> None:
     found = atlas.atlas([boxed(np.full((8, 8), 0.3), MIDDLE)] * 3, CLASSES, "squish")
     assert found.images == 3 and found.background_share == 0.5
     np.testing.assert_allclose(found.mean, 1, rtol=1e-6)
-    assert atlas.caption(found) == ("50 % on the animal, 50 % on water", "no part stands out")
+    assert atlas.caption(found, MARINE) == ("50 % on the animal, 50 % on water", "no part stands out")
 
 
 def test_the_atlas_finds_the_same_end_of_animals_wherever_they_are() -> None:
@@ -119,7 +134,7 @@ def test_the_atlas_finds_the_same_end_of_animals_wherever_they_are() -> None:
     found = atlas.atlas(rows, CLASSES, "squish")
     parts = atlas.parts_of(found.mean)
     assert parts["left end"] > 5 and parts["centre"] < 1 and parts["right end"] < 0.5 and parts["above"] < 1
-    assert atlas.caption(found)[1].startswith("most at the left end")
+    assert atlas.caption(found, MARINE)[1].startswith("most at the left end")
 
 
 def test_the_atlas_reads_a_map_where_the_box_lies_asked_slowly() -> None:
@@ -145,7 +160,7 @@ def test_the_atlas_is_unknown_beyond_the_picture_and_the_crop() -> None:
 def test_pictures_without_an_animal_are_left_out_of_the_atlas() -> None:
     found = atlas.atlas([boxed(np.ones((4, 4)), (0, 0, 0, 0))], CLASSES, "squish")
     assert found.images == 0 and np.isnan(found.mean).all() and np.isnan(found.background_share)
-    assert atlas.caption(found) == ("", "no part stands out")
+    assert atlas.caption(found, MARINE) == ("", "no part stands out")
 
 
 def test_pairs_are_counted_both_ways() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from whalecam.analysis.recommendation import (
     Advice,
-    Figure,
     Measured,
     advise,
     interval,
@@ -22,10 +21,28 @@ from whalecam.analysis.recommendation import (
     step,
 )
 from whalecam.analysis.recommendation.leaks import standing_out
+from whalecam.stats import Interval
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.table import LeakCounts
+from whalecam.words import MARINE
 
 Judged = tuple[float, float, float]
-LEAKING = {"measured": 200, "confirmed": 60, "hidden": 7, "background": 3}
+
+
+def counts(
+    measured: int, confirmed: int = 0, hidden: int = 0, background: int = 0, suspects: int = 0, assessable: int = 0
+) -> LeakCounts:
+    return LeakCounts(
+        measured=measured,
+        confirmed=confirmed,
+        hidden=hidden,
+        background=background,
+        suspects=suspects,
+        assessable=assessable,
+    )
+
+
+LEAKING = counts(200, 60, 7, 3)
 
 
 def rows_of(present: list[Judged], crop: list[Judged]) -> pd.DataFrame:
@@ -46,13 +63,13 @@ def test_figures_of_four_pictures() -> None:
     crop = found["crop"]["all"]
     assert (crop["own_gain"][0], crop["unseen_gain"][0]) == (0.25, 0.875)
     assert crop["leak_drop"][0] == pytest.approx((0.7 + 0.5 + 0.3) / 3)
-    assert found["crop"]["label"]["s0"]["unseen_gain"][:1] == [1.0] and found["crop"]["label"]["s1"]["n"] == 2
+    assert found["crop"]["label"]["s0"]["unseen_gain"][0] == 1.0 and found["crop"]["label"]["s1"]["n"] == 2
     json.dumps(found, allow_nan=False)
 
 
 def test_the_same_gain_on_every_picture_has_no_width() -> None:
     rows = rows_of([(0, 0, 0.5)] * 6, [(1, 0.5, 0.25)] * 6)
-    assert metrics_of(rows)["crop"]["all"]["unseen_gain"] == [0.5, 0.5, 0.5]
+    assert metrics_of(rows)["crop"]["all"]["unseen_gain"] == Interval(0.5, 0.5, 0.5)
 
 
 def test_the_interval_the_slow_way_over_individuals() -> None:
@@ -76,7 +93,7 @@ def test_pictures_of_one_individual_tell_less_than_those_of_many() -> None:
     alone, shared = interval(values, list(range(40))), interval(values, np.repeat(range(5), 8).tolist())
     assert alone is not None and shared is not None
     assert shared[2] - shared[1] > 1.5 * (alone[2] - alone[1])
-    assert interval(values[:3], [0, 0, 0]) == [pytest.approx(1 / 3 * 0), -1.0, 1.0]
+    assert interval(values[:3], [0, 0, 0]) == Interval(0.0, -1.0, 1.0)
     assert interval(np.array([np.nan]), [0]) is None
 
 
@@ -92,24 +109,24 @@ def simulated(cost: Judged, crop: Judged, neutral: Judged) -> dict[str, Any]:
 
 
 NOTHING = (0.0, -0.05, 0.05)
-HELPED = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.01, -0.03, 0.01))
-FAILED = Measured("shuffle", "mine-shuffle", Figure(0.01, -0.05, 0.07), Figure(0.0, -0.03, 0.03))
-COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2, -0.3, -0.1))
+HELPED = Measured("shuffle", "mine-shuffle", Interval(0.3, 0.2, 0.4), Interval(-0.01, -0.03, 0.01))
+FAILED = Measured("shuffle", "mine-shuffle", Interval(0.01, -0.05, 0.07), Interval(0.0, -0.03, 0.03))
+COSTLY = Measured("shuffle", "mine-shuffle", Interval(0.3, 0.2, 0.4), Interval(-0.2, -0.3, -0.1))
 
 
 @pytest.mark.parametrize(
     ("facts", "given", "measured", "remedy", "todo", "words"),
     [
-        ({"measured": 0, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "audit", "background test"),
+        (counts(0, 0, 0, 0), None, (), None, "audit", "background test"),
         (
-            {"measured": 900, "confirmed": 2, "hidden": 1, "background": 0},
+            counts(900, 2, 1, 0),
             None,
             (),
             None,
             "",
             "No remedy is called for",
         ),
-        ({"measured": 20, "confirmed": 0, "hidden": 0, "background": 0}, None, (), None, "", "No remedy is called for"),
+        (counts(20, 0, 0, 0), None, (), None, "", "No remedy is called for"),
         (LEAKING, None, (), None, "simulate", "Simulate"),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.35, 0.3, 0.4)), (), "neutral", "retrain", "neutral"),
         (LEAKING, simulated((0.4, 0.3, 0.5), (0.3, 0.2, 0.4), (0.25, 0.1, 0.4)), (), "crop", "retrain", "crop"),
@@ -137,7 +154,7 @@ COSTLY = Measured("shuffle", "mine-shuffle", Figure(0.3, 0.2, 0.4), Figure(-0.2,
     ],
 )
 def test_what_the_evidence_supports(
-    facts: dict[str, int],
+    facts: LeakCounts,
     given: dict[str, Any] | None,
     measured: tuple[Measured, ...],
     remedy: str | None,
@@ -156,10 +173,10 @@ def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
 
 def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
     """After `retrain` its run holds no simulated remedy, so nothing is known of them."""
-    alone = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
+    alone: dict[str, Any] = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
     assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
     assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").sentence
-    since = Measured("shuffle", "mine", Figure(0.3, 0.2, 0.4), Figure(0.0, -0.1, 0.1))
+    since = Measured("shuffle", "mine", Interval(0.3, 0.2, 0.4), Interval(0.0, -0.1, 0.1))
     advice = recommend(LEAKING, alone, (), "shuffle", since)
     assert advice.sentence.startswith("This network was trained with shuffle, and that helped")
     assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
@@ -184,7 +201,7 @@ def test_the_figures_stand_beside_the_advice() -> None:
 
 
 def test_the_best_of_the_trainings_that_helped_is_taken() -> None:
-    better = Measured("crop", "mine-crop", Figure(0.5, 0.4, 0.6), Figure(0.0, -0.01, 0.01))
+    better = Measured("crop", "mine-crop", Interval(0.5, 0.4, 0.6), Interval(0.0, -0.01, 0.01))
     assert recommend(LEAKING, None, (HELPED, better)).remedy == "crop"
 
 
@@ -208,22 +225,23 @@ def bold(text: str) -> str:
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
     others = "of each other species at most 5 % of the images"
-    assert standing_out(SPECIES, "confirmed", bold) == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
-    assert standing_out(SPECIES.iloc[1:], "suspects") == f"sei (41 of 80) stands out; {others}."
-    assert standing_out(SPECIES.iloc[2:], "confirmed").startswith("No species stands out: at most 5 %")
+    two = standing_out(SPECIES, "confirmed", MARINE, bold)
+    assert two == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
+    assert standing_out(SPECIES.iloc[1:], "suspects", MARINE) == f"sei (41 of 80) stands out; {others}."
+    assert standing_out(SPECIES.iloc[2:], "confirmed", MARINE).startswith("No species stands out: at most 5 %")
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
-    facts = {"measured": 1200, "confirmed": 104, "hidden": 3, "background": 0, "suspects": 107, "assessable": 1240}
-    found = leaks_summary(facts, SPECIES, bold)
+    facts = counts(1200, 104, 3, 0, 107, 1240)
+    found = leaks_summary(facts, SPECIES, MARINE, bold)
     assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
     assert found.endswith("Another 3 rely on the water without attention on it.")
-    assert "Another" not in leaks_summary(facts | {"hidden": 0}, SPECIES)
-    found = leaks_summary(facts | {"background": 12}, SPECIES)
+    assert "Another" not in leaks_summary(counts(1200, 104, 0, 0, 107, 1240), SPECIES, MARINE)
+    found = leaks_summary(counts(1200, 104, 3, 12, 107, 1240), SPECIES, MARINE)
     assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
-    asked = leaks_summary(facts | {"measured": 0}, SPECIES)
+    asked = leaks_summary(counts(0, 104, 3, 0, 107, 1240), SPECIES, MARINE)
     assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
-    assert leaks_summary(facts | {"measured": 0, "suspects": 0}, SPECIES).startswith("None of 1,240 assessable")
+    assert leaks_summary(counts(0, 104, 3, 0, 0, 1240), SPECIES, MARINE).startswith("None of 1,240 assessable")
 
 
 # --- what run folders hold -------------------------------------------------------------------------------------------
@@ -250,7 +268,7 @@ def test_trainings_are_compared_on_the_pictures_that_both_judged(tmp_path: Path)
     ]
     found = measured_of(base, others)
     assert [(one.remedy, one.run) for one in found] == [("shuffle", "mended")]
-    assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Figure(0.0, 0.0, 0.0)
+    assert found[0].unseen.value == pytest.approx(0.5) and found[0].own == Interval(0.0, 0.0, 0.0)
     assert simulation_of(others[-1]) is None and measured_of(others[-1], others) == []
 
 

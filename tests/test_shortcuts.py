@@ -86,14 +86,14 @@ def test_what_only_tells_individuals_is_no_shortcut() -> None:
     together = guess(own[who, None], species.tolist(), [str(n) for n in who], [""] * 480)
     apart = guess(own[who, None], species.tolist(), [""] * 480, [""] * 480)
     assert together is not None and apart is not None
-    assert together.low < 0.5 + 0.1 and apart.score > 0.9
+    assert together.score.low < 0.5 + 0.1 and apart.score.value > 0.9
 
 
 def test_chance_is_one_over_the_classes_and_not_an_index() -> None:
     species = ["orca"] * 300 + ["beluga"] * 60 + ["humpback"] * 60
     result = guess(RNG(6).normal(size=(420, 2)), species, [""] * 420, [""] * 420)
     assert result is not None and result.chance == pytest.approx(1 / 3) and result.majority == pytest.approx(300 / 420)
-    assert abs(result.score - 1 / 3) < 0.08 and result.skill < 0.1
+    assert abs(result.score.value - 1 / 3) < 0.08 and result.skill < 0.1
 
 
 def test_twins_are_told_apart_by_their_boxes() -> None:

@@ -1,6 +1,7 @@
 """Questions to the table, compared with the same question asked slowly in plain Python."""
 
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
 from whalecam.store.run import DatasetRecord, Run, create_run
-from whalecam.store.table import ORDERS, Filters, Table, unpack_maps, wilson
+from whalecam.store.table import ORDERS, Filters, ImageRow, Table, Totals, unpack_maps, wilson
 from whalecam.store.table.stats import bootstrap
 
 CLASSES = ("beluga", "orca")
@@ -188,3 +189,11 @@ def test_wilson_of_nothing_is_unknown() -> None:
 def test_quadrants_and_confusion_add_up(table: Table) -> None:
     assert table.quadrants(1.0)["images"].sum() == 36
     assert table.confusion(unseen_only=False)["images"].sum() == 36
+
+
+def test_a_row_and_the_totals_have_the_columns_that_their_types_name(table: Table) -> None:
+    assert set(table.row(table.images(Filters(), limit=1)[0])) == set(ImageRow.__annotations__)
+    totals = get_type_hints(Totals)
+    assert table.overview().keys() == totals.keys()
+    whole = {name for name, kind in totals.items() if kind is int}
+    assert all(isinstance(value, int) == (name in whole) for name, value in table.overview().items())

@@ -34,9 +34,10 @@ from whalecam.network.modules import cut
 from whalecam.network.training import adopt
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
-from whalecam.store.run import DatasetRecord, create_run
+from whalecam.store.run import DatasetRecord, create_run, words_for
 from whalecam.store.run import Run as StoredRun
 from whalecam.store.run import open_run as open_stored
+from whalecam.store.table import Totals
 
 BATCH, SIDE = 32, 224
 PathLike = str | Path
@@ -54,7 +55,15 @@ class Run(StoredRun):
 
     @classmethod
     def from_model(
-        cls, model: Network, data: Dataset, path: PathLike, *, training: Collection[str] = (), notes: Sequence[str] = ()
+        cls,
+        model: Network,
+        data: Dataset,
+        path: PathLike,
+        *,
+        training: Collection[str] = (),
+        notes: Sequence[str] = (),
+        subject: str | None = None,
+        background: str | None = None,
     ) -> "Run":
         """Write the run folder `path` for a network that was trained elsewhere, to be audited on `data`.
 
@@ -63,13 +72,16 @@ class Run(StoredRun):
                 run is opened again, `audit` takes it as `model`.
             training: names of the images in `data` that it was trained on, as far as that is known.
             notes: what else the run is to report of it.
+            subject, background: nouns for what the images show and before what, as in `car` and `road`, for pages,
+                report and command line; None: as the run has them, else `object` and `background`.
 
         Raises ModelError for weights that are NaN or infinite, DatasetError for a training image that `data` does not
-        name, RunError where the folder is something else.
+        name and for what is no noun, RunError where the folder is something else.
         """
         if unknown := sorted(set(training) - set(data.table["image"])):
             raise DatasetError(f"The training image '{unknown[0]}' is none of the data set's {len(data.table):,} rows.")
-        stored = create_run(Path(path), DatasetRecord.of(data))
+        words = words_for(Path(path), data, subject, background)
+        stored = create_run(Path(path), DatasetRecord.of(data), words)
         adopt(stored, model, notes, training)
         run = cls(stored.path, stored.manifest)
         run.model = model
@@ -82,7 +94,7 @@ class Run(StoredRun):
         """
         return open_table(self, thresholds).all_rows()
 
-    def summary(self, thresholds: Thresholds = Thresholds()) -> dict[str, Any]:
+    def summary(self, thresholds: Thresholds = Thresholds()) -> Totals:
         """Counts and rates of the whole run, as the Overview page shows them.
 
         Returns: `images`, `assessable`, `suspects`, `confirmed`, `hidden`, `background`, `reviewed` and `flagged`
@@ -150,27 +162,41 @@ def check(
     *,
     boxes: Sequence[PathLike] = (),
     masks_folder: PathLike | None = None,
+    subject: str | None = None,
+    background: str | None = None,
     report: Report = silent,
     **options: Any,
 ) -> list[Finding]:
     """What is wrong with a data set, worst first; no network is needed. Reads every image, if there is a folder.
 
     Args:
+        subject, background: nouns for what the images show and before what, as in `car` and `road`; None: `object` and
+            `background`.
         options: further fields of `MaskOptions`, such as `box_orientation="upright"`.
 
     Raises TypeError for an option that there is not, DatasetError for boxes and masks that cannot be read, join no
-    image or would be read wrongly.
+    image or would be read wrongly, and for what is no noun.
     """
+    words = data.words(subject or "", background or "")
     named = {"masks": masks_folder, "boxes": tuple(boxes)}
     joined = masks.joined(data, masks.opened(_options(MaskOptions(), {**named, **options})), report).sources
     data, properties = measured(data, joined, report=report)
-    return findings.find(findings.Evidence(data, joined.boxes, properties))
+    return findings.find(findings.Evidence(data, joined.boxes, properties, run_words=words))
 
 
-def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: Any) -> Run:
+def train(
+    data: Dataset,
+    path: PathLike,
+    *,
+    subject: str | None = None,
+    background: str | None = None,
+    report: Report = silent,
+    **options: Any,
+) -> Run:
     """Train one network, or one for each fold, and write the run folder `path`.
 
     Args:
+        subject, background: as in `Run.from_model`.
         options: fields of `TrainOptions`, such as `folds=3` or `arch="resnet18"`.
 
     Raises TypeError for an option that there is not, ModelError where there is too little to train on or pretrained
@@ -178,8 +204,9 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
     """
     chosen = _options(TrainOptions(), options)
     training.check_start(chosen)
+    words = words_for(Path(path), data, subject, background)
     inspected = dataset.inspect_images(data, report)
-    run = create_run(Path(path), DatasetRecord.of(data))
+    run = create_run(Path(path), DatasetRecord.of(data), words)
     if data.csv == dataset.IN_MEMORY:
         inspected = dataset.write_table(inspected, run.own_table)
         run.update(dataset=DatasetRecord.of(inspected))
@@ -192,6 +219,8 @@ def audit(
     data: Dataset | None = None,
     *,
     model: Network | None = None,
+    subject: str | None = None,
+    background: str | None = None,
     report: Report = silent,
     engine: Engine = LOCAL,
     **options: Any,
@@ -202,6 +231,7 @@ def audit(
         data: another data set than the run's own.
         model: the network itself, where it was in memory when the run was made (`Run.from_model`) and the run was
             opened again since.
+        subject, background: other nouns for the run than it has.
         engine: who does the work: this machine, or `ray_runner.OnRay`.
         options: fields of `AuditOptions`, such as `masks="masks/"`.
 
@@ -209,6 +239,9 @@ def audit(
     run's, DatasetError for masks or boxes that join no image or would be read wrongly.
     """
     chosen = _options(AuditOptions(), options)
+    if subject or background:
+        words = run.words
+        run.update(words=replace(words, subject=subject or words.subject, background=background or words.background))
     network = model or (run.model if isinstance(run, Run) else None)
     return run_audit.run_audit(run, data or run_audit.open_data(run), chosen, report, engine, network)
 

@@ -1,8 +1,17 @@
-"""Several tests at once: Holm's correction."""
+"""A value with its interval, and several tests at once: Holm's correction."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Interval(NamedTuple):
+    """A value and the ends of its 95 % interval, all of one unit; NaN where nothing was measured."""
+
+    value: float
+    low: float
+    high: float
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -73,7 +73,7 @@ def listing() -> None:
     from whalecam.store.run import open_run
 
     run = open_run(Path(os.environ["WHALECAM_RUNS"]) / "demo")
-    page_frame.threshold_sliders()
+    page_frame.threshold_sliders(run)
     table = session.table_of(run)
     view = filters.filter_bar(table, "leaks", run)
     st.session_state["shown"] = view.rows(table)["image"].tolist()

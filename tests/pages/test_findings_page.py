@@ -12,6 +12,7 @@ from whalecam.app.shell import jobs
 from whalecam.data import open_dataset
 from whalecam.store.reviews import Dismissals
 from whalecam.store.run import DatasetRecord, create_run, open_run
+from whalecam.words import MARINE
 
 TWINS = "look_alike|bottlenose_dolphin|bottlenose_dolpin"
 
@@ -34,7 +35,7 @@ def dismissals(runs: Path) -> Dismissals:
 
 def test_the_tab_shows_what_the_library_finds(runs: Path) -> None:
     record = open_run(runs / "demo").manifest.dataset
-    found = find(Evidence(open_dataset(Path(record.csv), Path(record.images or ""))))
+    found = find(Evidence(open_dataset(Path(record.csv), Path(record.images or "")), run_words=MARINE))
     app = findings_tab()
     assert not app.exception and not app.error, texts(app)
     text = shown(app)

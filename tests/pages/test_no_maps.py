@@ -69,7 +69,7 @@ def test_every_tab_of_patterns_says_what_is_missing(boxed: Path, tab: str, monke
 def test_the_pages_say_what_was_not_measured(boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHALECAM_RUNS", str(boxed))
     start = open_page(None, run="boxed")
-    assert "rely on their water" in texts(start) and "was not measured: this audit has no maps" in texts(start)
+    assert "rely on their background" in texts(start) and "was not measured: this audit has no maps" in texts(start)
     assert "confirmed leak" not in texts(start) and not start.get("plotly_chart")[1:]
     leaks = open_page("pages/5_Leaks.py", run="boxed")
     assert "because this audit has no maps" in texts(leaks) and "Looks" not in texts(leaks)

@@ -210,7 +210,9 @@ def test_the_outlines_of_given_masks_are_on_the_dataset_page(runs: Path) -> None
     rows = table.all_rows().set_index("image")
     assert len(cards) == 8 and all(rows.loc[card.image, "mask_source"] == "given" for card in cards)
     for card in cards:
-        stored = unpack_mask(table.row(card.image)["mask_bits"])
+        bits = table.row(card.image)["mask_bits"]
+        assert bits is not None
+        stored = unpack_mask(bits)
         assert card.mask_bits is not None and np.array_equal(unpack_mask(card.mask_bits), stored) and stored.any()
         assert card.lines[1].startswith("given · ")
     app = open_page("pages/1_Dataset.py", dataset_tab="Images")
@@ -267,7 +269,7 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
     """`other` is no property: the whole water was exchanged, and nobody can say what of it mattered."""
     rows = session.table_of(open_run(runs / "demo")).all_rows().set_index("image")
     listed = rows[rows["q_value"] <= Thresholds.false_rate]
-    words = {name: review_controls.carrier_words(name) for name in listed["reliance_on"].unique()}
+    words = {name: review_controls.carrier_words(name, "water") for name in listed["reliance_on"].unique()}
     assert words["other"] == "no single property of the water" and len(words) > 1
     cards = {
         card.image: card.lines[-1]

@@ -9,11 +9,12 @@ from tests.conftest import ROOT
 from tests.least_sure import least_sure_first
 from tests.pages.test_pages import open_page, texts
 from whalecam.app.widgets.filters import View
-from whalecam.app.widgets.review_controls import REASONS
+from whalecam.app.widgets.review_controls import reasons
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.reviews import Journal, Review, Skips
 from whalecam.store.run import open_run
 from whalecam.store.table import NO_REVIEWS, Filters, Table
+from whalecam.words import MARINE
 
 HEATMAPS, LEAKS = "pages/4_Heatmaps.py", "pages/5_Leaks.py"
 SUSPECTS = "suspects new to me"
@@ -112,7 +113,7 @@ def test_without_a_name_nothing_is_put_off_and_the_page_says_why(runs: Path) -> 
 def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(runs: Path, journal: Journal) -> None:
     app = heatmaps(image_order="name")
     first = shown(app)
-    assert [option.content for option in app.button_group(key="one_reason").proto.options] == list(REASONS)
+    assert [option.content for option in app.button_group(key="one_reason").proto.options] == list(reasons(MARINE))
     app.button_group(key="one_reason").set_value("boat").run()
     app.text_input(key="one_note").set_value("a ferry").run()
     app.selectbox(key="one_suggested_label").set_value("beluga").run()

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.arrays import FloatArray
-from whalecam.text import percent_interval
+from whalecam.stats import Interval
 
 ENOUGH = 10
 """Judged images on each side of the threshold below which nothing is told."""
@@ -25,18 +25,6 @@ UNFAIR = 3.0
 """Standard errors by which the scores of the judged images may differ from those of their stratum."""
 LEVELS = (0.025, 0.975)
 Counts = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A share in [0, 1] with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return percent_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -56,9 +44,9 @@ class Calibration:
     threshold: float
     images: int
     reviewed: int
-    precision: Estimate | None
-    recall: Estimate | None
-    leak_rate: Estimate | None
+    precision: Interval | None
+    recall: Interval | None
+    leak_rate: Interval | None
     cautions: tuple[str, ...]
 
 
@@ -163,7 +151,7 @@ def _f1(strata: _Strata) -> float:
     return 2 * hits / both if both else 0.0
 
 
-def _estimates(strata: _Strata) -> tuple[Estimate | None, Estimate | None, Estimate]:
+def _estimates(strata: _Strata) -> tuple[Interval | None, Interval | None, Interval]:
     """Precision, recall and rate: the shares, with bounds from few and from many leaks among the unjudged images."""
     above, images = strata.above, strata.images
     few, many, expected = _drawn(strata, 0), _drawn(strata, 1), _expected(strata)
@@ -198,9 +186,9 @@ def _drawn(strata: _Strata, more: int) -> Counts:
     return np.asarray(strata.leaks + rng.binomial((strata.images - strata.reviewed).astype(int), rates), np.float64)
 
 
-def _estimate(value: float, few: Counts, many: Counts) -> Estimate:
+def _estimate(value: float, few: Counts, many: Counts) -> Interval:
     low, high = float(np.quantile(few, LEVELS[0])), float(np.quantile(many, LEVELS[1]))
-    return Estimate(float(value), min(low, float(value)), max(high, float(value)))
+    return Interval(float(value), min(low, float(value)), max(high, float(value)))
 
 
 def _unfair(scores: NDArray[np.float64], known: NDArray[np.bool_], above: NDArray[np.bool_]) -> tuple[str, ...]:

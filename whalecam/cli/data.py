@@ -5,16 +5,18 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of
+from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of, word_options
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.config import FINE_ARCH, PROBE, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
+from whalecam.words import MARINE, Words
 
 DEMO_TRAINING = TrainOptions(arch=FINE_ARCH, recipe=PROBE)
 FIRST_ROWS = 20
@@ -40,22 +42,17 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
         print_facts({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return
     loading.join()
-    from whalecam.audit import run_audit
-    from whalecam.data import inspect_images, open_dataset
-    from whalecam.network import training
-    from whalecam.store.run import DatasetRecord, create_run
+    from whalecam import api
 
-    data = open_dataset(csv, folder / "images")
-    run = create_run(run_path, DatasetRecord.of(data))
-    training.train(inspect_images(data, report), run, DEMO_TRAINING, report)
-    run_audit.run_audit(run, data, AuditOptions(masks=str((folder / "masks").resolve())), report)
+    data, words = api.open_dataset(csv, folder / "images"), {"subject": MARINE.subject, "background": MARINE.background}
+    run = api.train(data, run_path, report=report, **words, **vars(DEMO_TRAINING))
+    api.audit(run, masks=folder / "masks", report=report)
 
 
 def _load() -> None:
     """What trains and audits takes seconds to load, in which other processes can draw."""
     with suppress(ImportError):  # which says what is missing where it is needed
-        for name in ("whalecam.audit.run_audit", "whalecam.network.training"):
-            importlib.import_module(name)
+        importlib.import_module("whalecam.api")
 
 
 @click.command()
@@ -67,6 +64,7 @@ def _load() -> None:
 @click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
 @click.option("--out", type=FOLDER, help="Folder for a CSV of the rows of each finding, and labels-map.csv.")
 @column_options
+@word_options
 @JSON
 def check(
     csv: Path,
@@ -91,14 +89,15 @@ def check(
     data = open_dataset(csv, None if no_images else images, named)
     if no_images and given["masks"] is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
+    words = _words(data, run_path, given["subject"], given["background"])
     report = reporter()
     joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
     upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
-    problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path)))
-    facts = _facts(data)
+    problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path), words))
+    facts = _facts(data, "individuals" if as_json else words.groups)
     if upright_boxes is not None and table is not None:
         facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}
     facts |= {"reading": list(data.reading) if as_json else " ".join(data.reading)}
@@ -107,6 +106,17 @@ def check(
         findings.write(problems, out)
     _say(facts, problems, as_json)
     sys.exit(1 if any(finding.severity != "info" for finding in problems) else 0)
+
+
+def _words(data: Any, run_path: Path | None, subject: str | None, background: str | None) -> Words:
+    """What the findings call things: as given, else as in the run, else as the columns."""
+    from whalecam.store.run import open_run
+
+    if run_path is None:
+        words: Words = data.words(subject or "", background or "")
+        return words
+    known = open_run(run_path).words
+    return replace(known, subject=subject or known.subject, background=background or known.background)
 
 
 def _joins(data: Any, as_json: bool) -> dict[str, Any]:
@@ -156,8 +166,8 @@ def _plainly(finding: Any) -> dict[str, Any]:
     }
 
 
-def _facts(data: Any) -> dict[str, Any]:
-    """Counts, classes and the rows that cannot be used, by reason."""
+def _facts(data: Any, groups: str) -> dict[str, Any]:
+    """Counts, classes and the rows that cannot be used, by reason; `groups` names the number of groups."""
     table = data.table
     bad = table[table["status"] != "ok"]
     counts = data.good()["label"].value_counts()
@@ -165,7 +175,7 @@ def _facts(data: Any) -> dict[str, Any]:
         "rows": len(table),
         "usable": len(table) - len(bad),
         "classes": counts.to_dict(),
-        "individuals": int(table.loc[table["group"] != "", "group"].nunique()),
+        groups: int(table.loc[table["group"] != "", "group"].nunique()),
         "reasons": bad["status"].value_counts().to_dict(),
         "bad_rows": bad[["image", "status"]].to_dict("records"),
         "fingerprint": data.fingerprint,

@@ -8,7 +8,17 @@ import click
 from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import FOLDER, JSON, RUN, Channels, Recipe, column_options, mask_options, mask_options_of
+from whalecam.cli.options import (
+    FOLDER,
+    JSON,
+    RUN,
+    Channels,
+    Recipe,
+    column_options,
+    mask_options,
+    mask_options_of,
+    word_options,
+)
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND_TESTS,
@@ -41,6 +51,7 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--label", help="Column to tell apart, e.g. individual_id; stands above --label-column.")
 @click.option("--from", "body_from", type=FOLDER, help="Start from the body of this run's network.")
 @column_options
+@word_options
 @click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge; the source stays as it is.")
 @click.option("--min-per-class", default=DEFAULT.min_per_class, show_default=True, help="Leave smaller classes out.")
 @click.option(
@@ -98,8 +109,9 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     from whalecam import api
     from whalecam.network import training
     from whalecam.network.checkpoints import class_names_of
-    from whalecam.store.run import DatasetRecord, create_run
+    from whalecam.store.run import DatasetRecord, create_run, words_for
 
+    words = {name: given[name] for name in ("subject", "background")}
     if given["checkpoint"]:
         source = click.get_current_context().get_parameter_source("size")
         loaded = training.load_checkpoint(
@@ -113,13 +125,13 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
             mean=given["mean"],
             std=given["std"],
         )
-        run = create_run(run_path, DatasetRecord.of(data))
+        run = create_run(run_path, DatasetRecord.of(data), words_for(run_path, data, **words))
         training.adopt(run, loaded.network, loaded.notes)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= mask_options_of(given)
         known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
-        run = api.train(data, run_path, report=report, **known)
+        run = api.train(data, run_path, report=report, **words, **known)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
     joins = run.manifest.joins if given["remedy"] != "none" else {}
@@ -145,6 +157,7 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
 @click.option("--size", type=click.IntRange(*SIDES), help="Of the maps' network input, px; else the training size.")
+@word_options
 @mask_options
 @click.option(
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
@@ -165,7 +178,7 @@ def _check_used(given: dict[str, Any]) -> None:
     default=AUDIT.donors,
     show_default=True,
     type=click.IntRange(1, 32),
-    help="Waters of other labels, at most.",
+    help="Backgrounds of other labels, at most.",
 )
 @click.option(
     "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
@@ -203,7 +216,8 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
     opened = open_run(run)
     data = run_audit.open_data(opened, csv, images)
     known = {name: given[name] for name in vars(AUDIT)} | mask_options_of(given)
-    summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **known)
+    words = {name: given[name] for name in ("subject", "background")}
+    summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **words, **known)
     facts = vars(summary) if as_json else _plain(summary)
     if given["parts_url"]:
         print_facts({**facts, "parts": given["parts_url"]}, as_json)

@@ -8,6 +8,7 @@ import click
 
 from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
 from whalecam.text import percent
+from whalecam.words import Words
 
 FOLDER = click.Path(path_type=Path)
 RUN = click.argument("run", type=FOLDER)
@@ -39,13 +40,24 @@ class Channels(click.ParamType[tuple[float, float, float]]):
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """--image-column, --label-column, --group-column."""
     for name, default, what in (
-        ("group", Columns.group, "individual"),
+        ("group", Columns.group, "group"),
         ("label", Columns.label, "label"),
         ("image", Columns.image, "file name"),
     ):
         verb = click.option(f"--{name}-column", default=default, show_default=True, help=f"CSV column of the {what}.")(
             verb
         )
+    return verb
+
+
+def word_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--subject and --background: what pages, report and command line call these."""
+    for name, default, example in (
+        ("background", Words.background, "water or road"),
+        ("subject", Words.subject, "animal or car"),
+    ):
+        help_ = f"What this is called, as in {example}.  [default: as the run has it, else {default}]"
+        verb = click.option(f"--{name}", help=help_)(verb)
     return verb
 
 
@@ -56,7 +68,7 @@ def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--mask-class",
             default="",
-            help="Values of the masks that are the animal, such as 1 or 1,2; any: all but 0.",
+            help="Values of the masks that are the subject, such as 1 or 1,2; any: all but 0.",
         ),
         click.option(
             "--mask-orientation",
@@ -90,7 +102,7 @@ def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             "--boxes",
             multiple=True,
             type=FOLDER,
-            help="Of the animals: CSV, MegaDetector, COCO, YOLO, VOC, CVAT, Label Studio …; may be repeated.",
+            help="Of the subjects: CSV, MegaDetector, COCO, YOLO, VOC, CVAT, Label Studio …; may be repeated.",
         ),
         click.option("--masks", type=FOLDER, help="Folder of masks named like the images."),
     ):

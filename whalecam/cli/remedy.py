@@ -1,6 +1,6 @@
 """Verbs from a leak to a better network: simulate, retrain."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
         shown = {name: results[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
         print_facts(shown | {"advice": advice.plain() if advice else None}, True)
         return
-    click.echo("\n".join([*simulation_lines(results), *(advice_lines(opened, advice) if advice else ())]))
+    click.echo("\n".join([*simulation_lines(results, opened.words), *(advice_lines(opened, advice) if advice else ())]))
 
 
 @click.command()
@@ -89,7 +89,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
 
     if remedy != HEAD:
         training.check_start(options)
-    made = create_run(out, DatasetRecord.of(data))
+    made = create_run(out, DatasetRecord.of(data), opened.words)
     if remedy == HEAD:
         remedies.refit(inspect_images(data, report), made, opened, options, report)
     else:
@@ -101,7 +101,7 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
         return
     shown = {"run": str(made.path), "remedy": remedy, "accuracy": made.metrics()["accuracy"]}
     shown["swapped_accuracy"] = results["figures"][PRESENT]["all"]["unseen"]
-    print_facts(shown | {"measured": [asdict(change) for change in measured_of(opened, [made])]}, True)
+    print_facts(shown | {"measured": [change.plain() for change in measured_of(opened, [made])]}, True)
 
 
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:

@@ -17,7 +17,7 @@ from whalecam.errors import DatasetError, RunError
 @JSON
 @threshold_options
 def info(run: Path, as_json: bool, **levels: float) -> None:
-    """What a run holds: its network, its leaks, which species stand out, and what to do next."""
+    """What a run holds: its network, its leaks, which labels stand out, and what to do next."""
     from whalecam.analysis.placement import placement_of
     from whalecam.cli.summaries import run_lines
     from whalecam.store.run import open_run

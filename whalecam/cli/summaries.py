@@ -1,9 +1,8 @@
-"""A run in plain words: what it holds, its leaks, which species stand out, and what to do next."""
+"""A run in plain words: what it holds, its leaks, which labels stand out, and what to do next."""
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -12,14 +11,15 @@ from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
 from whalecam.analysis.placement import placement_of
 from whalecam.analysis.recommendation import (
-    COLUMNS,
-    NAMES,
-    WORDS,
     Advice,
+    Simulation,
     advise,
     cell,
+    columns_of,
     leaks_summary,
     measured_of,
+    name_of,
+    remedy_words,
     step,
 )
 from whalecam.arrays import records
@@ -28,8 +28,9 @@ from whalecam.errors import RunError
 from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
-from whalecam.store.table import Table
+from whalecam.store.table import Table, Totals
 from whalecam.text import number, percent, percent_range, points
+from whalecam.words import Words
 
 
 def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
@@ -41,20 +42,20 @@ def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
             yield next_command(["audit", str(run.path)])
         return
     table = open_table(run, level)
-    facts, species = table.overview(), table.per_label()
+    facts, labels = table.overview(), table.per_label()
     yield from sentences(run.manifest.joins)
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
-    yield from _counts(table, facts)
+    yield from _counts(table, facts, run.words)
     if order := proposed_order(table.confusion(), run.manifest.classes):
         yield order.sentence
-    yield from _reliance(table, facts, level)
-    yield from ("", *_species(species, bool(facts["measured"])))
-    yield from ("", f"The leaks: {leaks_summary(facts, species)}")
+    yield from _reliance(table, facts, level, run.words.background)
+    yield from ("", *_labels(labels, bool(facts["measured"])))
+    yield from ("", f"The leaks: {leaks_summary(facts, labels, run.words)}")
     yield from advice_lines(run, advice_of(run, facts))
 
 
-def advice_of(run: Run, facts: Mapping[str, Any]) -> Advice:
+def advice_of(run: Run, facts: Totals) -> Advice:
     """What the evidence supports, by the run's simulation and by trainings in the same folder of runs."""
     others = []
     for path in list_runs(run.path.parent):
@@ -71,33 +72,37 @@ def advice_lines(run: Run, advice: Advice) -> Iterator[str]:
         yield next_command(verb)
 
 
-def simulation_lines(results: Mapping[str, Any], network: str = "present") -> Iterator[str]:
+def simulation_lines(results: Simulation, words: Words, network: str = "present") -> Iterator[str]:
     """What each remedy would do to a network's answers, as a table; see `simulation.simulate`."""
     without = f" ({results['without_mask']:,} more have no mask)" if results["without_mask"] else ""
     if results.get("not_finite"):
         without += f" (of {results['not_finite']:,} more it gives NaN or infinite logits)"
     yield (
-        f"The {network} network on {results['pictures']:,} images that it had not seen{without}, each on its own water "
-        f"and on {results['waters']} waters of other labels; in brackets 95 % intervals over individuals:"
+        f"The {network} network on {results['pictures']:,} images that it had not seen{without}, each on its own "
+        f"{words.background} and on {results['waters']} {words.backgrounds} of other labels; in brackets 95 % "
+        f"intervals over {words.groups}:"
     )
-    metrics_by_name = {NAMES.get(name, name): metrics["all"] for name, metrics in results["figures"].items()}
-    keys = [key for key in COLUMNS if any(metrics.get(key) for metrics in metrics_by_name.values())]
+    titles = columns_of(words)
+    metrics_by_name = {name_of(name, words): metrics["all"] for name, metrics in results["figures"].items()}
+    keys = [key for key in titles if any(metrics.get(key) for metrics in metrics_by_name.values())]
     rows = [[name, *(cell(metrics.get(key), key) for key in keys)] for name, metrics in metrics_by_name.items()]
-    yield from columns(["", *(COLUMNS[key] for key in keys)], rows)
-    yield from (f"Not simulated, {NAMES.get(name, name)}: {why}" for name, why in results.get("impossible", {}).items())
+    yield from columns(["", *(titles[key] for key in keys)], rows)
+    for name, why in results.get("impossible", {}).items():
+        yield f"Not simulated, {name_of(name, words)}: {why}"
 
 
-def retraining_lines(before: Run, made: Run, results: Mapping[str, Any]) -> Iterator[str]:
+def retraining_lines(before: Run, made: Run, results: Simulation) -> Iterator[str]:
     """What training again changed.
 
     Args:
         results: what was simulated with the new network; see `simulation.simulate`.
     """
     remedy = str(made.manifest.train["remedy"])
-    yield f"Run {made.name}: trained with {remedy} ({WORDS.get(remedy, 'no remedy')}), audited like {before.name}."
+    what = remedy_words(remedy, made.words)
+    yield f"Run {made.name}: trained with {remedy} ({what}), audited like {before.name}."
     if note := made.metrics().get("note"):
         yield str(note)
-    yield from simulation_lines(results, "new")
+    yield from simulation_lines(results, made.words, "new")
     for change in measured_of(before, [made]):
         yield f"Against {before.name}, on the same images: {change.changed}."
     yield next_command(["compare", str(before.path), str(made.path)])
@@ -107,7 +112,9 @@ def comparison_lines(comparison: Comparison, later: str) -> Iterator[str]:
     """What a run changed against the first one: in sentences, then figure by figure."""
     yield leaks_sentence(comparison, later) or "Confirmed leaks cannot be compared."
     yield sentence(comparison, later)
-    rows = [_difference(difference) for difference in comparison.differences[later] if difference.is_shown]
+    rows = [
+        _difference(difference, comparison.words) for difference in comparison.differences[later] if difference.is_shown
+    ]
     yield from columns(["", comparison.names[0], later, "difference", "95 % interval", "corrected p"], rows)
     counts = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in comparison.counts[later].items())
     yield f"Images: {counts}"
@@ -125,16 +132,16 @@ def next_command(verb: Sequence[str]) -> str:
     return f"Next: {shlex.join(['python', '-m', 'whalecam', *verb])}"
 
 
-def _difference(difference: Difference) -> list[str]:
+def _difference(difference: Difference, words: Words) -> list[str]:
     share = METRICS[difference.metric].share
-    words = IN_WORDS[difference.verdict]
+    verdict = IN_WORDS[difference.verdict]
     return [
-        METRICS[difference.metric].words,
+        METRICS[difference.metric].named(words),
         amount(difference.before, share),
         amount(difference.after, share),
         points(difference.difference, 1) if share else amount(difference.difference, share, True),
         f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(" %", ""),
-        words if difference.corrected != difference.corrected else f"{difference.corrected:.2g}, {words}",
+        verdict if difference.corrected != difference.corrected else f"{difference.corrected:.2g}, {verdict}",
     ]
 
 
@@ -158,14 +165,15 @@ def _about(run: Run) -> Iterator[str]:
     if metrics.get("n_valid"):
         yield (
             f"Right on {percent(metrics['accuracy'], 1)} of {metrics['n_valid']:,} images that it was not trained on "
-            f"(species counted alike {percent(metrics['balanced_accuracy'], 1)}; loss {metrics['valid_loss']:.2f} nats)"
+            f"({run.words.labels} counted alike {percent(metrics['balanced_accuracy'], 1)}; loss "
+            f"{metrics['valid_loss']:.2f} nats)"
         )
 
 
-def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
+def _counts(table: Table, facts: Totals, words: Words) -> Iterator[str]:
     """How much was audited, with what outcome."""
     yield (
-        f"Audited: {facts['images']:,} images, {facts['labels']:,} species, {facts['groups']:,} individuals; "
+        f"Audited: {facts['images']:,} images, {facts['labels']:,} {words.labels}, {facts['groups']:,} {words.groups}; "
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"
     )
     counts = dict(table.assessments().itertuples(index=False, name=None))
@@ -177,19 +185,20 @@ def _counts(table: Table, facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"Attention cannot be assessed because: {listed}"
     if facts["measured"]:
         yield (
-            f"BG-gap {facts['bg_gap']:+.2f}; accuracy from the water alone "
-            f"{percent(facts['background_only_accuracy'])}, where naming always the most frequent species would be on "
-            f"{percent(table.majority())}"
+            f"BG-gap {number(facts['bg_gap'], signed=True)}; accuracy from the {words.background} alone "
+            f"{percent(facts['background_only_accuracy'])}, where naming always the most frequent {words.label} "
+            f"would be on {percent(table.majority())}"
         )
 
 
-def _reliance(table: Table, facts: Mapping[str, Any], level: Thresholds) -> Iterator[str]:
-    """Which classes rely on the water, and at which rate of false ones images are listed."""
+def _reliance(table: Table, facts: Totals, level: Thresholds, background: str) -> Iterator[str]:
+    """Which classes rely on the background, and at which rate of false ones images are listed."""
     if not facts["measured"]:
         return
     if not facts["controlled"]:
         yield (
-            "This audit is from before rates of false ones were controlled: what needs the water is listed by a "
+            f"This audit is from before rates of false ones were controlled: what needs the {background} is listed by "
+            "a "
             "threshold. Audit again to list at a stated rate."
         )
         return
@@ -199,14 +208,15 @@ def _reliance(table: Table, facts: Mapping[str, Any], level: Thresholds) -> Iter
         for test in records(tests[tests["relies"]].sort_values("gap", ascending=False))
     ]
     yield (
-        f"Predicted classes that rely on the water beyond chance: {', '.join(words) or 'none'}, of {len(tests):,} "
+        f"Predicted classes that rely on the {background} beyond chance: {', '.join(words) or 'none'}, of "
+        f"{len(tests):,} "
         f"(BG-gap in brackets). Of the images that are listed within them, at most {percent(level.false_rate)} are "
         "false on average."
     )
 
 
-def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:
-    """One line per species, the leakiest first."""
+def _labels(labels: pd.DataFrame, measured: bool) -> Iterator[str]:
+    """One line per label, the leakiest first."""
     leaks = "confirmed" if measured else "suspects"
     rows = [
         [
@@ -217,7 +227,7 @@ def _species(species: pd.DataFrame, measured: bool) -> Iterator[str]:
             + (f" ({percent_range(row['low'], row['high'])})" if row["assessable"] else ""),
             number(row["bg_gap"], signed=True),
         ]
-        for row in records(species.sort_values(["share", "label"], ascending=[False, True]))
+        for row in records(labels.sort_values(["share", "label"], ascending=[False, True]))
     ]
     head = ["label", "images", "right (seen too)", "confirmed leaks" if measured else "suspects", "BG-gap"]
     return columns(head, rows)

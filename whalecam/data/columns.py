@@ -80,5 +80,5 @@ def _spelled(present: Sequence[str], wanted: str) -> str | None:
 def _absent(name: str, present: Sequence[str], wanted: str) -> str:
     has = ", ".join(column[:40] for column in present[:HEADER])
     if any(column.lower().endswith(IMAGE_SUFFIXES) for column in present):
-        return f"{name} has no line of column names, its first line is a row: {has}. Add a line such as image,species."
+        return f"{name} has no line of column names, its first line is a row: {has}. Add a line such as image,label."
     return f"{name} has no column '{wanted}'. It has: {has}. Name the column with an option."

@@ -64,7 +64,7 @@ def fold_rows(
     validated = np.flatnonzero(~np.isin(np.asarray(labels, object), never))
     if folds < 2 or len(set(groups[validated].tolist())) < folds:
         raise DatasetError(
-            f"{folds} folds need two folds or more and {folds} individuals of species with two each; "
+            f"{folds} folds need two folds or more and {folds} groups of labels with two each; "
             f"there are {len(set(groups[validated].tolist()))}. Use fewer folds."
         )
     fold_of = np.full(len(labels), -1, np.int64)
@@ -119,7 +119,7 @@ def _count(share: float, n: int) -> int:
 def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, seed: int) -> NDArray[Any]:
     parts, present = round(1 / valid_share), len(set(groups.tolist()))
     if present < 2:
-        raise DatasetError("All images show one individual, so no grouped split exists. Use the random split.")
+        raise DatasetError("All images show one group, so no grouped split exists. Use the random split.")
     rows = np.zeros(len(groups))
     largest = max(Counter(labels).values())
     if 2 <= parts <= min(present, largest):

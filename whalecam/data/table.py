@@ -22,6 +22,7 @@ from whalecam.data.placeholders import without_placeholders
 from whalecam.data.readers.tables import TableContents, as_texts, read_table
 from whalecam.data.readers.tables.delimited import read_delimited
 from whalecam.errors import DatasetError
+from whalecam.words import Words
 
 __all__ = [
     "DUPLICATE",
@@ -55,7 +56,7 @@ class Dataset:
     """A data set as it was found.
 
     Attributes:
-        table: one row per row of the CSV, in its order: `image`, `species` (the label), `individual_id` ("" where
+        table: one row per row of the CSV, in its order: `image`, `label`, `group` ("" where
             unknown), `path` ("" where there is no file), `status` (`ok` or one reason); all text. After
             `inspect_images` also `width`, `height` in pixels, upright, 0 where unknown.
         columns: as the table has them, in its own spelling.
@@ -78,13 +79,21 @@ class Dataset:
 
     @property
     def problems(self) -> pd.DataFrame:
-        """The rows that cannot be used: `image`, `species`, and `status`, the reason."""
+        """The rows that cannot be used: `image`, `label`, and `status`, the reason."""
         return self.table.loc[self.table["status"] != OK, ["image", "label", "status"]]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """How the table was read and its rows joined with files, and what has no effect; a sentence each."""
         return (*self.reading, *((self.files.sentence, *self.files.notes) if self.files else ()))
+
+    def words(self, subject: str = "", background: str = "") -> Words:
+        """What labels and groups are called, by their columns; an empty `subject` or `background` is the default.
+
+        Raises DatasetError for what is no word.
+        """
+        has_groups = bool((self.table["group"] != "").any())
+        return Words.of_columns(self.columns, subject, background, has_groups=has_groups)
 
     def classes(self) -> tuple[str, ...]:
         """The labels of the usable rows, sorted."""
@@ -195,7 +204,7 @@ def _is_folder(path: Path) -> bool:
 def read_frame(csv: Path) -> pd.DataFrame:
     """A CSV as texts, whatever its delimiter, without guessing types. Raises DatasetError, in one line."""
     if _is_folder(csv):
-        raise fault(f"{csv} is a folder. Give the path of a CSV with columns such as image, species.")
+        raise fault(f"{csv} is a folder. Give the path of a CSV with columns such as image, label.")
     return read_delimited(csv).frame
 
 

@@ -180,9 +180,9 @@ def _unfit(area: float, cells: float, spread: float, limits: Assessable) -> str 
     if area <= 0:
         return "mask is empty"
     if cells < 1 - ROUNDING:
-        return "animal smaller than one cell"
+        return "subject smaller than one cell"
     if area > limits.max_area + ROUNDING:
-        return f"animal covers over {percent(limits.max_area)} of the image"
+        return f"subject covers over {percent(limits.max_area)} of the image"
     if spread < limits.min_spread:
         return "too little between a perfect and a flat map"
     return None

@@ -55,13 +55,14 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
     facts, exactness = table.overview(), run.manifest.exactness
     text = page.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run,
+        words=run.words,
         manifest=run.manifest,
         csv=Path(run.manifest.dataset.csv).name,
         created=now(),
         facts=facts,
         majority=table.majority(),
         verdicts=_verdicts(table),
-        species=_species(table, "confirmed" if facts["measured"] else "suspects"),
+        labels=_labels(table, "confirmed" if facts["measured"] else "suspects"),
         people=_people(journal.latest(), set(data.table["image"])),
         exactness=EXACTNESS.get(exactness, ""),
         thresholds=thresholds,
@@ -82,7 +83,7 @@ def _verdicts(table: Table) -> list[dict[str, Any]]:
     ]
 
 
-def _species(table: Table, leaks: str) -> list[dict[str, Any]]:
+def _labels(table: Table, leaks: str) -> list[dict[str, Any]]:
     rows = table.per_label().sort_values(["share", "label"], ascending=[False, True])
     return [dict(row) | {"leaks": row[leaks]} for row in records(rows)]
 
@@ -123,7 +124,9 @@ def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path
     }
     images += [(caption, _uri(image)) for caption, image in seen.items() if image is not None]
     if facts["reliance"] is not None and (edited := table.row(str(row["image"]))["reliance_image"]):
-        images.append(("water changed", "data:image/webp;base64," + base64.b64encode(edited).decode()))
+        images.append(
+            (f"{run.words.background} changed", "data:image/webp;base64," + base64.b64encode(edited).decode())
+        )
     return facts
 
 

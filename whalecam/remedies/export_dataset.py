@@ -124,7 +124,7 @@ def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) ->
     means: list[NDArray[np.float64]] = []
     some = rows.sample(min(WATERS, len(rows)), random_state=0)
     for number, row in enumerate(records(some)):
-        report(Progress("looking for water", number, len(some)))
+        report(Progress("looking for backgrounds", number, len(some)))
         sample = read_sample(Path(row["path"]), row["image"])
         mask = find(sample)
         wet = None if mask is None else mask.values < 0.5

@@ -49,7 +49,7 @@ class Shuffle:
         rows = records(training.iloc[rng.permutation(len(training))])
         donated: dict[str, list[ByteArray]] = {}
         for done, row in enumerate(rows):
-            self.report(Progress("looking for water", done, len(rows)))
+            self.report(Progress("looking for backgrounds", done, len(rows)))
             wanted = len(donated.setdefault(row["label"], [])) < LENDERS
             filled = self._meet(row, wanted)
             if wanted and filled is not None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from whalecam import network, remedies
-from whalecam.analysis.recommendation import PRESENT, metrics_of
+from whalecam.analysis.recommendation import PRESENT, Simulation, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
 from whalecam.config import FORESEEN, HEAD, AuditOptions, Columns, TrainOptions
@@ -57,9 +57,7 @@ def source_of(run: Run) -> Source:
     return Source(data, functools.partial(find_mask, sources=sources, fallback=stored.mask_method))
 
 
-def simulate(
-    run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, report: Report = silent
-) -> dict[str, Any]:
+def simulate(run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, report: Report = silent) -> Simulation:
     """Judge images as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
 
     Each is judged on its own water and on that of WATERS images of other labels. The images that a network is
@@ -70,7 +68,7 @@ def simulate(
         wanted: out of FORESEEN, None for all; a run that was trained on mended images is judged under no other.
         limit: images, at most, drawn at random.
 
-    Returns: what `_summary` lists. Raises RunError for an untrained run and where no such image has a mask.
+    Raises RunError for an untrained run and where no such image has a mask.
     """
     if not run.trained:
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
@@ -228,8 +226,8 @@ def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> l
     return [others[at] for at in rng.permutation(len(others))[:WATERS]]
 
 
-def _summary(results: Sequence[Mapping[str, Any]], run: Run, source: Source) -> dict[str, Any]:
-    """What stands in the file: `figures` (`metrics_of`), counts, and by image what the present network got right."""
+def _summary(results: Sequence[Mapping[str, Any]], run: Run, source: Source) -> Simulation:
+    """What stands in the file."""
     groups = folds.groups_of([result["row"]["group"] for result in results]).tolist()
     rows = [
         {"image": result["row"]["image"], "label": result["row"]["label"], "group": group, "remedy": name, **values}
@@ -247,7 +245,8 @@ def _summary(results: Sequence[Mapping[str, Any]], run: Run, source: Source) -> 
         "without_mask": len(results) - len(present),
         "waters": WATERS,
         "figures": metrics_of(pd.DataFrame(rows)),
-        **{name: {row["image"]: _null(row[name]) for row in present} for name in ("own", "unseen")},
+        "own": {row["image"]: _null(row["own"]) for row in present},
+        "unseen": {row["image"]: _null(row["unseen"]) for row in present},
         "groups": {row["image"]: row["group"] for row in present},
     }
 

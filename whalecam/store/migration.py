@@ -1,19 +1,25 @@
 """Run manifests of earlier versions under the present names; a run folder is rewritten only when it changes anyway."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from whalecam.config import EARLIER_RECIPES
 from whalecam.store.schema import SCHEMA_VERSION
+from whalecam.words import MARINE
 
 EXACTNESS_WORDS = {"exact here": "exact_here"}
 AUDIT_OPTIONS = {"needs": "background_test"}
 
 
 def present_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What `run.json` of schema version 4 holds, as the present version names it; any other content as it is."""
+    """What `run.json` of schema version 4 holds, as the present version names it; any other content as it is.
+
+    A manifest without words gets those of the demo, which every page had before.
+    """
+    content = {"words": asdict(MARINE), **content}  # which is what pages called everything before words were noted
     if content.get("schema_version") != SCHEMA_VERSION - 1:
-        return dict(content)
+        return content
     manifest = {("exactness" if name == "licence" else name): value for name, value in content.items()}
     word = str(manifest.get("exactness", ""))
     manifest["exactness"] = "none" if word.startswith("refused") else EXACTNESS_WORDS.get(word, word)

@@ -24,6 +24,7 @@ from whalecam.config import Columns
 from whalecam.errors import RunError
 from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
+from whalecam.words import Words
 
 MANIFEST, METRICS, JOURNAL = "run.json", "metrics.json", "reviews.sqlite"
 MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "properties", "mended"
@@ -47,6 +48,8 @@ class Described(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+
+    def words(self, subject: str = "", background: str = "") -> Words: ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Manifest:
     joins: Mapping[str, Any] = field(default_factory=dict)
     exactness: str = ""
     model_sha256: str = ""
+    words: Words = Words()
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     schema_version: int = SCHEMA_VERSION
@@ -93,6 +97,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def words(self) -> Words:
+        """What pages, report and command line call the things of this run."""
+        return self.manifest.words
 
     @property
     def trained(self) -> bool:
@@ -290,8 +299,23 @@ def _part_name(number: int) -> str:
     return f"part-{number:06d}-{uuid.uuid4().hex[:8]}.parquet"
 
 
-def create_run(path: Path, dataset: DatasetRecord) -> Run:
+def words_for(path: Path, data: Described, subject: str | None = None, background: str | None = None) -> Words:
+    """The words of the run in a folder once it is made for a data set.
+
+    Args:
+        subject, background: None: as the run has them, else the defaults.
+
+    Raises DatasetError for what is no word, RunError for a run that cannot be read.
+    """
+    known = open_run(path).words if is_run(path) else Words()
+    return data.words(subject or known.subject, background or known.background)
+
+
+def create_run(path: Path, dataset: DatasetRecord, words: Words | None = None) -> Run:
     """Make a run folder for a data set, or take an existing one over and point it at that data set.
+
+    Args:
+        words: None: those of the run, else of the columns of the data set.
 
     Raises RunError where the folder exists and is something else.
     """
@@ -302,7 +326,9 @@ def create_run(path: Path, dataset: DatasetRecord) -> Run:
     run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
     if is_run(path):
         run = open_run(path)
-    run.update(dataset=dataset)
+    elif words is None:
+        words = Words.of_columns(Columns(**dataset.columns))
+    run.update(dataset=dataset, words=words or run.words)
     return run
 
 
@@ -322,6 +348,7 @@ def open_run(path: Path) -> Run:
     try:
         dataset = DatasetRecord(**content.pop("dataset"))
         content["classes"] = tuple(content["classes"])
+        content["words"] = Words(**content["words"])
         return Run(Path(path).resolve(), Manifest(dataset=dataset, **content))
     except (TypeError, KeyError) as error:
         raise RunError(

@@ -75,6 +75,7 @@ def compare_runs(
         {name: _changes(first, rows, unseen) for name, rows in later.items()},
         {name: _fate(results, thresholds) for name, results in tested.items()},
         tuple(remarks + blind + notes(rows_by_run, most, unseen)),
+        runs[0].words,
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from whalecam.analysis.compare.difference import Difference, Marks
 from whalecam.analysis.compare.leak_outcome import Fate
 from whalecam.analysis.compare.metrics import METRICS, figure
+from whalecam.words import Words
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Comparison:
         marks: by later run, which images `became_right became_wrong changed_assessment got_better got_worse`.
         leaks: by later run, what became of the first run's confirmed leaks.
         notes: what a reader must know, in words.
+        words: of the first run.
     """
 
     names: tuple[str, ...]
@@ -34,6 +36,7 @@ class Comparison:
     marks: Mapping[str, Mapping[str, Marks]]
     leaks: Mapping[str, Fate]
     notes: tuple[str, ...]
+    words: Words = Words()
 
     def changed(self, later: str, kind: str, most: int | None = None) -> list[str]:
         """The images that changed from the first run to a later one, by name; the first `most` of them."""

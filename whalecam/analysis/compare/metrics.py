@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from whalecam.analysis.compare.paired import Reduce, Values
 from whalecam.analysis.compare.shared import BY_RELIANCE
 from whalecam.config import ASSESSMENTS
+from whalecam.words import Words
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Metric:
     """One figure of a run.
 
     Attributes:
-        words: what people call it.
+        words: what people call it; like `why` with the words of a run in braces, for `named` and `explained`.
         column: of the images' values in `table.values`; NaN where an image has none.
         why: what it says beyond its words, for a reader who asks.
         verdict: where set, an image's value is whether its verdict is this one; NaN where it is not assessable, and
@@ -44,6 +45,14 @@ class Metric:
     assessment: str = ""
     seeds: float = 0.0
     scaled: bool = True
+
+    def named(self, words: Words) -> str:
+        """What people call it, in the words of a run."""
+        return self.words.format(words=words)
+
+    def explained(self, words: Words) -> str:
+        """`why`, in the words of a run; its name where there is none."""
+        return (self.why or self.words).format(words=words)
 
     def values(self, rows: pd.DataFrame) -> Values:
         """The images' values, (N,), NaN where one has none; of rows as `table.values` gives them."""
@@ -100,13 +109,13 @@ METRICS: Mapping[str, Metric] = {
         "balanced accuracy", "right", 1, True, True, lambda means: means.mean(axis=1), seeds=0.02, scaled=False
     ),
     "worst_label_accuracy": Metric(
-        "accuracy of the worst species", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
+        "accuracy of the worst {words.label}", "right", 1, True, True, lambda means: means.min(axis=1), tested=False
     ),
     "swapped_accuracy": Metric(
         "accuracy on swapped backgrounds",
         "swapped_accuracy",
         1,
-        why="the animal before waters of other labels",
+        why="the {words.subject} before {words.backgrounds} of other labels",
         seeds=0.03,
         scaled=False,
     ),
@@ -121,10 +130,16 @@ METRICS: Mapping[str, Metric] = {
         seeds=0.02,
     ),
     "bg_gap": Metric(
-        "BG-gap", "bg_gap", -1, unseen=False, share=False, why="fall that the label's own water spares", seeds=0.19
+        "BG-gap",
+        "bg_gap",
+        -1,
+        unseen=False,
+        share=False,
+        why="fall that the label's own {words.background} spares",
+        seeds=0.19,
     ),
     "background_only_accuracy": Metric(
-        "accuracy from the background alone", "water_right", -1, why="the animal painted over"
+        "accuracy from the background alone", "water_right", -1, why="the {words.subject} painted over"
     ),
     **{name: _verdict(name) for name in ASSESSMENTS if name != "not_assessable"},
 }

@@ -8,6 +8,7 @@ import pandas as pd
 from whalecam.analysis.compare import LEVEL, METRICS, Comparison, Difference
 from whalecam.data.csv_text import safe_csv
 from whalecam.text import number, percent
+from whalecam.words import Words
 
 SIDES = (
     "label",
@@ -28,8 +29,8 @@ MAIN = ("swapped_accuracy", "accuracy", "balanced_accuracy", "worst_label_accura
 def sentence(comparison: Comparison, later: str) -> str:
     """What changed from the first run to a later one, and whether it is beyond chance."""
     by_metric = {difference.metric: difference for difference in comparison.differences[later]}
-    better = [written(by_metric[name]) for name in MAIN if by_metric[name].verdict == "better"]
-    worse = [written(by_metric[name]) for name in MAIN if by_metric[name].verdict == "worse"]
+    better = [written(by_metric[name], comparison.words) for name in MAIN if by_metric[name].verdict == "better"]
+    worse = [written(by_metric[name], comparison.words) for name in MAIN if by_metric[name].verdict == "worse"]
     first = comparison.names[0]
     parts = []
     if better:
@@ -50,16 +51,18 @@ def leaks_sentence(comparison: Comparison, later: str) -> str:
         difference for difference in comparison.differences[later] if difference.metric == "swapped_accuracy"
     )
     side = "better" if swapped.difference > 0 else "worse"
-    water = side if swapped.p < LEVEL else "equal within chance"
+    outcome = side if swapped.p < LEVEL else "equal within chance"
     share = f"{amount(swapped.before, True)} → {amount(swapped.after, True)}"
-    accuracy = f"Accuracy on swapped backgrounds is {water}: {share}." if swapped.p == swapped.p else ""
+    accuracy = f"Accuracy on swapped backgrounds is {outcome}: {share}." if swapped.p == swapped.p else ""
     return " ".join(part for part in (comparison.leaks[later].sentence, accuracy) if part)
 
 
-def written(difference: Difference) -> str:
+def written(difference: Difference, words: Words) -> str:
     """One difference in words: `accuracy, 71.0 % → 83.0 %`."""
     metric = METRICS[difference.metric]
-    return f"{metric.words} ({amount(difference.before, metric.share)} → {amount(difference.after, metric.share)})"
+    return (
+        f"{metric.named(words)} ({amount(difference.before, metric.share)} → {amount(difference.after, metric.share)})"
+    )
 
 
 def amount(value: float, share: bool, signed: bool = False) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.data import OK
+from whalecam.words import Words
 
 NEAR_BITS = 2
 """Of 64 bits of the perceptual hash, how many may differ between near duplicates (CleanVision: none)."""
@@ -28,7 +29,8 @@ def duplicates(evidence: Evidence) -> list[Finding]:
     exact_rows = _grouped(seen, pd.factorize(exact)[0])
     near_rows = _grouped(seen, near)
     near_only = near_rows.groupby("duplicate_set")["digest"].transform("nunique") > 1
-    return [*_findings("exact", exact_rows), *_findings("near", near_rows[near_only])]
+    words = evidence.words
+    return [*_findings("exact", exact_rows, words), *_findings("near", near_rows[near_only], words)]
 
 
 def near_groups(hashes: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -87,18 +89,18 @@ def _grouped(seen: pd.DataFrame, groups: NDArray[np.int64]) -> pd.DataFrame:
     return numbered.sort_values("duplicate_set", kind="stable")
 
 
-def _findings(kind: str, rows: pd.DataFrame) -> list[Finding]:
+def _findings(kind: str, rows: pd.DataFrame, words: Words) -> list[Finding]:
     labels = rows.groupby("duplicate_set")["label"].transform("nunique") > 1
     animals = rows[rows["group"] != ""].groupby("duplicate_set")["group"].nunique()
     apart = labels | rows["duplicate_set"].isin(animals.index[animals > 1])
     both = [(True, rows[apart]), (False, rows[~apart])]
-    return [_finding(kind, differ, part[COLUMNS]) for differ, part in both if len(part)]
+    return [_finding(kind, differ, part[COLUMNS], words) for differ, part in both if len(part)]
 
 
-def _finding(kind: str, differ: bool, rows: pd.DataFrame) -> Finding:
+def _finding(kind: str, differ: bool, rows: pd.DataFrame, words: Words) -> Finding:
     groups, exact = int(rows["duplicate_set"].nunique()), kind == "exact"
     how = "are pixel for pixel the same" if exact else "look nearly the same"
-    under = "under different labels or individuals" if differ else "under one label"
+    under = f"under different labels or {words.groups}" if differ else "under one label"
     return Finding(
         f"{kind}_duplicates",
         ("high" if exact else "medium") if differ else ("medium" if exact else "low"),

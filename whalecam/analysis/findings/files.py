@@ -12,6 +12,7 @@ from whalecam.data.formats import NEEDS_HEIF, NOT_READ
 from whalecam.data.images import UNREADABLE
 from whalecam.data.table import SEVERAL_LABELS
 from whalecam.text import percent_of
+from whalecam.words import Words
 
 GREY = 3.0
 """Largest difference between two channels (of 255, 99th percentile) of an image without colour."""
@@ -25,7 +26,8 @@ class Look:
     """One way in which an image can be hard to use.
 
     Attributes:
-        says: what such images have in common, before "n of m images".
+        says: what such images have in common, before "n of m images"; like `why` and `todo` with the fields of Words in
+            braces.
         scores: properties of `measure` → score in [0, 1] per image; an image is affected below `below`.
     """
 
@@ -46,7 +48,7 @@ def files(evidence: Evidence) -> list[Finding]:
         return unusable
     seen = evidence.properties[evidence.properties["status"] == OK]
     seen = evidence.data.good().drop(columns=["path", "status"]).merge(seen.drop(columns="status"), on="image")
-    looks = [_looking(code, look, seen) for code, look in LOOKS.items()] if len(seen) else []
+    looks = [_looking(code, look, seen, evidence.words) for code, look in LOOKS.items()] if len(seen) else []
     return [*unusable, *(finding for finding in looks if finding)]
 
 
@@ -64,7 +66,7 @@ def _unusable(reason: object, rows: pd.DataFrame, total: int) -> Finding:
     )
 
 
-def _looking(code: str, look: Look, seen: pd.DataFrame) -> Finding | None:
+def _looking(code: str, look: Look, seen: pd.DataFrame, words: Words) -> Finding | None:
     scores = look.scores(seen)
     affected = scores < look.below
     if not affected.any():
@@ -74,9 +76,10 @@ def _looking(code: str, look: Look, seen: pd.DataFrame) -> Finding | None:
     return Finding(
         code,
         "low",
-        f"{look.says}: {len(rows):,} of {len(seen):,} images ({percent_of(len(rows), len(seen))}).",
-        look.why,
-        look.todo,
+        f"{look.says.format_map(vars(words))}: {len(rows):,} of {len(seen):,} images "
+        f"({percent_of(len(rows), len(seen))}).",
+        look.why.format_map(vars(words)),
+        look.todo.format_map(vars(words)),
         facts={"images": len(rows), "of": len(seen)},
         rows=rows,
     )
@@ -120,7 +123,7 @@ LOOKS: Mapping[str, Look] = {
     "odd_aspect": Look(
         "Very long or very high",
         "Resizing squeezes them into a square, or cuts most of them off.",
-        "Crop them to the animal.",
+        "Crop them to the {subject}.",
         _aspect,
         0.35,
     ),
@@ -140,21 +143,21 @@ LOOKS: Mapping[str, Look] = {
     ),
     "low_information": Look(
         "Almost no information",
-        "An even surface shows no animal.",
+        "An even surface shows no {subject}.",
         "Look at them and leave them out.",
         lambda seen: (0.1 * seen["entropy"]).clip(upper=1),
         0.3,
     ),
     "blurry": Look(
-        "Blurred (on the animal, where a mask or box is known)",
+        "Blurred (on the {subject}, where a mask or box is known)",
         "A network may tell sources, cameras or distances apart by sharpness.",
-        "Look at them; give --boxes where a calm sea is taken for blur.",
+        "Look at them; give --boxes where an even {background} is taken for blur.",
         _blurry,
         BLURRY,
     ),
     "greyscale": Look(
         "Without colour",
-        "Where one source or species is grey, being grey tells the label.",
+        "Where one source or {label} is grey, being grey tells the label.",
         "Look whether they come from one source; if so, make all images grey.",
         lambda seen: (seen["colour"] > GREY).astype(float),
         0.5,

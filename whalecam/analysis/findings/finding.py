@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from whalecam.data import Dataset
+from whalecam.words import Words
 
 SEVERITIES = ("high", "medium", "low", "info")
 """Worst first. `info` is no fault: a property worth knowing, or a check that passed."""
@@ -52,6 +53,7 @@ class Evidence:
         properties: what `measure` gives, one row per image; None where no image was looked at.
         odds: what `table.unseen_odds` gives, one row per image judged unseen; None before an audit.
         vectors: what `table.embeddings` gives, at most `outliers.MOST` rows; None before an audit.
+        run_words: of the run; None without one.
     """
 
     data: Dataset
@@ -59,6 +61,12 @@ class Evidence:
     properties: pd.DataFrame | None = None
     odds: pd.DataFrame | None = None
     vectors: pd.DataFrame | None = None
+    run_words: Words | None = None
+
+    @property
+    def words(self) -> Words:
+        """What the findings call the things of the data set: as its run, else as its columns."""
+        return self.run_words or self.data.words()
 
 
 Detector = Callable[[Evidence], list[Finding]]

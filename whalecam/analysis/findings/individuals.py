@@ -9,6 +9,7 @@ from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.labels import labels as label_findings
 from whalecam.analysis.findings.labels import labels_map
 from whalecam.text import percent, percent_of
+from whalecam.words import Words
 
 VALID_SHARE, SEED = 0.2, 0
 GROUPED_SAMPLE = 5000
@@ -27,27 +28,29 @@ def individuals(evidence: Evidence) -> list[Finding]:
         return []
     map_ = labels_map(label_findings(evidence))
     merges = dict(zip(map_["old"].tolist(), map_["new"].tolist(), strict=True))
-    mixed = _mixed_group(known)
+    mixed = _mixed_group(known, evidence.words)
     single = known[~known["group"].isin([finding.about[0] for finding in mixed])]
-    return [_often(known), _two_species(single, merges), *mixed, *_leaks(good)]
+    words = evidence.words
+    return [_often(known, words), _two_labels(single, merges, words), *mixed, *_leaks(good, words)]
 
 
-def _often(known: pd.DataFrame) -> Finding:
+def _often(known: pd.DataFrame, words: Words) -> Finding:
     counts = known["group"].value_counts()
     once, most = int((counts == 1).sum()), int(counts.max())
     return Finding(
         "seen_once",
         "info",
-        f"{once:,} of {len(counts):,} individuals ({percent_of(once, len(counts))}) were seen once; "
+        f"{once:,} of {len(counts):,} {words.groups} ({percent_of(once, len(counts))}) were seen once; "
         f"the most frequent one, '{counts.idxmax()}', {most:,} times.",
-        "For species this is no fault. A network that should recognise individuals has nothing to compare these with.",
-        "Nothing, unless individuals are to be recognised.",
+        f"For {words.labels} this is no fault. A network that should recognise {words.groups} has nothing to compare "
+        "these with.",
+        f"Nothing, unless {words.groups} are to be recognised.",
         facts={"once": once, "individuals": len(counts), "most": most, "most_frequent": counts.idxmax()},
         rows=pd.DataFrame({"group": counts.index.astype(str), "images": counts.to_numpy()}),
     )
 
 
-def _mixed_group(known: pd.DataFrame) -> list[Finding]:
+def _mixed_group(known: pd.DataFrame, words: Words) -> list[Finding]:
     """A group with a third of the images and several labels, which is hardly an animal."""
     counts = known["group"].value_counts()
     name, images = str(counts.index[0]), int(counts.iloc[0])
@@ -58,10 +61,10 @@ def _mixed_group(known: pd.DataFrame) -> list[Finding]:
         Finding(
             "mixed_group",
             "medium",
-            f"Does '{name}' mean that the individual is unknown? It has {images:,} of {len(known):,} images "
+            f"Does '{name}' mean that the {words.group} is unknown? It has {images:,} of {len(known):,} images "
             f"({percent_of(images, len(known))}) under {rows['label'].nunique():,} labels.",
-            "If so, a grouped split keeps all these images on one side, and findings on individuals are wrong.",
-            "If it is no individual, empty these cells: each image is a group of its own then.",
+            f"If so, a grouped split keeps all these images on one side, and findings on {words.groups} are wrong.",
+            f"If it is no {words.group}, empty these cells: each image is a group of its own then.",
             (name,),
             {"group": name, "images": images, "of": len(known), "labels": int(rows["label"].nunique())},
             rows.drop(columns=["path", "status"]),
@@ -69,8 +72,8 @@ def _mixed_group(known: pd.DataFrame) -> list[Finding]:
     ]
 
 
-def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:
-    """Individuals under two labels that no look-alike finding explains."""
+def _two_labels(known: pd.DataFrame, merges: dict[str, str], words: Words) -> Finding:
+    """Groups under two labels that no look-alike finding explains."""
     table = known.drop(columns=["path", "status"])
     several = table["label"].replace(merges).groupby(table["group"]).nunique()
     names = several.index[several > 1]
@@ -79,17 +82,18 @@ def _two_species(known: pd.DataFrame, merges: dict[str, str]) -> Finding:
     return Finding(
         "two_species",
         "info" if passed else "high",
-        f"Checked: none of {len(several):,} individuals has two species."
+        f"Checked: none of {len(several):,} {words.groups} has two {words.labels}."
         if passed
-        else f"{len(names):,} of {len(several):,} individuals stand under two species ({len(rows):,} images).",
-        "An animal has one species, so one of its labels, or its name, is wrong.",
-        "Nothing." if passed else "Look at the images of each and correct the label or the individual.",
+        else f"{len(names):,} of {len(several):,} {words.groups} stand under two {words.labels} ({len(rows):,} "
+        "images).",
+        f"Each {words.subject} has one {words.label}, so one of its labels, or its name, is wrong.",
+        "Nothing." if passed else f"Look at the images of each and correct the label or the {words.group}.",
         facts={"individuals": len(names), "of": len(several)},
         rows=rows,
     )
 
 
-def _leaks(good: pd.DataFrame) -> list[Finding]:
+def _leaks(good: pd.DataFrame, words: Words) -> list[Finding]:
     from whalecam.data import folds
 
     if len(good) < 2:
@@ -103,9 +107,9 @@ def _leaks(good: pd.DataFrame) -> list[Finding]:
         Finding(
             "split_leak",
             "high" if leaking >= LEAKING_MUCH else "medium" if leaking >= LEAKING else "info",
-            f"A random {percent(VALID_SHARE)} split puts the individuals of {percent(leaking)} of the validation "
+            f"A random {percent(VALID_SHARE)} split puts the {words.groups} of {percent(leaking)} of the validation "
             f"images ({int(both.sum()):,} of {int(valid.sum()):,}) into training too; {says}.",
-            "A network that knows the animal, or the day it was photographed, need not know the species; "
+            f"A network that knows the {words.group}, or the day of the photograph, need not know the {words.label}; "
             "the accuracy of such a split promises too much.",
             "Train with --split group, which is what WhaleCAM does unless told otherwise.",
             facts={"share": leaking, "leaking": int(both.sum()), "validation": int(valid.sum()), "grouped": grouped},

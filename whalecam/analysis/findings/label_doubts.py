@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.text import percent_of
+from whalecam.words import Words
 
 CONFUSED, FEWEST = 0.2, 10
 """Share of the images of two species that go to the other one, from which they are confused; of so many at least."""
@@ -30,7 +31,7 @@ def judgements(evidence: Evidence) -> list[Finding]:
         return []
     if not kept.all() or len(usual) < len(odds.columns):  # a million rows are not copied for nothing
         odds, labels = odds.loc[kept, usual], labels[kept]
-    return [*_label_errors(odds, labels, good), *_confused(odds, labels, good)]
+    return [*_label_errors(odds, labels, good), *_confused(odds, labels, good, evidence.words)]
 
 
 def doubtful(odds: NDArray[np.floating[Any]], codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -78,7 +79,7 @@ def _label_errors(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFra
     ]
 
 
-def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) -> list[Finding]:
+def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame, words: Words) -> list[Finding]:
     """The pairs of species that are most often taken for one another."""
     codes = odds.columns.get_indexer(pd.Index(labels))
     predicted = odds.to_numpy().argmax(axis=1)
@@ -95,18 +96,19 @@ def _confused(odds: pd.DataFrame, labels: "pd.Series[str]", good: pd.DataFrame) 
             odds.index[((codes == first) & (predicted == second)) | ((codes == second) & (predicted == first))],
             int(total[first, second]),
             good,
+            words,
         )
         for first, second in pairs[:MOST_PAIRS]
     ]
 
 
-def _pair(first: str, second: str, images: pd.Index, total: int, good: pd.DataFrame) -> Finding:
+def _pair(first: str, second: str, images: pd.Index, total: int, good: pd.DataFrame, words: Words) -> Finding:
     return Finding(
         "confused",
         "low",
         f"{len(images):,} of {total:,} images ({percent_of(len(images), total)}) of '{first}' and '{second}' are taken "
         "for the other one.",
-        "Two species that look alike, labels that are mixed up, or a shortcut that both share.",
+        f"Two {words.labels} that look alike, labels that are mixed up, or a shortcut that both share.",
         "Compare them on the Heatmaps page under “A versus B”.",
         tuple(sorted((first, second))),
         {"images": len(images), "of": total},

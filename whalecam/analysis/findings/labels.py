@@ -8,6 +8,7 @@ from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.names import SAME, look_alikes, words_of
 from whalecam.analysis.findings.synonyms import SYNONYMS
 from whalecam.data.placeholders import is_placeholder
+from whalecam.words import Words
 
 LOOK_ALIKE = "look_alike"
 IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
@@ -17,10 +18,10 @@ APART = 5
 FEWEST_IMAGES, FEWEST_INDIVIDUALS = 10, 2
 """Below these a class cannot be learnt on one part and judged on another."""
 SOURCE = (
-    "No animal stands under both, so most likely they come from different sources, and a network can tell the two by "
+    "No {group} stands under both, so most likely they come from different sources, and a network can tell the two by "
     "who took and cropped the image: a source shortcut."
 )
-MIXED = "What little tells the two apart is not the animal."
+MIXED = "What little tells the two apart is not the {subject}."
 
 
 def labels(evidence: Evidence) -> list[Finding]:
@@ -29,10 +30,11 @@ def labels(evidence: Evidence) -> list[Finding]:
     counts = good["label"].value_counts()
     pairs = look_alikes(_names(counts))
     same = [(first, second) for first, second, kind in pairs if kind == SAME]
-    problems = [_look_alike(good, *_larger_first(counts, pair)) for pair in same]
+    words = evidence.words
+    problems = [_look_alike(good, *_larger_first(counts, pair), words) for pair in same]
     groups = [("", pair[:2]) for pair in pairs if pair[2] != SAME]
-    problems += [_question(good, meaning, group) for meaning, group in [*groups, *_synonymous(counts.index)]]
-    return [*problems, *_imbalance(counts), *_too_small(good, counts)]
+    problems += [_question(good, meaning, group, words) for meaning, group in [*groups, *_synonymous(counts.index)]]
+    return [*problems, *_imbalance(counts), *_too_small(good, counts, words)]
 
 
 def _names(counts: "pd.Series[int]") -> list[str]:
@@ -74,17 +76,18 @@ def shared_by(good: pd.DataFrame, names: Sequence[str]) -> int:
     return int((known.groupby("group")["label"].nunique() > 1).sum())
 
 
-def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
+def _look_alike(good: pd.DataFrame, kept: str, dropped: str, words: Words) -> Finding:
     rows, more = good[good["label"] == dropped], int((good["label"] == kept).sum())
     known = rows.loc[rows["group"] != "", "group"].nunique()
     shared = shared_by(good, (kept, dropped))
     apart = known >= APART and shared == 0
-    words = f"share {_count(shared)}" if known else "have no known individuals"
+    common = f"share {_count(shared, words)}" if known else f"have no known {words.groups}"
+    source = (SOURCE if apart else MIXED).format_map(vars(words))
     return Finding(
         LOOK_ALIKE,
         "high",
-        f"'{dropped}' ({len(rows):,} images) is spelt almost like '{kept}' ({more:,} images); the two {words}.",
-        f"One species under two names is a class that exists only by its spelling. {SOURCE if apart else MIXED}",
+        f"'{dropped}' ({len(rows):,} images) is spelt almost like '{kept}' ({more:,} images); the two {common}.",
+        f"One {words.label} under two names is a class that exists only by its spelling. {source}",
         f"Merge '{dropped}' into '{kept}' with the labels map, which train --labels-map takes; the CSV stays as it is.",
         (kept, dropped),
         {
@@ -99,8 +102,8 @@ def _look_alike(good: pd.DataFrame, kept: str, dropped: str) -> Finding:
     )
 
 
-def _count(shared: int) -> str:
-    return f"{shared:,} individual{'' if shared == 1 else 's'}"
+def _count(shared: int, words: Words) -> str:
+    return f"{shared:,} {words.group if shared == 1 else words.groups}"
 
 
 def _synonymous(names: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
@@ -111,16 +114,17 @@ def _synonymous(names: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     return [(meaning, group) for meaning, group in present if len(group) > 1]
 
 
-def _question(good: pd.DataFrame, meaning: str, names: Sequence[str]) -> Finding:
+def _question(good: pd.DataFrame, meaning: str, names: Sequence[str], words: Words) -> Finding:
     counts = {name: int((good["label"] == name).sum()) for name in names}
     shared = shared_by(good, names)
     listed = ", ".join(f"'{name}' ({count:,})" for name, count in counts.items())
-    what = f"one animal ({meaning})" if meaning else "one animal, written differently"
+    what = f"one {words.label} ({meaning})" if meaning else f"one {words.label}, written differently"
     return Finding(
         "same_class",
         "low",
-        f"Do {listed} mean {what}? They share {_count(shared)}.",
-        "If they do, a network is taught to tell one animal from itself; if they do not, merging would lose a species. "
+        f"Do {listed} mean {what}? They share {_count(shared, words)}.",
+        f"If they do, a network is taught to tell one {words.label} from itself; if they do not, merging would lose "
+        "one. "
         "The names do not tell which.",
         "Ask who labelled them. To merge, write a CSV with the columns old,new and give it to train --labels-map.",
         tuple(sorted(names)),
@@ -146,7 +150,7 @@ def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
     ]
 
 
-def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
+def _too_small(good: pd.DataFrame, counts: "pd.Series[int]", words: Words) -> list[Finding]:
     """Classes below FEWEST_IMAGES, or whose images all show fewer than FEWEST_INDIVIDUALS."""
     known = good[good["group"] != ""].groupby("label")["group"].nunique()
     table = pd.DataFrame({"images": counts, "individuals": known.reindex(counts.index)})
@@ -161,7 +165,7 @@ def _too_small(good: pd.DataFrame, counts: "pd.Series[int]") -> list[Finding]:
             "too_small",
             "medium",
             f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_IMAGES} images or a single "
-            f"individual: {listed}{' and others' if len(small) > 5 else ''}.",
+            f"{words.group}: {listed}{' and others' if len(small) > 5 else ''}.",
             "Such a class cannot be learnt on one part and judged on another; its score is luck.",
             "Collect more images, or leave the classes out with train --min-per-class.",
             facts={"classes": len(small)},

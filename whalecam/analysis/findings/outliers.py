@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.text import percent_of
+from whalecam.words import Words
 
 FAR = 1.5
 """From how many times the usual distance an image is an outlier. Of clean sets, drawn or normal, none reaches 1.3."""
@@ -32,8 +33,8 @@ def outliers(evidence: Evidence) -> list[Finding]:
     rows = pd.concat(apart).sort_values(["distance", "image"], ascending=[False, True])
     far, sampled = rows[rows["distance"] >= FAR], len(evidence.vectors) >= MOST
     if len(far):
-        return [_finding(far, len(rows), good, sampled)]
-    return [_none_in_sample(len(rows))] if sampled else []
+        return [_finding(far, len(rows), good, sampled, evidence.words)]
+    return [_none_in_sample(len(rows), evidence.words)] if sampled else []
 
 
 def distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -57,18 +58,18 @@ def distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(away / max(float(np.median(away)), np.finfo(float).tiny), np.float64)
 
 
-def _none_in_sample(total: int) -> Finding:
+def _none_in_sample(total: int, words: Words) -> Finding:
     return Finding(
         "outlier",
         "info",
         f"None of a sample of {total:,} images looks to the network like no other; the others were not looked at.",
-        "A text page, a drawing or another animal teaches the network nothing of its label.",
+        f"A text page, a drawing or another {words.subject} teaches the network nothing of its label.",
         "Nothing, unless you know of such images.",
         facts={"images": 0, "of": total},
     )
 
 
-def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool) -> Finding:
+def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool, words: Words) -> Finding:
     among = f"a sample of {total:,}" if sampled else f"{total:,}"
     rest = " The others were not looked at." if sampled else ""
     rows = far[["image", "label", "predicted", "distance"]].assign(distance=far["distance"].round(2))
@@ -78,8 +79,8 @@ def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool) -
         "low",
         f"{len(far):,} of {among} images ({percent_of(len(far), total)}) look to the network like no other: they lie "
         f"{FAR:g} times as far from the rest as is usual, or farther.{rest}",
-        "A text page, a drawing or another animal teaches the network nothing of its label.",
-        "Look at them, the farthest first; flag those that are no photograph of the species.",
+        f"A text page, a drawing or another {words.subject} teaches the network nothing of its label.",
+        f"Look at them, the farthest first; flag those that do not show the {words.label}.",
         facts={"images": len(far), "of": total},
         rows=rows.reset_index(drop=True),
     )

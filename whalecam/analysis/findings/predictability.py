@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from whalecam.stats import Interval
+
 FOLDS, TREES, LEAF, SEED = 5, 100, 5, 0
 RESAMPLES = 200
 INTERVAL = (2.5, 97.5)
@@ -18,7 +20,7 @@ class Guess:
 
     Attributes:
         measure: `AUC` between two labels, else `balanced accuracy`.
-        score: of the guesses out of fold, in [0, 1], with `low` and `high`, its 95 % interval.
+        score: of the guesses out of fold, in [0, 1].
         chance: the score of who knows nothing: 0.5, or one over the number of classes (whoever always names the
             majority has this balanced accuracy).
         accuracy: plain accuracy, to be held against `majority`, the share of the largest class.
@@ -26,9 +28,7 @@ class Guess:
     """
 
     measure: str
-    score: float
-    low: float
-    high: float
+    score: Interval
     chance: float
     accuracy: float
     majority: float
@@ -39,7 +39,7 @@ class Guess:
     @property
     def skill(self) -> float:
         """Where the lower end of the interval lies between chance, 0, and perfection, 1."""
-        return (self.low - self.chance) / (1 - self.chance)
+        return (self.score.low - self.chance) / (1 - self.chance)
 
 
 def guess(
@@ -62,12 +62,10 @@ def guess(
     named = odds.argmax(axis=1)
     majority = float(np.bincount(codes).max() / len(codes))
     two = len(classes) == 2
-    score, low, high = _auc(odds[:, 1], codes, groups[kept]) if two else _balanced(named, codes, groups[kept])
+    score = _auc(odds[:, 1], codes, groups[kept]) if two else _balanced(named, codes, groups[kept])
     return Guess(
         "AUC" if two else "balanced accuracy",
         score,
-        low,
-        high,
         1 / len(classes),
         float((named == codes).mean()),
         majority,
@@ -105,9 +103,7 @@ def _weights(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
     return counts, place
 
 
-def _balanced(
-    named: NDArray[np.int64], codes: NDArray[np.int64], groups: NDArray[np.int64]
-) -> tuple[float, float, float]:
+def _balanced(named: NDArray[np.int64], codes: NDArray[np.int64], groups: NDArray[np.int64]) -> Interval:
     """Balanced accuracy: the mean over classes of the share that is named right."""
     counts, place = _weights(groups)
     hits = np.zeros((counts.shape[1], int(codes.max()) + 1))
@@ -117,10 +113,10 @@ def _balanced(
     with np.errstate(invalid="ignore"):  # a draw may hold nobody of a class: that class does not count in it
         drawn = np.nanmean((counts @ hits) / (counts @ seen), axis=1)
     low, high = np.percentile(drawn, INTERVAL)
-    return float((hits.sum(axis=0) / seen.sum(axis=0)).mean()), float(low), float(high)
+    return Interval(float((hits.sum(axis=0) / seen.sum(axis=0)).mean()), float(low), float(high))
 
 
-def _auc(odds: NDArray[np.float64], codes: NDArray[np.int64], groups: NDArray[np.int64]) -> tuple[float, float, float]:
+def _auc(odds: NDArray[np.float64], codes: NDArray[np.int64], groups: NDArray[np.int64]) -> Interval:
     """How often an image of the second label has higher odds of it than one of the first; ties count half."""
     from sklearn.metrics import roc_auc_score
 
@@ -128,4 +124,4 @@ def _auc(odds: NDArray[np.float64], codes: NDArray[np.int64], groups: NDArray[np
     both = [weights for weights in counts[:, place] if np.unique(codes[weights > 0]).size == 2]
     drawn = [roc_auc_score(codes, odds, sample_weight=weights) for weights in both]
     low, high = np.percentile(drawn, INTERVAL) if drawn else (0.0, 1.0)
-    return float(roc_auc_score(codes, odds)), float(low), float(high)
+    return Interval(float(roc_auc_score(codes, odds)), float(low), float(high))

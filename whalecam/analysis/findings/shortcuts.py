@@ -11,18 +11,21 @@ from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.labels import twins
 from whalecam.analysis.findings.predictability import Guess, guess
 from whalecam.data import OK
+from whalecam.words import Words
 
-BOX = "box geometry"
+BOX, BACKGROUND = "box geometry", "colour of the background"
 CLUES: Mapping[str, tuple[str, ...]] = {
     "image size": ("width", "height"),
     "aspect ratio": ("aspect",),
     "brightness": ("brightness", "brightness_perc_5", "brightness_perc_99"),
-    "colour of the water": ("water_l", "water_a", "water_b", "water_spread"),
+    BACKGROUND: ("water_l", "water_a", "water_b", "water_spread"),
     "sharpness": ("blurriness", "blurriness_grayscale_std"),
     "file and JPEG tables": ("jpeg_luma", "jpeg_chroma", "format_code"),
     BOX: ("x", "y", "box_width", "box_height", "box_area", "box_aspect"),
 }
 """What may give a label away, and the numbers it is told from."""
+KEYS = {BACKGROUND: "colour of the water"}
+"""What the key of a finding calls a clue, since dismissals of earlier versions name it so."""
 FEWEST = 10
 PER_CLASS = 200
 """Images of a class that are enough to tell; drawn at random by individual."""
@@ -30,8 +33,8 @@ MOST_CLASSES = 50
 LEVELS = (("high", 0.5), ("medium", 0.25), ("low", 0.1))
 """Severity by skill: where the lower end of the interval lies between chance (0) and perfection (1)."""
 BOTH_ENDS = 48
-PARTLY_SHAPE = {BOX: " A box follows the animal's own shape too, so part of this is honest."}
-TODO = "Audit with boxes or masks, crop to the animal (export-dataset --remedy crop), or level the property out."
+PARTLY_SHAPE = {BOX: " A box follows the {subject}'s own shape too, so part of this is honest."}
+TODO = "Audit with boxes or masks, crop to the {subject} (export-dataset --remedy crop), or level the property out."
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ def shortcuts(evidence: Evidence) -> list[Finding]:
     pairs = [(pair, _of(table, pair)) for pair in twins(evidence)]
     trials = [trial for labels, part in [((), _usual(table)), *pairs] for trial in _trials(part, labels)]
     trials.sort(key=lambda trial: -trial.result.skill)
-    problems = [_finding(trial, table) for trial in trials if trial.severity != "info"]
-    return [*problems, *_nothing([trial for trial in trials if trial.severity == "info"])]
+    problems = [_finding(trial, table, evidence.words) for trial in trials if trial.severity != "info"]
+    return [*problems, *_nothing([trial for trial in trials if trial.severity == "info"], evidence.words)]
 
 
 def _clues(evidence: Evidence) -> pd.DataFrame:
@@ -124,38 +127,46 @@ def _trials(table: pd.DataFrame, labels: tuple[str, ...]) -> list[Trial]:
     return trials
 
 
-def _finding(trial: Trial, table: pd.DataFrame) -> Finding:
-    result, twin = trial.result, bool(trial.labels)
+def _clue(trial: Trial, words: Words) -> str:
+    return f"colour of the {words.background}" if trial.clue == BACKGROUND else trial.clue
+
+
+def _finding(trial: Trial, table: pd.DataFrame, words: Words) -> Finding:
+    result, twin, todo = trial.result, bool(trial.labels), TODO.format_map(vars(words))
+    shape = PARTLY_SHAPE.get(trial.clue, "").format_map(vars(words))
     between = f"'{trial.labels[0]}' from '{trial.labels[1]}'" if twin else f"{result.classes:,} classes apart"
     return Finding(
         "twin_shortcut" if twin else "shortcut",
         trial.severity,
-        f"The {trial.clue} alone tells {between}: {_score(result)}.",
+        f"The {_clue(trial, words)} alone tells {between}: {_score(result, words)}.",
         (
-            "The two names mean one species, so nothing about the animal can tell them: it is the source that shows."
+            f"The two names mean one {words.label}, so nothing about the {words.subject} can tell them: it is the "
+            "source "
+            "that shows."
             if twin
-            else "A network may learn this instead of the animal, and fail where it is different."
-            + PARTLY_SHAPE.get(trial.clue, "")
+            else f"A network may learn this instead of the {words.subject}, and fail where it is different.{shape}"
         ),
-        f"Merge the two labels. {TODO}" if twin else TODO,
-        (trial.clue, *trial.labels),
-        _facts(trial),
+        f"Merge the two labels. {todo}" if twin else todo,
+        (KEYS.get(trial.clue, trial.clue), *trial.labels),
+        _facts(trial, words),
         _both_ends(result, table, CLUES[trial.clue]),
     )
 
 
-def _score(result: Guess) -> str:
+def _score(result: Guess, words: Words) -> str:
     return (
-        f"{result.measure} {result.score:.2f} (95 % interval {result.low:.2f} to {result.high:.2f}; chance "
-        f"{result.chance:.2f}), out of fold, grouped by individual, on {len(result.images):,} images"
+        f"{result.measure} {result.score.value:.2f} (95 % interval {result.score.low:.2f} to {result.score.high:.2f}; "
+        "chance "
+        f"{result.chance:.2f}), out of fold, grouped by {words.group}, on {len(result.images):,} images"
     )
 
 
-def _facts(trial: Trial) -> dict[str, object]:
+def _facts(trial: Trial, words: Words) -> dict[str, object]:
     result = trial.result
-    names = ("measure", "score", "low", "high", "chance", "accuracy", "majority", "classes")
-    known = {"clue": trial.clue, "labels": list(trial.labels), "images": len(result.images)}
-    return known | {name: getattr(result, name) for name in names}
+    names = ("chance", "accuracy", "majority", "classes")
+    known = {"clue": _clue(trial, words), "labels": list(trial.labels), "images": len(result.images)}
+    score = {"measure": result.measure, "score": result.score.value, "low": result.score.low, "high": result.score.high}
+    return known | score | {name: getattr(result, name) for name in names}
 
 
 def _both_ends(result: Guess, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -167,17 +178,17 @@ def _both_ends(result: Guess, table: pd.DataFrame, columns: Sequence[str]) -> pd
     return rows.merge(known, on="image").round(4)
 
 
-def _nothing(trials: list[Trial]) -> list[Finding]:
+def _nothing(trials: list[Trial], words: Words) -> list[Finding]:
     if not trials:
         return []
-    rows = pd.DataFrame([{**_facts(trial), "labels": " / ".join(trial.labels) or "all"} for trial in trials])
+    rows = pd.DataFrame([{**_facts(trial, words), "labels": " / ".join(trial.labels) or "all"} for trial in trials])
     return [
         Finding(
             "no_shortcut",
             "info",
-            f"Checked: {', '.join(dict.fromkeys(trial.clue for trial in trials))} "
+            f"Checked: {', '.join(dict.fromkeys(_clue(trial, words) for trial in trials))} "
             f"tell{'s' if len(trials) == 1 else ''} little or nothing about the label.",
-            "What does not tell the label cannot be learnt instead of the animal.",
+            f"What does not tell the label cannot be learnt instead of the {words.subject}.",
             "Nothing.",
             facts={"trials": len(trials)},
             rows=rows,

@@ -1,7 +1,7 @@
 """Where a network looks at a species: its maps laid over one another in the coordinates of the animal's box."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from whalecam.data import geometry
 from whalecam.explain import render, score
+from whalecam.store.table import MapRow
 from whalecam.text import percent
+from whalecam.words import Words
 
 CELLS, AROUND = 32, 0.5
 """Cells of an atlas along each side; how far it reaches beyond the box, in sides of the box."""
@@ -37,7 +39,7 @@ class Atlas:
     background_share: float
 
 
-def atlas(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: str) -> Atlas:
+def atlas(rows: Iterable[MapRow], classes: tuple[str, ...], resize: str) -> Atlas:
     """The mean of the predicted class's relative maps, positive parts, each divided by its own average.
 
     Args:
@@ -51,7 +53,7 @@ def atlas(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: s
     return pile.atlas()
 
 
-def atlases(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...], resize: str) -> dict[str, Atlas]:
+def atlases(rows: Iterable[MapRow], classes: tuple[str, ...], resize: str) -> dict[str, Atlas]:
     """The atlas of each species of the rows: see `atlas`."""
     piles: defaultdict[str, _Pile] = defaultdict(_Pile)
     for row in rows:
@@ -66,7 +68,7 @@ class _Pile:
         self._total, self._count = np.zeros((CELLS, CELLS)), np.zeros((CELLS, CELLS), int)
         self._images, self._leaks = 0, list[float]()
 
-    def add(self, row: Mapping[str, Any], classes: tuple[str, ...], resize: str) -> None:
+    def add(self, row: MapRow, classes: tuple[str, ...], resize: str) -> None:
         box = animal_box(row["mask_bits"])
         positive = np.maximum(score.contrast(row["maps"], "relative", classes.index(row["predicted"])), 0)
         if box is None or positive.sum() <= 0:
@@ -124,8 +126,9 @@ def parts_of(mean: NDArray[np.float64]) -> dict[str, float]:
     return {name: float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for name, part in boxes.items()}
 
 
-def caption(atlas: Atlas) -> tuple[str, str]:
-    """An atlas in words: what share of the evidence lies on the animal and on water ("" where that is not known), and
+def caption(atlas: Atlas, words: Words) -> tuple[str, str]:
+    """An atlas in words: what share of the evidence lies on the subject and on the background ("" where that is not "
+    "known), and
     which parts hold LOUD of the average or more."""
     parts = {name: value for name, value in parts_of(atlas.mean).items() if value >= LOUD}
     loud = sorted(parts, key=lambda name: -parts[name])[:2]
@@ -134,5 +137,5 @@ def caption(atlas: Atlas) -> tuple[str, str]:
     places = [f"at the {' and '.join(inside)} of the box"] if inside else []
     places += [f"{' and '.join(outside)} the box"] if outside else []
     share = atlas.background_share
-    on = "" if np.isnan(share) else f"{percent(1 - share)} on the animal, {percent(share)} on water"
-    return on, f"most {' and '.join(places)}" if places else "no part stands out"
+    on = f"{percent(1 - share)} on the {words.subject}, {percent(share)} on {words.background}"
+    return "" if np.isnan(share) else on, f"most {' and '.join(places)}" if places else "no part stands out"

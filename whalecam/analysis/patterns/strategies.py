@@ -1,6 +1,6 @@
 """How many ways of looking at a species a network has: clusters of its maps (SpRAy, Lapuschkin et al. 2019)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whalecam.explain import score
+from whalecam.store.table import MapRow
 
 GRID = 8
 MOST, FEWEST, SMALLEST = 1500, 16, 5
@@ -36,7 +37,7 @@ class Strategy:
     usual: bool
 
 
-def strategies(rows: Iterable[Mapping[str, Any]], classes: tuple[str, ...]) -> list[Strategy]:
+def strategies(rows: Iterable[MapRow], classes: tuple[str, ...]) -> list[Strategy]:
     """Groups of the predicted class's relative maps: odd ones, the smallest first, then the usual one.
 
     Args:

@@ -1,21 +1,30 @@
 """Which remedy the evidence supports: what was simulated, what was measured, and what follows."""
 
-from whalecam.analysis.recommendation.advice import WORDS, Advice, Figure, Measured, recommend
+from whalecam.analysis.recommendation.advice import Advice, Measured, recommend, remedy_words
 from whalecam.analysis.recommendation.leaks import leaks_summary
-from whalecam.analysis.recommendation.simulated_metrics import COLUMNS, NAMES, PRESENT, cell, interval, metrics_of
+from whalecam.analysis.recommendation.simulated_metrics import (
+    PRESENT,
+    RemedyMetrics,
+    Simulation,
+    cell,
+    columns_of,
+    interval,
+    metrics_of,
+    name_of,
+)
 from whalecam.analysis.recommendation.stored import advise, measured_of, simulation_of, step
 
 __all__ = [
-    "COLUMNS",
-    "NAMES",
     "PRESENT",
-    "WORDS",
     "Advice",
-    "Figure",
     "Measured",
+    "RemedyMetrics",
+    "Simulation",
     "cell",
+    "columns_of",
     "interval",
     "leaks_summary",
     "metrics_of",
+    "name_of",
 ]
-__all__ += ["advise", "measured_of", "recommend", "simulation_of", "step"]
+__all__ += ["advise", "measured_of", "recommend", "remedy_words", "simulation_of", "step"]

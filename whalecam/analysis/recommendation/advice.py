@@ -4,35 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whalecam.analysis.recommendation.simulated_metrics import PRESENT
+from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
 from whalecam.config import HEAD, SIMULATED
-from whalecam.store.table.stats import wilson
+from whalecam.stats import Interval
+from whalecam.store.table import LeakCounts, wilson
 from whalecam.text import percent_interval, points_interval
+from whalecam.words import Words
 
 NEGLIGIBLE = 0.02
 """A share of leaks surely below this calls for no remedy."""
 ENOUGH = 0.5
-"""A mended data set is worth its trouble where it wins back this share of what other waters cost."""
-WORDS = {
-    "head": "fit the last layer again on exchanged backgrounds, in seconds",
-    "crop": "crop to the animal",
-    "neutral": "lay one neutral colour over the water",
-    "shuffle": "train with waters exchanged between the labels",
+"""A mended data set is worth its trouble where it wins back this share of what other backgrounds cost."""
+REMEDIES = {
+    "head": "fit the last layer again on exchanged {words.backgrounds}, in seconds",
+    "crop": "crop to the {words.subject}",
+    "neutral": "lay one neutral colour over the {words.background}",
+    "shuffle": "train with {words.backgrounds} exchanged between the labels",
 }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A difference or share, with its 95 % interval; in [-1, 1]."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def points(self) -> str:
-        """In points: `+12 points (8 to 16)`."""
-        return points_interval(self.value, self.low, self.high)
+"""What each remedy does, with the words of a run in braces."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +30,23 @@ class Measured:
 
     remedy: str
     run: str
-    unseen: Figure
-    own: Figure
+    unseen: Interval
+    own: Interval
 
     @property
     def helped(self) -> bool:
         """Surely better on swapped backgrounds. Accuracy on the own ones rewards the leak, so it has no veto."""
         return self.unseen.low > 0
 
+    def plain(self) -> dict[str, Any]:
+        """All of it for JSON, both differences by `value`, `low` and `high`."""
+        return {**vars(self), "unseen": self.unseen._asdict(), "own": self.own._asdict()}
+
     @property
     def changed(self) -> str:
         """Both differences in points."""
-        return f"{self.unseen.points} of accuracy on swapped backgrounds, {self.own.points} on the images' own"
+        own = points_interval(*self.own)
+        return f"{points_interval(*self.unseen)} of accuracy on swapped backgrounds, {own} on the images' own"
 
 
 @dataclass(frozen=True)
@@ -76,12 +70,18 @@ class Advice:
         return {"remedy": fields.pop("remedy"), "said": fields.pop("sentence"), **fields}
 
 
+def remedy_words(remedy: str, words: Words) -> str:
+    """What a remedy does, as in `crop to the animal`; "no remedy" for another name."""
+    return REMEDIES.get(remedy, "no remedy").format(words=words)
+
+
 def recommend(
-    facts: Mapping[str, Any],
-    simulated: Mapping[str, Any] | None = None,
+    facts: LeakCounts,
+    simulated: Mapping[str, RemedyMetrics] | None = None,
     measured: Sequence[Measured] = (),
     own: str = "none",
     since: Measured | None = None,
+    words: Words = Words(),
 ) -> Advice:
     """What to do about the leaks of a run.
 
@@ -92,28 +92,30 @@ def recommend(
         measured: trainings with a remedy, compared with this run.
         own: the remedy that this run was trained with.
         since: what that changed, against an untouched `run`.
+        words: of the run.
     """
     tested = int(facts["measured"] or 0)
     hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
     if not tested:
         return Advice(
             None,
-            "Attention on the water is no reason for a remedy yet: audit with the background test first.",
+            f"Attention on the {words.background} is no reason for a remedy yet: audit with the background test first.",
             todo="audit",
         )
-    share = Figure(*wilson(hits, tested))
-    rate = percent_interval(share.value, share.low, share.high)
-    leak = f"{hits:,} of {tested:,} tested images rely on their water: {rate}."
+    share = wilson(hits, tested)
+    rate = percent_interval(*share)
+    leak = f"{hits:,} of {tested:,} tested images rely on their {words.background}: {rate}."
     if share.high < NEGLIGIBLE or not hits:
-        return Advice(None, "No remedy is called for: next to no prediction relies on the water.", (leak,))
+        sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
+        return Advice(None, sentence, (leak,))
     tried = {own, *(training.remedy for training in measured)}
     helped = sorted((training for training in measured if training.helped), key=lambda training: -training.unseen.value)
     if helped:
-        return _proved(helped[0], leak)
+        return _proved(helped[0], leak, words)
     if since is not None and since.helped:
         return Advice(
             own,
-            f"This network was trained with {own}, and that helped ({WORDS[own]}).",
+            f"This network was trained with {own}, and that helped ({remedy_words(own, words)}).",
             (leak, f"Measured against {since.run}: {since.changed}."),
             "compare",
             before=since.run,
@@ -121,49 +123,52 @@ def recommend(
     # A training with shuffle is judged as it is alone; mended images cannot be mended again.
     if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
-    return _predicted(simulated, tried, leak, _failures(measured))
+    return _predicted(simulated, tried, leak, _failures(measured), words)
 
 
-def _proved(best: Measured, leak: str) -> Advice:
+def _proved(best: Measured, leak: str, words: Words) -> Advice:
     """A training that helped stands above every prediction."""
     return Advice(
         best.remedy,
-        f"Take run {best.run}: {best.remedy} helped ({WORDS[best.remedy]}).",
+        f"Take run {best.run}: {best.remedy} helped ({remedy_words(best.remedy, words)}).",
         (leak, f"Measured: {best.changed}."),
         "compare",
         after=best.run,
     )
 
 
-def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed: tuple[str, ...]) -> Advice:
-    """The simulated remedy that wins back enough; else the exchange of waters, if other waters cost anything."""
-    cost = Figure(*simulated[PRESENT]["all"]["water_cost"])
-    gains = {name: Figure(*metrics["all"]["unseen_gain"]) for name, metrics in simulated.items() if name != PRESENT}
+def _predicted(
+    simulated: Mapping[str, RemedyMetrics], tried: set[str], leak: str, failed: tuple[str, ...], words: Words
+) -> Advice:
+    """The simulated remedy that wins back enough; else the exchange of backgrounds, if others cost anything."""
+    cost = Interval(*simulated[PRESENT]["all"]["water_cost"])
+    gains = {name: Interval(*metrics["all"]["unseen_gain"]) for name, metrics in simulated.items() if name != PRESENT}
     sentences = tuple(
-        f"Simulated {name} ({WORDS[name]}): {gain.points} of accuracy on swapped backgrounds."
+        f"Simulated {name} ({remedy_words(name, words)}): {points_interval(*gain)} of accuracy on swapped backgrounds."
         for name, gain in gains.items()
     )
-    why = (leak, f"An image's own water against another label's: {cost.points} of accuracy.", *sentences, *failed)
+    own = f"An image's own {words.background} against another label's: {points_interval(*cost)} of accuracy."
+    why = (leak, own, *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
     if HEAD in sure and sure[HEAD].value >= ENOUGH * cost.value:
         best = HEAD  # It takes seconds, and a training can follow.
     if cost.low <= 0 and best is None:
-        return Advice(
-            None, "No remedy is supported: other waters cost the network nothing that could be measured.", why
-        )
+        nothing = f"No remedy is supported: other {words.backgrounds} cost the network nothing that could be measured."
+        return Advice(None, nothing, why)
     if best is not None and sure[best].value >= ENOUGH * cost.value:
         return Advice(
             best,
-            f"The evidence supports {best}: {WORDS[best]}. The network is right more often so.",
+            f"The evidence supports {best}: {remedy_words(best, words)}. The network is right more often so.",
             why,
             "retrain",
         )
     if "shuffle" not in tried:
         lead = "Before a training, mending the images wins too little back"
-        return Advice("shuffle", f"The evidence supports shuffle: {WORDS['shuffle']}. {lead}.", why, "retrain")
+        sentence = f"The evidence supports shuffle: {remedy_words('shuffle', words)}. {lead}."
+        return Advice("shuffle", sentence, why, "retrain")
     if best is not None:
-        return Advice(best, f"What is left to try is {best}: {WORDS[best]}.", why, "retrain")
+        return Advice(best, f"What is left to try is {best}: {remedy_words(best, words)}.", why, "retrain")
     return Advice(
         None, "No remedy helps: none that was tried or simulated is surely better on swapped backgrounds.", why
     )
@@ -171,6 +176,7 @@ def _predicted(simulated: Mapping[str, Any], tried: set[str], leak: str, failed:
 
 def _failures(measured: Sequence[Measured]) -> tuple[str, ...]:
     return tuple(
-        f"Measured: {training.remedy} did not help: {training.unseen.points} of accuracy on swapped backgrounds."
+        f"Measured: {training.remedy} did not help: {points_interval(*training.unseen)} of accuracy on swapped "
+        "backgrounds."
         for training in measured
     )

@@ -1,66 +1,71 @@
-"""The leaks of a run in plain words: how many images, and which species stand out."""
+"""The leaks of a run in plain words: how many images, and which labels stand out."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 
+from whalecam.store.table import LeakCounts
 from whalecam.text import percent
+from whalecam.words import Words
 
 STANDS_OUT = 0.1
-"""A species stands out whose share of leaks lies surely (95 %) above this."""
+"""A label stands out whose share of leaks lies surely (95 %) above this."""
 NAMED = 4
 Stress = Callable[[str], str]
 """How a figure or a name is made to stand out in a text."""
 
 
-def leaks_summary(facts: Mapping[str, Any], species: pd.DataFrame, strong: Stress = str) -> str:
-    """How many images rest on their water, and which species stand out.
+def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong: Stress = str) -> str:
+    """How many images rest on their background, and which labels stand out.
 
     Args:
         facts: `Table.overview()`.
-        species: `Table.per_label()`.
+        labels: `Table.per_label()`.
+        words: of the run.
     """
-    named = standing_out(species, "confirmed" if facts["measured"] else "suspects", strong)
+    named = standing_out(labels, "confirmed" if facts["measured"] else "suspects", words, strong)
     if facts["measured"] and not facts["assessable"]:
         return (
             f"{strong(format(facts['background'], ','))} of {facts['measured']:,} tested images "
-            f"{strong('rely on their water')}. Where the network looks was not measured: this audit has no maps."
+            f"{strong(f'rely on their {words.background}')}. Where the network looks was not measured: this audit has "
+            "no maps."
         )
     if facts["measured"]:
-        hidden = f" Another {facts['hidden']:,} rely on the water without attention on it." if facts["hidden"] else ""
+        behind = f"the {words.background} without attention on it."
+        hidden = f" Another {facts['hidden']:,} rely on {behind}" if facts["hidden"] else ""
         if facts["background"]:
             hidden += f" {facts['background']:,} more rely on it; where the network looks cannot be assessed there."
         count = strong(f"{facts['confirmed']:,}")
         return (
             f"{count} of {facts['measured']:,} tested images are {strong('confirmed leaks')}: the network "
-            f"looks at the water, and its prediction relies on it. {named}{hidden}"
+            f"looks at the {words.background}, and its prediction relies on it. {named}{hidden}"
         )
     if facts["suspects"]:
         return (
             f"{strong(format(facts['suspects'], ','))} of {facts['assessable']:,} assessable images look at the "
-            f"water rather than the animal. {named} Attention on the water is a suspicion: an audit with the "
-            "background test proves it or not."
+            f"{words.background} rather than the {words.subject}. {named} Attention on the {words.background} is a "
+            "suspicion: an audit with the background test proves it or not."
         )
-    return f"None of {facts['assessable']:,} assessable images looks at the water more than a flat map would."
+    where = f"looks at the {words.background} more than a flat map would."
+    return f"None of {facts['assessable']:,} assessable images {where}"
 
 
-def standing_out(species: pd.DataFrame, column: str, strong: Stress = str) -> str:
-    """Which species leak, in words: those whose share is surely above STANDS_OUT; and the most among the others.
+def standing_out(labels: pd.DataFrame, column: str, words: Words, strong: Stress = str) -> str:
+    """Which labels leak, in words: those whose share is surely above STANDS_OUT; and the most among the others.
 
     Args:
-        species: `Table.per_label()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
+        labels: `Table.per_label()`; `share` and `low` are of `column`, `confirmed` or `suspects`.
     """
-    assessable = species[species["assessable"] > 0].sort_values("share", ascending=False)
+    assessable = labels[labels["assessable"] > 0].sort_values("share", ascending=False)
     leaking = assessable[assessable["low"] >= STANDS_OUT]
     others = assessable.drop(index=leaking.index)
     rest = f"at most {percent(others['share'].max())} of the images" if len(others) else ""
     if leaking.empty:
-        return f"No species stands out: {rest} of any." if rest else ""
+        return f"No {words.label} stands out: {rest} of any." if rest else ""
     named = [
         f"{strong(str(name))} ({hits:.0f} of {of:.0f})"
         for name, hits, of in leaking[["label", column, "assessable"]].head(NAMED).itertuples(index=False)
     ]
     more = f" and {len(leaking) - NAMED} more" if len(leaking) > NAMED else ""
-    others_share = f"; of each other species {rest}" if rest else ""
+    others_share = f"; of each other {words.label} {rest}" if rest else ""
     return f"{', '.join(named)}{more} stand{'s' if len(leaking) == 1 else ''} out{others_share}."

@@ -1,30 +1,75 @@
 """What was simulated, as figures: per remedy, over all images and per species, with intervals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from whalecam.stats import Interval
 from whalecam.text import DASH, percent_interval
+from whalecam.words import Words
 
 PRESENT = "present"
 MEASURES = ("own", "unseen", "leak")
-NAMES = {PRESENT: "as it is", "head": "last layer", "crop": "crop", "neutral": "neutral water"}
-COLUMNS = {
-    "own": "Own water",
-    "unseen": "Swapped backgrounds",
-    "unseen_gain": "Gain on swapped backgrounds",
-    "leak": "Evidence on water",
-    "leak_drop": "Drop of it",
-}
-"""What people read of a simulation: its rows, and its columns in their order."""
 TIMES = 1000
 
 
-def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
-    """Per remedy: `all`, and `species` by name; each figure is [value, low, high], or None where there is none.
+def name_of(remedy: str, words: Words) -> str:
+    """What people read at a row of a simulation."""
+    return {PRESENT: "as it is", "head": "last layer", "neutral": f"neutral {words.background}"}.get(remedy, remedy)
+
+
+def columns_of(words: Words) -> dict[str, str]:
+    """The columns of a simulation that people read, in their order, by what `metrics_of` calls them."""
+    return {
+        "own": f"Own {words.background}",
+        "unseen": "Swapped backgrounds",
+        "unseen_gain": "Gain on swapped backgrounds",
+        "leak": f"Evidence on {words.background}",
+        "leak_drop": "Drop of it",
+    }
+
+
+class RemedyMetrics(TypedDict):
+    """Metrics of the images under one remedy: of all, and by `label`.
+
+    Each has `n` images, and an Interval, or its JSON, or None for each of the other names that `metrics_of` lists.
+    """
+
+    all: Mapping[str, Any]
+    label: Mapping[str, Mapping[str, Any]]
+
+
+Simulation = TypedDict(  # noqa: UP013 - keys of a file, some of which would be no good names here
+    "Simulation",
+    {
+        "created": str,
+        "source": str,
+        "model_sha256": str,
+        "pictures": int,
+        "without_mask": int,
+        "not_finite": NotRequired[int],
+        "impossible": NotRequired[Mapping[str, str]],
+        "waters": int,
+        "figures": Mapping[str, RemedyMetrics],
+        "own": Mapping[str, float | None],
+        "unseen": Mapping[str, float | None],
+        "groups": Mapping[str, int],
+    },
+)
+"""What `simulation.json` holds.
+
+`source` is the fingerprint of the data set; `pictures` is how many images were simulated, besides those `without_mask`
+and those that gave `not_finite` logits; `impossible` says why a remedy could not be simulated; `waters`, how many backgrounds of other labels each met. `figures` are by
+remedy, `present` being the network on images as they are. By image stand the share of right predictions of the present
+network on its `own` background and on `unseen` ones, in [0, 1], and the number of its group.
+"""
+
+
+def metrics_of(rows: pd.DataFrame) -> dict[str, RemedyMetrics]:
+    """Per remedy: `all`, and `species` by name; each figure is an Interval, or None where there is none.
 
     Args:
         rows: one per image and remedy (`present` is the image as it is): `image`, `species`, `group` (number of the
@@ -36,7 +81,7 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
     """
     wide = rows.pivot(index="image", columns="remedy", values=list(MEASURES)).astype(float)
     about = rows.drop_duplicates("image").set_index("image").loc[wide.index, ["label", "group"]]
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, RemedyMetrics] = {}
     for remedy in rows["remedy"].unique():
         columns = _columns(wide, str(remedy))
         parts = {str(name): columns.loc[part.index] for name, part in about.groupby("label")}
@@ -48,15 +93,14 @@ def metrics_of(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def cell(figure: Sequence[float] | None, key: str) -> str:
-    """A figure of COLUMNS with its interval, in percent; differences carry their sign."""
+    """A figure of `columns_of`, an Interval or its JSON, with its ends, in percent; differences carry their sign."""
     if figure is None:
         return DASH
-    value, low, high = figure
-    return percent_interval(value, low, high, signed=key in ("unseen_gain", "leak_drop"))
+    return percent_interval(*Interval(*figure), signed=key in ("unseen_gain", "leak_drop"))
 
 
-def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> list[float] | None:
-    """[mean, low, high]: 95 % percentile bootstrap (Efron 1979) over groups, as images of one individual are alike.
+def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TIMES) -> Interval | None:
+    """The mean with its 95 % percentile bootstrap (Efron 1979) over groups, as images of one individual are alike.
 
     A difference of the same images as `values` makes it a paired one. The same in every call. None without a value;
     with a single group the interval is all that a mean of such values can be, [-1, 1].
@@ -68,10 +112,10 @@ def interval(values: NDArray[np.float64], groups: Sequence[int], times: int = TI
     sums, counts = np.bincount(of, values[known]), np.bincount(of)
     mean = float(values[known].mean())
     if len(counts) < 2:
-        return [mean, -1.0, 1.0]
+        return Interval(mean, -1.0, 1.0)
     drawn = np.random.default_rng(0).integers(len(counts), size=(times, len(counts)))
     low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), (0.025, 0.975))
-    return [mean, float(low), float(high)]
+    return Interval(mean, float(low), float(high))
 
 
 def _columns(wide: pd.DataFrame, remedy: str) -> pd.DataFrame:

@@ -3,21 +3,27 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
-from whalecam.analysis.recommendation.advice import Advice, Figure, Measured, recommend
-from whalecam.analysis.recommendation.simulated_metrics import interval
+from whalecam.analysis.recommendation.advice import Advice, Measured, recommend
+from whalecam.analysis.recommendation.simulated_metrics import Simulation, interval
 from whalecam.config import HEAD, SIMULATED
+from whalecam.stats import Interval
 from whalecam.store.run import Run, read_json
+from whalecam.store.table import LeakCounts
+
+Rights = Mapping[str, float | None]
+"""By image, the share of right predictions; None where there is none."""
 
 
-def simulation_of(run: Run) -> dict[str, Any] | None:
+def simulation_of(run: Run) -> Simulation | None:
     """What was last simulated with the run's present network; None where nothing was."""
     target = run.simulation
-    simulation = read_json(target) if target.is_file() else None
-    return simulation if simulation and simulation.get("model_sha256") == run.manifest.model_sha256 else None
+    simulation = read_json(target) if target.is_file() else {}
+    is_present = simulation.get("model_sha256") == run.manifest.model_sha256
+    return cast(Simulation, simulation) if simulation and is_present else None
 
 
 def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
@@ -31,13 +37,14 @@ def measured_of(run: Run, others: Iterable[Run]) -> list[Measured]:
     for other in trained:
         after = simulation_of(other)
         if after and after["source"] == before["source"]:
-            unseen, own = (_change(name, before, after) for name in ("unseen", "own"))
+            unseen = _change(before["unseen"], after["unseen"], before["groups"])
+            own = _change(before["own"], after["own"], before["groups"])
             if unseen is not None and own is not None:
                 changes.append(Measured(_remedy(other), other.name, unseen, own))
     return changes
 
 
-def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[Advice, list[Measured]]:
+def advise(run: Run, facts: LeakCounts, others: Iterable[Run]) -> tuple[Advice, list[Measured]]:
     """What to do about a run's leaks, and the trainings with a remedy among `others` that it rests on.
 
     Args:
@@ -46,7 +53,7 @@ def advise(run: Run, facts: Mapping[str, Any], others: Iterable[Run]) -> tuple[A
     simulated, own, beside = simulation_of(run), _remedy(run), list(others)
     measured = measured_of(run, beside)
     metrics = simulated["figures"] if simulated else None
-    return recommend(facts, metrics, measured, own, _since(run, beside)), measured
+    return recommend(facts, metrics, measured, own, _since(run, beside), run.words), measured
 
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:
@@ -93,9 +100,11 @@ def _free(run: Run, remedy: str) -> Path:
     return wanted
 
 
-def _change(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure | None:
+def _change(before: Rights, after: Rights, groups: Mapping[str, int]) -> Interval | None:
     """The paired difference of accuracy on the shared images, with its interval over individuals."""
-    shared = [image for image in before[name] if before[name][image] is not None and after[name].get(image) is not None]
-    change = np.array([after[name][image] - before[name][image] for image in shared], np.float64)
-    paired = interval(change, [before["groups"][image] for image in shared])
-    return None if paired is None else Figure(*paired)
+    changes = {
+        image: later - earlier
+        for image, earlier in before.items()
+        if earlier is not None and (later := after.get(image)) is not None
+    }
+    return interval(np.array(list(changes.values()), np.float64), [groups[image] for image in changes])

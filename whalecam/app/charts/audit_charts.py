@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from whalecam.analysis.reliability import Bin
 from whalecam.text import count, percent
+from whalecam.words import Words
 
 COLOURS = {
     "confirmed_leak": "#b91c1c",
@@ -33,7 +34,7 @@ WORDS = {
     "not_assessable": "Not assessable",
 }
 PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
-"""Words for the properties of the water whose names do not say it."""
+"""Words for the properties of the background whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 NO_TOOLS = {"displayModeBar": False}
 """For charts that are clicked only: their tool bar would lie over what is clicked."""
@@ -92,12 +93,13 @@ def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
     )
 
 
-def quadrants(cells: pd.DataFrame) -> go.Figure:
+def quadrants(cells: pd.DataFrame, words: Words) -> go.Figure:
     """The 2×2 of `correct` × `on_animal`, `images`, as a heat table with counts and shares."""
     counts = cells.set_index(["correct", "on_animal"])["images"]
     total = max(1, int(counts.sum()))
     grid = [[int(counts.get((right, looks), 0)) for looks in (True, False)] for right in (True, False)]
-    columns, rows = ["looks at the animal", "looks at the water"], ["right", "wrong"]
+    columns = [f"looks at the {words.subject}", f"looks at the {words.background}"]
+    rows = ["right", "wrong"]
     table = {
         "type": "heatmap",
         "z": grid,
@@ -110,13 +112,13 @@ def quadrants(cells: pd.DataFrame) -> go.Figure:
         "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
     }
     # Annotations take the text colour of the theme; a heat map's own texts suit its colours on white alone.
-    words = [
+    texts = [
         {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{percent(n / total)}", "showarrow": False}
         for y, line in zip(rows, grid, strict=True)
         for x, n in zip(columns, line, strict=True)
     ]
     axes = {"yaxis": {"autorange": "reversed", "showgrid": False}, "xaxis": {"side": "top", "showgrid": False}}
-    return figure([table], height=230, annotations=words, **axes)
+    return figure([table], height=230, annotations=texts, **axes)
 
 
 def reliability(bins: Sequence[Bin]) -> go.Figure:
@@ -153,10 +155,10 @@ TITLES = {
 }
 
 
-def species_leaks(species: pd.DataFrame) -> go.Figure:
+def leaks_per_label(labels: pd.DataFrame) -> go.Figure:
     """Share of confirmed leaks (of suspects, where none was tested) with its 95 % interval; `Table.per_label`."""
-    counted = "confirmed" if species["measured"].sum() else "suspects"
-    shown = species[species["assessable"] > 0].sort_values("share")
+    counted = "confirmed" if labels["measured"].sum() else "suspects"
+    shown = labels[labels["assessable"] > 0].sort_values("share")
     dots = {
         "type": "scatter",
         "x": shown["share"],

@@ -9,12 +9,13 @@ from whalecam.analysis.compare import METRICS, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS
 from whalecam.app.charts.audit_charts import SHARES, TOP, figure, line
 from whalecam.text import percent
+from whalecam.words import Words
 
 COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}
 SHADES = ("#a8b4bc", "#0e7490", "#7c3aed", "#ca8a04", "#be185d")
 
 
-def differences(results: Sequence[Difference]) -> go.Figure:
+def differences(results: Sequence[Difference], words: Words) -> go.Figure:
     """Every difference of shares with its 95 % interval in points; what is beyond chance is coloured."""
     shown = [
         result
@@ -26,7 +27,7 @@ def differences(results: Sequence[Difference]) -> go.Figure:
         {
             "type": "scatter",
             "x": [result.difference * 100 for result in these],
-            "y": [METRICS[result.metric].words for result in these],
+            "y": [METRICS[result.metric].named(words) for result in these],
             "mode": "markers",
             "name": IN_WORDS[side],
             "marker": {"size": 10, "color": COLOURS[side]},
@@ -44,14 +45,14 @@ def differences(results: Sequence[Difference]) -> go.Figure:
         dots,
         height=110 + 30 * len(shown),
         legend=TOP,
-        yaxis={"categoryorder": "array", "categoryarray": [METRICS[result.metric].words for result in shown]},
+        yaxis={"categoryorder": "array", "categoryarray": [METRICS[result.metric].named(words) for result in shown]},
         xaxis={"title": {"text": "difference, percentage points"}},
         shapes=[line("x", 0, width=1, color="#64748b")],
     )
 
 
-def species(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
-    """Accuracy of each run on unseen images, one line of dots per species; see `Comparison.per_label`."""
+def accuracy_per_label(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """Accuracy of each run on unseen images, one line of dots per label; see `Comparison.per_label`."""
     known = rows[rows["accuracy"].notna()]
     order = sorted(known["label"].unique(), reverse=True)
     parts = [known[known["run"] == name] for name in names]

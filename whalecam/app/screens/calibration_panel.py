@@ -5,10 +5,10 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import calibration, reliability, reviewer_agreement
-from whalecam.analysis.calibration import Estimate
 from whalecam.app.charts import audit_charts
 from whalecam.app.state import fields, session
 from whalecam.app.widgets import review_controls
+from whalecam.stats import Interval
 from whalecam.store.run import Run
 from whalecam.store.table import Table
 from whalecam.text import PERCENT_COLUMN, percent, percent_range
@@ -140,7 +140,7 @@ def _false_alarms(run: Run) -> None:
     st.caption("With the 95 % Wilson interval. Where the audit missed a leak, a flag on a control is no false alarm.")
 
 
-def _share(label: str, estimate: Estimate | None, hint: str) -> None:
+def _share(label: str, estimate: Interval | None, hint: str) -> None:
     if estimate is None:
         st.metric(label, "–", help=hint, border=True)
         return

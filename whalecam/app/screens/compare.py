@@ -16,7 +16,9 @@ from whalecam.app.state import comparison_cache, image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run, is_audited
+from whalecam.store.table import ImageRow
 from whalecam.text import PERCENT_COLUMN, number, percent, points
+from whalecam.words import Words, capital
 
 LISTS = {"got_worse": "Got worse", "got_better": "Got better", "changed_assessment": "Changed assessment"}
 TOP = ("confirmed_leak", "swapped_accuracy", "accuracy", "worst_label_accuracy", "loss")
@@ -89,13 +91,16 @@ def show_metrics(comparison: Comparison, later: str) -> None:
     by_metric = {difference.metric: difference for difference in comparison.differences[later]}
     with st.container(horizontal=True):
         for name in TOP:
-            _card(by_metric[name])
+            _card(by_metric[name], comparison.words)
     with st.expander("All figures, with intervals"):
-        st.dataframe(pd.DataFrame([_line(difference) for difference in by_metric.values()]), hide_index=True)
+        st.dataframe(
+            pd.DataFrame([_line(difference, comparison.words) for difference in by_metric.values()]), hide_index=True
+        )
         st.caption(
-            "95 % intervals of the difference by drawing the same individuals anew for both runs; p of McNemar's exact "
-            "test for accuracy, else of the runs changing places individual by individual: whether these two networks "
-            "differ. The corrected p counts what another seed brings as chance too, as twins on the demo measured it, "
+            f"95 % intervals of the difference by drawing the same {comparison.words.groups} anew for both runs; p of "
+            "McNemar's exact test for accuracy, else of the runs changing places, all images of each "
+            f"{comparison.words.group} together: whether these two networks differ. The corrected p counts what "
+            "another seed brings as chance too, as twins on the demo measured it, "
             "and all figures of the table (Holm): whether the two ways of training differ."
         )
         st.download_button(
@@ -161,12 +166,12 @@ def pair(image: str, first: str, second: str) -> None:
             heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
 
 
-def _card(difference: Difference) -> None:
+def _card(difference: Difference, words: Words) -> None:
     metric = METRICS[difference.metric]
     change = points(difference.difference, 1) if metric.share else number(difference.difference, 3, signed=True)
     still = amount(difference.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
     st.metric(
-        metric.words[0].upper() + metric.words[1:],
+        capital(metric.named(words)),
         f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
         f"{change}, {IN_WORDS[difference.verdict]}" if difference.p == difference.p else None,
         delta_color="off"
@@ -175,15 +180,15 @@ def _card(difference: Difference) -> None:
         if metric.better == LESS
         else "normal",
         delta_arrow="off" if still else "auto",
-        help=f"{metric.why or metric.words}; {difference.images:,} images",
+        help=f"{metric.explained(words)}; {difference.images:,} images",
         border=True,
     )
 
 
-def _line(difference: Difference) -> dict[str, Any]:
+def _line(difference: Difference, words: Words) -> dict[str, Any]:
     metric = METRICS[difference.metric]
     return {
-        "figure": metric.words,
+        "figure": metric.named(words),
         "images": difference.images,
         "before": amount(difference.before, metric.share),
         "after": amount(difference.after, metric.share),
@@ -221,12 +226,12 @@ def _linked(images: Sequence[str]) -> str:
     return linked if linked in images else images[0]
 
 
-def _layer(run: Run, row: dict[str, Any], top: float | None) -> Layer | None:
+def _layer(run: Run, row: ImageRow, top: float | None) -> Layer | None:
     resize = str(run.manifest.network.get("resize", "squish"))
     return review_controls.layer_of(row, row["maps"], run.manifest.classes, resize, top=top)
 
 
-def _words_of(row: dict[str, Any]) -> str:
+def _words_of(row: ImageRow) -> str:
     """What a run said of an image, in Markdown."""
     if row["predicted"] is None:
         return "not readable"

@@ -21,10 +21,12 @@ from whalecam.explain import render
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.text import percent
+from whalecam.words import Words, capital
 
 SAMPLE, OUTLINES = 24, 8
 GIVEN = ("given", "boxes")
 """Sources of masks that people hand over."""
+SUBJECT, BACKGROUND = "A noun such as car, for pages and reports", "A noun such as road"
 
 
 def open_own() -> None:
@@ -33,55 +35,59 @@ def open_own() -> None:
     with st.expander("Open your own data", icon=":material/folder_open:", expanded=bool(csv)), st.form("own"):
         st.caption("Paths on the machine that runs WhaleCAM. Nothing is copied and nothing in the folder is changed.")
         left, right = st.columns(2)
-        path = left.text_input("CSV file", csv, placeholder="/data/whales/train.csv", key="own_csv")
-        folder = right.text_input("Image folder", images, placeholder="/data/whales/images", key="own_images")
+        path = left.text_input("CSV file", csv, placeholder="/data/survey/train.csv", key="own_csv")
+        folder = right.text_input("Image folder", images, placeholder="/data/survey/images", key="own_images")
         first, second, third, fourth = st.columns(4)
-        name = first.text_input("Name of the run", placeholder="whales-2026", key="own_name")
+        name = first.text_input("Name of the run", placeholder="survey-2026", key="own_name")
         columns = Columns(
             second.text_input("Image column", Columns.image, key="own_image"),
             third.text_input("Label column", Columns.label, key="own_label"),
-            fourth.text_input("Individual column", Columns.group, key="own_group"),
+            fourth.text_input("Group column", Columns.group, key="own_group"),
         )
+        what, where = st.columns(2)
+        shown = what.text_input("The images show", Words.subject, key="own_subject", help=SUBJECT)
+        before = where.text_input("Before what", Words.background, key="own_background", help=BACKGROUND)
         if st.form_submit_button("Open", type="primary", key="own_open"):
-            next_run.set_problem(_problem_of(name, path, folder, columns))
+            next_run.set_problem(_problem_of(name, path, folder, columns, shown, before))
         # It stands until the form is submitted again: the page may run for another reason in the next moment.
         if problem := next_run.problem():
             st.error(plain(problem), icon=":material/error:")
 
 
-def _problem_of(name: str, path: str, folder: str, columns: Columns) -> str:
+def _problem_of(name: str, path: str, folder: str, columns: Columns, subject: str, background: str) -> str:
     """Open the data, which runs the page anew; else why not, in words."""
     try:
-        _open(name, path, folder, columns)
+        _open(name, path, folder, columns, subject, background)
     except WhalecamError as error:
         return str(error)
     return ""
 
 
-def _open(name: str, path: str, folder: str, columns: Columns) -> None:
+def _open(name: str, path: str, folder: str, columns: Columns, subject: str, background: str) -> None:
     if not path.strip():
-        raise DatasetError("Name the CSV file: a path such as /data/whales/train.csv.")
-    run = session.add_run(name, Path(path.strip()), Path(folder.strip()) if folder.strip() else None, columns)
+        raise DatasetError("Name the CSV file: a path such as /data/survey/train.csv.")
+    images = Path(folder.strip()) if folder.strip() else None
+    run = session.add_run(name, Path(path.strip()), images, columns, subject=subject, background=background)
     next_run.open_next(run.name)
     next_run.set_problem("")
     st.rerun()
 
 
-def show_counts(data: Dataset) -> None:
+def show_counts(data: Dataset, words: Words) -> None:
     """Counts of the whole file."""
     table = data.table
     with st.container(horizontal=True):
         st.metric("Rows", f"{len(table):,}", border=True)
         st.metric("Usable", f"{int((table['status'] == OK).sum()):,}", border=True)
-        st.metric(data.columns.label.replace("_", " ").capitalize(), f"{len(data.classes()):,}", border=True)
-        st.metric("Individuals", f"{table.loc[table['group'] != '', 'group'].nunique():,}", border=True)
+        st.metric(capital(words.labels), f"{len(data.classes()):,}", border=True)
+        st.metric(capital(words.groups), f"{table.loc[table['group'] != '', 'group'].nunique():,}", border=True)
     st.caption(plain(f"{data.csv} · images in {data.images or 'no folder'} · fingerprint {data.fingerprint[:12]}"))
     if data.notes:
         st.caption(plain(" ".join(data.notes)))
 
 
-def distribution(data: Dataset) -> None:
-    """Images per species and images per individual; a click on a bar shows its images."""
+def distribution(data: Dataset, words: Words) -> None:
+    """Images per label and images per group; a click on a bar shows its images."""
     good = data.good()
     log = st.toggle("Logarithmic scale", key="dataset_log", bind="query-params")
     left, right = st.columns([3, 2], gap="medium")
@@ -90,7 +96,7 @@ def distribution(data: Dataset) -> None:
             audit_charts.counts(good["label"].value_counts(), "images", log),
             key="species_counts",
             on_select="rerun",
-            alt="Images per species",
+            alt=f"Images per {words.label}",
         )
         if points := picked["selection"]["points"]:
             fields.set_values(dataset_label=[str(points[0]["y"])])
@@ -98,31 +104,32 @@ def distribution(data: Dataset) -> None:
     with right:
         per = good.loc[good["group"] != "", "group"].value_counts()
         if per.empty:
-            st.caption("The CSV names no individuals, so a split cannot keep them apart.")
+            st.caption(f"The CSV names no {words.groups}, so a split cannot keep them apart.")
             return
         seen = per.clip(upper=10).value_counts().sort_index()
         seen.index = pd.Index([f"{n} or more" if n == 10 else str(n) for n in seen.index])
-        st.caption(f"Individuals by how often they were photographed (most: {per.max():,})")
-        st.bar_chart(seen, x_label="images of an individual", y_label="individuals", height=320, sort=False)
+        st.caption(f"{capital(words.groups)} by how many images show them (most: {per.max():,})")
+        axis = f"images of the same {words.group}"
+        st.bar_chart(seen, x_label=axis, y_label=words.groups, height=320, sort=False)
 
 
-def browse(data: Dataset) -> None:
+def browse(data: Dataset, words: Words) -> None:
     """The table itself, searchable and sortable in place."""
-    shown = chosen(data.table)
+    shown = chosen(data.table, words)
     st.dataframe(shown.drop(columns="path"), height=520, hide_index=True)
     st.caption(f"{len(shown):,} rows. Search with the magnifier at the table's corner; click a heading to sort.")
 
 
-def chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the species chosen on the page, or all."""
-    species = st.multiselect(
-        "Species",
+def chosen(table: pd.DataFrame, words: Words) -> pd.DataFrame:
+    """Rows of the labels chosen on the page, or all."""
+    labels = st.multiselect(
+        capital(words.label),
         sorted(set(table["label"].unique()) - {""}),
         key="dataset_label",
         bind="query-params",
         placeholder="all",
     )
-    return table[table["label"].isin(species)] if species else table
+    return table[table["label"].isin(labels)] if labels else table
 
 
 def outlines(run: Run) -> None:
@@ -158,7 +165,7 @@ def outline_cards(table: Table) -> list[Card]:
 
 def batch(run: Run, data: Dataset) -> None:
     """A sample of images with their labels, as fastai's show_batch; the seed is in the URL."""
-    rows = chosen(data.good())
+    rows = chosen(data.good(), run.words)
     seed = st.number_input("Sample", 1, 9999, key="dataset_sample", bind="query-params", help="Another number, others")
     if rows.empty or not (rows["path"] != "").any():
         st.info("There are no readable images to show. Name the image folder under “Open your own data”.")

@@ -18,8 +18,10 @@ from whalecam.app.state import fields, patterns_cache
 from whalecam.app.widgets import chart_selection, filters, review_controls
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.words import capital
 
-COLOURINGS = {"label": "Species", "assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
+COLOURINGS = {"assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
+"""By what points are coloured, besides the label, which has the run's word."""
 WAYS = {"pca": "PCA", "umap": "UMAP"}
 LAYING = "Laying out the map"
 NO_VECTORS = (
@@ -39,6 +41,7 @@ def embedding_map(run: Run, table: Table) -> None:
         st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
         st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
         return
+    colourings = {"label": capital(run.words.label), **COLOURINGS}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         way = st.segmented_control(
             "Layout",
@@ -51,10 +54,10 @@ def embedding_map(run: Run, table: Table) -> None:
         )
         colouring = st.selectbox(
             "Colour",
-            list(COLOURINGS),
+            list(colourings),
             key="map_colour",
             bind="query-params",
-            format_func=lambda name: COLOURINGS[name],
+            format_func=lambda name: colourings[name],
             width=180,
         )
         positions, axes = _placed(run, rows, str(way))

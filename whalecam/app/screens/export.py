@@ -98,7 +98,8 @@ def report(run: Run) -> None:
     """The page about the run that can be handed on."""
     st.subheader("Report", anchor=False)
     st.caption(
-        "One HTML file that opens anywhere without a network: the overview, every species, the top cases with their "
+        f"One HTML file that opens anywhere without a network: the overview, every {run.words.label}, the top cases "
+        "with their "
         "maps and verdicts, the method, versions. Signed verdicts and the thresholds in the sidebar count."
     )
 

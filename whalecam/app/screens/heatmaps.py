@@ -1,8 +1,7 @@
 """One image large: which map, how it is scaled, its numbers, its neighbours."""
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -18,8 +17,9 @@ from whalecam.app.widgets.signer import Signer
 from whalecam.config import OTHER
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
-from whalecam.store.table import Queue, Table
+from whalecam.store.table import ImageRow, Queue, Table
 from whalecam.text import number, percent, scientific
+from whalecam.words import capital
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
 DROPS = {"color": PROPERTIES["color"], "swap": "all of it"}
@@ -41,8 +41,17 @@ def choose_image(line: Queue) -> str:
     ).strip()
 
 
-def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Class, contrast and scale from the sidebar, as keyword arguments for `parts.layer_of`."""
+class View(TypedDict):
+    """What the canvas shows: a contrast of the maps `of` a class, `against` another, at a scale."""
+
+    kind: str
+    of: str | None
+    against: str | None
+    scale: str
+
+
+def choose_view(run: Run, row: ImageRow) -> View:
+    """Class, contrast and scale from the sidebar."""
     classes = list(run.manifest.classes)
     with st.sidebar:
         st.subheader("Class")
@@ -67,7 +76,7 @@ def choose_view(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": kind, "of": of, "against": against, "scale": scale}
 
 
-def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[str, Any]) -> str | None:
+def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None:
     """The photograph under its heat. Returns the key that was pressed on it."""
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
@@ -89,7 +98,7 @@ def show_canvas(run: Run, table: Table, row: Mapping[str, Any], view: Mapping[st
 
 
 @st.fragment
-def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queue) -> None:
+def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
     """The photograph, the verdict on it, what people said of it and how far the reviewer is in the queue `line`.
 
     A verdict draws these anew and nothing else.
@@ -108,7 +117,7 @@ def review(run: Run, row: Mapping[str, Any], view: Mapping[str, Any], line: Queu
             st.dataframe(history, hide_index=True, height=140)
 
 
-def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
+def class_table(run: Run, row: ImageRow) -> pd.DataFrame:
     """Every class with logit, probability in percent and the evidence its map holds, largest logit first."""
     if row["logits"] is None or row["maps"] is None:
         return pd.DataFrame()
@@ -122,7 +131,7 @@ def class_table(run: Run, row: Mapping[str, Any]) -> pd.DataFrame:
     return frame.sort_values("logit", ascending=False, ignore_index=True)
 
 
-def facts(run: Run, row: Mapping[str, Any]) -> None:
+def facts(run: Run, row: ImageRow) -> None:
     """Actual, predicted, loss, scores, assessment, exactness and completeness error of one image."""
     right = row["label"] == row["predicted"]
     with st.container(border=True):
@@ -134,58 +143,69 @@ def facts(run: Run, row: Mapping[str, Any]) -> None:
             st.metric("Probability", percent(row["confidence"]))
             st.metric("Loss", number(row["loss"]))
             st.metric(
-                "Evidence on water", percent(row["background_share"]), help="share of the evidence outside the animal"
+                f"Evidence on {run.words.background}",
+                percent(row["background_share"]),
+                help=f"share of the evidence outside the {run.words.subject}",
             )
             st.metric(
                 "Attention score",
                 number(row["attention_score"]),
-                help="0: shaped like the animal · 1: no better than a flat map",
+                help=f"0: shaped like the {run.words.subject} · 1: no better than a flat map",
             )
             if row["reliance_probability"] is None:
-                hint = "drop in probability when one property of the water changes"
+                hint = f"drop in probability when one property of the {run.words.background} changes"
                 st.metric("Reliance", number(row["reliance"]), help=hint)
             else:
-                st.metric("Relies on the water", percent(row["reliance_probability"]), help=_reliance_hint(row))
+                hint = _reliance_hint(row, run.words.background)
+                st.metric(f"Relies on the {run.words.background}", percent(row["reliance_probability"]), help=hint)
         why = f" — {plain(row['reason'])}" if row["reason"] else ""
         st.markdown(f"Assessment: **{WORDS[row['assessment']]}**{why}")
         st.caption(_small_print(run, row))
 
 
-def show_me(run: Run, row: Mapping[str, Any]) -> None:
-    """The background test in images: the photograph, the same with its water changed, and both probabilities."""
+def show_me(run: Run, row: ImageRow) -> None:
+    """The background test in images: the image, the same with its background changed, and both probabilities."""
     if row["reliance"] is None and row["reliance_swap"] is None:
         return
-    falls = {name: row[f"reliance_{name}"] for name in ("color", "brightness", "texture", "together", "swap")}
+    falls = {
+        "color": row["reliance_color"],
+        "brightness": row["reliance_brightness"],
+        "texture": row["reliance_texture"],
+        "together": row["reliance_together"],
+        "swap": row["reliance_swap"],
+    }
     with st.expander(
-        "Background test: what happens when the water changes", expanded=row["reliance_image"] is not None
+        f"Background test: what happens when the {run.words.background} changes",
+        expanded=row["reliance_image"] is not None,
     ):
         if row["reliance_image"] is not None:
             before, after = st.columns(2)
             _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {percent(row['reliance_before'])}")
             edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
-            caption = f"{_edit_words(row)} {plain(str(row['reliance_donor']))}: {percent(row['reliance_after'])}"
+            edit, donor = _edit_words(row, run.words.background), plain(str(row["reliance_donor"]))
+            caption = f"{edit} {donor}: {percent(row['reliance_after'])}"
             _shown(after, edited, caption)
         words = " · ".join(
             f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
         )
         only = (
-            f" With the animal filled in: {percent(row['background_only_p'])}."
+            f" With the {run.words.subject} filled in: {percent(row['background_only_p'])}."
             if row["background_only_p"] is not None
             else ""
         )
         st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
 
 
-def _edit_words(row: Mapping[str, Any]) -> str:
+def _edit_words(row: ImageRow, background: str) -> str:
     """What was changed in the image that is shown, up to the name of the donor."""
     if row["reliance_on"] in (None, OTHER):
-        return "on the water of"
-    return f"{review_controls.carrier_words(row['reliance_on'])} as in"
+        return f"on the {background} of"
+    return f"{review_controls.carrier_words(row['reliance_on'], background)} as in"
 
 
-def _reliance_hint(row: Mapping[str, Any]) -> str:
+def _reliance_hint(row: ImageRow, background: str) -> str:
     return (
-        "Probability that the prediction would drop by more than half if only the water changed. "
+        f"Probability that the prediction would drop by more than half if only the {background} changed. "
         f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {percent(row['q_value'])} "
         "false ones are allowed."
     )
@@ -197,7 +217,7 @@ def _shown(place: DeltaGenerator, uri: str | None, caption: str) -> None:
     place.caption(caption)
 
 
-def _small_print(run: Run, row: Mapping[str, Any]) -> str:
+def _small_print(run: Run, row: ImageRow) -> str:
     lines = [
         f"Map: {run.manifest.exactness or 'unknown'}, completeness error {scientific(row['completeness_error'])} logits"
         if row["completeness_error"] is not None
@@ -208,11 +228,11 @@ def _small_print(run: Run, row: Mapping[str, Any]) -> str:
     if row["fin_share"] is not None:
         lines.append(f"Share of evidence on the fin: {percent(row['fin_share'])}")
     if row["group"]:
-        lines.append(f"Individual {plain(str(row['group']))}")
+        lines.append(f"{capital(run.words.group)} {plain(str(row['group']))}")
     return " · ".join(lines)
 
 
-def _mask_words(row: Mapping[str, Any]) -> str:
+def _mask_words(row: ImageRow) -> str:
     """Where the mask comes from, how sure its source is, and whether the mask network agrees."""
     if row["mask_source"] is None:
         return "No mask"

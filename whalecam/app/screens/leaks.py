@@ -1,4 +1,4 @@
-"""The Leaks page's own pieces: the summary, the lasso, the species table."""
+"""The Leaks page's own pieces: the summary, the lasso, the table of labels."""
 
 import functools
 
@@ -14,13 +14,14 @@ from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.text import PERCENT_COLUMN, percent
+from whalecam.words import Words
 
 RELIANCE = ("reliance_probability", "reliance")
 """How much an image relies on its background, the first that was measured."""
 
 
 def show_me(run: Run, table: Table, image: str) -> None:
-    """What happened to one image when its water was changed, beside its name."""
+    """What happened to one image when its background was changed, beside its name."""
     shown, _ = st.columns(2)
     with shown:
         heatmaps.show_me(run, table.row(image))
@@ -30,20 +31,21 @@ def show_me(run: Run, table: Table, image: str) -> None:
 def summary(run: Run) -> None:
     """How many suspects at the present thresholds, and how far the review has come, whoever reviews."""
     with errors_shown():
-        _summary(session.table_of(run))
+        _summary(session.table_of(run), run.words)
 
 
-def _summary(table: Table) -> None:
+def _summary(table: Table, words: Words) -> None:
     facts = table.overview()
     suspects = table.count(Filters(assessments=SUSPECT_ASSESSMENTS))
     done = suspects - table.count(Filters(assessments=SUSPECT_ASSESSMENTS, review="unreviewed"))
     level = session.thresholds()
     with st.container(horizontal=True):
         if facts["measured"]:
-            relies = _relies(facts["controlled"], level)
-            hint = f"{relies}, and an attention score of {level.attention:g} or more: it looks at the water too"
-            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=hint)
-            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=f"{relies}, without heat on the water")
+            relies = _relies(facts["controlled"], level, words.background)
+            looks = f"an attention score of {level.attention:g} or more: it looks at the {words.background} too"
+            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=f"{relies}, and {looks}")
+            without = f"{relies}, without heat on the {words.background}"
+            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=without)
             if facts["background"]:
                 hint = f"{relies}; where the network looks cannot be assessed"
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
@@ -57,27 +59,31 @@ def _summary(table: Table) -> None:
     st.progress(done / suspects if suspects else 0.0)
     if facts["measured"] and not facts["assessable"]:
         st.caption(
-            "*Relies*: the prediction drops when the animal is put on the water of other labels. Where the network "
-            "looks was not measured, because this audit has no maps."
+            f"*Relies*: the prediction drops when the {words.subject} is put on the {words.background} of other "
+            "labels. "
+            "Where the network looks was not measured, because this audit has no maps."
         )
         return
     st.caption(
-        "*Looks*: the evidence lies on water. *Relies*: the prediction drops when the animal is put on the water of "
-        "other labels. Both together confirm a leak; then a person signs."
+        f"*Looks*: the evidence lies on the {words.background}. *Relies*: the prediction drops when the "
+        f"{words.subject} is put on the {words.background} of other labels. Both together confirm a leak; then a "
+        "person signs."
         if facts["measured"]
-        else "Heat on water is a suspicion, not a proof: alone it cannot tell a leaking model from a sound one. "
+        else f"Heat on the {words.background} is a suspicion, not a proof: alone it cannot tell a leaking model from a "
+        "sound one. "
         "Audit with the background test, or look at each suspect; then sign a verdict."
     )
 
 
-def _relies(controlled: int, level: Thresholds) -> str:
+def _relies(controlled: int, level: Thresholds, background: str) -> str:
     """What counts as reliance at the present thresholds."""
     if controlled:
-        return f"Relies on the water (of all that are listed so, at most {percent(level.false_rate)} false on average)"
-    return f"A drop of {level.reliance:g} or more when the water changes"
+        share = f"at most {percent(level.false_rate)} false on average"
+        return f"Relies on the {background} (of all that are listed so, {share})"
+    return f"A drop of {level.reliance:g} or more when the {background} changes"
 
 
-def charts(table: Table) -> None:
+def charts(table: Table, words: Words) -> None:
     """How attention is distributed, and attention against reliance; nothing where attention was not measured."""
     scores = table.scores()
     if scores["attention_score"].isna().all():
@@ -90,20 +96,20 @@ def charts(table: Table) -> None:
             alt="Histogram of the attention score",
         )
     with right:
-        lasso(scores)
+        lasso(scores, words)
 
 
-def lasso(scores: pd.DataFrame) -> None:
+def lasso(scores: pd.DataFrame, words: Words) -> None:
     """Looks against reliance, or against loss where that was not measured; a selection narrows the gallery."""
     y = next((name for name in RELIANCE if scores[name].notna().any()), "loss")
-    words = {
-        "attention_score": "attention score (0: the animal's shape, 1: a flat map)",
+    titles = {
+        "attention_score": f"attention score (0: the {words.subject}'s shape, 1: a flat map)",
         "loss": "loss (nats)",
         "reliance": "reliance (drop in probability)",
         "reliance_probability": "probability of reliance",
     }
     st.plotly_chart(
-        audit_charts.scatter(scores, "attention_score", y, words, _levels(scores)),
+        audit_charts.scatter(scores, "attention_score", y, titles, _levels(scores)),
         key="lasso",
         on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
         selection_mode=("lasso", "box", "points"),
@@ -118,15 +124,15 @@ def _levels(scores: pd.DataFrame) -> dict[str, float]:
     return vars(level) | ({"reliance_probability": float(listed.min())} if len(listed) else {})
 
 
-def species_table(table: Table) -> None:
-    """Per species: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
+def species_table(table: Table, words: Words) -> None:
+    """Per label: accuracy, suspects with interval, flags; sent to the browser only while the expander is open."""
     shares = ["accuracy", "share", "low", "high"]
     percents = dict.fromkeys(shares, st.column_config.NumberColumn(format=PERCENT_COLUMN))
     scores = {
         name: st.column_config.NumberColumn(name.replace("_", " "), format="%.2f")
         for name in ("median_attention_score", "median_reliance", "bg_gap")
     }
-    with st.expander("Per species", key="leaks_per_label", on_change="rerun") as part:
+    with st.expander(f"Per {words.label}", key="leaks_per_label", on_change="rerun") as part:
         if part.open:
             rows = table.per_label()
             rows[shares] *= 100

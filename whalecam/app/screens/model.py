@@ -36,6 +36,7 @@ from whalecam.errors import ModelError
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.text import count, number, percent, points
+from whalecam.words import Words, capital
 
 ARCHS = (
     "efficientnet_lite0",
@@ -52,7 +53,6 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("Validation loss", "valid_loss", partial(number, digits=3)),
     ("Trained on", "n_train", count),
     ("Judged on", "n_valid", count),
-    ("Individuals on both sides", "shared_individuals", percent),
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
@@ -67,7 +67,7 @@ TURNED = (
     "auto: as {}; an audit where nothing shows it needs one of the other two"
 )
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
-REMEDIES = "crop, neutral: train on mended images · shuffle: waters exchanged between labels, anew every epoch"
+REMEDIES = "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch"
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
@@ -78,7 +78,8 @@ DRAWN = (
     "forward passes an image, approximate · none: what the network relies on alone"
 )
 TESTS = (
-    "Puts the animal on the water of other images. all: every image, 6 to 18 forward passes each · auto: suspects and "
+    "Puts the {words.subject} on the {words.background} of other images. all: every image, 6 to 18 forward passes "
+    "each · auto: suspects and "
     "2,000 others · none: attention alone, which proves nothing"
 )
 
@@ -96,7 +97,7 @@ def train_form(run: Run) -> None:
         size = fourth.number_input("Size (px)", 32, 512, default.size, 32)
         batch = first.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
         split = second.selectbox(
-            "Split", SPLITS[::-1], help="group: no individual on both sides. random: as in the seed notebook"
+            "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: as in the seed notebook"
         )
         folds = first.number_input(
             "Folds",
@@ -104,7 +105,7 @@ def train_form(run: Run) -> None:
             10,
             1,
             help="More than one: every image is judged by a network that "
-            "saw neither it nor its individual, at as many times the time",
+            f"saw neither it nor its {run.words.group}, at as many times the time",
         )
         least = third.number_input("Images per class, at least", 1, 1000, 1)
         seed = fourth.number_input("Seed", 0, 9999, 0)
@@ -112,7 +113,7 @@ def train_form(run: Run) -> None:
         recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
-            "Compare with the other split", help="One more training: what sharing individuals is worth"
+            "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"
         )
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
@@ -140,7 +141,7 @@ def load_form(run: Run) -> None:
             "file. A pickled module is refused."
         )
         left, right = st.columns([3, 2])
-        path = left.text_input("Checkpoint file", placeholder="/data/models/whales.safetensors")
+        path = left.text_input("Checkpoint file", placeholder="/data/models/best.safetensors")
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         first, second = st.columns(2)
         size = first.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
@@ -167,14 +168,20 @@ def audit_form(run: Run) -> None:
     """Masks, boxes and limit; starts `whalecam audit` beside the pages."""
     stored = AuditOptions.stored(run.manifest.audit)
     with st.form("audit"):
-        chosen = _mask_fields(stored)
+        chosen = _mask_fields(stored, run.words)
         first, second, third, fourth, fifth = st.columns(5)
         kind = first.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
         method = second.selectbox(
-            "Otherwise find the animal by", MASK_FALLBACKS, MASK_FALLBACKS.index(stored.mask_method), help=FINDERS
+            f"Otherwise find the {run.words.subject} by",
+            MASK_FALLBACKS,
+            MASK_FALLBACKS.index(stored.mask_method),
+            help=FINDERS,
         )
         test = third.selectbox(
-            "Background test", BACKGROUND_TESTS, BACKGROUND_TESTS.index(stored.background_test), help=TESTS
+            "Background test",
+            BACKGROUND_TESTS,
+            BACKGROUND_TESTS.index(stored.background_test),
+            help=TESTS.format(words=run.words),
         )
         limit = fourth.number_input("First rows only", 0, None, 0, help="0: all rows")
         maps = fifth.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
@@ -192,17 +199,17 @@ def audit_form(run: Run) -> None:
         line(plain(f"{kind.capitalize()}: {join['sentence']}"))
 
 
-def _mask_fields(stored: AuditOptions) -> MaskOptions:
+def _mask_fields(stored: AuditOptions, words: Words) -> MaskOptions:
     """Where masks and boxes are, and how they are read, as the form has them."""
     left, right = st.columns(2)
     masks = left.text_input("Mask folder", stored.masks or "", help="Image files, named like the images")
     boxes = right.text_input("Box files", ", ".join(stored.boxes), help=BOX_FORMATS)
     with left, st.expander("How masks are read"):
         mask_class = st.text_input(
-            "The animal's values",
+            f"Values of the {words.subject}",
             stored.mask_class,
             placeholder="empty: as the values show",
-            help="The values of a mask that are the animal, such as 1 or 1,2; any: all but 0",
+            help=f"The values of a mask that are the {words.subject}, such as 1 or 1,2; any: all but 0",
         )
         mask_orientation = st.selectbox(
             "Masks of turned images",
@@ -247,13 +254,17 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
         for label, name, write in RESULTS:
             if metrics.get(name) is not None:
                 st.metric(label, write(metrics[name]), border=True)
+        if metrics.get("shared_individuals") is not None:
+            both = f"{capital(run.words.groups)} on both sides"
+            st.metric(both, percent(metrics["shared_individuals"]), border=True)
     network = run.manifest.network
-    _splits(metrics)
+    _splits(metrics, run.words)
     if metrics.get("never_judged"):
         names = ", ".join(metrics["never_judged"])
         st.info(
             plain(
-                f"Judged by no network that had not seen them, because all their images show one individual: {names}."
+                f"Judged by no network that had not seen them, because all their images show one {run.words.group}: "
+                f"{names}."
             ),
             icon=":material/info:",
         )
@@ -267,8 +278,8 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
     )
 
 
-def _splits(metrics: dict[str, Any]) -> None:
-    """What accuracy owes to individuals that stand on both sides of a random split."""
+def _splits(metrics: dict[str, Any], words: Words) -> None:
+    """What accuracy owes to groups that stand on both sides of a random split."""
     other = metrics.get("other_split")
     if not other:
         return
@@ -276,8 +287,9 @@ def _splits(metrics: dict[str, Any]) -> None:
     drop = by["random"]["accuracy"] - by["group"]["accuracy"]
     st.markdown(
         f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with "
-        f"{percent(by['random']['shared_individuals'])} of the judged images showing an individual it trained on; "
-        f"**grouped** by individual in {percent(by['group']['accuracy'], 1)}. The leak of individuals was worth "
+        f"{percent(by['random']['shared_individuals'])} of the judged images of the same {words.groups} as images it "
+        "trained on; "
+        f"**grouped** by {words.group} in {percent(by['group']['accuracy'], 1)}. The leak of {words.groups} was worth "
         f"**{points(drop, 1)}**."
     )
 

@@ -15,14 +15,15 @@ from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_s
 from whalecam.app.state import session
 from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
-from whalecam.store.table import Table
+from whalecam.store.table import Table, Totals
 from whalecam.text import number, percent, scientific
+from whalecam.words import Words, capital
 
 
 def show() -> None:
     """The whole page."""
     with page("Overview") as run:
-        threshold_sliders()
+        threshold_sliders(run)
         table = session.table_of(run)
         facts = table.overview()
         class_order(run, table.confusion())
@@ -36,38 +37,37 @@ def show() -> None:
         else:
             next_steps(run, facts)
         recommendation_panel.advice(run, facts)
-        whole_model(table, facts)
+        whole_model(table, facts, run.words)
         exactness(run, facts)
         not_assessable(table)
-        limits()
+        limits(run.words)
         selftest(run)
 
 
-def by_attention(run: Run, table: Table, facts: Mapping[str, Any]) -> None:
+def by_attention(run: Run, table: Table, facts: Totals) -> None:
     """Right or wrong against where the network looks, what to do next, and the leaks of each species."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        st.subheader("Right or wrong, animal or water", anchor=False)
-        st.plotly_chart(
-            audit_charts.quadrants(table.quadrants(session.thresholds().attention)), key="quadrants", alt="2 × 2"
-        )
+        st.subheader(f"Right or wrong, {run.words.subject} or {run.words.background}", anchor=False)
+        cells = table.quadrants(session.thresholds().attention)
+        st.plotly_chart(audit_charts.quadrants(cells, run.words), key="quadrants", alt="2 × 2")
         next_steps(run, facts)
     with right:
-        st.subheader("Leaks per species", anchor=False)
-        species = table.per_label()
+        st.subheader(f"Leaks per {run.words.label}", anchor=False)
+        labels = table.per_label()
         picked = st.plotly_chart(
-            audit_charts.species_leaks(species),
+            audit_charts.leaks_per_label(labels),
             key="species_leaks",
             on_select="rerun",
             config=audit_charts.NO_TOOLS,
-            alt="Leaks per species",
+            alt=f"Leaks per {run.words.label}",
         )
         open_species(picked)
 
 
-def sentence(run: Run, facts: Mapping[str, Any]) -> None:
+def sentence(run: Run, facts: Totals) -> None:
     """The run in one sentence, and which species stand out."""
-    st.markdown(leaks_summary(facts, session.table_of(run).per_label(), lambda text: f"**{plain(text)}**"))
+    st.markdown(leaks_summary(facts, session.table_of(run).per_label(), run.words, lambda text: f"**{plain(text)}**"))
 
 
 def class_order(run: Run, confusion: pd.DataFrame) -> None:
@@ -76,13 +76,13 @@ def class_order(run: Run, confusion: pd.DataFrame) -> None:
         st.warning(plain(order.sentence), title="Check the order of the classes", icon=":material/swap_vert:")
 
 
-def show_metrics(run: Run, facts: Mapping[str, Any]) -> None:
+def show_metrics(run: Run, facts: Totals) -> None:
     """Counts, accuracy, loss and review progress."""
     unseen = f"on {facts['unseen']:,} images the network did not train on"
     with st.container(horizontal=True):
         st.metric("Images", f"{facts['images']:,}", border=True)
-        st.metric("Species", f"{facts['labels']:,}", border=True)
-        st.metric("Individuals", f"{facts['groups']:,}", border=True)
+        st.metric(capital(run.words.labels), f"{facts['labels']:,}", border=True)
+        st.metric(capital(run.words.groups), f"{facts['groups']:,}", border=True)
         st.metric("Unreadable", f"{facts['unreadable']:,}", border=True)
         st.metric("Accuracy", percent(facts["accuracy"], 1), help=unseen, border=True)
         st.metric("Loss", number(facts["loss"]), help=f"cross-entropy in nats, {unseen}", border=True)
@@ -108,7 +108,7 @@ def legend(images: Mapping[str, int]) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em;font-size:.87em">{"".join(entries)}</div>'
 
 
-def next_steps(run: Run, facts: Mapping[str, Any]) -> None:
+def next_steps(run: Run, facts: Totals) -> None:
     """The one thing to do next."""
     open_suspects = facts["suspects"] and facts["reviewed"] < facts["suspects"]
     with st.container(border=True):
@@ -134,7 +134,7 @@ def open_species(picked: Any) -> None:
         links.go("Leaks", leaks_label=[str(points[0]["y"])])
 
 
-def exactness(run: Run, facts: Mapping[str, Any]) -> None:
+def exactness(run: Run, facts: Totals) -> None:
     """What the maps of this run may claim."""
     word = run.manifest.exactness
     text = EXACTNESS.get(word, word)
@@ -153,28 +153,31 @@ def exactness(run: Run, facts: Mapping[str, Any]) -> None:
     )
 
 
-def whole_model(table: Table, facts: Mapping[str, Any]) -> None:
-    """What the changed waters say of the network as a whole."""
+def whole_model(table: Table, facts: Totals, words: Words) -> None:
+    """What the changed backgrounds say of the network as a whole."""
     if not facts["measured"]:
         return
     majority = table.majority()
     st.caption(
-        f"BG-gap {number(facts['bg_gap'], signed=True)}: how much more probable a prediction is on water of its own "
-        f"label than on other water, on average over {facts['measured']:,} images. From the water alone, the animal "
-        f"filled in, the network still names the label in {percent(facts['background_only_accuracy'])} of the "
-        f"held-out images; naming always the most frequent species would be right in {percent(majority)}."
+        f"BG-gap {number(facts['bg_gap'], signed=True)}: how much more probable a prediction is on the "
+        f"{words.background} "
+        f"of its own label than on that of others, on average over {facts['measured']:,} images. From the "
+        f"{words.background} alone, the {words.subject} filled in, the network still names the label in "
+        f"{percent(facts['background_only_accuracy'])} of the "
+        f"held-out images; naming always the most frequent {words.label} would be right in {percent(majority)}."
     )
 
 
-def limits() -> None:
+def limits(words: Words) -> None:
     """What an audit cannot tell."""
     with st.expander("What this audit cannot tell"):
         st.markdown(
             "It judges this network on these images, with the masks it was given: where a mask is wrong, so is the "
-            "score. Whether a prediction *relies* on the water is measured by exchanging all of it with that of other "
-            "images in this set; a cue that all of them share cannot be seen, nor one on the animal itself. A clean "
-            "verdict means that no exchange mattered, not that the network knows the animal. Colour, brightness and "
-            "texture then say what of the water it is; what none of them carries is only seen in the images."
+            f"score. Whether a prediction *relies* on the {words.background} is measured by exchanging all of it with "
+            f"that of other images in this set; a cue that all of them share cannot be seen, nor one on the "
+            f"{words.subject} itself. A clean verdict means that no exchange mattered, not that the network knows the "
+            f"{words.subject}. Colour, brightness and texture then say what of the {words.background} it is; what none "
+            "of them carries is only seen in the images."
         )
 
 
@@ -183,8 +186,9 @@ def selftest(run: Run) -> None:
     target = run.selftest
     with st.expander("Does the detector work on this install?"):
         st.caption(
-            "Draws images whose water gives the label away (by colour, brightness, texture, horizon) and twins whose "
-            "water does not, trains on both, audits both and compares with the truth. It takes about five minutes."
+            "Draws images whose background gives the label away (by colour, brightness, texture, horizon) and twins "
+            "whose background does not, trains on both, audits both and compares with the truth. It takes about five "
+            "minutes."
         )
         if st.button("Run the self-test", key="selftest", icon=":material/experiment:"):
             with errors_shown():

@@ -19,6 +19,7 @@ from whalecam.arrays import Progress, records
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.text import percent
+from whalecam.words import Words, capital
 
 SHOWN = 12
 UNSEEN = "Among the images that the network had not seen"
@@ -36,8 +37,8 @@ def show_metrics(run: Run, table: Table) -> None:
     of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
     with st.container(horizontal=True):
         st.metric("Images with a map", f"{predicted['images'].sum() if has_maps else 0:,}")
-        st.metric("Species", f"{predicted['label'].nunique():,}")
-        st.metric("Taken for another species", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
+        st.metric(capital(run.words.labels), f"{predicted['label'].nunique():,}")
+        st.metric(f"Taken for another {run.words.label}", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)
         for pair in confused_pairs(unseen, most=1):
             counts, names = f"{pair.images:,} of {pair.of:,}", plain(f"{pair.first} ↔ {pair.second}")
             st.metric("Most confused pair", counts, names, delta_color="off", delta_arrow="off", help=UNSEEN)
@@ -45,7 +46,9 @@ def show_metrics(run: Run, table: Table) -> None:
 
 def strategies(run: Run, table: Table) -> None:
     """Groups of images of a species that the network looks at alike, odd ones first, each flagged in one click."""
-    species = st.selectbox("Species", _species(table), key="strategy_label", bind="query-params", width=260)
+    species = st.selectbox(
+        capital(run.words.label), _species(table), key="strategy_label", bind="query-params", width=260
+    )
     groups = patterns_cache.strategies_of(run, species)
     st.caption(
         "Maps of the predicted class, compared by where their evidence lies. A small group far from the rest is a "
@@ -53,7 +56,8 @@ def strategies(run: Run, table: Table) -> None:
     )
     review_actions.empty_words()
     if not groups:
-        st.info(f"Fewer than {FEWEST} images of this species have a map, too few to compare.", icon=":material/info:")
+        few = f"Fewer than {FEWEST} images of this {run.words.label} have a map, too few to compare."
+        st.info(few, icon=":material/info:")
         return
     if all(group.usual for group in groups):
         st.success("All of them are looked at in much the same way.", icon=":material/check_circle:")
@@ -75,13 +79,16 @@ def _species(table: Table) -> list[str]:
 def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
     count = len(group.images)
     name = "The usual way" if group.usual else "An odd way"
-    wet = "" if np.isnan(group.background_share) else f", {percent(group.background_share)} of their evidence on water"
-    far = "" if group.usual else f"; {percent(group.apart)} of it lies elsewhere than the species' as a whole"
+    share = f", {percent(group.background_share)} of their evidence on {run.words.background}"
+    wet = "" if np.isnan(group.background_share) else share
+    far = (
+        "" if group.usual else f"; {percent(group.apart)} of it lies elsewhere than the {run.words.label}'s as a whole"
+    )
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{name}** · {count:,} images{wet}{far}")
             if not group.usual:
-                _flagging(key, group)
+                _flagging(key, group, run.words)
         mean, images = st.columns([1, 5], gap="small")
         with mean:
             card = Card("mean", patterns_cache.heat_uri(group.mean), "Mean map", (f"of {count:,} images",))
@@ -90,11 +97,11 @@ def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
             _gallery_of(run, table, group.images[:SHOWN], f"group_{key}")
 
 
-def _flagging(key: str, group: Strategy) -> None:
+def _flagging(key: str, group: Strategy, words: Words) -> None:
     with st.popover("Flag as a group", icon=":material/flag:", key=f"flag_{key}"):
         st.selectbox(
             "Reason",
-            review_controls.REASONS,
+            review_controls.reasons(words),
             index=None,
             key=review_actions.field_key(f"strategy_{key}", "reason"),
             placeholder="what they share",
@@ -134,14 +141,15 @@ def atlas(run: Run, table: Table) -> None:
     cards = []
     for species, mean_map in _atlases(run, _species(table)).items():
         if mean_map.images:
-            lines = (f"{mean_map.images:,} image{'' if mean_map.images == 1 else 's'}", *caption(mean_map))
+            lines = (f"{mean_map.images:,} image{'' if mean_map.images == 1 else 's'}", *caption(mean_map, run.words))
             uri = patterns_cache.heat_uri(mean_map.mean, boxed=True)
             cards.append(Card(species, uri, species, lines, tooltip=", ".join(lines)))
     if not cards:
         st.info(f"{NO_MAPS} Audit with masks or boxes.", icon=":material/info:")
         return
     st.caption(
-        "Maps of the predicted class laid over one another so that the animals' boxes (white) coincide; each map is "
+        f"Maps of the predicted class laid over one another so that the {run.words.subjects}' boxes (white) coincide; "
+        "each map is "
         "divided by its own average, the brightest part of each square is full colour. Grey: beyond all images."
     )
     gallery(cards, key="atlas", selectable=False, openable=False, columns_min_px=230)
@@ -164,7 +172,9 @@ def pairs(run: Run, table: Table) -> None:
     """Two species that are taken for one another, and what speaks for either in the same images."""
     confused = confused_pairs(table.confusion())
     if not confused:
-        st.success("No two species are taken for one another more than once.", icon=":material/check_circle:")
+        st.success(
+            f"No two {run.words.labels} are taken for one another more than once.", icon=":material/check_circle:"
+        )
         return
     labels = {f"{pair.first} ↔ {pair.second}": pair for pair in confused}
     name = st.selectbox("Pair", list(labels), key="pair", bind="query-params", width=420)

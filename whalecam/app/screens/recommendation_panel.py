@@ -9,13 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import recommendation
-from whalecam.analysis.recommendation import COLUMNS, NAMES, PRESENT, Advice, Measured, cell
+from whalecam.analysis.recommendation import PRESENT, Advice, Measured, Simulation, cell, columns_of, name_of
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
 from whalecam.config import AuditOptions
 from whalecam.errors import RunError
 from whalecam.store.run import Run
+from whalecam.store.table import Totals
+from whalecam.words import Words, capital
 
 LABELS = {
     "simulate": ("Simulate the remedies", "Simulation", ":material/experiment:"),
@@ -23,13 +25,13 @@ LABELS = {
 }
 """By what is to be done: the button, the job's title, the icon."""
 MEANT = (
-    "Held-out images, as they are and under each remedy. *Own water* shares the leak with the training images, so it "
-    "rewards the leak. *Swapped backgrounds*: the same animals on waters of other labels, the figure that "
-    "counts. In brackets 95 % intervals over individuals."
+    "Held-out images, as they are and under each remedy. *Own {words.background}* shares the leak with the training "
+    "images, so it rewards the leak. *Swapped backgrounds*: the same {words.subjects} on {words.backgrounds} of other "
+    "labels, the figure that counts. In brackets 95 % intervals over {words.groups}."
 )
 
 
-def advice(run: Run, facts: Mapping[str, Any]) -> None:
+def advice(run: Run, facts: Totals) -> None:
     """What to do about the leaks, in words, with the figures and a button."""
     supported, measured = recommendation.advise(run, facts, _others())
     with st.container(border=True):
@@ -40,7 +42,7 @@ def advice(run: Run, facts: Mapping[str, Any]) -> None:
         _start(run, supported)
         _open_comparisons(run, supported, measured)
         if simulated := recommendation.simulation_of(run):
-            _table(simulated, simulated["figures"])
+            _table(simulated, run.words)
 
 
 def _start(run: Run, advised: Advice) -> None:
@@ -76,23 +78,26 @@ def _open_comparisons(run: Run, advised: Advice, measured: Sequence[Measured]) -
         )
 
 
-def _table(simulated: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-    """What was simulated, over all images, and per species behind a fold."""
+def _table(simulated: Simulation, words: Words) -> None:
+    """What was simulated, over all images, and per label behind a fold."""
+    metrics = simulated["figures"]
     with st.expander(f"What was simulated on {simulated['pictures']:,} images", icon=":material/experiment:"):
-        st.caption(MEANT)
-        st.dataframe(_frame({NAMES.get(name, name): remedy["all"] for name, remedy in metrics.items()}, "Remedy"))
+        st.caption(MEANT.format(words=words))
+        overall = {name_of(name, words): remedy["all"] for name, remedy in metrics.items()}
+        st.dataframe(_frame(overall, "Remedy", words))
         for name, why in simulated.get("impossible", {}).items():
-            st.caption(f"Not simulated, {NAMES.get(name, name)}: {plain(why)}")
+            st.caption(f"Not simulated, {name_of(name, words)}: {plain(why)}")
         for name, remedy in metrics.items():
             if name != PRESENT:
-                st.markdown(f"**{NAMES.get(name, name).capitalize()}**, per species")
-                st.dataframe(_frame(remedy["label"], "Species"))
+                st.markdown(f"**{capital(name_of(name, words))}**, per {words.label}")
+                st.dataframe(_frame(remedy["label"], capital(words.label), words))
 
 
-def _frame(rows: Mapping[str, Mapping[str, Any]], about: str) -> pd.DataFrame:
+def _frame(rows: Mapping[str, Mapping[str, Any]], about: str, words: Words) -> pd.DataFrame:
     """One row per name, each figure with its interval as text."""
+    columns = columns_of(words)
     lines = [
-        {about: name, "Images": row["n"], **{COLUMNS[key]: cell(row.get(key), key) for key in COLUMNS}}
+        {about: name, "Images": row["n"], **{columns[key]: cell(row.get(key), key) for key in columns}}
         for name, row in rows.items()
     ]
     return pd.DataFrame(lines).set_index(about)

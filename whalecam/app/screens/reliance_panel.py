@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.config import Thresholds
-from whalecam.store.table import Table
+from whalecam.store.table import Table, Totals
 from whalecam.text import number, percent
+from whalecam.words import Words
 
 UNCONTROLLED = (
     "This audit is from before rates of false ones were controlled: its list goes by the threshold of *reliance* (see "
@@ -16,18 +17,19 @@ UNCONTROLLED = (
 )
 
 
-def note_uncontrolled(facts: Mapping[str, Any]) -> None:
+def note_uncontrolled(facts: Totals) -> None:
     """Say where the list of an earlier audit holds no rate; `facts` of `Table.overview`."""
     if facts["measured"] and not facts["controlled"]:
         st.info(UNCONTROLLED, icon=":material/info:")
 
 
-def class_table(table: Table) -> None:
+def class_table(table: Table, words: Words) -> None:
     """Which predicted classes rely on the background beyond chance; sent to the browser only while it is open."""
     tests = table.class_tests()
     if tests.empty:
         return
-    with st.expander("Per predicted class: does it rely on the water?", key="class_tests", on_change="rerun") as part:
+    question = f"Per predicted class: does it rely on the {words.background}?"
+    with st.expander(question, key="class_tests", on_change="rerun") as part:
         if not part.open:
             return
         st.dataframe(
@@ -40,8 +42,10 @@ def class_table(table: Table) -> None:
             },
         )
         st.caption(
-            "Each image was put on the water of other images. *Gap*: how much more probable the predicted class is on "
-            "water of its own label than on water of other labels. *p*: how often chance alone gives such a gap "
+            f"Each image was put on the {words.background} of other images. *Gap*: how much more probable the "
+            "predicted "
+            f"class is on the {words.background} of its own label than on that of other labels. *p*: how often chance "
+            "alone gives such a gap "
             "(permutation of the donors). Images are listed only within classes that rely beyond chance (p of 5 % "
             "after Holm's correction over all classes)."
         )

@@ -15,6 +15,7 @@ from whalecam.app.state import fields, next_run, session
 from whalecam.config import THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.store.run import Run
+from whalecam.words import Words
 
 PREPARING = "Preparing the demo"
 LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
@@ -106,7 +107,7 @@ def _choose_run() -> Run | None:
     return session.open_named(name)
 
 
-def threshold_sliders() -> None:
+def threshold_sliders(run: Run) -> None:
     """How many false ones a list may hold, and the thresholds of single scores; assessments on every page follow."""
     st.sidebar.slider(
         "At most this share false",
@@ -117,14 +118,15 @@ def threshold_sliders() -> None:
         format="percent",
         key="false_rate",
         bind="query-params",
-        help="Of the images listed as relying on the water, how many may be false on average (false discovery rate).",
+        help=f"Of the images listed as relying on the {run.words.background}, how many may be false on average (false "
+        "discovery rate).",
     )
     with st.sidebar.expander("Advanced"):
-        _single_thresholds()
+        _single_thresholds(run.words)
     fields.unbind(*THRESHOLDS)
 
 
-def _single_thresholds() -> None:
+def _single_thresholds(words: Words) -> None:
     st.slider(
         "Attention threshold",
         0.0,
@@ -133,8 +135,8 @@ def _single_thresholds() -> None:
         0.05,
         key="attention",
         bind="query-params",
-        help="An image is a suspect from this attention score on. 0: a map shaped like the animal. 1: no better than "
-        "a flat map. Above 1: it prefers the water.",
+        help=f"An image is a suspect from this attention score on. 0: a map shaped like the {words.subject}. 1: no "
+        f"better than a flat map. Above 1: it prefers the {words.background}.",
     )
     st.slider(
         "Reliance threshold",
@@ -144,8 +146,8 @@ def _single_thresholds() -> None:
         0.05,
         key="reliance",
         bind="query-params",
-        help="How far the probability of the prediction drops when one property of the water changes. It decides only "
-        "in audits from before rates of false ones were controlled.",
+        help=f"How far the probability of the prediction drops when one property of the {words.background} changes. It "
+        "decides only in audits from before rates of false ones were controlled.",
     )
 
 

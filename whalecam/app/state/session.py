@@ -28,6 +28,7 @@ from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals, Journal
 from whalecam.store.run import DatasetRecord, Run, create_run, is_audited, is_run, list_runs, manifest_in, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
+from whalecam.words import Words
 
 DEMO = "demo"
 COLUMN_OPTIONS = ("image", "label", "group")
@@ -64,15 +65,17 @@ def open_named(name: str) -> Run:
     return _run(str(path), stamp_of(manifest_in(path)))
 
 
-def add_run(name: str, csv: Path, images: Path | None, columns: Columns) -> Run:
+def add_run(
+    name: str, csv: Path, images: Path | None, columns: Columns, *, subject: str = "", background: str = ""
+) -> Run:
     """Check a data set and make a run folder for it. Raises DatasetError or RunError in plain words."""
     clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip())
     if not clean:
-        raise RunError("Give the run a name, such as 'whales-2024': letters, digits, - and _.")
+        raise RunError("Give the run a name, such as 'survey-2026': letters, digits, - and _.")
     if is_run(runs_folder() / clean):
         raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
     data = open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
-    return create_run(runs_folder() / clean, DatasetRecord.of(data))
+    return create_run(runs_folder() / clean, DatasetRecord.of(data), data.words(subject, background))
 
 
 def data_of(run: Run) -> Dataset:
@@ -99,7 +102,15 @@ def findings_of(run: Run) -> list[Finding]:
     data, options = data_of(run), AuditOptions.stored(run.manifest.audit)
     parts = len(run.property_parts())
     audited = run.parts()
-    key = (str(data.csv), data.fingerprint, str(run.path), parts, len(audited), audited[-1].name if audited else "")
+    key = (
+        str(data.csv),
+        data.fingerprint,
+        str(run.path),
+        parts,
+        len(audited),
+        audited[-1].name if audited else "",
+        run.words,
+    )
     return _findings(run, data, replace(options, masks=None), key)
 
 
@@ -224,21 +235,22 @@ def _properties(folder: str, parts: int) -> pd.DataFrame:
 def _findings(_run: Run, _data: Dataset, options: MaskOptions, key: tuple[object, ...]) -> list[Finding]:
     rows = properties_of(_run)
     rows = rows[rows["image"].isin(_data.good()["image"])]
-    upright, refused = _boxes(_data, options)
+    upright, refused = _boxes(_data, options, _run.words)
     data = properties.with_faults(_data, rows) if len(rows) else _data
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
     vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
-    return [*refused, *findings.find(Evidence(data, upright, rows if len(rows) else None, odds, vectors))]
+    evidence = Evidence(data, upright, rows if len(rows) else None, odds, vectors, _run.words)
+    return [*refused, *findings.find(evidence)]
 
 
-def _boxes(data: Dataset, options: MaskOptions) -> tuple[pd.DataFrame | None, list[Finding]]:
+def _boxes(data: Dataset, options: MaskOptions, words: Words) -> tuple[pd.DataFrame | None, list[Finding]]:
     """The boxes of a run's audit, upright; where they cannot be used any more, a finding that says why."""
     from whalecam.explain import masks
 
     try:
         return masks.joined(data, masks.opened(options)).sources.boxes, []
     except DatasetError as error:
-        why = "Findings about the animals' boxes are missing, and an audit with these boxes is refused."
+        why = f"Findings about the {words.subjects}' boxes are missing, and an audit with these boxes is refused."
         todo = "Mend the box files, or audit again without them or with other options of boxes, on the Model page."
         return None, [Finding("boxes_refused", "medium", str(error), why, todo)]
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from whalecam.app.shell.page_frame import errors_shown
 from whalecam.app.state import pending, session
-from whalecam.app.widgets.review_controls import REASONS
+from whalecam.app.widgets.review_controls import reasons
 from whalecam.config import REVIEW_VERDICTS
 from whalecam.store.reviews.messages import signed_message
 from whalecam.store.run import Run
@@ -35,7 +35,7 @@ def _form(run: Run, what: str, images: list[str], key: str) -> None:
     verdict = str(
         st.segmented_control("Verdict", REVIEW_VERDICTS, default="flag", key=f"{key}_bulk_verdict", required=True)
     )
-    reason = st.pills("Reason", REASONS, key=f"{key}_bulk_reason")
+    reason = st.pills("Reason", reasons(run.words), key=f"{key}_bulk_reason")
     note = st.text_input("Note", key=f"{key}_bulk_note", max_chars=500, placeholder="note")
     label = f"{SIGNED[verdict]} {len(wanted):,} image{'' if len(wanted) == 1 else 's'}"
     if st.button(

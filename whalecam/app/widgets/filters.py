@@ -18,6 +18,7 @@ from whalecam.config import ASSESSMENTS, SUSPECT_ASSESSMENTS
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, REVIEW_STATES, Filters, Table
+from whalecam.words import capital
 
 QUEUE = "queue"
 """The list that the queue of the Heatmaps page goes through."""
@@ -68,13 +69,13 @@ def filter_bar(table: Table, key: str, run: Run, orders: Sequence[str] = tuple(O
 def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
     """The filters, in a popover at `place`; below it, what is set, in words."""
     with place.popover("Filters", icon=":material/filter_alt:", key=f"{key}_filters"):
-        species = _several("Species", table.names("label"), f"{key}_label")
+        species = _several(capital(run.words.label), table.names("label"), f"{key}_label")
         predicted = _several("Predicted", table.names("predicted"), f"{key}_predicted")
         verdict = _several("Verdict", ASSESSMENTS, f"{key}_assessment", DEFAULT_VERDICTS.get(key, ()), WORDS)
         review = _choice("Review", (*REVIEW_STATES, NOT_MINE), f"{key}_review")
         right = _choice("Prediction", list(RIGHTNESS), f"{key}_right")
         seen = _choice("The network", list(SEEN), f"{key}_seen")
-        text = _text("File or individual", f"{key}_text", "part of a name").strip()
+        text = _text(f"File or {run.words.group}", f"{key}_text", "part of a name").strip()
         region = _text("Selection in a chart", f"{key}_region", "drawn in a chart").strip()
     images = _selected(run, table, region)
     if images is not None:

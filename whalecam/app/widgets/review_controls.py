@@ -27,11 +27,17 @@ from whalecam.explain import score
 from whalecam.store.run import Run
 from whalecam.store.table import Overlay, Table
 from whalecam.text import percent
+from whalecam.words import Words
 
-REASONS = ("water", "sky", "boat", "other animal", "text", "wrong label", WRONG_MASK, "not assessable")
 UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
 REDO_HINT = "Restore what your last undo took back, unless you signed something since (key Y)"
 Detail = Callable[[Run, Table, str], None]
+
+
+def reasons(words: Words) -> tuple[str, ...]:
+    """What a verdict may rest on, for the choice of a reviewer."""
+    seen = (words.background, "sky", "boat", f"other {words.subject}", "text")
+    return tuple(dict.fromkeys((*seen, "wrong label", WRONG_MASK, "not assessable")))
 
 
 def layer_of(
@@ -70,7 +76,7 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
             image=row["image"],
             thumb_uri=session.thumb_uri(run, row["image"]),
             title=str(row["label"]),
-            lines=_lines(row),
+            lines=_lines(row, run.words.background),
             badge=str(row["assessment"]),
             review=_text(row["review"]),
             layer=layer_of(row, overlays.get(row["image"], none).maps, run.manifest.classes, resize),
@@ -144,14 +150,14 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
             key=f"{key}_reject",
             icon=":material/content_cut:",
             disabled=not images,
-            help="The outline is not the animal: sign that, and leave the image out of all scores",
+            help=f"The outline is not the {run.words.subject}: sign that, and leave the image out of all scores",
             on_click=_remember,
             args=("reject", given, key),
         )
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
             arguments = (name, (), key)
             st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=arguments)
-    st.pills("Reason", REASONS, key=review_actions.field_key(key, "reason"), label_visibility="collapsed")
+    st.pills("Reason", reasons(run.words), key=review_actions.field_key(key, "reason"), label_visibility="collapsed")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Note", key=review_actions.field_key(key, "note"), placeholder="note", max_chars=500)
         at = review_actions.field_key(key, "suggested_label")
@@ -199,7 +205,7 @@ def _carry_out(run: Run, key: str) -> None:
         review_actions.decide(hand, action.images, action.verdict, key if action.of_gallery else "")
 
 
-def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _lines(row: Mapping[str, Any], background: str) -> tuple[str, ...]:
     if row["predicted"] is None or pd.isna(row["predicted"]):
         return (str(row["image"]), _text(row["reason"]))
     lines = [str(row["image"]), f"→ {row['predicted']} {percent(row['confidence'])}"]
@@ -207,14 +213,14 @@ def _lines(row: Mapping[str, Any]) -> tuple[str, ...]:
     if pd.notna(row["attention_score"]):
         lines[-1] += f" · attention {row['attention_score']:.2f}"
     if reliance_panel.is_listed(row, session.thresholds()):
-        part = f": {carrier_words(row['reliance_on'])}" if pd.notna(row["reliance_on"]) else ""
+        part = f": {carrier_words(row['reliance_on'], background)}" if pd.notna(row["reliance_on"]) else ""
         lines.append(f"{reliance_panel.strength(row)}{part}")
     return tuple(lines)
 
 
-def carrier_words(name: str) -> str:
-    """What of the water a decision hangs on, in words."""
-    return "no single property of the water" if name == OTHER else f"{PROPERTIES.get(name, name)} of the water"
+def carrier_words(name: str, background: str) -> str:
+    """What of the background a decision hangs on, in words."""
+    return f"{'no single property' if name == OTHER else PROPERTIES.get(name, name)} of the {background}"
 
 
 def _text(value: Any) -> str:

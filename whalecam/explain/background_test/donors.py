@@ -38,7 +38,7 @@ def gather(
     rows = pd.concat([part.sample(min(each, len(part)), random_state=0) for _, part in good.groupby("label")] or [good])
     donors = []
     for done, row in enumerate(records(rows)):
-        report(Progress("looking for water", done, len(rows)))
+        report(Progress("looking for backgrounds", done, len(rows)))
         try:
             sample = read_sample(row["path"], row["image"], geometry.needed(size))
         except DatasetError:

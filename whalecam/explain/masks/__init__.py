@@ -1,4 +1,4 @@
-"""Ways to find the animal: one file each, and the menu in order of trust."""
+"""Ways to find the subject: one file each, and the menu in order of trust."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
     "border": border_method,
 }
 
-UNFOUND = {"net": "no animal that the mask network is sure of", "border": "no mask"}
+UNFOUND = {"net": "no subject that the mask network is sure of", "border": "no mask"}
 """Why an image has no mask, by the method that found none."""
 
 __all__ = [
@@ -63,7 +63,7 @@ def agreement(sample: Sample, mask: Mask) -> float | None:
 
 
 def fin_region(sample: Sample, sources: MaskSources) -> NDArray[Any] | None:
-    """Where the fin boxes lie, or the fluke boxes where no fin has one; None without either. Never the animal's mask.
+    """Where the fin boxes lie, or the fluke boxes where no fin has one; None without either. Never the subject's mask.
 
     Returns: float32 (H, W) of the image, 1 inside the union of the boxes.
     """

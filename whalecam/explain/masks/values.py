@@ -43,7 +43,7 @@ FAMILIES = {
     COLORS: "colors",
     ALPHA: "its outline in the transparency",
 }
-WANTED = "expected black (0) and white (255, on the animal), or soft greys that reach both"
+WANTED = "expected black (0) and white (255, on the subject), or soft greys that reach both"
 NAMES = {
     "P": "palette mode",
     "1": "one-bit mode",
@@ -85,9 +85,9 @@ class MaskRule:
 
     Attributes:
         family: out of FAMILIES.
-        animal: the values that are the animal; empty: all but 0 and `ignored`.
-        ignored: a value that is neither animal nor background; None: none is.
-        is_inverted: whether black, or what is transparent, is the animal.
+        animal: the values that are the subject; empty: all but 0 and `ignored`.
+        ignored: a value that is neither subject nor background; None: none is.
+        is_inverted: whether black, or what is transparent, is the subject.
         sentence: the same for people.
     """
 
@@ -151,7 +151,7 @@ def rule_of(masks: Sequence[tuple[str, Values]], stated: str = "") -> MaskRule:
         masks: name and values of those looked at.
         stated: `mask_class` of MaskOptions.
 
-    Raises DatasetError where they contain something else, differ from each other, or leave open what the animal is.
+    Raises DatasetError where they contain something else, differ from each other, or leave open what the subject is.
     """
     classes = classes_of(stated)
     _check_masks(masks)
@@ -207,15 +207,15 @@ def _grey_rule(
     text = f"2 values, {distinct[0]} and {distinct[1]}" if len(distinct) == 2 else f"greys from {low} to {high}"
     if classes and set(classes) not in ({0}, {255}, {1}, {65535}):
         raise DatasetError(
-            f"The masks have {text}, so --mask-class takes 255 (white is the animal) or 0 (black is), not {stated}."
+            f"The masks have {text}, so --mask-class takes 255 (white is the subject) or 0 (black is), not {stated}."
         )
     if not stated and len(inverted) * 2 >= len(used):
         raise DatasetError(
             f"{len(inverted):,} of {len(used):,} masks look inverted: their edge is white, with black inside, as "
-            f"{inverted[0]}. State which is the animal: --mask-class 0 for black, --mask-class 255 for white."
+            f"{inverted[0]}. State which is the subject: --mask-class 0 for black, --mask-class 255 for white."
         )
     is_inverted = set(classes) == {0}
-    return MaskRule(GREY, (), None, is_inverted, f"{text}: {'black' if is_inverted else 'white'} is the animal")
+    return MaskRule(GREY, (), None, is_inverted, f"{text}: {'black' if is_inverted else 'white'} is the subject")
 
 
 def _alpha_rule(used: Sequence[tuple[str, Values]], stated: str, classes: tuple[int, ...]) -> MaskRule:
@@ -223,13 +223,13 @@ def _alpha_rule(used: Sequence[tuple[str, Values]], stated: str, classes: tuple[
     if not stated and solid:
         raise DatasetError(
             f"{len(solid):,} of {len(used):,} masks are opaque at their edge, as {solid[0]}, so what is transparent "
-            "may be the animal. State it: --mask-class 0 for what is transparent, --mask-class 255 for what is opaque."
+            "may be the subject. State it: --mask-class 0 for what is transparent, --mask-class 255 for what is opaque."
         )
     if classes and set(classes) not in ({0}, {255}, {1}):
         raise DatasetError(f"Of masks in the transparency --mask-class takes 255 (opaque) or 0, not {stated}.")
     is_inverted = set(classes) == {0}
     what = "transparent" if is_inverted else "opaque"
-    return MaskRule(ALPHA, (), None, is_inverted, f"outlines in the transparency: what is {what} is the animal")
+    return MaskRule(ALPHA, (), None, is_inverted, f"outlines in the transparency: what is {what} is the subject")
 
 
 def _colors_rule(used: Sequence[tuple[str, Values]], stated: str) -> MaskRule:
@@ -239,9 +239,9 @@ def _colors_rule(used: Sequence[tuple[str, Values]], stated: str) -> MaskRule:
         name, values = (bad or used)[0]
         raise DatasetError(
             f"The masks have {len(distinct):,} colors. {name} contains {values.seen}, and nothing shows which of them "
-            f"is the animal. Save the animal in white on black, or state --mask-class {ANY} if all but black are."
+            f"is the subject. Save the subject in white on black, or state --mask-class {ANY} if all but black are."
         )
-    return MaskRule(COLORS, (), None, False, "colors on black: every color is the animal")
+    return MaskRule(COLORS, (), None, False, "colors on black: every color is the subject")
 
 
 def _numbers_rule(used: Sequence[tuple[str, Values]], family: str, stated: str, classes: tuple[int, ...]) -> MaskRule:
@@ -257,24 +257,24 @@ def _numbers_rule(used: Sequence[tuple[str, Values]], family: str, stated: str, 
             classes,
             None,
             False,
-            f"{text}: {_first(classes)} {'is' if len(classes) == 1 else 'are'} the animal, as stated",
+            f"{text}: {_first(classes)} {'is' if len(classes) == 1 else 'are'} the subject, as stated",
         )
     with_border = [values.has_rim for _, values in used if IGNORED in values.numbers]
     ignored = IGNORED if with_border and sum(with_border) * 5 >= len(with_border) * 4 and len(distinct) > 2 else None
     above = [value for value in distinct if value not in (0, ignored)]
     tail = f", {IGNORED} is a border that counts for nothing" if ignored is not None else ""
     if stated == ANY:
-        return MaskRule(family, (), ignored, False, f"{text}: every value above 0 is the animal, as stated{tail}")
+        return MaskRule(family, (), ignored, False, f"{text}: every value above 0 is the subject, as stated{tail}")
     bare = [name for name, values in used if not values.has_ground]
     is_open = len(above) > 1 and (family == PALETTE or IGNORED in distinct)
     if len(bare) * 2 >= len(used) or is_open:
         where = f", and 0 is not the background of {bare[0]}" if len(bare) * 2 >= len(used) else ""
         raise DatasetError(
-            f"The masks have {text}{where}: which is the animal? State it: --mask-class N, or N,M for several, or "
+            f"The masks have {text}{where}: which is the subject? State it: --mask-class N, or N,M for several, or "
             f"--mask-class {ANY} for all above 0{f' but the border of {IGNORED}' if ignored is not None else ''}."
         )
     what = f"{above[0]} is" if len(above) == 1 else "ids, each above 0 is"
-    return MaskRule(family, (), ignored, False, f"{text}: {what} the animal{tail}")
+    return MaskRule(family, (), ignored, False, f"{text}: {what} the subject{tail}")
 
 
 def _family(file: MaskFile) -> str:

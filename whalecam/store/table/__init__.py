@@ -9,16 +9,21 @@ from whalecam.store.table.queue import Queue, pace, with_controls
 from whalecam.store.table.rows import Table
 from whalecam.store.table.stats import Overlay, unpack_maps, wilson
 from whalecam.store.table.store import NO_REVIEWS, Store
+from whalecam.store.table.typed_rows import ImageRow, LeakCounts, MapRow, Totals
 
 __all__ = [
     "NO_REVIEWS",
     "ORDERS",
     "REVIEW_STATES",
     "Filters",
+    "ImageRow",
+    "LeakCounts",
+    "MapRow",
     "Overlay",
     "Queue",
     "Store",
     "Table",
+    "Totals",
     "aligned",
     "embeddings",
     "pace",

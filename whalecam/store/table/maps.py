@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from whalecam.arrays import Progress, Report, silent
 from whalecam.store.parts import read_batches, read_part
 from whalecam.store.table.stats import unpack_maps
+from whalecam.store.table.typed_rows import MapRow
 
 NAMES = ["image", "label", "predicted", "map_height"]
 COLUMNS = [*NAMES, "width", "height", "map_width", "maps", "mask_bits", "background_share"]
 BATCH = 64
 
 
-def stored_maps(
-    parts: Sequence[Path], labels: Sequence[str], most: int, report: Report = silent
-) -> Iterator[dict[str, Any]]:
-    """The rows of some labels that have maps: COLUMNS, with `maps` as float32 (classes, h, w).
+def stored_maps(parts: Sequence[Path], labels: Sequence[str], most: int, report: Report = silent) -> Iterator[MapRow]:
+    """The rows of some labels that have maps.
 
     The maps of a part are read once, whatever the number of labels, and not at all where none is wanted.
 
@@ -53,9 +52,10 @@ def _wanted(tables: Sequence[pa.Table], names: Sequence[str], most: int) -> list
     return np.split(chosen, np.cumsum([len(table) for table in tables])[:-1])
 
 
-def _rows(part: Path, chosen: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
+def _rows(part: Path, chosen: NDArray[np.bool_]) -> Iterator[MapRow]:
     start = 0
     for batch in read_batches(part, COLUMNS, BATCH):
         for row in batch.filter(pa.array(chosen[start : start + len(batch)])).to_pylist():
-            yield row | {"maps": unpack_maps(row["maps"], row["map_height"], row["map_width"])}
+            maps = unpack_maps(row["maps"], row["map_height"], row["map_width"])
+            yield cast(MapRow, row | {"maps": maps})
         start += len(batch)

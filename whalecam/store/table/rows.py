@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from whalecam.store.table.filters import ORDERS, Filters, where_of
 from whalecam.store.table.image_metrics import values as values_of
 from whalecam.store.table.stats import Overlay, unpack_maps
 from whalecam.store.table.store import HEAVY, NO_REVIEWS, Store
+from whalecam.store.table.typed_rows import ImageRow, Totals
 
 SAMPLE, SMALL = 20_000, 200
 _TERM = re.compile(r"(?P<what>.+?)(?P<how> desc| asc)?(?P<nulls> nulls last)?")
@@ -84,19 +85,20 @@ class Table:
         sql = "select image from held.rows where image in (select unnest($images::varchar[]))"
         return {image for (image,) in self._store.rows(sql, {"images": list(images)})}
 
-    def row(self, image: str) -> dict[str, Any]:
-        """One image with its maps: `maps` float32 (classes, h, w) or None, `logits`, `mask_bits`."""
+    def row(self, image: str) -> ImageRow:
+        """One image with its maps."""
         key = ("row", image, self._joined)
-        return dict(self._store.answered(key, lambda: self._row(image), about="picture"))
+        answer: ImageRow = self._store.answered(key, lambda: self._row(image), about="picture")
+        return answer.copy()
 
-    def _row(self, image: str) -> dict[str, Any]:
+    def _row(self, image: str) -> ImageRow:
         matches = self._store.ask(f"select * from {self._joined} where image = $image", {"image": image})
         if matches.empty:
             raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")
         row: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in matches.iloc[0].items()}
         row |= self._heavy(Path(row.pop("part")), image)
         row["maps"] = unpack_maps(row["maps"], row["map_height"], row["map_width"])
-        return row
+        return cast(ImageRow, row)
 
     def _heavy(self, part: Path, image: str) -> dict[str, Any]:
         """HEAVY of one image; null for what its part lacks."""
@@ -147,9 +149,10 @@ class Table:
         sql = f"select distinct {column} as name from held.rows where {column} is not null order by 1"
         return [str(name) for (name,) in self._store.answered(("names", column), lambda: self._store.rows(sql))]
 
-    def overview(self) -> dict[str, Any]:
+    def overview(self) -> Totals:
         """See `totals.overview`."""
-        return dict(self._answer("overview", lambda: totals.overview(self._store, self._joined)))
+        answer: Totals = self._answer("overview", lambda: totals.overview(self._store, self._joined))
+        return answer.copy()
 
     def assessments(self) -> pd.DataFrame:
         """`assessment`, `images`."""

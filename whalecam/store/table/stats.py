@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from whalecam.stats import Interval
+
 
 class Overlay(NamedTuple):
     """What can be laid over an image: `maps` float32 (classes, h, w), `mask_bits` packed; None where there is none."""
@@ -21,12 +23,12 @@ def unpack_maps(raw: bytes | None, height: Any, width: Any) -> NDArray[np.float3
     return np.frombuffer(raw, "<f2").reshape(-1, int(height), int(width)).astype(np.float32)
 
 
-def wilson(hits: int, of: int) -> tuple[float, float, float]:
+def wilson(hits: int, of: int) -> Interval:
     """Share and its 95 % Wilson score interval (Wilson 1927); NaN where there is nothing to count."""
     if of == 0:
-        return np.nan, np.nan, np.nan
+        return Interval(np.nan, np.nan, np.nan)
     interval = binomtest(hits, of).proportion_ci(method="wilson")
-    return hits / of, float(interval.low), float(interval.high)
+    return Interval(hits / of, float(interval.low), float(interval.high))
 
 
 def bootstrap(values: NDArray[np.float64], times: int = 400) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Counts, rates and distributions of a whole run, each one pass over its rows."""
 
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -8,18 +8,19 @@ import pandas as pd
 from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.table.stats import bootstrap, wilson
 from whalecam.store.table.store import Store
+from whalecam.store.table.typed_rows import Totals
 
 RELIANCE = "coalesce(reliance_probability, reliance)"
 """How much an image relies on its background; audits from before rates were controlled know `reliance` alone."""
 
 
-def overview(store: Store, joined: str) -> dict[str, Any]:
+def overview(store: Store, joined: str) -> Totals:
     """Counts and rates of the whole run; accuracy and loss on unseen images of known classes.
 
     Args:
         joined: the rows with verdicts and reviews, as a subquery; also below.
     """
-    return store.record(
+    record = store.record(
         "select count(*) as images, count(distinct label) as labels, count(distinct nullif(\"group\", '')) "
         "as groups, count(*) filter (predicted is null) as unreadable, "
         "count(*) filter (attention_score is not null) as assessable, "
@@ -35,6 +36,7 @@ def overview(store: Store, joined: str) -> dict[str, Any]:
         "count(*) filter (review = 'flag') as flagged "
         f"from {joined}"
     )
+    return cast(Totals, record)
 
 
 def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:
