@@ -31,6 +31,8 @@ SIMULATED = ("crop", "neutral")
 SIDES = (32, 1024)
 """Of a network's input, px: the least and the largest."""
 RESIZES = ("squish", "crop", "pad")
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
+"""Of images that become network input, as Pillow has them."""
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
 WRONG_MASK = "bad mask"
