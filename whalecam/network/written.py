@@ -36,14 +36,26 @@ class ClassToken(PatchWrites):
     """The vector is the class token before the last norm, of a timm or torchvision VisionTransformer in eval mode."""
 
     def forward(self, images: Tensor) -> Tensor:
-        tokens, before = self._embedded(images), prefix_of(self.whole) or 1
+        return self.with_tokens(images)[0]
+
+    def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What patches wrote (N, 2K, h, w), and all tokens (N, T, K) behind the last layer, before the last norm."""
+        tokens = self._embedded(images)
+        before = self._prefix(tokens.shape[1])
         rest, written = tokens[:, 0], torch.zeros_like(tokens[:, before:])
-        for block in _blocks(self.whole):
+        for block in self._layers():
             after, by_each = _through(block, tokens)
             written = written + by_each[:, before:]
             rest = rest + after[:, 0] - tokens[:, 0] - by_each[:, before:].sum(dim=1)
             tokens = after
-        return self._laid_out(written, rest)
+        return self._laid_out(written, rest), tokens
+
+    def _prefix(self, count: int) -> int:
+        """How many of `count` tokens stand before those of the patches."""
+        return prefix_of(self.whole) or 1
+
+    def _layers(self) -> list[Any]:
+        return _blocks(self.whole)
 
     def _embedded(self, images: Tensor) -> Tensor:
         whole = cast(Any, self.whole)
