@@ -49,17 +49,17 @@ class HiddenClassToken(ClassToken):
         body = cast(Any, self.whole).body
         return [_block(layer) for layer in (body.layers if hasattr(body, "layers") else body.encoder.layer)]
 
-    def _prefix(self, count: int) -> int:
+    def prefix(self, count: int) -> int:
         return prefix_of_square(count)
 
 
 class ClassTokenAndPatches(HiddenClassToken):
     """What the patches wrote into the class token, and the last tokens themselves: (N, 3K, h, w), as DINOv2 pools."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        written, last = self.with_tokens(images)
+    def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        written, last = super().with_tokens(images)
         patches = _last_norm(cast(TransformersClassifier, self.whole))(last[:, prefix_of_square(last.shape[1]) :])
-        return torch.cat([written, grid(patches, None)], dim=1)
+        return torch.cat([written, grid(patches, None)], dim=1), last
 
 
 class ClassTokenAndAverage(nn.Module):
