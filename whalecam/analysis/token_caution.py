@@ -29,12 +29,12 @@ class TokenCaution:
     @property
     def sentences(self) -> tuple[str, ...]:
         """For people: one on tokens of high norm, one on their places."""
-        held = (
+        norms = (
             f"{self.flagged:,} of {self.images:,} maps have more than {percent(HIGH_NORM_LIMIT)} of their evidence in "
             "tokens of high norm on the background, where transformers keep what they know of the whole image (Darcet "
             "et al., ICLR 2024): there, a bright patch is no evidence at that patch."
         )
-        return (held, places_sentence(self.places)) if self.places else (held,)
+        return (norms, places_sentence(self.places)) if self.places else (norms,)
 
 
 def token_caution(run: Run, table: Table) -> TokenCaution | None:

@@ -6,7 +6,7 @@ from whalecam.arrays import records
 from whalecam.config import AuditOptions
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError
-from whalecam.explain.background_test import Donor, Scene, scene_of
+from whalecam.explain.background_test import Donor, Scene, Water, scene_of
 from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.explain.places import places
 from whalecam.network import Network
@@ -32,7 +32,8 @@ def check_places(
     """
     if not donors or options.maps != "auto" or not has_patches(network.features):
         return
-    scenes, waters = [], []
+    scenes: list[Scene] = []
+    waters: list[Water] = []
     for image, scene in _scenes(data, sources, options, network):
         other = next((donor for donor in donors[len(scenes) % len(donors) :] if donor.image != image), None)
         if other is not None:
@@ -47,7 +48,7 @@ def _scenes(data: Dataset, sources: MaskSources, options: AuditOptions, network:
     """The same images in every run, as far as they can be read and have a mask."""
     good = data.good().drop_duplicates("image")
     good = good[good["path"] != ""]
-    found = []
+    scenes = []
     for row in records(good.sample(min(IMAGES, len(good)), random_state=0)):
         try:
             sample = read_sample(row["path"], row["image"], geometry.needed(network.size))
@@ -55,5 +56,5 @@ def _scenes(data: Dataset, sources: MaskSources, options: AuditOptions, network:
             continue
         mask = find_mask(sample, sources, options.mask_method)
         if mask is not None:
-            found.append((str(row["image"]), scene_of(sample, mask, network.size, network.resize)))
-    return found
+            scenes.append((str(row["image"]), scene_of(sample, mask, network.size, network.resize)))
+    return scenes

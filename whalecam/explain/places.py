@@ -26,7 +26,9 @@ def places(network: Network, scenes: Sequence[Scene], waters: Sequence[Water]) -
         network: whose features have tokens (`tokens.has_patches`).
     """
     rows = [
-        row for scene, water in zip(scenes, waters, strict=True) if (row := _one(network, scene, water)) is not None
+        row
+        for scene, water in zip(scenes, waters, strict=True)
+        if (row := _changes_of(network, scene, water)) is not None
     ]
     if not rows:
         return None
@@ -41,7 +43,7 @@ def moved(tokens: FloatArray, after: FloatArray) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(np.asarray(after) - before, axis=0) / np.maximum(lengths, 1e-12))
 
 
-def _one(network: Network, scene: Scene, water: Water) -> tuple[float, float, float] | None:
+def _changes_of(network: Network, scene: Scene, water: Water) -> tuple[float, float, float] | None:
     """Correlation and both changes of one image; None where it has not both, animal and background."""
     inputs = np.stack([scene.pixels, swap(scene, water)])
     with torch.no_grad():

@@ -45,19 +45,19 @@ def weights_file(path: Path) -> Path:
     """The file of weights that a path means: itself, or the one of WEIGHTS in a folder. Raises ModelError for none."""
     if not path.is_dir():
         return path
-    found = [path / name for name in WEIGHTS if (path / name).is_file()]
-    found = found or sorted(file for end in ("safetensors", "pth", "pt", "bin") for file in path.glob(f"*.{end}"))
+    files = [path / name for name in WEIGHTS if (path / name).is_file()]
+    files = files or sorted(file for end in ("safetensors", "pth", "pt", "bin") for file in path.glob(f"*.{end}"))
     if (path / ADAPTER).is_file():
         raise _adapter(path.name)
-    if len(found) > 1 and found[0].name not in WEIGHTS:
+    if len(files) > 1 and files[0].name not in WEIGHTS:
         raise ModelError(
-            f"The folder {path.name} has {len(found)} files of weights. Name one, such as {found[0].name}."
+            f"The folder {path.name} has {len(files)} files of weights. Name one, such as {files[0].name}."
         )
-    if not found:
+    if not files:
         raise ModelError(
             f"The folder {path.name} has no weights, such as {WEIGHTS[0]}. Name a folder or file with them."
         )
-    return found[0]
+    return files[0]
 
 
 def content_of(path: Path) -> Any:

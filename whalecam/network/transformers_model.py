@@ -161,9 +161,9 @@ def _check_filled(left: Mapping[str, Any], name: str, file: str) -> None:
         )
     missing, unknown = sorted(left["missing_keys"]), sorted(left["unexpected_keys"])
     if missing:
-        found = f" Found and not expected: {_listed(unknown)}." if unknown else ""
+        left_over = f" Found and not expected: {_listed(unknown)}." if unknown else ""
         raise ModelError(
-            f"The weights of {file} do not fit {name}. Expected and not found: {_listed(missing)}.{found} "
+            f"The weights of {file} do not fit {name}. Expected and not found: {_listed(missing)}.{left_over} "
             "Give the config.json that was saved with them."
         )
 
