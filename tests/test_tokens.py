@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import timm
@@ -17,6 +18,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from tests.commandline import whalecam
+from tests.pages.test_pages import open_page, texts
 from tests.test_network import varied
 from whalecam import network
 from whalecam.analysis.token_caution import row_sentence, token_caution
@@ -222,3 +224,17 @@ def test_an_audit_measures_tokens_and_says_so(prepared: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(("share", "words"), [(None, ""), (0.2, ""), (0.21, "21 % of the evidence lies in tokens")])
 def test_what_is_said_beside_a_map(share: float | None, words: str) -> None:
     assert row_sentence(share).startswith(words) and bool(row_sentence(share)) == bool(words)
+
+
+def test_heatmaps_says_it_beside_a_map(runs: Path) -> None:
+    """The demo's table with a share in one image, as a transformer's audit would have it."""
+    run = open_run(runs / "demo")
+    name, other = open_table(run).all_rows()["image"].iloc[:2]
+    for part in run.parts():
+        table = pq.read_table(part)
+        shares = [0.5 if image == name else None for image in table["image"].to_pylist()]
+        table = table.drop_columns(["high_norm_share"] if "high_norm_share" in table.column_names else [])
+        pq.write_table(table.append_column("high_norm_share", pa.array(shares, pa.float32())), part)
+    app = open_page("pages/4_Heatmaps.py", run="demo", image=str(name))
+    assert not app.exception and "50 % of the evidence lies in tokens of high norm" in texts(app)
+    assert "tokens of high norm" not in texts(open_page("pages/4_Heatmaps.py", run="demo", image=str(other)))

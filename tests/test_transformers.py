@@ -199,6 +199,7 @@ def configured(**values: Any) -> Callable[[Path], None]:
     ("change", "words"),
     [
         (drop("classifier.bias"), r"do not fit ViTForImageClassification\. Expected and not found: classifier\.bias\."),
+        (configured(hidden_size=1 << 16), r"with [\d,]{11,} weights, and the file has [\d,]+\."),
         (configured(hidden_size=32), r"do not fit its config\.json: .* Give the config\.json"),
         (
             configured(model_type="vit_of_tomorrow"),

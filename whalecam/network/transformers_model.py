@@ -30,6 +30,8 @@ NOT_READ = frozenset(
     )
 )
 """Keys of a configuration that could fetch code or kernels, or change the precision."""
+TIMES, SMALL = 2, 10_000_000
+"""How many times the weights of a file a configuration may ask for, beyond a small network's."""
 MODEL = "model."
 """What stands before the library's own names of weights in `TransformersClassifier`."""
 
@@ -106,6 +108,7 @@ def build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str) -
     require("transformers", f"{file}, a checkpoint of {name},")
     kind, own = _class_of(name, config, file)
     try:
+        _check_amount(kind, own, tensors, file)
         model, left = kind.from_pretrained(
             None,
             config=own,
@@ -114,6 +117,8 @@ def build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str) -
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
         )
+    except ModelError:
+        raise
     except Exception as error:  # The configuration is anybody's, and the library raises whatever its parts raise.
         raise ModelError(
             f"{file} cannot be built as {name}: {first_line(error)}. Give the config.json that was saved with it."
@@ -141,6 +146,18 @@ def _class_of(name: str, config: Mapping[str, Any], file: str) -> tuple[Any, Any
     if name not in kinds:
         raise ModelError(f"{file} names {name}, but its kind '{config['model_type']}' has {', '.join(kinds)}.")
     return kinds[name], own
+
+
+def _check_amount(kind: Any, own: Any, tensors: Mapping[str, Tensor], file: str) -> None:
+    """Raise ModelError for a network of many more weights than the file has, before any memory is taken for them."""
+    with torch.device("meta"):
+        wanted = sum(parameter.numel() for parameter in kind(own).parameters())
+    given = sum(value.numel() for value in tensors.values())
+    if wanted > TIMES * given + SMALL:
+        raise ModelError(
+            f"The config.json of {file} is of a network with {wanted:,} weights, and the file has {given:,}. Give the "
+            "config.json that was saved with them."
+        )
 
 
 def _safe(config: Mapping[str, Any]) -> dict[str, Any]:
