@@ -215,9 +215,17 @@ def test_what_timm_writes_beside_the_weights_is_used_and_said(tmp_path: Path) ->
     assert (model.arch, model.classes, model.size) == ("resnet18d", ("orca", "beluga", "fin_whale"), 96)
     assert (model.mean, model.std) == ((0.5, 0.4, 0.3), (0.2, 0.2, 0.1)) and same(model, theirs)
     assert loaded.notes == (
-        "As the file says: architecture, classes, input side, mean, standard deviation.",
-        "Not done of what the file says: interpolation bicubic.",
+        "As the file says: architecture, classes, input side, mean, standard deviation, interpolation.",
+        "As timm's configuration of resnet18d says: way to resize, crop share.",
     )
+    assert model.resize == "crop 0.875 bicubic"
+    stated = network.load_checkpoint(tmp_path, otherwise=CLASSES, resize="pad", interpolation="bilinear").network
+    assert stated.resize == "pad", "the share is one of timm's crop"
+    stated = network.load_checkpoint(tmp_path, otherwise=CLASSES, crop_share=0.8).network
+    assert stated.resize == "crop 0.8 bicubic"
+    for wrong, words in (({"crop_share": 1.5}, "above 0 and at most 1"), ({"interpolation": "cubic"}, "'cubic'")):
+        with pytest.raises(ModelError, match=words):
+            network.load_checkpoint(tmp_path, otherwise=CLASSES, **wrong)
     assert network.from_spec(model.spec(), model.tensors()).mean == model.mean
 
 
@@ -231,13 +239,6 @@ def test_what_a_person_says_stands_above_the_file_and_a_contradiction_is_said(tm
     assert loaded.notes[-1] == "The file names its classes otherwise: a, b, c …; yours are used."
 
 
-def test_a_checkpoint_of_transformers_is_called_by_its_name(tmp_path: Path) -> None:
-    save_file(dict(whole("timm", "resnet18d").state_dict()), tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text('{"architectures": ["ResNetForImageClassification"], "id2label": {"0": "a"}}')
-    with pytest.raises(ModelError, match=r"of the library transformers \(ResNetForImageClassification\)"):
-        network.load_checkpoint(tmp_path / "model.safetensors", CLASSES)
-
-
 @pytest.mark.parametrize(
     ("value", "names"),
     [
@@ -249,6 +250,8 @@ def test_a_checkpoint_of_transformers_is_called_by_its_name(tmp_path: Path) -> N
         ({"a": 1, "b": 2}, None),
         ({"0": "b", "2": "a"}, None),
         ({"x": "y"}, None),
+        ({"0": "LABEL_0", "1": "LABEL_1"}, None),
+        (["LABEL_0", "orca"], ("LABEL_0", "orca")),
         ([1, 2], None),
         ([], None),
         ({}, None),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+import whalecam as wc
 from tests.commandline import whalecam
 from tests.conftest import ROOT
 from whalecam.analysis.class_order import ClassOrder, _best, proposed_order
@@ -134,3 +135,29 @@ def test_permuted_names_of_the_demos_network_are_noticed(
         app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60).run()
         app = app.switch_page(page).run() if page else app
         assert not app.exception and any("in another order" in box.value for box in app.warning), page
+
+
+MANY = 20
+"""Photographs of a species at the least."""
+
+
+def test_permuted_names_of_a_network_on_photographs_are_noticed(real_data: Path, tmp_path: Path) -> None:
+    """A linear probe on real photographs, loaded with its classes in another order: the right order is proposed."""
+    rows = pd.read_csv(real_data / "photos.csv")
+    sizes = rows["species"].value_counts()
+    rows = rows[rows["species"].isin(sizes[sizes >= MANY].index)]
+    rows.to_csv(tmp_path / "train.csv", index=False)
+    data = wc.open_dataset(
+        tmp_path / "train.csv", real_data / "photos", label_column="species", group_column="individual_id"
+    )
+    run = wc.train(data, tmp_path / "right", recipe="linear-probe", size=128, split="random", folds=2)
+    right = run.manifest.classes
+    named = (*right[1:], right[0])
+    loaded = wc.open_run(Path(shutil.copytree(run.path, tmp_path / "permuted")))
+    loaded.update(classes=named, network=dict(run.manifest.network) | {"classes": list(named)})
+    orders = []
+    for one in (run, loaded):
+        wc.audit(one, data, mask_method="border", background_test="none", maps="none")
+        orders.append(proposed_order(open_table(one).confusion(), one.manifest.classes))
+    assert orders[0] is None and orders[1] is not None
+    assert orders[1].classes == right

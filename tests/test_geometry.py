@@ -9,11 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from timm.data import create_transform
 
 from whalecam.arrays import ByteArray, Sample
-from whalecam.config import RESIZES
+from whalecam.config import INTERPOLATIONS, RESIZES
 from whalecam.data import read_sample
-from whalecam.data.geometry import Frame, frame_of, from_input, mask_to_input, rotate_box, to_input
+from whalecam.data.geometry import (
+    Frame,
+    Resize,
+    frame_of,
+    from_input,
+    mask_to_input,
+    resize_of,
+    rotate_box,
+    to_input,
+)
 from whalecam.explain.render import overlay
 
 SIZE, GRID = 64, 4
@@ -250,3 +260,84 @@ def test_an_input_goes_back_to_the_proportions_of_its_picture(shape: tuple[int, 
     assert tuple(back[rows // 4, across // 4] > 128) == (True, False, False)
     assert tuple(back[rows * 3 // 4, across * 3 // 4] > 128) == (False, False, True)
     assert not (back[rows // 4, across * 3 // 4] > 128).any()
+
+
+# ------------------------------------------------------------------------------------------ crop share and filters
+
+
+@given(st.sampled_from(RESIZES), st.integers(1, 1000), st.sampled_from(INTERPOLATIONS))
+def test_the_text_of_a_resize_says_all_of_it(kind: str, share: int, interpolation: str) -> None:
+    how = Resize(kind, share / 1000, interpolation)
+    assert resize_of(str(how)) == how
+
+
+def test_a_crop_share_is_the_central_part_of_what_is_shown() -> None:
+    assert str(Resize("crop")) == "crop" and str(Resize("crop", 0.875, "bicubic")) == "crop 0.875 bicubic"
+    assert frame_of(200, 100, "squish 0.5") == Frame(0.25, 0.25, 0.75, 0.75)
+    assert frame_of(200, 100, "crop 0.5 bicubic") == Frame(0.375, 0.25, 0.625, 0.75)
+    assert frame_of(200, 100, "pad 0.5") == Frame(0.25, 0, 0.75, 1)
+    frame = frame_of(200, 100, "pad 0.8")
+    assert (frame.left, frame.top, frame.right, frame.bottom) == pytest.approx((0.1, -0.3, 0.9, 1.3))
+
+
+@pytest.mark.parametrize("resize", ["squish 0.8", "crop 0.8 bicubic", "pad 0.8", "pad 0.5"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_share_keeps_map_mask_and_overlay_together(shape: str, resize: str) -> None:
+    """As without a share, where the animal lies in what is seen."""
+    width, height = SHAPES[shape]
+    pixels, mask = drawing(width, height)
+    rows, columns = np.nonzero(mask)
+    frame = frame_of(width, height, resize)
+    x, y = (columns.mean() + 0.5) / width, (rows.mean() + 0.5) / height
+    if not (frame.left < x < frame.right and frame.top < y < frame.bottom):
+        pytest.skip("cut off")
+    expected = cell_of(x * width, y * height, frame, width, height)
+    assert peak(cells(to_input(pixels, SIZE, resize).sum(axis=2))) == expected
+    assert peak(cells(mask_to_input(mask, SIZE, resize)[0])) == expected
+
+
+@pytest.mark.parametrize("resize", ["squish 0.8", "crop 0.8", "pad 0.8", "pad 0.5"])
+def test_what_an_input_shows_has_the_images_proportions(resize: str) -> None:
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    shown = from_input(to_input(pixels, SIZE, resize), 200, 100, resize)
+    frame = frame_of(200, 100, resize)
+    wide = min(frame.right, 1) - max(frame.left, 0)
+    high = min(frame.bottom, 1) - max(frame.top, 0)
+    assert shown.shape[1] / shown.shape[0] == pytest.approx(200 * wide / (100 * high), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("crop 0", "share of 0"),
+        ("crop 1.5", "share of 1.5"),
+        ("crop cubic", "no interpolation called 'cubic'; there are bilinear, bicubic"),
+        ("crop -0.5", "no interpolation called '-0.5'"),
+        ("", "no way to resize called ''"),
+    ],
+)
+def test_another_text_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        resize_of(text)
+
+
+MODES = {"crop": "center", "squish": "squash", "pad": "border"}
+
+
+@pytest.mark.parametrize("kind", RESIZES)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("size", "share"), [(64, 1.0), (64, 0.8), (112, 0.875)])
+def test_the_input_is_that_of_timm(kind: str, interpolation: str, size: int, share: float) -> None:
+    """timm resizes first and cuts out then, at whole pixels; here, all its sides and edges are whole."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 24, 3), dtype=np.uint8))
+    image = coarse.resize((480, 240), Image.Resampling.BICUBIC)
+    mode: str = MODES[kind]
+    theirs = create_transform(
+        (3, size, size), crop_pct=share, crop_mode=mode, interpolation=interpolation, mean=(0,) * 3, std=(1,) * 3
+    )
+    fill = {"border": 0}.get(mode)
+    wanted = np.asarray(theirs(image)).transpose(1, 2, 0) * 255
+    ours = to_input(np.asarray(image), size, str(Resize(kind, share, interpolation)))
+    seen = slice(None) if fill is None else slice(size // 3, -(size // 3))  # timm's border is grey
+    assert np.abs(ours[seen].astype(float) - wanted[seen]).mean() < 1.5

@@ -31,6 +31,7 @@ from whalecam.network.bodies import IMAGENET, Stats
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import OWN
 from whalecam.network.modules import cut
+from whalecam.network.preparation import resize_text
 from whalecam.network.training import adopt
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
@@ -266,21 +267,25 @@ def open_model(
     size: int | None = None,
     mean: Stats | None = None,
     std: Stats | None = None,
-    resize: str = "squish",
+    resize: str | None = None,
+    crop_share: float | None = None,
+    interpolation: str | None = None,
 ) -> Network:
     """A network that was trained elsewhere: for `explain`, and for `Run.from_model`, which makes it a run to audit.
 
     Args:
-        model: a module in memory, which is copied, cut in two and stays as it is; or the path of a checkpoint or an
-            ONNX file.
+        model: a module in memory, which is copied, cut in two and stays as it is; or the path of a checkpoint, of a
+            folder with one, or of an ONNX file.
         predict: instead of a model, a function of images: uint8 (N, size, size, 3), RGB → probabilities (N, C). It has
             no maps; the background test needs none.
         classes: in the order of its outputs.
         arch: of a checkpoint, a name of torchvision or timm; None: as the file says.
-        size: side of its input, px. Needed for a module; None: as the file says, else 224.
+        size: side of its input, px. Needed for a module; None: as the file or timm says, else 224.
         mean, std: of its input's channels, RGB in [0, 1]; None: as the file says, else ImageNet's. A function gets
             plain pixels.
-        resize: how an image becomes a square: `squish`, `crop` or `pad`.
+        resize: how an image becomes a square: `squish`, `crop` or `pad`; None: as the file or timm says, else `squish`.
+        crop_share: of the sides of what `resize` shows, in (0, 1]; None: as the file or timm says, else 1.
+        interpolation: `bilinear`, `bicubic` or another of Pillow's; None: as the file or timm says, else `bilinear`.
 
     Raises TypeError for a model and a function together, and for what it would not use; ModelError where the network
     cannot be read, cut or called, or has another number of outputs than classes.
@@ -291,13 +296,22 @@ def open_model(
     if predict is not None:
         if arch or mean or std:
             raise TypeError("A function gets plain pixels: arch, mean and std are not used. Leave them out.")
-        return black_box(predict, names, size or SIDE, resize)
+        return black_box(predict, names, size or SIDE, resize_text(resize, crop_share, interpolation))
     if isinstance(model, nn.Module):
         if arch or size is None:
             raise TypeError("A module needs size=…, the side of its input in px, and no arch.")
-        return _of_module(model, names, size, resize, mean or IMAGENET[0], std or IMAGENET[1])
+        how = resize_text(resize, crop_share, interpolation)
+        return _of_module(model, names, size, how, mean or IMAGENET[0], std or IMAGENET[1])
     return load_checkpoint(
-        Path(str(model)).expanduser(), names, arch=arch, size=size, resize=resize, mean=mean, std=std
+        Path(str(model)).expanduser(),
+        names,
+        arch=arch,
+        size=size,
+        resize=resize,
+        crop_share=crop_share,
+        interpolation=interpolation,
+        mean=mean,
+        std=std,
     ).network
 
 

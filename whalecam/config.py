@@ -36,6 +36,10 @@ FORESEEN = (HEAD, *SIMULATED)
 SIDES = (32, 1024)
 """Of a network's input, px: the least and the largest."""
 RESIZES = ("squish", "crop", "pad")
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
+"""Of images that become network input, as Pillow has them."""
+HIGH_NORM_LIMIT = 0.2
+"""Share of a map's evidence in tokens of high norm on the background, above which an image is flagged."""
 CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
 WRONG_MASK = "bad mask"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
+from whalecam.audit.token_places import check_places
 from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
 from whalecam.data import OK, Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
@@ -173,6 +174,8 @@ def _explain(
     todo = _left(rows, run, engine)
     done = len(rows) - len(todo)
     donors = fold_job.donors_of(run, data, sources, options, report) if len(todo) else None
+    if len(todo):
+        check_places(run, data, sources, options, networks[0].predictor, donors)
     probes = fold_job.probes_of(data, options)
     fold_of = held_out_folds(run, todo["image"].tolist())
     passes = len(todo) * (1 + occlusion.PASSES * (options.maps == "occlusion"))

@@ -25,6 +25,7 @@ from whalecam.config import (
     BOX_KINDS,
     ENGINES,
     FALLBACKS,
+    INTERPOLATIONS,
     LOADED_ARCH,
     MAPS,
     MASK_FALLBACKS,
@@ -42,6 +43,8 @@ from whalecam.errors import DatasetError
 from whalecam.extras import require
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
+LOADING = ("mean", "std", "crop_share", "interpolation")
+"""Options of `train` that say how a loaded network's input is prepared."""
 
 
 @click.command()
@@ -81,9 +84,13 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--checkpoint", type=FOLDER, help="Load these weights, or this ONNX file, instead of training.")
+@click.option(
+    "--checkpoint", type=FOLDER, help="Load these weights, a folder of them, or an ONNX file, instead of training."
+)
 @click.option("--mean", type=Channels(), help="Of the loaded network's input, R,G,B in [0, 1]; else as the file says.")
 @click.option("--std", type=Channels(), help="Standard deviation of the same.")
+@click.option("--crop-share", type=float, help="Of its input, central, of the sides of what --resize shows, in (0, 1].")
+@click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="Of images resized to its input.")
 @click.option(
     "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
 )
@@ -113,15 +120,21 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
 
     words = {name: given[name] for name in ("subject", "background")}
     if given["checkpoint"]:
-        source = click.get_current_context().get_parameter_source("size")
+        context = click.get_current_context()
+        stated = {
+            name: None if context.get_parameter_source(name) is ParameterSource.DEFAULT else given[name]
+            for name in ("size", "resize")
+        }
         loaded = training.load_checkpoint(
             given["checkpoint"],
             class_names_of(given["classes"] or "") or None,
             otherwise=data.classes(),
             arch=given["arch"],
-            size=None if source is ParameterSource.DEFAULT else given["size"],
+            size=stated["size"],
             default_size=given["size"],
-            resize=given["resize"],
+            resize=stated["resize"],
+            crop_share=given["crop_share"],
+            interpolation=given["interpolation"],
             mean=given["mean"],
             std=given["std"],
         )
@@ -146,9 +159,11 @@ def _check_used(given: dict[str, Any]) -> None:
         raise DatasetError(
             "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
         )
-    if (given["mean"] or given["std"]) and not given["checkpoint"]:
+    loading = [f"--{name.replace('_', '-')}" for name in LOADING if given[name] is not None]
+    if loading and not given["checkpoint"]:
         raise DatasetError(
-            "--mean and --std are those of a network that is loaded. Add --checkpoint, or leave them out."
+            f"{' and '.join(loading)} {'is' if len(loading) == 1 else 'are'} of a network that is loaded. Add "
+            "--checkpoint, or leave this out."
         )
 
 

@@ -22,6 +22,7 @@ from whalecam.analysis.recommendation import (
     remedy_words,
     step,
 )
+from whalecam.analysis.token_caution import token_caution
 from whalecam.arrays import records
 from whalecam.config import ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -47,6 +48,8 @@ def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
     yield from _counts(table, facts, run.words)
+    if caution := token_caution(run, table):
+        yield from caution.sentences
     if order := proposed_order(table.confusion(), run.manifest.classes):
         yield order.sentence
     yield from _reliance(table, facts, level, run.words.background)

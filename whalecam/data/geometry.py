@@ -1,5 +1,6 @@
 """Which pixels did the model see? One function from image to network input, and its inverse as a frame."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam.arrays import ByteArray, FloatArray
+from whalecam.config import INTERPOLATIONS, RESIZES
 
 FINER, CLOSE = 3, 720
 """At the least: pixels of a side for each of the network's, and pixels of a side in any case."""
@@ -27,22 +29,65 @@ class Frame:
     bottom: float
 
 
+@dataclass(frozen=True)
+class Resize:
+    """How an image becomes a square input.
+
+    Attributes:
+        kind: of RESIZES: `squish`, `crop` (the central square) or `pad`.
+        share: of the sides of what `kind` shows, the central part that the network sees, in (0, 1]; timm's `crop_pct`.
+        interpolation: of INTERPOLATIONS, as Pillow has them, with antialiasing.
+    """
+
+    kind: str
+    share: float = 1.0
+    interpolation: str = "bilinear"
+
+    def __str__(self) -> str:
+        """The text by which a run records it: `crop`, `crop 0.875`, `crop 0.875 bicubic`."""
+        share = [] if self.share == 1 else [f"{self.share:.6g}"]
+        filters = [] if self.interpolation == "bilinear" else [self.interpolation]
+        return " ".join([self.kind, *share, *filters])
+
+
+@functools.cache
+def resize_of(text: str) -> Resize:
+    """What the text of a `Resize` says. Raises ValueError for any other text."""
+    kind, *more = text.split() or [""]
+    if kind not in RESIZES:
+        raise ValueError(f"no way to resize called '{text}'; there are {', '.join(RESIZES)}")
+    share, interpolation = 1.0, "bilinear"
+    for word in more:
+        if word in INTERPOLATIONS:
+            interpolation = word
+        elif word.replace(".", "", 1).isdigit():
+            share = float(word)
+        else:
+            raise ValueError(f"no interpolation called '{word}'; there are {', '.join(INTERPOLATIONS)}")
+    if not 0 < share <= 1:
+        raise ValueError(f"a crop share of {share:g}; it is above 0 and at most 1")
+    return Resize(kind, share, interpolation)
+
+
 def frame_of(width: int, height: int, resize: str) -> Frame:
-    """The frame of an image of `width` × `height` pixels under `squish`, `crop` or `pad`. Raises ValueError else."""
-    if resize == "squish":
-        return Frame(0.0, 0.0, 1.0, 1.0)
-    if resize not in ("crop", "pad"):
-        raise ValueError(f"no way to resize called '{resize}'; there are squish, crop, pad")
-    side = min(width, height) if resize == "crop" else max(width, height)
-    x, y = (1 - side / width) / 2, (1 - side / height) / 2
+    """The frame of an image of `width` × `height` pixels under the text of a `Resize`. Raises ValueError else."""
+    how = resize_of(resize)
+    x = y = 0.0
+    if how.kind != "squish":
+        side = min(width, height) if how.kind == "crop" else max(width, height)
+        x, y = (1 - side / width) / 2, (1 - side / height) / 2
+    if how.share != 1:
+        x, y = (margin + (1 - 2 * margin) * (1 - how.share) / 2 for margin in (x, y))
     return Frame(x, y, 1 - x, 1 - y)
 
 
 def to_input(pixels: ByteArray, size: int, resize: str) -> ByteArray:
     """Image (H, W, 3) → network input (size, size, 3), both uint8 RGB. Padding is black."""
-    if pixels.shape[:2] == (size, size):
+    how = resize_of(resize)
+    if pixels.shape[:2] == (size, size) and how.share == 1:
         return pixels
-    return np.asarray(_resized(Image.fromarray(pixels), size, resize))
+    resampling = Image.Resampling[how.interpolation.upper()]
+    return np.asarray(_resized(Image.fromarray(pixels), size, resize, resampling))
 
 
 TURNED = 5
@@ -66,8 +111,13 @@ def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[n
     animal and the water that were seen; 0 where nothing was.
     """
     values = np.asarray(values, np.float32)
-    if resize == "squish":
-        whole = values if values.shape == (size, size) else _resized(Image.fromarray(values), size, resize)
+    how = resize_of(resize)
+    if how.kind == "squish":
+        whole = (
+            values
+            if values.shape == (size, size) and how.share == 1
+            else _resized(Image.fromarray(values), size, resize)
+        )
         return np.clip(np.asarray(whole, np.float32), 0, 1), None
     seen = np.ones_like(values)
     mask, shown = (np.asarray(_resized(Image.fromarray(a), size, resize), np.float32) for a in (values, seen))
@@ -78,15 +128,17 @@ def mask_to_input(values: FloatArray, size: int, resize: str) -> tuple[NDArray[n
 def from_input(pixels: ByteArray, width: int, height: int, resize: str) -> ByteArray:
     """Network input (S, S, 3) → what it shows of an image of `width` × `height`, in the image's own proportions."""
     image = Image.fromarray(pixels)
-    if resize == "crop" or width == height:
+    kind = resize_of(resize).kind
+    if kind == "crop" or width == height:
         return pixels
-    if resize == "squish":
+    if kind == "squish":
         scale = image.width / max(width, height)
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
         return np.asarray(image.resize(shape, Image.Resampling.BILINEAR))
     frame, side = frame_of(width, height, resize), image.width
     left, top = (
-        -start / (stop - start) * side for start, stop in ((frame.left, frame.right), (frame.top, frame.bottom))
+        max(0.0, -start / (stop - start) * side)
+        for start, stop in ((frame.left, frame.right), (frame.top, frame.bottom))
     )
     return np.asarray(image.crop((round(left), round(top), side - round(left), side - round(top))))
 
@@ -125,24 +177,28 @@ def rotate_array(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.flip(values, axes) if axes else values
 
 
-def _resized(image: Image.Image, size: int, resize: str) -> Image.Image:
+def _resized(
+    image: Image.Image, size: int, resize: str, resampling: Image.Resampling = Image.Resampling.BILINEAR
+) -> Image.Image:
     frame = frame_of(*image.size, resize)
-    if resize == "pad":
-        return _padded(image, size, frame)
+    if resize_of(resize).kind == "pad":
+        return _padded(image, size, frame, resampling)
     width, height = image.size
     box = (frame.left * width, frame.top * height, frame.right * width, frame.bottom * height)
-    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return image.resize((size, size), resampling, box=box)
 
 
-def _padded(image: Image.Image, size: int, frame: Frame) -> Image.Image:
+def _padded(image: Image.Image, size: int, frame: Frame, resampling: Image.Resampling) -> Image.Image:
     """The long side first: a square canvas at full size would not fit in memory for a panorama."""
-    width, height = (size, image.height) if image.width > image.height else (image.width, size)
-    thin = image.resize((width, height), Image.Resampling.BILINEAR)
+    scale = size / min(1.0, frame.right - frame.left, frame.bottom - frame.top)
+    long = math.ceil(scale)
+    width, height = (long, image.height) if image.width > image.height else (image.width, long)
+    thin = image.resize((width, height), resampling)
     beyond = (max(0.0, -frame.left * width), max(0.0, -frame.top * height))
     # One whole pixel more than needed, since an odd difference of the sides puts the frame's edge within a pixel.
     x, y = (math.floor(margin) + 1 if margin else 0 for margin in beyond)
     canvas = Image.new(image.mode, (width + 2 * x, height + 2 * y))
     canvas.paste(thin, (x, y))
-    left, top = x - beyond[0], y - beyond[1]
+    left, top = x + frame.left * width, y + frame.top * height
     box = (left, top, canvas.width - left, canvas.height - top)
-    return canvas.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return canvas.resize((size, size), resampling, box=box)

@@ -16,8 +16,10 @@ from whalecam.config import Assessable, Thresholds
 from whalecam.data import geometry
 from whalecam.errors import DatasetError
 from whalecam.explain import background_test, cam, masks, occlusion, render, score
+from whalecam.explain.high_norm import high_norm_share
 from whalecam.network import Network, pick_device
 from whalecam.network.exactness import NONE
+from whalecam.network.tokens import with_patches
 
 PORTION = 48_000_000
 """Pixels that are held at once while a batch is explained, give or take one image."""
@@ -46,12 +48,14 @@ class Facts:
         logits: (C,).
         maps: (C, h, w), logits, with their completeness error, or None where none is drawn.
         pooled: activations (K,), averaged over their positions, or None where there are none.
+        norms: (h, w), of the patches' tokens behind the last layer, or None for a network without.
     """
 
     logits: NDArray[Any]
     maps: NDArray[Any] | None = None
     completeness_error: float | None = None
     pooled: NDArray[Any] | None = None
+    norms: NDArray[Any] | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -152,12 +156,14 @@ class Explainer:
     def _look(self, samples: list[Sample]) -> list[Facts]:
         if self.maps == NONE:
             return self._predictions(samples)
-        drawn, pooled = self._explain(self.mapper, samples)
-        predicted, pooled = (drawn, pooled) if self.mapper is self.network else self._explain(self.network, samples)
+        drawn, pooled, lengths = self._explain(self.mapper, samples)
+        predicted = drawn
+        if self.mapper is not self.network:
+            predicted, pooled, _ = self._explain(self.network, samples)
         tensors = (predicted.logits, drawn.maps, drawn.completeness_error)
         logits, maps, errors = (values.float().cpu().numpy() for values in tensors)
-        vectors = [None] * len(samples) if pooled is None else list(pooled.float().cpu().numpy())
-        return [Facts(*facts) for facts in zip(logits, maps, errors.tolist(), vectors, strict=True)]
+        vectors, norms = (_each(values, len(samples)) for values in (pooled, lengths))
+        return [Facts(*facts) for facts in zip(logits, maps, errors.tolist(), vectors, norms, strict=True)]
 
     def _predictions(self, samples: list[Sample]) -> list[Facts]:
         """Logits alone, and pooled activations where the network has positions."""
@@ -178,15 +184,19 @@ class Explainer:
             pooled = activations.mean(dim=(2, 3)) if network.has_positions else None
             return network.head(activations), pooled
 
-    def _explain(self, network: Network, samples: list[Sample]) -> tuple[cam.Evidence, torch.Tensor | None]:
+    def _explain(
+        self, network: Network, samples: list[Sample]
+    ) -> tuple[cam.Evidence, torch.Tensor | None, torch.Tensor | None]:
+        """Maps, pooled activations (N, K) and norms of the patches' tokens (N, h, w), None where there are none."""
         inputs = self._inputs(network, samples)
         if self.maps == OCCLUSION:
             pooled = self._logits(network, inputs)[1] if network.has_positions else None
-            return occlusion.explain(network, inputs), pooled
+            return occlusion.explain(network, inputs), pooled, None
         with torch.no_grad():
-            activations = network.features(network.batch(inputs).to(self.device))
-            pooled = activations.mean(dim=(2, 3))  # before the head, whose first layer may work in place
-        return cam.explain(network.head, activations), pooled
+            activations, patches = with_patches(network.features, network.batch(inputs).to(self.device))
+            # Before the head, whose first layer may work in place.
+            pooled, norms = activations.mean(dim=(2, 3)), None if patches is None else patches.norm(dim=1)
+        return cam.explain(network.head, activations), pooled, norms
 
     def _row(
         self, row: dict[str, Any], sample: Sample, facts: Facts
@@ -200,7 +210,7 @@ class Explainer:
         row |= {"width": width, "height": height, "logits": logits.tolist(), **_stored(facts)}
         row |= outcome(logits, self.network.classes, row["label"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
-        row |= self._leak(sample, mask, facts.maps, int(logits.argmax()), row["label"])
+        row |= self._leak(sample, mask, facts, int(logits.argmax()), row["label"])
         question = None
         if self.tester is not None and mask is not None and self._is_wanted(row):
             # Computed where it costs little beside the rest: the mask network takes as long as the pass for the map.
@@ -250,15 +260,14 @@ class Explainer:
         facts = {"reliance_before": effect.before, "reliance_after": example.after, "reliance_donor": example.donor}
         return facts | {"reliance_image": render.thumbnail(upright)}
 
-    def _leak(
-        self, sample: Sample, mask: Mask | None, maps: NDArray[Any] | None, top: int, label: str
-    ) -> dict[str, Any]:
+    def _leak(self, sample: Sample, mask: Mask | None, facts: Facts, top: int, label: str) -> dict[str, Any]:
         """The mask of one sample, and what its map scores under it."""
         row: dict[str, Any] = {"reason": masks.UNFOUND[self.fallback], "attention_score": None}
+        maps = facts.maps
         if maps is not None:
             row |= self._peaks(sample, score.contrast(maps, "relative", top))
         if mask is None:
-            return row
+            return row | _bookkeeping(facts, top, None)
         values, seen = geometry.mask_to_input(mask.values, self.mapper.size, self.mapper.resize)
         weights = score.weigh(values, seen, maps.shape[1:] if maps is not None else (1, 1))
         row |= {
@@ -266,6 +275,7 @@ class Explainer:
             "mask_confidence": mask.confidence,
             "mask_area": float(weights.area),
             "mask_bits": render.pack_mask(mask.values),
+            **_bookkeeping(facts, top, weights),
         }
         return row | ({"reason": NO_MAP} if maps is None else self._scores(maps, weights, top, label))
 
@@ -297,6 +307,19 @@ class Explainer:
 def drawn_maps(wanted: str, network: Network) -> str:
     """How maps are drawn of a network: by its positions (`auto`), by OCCLUSION, or NONE where it has no positions."""
     return NONE if wanted == "auto" and not network.has_positions else wanted
+
+
+def _bookkeeping(facts: Facts, top: int, weights: score.LeakWeights | None) -> dict[str, Any]:
+    """How much of the evidence lies in tokens of high norm on the background; nothing where no norms are known."""
+    if facts.maps is None or facts.norms is None:
+        return {}
+    background = None if weights is None else weights.water / np.maximum(weights.total, 1e-12)
+    return {"high_norm_share": high_norm_share(score.contrast(facts.maps, "relative", top), facts.norms, background)}
+
+
+def _each(values: torch.Tensor | None, images: int) -> list[Any]:
+    """One array for each image, or None for each."""
+    return [None] * images if values is None else list(values.float().cpu().numpy())
 
 
 def _stored(facts: Facts) -> dict[str, Any]:

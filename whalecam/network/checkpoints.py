@@ -1,19 +1,28 @@
-"""Checkpoint files that others wrote: reading them without running code, their weights and what they say of them."""
+"""Checkpoint files that others wrote: their weights, and what they say of the network and its input."""
 
+import argparse
 import itertools
-import json
-import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from whalecam.errors import ModelError
+from whalecam.network.checkpoint_files import (
+    PREPARATION,
+    check_kind,
+    config_beside,
+    content_of,
+    no_weights,
+    read_json,
+    weights_file,
+)
+from whalecam.network.likely_arch import likely_arch
+from whalecam.network.preparation import UNSAID, Preparation, of_timm, of_transformers
+from whalecam.network.transformers_model import is_transformers, native_size
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema", "ema")
 """Keys under which a training loop keeps the weights, the sought ones first: plain weights before moving averages."""
@@ -21,14 +30,14 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", 
 """What DistributedDataParallel, torch.compile, Lightning and users' own modules put before each name."""
 CLASSES = ("classes", "class_names", "label_names", "class_to_idx", "idx_to_class", "id2label")
 """Keys under which a training loop, timm or Hugging Face keeps the names of the classes."""
-PREPARATION: Mapping[str, tuple[object, ...]] = {"crop_pct": (None, 1, 1.0), "interpolation": (None, "bilinear", "")}
-"""What timm says of the preparation of images beyond size and normalisation, and the values that change nothing."""
-CONFIG = "config.json"
-"""The file that timm and Hugging Face write beside the weights."""
 DEEPEST = 3
+MOST_HEAD = 4
+"""Names of weights that a missing classifier may have: two layers with biases."""
 COUNTER = "num_batches_tracked"
 SHOWN = 3
 """Names that a message lists."""
+OPTIONS = "args"
+"""Where timm's training keeps its options."""
 
 
 @dataclass(frozen=True)
@@ -37,58 +46,66 @@ class Checkpoint:
 
     Attributes:
         classes: in the order of the outputs.
-        size: side of its input, px.
-        mean, std: per channel of inputs in [0, 1].
-        unused: what it says of the preparation of images that is not done here.
+        preparation: how images become its input.
+        config: of a classifier of the library transformers.
     """
 
     tensors: Mapping[str, Tensor]
     arch: str | None = None
     classes: tuple[str, ...] | None = None
-    size: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    unused: tuple[str, ...] = ()
+    preparation: Preparation = UNSAID
+    config: Mapping[str, Any] | None = None
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint: safetensors, or what torch.save wrote, with `weights_only=True`.
+    """Read a checkpoint: safetensors, what torch.save wrote (`weights_only=True`), or a folder with one of them.
 
-    The weights may lie under one of NESTS, and be of half precision. What the file, and a CONFIG beside it, say of
-    architecture, classes, input side, mean and standard deviation is read too, in timm's and Hugging Face's words.
+    The weights may lie under one of NESTS, and be of half precision. What the file, and the JSON files beside it, say
+    of architecture, classes and the preparation of images is read too, in timm's and Hugging Face's words.
 
-    Raises ModelError for a file that cannot be read, for a pickle that would run code, for a checkpoint of the library
-    transformers, and where no weights are found.
+    Raises ModelError for a file that cannot be read, for a pickle that would run code, and where no weights of a
+    network are found.
     """
-    content = _content(path)
+    path = weights_file(path)
+    content = content_of(path)
     tensors = _weights(content)
     if tensors is None:
-        raise ModelError(f"{path.name} holds no plain state dict. Save model.state_dict(), nothing around it.")
+        raise no_weights(content, path.name)
+    check_kind(tensors, path.name)
     own = {str(name): value for name, value in content.items() if not isinstance(value, Tensor)}
-    metadata = _config(path) | own
-    _refuse_transformers(path.name, metadata)
-    known = metadata.get("pretrained_cfg")
-    frame: Mapping[str, Any] = known if isinstance(known, dict) else {}
+    config = config_beside(path)
+    metadata = _options(own) | config | own
     arch = metadata.get("arch", metadata.get("architecture"))
-    sides = frame.get("input_size")
+    theirs = config if is_transformers(config) else None
+    if theirs is not None:
+        preparation = of_transformers(config_beside(path, PREPARATION)).filled(Preparation(size=native_size(theirs)))
+    else:
+        preparation = of_timm(metadata.get("pretrained_cfg")).filled(of_timm(_options(own)))
     return Checkpoint(
         tensors,
         arch if isinstance(arch, str) else None,
         next((names for key in CLASSES if (names := class_names(metadata.get(key))) is not None), None),
-        sides[-1] if isinstance(sides, list | tuple) and len(sides) == 3 and isinstance(sides[-1], int) else None,
-        _three(frame.get("mean")),
-        _three(frame.get("std")),
-        tuple(f"{name} {frame[name]}" for name in PREPARATION if frame.get(name) not in PREPARATION[name]),
+        preparation,
+        theirs,
     )
+
+
+def _options(own: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of timm's training, its architecture under `arch`; empty where the file has none."""
+    given = own.get(OPTIONS)
+    known = dict(vars(given)) if isinstance(given, argparse.Namespace) else {}
+    return known | ({"arch": known["model"]} if isinstance(known.get("model"), str) else {})
 
 
 def class_names(value: object) -> tuple[str, ...] | None:
     """Names in the order of a network's outputs, from a list, or a mapping of number → name or name → number.
 
-    Returns None for anything else, and where the numbers are not 0, 1, 2 and so on.
+    Returns None for anything else, where the numbers are not 0, 1, 2 and so on, and for the placeholders LABEL_0,
+    LABEL_1 of transformers.
     """
     if isinstance(value, list | tuple):
-        return tuple(value) if value and all(isinstance(name, str) for name in value) else None
+        named = value and all(isinstance(name, str) for name in value)
+        return tuple(value) if named and not _placeholders(value) else None
     if not isinstance(value, dict) or not value:
         return None
     pairs = [(number, name) if isinstance(name, str) else (name, number) for number, name in value.items()]
@@ -97,7 +114,13 @@ def class_names(value: object) -> tuple[str, ...] | None:
     except (TypeError, ValueError):
         return None
     full = len(numbered) == len(value) and set(numbered) == set(range(len(numbered)))
-    return tuple(numbered[at] for at in range(len(numbered))) if full else None
+    named = full and not _placeholders(numbered.values())
+    return tuple(numbered[at] for at in range(len(numbered))) if named else None
+
+
+def _placeholders(names: Iterable[str]) -> bool:
+    """Whether these are the names that transformers gives classes without names: LABEL_0, LABEL_1."""
+    return all(re.fullmatch(r"LABEL_\d+", name) for name in names)
 
 
 def class_names_of(text: str) -> tuple[str, ...]:
@@ -109,7 +132,7 @@ def class_names_of(text: str) -> tuple[str, ...]:
     if not path.is_file():
         names = tuple(name.strip() for name in text.split(",") if name.strip())
     elif path.suffix == ".json":
-        names = class_names(_json(path)) or ()
+        names = class_names(read_json(path)) or ()
         if not names:
             raise ModelError(f'{path.name} names no classes. It holds ["beluga", "orca"] or {{"0": "beluga"}}.')
     else:
@@ -137,9 +160,25 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], arch: s
             known = {name.removeprefix(before): value for name, value in tensors.items() if name.startswith(before)}
             if needed <= set(known) <= set(wanted):
                 return {name: known.get(name, wanted[name]) for name in wanted}
-    raise ModelError(
-        f"The weights of {file} do not fit {arch}. {_difference(tensors, needed)} Name the right architecture."
-    )
+    advice = _advice(tensors, wanted, needed, arch)
+    raise ModelError(f"The weights of {file} do not fit {arch}. {_difference(tensors, needed)} {advice}")
+
+
+def _advice(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], needed: set[str], arch: str) -> str:
+    """What would be right: the names without what stands before them, a classifier, or another architecture."""
+    anchor = max(needed, key=len)
+    before = sorted({name.removesuffix(anchor) for name in tensors if name.endswith(anchor)} - {""})
+    fitting = [part for part in before if needed <= {name.removeprefix(part) for name in tensors}]
+    if fitting:
+        return f"They fit behind '{fitting[0]}': save them without it."
+    missing = needed - set(tensors)
+    if missing and len(missing) <= MOST_HEAD and len(missing) < len(needed) / 2:
+        return "Its classifier seems to be missing: save the whole network, head included."
+    if any(".embeddings." in name for name in tensors):
+        return "They look like those of transformers: put the config.json that was saved with them beside them."
+    if arch_like := likely_arch(tensors, wanted):
+        return f"They fit {arch_like}: name it as the architecture."
+    return "Name the right architecture."
 
 
 def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,20 +202,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _content(path: Path) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path.name} is a pickle and could run code when opened, so it is refused. Save its weights instead: "
-            "torch.save(learn.model.state_dict(), 'weights.pth')."
-        ) from error
-    except (OSError, RuntimeError, EOFError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path.name} is not a checkpoint that can be read: {str(error).splitlines()[0]}") from error
-
-
 def _weights(content: Any) -> dict[str, Tensor] | None:
     """The state dict in what a file holds: itself, or what lies under one of NESTS."""
     if not isinstance(content, dict) or not content:
@@ -185,37 +210,3 @@ def _weights(content: Any) -> dict[str, Tensor] | None:
         return dict(content)
     inner = (_weights(content[nest]) for nest in NESTS if nest in content)
     return next((tensors for tensors in inner if tensors is not None), None)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    """What CONFIG beside the weights says; empty where there is none."""
-    beside = path.with_name(CONFIG)
-    content = _json(beside) if beside.is_file() else {}
-    return content if isinstance(content, dict) else {}
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path.name} cannot be read as JSON: {str(error).splitlines()[0]}") from error
-
-
-def _refuse_transformers(file: str, metadata: Mapping[str, Any]) -> None:
-    """Raise ModelError for a configuration of the library transformers, whose layers have other names than timm's."""
-    kinds = metadata.get("architectures")
-    if isinstance(kinds, list) and kinds and "architecture" not in metadata:
-        raise ModelError(
-            f"{file} is a checkpoint of the library transformers ({kinds[0]}), whose layers have other names than "
-            "timm's, so it is not read yet. Use the same network from timm."
-        )
-
-
-def _three(value: object) -> tuple[float, float, float] | None:
-    """Three numbers, one for each channel."""
-    if not isinstance(value, list | tuple) or len(value) != 3:
-        return None
-    if not all(isinstance(number, int | float) for number in value):
-        return None
-    red, green, blue = value
-    return float(red), float(green), float(blue)

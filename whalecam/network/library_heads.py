@@ -27,17 +27,17 @@ def averaged_heads(whole: nn.Module) -> Iterable[nn.Sequential]:
 
 
 def _head(layers: Iterable[nn.Module]) -> nn.Sequential:
-    flat = [plain for layer in layers for plain in _plain(layer)]
+    flat = [plain for layer in layers for plain in plain_layers(layer)]
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1), *flat).eval()
 
 
-def _plain(layer: nn.Module) -> list[nn.Module]:
+def plain_layers(layer: nn.Module) -> list[nn.Module]:
     """A layer as one of pooled values (N, K); poolings and Flattens are left out, since the head begins with them."""
     kind = type(layer).__name__
     if isinstance(layer, nn.Identity | nn.Dropout | nn.Flatten) or "Pool" in kind:
         return []
     if isinstance(layer, nn.Sequential):
-        return [plain for child in layer for plain in _plain(child)]
+        return [plain for child in layer for plain in plain_layers(child)]
     if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1:
         return [_linear(layer)]
     if isinstance(layer, nn.LayerNorm):
@@ -45,7 +45,7 @@ def _plain(layer: nn.Module) -> list[nn.Module]:
     if isinstance(layer, nn.BatchNorm2d):  # timm's bring their activation along
         act = cast(nn.Module, getattr(layer, "act", nn.Identity()))
         norm = nn.BatchNorm1d(layer.num_features, layer.eps)
-        return [_filled(norm, layer), *_plain(act)]
+        return [_filled(norm, layer), *plain_layers(act)]
     return [layer]
 
 

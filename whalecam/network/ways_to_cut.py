@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from whalecam.errors import ModelError
 from whalecam.network.library_heads import averaged_heads
 from whalecam.network.positions import FIRST, LAST, LAYOUTS, Positions, prefix_of
+from whalecam.network.transformers_model import TransformersClassifier
+from whalecam.network.transformers_ways import transformers_ways
 from whalecam.network.written import AttentionPooled, ClassToken, attention_pooled_head, class_token_head
 
 POOLINGS = ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AdaptiveConcatPool2d", "SelectAdaptivePool2d")
@@ -20,6 +22,9 @@ Ways = Iterator[tuple[str, Callable[[], Parts]]]
 
 def ways(whole: nn.Module) -> Ways:
     """Ways to cut by name, those with a closed form first. The same architecture gives the same names."""
+    if isinstance(whole, TransformersClassifier):
+        yield from transformers_ways(whole)
+        return
     if hasattr(whole, "forward_features"):
         for number, head in enumerate(averaged_heads(whole)):
             for layout in LAYOUTS:

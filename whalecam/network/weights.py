@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -17,13 +18,27 @@ from whalecam.network import checkpoints
 from whalecam.network.averaged_bodies import cut_again
 from whalecam.network.black_box import BLACK_BOX, IN_MEMORY
 from whalecam.network.bodies import IMAGENET, Stats, build_body, build_whole, stats_of
+from whalecam.network.checkpoint_files import weights_file
 from whalecam.network.cut import Network, first_names
 from whalecam.network.heads import HEADS, OWN
-from whalecam.network.modules import cut
+from whalecam.network.modules import Cut, cut, cut_alike
 from whalecam.network.onnx_network import ONNX, SUFFIX, built, read_graph, rebuilt
+from whalecam.network.preparation import Preparation, of_timm, resize_text
+from whalecam.network.pretrained import INSTALLED, family_of
+from whalecam.network.transformers_model import build, config_of
+from whalecam.network.transformers_ways import TRANSFORMERS
 
 SHOWN = 3
 """Tensors that an error names."""
+WORDS = {
+    "size": "input side",
+    "mean": "mean",
+    "std": "standard deviation",
+    "resize": "way to resize",
+    "crop_share": "crop share",
+    "interpolation": "interpolation",
+}
+"""Fields of `Preparation` in words."""
 
 
 def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Network:
@@ -45,7 +60,11 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     arch, kind, size = str(spec["arch"]), str(spec["head_kind"]), int(spec["size"])
     classes = tuple(spec["classes"])
     whole = int(spec.get("whole_classes", 0))
-    features, head = _built(arch, kind, size, len(classes), way, whole)
+    if way.startswith(TRANSFORMERS):
+        parts = cut_alike(build(*config_of(state), f"The network of {arch}"), way)
+        features, head = parts.features, _head(parts, kind, size, len(classes))
+    else:
+        features, head = _built(arch, kind, size, len(classes), way, whole)
     _fill(nn.ModuleDict({"features": features, "head": head}), state, arch)
     mean, std = (tuple(spec[name]) for name in ("mean", "std"))
     resize = str(spec["resize"])
@@ -58,11 +77,16 @@ def _built(arch: str, kind: str, size: int, classes: int, way: str, whole: int) 
         body = build_body(arch, pretrained=False, size=size)
         return body.features, HEADS[kind](body.channels, classes)
     parts = cut_again(arch, whole, size, way)
+    return parts.features, _head(parts, kind, size, classes)
+
+
+def _head(parts: Cut, kind: str, size: int, classes: int) -> nn.Module:
+    """The network's own head, or one of HEADS in its place."""
     if kind == OWN:
-        return parts.features, parts.head
+        return parts.head
     with torch.no_grad():
         channels = parts.features(torch.zeros(1, 3, size, size)).shape[1]
-    return parts.features, HEADS[kind](channels, classes)
+    return HEADS[kind](channels, classes)
 
 
 @dataclass(frozen=True)
@@ -81,71 +105,132 @@ def load_checkpoint(
     arch: str | None = None,
     size: int | None = None,
     default_size: int = 224,
-    resize: str = "squish",
+    resize: str | None = None,
+    crop_share: float | None = None,
+    interpolation: str | None = None,
     mean: Stats | None = None,
     std: Stats | None = None,
 ) -> Loaded:
     """A network from a checkpoint made elsewhere: see `checkpoints.read` for the files that are read.
 
-    Understands our own names (`features.`, `head.`), fastai's (`0.` the body, `1.` the head, linear or two-layer), and
-    those of torchvision and timm, whatever a wrapper puts before the names. Which of their networks can be cut, see
-    `modules.cut`.
+    Understands our own names (`features.`, `head.`), fastai's (`0.` the body, `1.` the head, linear or two-layer),
+    those of torchvision and timm, whatever a wrapper puts before the names, and classifiers of transformers, which
+    that library builds from their `config.json`. Which of their networks can be cut, see `modules.cut`.
 
     Args:
         classes: in the order of the network's outputs; None: as the file names them, else `otherwise`.
         arch: a name of torchvision or timm; None: the one that the file names, else LOADED_ARCH.
-        size: side of its input, px; None: as the file says, else `default_size`.
+        size: side of its input, px; None: as the file says, else timm's configuration of the architecture, else
+            `default_size`.
+        resize: of RESIZES; None: as the file or timm says, else `squish`.
+        crop_share: of the sides of what `resize` shows, in (0, 1]; None: as the file or timm says, else 1.
+        interpolation: of INTERPOLATIONS; None: as the file or timm says, else `bilinear`.
         mean, std: of its input's channels, RGB in [0, 1]; None: as the file says, else those that the architecture's
             published weights have (ImageNet's for an ONNX file).
 
     An ONNX file is built as `onnx_network.built` says.
 
     Raises ModelError for a pickle, for other names, for another number of classes, for weights that are NaN or
-    infinite, and for an architecture that cannot be built, or cut before its pooling.
+    infinite, for an architecture that cannot be built, or cut before its pooling, and for an unknown interpolation or
+    share; ExtraError where the library transformers is needed and missing.
     """
+    given = Preparation(
+        size=size, mean=mean, std=std, resize=resize, crop_share=crop_share, interpolation=interpolation
+    )
     if path.suffix == SUFFIX:
-        graph = read_graph(path)
-        stored = checkpoints.Checkpoint({}, classes=checkpoints.class_names(graph.class_names), size=graph.input.side)
-        names, side = classes or stored.classes or otherwise, stored.size or size or default_size
-        if size and size != side:
-            raise ModelError(f"{path.name} takes images of {side} px only, not {size}. Leave the size out.")
-        network, why = built(graph, names, side, resize, (mean or IMAGENET[0], std or IMAGENET[1]))
-        notes = [*_notes(stored, classes=classes, arch=None, size=size, frame=(mean, std)), why]
-        notes += [f"An ONNX file is built by its own graph, so the architecture {arch} is not used."] if arch else []
-        return Loaded(network, tuple(filter(None, notes)))
+        return _of_onnx(path, classes or (), otherwise, arch, given, default_size)
+    path = weights_file(path)
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
     names = classes or stored.classes or otherwise
+    if stored.config is not None and arch:
+        raise ModelError(
+            f"{path.name} has a config.json of transformers, which says how it is built, so the architecture {arch} "
+            "is not used. Leave it out."
+        )
     wanted = arch or stored.arch or LOADED_ARCH
-    side = size or stored.size or default_size
-    network = _loaded(stored, names, wanted, side, resize, path.name)
-    network = replace(network, mean=mean or stored.mean or network.mean, std=std or stored.std or network.std)
-    return Loaded(network, tuple(_notes(stored, classes=classes, arch=arch, size=size, frame=(mean, std))))
+    library = Preparation() if stored.config is not None else published(wanted)
+    theirs = stored.preparation.filled(library)
+    if resize and crop_share is None and resize != theirs.resize:
+        given = replace(given, crop_share=1.0)  # theirs is of another way to resize
+    known = given.filled(theirs)
+    side, how = known.size or default_size, resize_text(known.resize, known.crop_share, known.interpolation)
+    if stored.config is not None:
+        network = _of_transformers(stored, stored.config, names, side, how, path.name)
+    else:
+        network = _loaded(stored, names, wanted, side, how, path.name)
+    network = replace(network, mean=known.mean or network.mean, std=known.std or network.std)
+    notes = _notes(stored, library, classes=classes, arch=arch, given=given)
+    return Loaded(network, tuple(notes))
+
+
+def _of_onnx(
+    path: Path,
+    classes: tuple[str, ...],
+    otherwise: tuple[str, ...],
+    arch: str | None,
+    given: Preparation,
+    default_size: int,
+) -> Loaded:
+    graph = read_graph(path)
+    own = Preparation(size=graph.input.side)
+    stored = checkpoints.Checkpoint({}, classes=checkpoints.class_names(graph.class_names), preparation=own)
+    names, side = classes or stored.classes or otherwise, own.size or given.size or default_size
+    if given.size and given.size != side:
+        raise ModelError(f"{path.name} takes images of {side} px only, not {given.size}. Leave the size out.")
+    frame = (given.mean or IMAGENET[0], given.std or IMAGENET[1])
+    network, why = built(graph, names, side, resize_text(given.resize, given.crop_share, given.interpolation), frame)
+    notes = [*_notes(stored, Preparation(), classes=classes or None, arch=None, given=given), why]
+    notes += [f"An ONNX file is built by its own graph, so the architecture {arch} is not used."] if arch else []
+    return Loaded(network, tuple(filter(None, notes)))
+
+
+def published(arch: str) -> Preparation:
+    """What timm's configuration of an architecture says of its input; nothing for torchvision's and for WhaleCAM's."""
+    if arch in INSTALLED or not timm.is_model(arch) or family_of(arch) != "timm":
+        return Preparation()
+    return of_timm(vars(timm.get_pretrained_cfg(arch)))
 
 
 def _notes(
     stored: checkpoints.Checkpoint,
+    library: Preparation,
     *,
     classes: tuple[str, ...] | None,
     arch: str | None,
-    size: int | None,
-    frame: tuple[Stats | None, Stats | None],
+    given: Preparation,
 ) -> Iterator[str]:
     """What the file says and was used, and what it says otherwise than whoever loads it."""
-    stated = {
-        "architecture": (stored.arch, arch),
-        "classes": (stored.classes, classes),
-        "input side": (stored.size, size),
-        "mean": (stored.mean, frame[0]),
-        "standard deviation": (stored.std, frame[1]),
-    }
-    used = [name for name, (its, given) in stated.items() if its and not given]
-    if used:
+    own = {"architecture": (stored.arch or stored.config, arch), "classes": (stored.classes, classes)}
+    frame = {word: (getattr(stored.preparation, name), getattr(given, name)) for name, word in WORDS.items()}
+    if used := [word for word, (its, other) in {**own, **frame}.items() if its and not other]:
         yield f"As the file says: {', '.join(used)}."
-    if stored.unused:
-        yield f"Not done of what the file says: {', '.join(stored.unused)}."
+    of_library = [word for name, word in WORDS.items() if getattr(library, name) and not any(frame[word])]
+    if of_library:
+        yield f"As timm's configuration of {arch or stored.arch} says: {', '.join(of_library)}."
+    if stored.preparation.unused:
+        yield f"Not done of what the file says: {', '.join(stored.preparation.unused)}."
     if stored.classes and classes and stored.classes != classes:
         yield f"The file names its classes otherwise: {', '.join(stored.classes[:SHOWN])} …; yours are used."
+
+
+def _of_transformers(
+    stored: checkpoints.Checkpoint,
+    config: Mapping[str, Any],
+    classes: tuple[str, ...],
+    size: int,
+    resize: str,
+    file: str,
+) -> Network:
+    """A classifier that transformers built: cut, and proven to give the same logits."""
+    whole = build(config, stored.tensors, file)
+    with torch.no_grad():
+        side = whole.image_size or size
+        outputs = whole(torch.zeros(1, 3, side, side)).shape[1]
+    _check_classes(file, outputs, classes)
+    parts = cut(whole, size)
+    frame = (f"{type(whole.model).__name__} (transformers)", classes, size, resize, *IMAGENET)
+    return Network(parts.features, parts.head, *frame, head_kind=OWN, way=parts.way, whole_classes=len(classes))
 
 
 def _loaded(

@@ -5,6 +5,7 @@ A class token is a sum: its embedding, and what the attention and the MLP of eac
 embedding, MLPs, biases, its own and register tokens) is not. A pooling by attention is one such layer of its own.
 """
 
+import copy
 from typing import Any, cast
 
 import torch
@@ -26,6 +27,17 @@ class PatchWrites(nn.Module):
         super().__init__()
         self.whole = whole
 
+    def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What patches wrote (N, 2K, h, w), and all tokens (N, T, K) behind the last layer, before the last norm."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.with_tokens(images)[0]
+
+    def prefix(self, count: int) -> int:
+        """How many of `count` tokens stand before those of the patches."""
+        return prefix_of(self.whole)
+
     def _laid_out(self, written: Tensor, rest: Tensor) -> Tensor:
         """Written (N, T, K) and rest (N, K) → (N, 2K, h, w)."""
         alike = (rest / written.shape[1])[:, None].expand_as(written)
@@ -35,15 +47,22 @@ class PatchWrites(nn.Module):
 class ClassToken(PatchWrites):
     """The vector is the class token before the last norm, of a timm or torchvision VisionTransformer in eval mode."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        tokens, before = self._embedded(images), prefix_of(self.whole) or 1
+    def prefix(self, count: int) -> int:
+        return prefix_of(self.whole) or 1
+
+    def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        tokens = self._embedded(images)
+        before = self.prefix(tokens.shape[1])
         rest, written = tokens[:, 0], torch.zeros_like(tokens[:, before:])
-        for block in _blocks(self.whole):
+        for block in self._layers():
             after, by_each = _through(block, tokens)
             written = written + by_each[:, before:]
             rest = rest + after[:, 0] - tokens[:, 0] - by_each[:, before:].sum(dim=1)
             tokens = after
-        return self._laid_out(written, rest)
+        return self._laid_out(written, rest), tokens
+
+    def _layers(self) -> list[Any]:
+        return _blocks(self.whole)
 
     def _embedded(self, images: Tensor) -> Tensor:
         whole = cast(Any, self.whole)
@@ -57,10 +76,13 @@ class ClassToken(PatchWrites):
 class AttentionPooled(PatchWrites):
     """The vector is what timm's AttentionPoolLatent makes of all tokens, as in SigLIP, with a single latent query."""
 
-    def forward(self, images: Tensor) -> Tensor:
+    def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
         whole = cast(Any, self.whole)
         pool, before = whole.attn_pool, prefix_of(self.whole)
-        tokens = whole.forward_features(images)
+        bare = cast(Any, copy.copy(self.whole))  # without its last norm, which forward_features ends with
+        bare._modules = {**whole._modules, "norm": nn.Identity()}
+        unnormed = bare.forward_features(images)
+        tokens = whole.norm(unnormed)
         vector = whole.pool(tokens)
         read = tokens if whole.pool_include_prefix else tokens[:, before:]
         placed = read if pool.pos_embed is None else read + pool.pos_embed
@@ -70,7 +92,7 @@ class AttentionPooled(PatchWrites):
         query = pool.q(pool.latent.expand(batch, -1, -1)).reshape(batch, 1, pool.num_heads, -1).transpose(1, 2)
         by_each = _written(pool.q_norm(query), pool.k_norm(key), value, pool.proj)
         written = by_each[:, before:] if whole.pool_include_prefix else by_each
-        return self._laid_out(written, vector - written.sum(dim=1))
+        return self._laid_out(written, vector - written.sum(dim=1)), unnormed
 
 
 def attention_pooled_head(whole: nn.Module) -> nn.Sequential:

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("chance", pa.float32()),
         ("attention_score", pa.float32()),
         ("fin_share", pa.float32()),
+        ("high_norm_share", pa.float32()),
         ("background_share_label", pa.float32()),
         ("attention_score_label", pa.float32()),
         ("reliance", pa.float32()),
@@ -65,6 +66,8 @@ mask, thresholded at 0.5 on a MASK_GRID × MASK_GRID grid of the image, packed e
 parts written before it was measured lack the column; earlier names of columns stand in `parts.EARLIER`;
 `exchange_own` and `exchange_other` hold the probability of the predicted class on each exchanged water of the predicted
 label and of other labels, `…_donors` a code of each donor, the same for all of one individual; older parts lack them;
+`high_norm_share` is that of positive evidence in tokens of high norm on the background, null for networks without
+tokens; older parts lack it;
 `mask_agreement` is the IoU of the mask with the mask network's where the mask comes from elsewhere;
 `peak` is the largest value of the predicted class's relative map, in logits; `embedding` holds float16 little-endian,
 the activations at the cut averaged over their positions; parts older than it lack it.

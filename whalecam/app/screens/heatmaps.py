@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from whalecam.analysis.token_caution import row_sentence
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import heat_canvas
 from whalecam.app.shell.page_frame import errors_shown, plain
@@ -225,6 +226,8 @@ def _small_print(run: Run, row: ImageRow) -> str:
         _mask_words(row),
         "The network trained on this image." if row["in_training"] else "The network did not train on this image.",
     ]
+    if caution := row_sentence(row["high_norm_share"]):
+        lines.append(caution)
     if row["fin_share"] is not None:
         lines.append(f"Share of evidence on the fin: {percent(row['fin_share'])}")
     if row["group"]:

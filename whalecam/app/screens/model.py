@@ -56,7 +56,8 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
-LOADED_SIDE = f"as the file says, else {TrainOptions.size}"
+AS_STATED = "as the file says"
+LOADED_SIDE = f"as the file or timm says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
 BOX_FORMATS = (
     "A CSV table, MegaDetector, SpeciesNet, COCO, Label Studio, FiftyOne or CVAT files, folders of YOLO or Pascal VOC, "
@@ -136,16 +137,16 @@ def load_form(run: Run) -> None:
     """A checkpoint from elsewhere: safetensors, or a state dict; never a pickle."""
     with st.form("load"):
         st.caption(
-            "Weights of a torchvision, timm or fastai network, or of WhaleCAM: safetensors, or a state dict that "
-            "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); or an ONNX "
-            "file. A pickled module is refused."
+            "Weights of a torchvision, timm, transformers or fastai network, or of WhaleCAM: safetensors, or a state "
+            "dict that torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); a "
+            "folder with them and their config.json; or an ONNX file. A pickled module is refused."
         )
         left, right = st.columns([3, 2])
         path = left.text_input("Checkpoint file", placeholder="/data/models/best.safetensors")
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         first, second = st.columns(2)
         size = first.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
-        resize = second.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
+        resize = second.selectbox("An image becomes a square by", (AS_STATED, *RESIZES))
         classes = st.text_input(
             "Classes, in the order of the outputs",
             placeholder="empty: as the file says, else the labels by name",
@@ -154,9 +155,9 @@ def load_form(run: Run) -> None:
         if st.form_submit_button("Load", type="primary"):
             extra = ["--classes", classes] if classes.strip() else []
             extra += ["--arch", arch.strip()] if arch.strip() else []
-            extra += _flags({"size": size or "", "resize": resize})
+            extra += _flags({"size": size or "", "resize": "" if resize == AS_STATED else resize})
             with errors_shown():
-                if not Path(path).expanduser().is_file():
+                if not path.strip() or not Path(path).expanduser().exists():
                     raise ModelError(
                         f"There is no file {path or '(empty)'}. Give the path of a checkpoint on this machine."
                     )

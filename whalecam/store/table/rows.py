@@ -184,6 +184,13 @@ class Table:
         """See `totals.majority`."""
         return float(self._store.answered("majority", lambda: totals.majority(self._store)))
 
+    def high_norm(self, limit: float) -> tuple[int, int]:
+        """See `totals.high_norm`."""
+        answer: tuple[int, int] = self._store.answered(
+            ("high_norm", limit), lambda: totals.high_norm(self._store, limit)
+        )
+        return answer
+
     def confusion(self, unseen_only: bool = True) -> pd.DataFrame:
         """See `totals.confusion`."""
         return self._frame("confusion", lambda: totals.confusion(self._store, unseen_only), unseen_only)

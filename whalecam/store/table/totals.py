@@ -83,6 +83,14 @@ def majority(store: Store) -> float:
     return float(counts[0][0]) if counts[0][0] is not None else float("nan")
 
 
+def high_norm(store: Store, limit: float) -> tuple[int, int]:
+    """Images whose tokens were measured, and those of them with a share of evidence in high norms above `limit`."""
+    counts = store.rows(
+        "select count(high_norm_share), count(*) filter (high_norm_share > $limit) from held.rows", {"limit": limit}
+    )
+    return int(counts[0][0]), int(counts[0][1])
+
+
 def confusion(store: Store, unseen_only: bool) -> pd.DataFrame:
     """`label`, `predicted`, `images`."""
     where = "not in_training" if unseen_only else "true"
