@@ -23,6 +23,7 @@ from whalecam.analysis.recommendation import (
     step,
 )
 from whalecam.arrays import records
+from whalecam.commands import to_argv
 from whalecam.config import ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.masks import sentences
@@ -67,8 +68,8 @@ def advice_lines(run: Run, advice: Advice) -> Iterator[str]:
     """What to do about the leaks, why, and the command that does it."""
     yield f"What to do: {advice.sentence}"
     yield from (f"  - {line}" for line in advice.why)
-    if verb := step(run, advice):
-        yield next_command(verb)
+    if command := step(run, advice):
+        yield next_command(to_argv(command))
 
 
 def simulation_lines(results: Mapping[str, Any], network: str = "present") -> Iterator[str]:
