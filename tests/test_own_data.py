@@ -138,6 +138,19 @@ def test_detections_are_no_table_and_a_missing_path_is_an_error(tmp_path: Path) 
         preview_table(tmp_path / "nothing.csv", None)
 
 
+def test_detections_beside_class_folders_are_no_table_and_are_named(folder: Path) -> None:
+    (folder / "md.json").rename(folder / "set" / "md.json")
+    seen = preview(OwnData(table=folder / "set"))
+    assert seen.table.format == "class folders" and seen.table.data is not None
+    assert "Detections beside the class folders are used where they are given as boxes: md.json." in (
+        seen.table.data.reading
+    )
+    assert layout_of(folder / "set") == Layout(table=folder / "set", boxes=(folder / "set" / "md.json",))
+    (folder / "set" / "t.csv").write_text("image,species\n")
+    with pytest.raises(DatasetError, match=r"contains t\.csv\. Give the table itself"):
+        preview(OwnData(table=folder / "set"))
+
+
 def test_uploaded_files_are_sorted_into_tables_and_boxes(tmp_path: Path) -> None:
     home = case("10-megadetector-json")
     for name in ("train.csv", "md.json", "coco.json"):
@@ -151,15 +164,16 @@ def test_uploaded_files_are_sorted_into_tables_and_boxes(tmp_path: Path) -> None
 
 def test_a_folder_with_a_table_says_where_its_images_and_masks_are(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("image,species\na.png,orca\n")
-    (tmp_path / "md.json").write_text("{}")
+    (tmp_path / "md.json").write_bytes((case("10-megadetector-json") / "md.json").read_bytes())
     for name in ("pictures", "Masks", ".hidden"):
         (tmp_path / name).mkdir()
     table, pictures, drawn = (tmp_path / name for name in ("labels.csv", "pictures", "Masks"))
-    assert layout_of(tmp_path) == Layout(table=table, images=pictures, masks=drawn)
+    boxes = (tmp_path / "md.json",)
+    assert layout_of(tmp_path) == Layout(table=table, images=pictures, masks=drawn, boxes=boxes)
     (tmp_path / "more").mkdir()
-    assert layout_of(tmp_path) == Layout(table=table, images=tmp_path, masks=drawn)
+    assert layout_of(tmp_path) == Layout(table=table, images=tmp_path, masks=drawn, boxes=boxes)
     (tmp_path / "second.tsv").write_text("image\tspecies\na.png\torca\n")
-    assert layout_of(tmp_path) == Layout(table=tmp_path)
+    assert layout_of(tmp_path) == Layout(table=tmp_path, boxes=boxes)
     assert layout_of(pictures) == Layout(table=pictures)
 
 

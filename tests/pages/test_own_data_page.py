@@ -182,6 +182,21 @@ def test_an_error_of_an_upload_names_the_file_alone(runs: Path, data: Path) -> N
     assert "odd.csv has no column 'image'" in words(app) and str(runs) not in words(app)
 
 
+def test_detections_in_the_folder_fill_the_field_of_boxes(runs: Path, data: Path) -> None:
+    files = [*folder_of(data), ("set/md.json", (data / "md.json").read_bytes())]
+    app = upload(open_page(PAGE), "folder", files)
+    assert "Boxes: matched 10 of 12 images" in words(app) and "Recognized: class folders" in words(app)
+    assert not app.error and str(app.text_input(key="own_boxes").value).endswith("/set/md.json")
+
+
+def test_what_is_neither_images_nor_a_table_nor_boxes_is_said(runs: Path) -> None:
+    app = upload(open_page(PAGE), "folder", [("odd/deep/notes.txt", b"x")])
+    assert "Nothing in odd is an image, a table or a box file." in words(app) and not recognized(app)
+    tables = [("a.csv", b"image,species\na.png,orca\n"), ("b.csv", b"image,species\na.png,orca\n")]
+    app = upload(open_page(PAGE), "files", tables)
+    assert "may all be the table of labels: a.csv, b.csv" in words(app)
+
+
 def test_an_upload_that_is_gone_is_said(runs: Path) -> None:
     app = fill(open_page(PAGE), csv="upload:0123456789abcdef/set")
     assert "This upload is not here any more. Upload the files again." in words(app)

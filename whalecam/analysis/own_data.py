@@ -117,12 +117,20 @@ def _images(data: Dataset, sources: Sequence[MaskSources]) -> tuple[PreviewImage
     outlined = {image for source in sources for image in _outlined(source)}
     names = [image for image in files if image in outlined] or list(files)
     drawn = np.random.default_rng(0).choice(len(names), min(IMAGES, len(names)), replace=False) if names else ()
-    return tuple(_image(names[at], files, sources) for at in sorted(int(place) for place in drawn))
+    chosen = [names[at] for at in sorted(int(place) for place in drawn)]
+    own = [_of_images(source, chosen) for source in sources]
+    return tuple(_image(name, files, own) for name in chosen)
 
 
 def _outlined(sources: MaskSources) -> set[str]:
     boxes = set() if sources.boxes is None else set(sources.boxes["image"])
     return boxes | set(sources.given)
+
+
+def _of_images(sources: MaskSources, images: Sequence[str]) -> MaskSources:
+    """The boxes of a few images only, of perhaps a hundred thousand."""
+    boxes = sources.boxes
+    return sources if boxes is None else replace(sources, boxes=boxes[boxes["image"].isin(images)])
 
 
 def _image(image: str, files: Mapping[str, tuple[str, str]], sources: Sequence[MaskSources]) -> PreviewImage:

@@ -37,11 +37,12 @@ class TablePreview:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The parts of a data set that lie in one folder; None where it has none of the kind."""
+    """The parts of a data set that lie in one folder; None or empty where it has none of the kind."""
 
     table: Path
     images: Path | None = None
     masks: Path | None = None
+    boxes: tuple[Path, ...] = ()
 
 
 def preview_table(csv: Path, images: Path | None, columns: Columns = Columns()) -> TablePreview:
@@ -59,21 +60,21 @@ def preview_table(csv: Path, images: Path | None, columns: Columns = Columns()) 
 
 
 def layout_of(folder: Path) -> Layout:
-    """Where the table, the images and the masks lie in a folder; the folder itself where it has no single table.
+    """Where table, images, masks and boxes lie in a folder; the folder itself is the table where it has no single one.
 
     The images are in the only folder beside the table that is none of masks, else anywhere in the folder.
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    tables = [entry for entry in entries if entry.is_file() and entry.name.lower().endswith(TABLES)]
-    if len(tables) > 1:  # boxes are often JSON
-        tables = [entry for entry in tables if entry.suffix.lower() != ".json"]
+    files = [entry for entry in entries if entry.is_file() and entry.name.lower().endswith(TABLES)]
+    boxes = tuple(entry for entry in files if _has_boxes(entry))
+    tables = [entry for entry in files if entry not in boxes] or [entry for entry in boxes if _has_labels(entry)]
     if len(tables) != 1:
-        return Layout(table=folder)
+        return Layout(table=folder, boxes=boxes)
     folders = [entry for entry in entries if entry.is_dir()]
     masks = [entry for entry in folders if entry.name.lower() in MASK_FOLDERS]
     others = [entry for entry in folders if entry not in masks]
     images = others[0] if len(others) == 1 else folder
-    return Layout(table=tables[0], images=images, masks=masks[0] if len(masks) == 1 else None)
+    return Layout(table=tables[0], images=images, masks=masks[0] if len(masks) == 1 else None, boxes=boxes)
 
 
 @dataclass(frozen=True, kw_only=True)

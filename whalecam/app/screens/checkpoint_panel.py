@@ -8,6 +8,7 @@ from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.shell.run_commands import load_of
 from whalecam.app.shell.start_job import launch
 from whalecam.app.state import own_data
+from whalecam.app.widgets.upload_list import upload_list
 from whalecam.commands import Inspect
 from whalecam.config import RESIZES, SIDES, TrainOptions
 from whalecam.errors import ModelError
@@ -35,6 +36,7 @@ def load(run: Run) -> None:
     with errors_shown():
         if record := read_record(run.checkpoint_record):
             _recognized(run, record)
+    upload_list()
 
 
 def _uploader() -> None:

@@ -8,21 +8,23 @@ from typing import Any
 import streamlit as st
 
 from whalecam.analysis.own_data import OwnData, OwnDataPreview, PreviewImage
+from whalecam.app.components.dropped_folders import keep_paths
 from whalecam.app.components.gallery import Card, gallery
-from whalecam.app.shell import links
+from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import next_run, own_data, session
 from whalecam.app.widgets.mask_fields import mask_fields
+from whalecam.app.widgets.upload_list import upload_list
 from whalecam.config import MaskOptions
 from whalecam.data import OK
 from whalecam.errors import WhalecamError
 from whalecam.store.run import Run
-from whalecam.store.uploads import Upload, in_words
+from whalecam.store.uploads import Upload
 from whalecam.text import percent
 
 UPLOADERS: tuple[tuple[str, str, bool, Callable[[Upload], None]], ...] = (
-    ("folder", "Folder of images", True, own_data.use_folder),
-    ("files", "Table, box files", False, own_data.use_files),
+    ("folder", "Folder of images", True, own_data.use),
+    ("files", "Table, box files", False, own_data.use),
     ("masks", "Folder of masks", True, own_data.use_masks),
 )
 """Kind, label, whether it is a folder, and what fills the fields."""
@@ -49,12 +51,13 @@ def open_own() -> None:
             _uploaders()
         chosen, preview = _looked_at(*_places(table, images))
         _opening(chosen, preview)
-        _uploads()
+        upload_list()
 
 
 def next_step(run: Run) -> None:
     """The one button that leads on from a data set to its network, or to its audit."""
-    if run.parts():
+    job = jobs.status(run.path)
+    if run.parts() or (job and job.state == "running"):
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown("**Next** · " + ("audit the network on these images" if run.trained else "train a network on them"))
@@ -72,17 +75,19 @@ def _lead(label: str, tab: str, icon: str, kind: Any) -> None:
 
 def _uploaders() -> None:
     """Store what was dropped, and fill the fields with it."""
+    keep_paths()
+    dropped: list[tuple[Any, Callable[[Upload], None]]] = []
     for column, (kind, label, is_folder, use) in zip(st.columns(len(UPLOADERS)), UPLOADERS, strict=True):
-        files: Any = column.file_uploader(
+        files = column.file_uploader(
             label,
             accept_multiple_files="directory" if is_folder else True,
             key=own_data.uploader_key(kind),
             help=HELP[kind],
         )
-        if files:
-            upload = own_data.keep((file.name, file.getvalue()) for file in files)
-            use(upload)
-            st.rerun()
+        dropped += [(files, use)] if files else []
+    for files, use in dropped:
+        use(own_data.keep((file.name, file.getvalue()) for file in files))
+        st.rerun()
 
 
 def _places(table: str, images: str) -> tuple[str, str, MaskOptions]:
@@ -197,13 +202,13 @@ def _opening(chosen: OwnData | None, preview: OwnDataPreview | None) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     suggested = own_data.suggested_name(chosen)
     name = left.text_input("Name of the run", key=own_data.NAME, placeholder=suggested)
-    asked = f"{chosen!r} {name}"
+    request = f"{chosen!r} {name}"
     if right.button("Open", type="primary", key="own_open", width="stretch", icon=":material/arrow_forward:"):
         problem = _problem_of(name.strip() or suggested, chosen, preview)
-        next_run.set_problem(problem, asked)
+        next_run.set_problem(problem, request)
         if not problem:
             st.rerun()
-    if problem := next_run.problem(asked):
+    if problem := next_run.problem(request):
         st.error(plain(problem), icon=":material/error:")
 
 
@@ -218,16 +223,3 @@ def _problem_of(name: str, chosen: OwnData | None, preview: OwnDataPreview | Non
     next_run.open_next(run.name)
     own_data.clear_next()
     return ""
-
-
-def _uploads() -> None:
-    """What this session uploaded, with its size and a way to delete it."""
-    for upload in own_data.listed_uploads():
-        with st.container(horizontal=True, vertical_alignment="center"):
-            files = f"{upload.files:,} file{'' if upload.files == 1 else 's'}"
-            tops = ", ".join(upload.tops[:3]) + (", …" if len(upload.tops) > 3 else "")
-            st.caption(plain(f"Uploaded: {tops} · {files}, {in_words(upload.size)}"), width="stretch")
-            with st.popover("Delete", icon=":material/delete:", key=f"delete_{upload.name}"):
-                if users := own_data.runs_of(upload):
-                    st.warning(plain(f"These runs read from it and lose their images: {', '.join(users)}."))
-                st.button("Delete these files", key=f"deleted_{upload.name}", on_click=own_data.delete, args=(upload,))

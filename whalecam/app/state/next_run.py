@@ -16,12 +16,12 @@ def apply(names: Collection[str]) -> None:
         st.session_state["run"] = name
 
 
-def set_problem(problem: str, asked: str) -> None:
-    """Note why no run could be made of what was `asked` for; "" where one was."""
-    st.session_state["_own_problem"] = (asked, problem)
+def set_problem(problem: str, request: str) -> None:
+    """Note why no run could be made of a `request`; "" where one was."""
+    st.session_state["_own_problem"] = (request, problem)
 
 
-def problem(asked: str) -> str:
-    """Why no run could be made of what is `asked` for, where that was tried last; else empty."""
+def problem(request: str) -> str:
+    """Why no run could be made of what is `request` for, where this was tried last; else empty."""
     tried, problem = st.session_state.get("_own_problem", ("", ""))
-    return str(problem) if tried == asked else ""
+    return str(problem) if tried == request else ""

@@ -11,7 +11,7 @@ import streamlit as st
 from whalecam.analysis import own_data
 from whalecam.analysis.own_data import OwnData, OwnDataPreview
 from whalecam.app.state import fields, session
-from whalecam.config import AuditOptions, Columns, MaskOptions
+from whalecam.config import IMAGE_SUFFIXES, AuditOptions, Columns, MaskOptions
 from whalecam.data import open_dataset
 from whalecam.data.preview import layout_of, sorted_files
 from whalecam.errors import DatasetError, RunError, WhalecamError
@@ -22,6 +22,8 @@ from whalecam.store.uploads import Upload
 FOLDER = "uploads"
 TABLE, IMAGES, MASKS, BOXES, NAME = "own_csv", "own_images", "own_masks", "own_boxes", "own_name"
 CHECKPOINT = "load_checkpoint"
+PLACES = (TABLE, IMAGES, MASKS, BOXES, CHECKPOINT)
+"""Fields that have paths and uploads."""
 COLUMN_KEYS = {"image": "own_image", "label": "own_label", "group": "own_group"}
 EMPTY = {**dict.fromkeys((TABLE, IMAGES, MASKS, BOXES, NAME, *COLUMN_KEYS.values()), "")}
 EMPTY |= {f"own_{name}": value for name, value in vars(MaskOptions()).items() if name not in ("masks", "boxes")}
@@ -51,42 +53,58 @@ def keep(files: Iterable[tuple[str, bytes]]) -> Upload:
     return upload
 
 
-def use_folder(upload: Upload) -> None:
-    """Fill the fields with what an uploaded folder has: class folders, or a table, images and masks."""
-    top = upload.path / upload.tops[0] if len(upload.tops) == 1 else upload.path
-    folder = top if top.is_dir() else upload.path
+def use(upload: Upload) -> None:
+    """Fill the fields with what was uploaded: a folder of images, or a table and box files.
+
+    Raises DatasetError where it is neither, and where there are several tables.
+    """
+    folder = _top(upload)
+    if any(path.name.lower().endswith(IMAGE_SUFFIXES) for path in folder.rglob("*")):
+        _use_folder(upload, folder)
+    else:
+        _use_files(upload, folder)
+
+
+def _use_folder(upload: Upload, folder: Path) -> None:
+    """Class folders, or a table, images, masks and boxes; images alone are those of the table that is there."""
     layout = layout_of(folder)
-    tables = fields.shared_value(TABLE) if layout.table == folder and not _has_folders(folder) else ""
-    if tables:  # a folder of images for the table that is there
-        fields.set_values(**{IMAGES: _reference(upload, folder)})
+    values = {BOXES: ", ".join(_reference(upload, path) for path in layout.boxes)} if layout.boxes else {}
+    if layout.table == folder and not _has_folders(folder) and fields.shared_value(TABLE):
+        fields.set_values(**values, **{IMAGES: _reference(upload, folder)})
         return
-    values = {TABLE: _reference(upload, layout.table), IMAGES: _reference(upload, layout.images)}
+    values |= {TABLE: _reference(upload, layout.table), IMAGES: _reference(upload, layout.images)}
     values |= {MASKS: _reference(upload, layout.masks)} if layout.masks else {}
     fields.set_values(**values, **dict.fromkeys(COLUMN_KEYS.values(), ""))
 
 
-def use_files(upload: Upload) -> None:
-    """Fill the fields with uploaded files: the table of labels and the boxes.
-
-    Raises DatasetError where there are several tables.
-    """
-    kinds = sorted_files(upload.path)
-    boxes = ", ".join(_reference(upload, path) for path in kinds.boxes)
+def _use_files(upload: Upload, folder: Path) -> None:
+    """The table of labels and the boxes."""
+    kinds = sorted_files(folder)
     tables = [path for path in kinds.tables if path not in kinds.boxes]
     if not tables and not fields.shared_value(TABLE):
         tables = list(kinds.tables)
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
         raise DatasetError(f"These files may all be the table of labels: {names}. Upload that table alone.")
+    if not tables and not kinds.boxes:
+        names = ", ".join(upload.tops[:3])
+        raise DatasetError(f"Nothing in {names} is an image, a table or a box file. Upload one of these.")
+    boxes = ", ".join(_reference(upload, path) for path in kinds.boxes)
     values = {BOXES: boxes} if boxes else {}
     if tables:
         values |= {TABLE: _reference(upload, tables[0]), **dict.fromkeys(COLUMN_KEYS.values(), "")}
     fields.set_values(**values)
 
 
+def _top(upload: Upload) -> Path:
+    """The only folder at the top of an upload, else the upload itself."""
+    top = upload.path / upload.tops[0]
+    return top if len(upload.tops) == 1 and top.is_dir() else upload.path
+
+
 def use_masks(upload: Upload) -> None:
     """Fill the field of masks with an uploaded folder."""
-    fields.set_values(**{MASKS: _reference(upload, upload.path)})
+    fields.set_values(**{MASKS: _reference(upload, _top(upload))})
 
 
 def use_checkpoint(upload: Upload) -> None:
@@ -129,7 +147,7 @@ def as_written(text: str) -> str:
     names = sorted({path.name for path in home.iterdir()} if home.is_dir() else (), key=len)
     for name in names:
         text = text.replace(f"{home / name}{os.sep}", "").replace(str(home / name), "the upload")
-    for key in (TABLE, IMAGES, MASKS, BOXES, CHECKPOINT):
+    for key in PLACES:
         for part in str(fields.shared_value(key) or "").split(","):
             written = part.strip()
             if written.startswith("~"):
@@ -169,15 +187,15 @@ def add_run(name: str, data: OwnData) -> Run:
 
 def listed_uploads() -> list[Upload]:
     """The uploads of this session, and those that the fields and the address name."""
-    texts = [part for key in (TABLE, IMAGES, MASKS, BOXES) for part in str(fields.shared_value(key) or "").split(",")]
+    texts = [part for key in PLACES for part in str(fields.shared_value(key) or "").split(",")]
     names = dict.fromkeys((*fields.value("_uploads", ()), *filter(None, map(uploads.name_in, texts))))
-    found = []
+    listed = []
     for name in names:
         try:
-            found.append(uploads.upload_in(uploads_folder(), name))
+            listed.append(uploads.upload_in(uploads_folder(), name))
         except DatasetError:
             continue
-    return found
+    return listed
 
 
 def runs_of(upload: Upload) -> list[str]:
@@ -199,7 +217,7 @@ def delete(upload: Upload) -> None:
     """Remove an upload, and what the fields say of it."""
     with suppress(DatasetError):  # deleted already, in another tab
         uploads.delete(uploads_folder(), upload.name)
-    named = [key for key in (TABLE, IMAGES, MASKS, BOXES) if upload.name in str(fields.shared_value(key) or "")]
+    named = [key for key in PLACES if upload.name in str(fields.shared_value(key) or "")]
     fields.set_values(**dict.fromkeys(named, ""), _uploads=tuple(set(fields.value("_uploads", ())) - {upload.name}))
 
 
