@@ -3,14 +3,15 @@
 import streamlit as st
 
 from whalecam.app.components.deferred_charts import charts_first
-from whalecam.app.screens import dataset, findings_panel
+from whalecam.app.screens import dataset, findings_panel, own_data_panel
 from whalecam.app.shell.page_frame import page
 from whalecam.app.state import session
 
 with page("Dataset", needs="data") as run:
-    dataset.open_own()
+    own_data_panel.open_own()
     data = session.data_of(run)
     dataset.show_counts(data, run.words)
+    own_data_panel.next_step(run)
     charts_first()
     distribution, head, grid, faults = st.tabs(
         ["Distribution", "Table", "Images", "Findings"], key="dataset_tab", bind="query-params", on_change="rerun"

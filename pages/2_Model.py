@@ -4,7 +4,7 @@ import streamlit as st
 
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.deferred_charts import charts_first
-from whalecam.app.screens import model, overview
+from whalecam.app.screens import checkpoint_panel, model, overview
 from whalecam.app.shell.page_frame import page
 from whalecam.app.state import session
 
@@ -13,7 +13,7 @@ with page("Model", needs="data") as run:
     with train:
         model.train_form(run)
     with load:
-        model.load_form(run)
+        checkpoint_panel.load(run)
     with audit:
         model.audit_form(run)
     model.live(run)

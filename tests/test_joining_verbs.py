@@ -5,12 +5,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import click
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -18,11 +15,11 @@ from benchmarks.audit import untrained
 from tests.cases import case
 from tests.commandline import whalecam
 from tests.conftest import ROOT
-from whalecam.app.screens import recommendation_panel
+from whalecam.app.shell import run_commands
 from whalecam.app.state import session
 from whalecam.audit import run_audit
-from whalecam.cli.options import mask_options, mask_options_of
-from whalecam.config import BOX_UNITS, ORIENTATIONS, AuditOptions, MaskOptions, Thresholds
+from whalecam.commands import to_argv
+from whalecam.config import AuditOptions, Thresholds, TrainOptions
 from whalecam.data import open_dataset
 from whalecam.store.run import Run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
@@ -100,10 +97,10 @@ def test_the_pixels_of_boxes_are_stated_stored_and_honoured(run: Run, tmp_path: 
     assert (again["new"], again["restarted"]) == (0, False)
     other = audited(run, *boxes, "--box-orientation", "upright", "--limit", "2")
     assert (other["new"], other["restarted"]) == (2, True)
-    words = [f"--boxes={tmp_path / 'boxes.csv'}", "--box-orientation=upright"]
-    assert [word for word in session.check_arguments(open_run(run.path)) if word.startswith("--box")] == words
-    assert recommendation_panel.arguments_for_masks(open_run(run.path), "crop") == words
-    assert recommendation_panel.arguments_for_masks(open_run(run.path), "none") == []
+    words = ["--boxes", str(tmp_path / "boxes.csv"), "--box-orientation", "upright"]
+    assert to_argv(run_commands.check_of(open_run(run.path)))[-4:] == words
+    assert to_argv(run_commands.train_of(open_run(run.path), TrainOptions(remedy="crop")))[-6:-2] == words[:4]
+    assert "--boxes" not in to_argv(run_commands.train_of(open_run(run.path), TrainOptions()))
 
 
 def test_an_audit_from_before_pixels_could_be_stated_goes_on(run: Run, tmp_path: Path) -> None:
@@ -149,30 +146,6 @@ def test_the_verbs_take_the_class_of_masks_and_the_confidence_of_boxes(tmp_path:
     run = untrained(tmp_path / "run", open_dataset(boxes / "train.csv", boxes / "images"))
     refused = whalecam("audit", run.path, "--boxes", boxes / "md.json", "--box-confidence", "0.95")
     assert refused.returncode == 2 and "16 of 24 boxes are below the confidence 0.95" in refused.stderr
-
-
-@given(
-    options=st.builds(
-        MaskOptions,
-        masks=st.none() | st.just("a folder/masks"),
-        boxes=st.lists(st.sampled_from(["a.csv", "b c.json"]), max_size=2, unique=True).map(tuple),
-        box_orientation=st.sampled_from(ORIENTATIONS),
-        box_units=st.sampled_from(BOX_UNITS),
-        box_confidence=st.sampled_from([0.0, 0.2, 0.55, 1.0]),
-        mask_class=st.sampled_from(["", "any", "1,2"]),
-        mask_orientation=st.sampled_from(ORIENTATIONS),
-    )
-)
-def test_options_as_words_of_the_command_line_give_the_same_options(options: MaskOptions) -> None:
-    seen: dict[str, object] = {}
-
-    @click.command()
-    @mask_options
-    def verb(**words: object) -> None:
-        seen.update(mask_options_of(words))
-
-    verb(session.mask_words(options), standalone_mode=False)
-    assert MaskOptions(**seen) == options  # type: ignore[arg-type]
 
 
 def test_check_says_what_joined_and_takes_the_pixels(run: Run, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from whalecam.analysis.recommendation import (
     step,
 )
 from whalecam.analysis.recommendation.leaks import standing_out
+from whalecam.commands import Compare, Retrain, Simulate
 from whalecam.stats import Interval
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 from whalecam.store.table import LeakCounts
@@ -285,7 +286,7 @@ def test_the_advice_of_a_run_reads_its_simulation_and_those_beside_it(tmp_path: 
     assert measured[0].changed == (
         "+100 points (+100 to +100) of accuracy on swapped backgrounds, +0 points (+0 to +0) on the images' own"
     )
-    pair = ["compare", str(base.path), str(tmp_path / "mended")]
+    pair = Compare(runs=(str(base.path), str(tmp_path / "mended")))
     assert step(base, found) == pair
     later = open_run(tmp_path / "mended")
     told = json.loads((later.path / "simulation.json").read_text()) | {"figures": figures_told}
@@ -302,7 +303,7 @@ def test_the_next_step_is_one_that_can_be_done(tmp_path: Path, train: dict[str, 
     run.update(train=train)
     for taken in ("mine-shuffle", "mine-shuffle-2"):
         (tmp_path / taken).mkdir()
-    again = ["retrain", str(run.path), "--remedy", "shuffle", "--out", str(tmp_path / "mine-shuffle-3")]
-    assert step(run, Advice("shuffle", "", todo="retrain")) == (again if repeatable else [])
-    assert step(run, Advice(None, "", todo="simulate")) == ["simulate", str(run.path)]
-    assert step(run, Advice(None, "")) == step(run, Advice(None, "", todo="audit")) == []
+    again = Retrain(run=str(run.path), remedy="shuffle", out=str(tmp_path / "mine-shuffle-3"))
+    assert step(run, Advice("shuffle", "", todo="retrain")) == (again if repeatable else None)
+    assert step(run, Advice(None, "", todo="simulate")) == Simulate(run=str(run.path))
+    assert step(run, Advice(None, "")) == step(run, Advice(None, "", todo="audit")) is None

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision
 
-from tests.journeys.conftest import LONG, Dashboard, expect, settled
+from tests.journeys.conftest import LONG, Dashboard, expect, settled, until
 from whalecam.data import open_dataset
 from whalecam.store.run import DatasetRecord, create_run, open_run
 
@@ -34,8 +34,13 @@ def test_a_checkpoint_of_torchvision_is_loaded_audited_and_its_map_opened(
     page.get_by_role("textbox", name="Checkpoint file").fill(str(tmp_path / "w.pth"))
     page.get_by_role("textbox", name="Architecture").fill("resnet18")
     page.get_by_role("spinbutton", name="Input side, px").fill(str(SIDE))
-    page.get_by_role("button", name="Load", exact=True).click()
-    page.get_by_text("resnet18").first.wait_for(timeout=LONG)
+    page.get_by_role("button", name="Look at it").click()
+    page.get_by_text("Recognized: w.pth").wait_for(timeout=LONG)
+    expect(page.get_by_text("Architecture: resnet18.")).to_be_visible()
+    expect(page.get_by_text("maps of 2 × 2 positions")).to_be_visible()
+    assert not open_run(run.path).trained
+    settled(page).get_by_role("button", name="Load", exact=True).click()
+    until(page, lambda: open_run(run.path).trained, LONG / 1000)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=LONG)
     assert open_run(run.path).manifest.network["size"] == SIDE
     settled(page).get_by_role("tab", name="Audit").click()

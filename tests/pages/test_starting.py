@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
 from whalecam.app.shell import jobs
+from whalecam.config import TrainOptions
 from whalecam.store.run import job_in, open_run, read_json
 
 NEVER = "lcnet_035"
@@ -64,7 +65,7 @@ def test_the_answer_is_what_is_trained(runs: Path, fallback: str) -> None:
     assert not app.exception
     words = command(runs / "demo")
     assert words[words.index("--arch") + 1] == NEVER and words[words.index("--fallback") + 1] == fallback
-    assert words[words.index("--epochs") + 1] == "50" and "--pretrained" in words
+    assert words[words.index("--epochs") + 1] == "50" and "--no-pretrained" not in words
 
 
 @pytest.mark.parametrize(("arch", "pretrained"), [("efficientnet_lite0", True), (NEVER, False)])
@@ -72,7 +73,8 @@ def test_no_question_where_nothing_is_missing(runs: Path, arch: str, pretrained:
     app = asked(arch, pretrained)
     assert "Nothing has started" not in texts(app)
     words = command(runs / "demo")
-    assert words[words.index("--arch") + 1] == arch and "--fallback" not in words
+    named = words[words.index("--arch") + 1] if "--arch" in words else TrainOptions.arch
+    assert named == arch and "--fallback" not in words and ("--no-pretrained" in words) is not pretrained
 
 
 def test_a_name_that_does_not_exist_is_told_at_once(runs: Path) -> None:

@@ -1,12 +1,14 @@
-"""Verbs on a network: train, audit."""
+"""Verbs on a network: train, inspect, audit."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from whalecam.arrays import Progress
 from whalecam.cli.gate import Gate, gate_options
 from whalecam.cli.options import (
     FOLDER,
@@ -39,7 +41,7 @@ from whalecam.config import (
     Columns,
     TrainOptions,
 )
-from whalecam.errors import DatasetError
+from whalecam.errors import DatasetError, ModelError
 from whalecam.extras import require
 
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
@@ -94,6 +96,7 @@ LOADING = ("mean", "std", "crop_share", "interpolation")
 @click.option(
     "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
 )
+@click.option("--audit", "audits", is_flag=True, help="Audit with the network at once; --masks and --boxes are its.")
 @JSON
 def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given: Any) -> None:
     """Train on a data set, or load a checkpoint, and write the run folder.
@@ -150,14 +153,19 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     joins = run.manifest.joins if given["remedy"] != "none" else {}
     if joins:
         shown["joins"] = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
+    if given["audits"]:
+        summary = api.audit(run, report=report, device=given["device"], **mask_options_of(given))
+        shown["audit"] = vars(summary) if as_json else _plain(summary)
     print_facts({"run": str(run.path), "exactness": run.manifest.exactness, **shown}, as_json)
 
 
 def _check_used(given: dict[str, Any]) -> None:
-    """Raises DatasetError for masks and boxes that no remedy would read."""
-    if (given["masks"] or given["boxes"]) and (given["remedy"] == "none" or given["checkpoint"]):
+    """Raises DatasetError for masks and boxes that neither a remedy nor an audit would read."""
+    is_remedied = given["remedy"] != "none" and not given["checkpoint"]
+    if (given["masks"] or given["boxes"]) and not (is_remedied or given["audits"]):
         raise DatasetError(
-            "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
+            "--masks and --boxes are read by a remedy only. Add --remedy or --audit, or give them to 'whalecam audit' "
+            "afterwards."
         )
     loading = [f"--{name.replace('_', '-')}" for name in LOADING if given[name] is not None]
     if loading and not given["checkpoint"]:
@@ -165,6 +173,44 @@ def _check_used(given: dict[str, Any]) -> None:
             f"{' and '.join(loading)} {'is' if len(loading) == 1 else 'are'} of a network that is loaded. Add "
             "--checkpoint, or leave this out."
         )
+
+
+@click.command()
+@click.argument("checkpoint", type=FOLDER)
+@click.option("--run", "run_path", type=FOLDER, help="Run it is meant for, whose labels name the classes if need be.")
+@click.option("--arch", help=f"Any torchvision or timm name; else as the file says, else {LOADED_ARCH}.")
+@click.option("--size", type=click.IntRange(*SIDES), help="Side of its input, px; else as the file says, else 128.")
+@click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
+@click.option("--classes", help="In the order of its outputs: separated by commas, or a text or JSON file.")
+@click.option("--save", type=FOLDER, help="Also write the result to this JSON file.")
+@JSON
+def inspect(
+    checkpoint: Path, run_path: Path | None, resize: str, save: Path | None, as_json: bool, **given: Any
+) -> None:
+    """What a checkpoint or ONNX file contains: architecture, classes, preprocessing, maps. No image is predicted."""
+    from whalecam.audit import run_audit
+    from whalecam.store.checkpoint_record import Given, save_record
+    from whalecam.store.run import open_run
+
+    if not checkpoint.expanduser().is_file():
+        raise ModelError(f"There is no file {checkpoint}. Give the path of a checkpoint on this machine.")
+    labels = run_audit.open_data(open_run(run_path)).classes() if run_path else ()
+    # Seconds of imports, so only once the paths are known to be good.
+    from whalecam.explain import inspection
+    from whalecam.network import load_checkpoint
+    from whalecam.network.checkpoints import class_names_of
+
+    reporter()(Progress("reading the checkpoint", 0, 1))
+    names = class_names_of(given["classes"] or "") or None
+    frame = {"arch": given["arch"], "size": given["size"], "default_size": DEFAULT.size, "resize": resize}
+    loaded = load_checkpoint(checkpoint.expanduser(), names, otherwise=labels, **frame)
+    record = inspection.inspect(loaded, checkpoint.expanduser(), Given(resize=resize, **given), labels)
+    if save is not None:
+        save_record(record, save)
+    if as_json:
+        print_facts(asdict(record) | {"sentences": record.sentences}, True)
+    else:
+        click.echo("\n".join(record.sentences))
 
 
 @click.command()
@@ -271,4 +317,4 @@ def _engine(given: dict[str, Any]) -> Any:
     return OnRay(given["address"], given["images_url"], given["parts_url"], given["workers"])
 
 
-VERBS = (train, audit)
+VERBS = (train, inspect, audit)

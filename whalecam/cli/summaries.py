@@ -24,6 +24,7 @@ from whalecam.analysis.recommendation import (
 )
 from whalecam.analysis.token_caution import token_caution
 from whalecam.arrays import records
+from whalecam.commands import to_argv
 from whalecam.config import ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.masks import sentences
@@ -71,8 +72,8 @@ def advice_lines(run: Run, advice: Advice) -> Iterator[str]:
     """What to do about the leaks, why, and the command that does it."""
     yield f"What to do: {advice.sentence}"
     yield from (f"  - {line}" for line in advice.why)
-    if verb := step(run, advice):
-        yield next_command(verb)
+    if command := step(run, advice):
+        yield next_command(to_argv(command))
 
 
 def simulation_lines(results: Simulation, words: Words, network: str = "present") -> Iterator[str]:

@@ -31,7 +31,7 @@ MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "proper
 """Folders of a run folder."""
 PART = "part-*.parquet"
 JOB, JOB_LOG = "job.json", "job.log"
-SIMULATION, EMBEDDING, SELFTEST = "simulation.json", "umap.npz", "selftest.json"
+SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
 
 
 class Described(Protocol):
@@ -242,6 +242,11 @@ class Run:
     def selftest(self) -> Path:
         """The file of the last self-test that was started from the run's pages."""
         return self.path / SELFTEST
+
+    @property
+    def checkpoint_record(self) -> Path:
+        """The file of what the checkpoint was recognized as that somebody last looked at for this run."""
+        return self.path / CHECKPOINT
 
     @property
     def own_table(self) -> Path:

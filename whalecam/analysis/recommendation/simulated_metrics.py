@@ -62,9 +62,10 @@ Simulation = TypedDict(  # noqa: UP013 - keys of a file, some of which would be 
 """What `simulation.json` holds.
 
 `source` is the fingerprint of the data set; `pictures` is how many images were simulated, besides those `without_mask`
-and those that gave `not_finite` logits; `impossible` says why a remedy could not be simulated; `waters`, how many backgrounds of other labels each met. `figures` are by
-remedy, `present` being the network on images as they are. By image stand the share of right predictions of the present
-network on its `own` background and on `unseen` ones, in [0, 1], and the number of its group.
+and those that gave `not_finite` logits; `impossible` says why a remedy could not be simulated; `waters`, how many
+backgrounds of other labels each met. `figures` are by remedy, `present` being the network on images as they are. By
+image stand the share of right predictions of the present network on its `own` background and on `unseen` ones, in
+[0, 1], and the number of its group.
 """
 
 

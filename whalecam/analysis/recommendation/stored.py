@@ -9,6 +9,7 @@ import numpy as np
 
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend
 from whalecam.analysis.recommendation.simulated_metrics import Simulation, interval
+from whalecam.commands import Command, Compare, Retrain, Simulate
 from whalecam.config import HEAD, SIMULATED
 from whalecam.stats import Interval
 from whalecam.store.run import Run, read_json
@@ -73,22 +74,22 @@ def _remedy(run: Run) -> str:
     return str(run.manifest.train.get("remedy", "none"))
 
 
-def step(run: Run, advice: Advice) -> list[str]:
-    """The verb of the next step with its arguments; empty where there is none.
+def step(run: Run, advice: Advice) -> Command | None:
+    """The command of the next step; None where there is none.
 
     A network that was loaded, or trained on mended images, cannot be trained again from its run; the last layer of a
     loaded one can be fitted again.
     """
     if advice.todo == "simulate":
-        return ["simulate", str(run.path)]
+        return Simulate(run=str(run.path))
     if advice.todo == "compare":
         pair = (advice.before or run.name, advice.after or run.name)
-        return ["compare", *(str(run.path.with_name(name)) for name in pair)]
+        return Compare(runs=tuple(str(run.path.with_name(name)) for name in pair))
     trained = run.manifest.train
     can_train = trained and not trained.get("loaded")
     if advice.todo == "retrain" and (can_train or advice.remedy == HEAD) and trained.get("remedy") not in SIMULATED:
-        return ["retrain", str(run.path), "--remedy", str(advice.remedy), "--out", str(_free(run, str(advice.remedy)))]
-    return []
+        return Retrain(run=str(run.path), remedy=str(advice.remedy), out=str(_free(run, str(advice.remedy))))
+    return None
 
 
 def _free(run: Run, remedy: str) -> Path:

@@ -1,4 +1,4 @@
-"""The Dataset page's own pieces: open your own data, counts, distribution, table, sample grid."""
+"""The Dataset page's own pieces: counts, distribution, table, sample grid."""
 
 import base64
 from dataclasses import replace
@@ -11,12 +11,11 @@ import streamlit as st
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import fields, next_run, session
+from whalecam.app.state import fields, session
 from whalecam.app.widgets.review_controls import open_image
 from whalecam.arrays import records
-from whalecam.config import Columns
 from whalecam.data import OK, Dataset, read_sample
-from whalecam.errors import DatasetError, WhalecamError
+from whalecam.errors import DatasetError
 from whalecam.explain import render
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
@@ -27,50 +26,6 @@ SAMPLE, OUTLINES = 24, 8
 GIVEN = ("given", "boxes")
 """Sources of masks that people hand over."""
 SUBJECT, BACKGROUND = "A noun such as car, for pages and reports", "A noun such as road"
-
-
-def open_own() -> None:
-    """The form that makes a run for somebody's own CSV and folder."""
-    csv, images = session.given_data()
-    with st.expander("Open your own data", icon=":material/folder_open:", expanded=bool(csv)), st.form("own"):
-        st.caption("Paths on the machine that runs WhaleCAM. Nothing is copied and nothing in the folder is changed.")
-        left, right = st.columns(2)
-        path = left.text_input("CSV file", csv, placeholder="/data/survey/train.csv", key="own_csv")
-        folder = right.text_input("Image folder", images, placeholder="/data/survey/images", key="own_images")
-        first, second, third, fourth = st.columns(4)
-        name = first.text_input("Name of the run", placeholder="survey-2026", key="own_name")
-        columns = Columns(
-            second.text_input("Image column", Columns.image, key="own_image"),
-            third.text_input("Label column", Columns.label, key="own_label"),
-            fourth.text_input("Group column", Columns.group, key="own_group"),
-        )
-        what, where = st.columns(2)
-        shown = what.text_input("The images show", Words.subject, key="own_subject", help=SUBJECT)
-        before = where.text_input("Before what", Words.background, key="own_background", help=BACKGROUND)
-        if st.form_submit_button("Open", type="primary", key="own_open"):
-            next_run.set_problem(_problem_of(name, path, folder, columns, shown, before))
-        # It stands until the form is submitted again: the page may run for another reason in the next moment.
-        if problem := next_run.problem():
-            st.error(plain(problem), icon=":material/error:")
-
-
-def _problem_of(name: str, path: str, folder: str, columns: Columns, subject: str, background: str) -> str:
-    """Open the data, which runs the page anew; else why not, in words."""
-    try:
-        _open(name, path, folder, columns, subject, background)
-    except WhalecamError as error:
-        return str(error)
-    return ""
-
-
-def _open(name: str, path: str, folder: str, columns: Columns, subject: str, background: str) -> None:
-    if not path.strip():
-        raise DatasetError("Name the CSV file: a path such as /data/survey/train.csv.")
-    images = Path(folder.strip()) if folder.strip() else None
-    run = session.add_run(name, Path(path.strip()), images, columns, subject=subject, background=background)
-    next_run.open_next(run.name)
-    next_run.set_problem("")
-    st.rerun()
 
 
 def show_counts(data: Dataset, words: Words) -> None:

@@ -16,6 +16,7 @@ from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import fields, patterns_cache
 from whalecam.app.widgets import chart_selection, filters, review_controls
+from whalecam.commands import Embed
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.words import capital
@@ -106,7 +107,7 @@ def _placed(run: Run, rows: pd.DataFrame, way: str) -> tuple[NDArray[np.floating
         running = job is not None and job.state == "running"
         if st.button("Compute UMAP", key="lay_out", type="primary", icon=":material/scatter_plot:", disabled=running):
             with errors_shown():
-                jobs.start(run.path, LAYING, ["map", str(run.path)])
+                jobs.start(run.path, LAYING, Embed(run=str(run.path)))
                 st.rerun()
         st.caption("Not computed for this audit yet. Until then: PCA.")
     return patterns_cache.pca_of(run), "pca"

@@ -11,6 +11,7 @@ from whalecam.app.components.gallery import gallery
 from whalecam.app.screens import dataset
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.shell.run_commands import check_of
 from whalecam.app.state import session
 from whalecam.app.widgets import bulk_review
 from whalecam.arrays import records
@@ -68,7 +69,7 @@ def _measuring(run: Run, data: Dataset) -> None:
             help="Finds broken files, duplicates, odd images and shortcuts. It goes on where it stopped.",
         ):
             with errors_shown():
-                jobs.start(run.path, MEASURING, session.check_arguments(run))
+                jobs.start(run.path, MEASURING, check_of(run))
                 st.rerun()
         st.caption(f"{min(done, total):,} of {total:,} images looked at")
 

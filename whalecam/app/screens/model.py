@@ -1,8 +1,8 @@
 """The Model page's own pieces: forms that start the command line's verbs, live progress, results."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,29 +10,25 @@ import streamlit as st
 
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import gallery
-from whalecam.app.screens import recommendation_panel
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.shell.run_commands import train_of
 from whalecam.app.shell.start_job import ask_fallback, launch, train_or_ask
 from whalecam.app.state import session
 from whalecam.app.widgets import review_controls
+from whalecam.app.widgets.mask_fields import mask_fields
+from whalecam.commands import Audit
 from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
-    BOX_UNITS,
     MAPS,
     MASK_FALLBACKS,
-    ORIENTATIONS,
     PROBE,
-    RESIZES,
-    SIDES,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
-    MaskOptions,
     TrainOptions,
 )
-from whalecam.errors import ModelError
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.text import count, number, percent, points
@@ -56,17 +52,6 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
-AS_STATED = "as the file says"
-LOADED_SIDE = f"as the file or timm says, else {TrainOptions.size}"
-LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
-BOX_FORMATS = (
-    "A CSV table, MegaDetector, SpeciesNet, COCO, Label Studio, FiftyOne or CVAT files, folders of YOLO or Pascal VOC, "
-    "Camtrap DP; separated by commas"
-)
-TURNED = (
-    "For images that EXIF turns: the pixels that these lie in, as stored in the file, or upright as displayed. "
-    "auto: as {}; an audit where nothing shows it needs one of the other two"
-)
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
 REMEDIES = "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch"
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
@@ -118,58 +103,30 @@ def train_form(run: Run) -> None:
         )
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
-            options = {"arch": arch, "size": size, "split": split, "recipe": recipe}
-            options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
-            options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
-            switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
-            verb = [
-                *_train_verb(run),
-                *_flags(options),
-                *switches,
-                *recommendation_panel.arguments_for_masks(run, remedy),
-            ]
+            options = TrainOptions(
+                arch=str(arch),
+                size=size,
+                split=split,
+                recipe=recipe,
+                min_per_class=least,
+                seed=seed,
+                folds=folds,
+                remedy=remedy,
+                pretrained=pretrained,
+                compare_splits=compare,
+            )
+            if recipe != PROBE:
+                options = replace(options, epochs=epochs, lr=lr, batch=batch)
             with errors_shown():
-                train_or_ask(run, str(arch), pretrained, verb)
+                train_or_ask(run, train_of(run, options))
     ask_fallback(run)
-
-
-def load_form(run: Run) -> None:
-    """A checkpoint from elsewhere: safetensors, or a state dict; never a pickle."""
-    with st.form("load"):
-        st.caption(
-            "Weights of a torchvision, timm, transformers or fastai network, or of WhaleCAM: safetensors, or a state "
-            "dict that torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); a "
-            "folder with them and their config.json; or an ONNX file. A pickled module is refused."
-        )
-        left, right = st.columns([3, 2])
-        path = left.text_input("Checkpoint file", placeholder="/data/models/best.safetensors")
-        arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
-        first, second = st.columns(2)
-        size = first.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
-        resize = second.selectbox("An image becomes a square by", (AS_STATED, *RESIZES))
-        classes = st.text_input(
-            "Classes, in the order of the outputs",
-            placeholder="empty: as the file says, else the labels by name",
-            help="Separated by commas, or the path of a text or JSON file",
-        )
-        if st.form_submit_button("Load", type="primary"):
-            extra = ["--classes", classes] if classes.strip() else []
-            extra += ["--arch", arch.strip()] if arch.strip() else []
-            extra += _flags({"size": size or "", "resize": "" if resize == AS_STATED else resize})
-            with errors_shown():
-                if not path.strip() or not Path(path).expanduser().exists():
-                    raise ModelError(
-                        f"There is no file {path or '(empty)'}. Give the path of a checkpoint on this machine."
-                    )
-                verb = [*_train_verb(run), "--checkpoint", str(Path(path).expanduser()), *extra]
-                launch(run, "Loading", verb)
 
 
 def audit_form(run: Run) -> None:
     """Masks, boxes and limit; starts `whalecam audit` beside the pages."""
     stored = AuditOptions.stored(run.manifest.audit)
     with st.form("audit"):
-        chosen = _mask_fields(stored, run.words)
+        masks = mask_fields(stored, run.words)
         first, second, third, fourth, fifth = st.columns(5)
         kind = first.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
         method = second.selectbox(
@@ -187,57 +144,18 @@ def audit_form(run: Run) -> None:
         limit = fourth.number_input("First rows only", 0, None, 0, help="0: all rows")
         maps = fifth.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
         if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
-            options: dict[str, Any] = {
-                "box-kind": kind,
-                "mask-method": method,
-                "background-test": test,
-                "maps": maps,
-                "limit": limit or "",
-            }
-            launch(run, "Audit", ["audit", str(run.path), *_flags(options), *session.mask_words(chosen)])
+            options = AuditOptions(
+                **vars(masks),
+                box_kind=kind,
+                mask_method=method,
+                background_test=test,
+                maps=maps,
+                limit=limit or None,
+            )
+            launch(run, "Audit", Audit(run=str(run.path), options=options))
     for kind, join in run.manifest.joins.items():
         line = st.warning if join["unused"] or join["matched"] < join["images"] else st.caption
         line(plain(f"{kind.capitalize()}: {join['sentence']}"))
-
-
-def _mask_fields(stored: AuditOptions, words: Words) -> MaskOptions:
-    """Where masks and boxes are, and how they are read, as the form has them."""
-    left, right = st.columns(2)
-    masks = left.text_input("Mask folder", stored.masks or "", help="Image files, named like the images")
-    boxes = right.text_input("Box files", ", ".join(stored.boxes), help=BOX_FORMATS)
-    with left, st.expander("How masks are read"):
-        mask_class = st.text_input(
-            f"Values of the {words.subject}",
-            stored.mask_class,
-            placeholder="empty: as the values show",
-            help=f"The values of a mask that are the {words.subject}, such as 1 or 1,2; any: all but 0",
-        )
-        mask_orientation = st.selectbox(
-            "Masks of turned images",
-            ORIENTATIONS,
-            ORIENTATIONS.index(stored.mask_orientation),
-            help=TURNED.format("their size shows"),
-        )
-    with right, st.expander("How boxes are read"):
-        units = st.selectbox("Units of the boxes", BOX_UNITS, BOX_UNITS.index(stored.box_units))
-        confidence = st.number_input(
-            "Least confidence", 0.0, 1.0, stored.box_confidence, 0.05, help="For boxes that state one"
-        )
-        box_orientation = st.selectbox(
-            "Boxes of turned images",
-            ORIENTATIONS,
-            ORIENTATIONS.index(stored.box_orientation),
-            help=TURNED.format("the format or the sizes in the file show"),
-        )
-    return MaskOptions(
-        masks=masks.strip() or None,
-        boxes=tuple(part for name in boxes.split(",") if (part := name.strip())),
-        mask_class=mask_class.strip(),
-        mask_orientation=mask_orientation,
-        box_units=units,
-        box_confidence=confidence,
-        box_orientation=box_orientation,
-    )
 
 
 @st.fragment(run_every=2.0)
@@ -335,16 +253,3 @@ def show_results(run: Run, table: Table) -> None:
     event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
     if event.opened:
         review_controls.open_image(event.opened)
-
-
-def _train_verb(run: Run) -> list[str]:
-    record = run.manifest.dataset
-    if not record.images:
-        raise ModelError("This run has no image folder. Open the data set again with its folder, on the Dataset page.")
-    columns = record.columns
-    named = {"image-column": columns["image"], "label-column": columns["label"], "group-column": columns["group"]}
-    return ["train", record.csv, record.images, "--run", str(run.path), *_flags(named)]
-
-
-def _flags(options: dict[str, Any]) -> list[str]:
-    return [word for name, value in options.items() if value != "" for word in (f"--{name}", str(value))]

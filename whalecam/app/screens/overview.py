@@ -13,6 +13,7 @@ from whalecam.app.screens import recommendation_panel, reliance_panel
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_sliders
 from whalecam.app.state import session
+from whalecam.commands import Selftest
 from whalecam.config import EXACTNESS
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import Table, Totals
@@ -192,7 +193,7 @@ def selftest(run: Run) -> None:
         )
         if st.button("Run the self-test", key="selftest", icon=":material/experiment:"):
             with errors_shown():
-                jobs.start(run.path, "Self-test", ["selftest", "--save", str(target)])
+                jobs.start(run.path, "Self-test", Selftest(save=str(target)))
                 st.rerun()
         if target.is_file():
             result = read_json(target)

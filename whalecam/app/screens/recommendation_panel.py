@@ -13,7 +13,7 @@ from whalecam.analysis.recommendation import PRESENT, Advice, Measured, Simulati
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
-from whalecam.config import AuditOptions
+from whalecam.commands import to_argv
 from whalecam.errors import RunError
 from whalecam.store.run import Run
 from whalecam.store.table import Totals
@@ -47,23 +47,23 @@ def advice(run: Run, facts: Totals) -> None:
 
 def _start(run: Run, advised: Advice) -> None:
     """The next step as a button, and as the command that it runs."""
-    verb = recommendation.step(run, advised)
-    if advised.todo == "retrain" and not verb:
+    command = recommendation.step(run, advised)
+    if advised.todo == "retrain" and command is None:
         st.caption(
             "This network was loaded, or trained on mended images, so it cannot be trained again from here: "
             "train from the untouched images with the option --remedy."
         )
-    if advised.todo not in LABELS or not verb:
+    if advised.todo not in LABELS or command is None:
         return
     label, title, icon = LABELS[advised.todo]
     if st.button(label.format(remedy=advised.remedy), key=f"mending_{advised.todo}", icon=icon, type="primary"):
         with errors_shown():
-            jobs.start(run.path, title, verb)
+            jobs.start(run.path, title, command)
             st.rerun()
     if advised.todo == "retrain":
         st.caption("Trains and audits again with the options of this run, into a run of its own beside it.")
     with st.expander("The same from a terminal"):
-        st.code(shlex.join(["python", "-m", "whalecam", *verb]), language="sh", wrap_lines=True)
+        st.code(shlex.join(["python", "-m", "whalecam", *to_argv(command)]), language="sh", wrap_lines=True)
 
 
 def _open_comparisons(run: Run, advised: Advice, measured: Sequence[Measured]) -> None:
@@ -110,11 +110,3 @@ def _others() -> list[Run]:
         with contextlib.suppress(RunError):
             runs.append(session.open_named(name))
     return runs
-
-
-def arguments_for_masks(run: Run, remedy: str) -> list[str]:
-    """Where a remedy finds the animals, as options of `train`: the masks and boxes of the run's audit."""
-    stored = AuditOptions.stored(run.manifest.audit)
-    if remedy == "none":
-        return []
-    return session.mask_words(stored)

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from whalecam.arrays import Progress
+from whalecam.commands import Command, to_argv
 from whalecam.errors import RunError
 from whalecam.store.run import job_in, job_log_in, read_json, write_json
 
@@ -79,15 +80,18 @@ class Pace:
         return time_left(_seconds_left(self._first, last))
 
 
-def start(folder: Path, title: str, arguments: Sequence[str]) -> None:
-    """Start `python -m whalecam ARGUMENTS` for the run folder. Raises RunError while another job runs there."""
-    current = status(folder)
+def start(folder: Path, title: str, command: Command) -> None:
+    """Start a command for the run folder.
+
+    Raises RunError while another job runs there, and for options that no program can be given.
+    """
+    words, current = to_argv(command), status(folder)
     if current and current.state == "running":
         raise RunError(f"'{current.title}' is still running on '{folder.name}'. Wait for it, or cancel it first.")
     folder.mkdir(parents=True, exist_ok=True)
     with job_log_in(folder).open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "whalecam", *arguments],
+            [sys.executable, "-m", "whalecam", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,

@@ -12,6 +12,7 @@ from whalecam.app.components.history import one_entry_per_page
 from whalecam.app.shell import access, jobs, links
 from whalecam.app.shell.reviewer_name import reviewer_name
 from whalecam.app.state import fields, next_run, session
+from whalecam.commands import Demo
 from whalecam.config import THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.store.run import Run
@@ -209,8 +210,8 @@ def _first_start(run: Run | None) -> NoReturn:
     job = jobs.status(folder)
     if job is None:
         folder_of_images = folder.parent / "demo-pictures"
-        images = os.environ.get("WHALECAM_DEMO_IMAGES", "360")
-        jobs.start(folder, PREPARING, ["demo", str(folder_of_images), "--images", images, "--run", str(folder)])
+        images = int(os.environ.get("WHALECAM_DEMO_IMAGES", str(Demo.images)))
+        jobs.start(folder, PREPARING, Demo(folder=str(folder_of_images), images=images, run=str(folder)))
     if job is None or job.state == "running":
         st.markdown(
             "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "

@@ -1,30 +1,33 @@
 """Start a verb beside the pages; a training whose pretrained weights cannot be had asks first."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import pending
 from whalecam.app.state.pending import FallbackQuestion
+from whalecam.commands import Command, Train
 from whalecam.config import FALLBACK_ARCH, FINE_ARCH, UNTRAINED
 from whalecam.store.run import Run
 
 
-def launch(run: Run, title: str, arguments: list[str]) -> None:
-    """Start a verb for this run and show its progress."""
+def launch(run: Run, title: str, command: Command) -> None:
+    """Start a command for this run and show its progress."""
     with errors_shown():
-        jobs.start(run.path, title, arguments)
+        jobs.start(run.path, title, command)
         st.rerun()
 
 
-def train_or_ask(run: Run, arch: str, pretrained: bool, verb: list[str]) -> None:
+def train_or_ask(run: Run, command: Train) -> None:
     """Start a training, or note the question to ask first where the pretrained weights cannot be had."""
     pending.FALLBACK.clear()
-    problem = _missing_weights(arch) if pretrained else ""
+    problem = _missing_weights(command.options.arch) if command.options.pretrained else ""
     if problem:
-        pending.FALLBACK.set(FallbackQuestion(str(run.path), arch, problem, tuple(verb)))
+        pending.FALLBACK.set(FallbackQuestion(str(run.path), problem, command))
     else:
-        launch(run, "Training", verb)
+        launch(run, "Training", command)
 
 
 def _missing_weights(arch: str) -> str:
@@ -43,7 +46,7 @@ def ask_fallback(run: Run) -> None:
     question = pending.FALLBACK.get()
     if not question or question.run != str(run.path):
         return
-    arch = question.arch
+    arch = question.command.options.arch
     st.warning(plain(f"{question.problem} Nothing has started. Choose what to train:"), icon=":material/help:")
     choices = {
         FALLBACK_ARCH: f"Train {FALLBACK_ARCH}, whose weights come with the install",
@@ -56,4 +59,5 @@ def ask_fallback(run: Run) -> None:
         pending.FALLBACK.clear()
         if not pressed[0]:
             st.rerun()
-        launch(run, "Training", [*question.arguments, "--fallback", pressed[0]])
+        options = replace(question.command.options, fallback=pressed[0])
+        launch(run, "Training", replace(question.command, options=options))

@@ -16,11 +16,12 @@ def apply(names: Collection[str]) -> None:
         st.session_state["run"] = name
 
 
-def set_problem(problem: str) -> None:
-    """Note why no run could be made of somebody's data; "" where one was."""
-    st.session_state["_own_problem"] = problem
+def set_problem(problem: str, request: str) -> None:
+    """Note why no run could be made of a `request`; "" where one was."""
+    st.session_state["_own_problem"] = (request, problem)
 
 
-def problem() -> str:
-    """Why no run could be made of the data that the form was last submitted with; "" where one was."""
-    return str(st.session_state.get("_own_problem", ""))
+def problem(request: str) -> str:
+    """Why no run could be made of what is `request` for, where this was tried last; else empty."""
+    tried, problem = st.session_state.get("_own_problem", ("", ""))
+    return str(problem) if tried == request else ""

@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 import streamlit as st
 
+from whalecam.commands import Train
+
 Action = TypeVar("Action")
 
 
@@ -63,13 +65,12 @@ class FallbackQuestion:
     Attributes:
         run: the folder of its run.
         problem: why the weights cannot be had, in words.
-        arguments: the command line of the training.
+        command: the training.
     """
 
     run: str
-    arch: str
     problem: str
-    arguments: tuple[str, ...]
+    command: Train
 
 
 REVIEW = Pending[ReviewAction]("review")

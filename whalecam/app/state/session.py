@@ -21,17 +21,16 @@ from whalecam.analysis.placement import Placement
 from whalecam.app.shell import access
 from whalecam.app.widgets.signer import Results, Signer
 from whalecam.arrays import Report, silent
-from whalecam.config import MASK_OPTIONS, THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
+from whalecam.config import THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals, Journal
-from whalecam.store.run import DatasetRecord, Run, create_run, is_audited, is_run, list_runs, manifest_in, open_run
+from whalecam.store.run import Run, is_audited, list_runs, manifest_in, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
 from whalecam.words import Words
 
 DEMO = "demo"
-COLUMN_OPTIONS = ("image", "label", "group")
 Source = tuple[str, str | None, tuple[tuple[str, str], ...], int]
 """CSV, folder of images, columns, and when the CSV was changed."""
 
@@ -65,17 +64,9 @@ def open_named(name: str) -> Run:
     return _run(str(path), stamp_of(manifest_in(path)))
 
 
-def add_run(
-    name: str, csv: Path, images: Path | None, columns: Columns, *, subject: str = "", background: str = ""
-) -> Run:
-    """Check a data set and make a run folder for it. Raises DatasetError or RunError in plain words."""
-    clean = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip())
-    if not clean:
-        raise RunError("Give the run a name, such as 'survey-2026': letters, digits, - and _.")
-    if is_run(runs_folder() / clean):
-        raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
-    data = open_dataset(csv.expanduser(), images.expanduser() if images else None, columns)
-    return create_run(runs_folder() / clean, DatasetRecord.of(data), data.words(subject, background))
+def run_name(text: str) -> str:
+    """A text as the name of a run folder; empty where nothing of it can be one."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in text.strip())
 
 
 def data_of(run: Run) -> Dataset:
@@ -112,25 +103,6 @@ def findings_of(run: Run) -> list[Finding]:
         run.words,
     )
     return _findings(run, data, replace(options, masks=None), key)
-
-
-def check_arguments(run: Run) -> list[str]:
-    """The command line that measures all images of a run's data set."""
-    record, audit = run.manifest.dataset, run.manifest.audit
-    given = [f"--{name}-column={record.columns[name]}" for name in COLUMN_OPTIONS if name in record.columns]
-    given += mask_words(AuditOptions.stored(audit))
-    return ["check", f"--keep={run.properties}", *given, "--", record.csv, record.images or ""]
-
-
-def mask_words(options: MaskOptions) -> list[str]:
-    """Masks, boxes and how they are read, as options of the command line; defaults are left out."""
-    default, words = MaskOptions(), []
-    for name in MASK_OPTIONS:
-        value = getattr(options, name)
-        values = value if isinstance(value, tuple) else (value,)
-        if value != getattr(default, name):
-            words += [f"--{name.replace('_', '-')}={item}" for item in values]
-    return words
 
 
 def dismissals_of(run: Run) -> Dismissals:

@@ -35,12 +35,13 @@ class Seen(NamedTuple):
 
 
 def join_masks(
-    images: Mapping[str, str], sources: MaskSources, report: Report = silent
+    images: Mapping[str, str], sources: MaskSources, report: Report = silent, *, looked_at: int | None = None
 ) -> tuple[Join, dict[str, Path], MaskRule]:
     """What the folder has for the images, the mask of each image, and how those masks are read.
 
     Args:
         images: the file of each usable image, by name; empty where unknown.
+        looked_at: how many masks are read at most, drawn at random; None: LOOKED_AT.
 
     Raises DatasetError where no image has a mask, where nothing shows what the animal is or how the masks lie in turned
     images, and where none can be used.
@@ -54,7 +55,7 @@ def join_masks(
     given = {image: Path(files[file]) for image, path in images.items() if (file := by_owner[path or image].file)}
     if images and not given:
         raise DatasetError(_nothing(files, list(images), matched.reason, sources))
-    seen = _looks(images, given, sources, report)
+    seen = _looks(images, given, sources, report, looked_at or LOOKED_AT)
     try:
         rule = _rule(seen, len(given), sources)
     except DatasetError as error:
@@ -117,11 +118,13 @@ def _shared(names: Sequence[str], matches: Sequence[Match]) -> tuple[str, ...]:
     )
 
 
-def _looks(images: Mapping[str, str], given: Mapping[str, Path], sources: MaskSources, report: Report) -> list[Seen]:
+def _looks(
+    images: Mapping[str, str], given: Mapping[str, Path], sources: MaskSources, report: Report, looked_at: int
+) -> list[Seen]:
     """What some of the masks are; all of them where there are few."""
     chosen = list({path: image for image, path in reversed(list(given.items()))}.items())[::-1]
-    if len(chosen) > LOOKED_AT:
-        places = np.random.default_rng(0).choice(len(chosen), LOOKED_AT, replace=False)
+    if len(chosen) > looked_at:
+        places = np.random.default_rng(0).choice(len(chosen), looked_at, replace=False)
         chosen = [chosen[at] for at in sorted(places.tolist())]
 
     def see(pair: tuple[Path, str]) -> Seen:

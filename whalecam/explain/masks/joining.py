@@ -21,8 +21,12 @@ class Joined:
     joins: tuple[Join, ...] = ()
 
 
-def joined(data: Dataset, sources: MaskSources, report: Report = silent) -> Joined:
+def joined(data: Dataset, sources: MaskSources, report: Report = silent, *, looked_at: int | None = None) -> Joined:
     """Join a folder of masks and boxes with the usable images of a data set. No network is asked.
+
+    Args:
+        looked_at: how many masks, and sizes of images with boxes, are read at most, drawn at random; names are always
+            matched in full. None: as many as an audit reads.
 
     Raises DatasetError in words where nothing joins, or what joins would be read wrongly.
     """
@@ -35,12 +39,12 @@ def joined(data: Dataset, sources: MaskSources, report: Report = silent) -> Join
     joins: list[Join] = []
     if sources.folder is not None:
         _check_apart(data, sources)
-        join, given, rule = join_masks(images, sources, report)
+        join, given, rule = join_masks(images, sources, report, looked_at=looked_at)
         joins.append(join)
         sources = replace(sources, given=given, rule=rule)
     if sources.boxes is not None:
         table = replace(sources.box_table or BoxTable(sources.boxes), rows=sources.boxes)
-        join, boxes = join_boxes(images, table, options, data.images, report)
+        join, boxes = join_boxes(images, table, options, data.images, report, looked_at=looked_at)
         joins.append(join)
         sources = replace(sources, boxes=boxes)
     return Joined(sources, tuple(joins))

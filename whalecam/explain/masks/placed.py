@@ -27,13 +27,20 @@ EVIDENCE = {"stated": "as stated", "format": "as the format says", "size": "by t
 
 
 def join_boxes(
-    images: Mapping[str, str], table: BoxTable, options: MaskOptions, home: Path | None = None, report: Report = silent
+    images: Mapping[str, str],
+    table: BoxTable,
+    options: MaskOptions,
+    home: Path | None = None,
+    report: Report = silent,
+    *,
+    looked_at: int | None = None,
 ) -> tuple[Join, pd.DataFrame]:
     """What box files have for the images, and the usable rows by image, each with its `place` where it is known.
 
     Args:
         images: the file of each usable image, by name; empty where unknown, which leaves its boxes as they are.
         home: the folder of the images.
+        looked_at: of how many images the size is read at most, drawn at random; None: of all that have boxes.
 
     Raises DatasetError where no image has a box, where nothing shows how the boxes of a turned image lie, and where
     boxes belong to images of another size or may be of other units.
@@ -45,7 +52,9 @@ def join_boxes(
     own = own[own["image"] != ""]
     if images and own.empty:
         raise DatasetError(_nothing(table, list(images), given, (*refused, why)))
-    shapes = _shapes({name: images[name] for name in own["image"].unique()}, report)
+    owners = own["image"].unique().tolist()
+    chosen = owners if looked_at is None or len(owners) <= looked_at else _drawn(owners, looked_at)
+    shapes = _shapes({name: images[name] for name in chosen}, report)
     rows = records(own)
     places = [place(row, shapes[row["image"]], options) if row["image"] in shapes else None for row in rows]
     boxes = [
@@ -58,6 +67,8 @@ def join_boxes(
     strange = [name for name in table.rows["image"] if name not in names]
     unused = first([*strange, *(box.image for box in boxes if box.place.reason), *table.unused])
     notes = (*refused, *notes, *reasons(boxes))
+    if len(chosen) < len(owners):
+        notes += (f"The sizes of {len(chosen):,} images were looked at; an audit looks at all {len(owners):,}.",)
     read_as = (*table.read_as, *_read_as(boxes))
     return (
         Join("boxes", len(images), kept["image"].nunique(), given, given - len(kept), unused, notes, read_as),
@@ -81,6 +92,12 @@ def _matched(
     # A name without a folder that no image has is a box of an image that is not in the data set, which is no fault.
     is_doubtful = bool(report.ambiguous) or any("/" in name or "\\" in name for name in left if name not in owners)
     return owners, (*report.spelled, *([report.reason] if is_doubtful else [])), report.reason
+
+
+def _drawn(names: list[str], count: int) -> list[str]:
+    """Some of the names, in their order, the same every time."""
+    places = np.random.default_rng(0).choice(len(names), count, replace=False)
+    return [names[at] for at in sorted(places.tolist())]
 
 
 def _relative(path: str, home: Path) -> str:

@@ -28,12 +28,23 @@ ENTRY_POINTS = "whalecam.table_readers"
 """The group of entry points under which other packages offer readers; they are asked after those of TABLE_READERS."""
 
 __all__ = ["ENTRY_POINTS", "TABLE_READERS", "TableContents", "TableReader", "as_texts"]
-__all__ += ["read_recognized", "read_table"]
+__all__ += ["read_recognized", "read_table", "recognized"]
+
+CSV = "CSV"
+"""The format of what no reader recognizes."""
+
+
+def recognized(path: Path) -> tuple[str, TableContents]:
+    """The first format that recognizes a path, CSV where none does, and its contents.
+
+    Raises DatasetError, in one line, where none can.
+    """
+    return _recognized(path) or (CSV, read_delimited(path))
 
 
 def read_table(path: Path) -> TableContents:
     """The contents of the first format that recognizes a path. Raises DatasetError, in one line, where none can."""
-    return read_recognized(path) or read_delimited(path)
+    return recognized(path)[1]
 
 
 def read_recognized(path: Path) -> TableContents | None:
@@ -41,10 +52,15 @@ def read_recognized(path: Path) -> TableContents | None:
 
     Raises DatasetError where the path is of a format but unusable.
     """
-    for reader in with_offered(TABLE_READERS, ENTRY_POINTS).values() if _exists(path) else ():
+    known = _recognized(path)
+    return known[1] if known else None
+
+
+def _recognized(path: Path) -> tuple[str, TableContents] | None:
+    for name, reader in with_offered(TABLE_READERS, ENTRY_POINTS).items() if _exists(path) else ():
         contents = reader(path)
         if contents is not None:
-            return contents
+            return name, contents
     return None
 
 

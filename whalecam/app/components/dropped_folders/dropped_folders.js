@@ -1,0 +1,5 @@
+import { statePaths } from "./paths.js"
+
+export default function () {
+  statePaths(window.File)
+}

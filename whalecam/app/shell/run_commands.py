@@ -1,0 +1,49 @@
+"""The commands that pages start for a run: its data set, with the masks and boxes that it has."""
+
+from dataclasses import replace
+from typing import Any
+
+from whalecam.commands import Check, Load, Train
+from whalecam.config import MASK_OPTIONS, AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.errors import ModelError
+from whalecam.store.checkpoint_record import CheckpointRecord
+from whalecam.store.run import Run
+
+NO_REMEDY = TrainOptions.remedy
+
+
+def masks_of(run: Run) -> MaskOptions:
+    """The masks and boxes of the run's audit; before it, those that were chosen with its data set."""
+    stored = AuditOptions.stored(run.manifest.audit)
+    return MaskOptions(**{name: getattr(stored, name) for name in MASK_OPTIONS})
+
+
+def check_of(run: Run) -> Check:
+    """Measure all images of the run's data set."""
+    record = run.manifest.dataset
+    columns = Columns(**record.columns)
+    return Check(csv=record.csv, images=record.images, keep=str(run.properties), columns=columns, masks=masks_of(run))
+
+
+def train_of(run: Run, options: TrainOptions) -> Train:
+    """Train into the run. A remedy reads the run's masks and boxes; without one they wait for the audit."""
+    masks = masks_of(run) if options.remedy != NO_REMEDY else MaskOptions()
+    return Train(**of_data(run), options=replace(options, **vars(masks)))
+
+
+def load_of(run: Run, record: CheckpointRecord, *, audit: bool) -> Load:
+    """Load a checkpoint as it was looked at, and audit with the run's masks and boxes at once."""
+    masks = masks_of(run) if audit else MaskOptions()
+    return Load(**of_data(run), checkpoint=record.checkpoint, **vars(record.given), audit=audit, masks=masks)
+
+
+def of_data(run: Run) -> dict[str, Any]:
+    """The fields of a command that reads the run's data set and writes into the run.
+
+    Raises ModelError where the run has no images.
+    """
+    record = run.manifest.dataset
+    if not record.images:
+        raise ModelError("This run has no image folder. Open the data set again with its folder, on the Dataset page.")
+    columns = Columns(**record.columns)
+    return {"csv": record.csv, "images": record.images, "run": str(run.path), "columns": columns}
