@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -19,12 +20,14 @@ from pycocotools.coco import COCO
 
 import whalecam as wc
 from tests.commandline import whalecam
-from whalecam.config import INTERCHANGE, MASK_GRID
-from whalecam.data import read_boxes
+from tests.test_joining import ANIMAL, HEIGHT, WIDTH, drawn, turned_file
+from whalecam.config import INTERCHANGE, MASK_GRID, MaskOptions
+from whalecam.data import open_dataset, read_boxes, read_sample
 from whalecam.data.outlines import Bools, coco_runs, filled
 from whalecam.data.readers import registered
 from whalecam.data.readers.boxes.source import Source
 from whalecam.errors import ReviewError
+from whalecam.explain.masks import MASK_METHODS, joined, opened
 from whalecam.output.csv import COLUMNS, MergeReport, merge
 from whalecam.output.csv.flagcsv import NUMBERS
 from whalecam.output.interchange import (
@@ -79,11 +82,10 @@ def reviewed(image: str, verdict: str, **cells: Any) -> Item:
 
 
 def outgoing(*items: Item) -> Outgoing:
+    texts = {name: "" for name in COLUMNS if name not in NUMBERS}
     rows = pd.DataFrame([{name: one.cells.get(name) for name in COLUMNS} for one in items], columns=list(COLUMNS))
-    rows = rows.assign(**{name: pd.to_numeric(rows[name]) for name in NUMBERS})
-    return Outgoing(
-        run="mine", network="resnet18 abc", rows=rows.fillna({c: "" for c in COLUMNS if c not in NUMBERS}), items=items
-    )
+    rows = rows.assign(**{name: pd.to_numeric(rows[name]) for name in NUMBERS}).fillna(texts)
+    return Outgoing(run="mine", network="resnet18 abc", rows=rows, items=items, folder=Path("/data/images"))
 
 
 def written(name: str, folder: Path, *items: Item) -> Path:
@@ -345,6 +347,26 @@ def test_the_readers_of_boxes_take_what_was_written(name: str, tmp_path: Path) -
     scale = np.where(result.rows["relative"].to_numpy(bool)[:, None], [[192, 96, 192, 96]], 1)
     corners = result.rows[["x1", "y1", "x2", "y2"]].to_numpy(float) * scale
     assert corners.tolist() == [[0, 0, 96, 48]] * len(images)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", READ_AS_BOXES)
+def test_regions_cover_the_animal_of_an_image_in_every_orientation(name: str, orientation: int, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    turned_file(tmp_path / "images" / "a.png", orientation, drawn())
+    (tmp_path / "train.csv").write_text("image,species\na.png,orca\n")
+    left, top, right, bottom = ANIMAL
+    scale = (MASK_GRID // WIDTH, MASK_GRID // HEIGHT)
+    mask = square(left * scale[0], top * scale[1], right * scale[0], bottom * scale[1])
+    path = written(name, tmp_path / "out", replace(item("a.png"), width=WIDTH, height=HEIGHT, mask=mask))
+    stated = "auto" if name in ("fiftyone", "coco", "camtrap-dp") else "upright"
+    boxes = str(path / "tasks.json" if name == "label-studio" else path)
+    options = MaskOptions(boxes=(boxes,), box_orientation=stated)
+    sources = joined(open_dataset(tmp_path / "train.csv", tmp_path / "images"), opened(options)).sources
+    sample = read_sample(tmp_path / "images" / "a.png", "a.png")
+    result = MASK_METHODS["boxes"](sources)(sample)
+    assert result is not None and sample.orientation == orientation
+    assert ((result.values > 0.5) == (sample.pixels[..., 0] > 120)).mean() >= 0.98
 
 
 # What is peculiar to a format

@@ -18,8 +18,8 @@ from whalecam.data.readers.boxes.source import Source
 from whalecam.data.table import read_frame
 from whalecam.output.csv.flagcsv import COLUMNS, NUMBERS, read_csv, write_csv
 from whalecam.output.interchange import regions
-from whalecam.output.interchange.outgoing import Cells, Item, Outgoing
-from whalecam.output.interchange.returned import Contents, Given, Returned, plain, sent_cells, words_of
+from whalecam.output.interchange.outgoing import ORIENTATION, Cells, Item, Outgoing
+from whalecam.output.interchange.returned import SENT, Contents, Given, Returned, plain, sent_cells, words_of
 from whalecam.store.run import now
 
 DEPLOYMENTS, ROWS = "deployments.csv", "whalecam.csv"
@@ -155,6 +155,7 @@ def _package(outgoing: Outgoing) -> dict[str, Any]:
         "title": f"WhaleCAM run {outgoing.run}",
         "description": f"Boxes are shares of the sides of the upright image. {NOTE}",
         "created": now(),
+        SENT: {"orientation": ORIENTATION},
         "contributors": [{"title": "WhaleCAM", "role": "contributor"}],
         "project": {
             "title": outgoing.run,

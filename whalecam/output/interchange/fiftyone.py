@@ -26,7 +26,7 @@ SCORES = tuple(name for name in NUMBERS if name != "confidence")
 
 def write(outgoing: Outgoing) -> dict[str, bytes]:
     """`samples.json` and `metadata.json`. Paths are relative to the folder of the images: `rel_dir` of `from_dir`."""
-    info = {"run": outgoing.run, "network": outgoing.network, "orientation": ORIENTATION}
+    info = {"run": outgoing.run, "network": outgoing.network, SENT: {"orientation": ORIENTATION}}
     return {
         METADATA: json.dumps({"media_type": "image", "info": info}).encode(),
         SAMPLES: json.dumps({"samples": [_sample(item) for item in outgoing.items]}).encode(),

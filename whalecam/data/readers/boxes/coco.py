@@ -17,6 +17,7 @@ from whalecam.data.readers.boxes.contents import (
     confidence_of,
     corners_of_size,
     number,
+    stated_orientation,
     text,
 )
 from whalecam.data.readers.boxes.source import Source
@@ -54,7 +55,8 @@ def read_coco(source: Source) -> BoxContents | None:
         else:
             boxes.append(box._replace(label=categories.get(identifier(annotation.get("category_id")), "")))
     notes = [f"{broken:,} boxes {BROKEN_OUTLINE}."] if broken else []
-    return BoxContents(format="COCO JSON", boxes=boxes, refusals=refusals, notes=notes)
+    orientation = stated_orientation(content.get("info"))
+    return BoxContents(format="COCO JSON", boxes=boxes, orientation=orientation, refusals=refusals, notes=notes)
 
 
 def _box(annotation: Mapping[str, Any], image: Mapping[str, Any], outline: Outline | None, place: str) -> Box | None:
