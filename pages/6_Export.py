@@ -14,6 +14,8 @@ with page("Export") as run:
     export.preview(run, table, only)
     export.downloads(run, table, only)
     st.divider()
+    export.other_tools(run, table, only)
+    st.divider()
     export.report(run)
     st.divider()
     export.take_in(run)

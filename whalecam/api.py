@@ -21,7 +21,7 @@ from whalecam.arrays import ByteArray, Report, silent
 from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
-from whalecam.config import AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
+from whalecam.config import CSV, AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset, geometry
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
@@ -33,6 +33,8 @@ from whalecam.network.heads import OWN
 from whalecam.network.modules import cut
 from whalecam.network.preparation import resize_text
 from whalecam.network.training import adopt
+from whalecam.output.csv import MergeReport
+from whalecam.output.interchange.transfer import export_run, import_file
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, create_run, words_for
@@ -103,6 +105,38 @@ class Run(StoredRun):
         others. Raises RunError where nothing is audited yet.
         """
         return open_table(self, thresholds).overview()
+
+    def export(
+        self,
+        path: PathLike,
+        *,
+        to: str = CSV,
+        only: str = "flagged",
+        thresholds: Thresholds = Thresholds(),
+        labels_map: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write verdicts and scores, for another tool with boxes and masks.
+
+        Args:
+            path: the file; a folder for a format of several files.
+            to: `csv` (docs/csv.md), or another tool's format: `fiftyone`, `label-studio`, `cvat`, `coco`, `camtrap-dp`,
+                `huggingface` (docs/review.md), or one that another package offers.
+            only: which rows: `flagged`, `reviewed`, `suspects` or `all`.
+            labels_map: labels to rename in what is written, old → new.
+
+        Returns: the file or folder. Raises ReviewError for another format or choice, and where it cannot be written.
+        """
+        return export_run(self, Path(path), to=to, only=only, thresholds=thresholds, merges=labels_map).path
+
+    def import_verdicts(self, path: PathLike, *, reviewer: str = "") -> MergeReport:
+        """Merge the verdicts of a file that `export` wrote and people or tools changed; the newest counts.
+
+        Args:
+            reviewer: who gave the verdicts for which the file of another tool names nobody.
+
+        Returns: what became of each of them. Raises ReviewError where the file holds no verdict.
+        """
+        return import_file(self, Path(path), reviewer)
 
     def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
         """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""

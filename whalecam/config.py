@@ -56,6 +56,9 @@ ASSESSMENTS = (
 )
 SUSPECT_ASSESSMENTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
+CSV = "csv"
+INTERCHANGE = ("fiftyone", "label-studio", "cvat", "coco", "camtrap-dp", "huggingface")
+"""Formats of other tools that verdicts go out to and come back from, beside CSV."""
 BACKGROUND_TESTS = ("all", "auto", "none")
 """Which images are tested for reliance on their background: all, the suspects and a sample, or none."""
 MAPS = ("auto", "occlusion", "none")

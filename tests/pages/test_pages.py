@@ -27,6 +27,7 @@ from whalecam.arrays import Progress
 from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
 from whalecam.explain.render import unpack_mask
+from whalecam.output import interchange
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run, write_json
 from whalecam.store.table import Table
@@ -355,6 +356,27 @@ def test_the_export_holds_what_was_flagged(runs: Path, journal: Journal) -> None
     app = open_page("pages/6_Export.py")
     assert app.dataframe[0].value["image"].tolist() == names
     assert app.dataframe[0].value["reviewer"].tolist() == ["Ana"] * 3
+
+
+def test_the_export_page_writes_for_other_tools_and_takes_their_verdicts(runs: Path, journal: Journal) -> None:
+    run = open_run(runs / "demo")
+    name = min(run.audited())
+    journal.add([Review(name, "keep", "Ana")])
+    app = open_page("pages/6_Export.py")
+    for key, form in interchange.FORMATS.items():
+        app.selectbox(key="export_to").set_value(key).run()
+        app.segmented_control(key="export_only").set_value("reviewed").run()
+        app.button(key="get_other").click().run()
+        assert not app.exception and not app.error
+        assert app.button(key="get_other").label == f"Download for {form.title}"
+    path = interchange.export_run(run, runs / "fo", to="fiftyone", only="reviewed").path
+    content = (path / "samples.json").read_text().replace('"tags": ["keep"]', '"tags": ["flag"]').encode()
+    app.text_input(key="reviewer").set_value("Bo").run()
+    app.file_uploader(key="verdicts").set_value(("samples.json", content, "application/json")).run()
+    app.button(key="merge").click().run()
+    assert not app.exception and not app.error
+    assert app.success[0].value == "1 verdicts taken in, 1 were known already."
+    assert journal.latest()[["image", "verdict", "reviewer"]].to_numpy().tolist() == [[name, "flag", "Bo"]]
 
 
 def test_pages_are_layout_only() -> None:

@@ -8,7 +8,7 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN, summary, threshold_options
 from whalecam.cli.output import print_facts
-from whalecam.config import EXPORT_CHOICES, REVIEW_VERDICTS, Thresholds
+from whalecam.config import CSV, EXPORT_CHOICES, INTERCHANGE, REVIEW_VERDICTS, Thresholds
 from whalecam.errors import ReviewError
 
 
@@ -41,41 +41,60 @@ def review(run: Path, images: tuple[str, ...], **words: Any) -> None:
     click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
 
 
+class FormatName(click.Choice[str]):
+    """`csv`, or a format of another tool, those of other packages included, which are looked up when one is named."""
+
+    name = "format"
+
+    def __init__(self) -> None:
+        super().__init__((CSV, *INTERCHANGE))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from whalecam.output.interchange import formats
+
+        return value if value in formats() else str(super().convert(value, param, ctx))
+
+
 @click.command()
 @RUN
-@click.option("--out", required=True, type=FOLDER, help="CSV file to write.")
+@click.option("--out", required=True, type=FOLDER, help="File to write; a folder for formats of several files.")
+@click.option(
+    "--to", default=CSV, show_default=True, type=FormatName(), help="Format: WhaleCAM's CSV or another tool's."
+)
 @click.option("--only", default="flagged", show_default=True, type=click.Choice(EXPORT_CHOICES), help="Which rows.")
 @click.option("--labels-map", type=FOLDER, help="CSV of old,new label names to merge in what is written.")
 @threshold_options
-def export(run: Path, out: Path, only: str, labels_map: Path | None, **levels: float) -> None:
-    """Write verdicts and scores as CSV, byte for byte as the Export page does at the same thresholds."""
+def export(run: Path, out: Path, to: str, only: str, labels_map: Path | None, **levels: float) -> None:
+    """Write verdicts and scores as CSV, or with boxes and masks for another tool.
+
+    The files are byte for byte those of the Export page at the same thresholds.
+    """
     from whalecam import data
-    from whalecam.output import csv as exporting
-    from whalecam.store.open_table import open_table
-    from whalecam.store.reviews import Journal
+    from whalecam.output.interchange import export_run
     from whalecam.store.run import open_run
 
-    opened, names = open_run(run), data.read_labels_map(labels_map) if labels_map else {}
-    journal, level = Journal.of(opened), Thresholds.of(levels)
-    table, reviews = open_table(opened, level, journal=journal), journal.latest()
-    rows = exporting.verdict_rows(opened, table, reviews, level, only)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(exporting.verdict_file(rows, opened, names))
-    click.echo(f"{len(rows)} rows: {out}; thresholds: {summary(level)}")
+    names = data.read_labels_map(labels_map) if labels_map else {}
+    level = Thresholds.of(levels)
+    done = export_run(open_run(run), out, to=to, only=only, thresholds=level, merges=names)
+    for note in done.notes:
+        click.echo(note, err=True)
+    click.echo(f"{done.rows} rows: {done.path}; thresholds: {summary(level)}")
 
 
 @click.command("import")
 @RUN
 @click.argument("file", type=FOLDER)
+@click.option("--reviewer", default="", help="Who gave the verdicts for which the file of another tool names nobody.")
 @JSON
-def take_in(run: Path, file: Path, as_json: bool) -> None:
-    """Merge verdicts from a CSV; the newest counts. Exit 1 where a row could not be used."""
-    from whalecam.output import csv as exporting
-    from whalecam.store.reviews import Journal
+def take_in(run: Path, file: Path, reviewer: str, as_json: bool) -> None:
+    """Merge verdicts from a CSV or from another tool's file; the newest counts.
+
+    Exit 1 where a row could not be used. Formats of other tools are those of `export --to`.
+    """
+    from whalecam.output.interchange import import_file
     from whalecam.store.run import open_run
 
-    opened = open_run(run)
-    report = exporting.merge(Journal.of(opened), exporting.read_csv(file), opened.audited())
+    report = import_file(open_run(run), file, reviewer)
     lists: dict[str, Any] = {
         name: [dict(item) if hasattr(item, "keys") else item for item in getattr(report, name)]
         for name in ("added", "unchanged", "conflicts", "unknown", "refused")

@@ -19,11 +19,11 @@ from whalecam.store.uploads import path_of
 LOOKING = "Looking at the checkpoint"
 MAX_MEGABYTES = 1000
 FILES = (
-    "Weights of a torchvision, timm or fastai network, or of WhaleCAM: safetensors, or a state dict that torch.save "
-    "wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); or an ONNX file. A pickled module "
-    "is refused."
+    "Weights of a torchvision, timm, transformers or fastai network, or of WhaleCAM: safetensors, or a state dict that "
+    "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); a folder with them and "
+    "their config.json; or an ONNX file. A pickled module is refused."
 )
-LOADED_SIDE = f"as the file says, else {TrainOptions.size}"
+LOADED_SIDE = f"as the file or timm says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
 
 

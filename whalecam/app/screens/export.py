@@ -1,5 +1,6 @@
 """The Export page's own pieces: choice, preview, downloads, import with a report."""
 
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
 from whalecam.config import EXPORT_CHOICES, SUSPECT_ASSESSMENTS
 from whalecam.errors import WhalecamError
-from whalecam.output import csv
+from whalecam.output import csv, interchange
 from whalecam.output import report as reporting
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
@@ -94,6 +95,30 @@ def downloads(run: Run, table: Table, only: str) -> None:
             )
 
 
+def other_tools(run: Run, table: Table, only: str) -> None:
+    """The same rows with boxes and masks in the format of another tool: a file, or a ZIP archive of several."""
+    forms = interchange.formats()
+    st.subheader("Other tools", anchor=False)
+    st.caption("The chosen rows with their scores, verdicts, boxes and masks. Import brings verdicts from there back.")
+    name = st.selectbox("Format", sorted(forms), format_func=lambda key: forms[key].title, key="export_to")
+    if forms[name].note:
+        st.caption(forms[name].note)
+
+    def made() -> bytes:
+        files = forms[name].write(interchange.outgoing(run, table, rows(run, table, only), session.data_of(run)))
+        return files[forms[name].file] if forms[name].file else interchange.zipped(files)
+
+    download(
+        f"Download for {forms[name].title}",
+        made,
+        f"{run.name}-{only}-{forms[name].file or f'{name}.zip'}",
+        "application/octet-stream",
+        key="get_other",
+        icon=":material/download:",
+        disabled=not table.count(csv.CHOSEN[only]),
+    )
+
+
 def report(run: Run) -> None:
     """The page about the run that can be handed on."""
     st.subheader("Report", anchor=False)
@@ -111,18 +136,29 @@ def report(run: Run) -> None:
     download("Download the report", made, f"{run.name}-report.html", "text/html", "get_report", **look)
 
 
+def merged(run: Run, name: str, content: bytes) -> csv.MergeReport:
+    """Take the verdicts of an uploaded file in. Raises WhalecamError where it holds none."""
+    known = set(session.table_of(run).images(Filters()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"verdicts{Path(name).suffix.lower()}"
+        path.write_bytes(content)
+        given = interchange.read_verdicts(path, known, session.reviewer())
+    return csv.merge(session.journal_of(run), given, known)
+
+
 def take_in(run: Run) -> None:
     """Import of a verdict file, with a report of what was merged."""
     st.subheader("Import verdicts", anchor=False)
     file = st.file_uploader(
-        "A CSV that WhaleCAM exported, from a colleague or edited by you", type="csv", key="verdicts"
+        "A CSV that WhaleCAM exported, from a colleague or edited by you; or what another tool saved",
+        type=["csv", "json", "jsonl", "xml", "zip"],
+        key="verdicts",
+        help="Verdicts for which the file names nobody are signed with your name",
     )
     if file is None or not st.button("Merge into this run", key="merge", type="primary"):
         return
     try:
-        given = csv.read_csv(file.getvalue())
-        known = session.table_of(run).known(given["image"].tolist())
-        report = csv.merge(session.journal_of(run), given, known)
+        report = merged(run, file.name, file.getvalue())
     except WhalecamError as error:
         st.error(plain(str(error)))
         return

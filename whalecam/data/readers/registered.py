@@ -1,10 +1,10 @@
 """Readers of this package and those that other packages offer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import TypeVar
 
-Reader = TypeVar("Reader", bound=Callable[..., Any])
+Reader = TypeVar("Reader")
 
 
 def with_offered(readers: Mapping[str, Reader], group: str) -> dict[str, Reader]:

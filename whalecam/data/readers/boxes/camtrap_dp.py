@@ -17,6 +17,7 @@ from whalecam.data.readers.boxes.contents import (
     Refusal,
     corners_of_size,
     number,
+    stated_orientation,
 )
 from whalecam.data.readers.boxes.source import Source
 from whalecam.data.table import read_frame
@@ -47,7 +48,9 @@ def read_camtrap_dp(source: Source) -> BoxContents | None:
         else:
             corners = corners_of_size([number(value) for value in values]) if name else NOWHERE
             boxes.append(Box(name, corners, f"line {line}", str(label).strip()))
-    return BoxContents(format="Camtrap DP", boxes=boxes, units="shares", refusals=refusals)
+    package = Source(path.parent / PACKAGE)
+    orientation = stated_orientation(package.json if package.path.is_file() else None)
+    return BoxContents(format="Camtrap DP", boxes=boxes, units="shares", orientation=orientation, refusals=refusals)
 
 
 def _observations(source: Source) -> Path | None:

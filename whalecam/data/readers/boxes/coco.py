@@ -17,6 +17,7 @@ from whalecam.data.readers.boxes.contents import (
     confidence_of,
     corners_of_size,
     number,
+    stated_orientation,
     text,
 )
 from whalecam.data.readers.boxes.source import Source
@@ -35,13 +36,13 @@ def read_coco(source: Source) -> BoxContents | None:
         )
     if not isinstance(content, dict) or not _have(content.get("images"), "file_name"):
         return None
-    images = {image.get("id"): image for image in content["images"] if isinstance(image, dict)}
-    categories = {item.get("id"): text(item.get("name")) for item in _dicts(content.get("categories"))}
+    images = {identifier(image.get("id")): image for image in dicts(content["images"])}
+    categories = {identifier(item.get("id")): text(item.get("name")) for item in dicts(content.get("categories"))}
     boxes: list[Box] = []
     refusals: list[Refusal] = []
     broken = 0
-    for at, annotation in enumerate(_dicts(content.get("annotations"))):
-        image = images.get(annotation.get("image_id"))
+    for at, annotation in enumerate(dicts(content.get("annotations"))):
+        image = images.get(identifier(annotation.get("image_id")))
         if image is None:
             refusals.append(Refusal(text(annotation.get("image_id")), UNKNOWN_IMAGE))
             continue
@@ -52,9 +53,10 @@ def read_coco(source: Source) -> BoxContents | None:
         if box is None:
             refusals.append(Refusal(text(image.get("file_name")), NO_BOX))
         else:
-            boxes.append(box._replace(label=categories.get(annotation.get("category_id"), "")))
+            boxes.append(box._replace(label=categories.get(identifier(annotation.get("category_id")), "")))
     notes = [f"{broken:,} boxes {BROKEN_OUTLINE}."] if broken else []
-    return BoxContents(format="COCO JSON", boxes=boxes, refusals=refusals, notes=notes)
+    orientation = stated_orientation(content.get("info"))
+    return BoxContents(format="COCO JSON", boxes=boxes, orientation=orientation, refusals=refusals, notes=notes)
 
 
 def _box(annotation: Mapping[str, Any], image: Mapping[str, Any], outline: Outline | None, place: str) -> Box | None:
@@ -98,13 +100,19 @@ def _side(value: Any) -> float:
     return side if side > 0 else 0.0
 
 
-def _dicts(items: Any) -> list[dict[str, Any]]:
+def dicts(items: Any) -> list[dict[str, Any]]:
+    """The objects of a list of JSON; none where it is no list."""
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
+def identifier(value: Any) -> str | float | None:
+    """A number or text by which a file names something; None for anything else, which cannot be looked up."""
+    return value if isinstance(value, str | int | float) else None
+
+
 def _have(items: Any, name: str) -> bool:
-    return any(name in item for item in _dicts(items))
+    return any(name in item for item in dicts(items))
 
 
 def _are_results(content: Any) -> bool:
-    return isinstance(content, list) and any("image_id" in item and "bbox" in item for item in _dicts(content))
+    return isinstance(content, list) and any("image_id" in item and "bbox" in item for item in dicts(content))

@@ -87,6 +87,12 @@ def confidence_of(value: Any) -> float | None:
     return None if math.isnan(parsed) else parsed
 
 
+def stated_orientation(record: Any) -> str:
+    """`upright` where WhaleCAM wrote the file, under the key `whalecam` of a JSON object; empty for any other."""
+    own = record.get("whalecam") if isinstance(record, dict) else None
+    return "upright" if isinstance(own, dict) and own.get("orientation") == "upright" else ""
+
+
 def text(value: Any) -> str:
     """A name or a label as text; empty where it is neither a text nor a number."""
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

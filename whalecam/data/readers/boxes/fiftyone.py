@@ -5,6 +5,7 @@ Source: docs.voxel51.com/user_guide/export_datasets.html.
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from whalecam.data.faults import fault
@@ -15,11 +16,13 @@ from whalecam.data.readers.boxes.contents import (
     confidence_of,
     corners_of_size,
     number,
+    stated_orientation,
     text,
 )
 from whalecam.data.readers.boxes.source import Source
 
 FILES = ("samples.json", "labels.json")
+METADATA = "metadata.json"
 PREFERRED = "ground_truth"
 KINDS = {"Detections": "detections", "Polylines": "polylines"}
 MASKS = "The masks inside FiftyOne's detections are not read; their boxes are used."
@@ -33,7 +36,9 @@ def read_fiftyone(source: Source) -> BoxContents | None:
     if not isinstance(content, dict):
         return None
     if isinstance(content.get("samples"), list):
-        return _samples(content["samples"], source)
+        metadata = Source(source.path.with_name(METADATA))
+        info = metadata.json.get("info") if metadata.path.is_file() and isinstance(metadata.json, dict) else None
+        return replace(_samples(content["samples"], source), orientation=stated_orientation(info))
     if isinstance(content.get("labels"), dict) and "classes" in content:
         return _labels(content)
     return None

@@ -57,16 +57,16 @@ def _is_task(task: Any) -> bool:
         return False
     if isinstance(task.get("data"), dict):
         return any(isinstance(task.get(name), list) for name in ("annotations", "completions", "predictions"))
-    return _image_of(task) != "" and any(_short_regions(task))
+    return image_of(task) != "" and any(_short_regions(task))
 
 
 def _regions(task: Mapping[str, Any]) -> Iterator[Region]:
     if not isinstance(task.get("data"), dict):
-        image = _image_of(task)
+        image = image_of(task)
         for short, kind in _short_regions(task):
             yield image, short, kind, short
         return
-    image = _image_of(task["data"])
+    image = image_of(task["data"])
     for result in _results(task):
         kind, value = text(result.get("type")), result.get("value")
         if kind in AREAS and isinstance(value, dict):
@@ -134,7 +134,7 @@ def _points(points: Any) -> list[list[Any]]:
     return pairs if isinstance(points, list) and len(pairs) == len(points) else []
 
 
-def _image_of(data: Mapping[str, Any]) -> str:
+def image_of(data: Mapping[str, Any]) -> str:
     """The name of the image: of an uploaded file the name that it had, else the path, without what follows a `?`.
 
     Paths of URLs and of local files begin on another machine, which a `/` or a scheme in front shows.
