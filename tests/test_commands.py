@@ -34,7 +34,14 @@ from whalecam.config import (
 from whalecam.errors import RunError
 
 KINDS: list[type[Command]] = Command.__subclasses__()
-OPEN = {("Train", "arch"), ("Load", "arch"), ("Load", "size"), ("Inspect", "arch"), ("Inspect", "size")}
+OPEN = {
+    ("Train", "arch"),
+    ("Load", "arch"),
+    ("Load", "size"),
+    ("Load", "resize"),
+    ("Inspect", "arch"),
+    ("Inspect", "size"),
+}
 """Options that the command line fills in by other rules where nobody gives them."""
 NOT_GIVEN = {("Train", "valid_share")}
 """A field without an option, which no form sets."""
@@ -67,7 +74,7 @@ CHECKPOINT: Mapping[str, Any] = {
     "checkpoint": PATHS,
     "arch": st.none() | WORDS,
     "size": SIZES,
-    "resize": st.sampled_from(RESIZES),
+    "resize": st.none() | st.sampled_from(RESIZES),
     "classes": st.none() | WORDS,
 }
 TRAIN = masks(

@@ -47,7 +47,7 @@ def images(tmp_path: Path) -> Path:
 def journal(tmp_path: Path) -> Journal:
     """Holds the verdict that goes out."""
     journal = Journal(f"sqlite:///{tmp_path / 'reviews.sqlite'}")
-    journal.add([Review("a.jpg", "keep", "Ana", *WORDS.values(), reviewed_at=OLD)])
+    journal.add([Review("a.jpg", "keep", "Ana", **WORDS, reviewed_at=OLD)])
     return journal
 
 

@@ -76,7 +76,7 @@ class Load(Command):
     columns: Columns = Columns()
     arch: str | None = None
     size: int | None = None
-    resize: str = TrainOptions.resize
+    resize: str | None = None
     classes: str | None = None
     audit: bool = False
     masks: MaskOptions = MaskOptions()
@@ -96,7 +96,7 @@ class Inspect(Command):
     run: str | None = None
     arch: str | None = None
     size: int | None = None
-    resize: str = TrainOptions.resize
+    resize: str | None = None
     classes: str | None = None
     save: str | None = None
 

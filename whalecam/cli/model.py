@@ -180,19 +180,17 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option("--run", "run_path", type=FOLDER, help="Run it is meant for, whose labels name the classes if need be.")
 @click.option("--arch", help=f"Any torchvision or timm name; else as the file says, else {LOADED_ARCH}.")
 @click.option("--size", type=click.IntRange(*SIDES), help="Side of its input, px; else as the file says, else 128.")
-@click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
+@click.option("--resize", type=click.Choice(RESIZES), help="To the input; else as the file says, else squish.")
 @click.option("--classes", help="In the order of its outputs: separated by commas, or a text or JSON file.")
 @click.option("--save", type=FOLDER, help="Also write the result to this JSON file.")
 @JSON
-def inspect(
-    checkpoint: Path, run_path: Path | None, resize: str, save: Path | None, as_json: bool, **given: Any
-) -> None:
+def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json: bool, **given: Any) -> None:
     """What a checkpoint or ONNX file contains: architecture, classes, preprocessing, maps. No image is predicted."""
     from whalecam.audit import run_audit
     from whalecam.store.checkpoint_record import Given, save_record
     from whalecam.store.run import open_run
 
-    if not checkpoint.expanduser().is_file():
+    if not checkpoint.expanduser().exists():
         raise ModelError(f"There is no file {checkpoint}. Give the path of a checkpoint on this machine.")
     labels = run_audit.open_data(open_run(run_path)).classes() if run_path else ()
     # Seconds of imports, so only once the paths are known to be good.
@@ -202,9 +200,9 @@ def inspect(
 
     reporter()(Progress("reading the checkpoint", 0, 1))
     names = class_names_of(given["classes"] or "") or None
-    frame = {"arch": given["arch"], "size": given["size"], "default_size": DEFAULT.size, "resize": resize}
+    frame = {"arch": given["arch"], "size": given["size"], "default_size": DEFAULT.size, "resize": given["resize"]}
     loaded = load_checkpoint(checkpoint.expanduser(), names, otherwise=labels, **frame)
-    record = inspection.inspect(loaded, checkpoint.expanduser(), Given(resize=resize, **given), labels)
+    record = inspection.inspect(loaded, checkpoint.expanduser(), Given(**given), labels)
     if save is not None:
         save_record(record, save)
     if as_json:

@@ -10,7 +10,7 @@ from whalecam.errors import ModelError
 from whalecam.explain import cam
 from whalecam.network import Loaded, Network, check_finite
 from whalecam.network.exactness import exactness
-from whalecam.store.checkpoint_record import CheckpointRecord, Given
+from whalecam.store.checkpoint_record import CheckpointRecord, Given, stamp_of
 
 TEST_IMAGES = 2
 
@@ -31,7 +31,7 @@ def inspect(loaded: Loaded, path: Path, given: Given, labels: tuple[str, ...] = 
     positions, unexplained = _maps_of(network)
     return CheckpointRecord(
         checkpoint=str(path.resolve()),
-        stamp=path.stat().st_mtime_ns,
+        stamp=stamp_of(path),
         given=given,
         arch=network.arch,
         classes=network.classes,

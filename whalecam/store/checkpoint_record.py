@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from whalecam.config import EXACTNESS
+from whalecam.data.geometry import resize_of
 from whalecam.errors import RunError
 from whalecam.store.run import read_json, write_json
 from whalecam.text import percent
@@ -21,7 +22,7 @@ class Given:
 
     arch: str | None = None
     size: int | None = None
-    resize: str = "squish"
+    resize: str | None = None
     classes: str | None = None
 
 
@@ -66,7 +67,7 @@ class CheckpointRecord:
     def is_changed(self) -> bool:
         """Whether the file is another one than was looked at, or gone."""
         path = Path(self.checkpoint)
-        return not path.is_file() or path.stat().st_mtime_ns != self.stamp
+        return not path.exists() or stamp_of(path) != self.stamp
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -76,8 +77,7 @@ class CheckpointRecord:
             f"Architecture: {self.arch}.",
             f"Classes: {len(self.classes):,}, in the order of the outputs: {_listed(self.classes)}.",
             *([self._labels()] if self.labels else []),
-            f"Preprocessing: an image is {RESIZED.get(self.resize, self.resize)} of {self.size} px; mean {mean}, "
-            f"standard deviation {std}.",
+            f"Preprocessing: {self._resized()}; mean {mean}, standard deviation {std}.",
             f"Maps: {self.exactness.replace('_', ' ')}. {EXACTNESS[self.exactness]}",
             f"Cut: {self._cut()}",
             *self.notes,
@@ -90,6 +90,11 @@ class CheckpointRecord:
             return f"{text}."
         return f"{text}; it cannot predict {_listed(self.unknown_labels)}, so their images count as wrong."
 
+    def _resized(self) -> str:
+        how = resize_of(self.resize)
+        share = f", of which the central {percent(how.share)} of each side is used" if how.share < 1 else ""
+        return f"an image is {RESIZED[how.kind]} of {self.size} px{share}, by a {how.interpolation} filter"
+
     def _cut(self) -> str:
         if self.positions is None or self.unexplained is None:
             return "it has no positions before its logits, so there are no maps; what it relies on is measured alone."
@@ -97,6 +102,11 @@ class CheckpointRecord:
         same = "its two parts give the logits of the whole network; " if self.was_cut else ""
         left = percent(self.unexplained, 1) if self.unexplained >= 0.001 else "less than 0.1 %"
         return f"{same}maps of {rows} × {columns} positions leave {left} of the largest logit open, on test images."
+
+
+def stamp_of(path: Path) -> int:
+    """When a checkpoint was last changed, ns; of a folder, the latest of its files."""
+    return max(file.stat().st_mtime_ns for file in (path, *(path.iterdir() if path.is_dir() else ())))
 
 
 def save_record(record: CheckpointRecord, path: Path) -> None:

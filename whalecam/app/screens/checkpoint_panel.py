@@ -23,6 +23,7 @@ FILES = (
     "torch.save wrote, also inside a training checkpoint (Lightning, DistributedDataParallel); a folder with them and "
     "their config.json; or an ONNX file. A pickled module is refused."
 )
+AS_STATED = "as the file says"
 LOADED_SIDE = f"as the file or timm says, else {TrainOptions.size}"
 LOADED_SIZE = "The side that the network was trained at; a transformer takes no other"
 
@@ -64,7 +65,7 @@ def _form(run: Run) -> None:
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         first, second = st.columns(2)
         size = first.number_input("Input side, px", *SIDES, None, placeholder=f"empty: {LOADED_SIDE}", help=LOADED_SIZE)
-        resize = second.selectbox("An image becomes a square by", RESIZES, RESIZES.index(TrainOptions.resize))
+        resize = second.selectbox("An image becomes a square by", (AS_STATED, *RESIZES))
         classes = st.text_input(
             "Classes, in the order of the outputs",
             placeholder="empty: as the file says, else the labels by name",
@@ -72,14 +73,15 @@ def _form(run: Run) -> None:
         )
         if st.form_submit_button("Look at it", type="primary", help="Nothing is loaded into the run yet"):
             with errors_shown():
-                stated = Given(arch=arch.strip() or None, size=size, resize=resize, classes=classes.strip() or None)
+                how = None if resize == AS_STATED else resize
+                stated = Given(arch=arch.strip() or None, size=size, resize=how, classes=classes.strip() or None)
                 _look(run, path, stated)
 
 
 def _look(run: Run, text: str, stated: Given) -> None:
     """Recognize the checkpoint in a process of its own, which replaces what was known of another."""
     path = path_of(own_data.uploads_folder(), text) if text.strip() else Path()
-    if not path.is_file():
+    if not text.strip() or not path.exists():
         named = text.strip() or "(empty)"
         raise ModelError(f"There is no file {named}. Give the path of a checkpoint on this machine.")
     run.checkpoint_record.unlink(missing_ok=True)

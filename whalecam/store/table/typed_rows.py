@@ -38,6 +38,7 @@ class Totals(LeakCounts):
     accuracy: float | None
     loss: float | None
     completeness_error: float | None
+    high_norm_share: float | None
 
 
 class MapRow(TypedDict):
@@ -100,6 +101,7 @@ class ImageRow(TypedDict):
     bg_gap: float | None
     reason: str | None
     completeness_error: float | None
+    high_norm_share: float | None
     peak: float | None
     map_height: int | None
     map_width: int | None
