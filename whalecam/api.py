@@ -22,7 +22,8 @@ from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
 from whalecam.config import AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
-from whalecam.data import Dataset, geometry
+from whalecam.data import Dataset, geometry, unpacking
+from whalecam.data.unpacking import Unpacked
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
 from whalecam.network import Network, Predict, black_box, load_checkpoint, training
@@ -143,6 +144,19 @@ def open_dataset(
     if isinstance(csv, str | Path):
         return dataset.open_dataset(Path(csv), folder, columns)
     return dataset.of_frame(csv if isinstance(csv, pd.DataFrame) else csv.to_pandas(), folder, columns)
+
+
+def unpack(files: Sequence[PathLike], out: PathLike, *, report: Report = silent) -> Unpacked:
+    """Write the images inside Parquet files, as of Hugging Face, to `out/images`, and a table to `out/table.csv`.
+
+    Args:
+        files: the parts of one data set, in their order.
+        out: a new or empty folder, or that of an earlier call, which then goes on.
+
+    Returns: where both lie, for `open_dataset`, and counts. Raises DatasetError for files that are no Parquet or
+    contain no images, for parts with other columns than the first, and for a folder that contains something else.
+    """
+    return unpacking.unpack([Path(file) for file in files], Path(out), report)
 
 
 def check(

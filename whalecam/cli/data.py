@@ -1,4 +1,4 @@
-"""Verbs on a data set: demo, check."""
+"""Verbs on a data set: demo, check, unpack."""
 
 import importlib
 import sys
@@ -109,6 +109,22 @@ def check(
     sys.exit(1 if any(finding.severity != "info" for finding in problems) else 0)
 
 
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FOLDER)
+@click.option("--out", required=True, type=FOLDER, help="New folder for table.csv and images/.")
+@JSON
+def unpack(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Write the images inside Parquet files, as of Hugging Face, into files beside a table of their names.
+
+    FILES are the parts of one data set, in their order. They stay as they are.
+    """
+    from whalecam.data.unpacking import unpack as write_files
+
+    done = write_files(files, out, reporter())
+    paths = {"table": str(done.table), "images": str(done.images)}
+    print_facts({**vars(done), **paths, "notes": list(done.notes) if as_json else " ".join(done.notes)}, as_json)
+
+
 def _joins(data: Any, as_json: bool) -> dict[str, Any]:
     """What became of rows and image files; nothing without a folder."""
     if data.files is None:
@@ -172,4 +188,4 @@ def _facts(data: Any) -> dict[str, Any]:
     }
 
 
-VERBS = (demo, check)
+VERBS = (demo, check, unpack)
