@@ -23,6 +23,8 @@ from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
 from whalecam.config import AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset, geometry, unpacking
+from whalecam.data.groups import INDIVIDUAL, candidate
+from whalecam.data.split_file import read_split
 from whalecam.data.unpacking import Unpacked
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
@@ -33,6 +35,7 @@ from whalecam.network.exactness import exactness
 from whalecam.network.heads import OWN
 from whalecam.network.modules import cut
 from whalecam.network.training import adopt
+from whalecam.output.csv import split_table
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, create_run
@@ -96,6 +99,14 @@ class Run(StoredRun):
         """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""
         return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
 
+    def split(self) -> pd.DataFrame:
+        """Which images its networks were trained and validated on, as a file that `split_file` of `train` takes.
+
+        Returns: one row per usable image of its classes: `image`, `fold` (the network that validates it; empty for
+        none) and `part` (`train`, `valid`, `test`). Raises RunError for a network that was trained elsewhere.
+        """
+        return split_table(self, run_audit.open_data(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cams:
@@ -129,21 +140,29 @@ def open_dataset(
     image_column: str = Columns.image,
     label_column: str = Columns.label,
     group_column: str = Columns.group,
+    group: str = "",
 ) -> Dataset:
     """Read a table and join it with the files of a folder by name.
 
     Args:
         csv: a file with a table (docs/data.md), a folder of class folders, or a table of pandas, polars or pyarrow.
         images: the folder of the images; None for class folders, and for a look at the table only.
+        group: what `train` and `check` keep together in a split: `folder`, `source`, `photographer`, `camera`, `day`,
+            `place` or a column of the table (docs/data.md); empty: the individual, which is the `group_column`.
 
     Returns: the data set; `problems` lists every unusable row, `notes` states how rows and files were joined.
-    Raises DatasetError for a file that is no such table, for a column that is missing, and for a missing folder.
+    Raises DatasetError for a file that is no such table, for a column or a group that is missing, and for a missing
+    folder.
     """
     columns = Columns(image_column, label_column, group_column)
     folder = Path(images) if images is not None else None
     if isinstance(csv, str | Path):
-        return dataset.open_dataset(Path(csv), folder, columns)
-    return dataset.of_frame(csv if isinstance(csv, pd.DataFrame) else csv.to_pandas(), folder, columns)
+        data = dataset.open_dataset(Path(csv), folder, columns)
+    else:
+        data = dataset.of_frame(csv if isinstance(csv, pd.DataFrame) else csv.to_pandas(), folder, columns)
+    if group:
+        candidate(data, group)
+    return replace(data, group=group)
 
 
 def unpack(files: Sequence[PathLike], out: PathLike, *, report: Report = silent) -> Unpacked:
@@ -164,21 +183,25 @@ def check(
     *,
     boxes: Sequence[PathLike] = (),
     masks_folder: PathLike | None = None,
+    group: str = "",
     report: Report = silent,
     **options: Any,
 ) -> list[Finding]:
     """What is wrong with a data set, worst first; no network is needed. Reads every image, if there is a folder.
 
     Args:
+        group: what stays together where findings test out-of-fold, as in `open_dataset`; empty: the data set's own.
         options: further fields of `MaskOptions`, such as `box_orientation="upright"`.
 
-    Raises TypeError for an option that there is not, DatasetError for boxes and masks that cannot be read, join no
-    image or would be read wrongly.
+    Raises TypeError for an option that there is not, DatasetError for a group that is missing, and for boxes and masks
+    that cannot be read, join no image or would be read wrongly.
     """
     named = {"masks": masks_folder, "boxes": tuple(boxes)}
     joined = masks.joined(data, masks.opened(_options(MaskOptions(), {**named, **options})), report).sources
+    if wanted := group or data.group:
+        candidate(data, wanted)
     data, properties = measured(data, joined, report=report)
-    return findings.find(findings.Evidence(data, joined.boxes, properties))
+    return findings.find(findings.Evidence(data, joined.boxes, properties, group=wanted))
 
 
 def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: Any) -> Run:
@@ -187,11 +210,19 @@ def train(data: Dataset, path: PathLike, *, report: Report = silent, **options: 
     Args:
         options: fields of `TrainOptions`, such as `folds=3` or `arch="resnet18"`.
 
-    Raises TypeError for an option that there is not, ModelError where there is too little to train on or pretrained
-    weights cannot be had, RunError where the folder is something else.
+    Raises TypeError for an option that there is not, DatasetError for a group or a split file that cannot be used,
+    ModelError where there is too little to train on or pretrained weights cannot be had, RunError where the folder is
+    something else.
     """
-    chosen = _options(TrainOptions(), options)
+    chosen = _options(TrainOptions(group=data.group), options)
     training.check_start(chosen)
+    if chosen.group:
+        name = INDIVIDUAL if chosen.group == data.columns.group else candidate(data, chosen.group).name
+        chosen = replace(chosen, group=name)
+    if chosen.split_file:
+        read_split(Path(chosen.split_file), data)
+    if data.csv == dataset.IN_MEMORY and chosen.group in {"image", "label", "group"} & set(data.others):
+        raise DatasetError(f"The run's table has a column '{chosen.group}' of its own. Give yours another name.")
     inspected = dataset.inspect_images(data, report)
     run = create_run(Path(path), DatasetRecord.of(data))
     if data.csv == dataset.IN_MEMORY:
@@ -346,6 +377,8 @@ def _options(default: Options, given: Mapping[str, Any]) -> Options:
     changed = dict(given)
     if changed.get("masks") is not None:
         changed["masks"] = str(Path(changed["masks"]).resolve())
+    if changed.get("split_file") is not None:
+        changed["split_file"] = str(Path(changed["split_file"]).resolve())
     if boxes := changed.get("boxes"):
         several = [boxes] if isinstance(boxes, str | Path) else boxes
         changed["boxes"] = tuple(str(Path(path).resolve()) for path in several)

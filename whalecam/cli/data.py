@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of
+from whalecam.cli.options import FOLDER, GROUP, JSON, column_options, mask_options, mask_options_of
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import FINE_ARCH, PROBE, AuditOptions, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
@@ -62,6 +62,7 @@ def _load() -> None:
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
 @click.option("--no-images", is_flag=True, help="Look at the CSV only.")
+@GROUP
 @mask_options
 @click.option("--keep", type=FOLDER, help="Folder for what is measured on images: an interrupted check goes on there.")
 @click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
@@ -72,6 +73,7 @@ def check(
     csv: Path,
     images: Path | None,
     no_images: bool,
+    group: str,
     keep: Path | None,
     run_path: Path | None,
     out: Path | None,
@@ -84,6 +86,7 @@ def check(
     """
     from whalecam.analysis import findings
     from whalecam.data import open_dataset
+    from whalecam.data.groups import candidate
 
     if images is None and not no_images and not csv.is_dir():
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
@@ -91,13 +94,16 @@ def check(
     data = open_dataset(csv, None if no_images else images, named)
     if no_images and given["masks"] is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
+    if group:
+        candidate(data, group)  # which raises where there is no such group
     report = reporter()
     joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
     upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
-    problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path)))
+    evidence = findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path), group=group)
+    problems = findings.find(evidence)
     facts = _facts(data)
     if upright_boxes is not None and table is not None:
         facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}

@@ -8,7 +8,17 @@ import click
 from click.core import ParameterSource
 
 from whalecam.cli.gate import Gate, gate_options
-from whalecam.cli.options import FOLDER, JSON, RUN, Channels, Recipe, column_options, mask_options, mask_options_of
+from whalecam.cli.options import (
+    FOLDER,
+    GROUP,
+    JSON,
+    RUN,
+    Channels,
+    Recipe,
+    column_options,
+    mask_options,
+    mask_options_of,
+)
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND_TESTS,
@@ -52,6 +62,12 @@ DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
 @click.option("--batch", default=DEFAULT.batch, show_default=True, help="Images a step; less for small sets.")
 @click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
+@GROUP
+@click.option(
+    "--split-file",
+    type=FOLDER,
+    help="Table of image and split or fold, or lists train.txt, val.txt; in place of a split.",
+)
 @click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
 @click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
 @click.option(
@@ -118,7 +134,7 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= mask_options_of(given)
-        known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
+        known |= {name: str(given[name]) if given[name] else None for name in ("body_from", "split_file")}
         run = api.train(data, run_path, report=report, **known)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
@@ -129,11 +145,13 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
 
 
 def _check_used(given: dict[str, Any]) -> None:
-    """Raises DatasetError for masks and boxes that no remedy would read."""
+    """Raises DatasetError for options that would have no effect: masks without a remedy, a split without a training."""
     if (given["masks"] or given["boxes"]) and (given["remedy"] == "none" or given["checkpoint"]):
         raise DatasetError(
             "--masks and --boxes are read by a remedy only. Add --remedy, or give them to 'whalecam audit' afterwards."
         )
+    if (given["group"] or given["split_file"]) and given["checkpoint"]:
+        raise DatasetError("--group and --split-file are for a training. Leave them out with --checkpoint.")
     if (given["mean"] or given["std"]) and not given["checkpoint"]:
         raise DatasetError(
             "--mean and --std are those of a network that is loaded. Add --checkpoint, or leave them out."

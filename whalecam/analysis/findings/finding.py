@@ -52,6 +52,7 @@ class Evidence:
         properties: what `measure` gives, one row per image; None where no image was looked at.
         odds: what `table.unseen_odds` gives, one row per image judged unseen; None before an audit.
         vectors: what `table.embeddings` gives, at most `outliers.MOST` rows; None before an audit.
+        group: the name of what stays together where findings test out-of-fold (`data.groups`); empty: the individual.
     """
 
     data: Dataset
@@ -59,6 +60,7 @@ class Evidence:
     properties: pd.DataFrame | None = None
     odds: pd.DataFrame | None = None
     vectors: pd.DataFrame | None = None
+    group: str = ""
 
 
 Detector = Callable[[Evidence], list[Finding]]

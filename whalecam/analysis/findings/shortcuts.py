@@ -11,6 +11,7 @@ from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.labels import twins
 from whalecam.analysis.findings.predictability import Guess, guess
 from whalecam.data import OK
+from whalecam.data.groups import INDIVIDUAL, candidate
 
 BOX = "box geometry"
 CLUES: Mapping[str, tuple[str, ...]] = {
@@ -50,19 +51,22 @@ class Trial:
 def shortcuts(evidence: Evidence) -> list[Finding]:
     """Clues that tell all classes apart, or look-alike twins; strongest first, then one finding on what tells nothing.
 
-    Out-of-fold, grouped by individual; nothing where neither boxes nor measured images are there.
+    Out-of-fold, grouped by individual or as the evidence says; nothing where neither boxes nor measured images are
+    there.
     """
-    table = _clues(evidence)
+    table, group = _clues(evidence), evidence.group or INDIVIDUAL
     pairs = [(pair, _of(table, pair)) for pair in twins(evidence)]
     trials = [trial for labels, part in [((), _usual(table)), *pairs] for trial in _trials(part, labels)]
     trials.sort(key=lambda trial: -trial.result.skill)
-    problems = [_finding(trial, table) for trial in trials if trial.severity != "info"]
+    problems = [_finding(trial, table, group) for trial in trials if trial.severity != "info"]
     return [*problems, *_nothing([trial for trial in trials if trial.severity == "info"])]
 
 
 def _clues(evidence: Evidence) -> pd.DataFrame:
-    """A row per usable image: `image species individual_id` and the numbers of CLUES that are known."""
+    """A row per usable image: `image label group` and the numbers of CLUES that are known."""
     table = evidence.data.good()[["image", "label", "group"]]
+    if evidence.group:
+        table = table.assign(group=candidate(evidence.data, evidence.group).values[table.index])
     if evidence.properties is not None:
         seen = evidence.properties[evidence.properties["status"] == OK].drop(columns="status")
         seen = seen.assign(aspect=seen["width"] / seen["height"], format_code=pd.factorize(seen["format"])[0])
@@ -124,13 +128,13 @@ def _trials(table: pd.DataFrame, labels: tuple[str, ...]) -> list[Trial]:
     return trials
 
 
-def _finding(trial: Trial, table: pd.DataFrame) -> Finding:
+def _finding(trial: Trial, table: pd.DataFrame, group: str) -> Finding:
     result, twin = trial.result, bool(trial.labels)
     between = f"'{trial.labels[0]}' from '{trial.labels[1]}'" if twin else f"{result.classes:,} classes apart"
     return Finding(
         "twin_shortcut" if twin else "shortcut",
         trial.severity,
-        f"The {trial.clue} alone tells {between}: {_score(result)}.",
+        f"The {trial.clue} alone tells {between}: {_score(result, group)}.",
         (
             "The two names mean one species, so nothing about the animal can tell them: it is the source that shows."
             if twin
@@ -144,10 +148,10 @@ def _finding(trial: Trial, table: pd.DataFrame) -> Finding:
     )
 
 
-def _score(result: Guess) -> str:
+def _score(result: Guess, group: str) -> str:
     return (
         f"{result.measure} {result.score:.2f} (95 % interval {result.low:.2f} to {result.high:.2f}; chance "
-        f"{result.chance:.2f}), out of fold, grouped by individual, on {len(result.images):,} images"
+        f"{result.chance:.2f}), out of fold, grouped by {group}, on {len(result.images):,} images"
     )
 
 

@@ -32,6 +32,7 @@ from whalecam.config import (
     MaskOptions,
     TrainOptions,
 )
+from whalecam.data.groups import INDIVIDUAL
 from whalecam.errors import ModelError
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
@@ -253,32 +254,34 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
         names = ", ".join(metrics["never_judged"])
         st.info(
             plain(
-                f"Judged by no network that had not seen them, because all their images show one individual: {names}."
+                f"Judged by no network that had not seen them, because all their images are of one "
+                f"{metrics.get('group') or INDIVIDUAL}: {names}."
             ),
             icon=":material/info:",
         )
     st.caption(
         plain(
             f"{network.get('arch')} at {network.get('size')} px, {network.get('resize')}, "
-            f"split: {metrics.get('split', '?')}"
+            f"split: {metrics.get('split', '?')}{' by {}'.format(metrics['group']) if metrics.get('group') else ''}"
             f"{', {} folds'.format(metrics['folds']) if metrics.get('folds', 1) > 1 else ''}. "
-            f"{metrics.get('note') or ''}"
+            f"{' '.join((metrics.get('note') or '', *metrics.get('split_notes', ())))}"
         )
     )
 
 
 def _splits(metrics: dict[str, Any]) -> None:
-    """What accuracy owes to individuals that stand on both sides of a random split."""
+    """What accuracy owes to individuals, or other groups, that stand on both sides of a random split."""
     other = metrics.get("other_split")
     if not other:
         return
     by = {metrics["split"]: metrics, other["split"]: other}
     drop = by["random"]["accuracy"] - by["group"]["accuracy"]
+    group = plain(str(metrics.get("group") or INDIVIDUAL))
+    shared = by["random"]["shared_groups" if metrics.get("group") else "shared_individuals"]
     st.markdown(
-        f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with "
-        f"{percent(by['random']['shared_individuals'])} of the judged images showing an individual it trained on; "
-        f"**grouped** by individual in {percent(by['group']['accuracy'], 1)}. The leak of individuals was worth "
-        f"**{points(drop, 1)}**."
+        f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with the {group} "
+        f"of {percent(shared)} of the judged images in training too; **grouped** by {group} in "
+        f"{percent(by['group']['accuracy'], 1)}. What a random split owes to the {group}: **{points(drop, 1)}**."
     )
 
 

@@ -21,6 +21,7 @@ from whalecam.network import Body, Network, Start, load_checkpoint
 from whalecam.network.averaged_bodies import trainable_body
 from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
+from whalecam.network.training.division import Division, divide
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.network.training.probe import probe
 from whalecam.network.written import PatchWrites
@@ -34,41 +35,53 @@ LIBRARIES = ("torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
 def train(
-    data: Dataset, run: Run, options: TrainOptions, report: Report = silent, augment: Augment | None = None
+    data: Dataset,
+    run: Run,
+    options: TrainOptions,
+    report: Report = silent,
+    augment: Augment | None = None,
+    source: Dataset | None = None,
 ) -> dict[str, Any]:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
     With `folds` above 1 there are as many networks, and each image is judged by the one that saw neither it nor its
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
-    images anew every epoch (a linear probe, a few times once), not under the recipe `seed`.
+    images anew every epoch (a linear probe, a few times once), not under the recipe `seed`. `source` is the data set
+    whose files and columns have the groups, where `data` was made from it.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
-    the training ends in weights that are NaN or infinite, and as `check_start`.
+    the training ends in weights that are NaN or infinite, and as `check_start`; DatasetError for a group that the data
+    set does not have and for a split file that cannot be used.
     """
     if augment is not None and options.recipe == "notebook":
         raise ModelError("Training images cannot be changed under the recipe 'notebook'. Leave --recipe notebook out.")
     start = check_start(options)
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
+    division = divide(rows, source or data, options)
+    rows, validations, never = division.rows, division.validations, division.never
     body = _body(options, start)
-    validations, never = _validation(rows, options)
     watch = Watch(report, len(validations) + options.compare_splits)
     fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in validations]
     for trained in fits:
         network.check_finite(trained.model, "The trained network")
-    metrics = _metrics(rows, validations, fits) | {
-        "split": options.split,
-        "arch": body.arch,
-        "note": body.note,
-        "dropped_classes": dropped,
-        "never_judged": never,
-    }
+    metrics = (
+        _metrics(rows, validations, fits)
+        | division.facts(validations)
+        | {
+            "split": division.kind,
+            "arch": body.arch,
+            "note": body.note,
+            "dropped_classes": dropped,
+            "never_judged": never,
+        }
+    )
     if options.compare_splits:
-        metrics["other_split"] = _other_split(rows, body, options, watch, augment)
+        metrics["other_split"] = _other_split(division, body, options, watch, augment)
     metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
     digests = [
-        run.save_checkpoint(fold, trained.model.tensors(), rows.loc[~is_valid, "image"])
+        run.save_checkpoint(fold, trained.model.tensors(), rows.loc[~is_valid, "image"], rows.loc[is_valid, "image"])
         for fold, (trained, is_valid) in enumerate(zip(fits, validations, strict=True))
     ]
     run.drop_checkpoints(len(fits))
@@ -167,15 +180,6 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
     return rows, dropped
 
 
-def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
-    """Per network, which rows it is judged on; and the species that no network can be judged on."""
-    individuals, labels = rows["group"].tolist(), rows["label"].tolist()
-    if options.folds <= 1:
-        return [folds.split_rows(individuals, labels, options.split, options.valid_share, options.seed)], []
-    fold, never = folds.fold_rows(individuals, labels, options.split, options.folds, options.seed)
-    return [fold == number for number in range(options.folds)], never
-
-
 def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
     """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
     classes = fits[0].model.classes
@@ -204,15 +208,14 @@ def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: lis
 
 
 def _other_split(
-    rows: pd.DataFrame, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
+    division: Division, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
 ) -> dict[str, Any]:
-    """The same recipe on the other kind of split: what its accuracy is worth when individuals are shared, or not."""
+    """The same recipe on the other kind of split: what its accuracy is worth when groups are shared, or not."""
     other = next(kind for kind in SPLITS if kind != options.split)
-    individuals, labels = rows["group"].tolist(), rows["label"].tolist()
-    is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
+    rows, is_valid = division.rows, division.once(other, options)
     metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
-    return {"split": other} | {name: metrics[name] for name in kept}
+    return {"split": other} | {name: metrics[name] for name in kept} | division.facts([is_valid])
 
 
 def _body(options: TrainOptions, start: Start) -> Body:

@@ -55,7 +55,7 @@ def _notes(parts: Sequence[tuple[str, str]], has_splits: bool) -> tuple[str, ...
     notes = [f"Read {len(parts):,} images of {len(labels):,} class folders as labels: {listed}{more}."]
     if has_splits:
         splits = ", ".join(sorted({split for split, _ in parts}))
-        notes.append(f"The folders {splits} are parts of the set, not labels; training draws its own split.")
+        notes.append(f"The folders {splits} are parts of the set, not labels.")
     return tuple(notes)
 
 
