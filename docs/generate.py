@@ -25,7 +25,7 @@ from whalecam.cli import cli
 FOLDER = Path(__file__).resolve().parent
 MARKER = "<!-- Everything below is written by `python -m docs.generate`. -->\n"
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "Data sets": ("open_dataset", "Dataset", "check"),
+    "Data sets": ("open_dataset", "Dataset", "check", "unpack"),
     "Training and audit": ("train", "TrainOptions", "audit", "AuditOptions"),
     "Runs": ("open_run", "Run", "compare", "Thresholds"),
     "Maps of a network in memory": ("explain", "open_model", "Cams"),

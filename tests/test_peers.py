@@ -47,7 +47,8 @@ def images(tmp_path: Path) -> Path:
 def journal(tmp_path: Path) -> Journal:
     """Holds the verdict that goes out."""
     journal = Journal(f"sqlite:///{tmp_path / 'reviews.sqlite'}")
-    journal.add([Review("a.jpg", "keep", "Ana", **WORDS, reviewed_at=OLD)])
+    reason, note, suggested_label = WORDS.values()
+    journal.add([Review("a.jpg", "keep", "Ana", reason, note, suggested_label, reviewed_at=OLD)])
     return journal
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         open_model,
         open_run,
         train,
+        unpack,
     )
     from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
     from whalecam.data import Dataset
@@ -49,6 +50,7 @@ __all__ = [
     "open_model",
     "open_run",
     "train",
+    "unpack",
 ]
 _HOMES = {
     "whalecam.config": ("AuditOptions", "Columns", "Thresholds", "TrainOptions"),

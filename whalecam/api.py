@@ -22,7 +22,10 @@ from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
 from whalecam.config import CSV, AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
-from whalecam.data import Dataset, geometry
+from whalecam.data import Dataset, geometry, unpacking
+from whalecam.data.groups import INDIVIDUAL, candidate
+from whalecam.data.split_file import read_split
+from whalecam.data.unpacking import Unpacked
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
 from whalecam.network import Network, Predict, black_box, load_checkpoint, training
@@ -33,7 +36,7 @@ from whalecam.network.heads import OWN
 from whalecam.network.modules import cut
 from whalecam.network.preparation import resize_text
 from whalecam.network.training import adopt
-from whalecam.output.csv import MergeReport
+from whalecam.output.csv import MergeReport, split_table
 from whalecam.output.interchange.transfer import export_run, import_file
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
@@ -142,6 +145,14 @@ class Run(StoredRun):
         """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""
         return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
 
+    def split(self) -> pd.DataFrame:
+        """Which images its networks were trained and validated on, as a file that `split_file` of `train` takes.
+
+        Returns: one row per usable image of its classes: `image`, `fold` (the network that validates it; empty for
+        none) and `part` (`train`, `valid`, `test`). Raises RunError for a network that was trained elsewhere.
+        """
+        return split_table(self, run_audit.open_data(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cams:
@@ -175,21 +186,42 @@ def open_dataset(
     image_column: str = Columns.image,
     label_column: str = Columns.label,
     group_column: str = Columns.group,
+    group: str = "",
 ) -> Dataset:
     """Read a table and join it with the files of a folder by name.
 
     Args:
         csv: a file with a table (docs/data.md), a folder of class folders, or a table of pandas, polars or pyarrow.
         images: the folder of the images; None for class folders, and for a look at the table only.
+        group: what `train` and `check` keep together in a split: `folder`, `source`, `photographer`, `camera`, `day`,
+            `place` or a column of the table (docs/data.md); empty: the individual, which is the `group_column`.
 
     Returns: the data set; `problems` lists every unusable row, `notes` states how rows and files were joined.
-    Raises DatasetError for a file that is no such table, for a column that is missing, and for a missing folder.
+    Raises DatasetError for a file that is no such table, for a column or a group that is missing, and for a missing
+    folder.
     """
     columns = Columns(image_column, label_column, group_column)
     folder = Path(images) if images is not None else None
     if isinstance(csv, str | Path):
-        return dataset.open_dataset(Path(csv), folder, columns)
-    return dataset.of_frame(csv if isinstance(csv, pd.DataFrame) else csv.to_pandas(), folder, columns)
+        data = dataset.open_dataset(Path(csv), folder, columns)
+    else:
+        data = dataset.of_frame(csv if isinstance(csv, pd.DataFrame) else csv.to_pandas(), folder, columns)
+    if group:
+        candidate(data, group)
+    return replace(data, group=group)
+
+
+def unpack(files: Sequence[PathLike], out: PathLike, *, report: Report = silent) -> Unpacked:
+    """Write the images inside Parquet files, as of Hugging Face, to `out/images`, and a table to `out/table.csv`.
+
+    Args:
+        files: the parts of one data set, in their order.
+        out: a new or empty folder, or that of an earlier call, which then goes on.
+
+    Returns: where both lie, for `open_dataset`, and counts. Raises DatasetError for files that are no Parquet or
+    contain no images, for parts with other columns than the first, and for a folder that contains something else.
+    """
+    return unpacking.unpack([Path(file) for file in files], Path(out), report)
 
 
 def check(
@@ -199,6 +231,7 @@ def check(
     masks_folder: PathLike | None = None,
     subject: str | None = None,
     background: str | None = None,
+    group: str = "",
     report: Report = silent,
     **options: Any,
 ) -> list[Finding]:
@@ -207,16 +240,19 @@ def check(
     Args:
         subject, background: nouns for what the images show and before what, as in `car` and `road`; None: `object` and
             `background`.
+        group: what stays together where findings test out-of-fold, as in `open_dataset`; empty: the data set's own.
         options: further fields of `MaskOptions`, such as `box_orientation="upright"`.
 
-    Raises TypeError for an option that there is not, DatasetError for boxes and masks that cannot be read, join no
-    image or would be read wrongly, and for what is no noun.
+    Raises TypeError for an option that there is not, DatasetError for a group that is missing, for boxes and masks that
+    cannot be read, join no image or would be read wrongly, and for what is no noun.
     """
     words = data.words(subject or "", background or "")
     named = {"masks": masks_folder, "boxes": tuple(boxes)}
     joined = masks.joined(data, masks.opened(_options(MaskOptions(), {**named, **options})), report).sources
+    if wanted := group or data.group:
+        candidate(data, wanted)
     data, properties = measured(data, joined, report=report)
-    return findings.find(findings.Evidence(data, joined.boxes, properties, run_words=words))
+    return findings.find(findings.Evidence(data, joined.boxes, properties, run_words=words, group=wanted))
 
 
 def train(
@@ -234,12 +270,20 @@ def train(
         subject, background: as in `Run.from_model`.
         options: fields of `TrainOptions`, such as `folds=3` or `arch="resnet18"`.
 
-    Raises TypeError for an option that there is not, ModelError where there is too little to train on or pretrained
-    weights cannot be had, RunError where the folder is something else.
+    Raises TypeError for an option that there is not, DatasetError for a group or a split file that cannot be used,
+    ModelError where there is too little to train on or pretrained weights cannot be had, RunError where the folder is
+    something else.
     """
-    chosen = _options(TrainOptions(), options)
+    chosen = _options(TrainOptions(group=data.group), options)
     training.check_start(chosen)
     words = words_for(Path(path), data, subject, background)
+    if chosen.group:
+        name = INDIVIDUAL if chosen.group == data.columns.group else candidate(data, chosen.group).name
+        chosen = replace(chosen, group=name)
+    if chosen.split_file:
+        read_split(Path(chosen.split_file), data)
+    if data.csv == dataset.IN_MEMORY and chosen.group in {"image", "label", "group"} & set(data.others):
+        raise DatasetError(f"The run's table has a column '{chosen.group}' of its own. Give yours another name.")
     inspected = dataset.inspect_images(data, report)
     run = create_run(Path(path), DatasetRecord.of(data), words)
     if data.csv == dataset.IN_MEMORY:
@@ -413,6 +457,8 @@ def _options(default: Options, given: Mapping[str, Any]) -> Options:
     changed = dict(given)
     if changed.get("masks") is not None:
         changed["masks"] = str(Path(changed["masks"]).resolve())
+    if changed.get("split_file") is not None:
+        changed["split_file"] = str(Path(changed["split_file"]).resolve())
     if boxes := changed.get("boxes"):
         several = [boxes] if isinstance(boxes, str | Path) else boxes
         changed["boxes"] = tuple(str(Path(path).resolve()) for path in several)

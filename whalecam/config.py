@@ -139,6 +139,8 @@ class TrainOptions(MaskOptions):
     """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
 
     `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
+    `group` is what a split keeps together: a kind of group such as `camera` (`data.groups.KINDS`) or a column; empty:
+    the individual. `split_file` is a table with a column of parts or folds, or lists of names, in place of a split.
     `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px
     and in float32, for comparison; PROBE fits a linear head over the body as it is, in seconds.
     Its fit takes no `epochs`, `lr` and `batch`.
@@ -164,6 +166,8 @@ class TrainOptions(MaskOptions):
     body_from: str | None = None
     remedy: str = "none"
     fallback: str | None = None
+    group: str = ""
+    split_file: str | None = None
 
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "TrainOptions":

@@ -1,4 +1,4 @@
-"""Verbs on a data set: demo, check."""
+"""Verbs on a data set: demo, check, unpack."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from whalecam.cli.options import FOLDER, JSON, column_options, mask_options, mask_options_of, word_options
+from whalecam.cli.options import FOLDER, GROUP, JSON, column_options, mask_options, mask_options_of, word_options
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import FINE_ARCH, PROBE, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
@@ -59,6 +59,7 @@ def _load() -> None:
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
 @click.option("--no-images", is_flag=True, help="Look at the CSV only.")
+@GROUP
 @mask_options
 @click.option("--keep", type=FOLDER, help="Folder for what is measured on images: an interrupted check goes on there.")
 @click.option("--run", "run_path", type=FOLDER, help="Audited run whose networks say which labels they doubt.")
@@ -70,6 +71,7 @@ def check(
     csv: Path,
     images: Path | None,
     no_images: bool,
+    group: str,
     keep: Path | None,
     run_path: Path | None,
     out: Path | None,
@@ -82,6 +84,7 @@ def check(
     """
     from whalecam.analysis import findings
     from whalecam.data import open_dataset
+    from whalecam.data.groups import candidate
 
     if images is None and not no_images and not csv.is_dir():
         raise DatasetError("Name the image folder after the CSV, or say --no-images to look at the CSV only.")
@@ -90,13 +93,16 @@ def check(
     if no_images and given["masks"] is not None:
         raise DatasetError("--masks needs the images. Name the image folder after the CSV, or leave --masks out.")
     words = _words(data, run_path, given["subject"], given["background"])
+    if group:
+        candidate(data, group)  # which raises where there is no such group
     report = reporter()
     joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
     upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 
     data, properties = measured(data, joined.sources, keep, report)
-    problems = findings.find(findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path), words))
+    evidence = findings.Evidence(data, upright_boxes, properties, *_network_evidence(run_path), words, group)
+    problems = findings.find(evidence)
     facts = _facts(data, "individuals" if as_json else words.groups)
     if upright_boxes is not None and table is not None:
         facts |= {"boxes": len(upright_boxes), "boxes_refused": list(table.refused)}
@@ -117,6 +123,22 @@ def _words(data: Any, run_path: Path | None, subject: str | None, background: st
         return words
     known = open_run(run_path).words
     return replace(known, subject=subject or known.subject, background=background or known.background)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FOLDER)
+@click.option("--out", required=True, type=FOLDER, help="New folder for table.csv and images/.")
+@JSON
+def unpack(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Write the images inside Parquet files, as of Hugging Face, into files beside a table of their names.
+
+    FILES are the parts of one data set, in their order. They stay as they are.
+    """
+    from whalecam.data.unpacking import unpack as write_files
+
+    done = write_files(files, out, reporter())
+    paths = {"table": str(done.table), "images": str(done.images)}
+    print_facts({**vars(done), **paths, "notes": list(done.notes) if as_json else " ".join(done.notes)}, as_json)
 
 
 def _joins(data: Any, as_json: bool) -> dict[str, Any]:
@@ -182,4 +204,4 @@ def _facts(data: Any, groups: str) -> dict[str, Any]:
     }
 
 
-VERBS = (demo, check)
+VERBS = (demo, check, unpack)

@@ -12,6 +12,7 @@ from whalecam.arrays import Progress
 from whalecam.cli.gate import Gate, gate_options
 from whalecam.cli.options import (
     FOLDER,
+    GROUP,
     JSON,
     RUN,
     Channels,
@@ -68,6 +69,12 @@ LOADING = ("mean", "std", "crop_share", "interpolation")
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
 @click.option("--batch", default=DEFAULT.batch, show_default=True, help="Images a step; less for small sets.")
 @click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
+@GROUP
+@click.option(
+    "--split-file",
+    type=FOLDER,
+    help="Table of image and split or fold, or lists train.txt, val.txt; in place of a split.",
+)
 @click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
 @click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
 @click.option(
@@ -146,7 +153,7 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= mask_options_of(given)
-        known |= {"body_from": str(given["body_from"]) if given["body_from"] else None}
+        known |= {name: str(given[name]) if given[name] else None for name in ("body_from", "split_file")}
         run = api.train(data, run_path, report=report, **words, **known)
     metrics = run.metrics()
     shown = {name: value for name, value in metrics.items() if as_json or name not in ("epochs", "confusion")}
@@ -160,13 +167,16 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
 
 
 def _check_used(given: dict[str, Any]) -> None:
-    """Raises DatasetError for masks and boxes that neither a remedy nor an audit would read."""
+    """Raises DatasetError for options that would have no effect: masks that neither a remedy nor an audit would read,
+    a split without a training, an input without a network that is loaded."""
     is_remedied = given["remedy"] != "none" and not given["checkpoint"]
     if (given["masks"] or given["boxes"]) and not (is_remedied or given["audits"]):
         raise DatasetError(
             "--masks and --boxes are read by a remedy only. Add --remedy or --audit, or give them to 'whalecam audit' "
             "afterwards."
         )
+    if (given["group"] or given["split_file"]) and given["checkpoint"]:
+        raise DatasetError("--group and --split-file are for a training. Leave them out with --checkpoint.")
     loading = [f"--{name.replace('_', '-')}" for name in LOADING if given[name] is not None]
     if loading and not given["checkpoint"]:
         raise DatasetError(

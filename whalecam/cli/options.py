@@ -15,6 +15,14 @@ RUN = click.argument("run", type=FOLDER)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
+GROUP = click.option(
+    "--group",
+    default="",
+    help="What a split keeps together: folder, source, photographer, camera, day, place, or a column.  [default: the "
+    "individual]",
+)
+
+
 class Recipe(click.Choice[str]):
     """A recipe of training, by its earlier name too."""
 

@@ -1,4 +1,4 @@
-"""Verbs on what a run holds: info, compare, report, export-dataset."""
+"""Verbs on what a run holds: info, compare, report, export-dataset, export-split."""
 
 import functools
 from pathlib import Path
@@ -114,6 +114,25 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     print_facts({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)
 
 
+@click.command("export-split")
+@RUN
+@click.option("--out", required=True, type=FOLDER, help="CSV file to write: image, fold, part.")
+@JSON
+def export_split(run: Path, out: Path, as_json: bool) -> None:
+    """Write which images a run was trained and validated on, as train --split-file reads it."""
+    from whalecam.audit import run_audit
+    from whalecam.data.csv_text import safe_csv
+    from whalecam.output.csv import split_table
+    from whalecam.store.run import open_run
+
+    opened = open_run(run)
+    rows = split_table(opened, run_audit.open_data(opened))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(safe_csv(rows))
+    counts = {str(part): int(count) for part, count in rows["part"].value_counts().items()}
+    print_facts({"split": str(out), "images": len(rows), **counts}, as_json)
+
+
 @click.command("embed")
 @RUN
 def embed(run: Path) -> None:
@@ -146,4 +165,4 @@ def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:
     }
 
 
-VERBS = (info, compare, report, export_dataset, embed)
+VERBS = (info, compare, report, export_dataset, export_split, embed)

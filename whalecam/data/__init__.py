@@ -1,7 +1,18 @@
 """A CSV and a folder become a checked table of samples. The only reader of image files."""
 
 from whalecam.data.boxes import BoxTable, read_boxes
-from whalecam.data.images import Header, MaskFile, Shape, read_grey, read_header, read_mask, read_sample, read_shape
+from whalecam.data.images import (
+    Exif,
+    Header,
+    MaskFile,
+    Shape,
+    read_exif,
+    read_grey,
+    read_header,
+    read_mask,
+    read_sample,
+    read_shape,
+)
 from whalecam.data.table import (
     IN_MEMORY,
     OK,
@@ -19,6 +30,7 @@ __all__ = [
     "OK",
     "BoxTable",
     "Dataset",
+    "Exif",
     "Header",
     "MaskFile",
     "Shape",
@@ -27,6 +39,7 @@ __all__ = [
     "of_frame",
     "open_dataset",
     "read_boxes",
+    "read_exif",
     "read_grey",
     "read_header",
     "read_labels_map",

@@ -74,6 +74,50 @@ def fold_rows(
     return fold_of, never
 
 
+def group_folds(
+    groups: Sequence[str], labels: Sequence[str], folds: int, seed: int
+) -> tuple[NDArray[np.int64], list[str]]:
+    """The fold that validates each row where groups may have several labels, such as cameras: one fold for a group.
+
+    A label that a single group has would be unknown to the network that validates it. All rows of such a group are in
+    every training part, and its other labels with them, so that no group is on both sides.
+
+    Returns: (N,) fold in [0, folds), −1 for what is in every training part; and the labels that no fold validates.
+    Raises DatasetError for fewer than two folds, or fewer groups than folds.
+    """
+    numbers, names = groups_of(groups), np.asarray(labels, object)
+    owners: dict[str, set[int]] = {}
+    for label, group in zip(labels, numbers.tolist(), strict=True):
+        owners.setdefault(label, set()).add(group)
+    fixed = set().union(*(own for own in owners.values() if len(own) < 2))
+    validated = np.flatnonzero(~np.isin(numbers, list(fixed)))
+    left = len(set(numbers[validated].tolist()))
+    if folds < 2 or left < folds:
+        raise DatasetError(
+            f"{folds} parts need as many groups whose labels occur in other groups too; there are {left} of "
+            f"{len(set(numbers.tolist()))}. Use fewer folds, another --group, or --split random."
+        )
+    fold_of = np.full(len(names), -1, np.int64)
+    fold_of[validated] = _stratified(numbers[validated], names[validated], folds, seed)
+    for label in sorted(set(names[validated].tolist())):
+        _spread(fold_of, numbers, np.flatnonzero(names == label), folds)
+    while (unknown := _unlearnt(fold_of, names)) is not None:
+        # Groups of several labels cannot always be spread: then one of them is in every training part.
+        own = Counter(numbers[names == unknown].tolist())
+        fold_of[numbers == min(own, key=lambda group: (own[group], group))] = -1
+    if set(range(folds)) - set(fold_of.tolist()):
+        raise DatasetError(f"No {folds} parts of these groups know each other's labels. Use fewer folds.")
+    return fold_of, sorted(set(labels) - set(names[fold_of >= 0].tolist()))
+
+
+def _unlearnt(fold_of: NDArray[np.int64], names: NDArray[Any]) -> str | None:
+    """A label whose rows all lie in one fold, so that the network that validates it has not learnt it."""
+    folds_of: dict[str, set[int]] = {}
+    for label, fold in zip(names.tolist(), fold_of.tolist(), strict=True):
+        folds_of.setdefault(label, set()).add(fold)
+    return next((label for label in sorted(folds_of) if len(folds_of[label]) == 1 and -1 not in folds_of[label]), None)
+
+
 def groups_of(individuals: Sequence[str]) -> NDArray[np.int64]:
     """A number per row, the same for the same individual; each blank one gets a number of its own."""
     names = [name or f"\0{row}" for row, name in enumerate(individuals)]

@@ -4,7 +4,7 @@ import io
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,9 @@ from whalecam.errors import DatasetError
 MISSING, ZERO, NO_IMAGE = "missing file", "zero bytes", "not an image"
 LARGE, TRUNCATED, UNREADABLE = "too large", "truncated", "unreadable"
 ORIENTATION_TAG = 0x0112
+CAMERA_TAGS, SERIAL_TAG = (0x010F, 0x0110), 0xA431
+TIME_TAGS = (0x9003, 0x9004)
+EXIF_FOLDER, GPS_FOLDER = 0x8769, 0x8825
 # Of Pillow's readers only these: it knows a file by its first bytes, and others (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000")
 LOSSY = ("JPEG", "WEBP", "AVIF", "JPEG2000", "HEIF")
@@ -58,6 +61,20 @@ class Header:
 
     format: str
     tables: tuple[tuple[int, ...], ...] = ()
+
+
+class Exif(NamedTuple):
+    """What a camera wrote into a file; each empty or None where it is absent or unusable.
+
+    Attributes:
+        camera: make, model and serial number of the body, as far as they are there.
+        time: when it was taken, as EXIF writes it: `2024:06:30 12:00:00`.
+        place: latitude and longitude in degrees, north and east positive.
+    """
+
+    camera: str = ""
+    time: str = ""
+    place: tuple[float, float] | None = None
 
 
 class Shape(NamedTuple):
@@ -157,6 +174,41 @@ def read_header(path: Path) -> Header:
     with _decoding(path), _image(path) as image:
         tables = getattr(image, "quantization", None) or {}
         return Header(image.format or "", tuple(tuple(tables[at]) for at in sorted(tables)))
+
+
+def read_exif(path: Path) -> Exif:
+    """What the camera wrote; empty for a file without it, and for one that cannot be read. Never raises."""
+    try:
+        with _decoding(path), _image(path) as image:
+            # To look for EXIF behind the pixels of a PNG, Pillow would decode all of them.
+            tags = Image.Exif() if image.format == "PNG" and "exif" not in image.info else image.getexif()
+            shot, place = tags.get_ifd(EXIF_FOLDER), tags.get_ifd(GPS_FOLDER)
+            camera = dict.fromkeys(_text(part) for part in (*map(tags.get, CAMERA_TAGS), shot.get(SERIAL_TAG)))
+            time = next((text for tag in TIME_TAGS if (text := _text(shot.get(tag)))), "")
+            return Exif(" ".join(part for part in camera if part), time, _degrees(place))
+    except DatasetError:
+        return Exif()
+
+
+def _text(value: object) -> str:
+    """A tag as a person would read it."""
+    return " ".join(str(value).replace("\0", " ").split()) if isinstance(value, str) else ""
+
+
+def _degrees(gps: Mapping[int, Any]) -> tuple[float, float] | None:
+    """Latitude and longitude. None without both, outside the globe, and at 0, 0, which cameras write without a fix."""
+    place = []
+    for tag, negative in ((2, "S"), (4, "W")):
+        try:
+            degrees, minutes, seconds = (float(part) for part in gps[tag])
+        except BROKEN:
+            return None
+        value = degrees + minutes / 60 + seconds / 3600
+        place.append(-value if _text(gps.get(tag - 1)).upper().startswith(negative) else value)
+    latitude, longitude = place
+    if (latitude, longitude) == (0, 0) or not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return None
+    return latitude, longitude
 
 
 def _open(path: Path, convert: Callable[[Image.Image], Image.Image], need: int | None = None) -> _Opened:

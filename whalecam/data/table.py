@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from whalecam.data.match_report import MatchReport
 from whalecam.data.placeholders import without_placeholders
 from whalecam.data.readers.tables import TableContents, as_texts, read_table
 from whalecam.data.readers.tables.delimited import read_delimited
+from whalecam.data.split_columns import proposed_split
 from whalecam.errors import DatasetError
 from whalecam.words import Words
 
@@ -63,6 +64,8 @@ class Dataset:
         fingerprint: SHA-256 of the CSV's bytes; of a folder or a table in memory, of its rows.
         files: what became of the names of all rows and of all image files; None where there is no folder.
         reading: what was recognized in the table and guessed about it; a sentence each.
+        others: the other columns of the table, as texts, row by row; candidates for groups.
+        group: what a split keeps together (`groups.KINDS`, or a column); empty: the individual.
     """
 
     csv: Path
@@ -72,6 +75,8 @@ class Dataset:
     fingerprint: str
     files: MatchReport | None = None
     reading: tuple[str, ...] = ()
+    others: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
+    group: str = ""
 
     def good(self) -> pd.DataFrame:
         """The rows that can be used."""
@@ -132,10 +137,15 @@ def _csv_of(data: Dataset) -> bytes:
 
 
 def write_table(data: Dataset, csv: Path) -> Dataset:
-    """The rows of a data set as a CSV of `image`, `label` and `group`, and the data set with that as its source."""
+    """The rows of a data set as a CSV of `image`, `label`, `group` and its other columns, and the data set with that as
+    its source. Another column of one of these three names is left out."""
+    own = data.table[["image", "label", "group"]]
+    others = data.others.drop(columns=list(own.columns), errors="ignore").set_index(own.index)
+    content = pd.concat([own, others], axis=1).to_csv(index=False).encode("utf-8", "replace")
     csv.parent.mkdir(parents=True, exist_ok=True)
-    csv.write_bytes(_csv_of(data))
-    return replace(data, csv=csv, columns=Columns("image", "label", "group"))
+    csv.write_bytes(content)
+    columns = Columns("image", "label", "group")
+    return replace(data, csv=csv, columns=columns, fingerprint=hashlib.sha256(content).hexdigest())
 
 
 def of_contents(contents: TableContents, csv: Path, images: Path | None, columns: Columns) -> Dataset:
@@ -153,8 +163,9 @@ def of_contents(contents: TableContents, csv: Path, images: Path | None, columns
     joined = join(table["image"], folder)
     table["path"] = joined.paths
     table["status"] = _status(table, joined.reasons)
-    reading = (*contents.notes, *one_hot, *notes, *unknown)
-    return Dataset(csv, folder, present, table, "", joined.report, reading)
+    others = frame.drop(columns=list({present.image, present.label, present.group}), errors="ignore")
+    reading = (*contents.notes, *one_hot, *notes, *unknown, *proposed_split(others, csv.name))
+    return Dataset(csv, folder, present, table, "", joined.report, reading, others.reset_index(drop=True))
 
 
 def inspect_images(data: Dataset, report: Report = silent) -> Dataset:

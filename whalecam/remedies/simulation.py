@@ -146,7 +146,7 @@ def _refitted(run: Run, fold: int, model: Network, source: Source, report: Repor
     options, copied = TrainOptions.stored(run.manifest.train), replace(model, head=copy.deepcopy(model.head))
     exchange = remedies.Shuffle(source.find, model.size, model.resize, report=report)
     try:
-        fitted = rows[~training.held_out(run, rows, options)[0][fold]]
+        fitted = rows[~training.held_out(run, source.data, rows, options)[0][fold]]
         training.fit_last_layer(copied, fitted, exchange, options.seed, report)
     except ModelError as error:
         return _Refitted(reason=str(error))

@@ -81,7 +81,7 @@ def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod,
         none = pd.DataFrame(columns=["image"])
         mend(data, find, none, options.remedy, mended, {"run": run.name}, report)
         remedied = open_dataset(mended / "train.csv", mended / "images", data.columns)
-        metrics = training.train(remedied, run, options, report)
+        metrics = training.train(remedied, run, options, report, source=data)
         shutil.rmtree(home, ignore_errors=True)
         mended.rename(home)
     record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), remedied.fingerprint)

@@ -106,7 +106,8 @@ class CheckpointRecord:
 
 def stamp_of(path: Path) -> int:
     """When a checkpoint was last changed, ns; of a folder, the latest of its files."""
-    return max(file.stat().st_mtime_ns for file in (path, *(path.iterdir() if path.is_dir() else ())))
+    files = [path, *(path.iterdir() if path.is_dir() else ())]
+    return max(int(file.stat().st_mtime_ns) for file in files)
 
 
 def save_record(record: CheckpointRecord, path: Path) -> None:

@@ -125,14 +125,19 @@ class Run:
         self.manifest = replace(self.manifest, **changes)
         write_json(manifest_in(self.path), asdict(self.manifest))
 
-    def save_checkpoint(self, fold: int, tensors: Mapping[str, NDArray[Any]], training: Iterable[str]) -> str:
-        """Write one fold's weights and the names of the images it trained on; return the weights' SHA-256."""
+    def save_checkpoint(
+        self, fold: int, tensors: Mapping[str, NDArray[Any]], training: Iterable[str], validation: Iterable[str] = ()
+    ) -> str:
+        """Write one fold's weights and the names of the images it was trained and validated on.
+
+        Returns: the weights' SHA-256.
+        """
         target = self.path / MODEL / f"fold-{fold}.safetensors"
         target.parent.mkdir(exist_ok=True)
         aside = target.with_suffix(".writing")
         save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, aside)
         aside.replace(target)
-        write_json(target.with_suffix(".json"), {"training": sorted(training)})
+        write_json(target.with_suffix(".json"), {"training": sorted(training), "validation": sorted(validation)})
         return hashlib.sha256(target.read_bytes()).hexdigest()
 
     def drop_checkpoints(self, first: int) -> None:
@@ -156,6 +161,10 @@ class Run:
     def training_images(self, fold: int = 0) -> set[str]:
         """Names of the images that the fold's network was trained on."""
         return set(read_json(self.path / MODEL / f"fold-{fold}.json")["training"])
+
+    def validation_images(self, fold: int = 0) -> set[str]:
+        """Names of the images that the fold's network was validated on; empty where that was not noted."""
+        return set(read_json(self.path / MODEL / f"fold-{fold}.json").get("validation", ()))
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
         write_json(self.path / METRICS, metrics)

@@ -6,6 +6,7 @@ from pathlib import Path
 from whalecam.analysis.findings.duplicates import duplicates
 from whalecam.analysis.findings.files import files
 from whalecam.analysis.findings.finding import SEVERITIES, Detector, Evidence, Finding
+from whalecam.analysis.findings.groups import groups
 from whalecam.analysis.findings.individuals import individuals
 from whalecam.analysis.findings.label_doubts import judgements
 from whalecam.analysis.findings.label_values import label_values
@@ -18,6 +19,7 @@ FAMILIES: Mapping[str, Detector] = {
     "Labels": labels,
     "Label values": label_values,
     "Individuals": individuals,
+    "Groups": groups,
     "Files": files,
     "Duplicates": duplicates,
     "Shortcuts": shortcuts,

@@ -54,6 +54,7 @@ class Evidence:
         odds: what `table.unseen_odds` gives, one row per image judged unseen; None before an audit.
         vectors: what `table.embeddings` gives, at most `outliers.MOST` rows; None before an audit.
         run_words: of the run; None without one.
+        group: the name of what stays together where findings test out-of-fold (`data.groups`); empty: the individual.
     """
 
     data: Dataset
@@ -62,6 +63,7 @@ class Evidence:
     odds: pd.DataFrame | None = None
     vectors: pd.DataFrame | None = None
     run_words: Words | None = None
+    group: str = ""
 
     @property
     def words(self) -> Words:

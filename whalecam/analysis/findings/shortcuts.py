@@ -11,6 +11,7 @@ from whalecam.analysis.findings.finding import Evidence, Finding
 from whalecam.analysis.findings.labels import twins
 from whalecam.analysis.findings.predictability import Guess, guess
 from whalecam.data import OK
+from whalecam.data.groups import candidate
 from whalecam.words import Words
 
 BOX, BACKGROUND = "box geometry", "colour of the background"
@@ -53,19 +54,22 @@ class Trial:
 def shortcuts(evidence: Evidence) -> list[Finding]:
     """Clues that tell all classes apart, or look-alike twins; strongest first, then one finding on what tells nothing.
 
-    Out-of-fold, grouped by individual; nothing where neither boxes nor measured images are there.
+    Out-of-fold, grouped by individual or as the evidence says; nothing where neither boxes nor measured images are
+    there.
     """
-    table = _clues(evidence)
+    table, group = _clues(evidence), evidence.group or evidence.words.group
     pairs = [(pair, _of(table, pair)) for pair in twins(evidence)]
     trials = [trial for labels, part in [((), _usual(table)), *pairs] for trial in _trials(part, labels)]
     trials.sort(key=lambda trial: -trial.result.skill)
-    problems = [_finding(trial, table, evidence.words) for trial in trials if trial.severity != "info"]
+    problems = [_finding(trial, table, evidence.words, group) for trial in trials if trial.severity != "info"]
     return [*problems, *_nothing([trial for trial in trials if trial.severity == "info"], evidence.words)]
 
 
 def _clues(evidence: Evidence) -> pd.DataFrame:
-    """A row per usable image: `image species individual_id` and the numbers of CLUES that are known."""
+    """A row per usable image: `image label group` and the numbers of CLUES that are known."""
     table = evidence.data.good()[["image", "label", "group"]]
+    if evidence.group:
+        table = table.assign(group=candidate(evidence.data, evidence.group).values[table.index])
     if evidence.properties is not None:
         seen = evidence.properties[evidence.properties["status"] == OK].drop(columns="status")
         seen = seen.assign(aspect=seen["width"] / seen["height"], format_code=pd.factorize(seen["format"])[0])
@@ -131,14 +135,14 @@ def _clue(trial: Trial, words: Words) -> str:
     return f"colour of the {words.background}" if trial.clue == BACKGROUND else trial.clue
 
 
-def _finding(trial: Trial, table: pd.DataFrame, words: Words) -> Finding:
+def _finding(trial: Trial, table: pd.DataFrame, words: Words, group: str) -> Finding:
     result, twin, todo = trial.result, bool(trial.labels), TODO.format_map(vars(words))
     shape = PARTLY_SHAPE.get(trial.clue, "").format_map(vars(words))
     between = f"'{trial.labels[0]}' from '{trial.labels[1]}'" if twin else f"{result.classes:,} classes apart"
     return Finding(
         "twin_shortcut" if twin else "shortcut",
         trial.severity,
-        f"The {_clue(trial, words)} alone tells {between}: {_score(result, words)}.",
+        f"The {_clue(trial, words)} alone tells {between}: {_score(result, group)}.",
         (
             f"The two names mean one {words.label}, so nothing about the {words.subject} can tell them: it is the "
             "source "
@@ -153,11 +157,10 @@ def _finding(trial: Trial, table: pd.DataFrame, words: Words) -> Finding:
     )
 
 
-def _score(result: Guess, words: Words) -> str:
+def _score(result: Guess, group: str) -> str:
     return (
         f"{result.measure} {result.score.value:.2f} (95 % interval {result.score.low:.2f} to {result.score.high:.2f}; "
-        "chance "
-        f"{result.chance:.2f}), out of fold, grouped by {words.group}, on {len(result.images):,} images"
+        f"chance {result.chance:.2f}), out of fold, grouped by {group}, on {len(result.images):,} images"
     )
 
 

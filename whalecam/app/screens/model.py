@@ -182,17 +182,17 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
         names = ", ".join(metrics["never_judged"])
         st.info(
             plain(
-                f"Judged by no network that had not seen them, because all their images show one {run.words.group}: "
-                f"{names}."
+                "Judged by no network that had not seen them, because all their images are of one "
+                f"{metrics.get('group') or run.words.group}: {names}."
             ),
             icon=":material/info:",
         )
     st.caption(
         plain(
             f"{network.get('arch')} at {network.get('size')} px, {network.get('resize')}, "
-            f"split: {metrics.get('split', '?')}"
+            f"split: {metrics.get('split', '?')}{' by {}'.format(metrics['group']) if metrics.get('group') else ''}"
             f"{', {} folds'.format(metrics['folds']) if metrics.get('folds', 1) > 1 else ''}. "
-            f"{metrics.get('note') or ''}"
+            f"{' '.join((metrics.get('note') or '', *metrics.get('split_notes', ())))}"
         )
     )
 
@@ -204,12 +204,12 @@ def _splits(metrics: dict[str, Any], words: Words) -> None:
         return
     by = {metrics["split"]: metrics, other["split"]: other}
     drop = by["random"]["accuracy"] - by["group"]["accuracy"]
+    group = plain(str(metrics.get("group") or words.group))
+    shared = by["random"]["shared_groups" if metrics.get("group") else "shared_individuals"]
     st.markdown(
-        f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with "
-        f"{percent(by['random']['shared_individuals'])} of the judged images of the same {words.groups} as images it "
-        "trained on; "
-        f"**grouped** by {words.group} in {percent(by['group']['accuracy'], 1)}. The leak of {words.groups} was worth "
-        f"**{points(drop, 1)}**."
+        f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with the {group} "
+        f"of {percent(shared)} of the judged images in training too; **grouped** by {group} in "
+        f"{percent(by['group']['accuracy'], 1)}. What a random split owes to the {group}: **{points(drop, 1)}**."
     )
 
 

@@ -21,6 +21,7 @@ from whalecam.network import Body, Network, Start, load_checkpoint
 from whalecam.network.averaged_bodies import trainable_body
 from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
+from whalecam.network.training.division import Division, divide
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
 from whalecam.network.training.last_layer import Backgrounds, fit_last_layer, refit
 from whalecam.network.training.probe import probe
@@ -47,36 +48,44 @@ LIBRARIES = ("torch", "torchvision", "fastai", "timm", "numpy", "pandas")
 
 
 def train(
-    data: Dataset, run: Run, options: TrainOptions, report: Report = silent, augment: Augment | None = None
+    data: Dataset,
+    run: Run,
+    options: TrainOptions,
+    report: Report = silent,
+    augment: Augment | None = None,
+    source: Dataset | None = None,
 ) -> dict[str, Any]:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
     With `folds` above 1 there are as many networks, and each image is judged by the one that saw neither it nor its
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
-    images anew every epoch (a linear probe, a few times once), not under the recipe `seed`.
+    images anew every epoch (a linear probe, a few times once), not under the recipe `seed`. `source` is the data set
+    whose files and columns have the groups, where `data` was made from it.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
-    the training ends in weights that are NaN or infinite, and as `check_start`.
+    the training ends in weights that are NaN or infinite, and as `check_start`; DatasetError for a group that the data
+    set does not have and for a split file that cannot be used.
     """
     if augment is not None and options.recipe == "notebook":
         raise ModelError("Training images cannot be changed under the recipe 'notebook'. Leave --recipe notebook out.")
     start = check_start(options)
     seed_all(options.seed)
     rows, dropped = _usable(data, options.min_per_class)
+    division = divide(rows, source or data, options)
+    rows, validations, never = division.rows, division.validations, division.never
     body = _body(options, start)
-    validations, never = _validation(rows, options)
     watch = Watch(report, len(validations) + options.compare_splits)
     fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in validations]
-    metrics: dict[str, Any] = {
-        "split": options.split,
+    metrics: dict[str, Any] = division.facts(validations) | {
+        "split": division.kind,
         "arch": body.arch,
         "note": body.note,
         "dropped_classes": dropped,
         "never_judged": never,
     }
     if options.compare_splits:
-        metrics["other_split"] = _other_split(rows, body, options, watch, augment)
+        metrics["other_split"] = _other_split(division, body, options, watch, augment)
     metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
     used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
     return _stored(run, rows, validations, fits, metrics, asdict(options) | {"used": used})
@@ -101,7 +110,7 @@ def refit_last_layers(
     models = [network.from_spec(source.manifest.network, source.load_checkpoint(at)) for at in range(source.folds)]
     good = data.good()
     rows, dropped = _usable(replace(data, table=good[good["label"].isin(models[0].classes)]), 1)
-    validations, never = held_out(source, rows, options)
+    validations, never = held_out(source, data, rows, options)
     device = network.pick_device(options.device)
     fits = [
         refit(model.to(device), rows, is_valid, backgrounds, options.seed, report)
@@ -123,7 +132,9 @@ def refit_last_layers(
     return _stored(run, rows, validations, fits, metrics, kept if source.manifest.train else kept | {"loaded": True})
 
 
-def held_out(source: Run, rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
+def held_out(
+    source: Run, data: Dataset, rows: pd.DataFrame, options: TrainOptions
+) -> tuple[list[NDArray[np.bool_]], list[str]]:
     """For each network of a run the rows that it had not seen, (N,), none twice; and labels without any.
 
     Where it is not known what a network was trained on, `options` say which are kept from its last layer. Raises
@@ -131,8 +142,8 @@ def held_out(source: Run, rows: pd.DataFrame, options: TrainOptions) -> tuple[li
     """
     seen = [source.training_images(fold) for fold in range(source.folds)]
     if not any(seen):
-        validations, never = _validation(rows, options)
-        return validations[:1], never
+        division = divide(rows, data, options)
+        return division.validations[:1], division.never
     validations, left = [], np.ones(len(rows), bool)
     for images in seen:
         is_valid = left & ~rows["image"].isin(images).to_numpy()
@@ -161,7 +172,7 @@ def _stored(
         network.check_finite(trained.model, "The trained network")
     every = _metrics(rows, validations, fits) | metrics
     digests = [
-        run.save_checkpoint(fold, trained.model.tensors(), rows.loc[~is_valid, "image"])
+        run.save_checkpoint(fold, trained.model.tensors(), rows.loc[~is_valid, "image"], rows.loc[is_valid, "image"])
         for fold, (trained, is_valid) in enumerate(zip(fits, validations, strict=True))
     ]
     run.drop_checkpoints(len(fits))
@@ -259,15 +270,6 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
     return rows, dropped
 
 
-def _validation(rows: pd.DataFrame, options: TrainOptions) -> tuple[list[NDArray[np.bool_]], list[str]]:
-    """Per network, which rows it is judged on; and the species that no network can be judged on."""
-    individuals, labels = rows["group"].tolist(), rows["label"].tolist()
-    if options.folds <= 1:
-        return [folds.split_rows(individuals, labels, options.split, options.valid_share, options.seed)], []
-    fold, never = folds.fold_rows(individuals, labels, options.split, options.folds, options.seed)
-    return [fold == number for number in range(options.folds)], never
-
-
 def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
     """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
     classes = fits[0].model.classes
@@ -296,15 +298,14 @@ def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: lis
 
 
 def _other_split(
-    rows: pd.DataFrame, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
+    division: Division, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
 ) -> dict[str, Any]:
-    """The same recipe on the other kind of split: what its accuracy is worth when individuals are shared, or not."""
+    """The same recipe on the other kind of split: what its accuracy is worth when groups are shared, or not."""
     other = next(kind for kind in SPLITS if kind != options.split)
-    individuals, labels = rows["group"].tolist(), rows["label"].tolist()
-    is_valid = folds.split_rows(individuals, labels, other, options.valid_share, options.seed)
+    rows, is_valid = division.rows, division.once(other, options)
     metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
-    return {"split": other} | {name: metrics[name] for name in kept}
+    return {"split": other} | {name: metrics[name] for name in kept} | division.facts([is_valid])
 
 
 def _body(options: TrainOptions, start: Start) -> Body:

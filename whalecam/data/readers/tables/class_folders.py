@@ -60,7 +60,7 @@ def _notes(parts: Sequence[tuple[str, str]], has_splits: bool, detections: Seque
     notes = [f"Read {len(parts):,} images of {len(labels):,} class folders as labels: {listed}{more}."]
     if has_splits:
         splits = ", ".join(sorted({split for split, _ in parts}))
-        notes.append(f"The folders {splits} are parts of the set, not labels; training draws its own split.")
+        notes.append(f"The folders {splits} are parts of the set, not labels.")
     if detections:
         notes.append(f"Detections beside the class folders are used where they are given as boxes: {detections[0]}.")
     return tuple(notes)
