@@ -280,3 +280,12 @@ def test_a_network_that_has_seen_everything_is_refused(leaky: Run, tmp_path: Pat
     options = replace(OPTIONS, remedy=HEAD, masks=leaky.manifest.audit["masks"])
     with pytest.raises(ModelError, match="has seen all of these images"):
         remedies.refit(data, create_run(tmp_path / "out", DatasetRecord.of(data)), run, options)
+
+
+def test_the_advice_speaks_of_classes_whose_images_are_too_uncertain_to_be_listed(leaky: Run) -> None:
+    facts = open_table(leaky).overview()
+    assert facts["suspects"] == 0 and facts["bg_gap"] is not None and facts["bg_gap"] > 0.3
+    tests = open_table(leaky).class_tests()
+    assert set(facts["relying"]) == set(tests["predicted"][tests["relies"]]) != set()
+    assert "rely on the" in advise(leaky, facts, ())[0].why[0] + " as a whole"
+    assert "as a whole, beyond chance" in whalecam("info", leaky.path).stdout

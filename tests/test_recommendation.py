@@ -307,3 +307,14 @@ def test_the_next_step_is_one_that_can_be_done(tmp_path: Path, train: dict[str, 
     assert step(run, Advice("shuffle", "", todo="retrain")) == (again if repeatable else None)
     assert step(run, Advice(None, "", todo="simulate")) == Simulate(run=str(run.path))
     assert step(run, Advice(None, "")) == step(run, Advice(None, "", todo="audit")) is None
+
+
+def test_a_class_that_relies_as_a_whole_is_no_reason_to_rest_though_no_image_is_listed() -> None:
+    quiet = counts(120, assessable=120)
+    assert "No remedy is called for" in recommend(quiet, words=MARINE).sentence
+    relying: LeakCounts = {**quiet, "relying": ["orca", "beluga"]}
+    advice = recommend(relying, words=MARINE)
+    assert advice.todo == "simulate" and "orca, beluga rely on the water as a whole" in advice.why[0]
+    labels = pd.DataFrame({"label": [], "assessable": [], "share": [], "low": [], "confirmed": []})
+    assert "orca, beluga rely on the water as a whole" in leaks_summary(relying, labels, MARINE)
+    assert "as a whole" not in leaks_summary({**counts(120, 3, suspects=3), "relying": ["orca"]}, labels, MARINE)

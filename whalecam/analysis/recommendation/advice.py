@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whalecam.analysis.recommendation.leaks import relying_sentence
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
 from whalecam.config import HEAD, SIMULATED
 from whalecam.stats import Interval
@@ -105,7 +106,10 @@ def recommend(
     share = wilson(hits, tested)
     rate = percent_interval(*share)
     leak = f"{hits:,} of {tested:,} tested images rely on their {words.background}: {rate}."
-    if share.high < NEGLIGIBLE or not hits:
+    relying = facts.get("relying", ())
+    if not hits and relying:
+        leak += f" {relying_sentence(relying, words)}"
+    elif share.high < NEGLIGIBLE or not hits:
         sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
         return Advice(None, sentence, (leak,))
     tried = {own, *(training.remedy for training in measured)}

@@ -1,6 +1,6 @@
 """The leaks of a run in plain words: how many images, and which labels stand out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -35,6 +35,8 @@ def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong:
         hidden = f" Another {facts['hidden']:,} rely on {behind}" if facts["hidden"] else ""
         if facts["background"]:
             hidden += f" {facts['background']:,} more rely on it; where the network looks cannot be assessed there."
+        if relying := facts.get("relying", ()) if not facts["suspects"] else ():
+            hidden += f" {relying_sentence(relying, words)}"
         count = strong(f"{facts['confirmed']:,}")
         return (
             f"{count} of {facts['measured']:,} tested images are {strong('confirmed leaks')}: the network "
@@ -48,6 +50,15 @@ def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong:
         )
     where = f"looks at the {words.background} more than a flat map would."
     return f"None of {facts['assessable']:,} assessable images {where}"
+
+
+def relying_sentence(classes: Sequence[str], words: Words) -> str:
+    """That predicted classes rely on their backgrounds, though none of their images is listed."""
+    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
+    return (
+        f"But predictions of {', '.join(classes[:NAMED])}{more} rely on the {words.background} as a whole, beyond chance: "
+        "no single image is certain enough to be listed at this rate."
+    )
 
 
 def standing_out(labels: pd.DataFrame, column: str, words: Words, strong: Stress = str) -> str:

@@ -10,6 +10,8 @@ from whalecam.store.table.stats import bootstrap, wilson
 from whalecam.store.table.store import Store
 from whalecam.store.table.typed_rows import Totals
 
+MATERIAL = 0.1
+"""A gap of a class, in probability, from which on it is named among the `relying`."""
 RELIANCE = "coalesce(reliance_probability, reliance)"
 """How much an image relies on its background; audits from before rates were controlled know `reliance` alone."""
 
@@ -36,7 +38,8 @@ def overview(store: Store, joined: str) -> Totals:
         "count(*) filter (review = 'flag') as flagged "
         f"from {joined}"
     )
-    return cast(Totals, record)
+    classes = store.rows(f"select predicted from held.classes where relies and gap >= {MATERIAL} order by gap desc")
+    return cast(Totals, {**record, "relying": [str(name) for (name,) in classes]})
 
 
 def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:

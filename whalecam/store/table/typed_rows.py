@@ -1,13 +1,17 @@
 """What the table gives by name: the counts and rates of a run, and all that is known of one image."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class LeakCounts(TypedDict):
-    """Numbers of images: `measured` are those whose background was exchanged, the next three are among them."""
+    """Numbers of images: `measured` are those whose background was exchanged, the next three are among them.
+
+    `relying` names the predicted classes that rely on their backgrounds beyond chance, with a gap of at least
+    `totals.MATERIAL`; a class may do so though none of its images is certain enough to be listed.
+    """
 
     assessable: int
     measured: int
@@ -15,6 +19,7 @@ class LeakCounts(TypedDict):
     hidden: int
     background: int
     suspects: int
+    relying: NotRequired[list[str]]
 
 
 class Totals(LeakCounts):
@@ -38,7 +43,6 @@ class Totals(LeakCounts):
     accuracy: float | None
     loss: float | None
     completeness_error: float | None
-    high_norm_share: float | None
 
 
 class MapRow(TypedDict):
