@@ -246,6 +246,27 @@ def test_a_file_without_a_verdict_says_so(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_nothing_to_export_is_written_all_the_same(name: str, tmp_path: Path) -> None:
+    files = FORMATS[name].write(outgoing())
+    assert files and all(isinstance(content, bytes) for content in files.values())
+
+
+@pytest.mark.parametrize("tag", ["Flag", " FLAG "])
+def test_a_tag_counts_in_any_case(tag: str, tmp_path: Path, journal: Journal) -> None:
+    path = written("fiftyone", tmp_path / "out", item("a.jpg"))
+    changed_json("samples.json", lambda content: content["samples"][0]["tags"].extend([tag, "train"]))(path)
+    assert [row["verdict"] for row in taken(journal, path, {"a.jpg"}, "Bo").added] == ["flag"]
+
+
+def test_a_word_that_is_no_verdict_is_listed(tmp_path: Path, journal: Journal) -> None:
+    path = written("huggingface", tmp_path / "out", item("b.jpg"))
+    file = path / "metadata.jsonl"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"verdict": "maybe"}))
+    report = taken(journal, path, {"b.jpg"}, "Bo")
+    assert report.added == () and "'maybe' is not a verdict" in report.refused[0]["why"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_files_stay_inside_and_are_taken_by_their_own_reader_alone(name: str, tmp_path: Path) -> None:
     content = outgoing(reviewed("../../etc/passwd", "flag"), item("/abs/b.jpg"), item("C:\\x\\c.jpg"))
     files = FORMATS[name].write(content)
@@ -445,6 +466,21 @@ def test_an_unknown_choice_is_listed_and_each_annotator_counts(tmp_path: Path, j
     }
     assert len(report.conflicts) == 1
     assert [(row["image"], "rubbish" in row["why"]) for row in report.refused] == [("b.jpg", True)]
+
+
+def test_whoever_accepts_a_prediction_in_label_studio_signs_it(tmp_path: Path, journal: Journal) -> None:
+    path = written("label-studio", tmp_path / "out", reviewed("a.jpg", "keep", reason="water"))
+
+    def accept(tasks: Any) -> None:
+        result = tasks[0]["predictions"][0]["result"]
+        tasks[0]["annotations"] = [{"completed_by": 3, "result": result, "updated_at": "2024-03-01T12:00:00Z"}]
+
+    changed_json("tasks.json", accept)(path)
+    report = taken(journal, path, {"a.jpg"})
+    assert [(row["verdict"], row["reviewer"], row["reviewed_at"]) for row in report.added] == [
+        *(("keep", "Ana", OLD), ("keep", "Label Studio user 3", NEW))
+    ]
+    assert journal.latest()["reason"].tolist() == ["water"]
 
 
 def test_json_min_of_label_studio(tmp_path: Path, journal: Journal) -> None:

@@ -20,7 +20,8 @@ from whalecam.store.reviews import Journal, Review
 
 pytestmark = pytest.mark.slow
 KNOWN = {"a.jpg", "b.jpg", "sub/c d.jpg"}
-WORDS = {"reason": "=water|x", "note": 'a "note",\nin two lines', "suggested_label": "minke"}
+REASON, NOTE, SUGGESTED = "=water|x", 'a "note",\nin two lines', "minke"
+WORDS = {"reason": REASON, "note": NOTE, "suggested_label": SUGGESTED}
 MASK = square(12, 24, 60, 72)
 MASK[36:48, 24:36] = False
 WIDTH, HEIGHT = 192, 96
@@ -47,8 +48,7 @@ def images(tmp_path: Path) -> Path:
 def journal(tmp_path: Path) -> Journal:
     """Holds the verdict that goes out."""
     journal = Journal(f"sqlite:///{tmp_path / 'reviews.sqlite'}")
-    reason, note, suggested_label = WORDS.values()
-    journal.add([Review("a.jpg", "keep", "Ana", reason, note, suggested_label, reviewed_at=OLD)])
+    journal.add([Review("a.jpg", "keep", "Ana", REASON, NOTE, SUGGESTED, reviewed_at=OLD)])
     return journal
 
 

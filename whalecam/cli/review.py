@@ -67,7 +67,7 @@ class FormatName(click.Choice[str]):
 def export(run: Path, out: Path, to: str, only: str, labels_map: Path | None, **levels: float) -> None:
     """Write verdicts and scores as CSV, or with boxes and masks for another tool.
 
-    The files are byte for byte those of the Export page at the same thresholds.
+    The files are those of the Export page at the same thresholds; the CSV is so byte for byte.
     """
     from whalecam import data
     from whalecam.output.interchange import export_run

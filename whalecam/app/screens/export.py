@@ -105,7 +105,10 @@ def other_tools(run: Run, table: Table, only: str) -> None:
         st.caption(forms[name].note)
 
     def made() -> bytes:
-        files = forms[name].write(interchange.outgoing(run, table, rows(run, table, only), session.data_of(run)))
+        content = interchange.outgoing(run, table, rows(run, table, only))
+        for note in content.notes:
+            st.warning(plain(note))
+        files = forms[name].write(content)
         return files[forms[name].file] if forms[name].file else interchange.zipped(files)
 
     download(

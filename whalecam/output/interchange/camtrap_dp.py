@@ -212,7 +212,7 @@ def _given(row: Mapping[str, Any]) -> Given:
     words = {key.strip(): value.strip() for key, colon, value in tags if colon}
     reviewer = str(row.get("classifiedBy", "")).strip()
     return Given(
-        verdict=words.get("verdict", ""),
+        verdict=words.get("verdict", "").lower(),
         reason=words.get("reason", ""),
         note=str(row.get("observationComments", "")) if "verdict" in words else "",
         suggested_label=words.get("suggested_label", ""),

@@ -7,12 +7,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from whalecam.config import REVIEW_VERDICTS
 from whalecam.data.readers.boxes.coco import dicts, identifier
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.interchange import regions
 from whalecam.output.interchange.outgoing import OBJECT, ORIENTATION, Item, Outgoing
-from whalecam.output.interchange.returned import SENT, Contents, Given, Returned, given_of, sent_cells, words_of
+from whalecam.output.interchange.returned import (
+    SENT,
+    Contents,
+    Given,
+    Returned,
+    given_of,
+    sent_cells,
+    verdict_of,
+    words_of,
+)
 
 FILE = "coco.json"
 
@@ -47,9 +55,9 @@ def read(source: Source) -> Contents | None:
     categories = {identifier(item.get("id")): item.get("name") for item in dicts(content.get("categories"))}
     labelled: dict[Any, list[Given]] = {}
     for annotation in dicts(content.get("annotations")):
-        name = categories.get(identifier(annotation.get("category_id")))
-        if isinstance(name, str) and name in REVIEW_VERDICTS and not annotation.get("segmentation"):
-            labelled.setdefault(identifier(annotation.get("image_id")), []).append(Given(verdict=str(name)))
+        verdict = verdict_of(categories.get(identifier(annotation.get("category_id"))))
+        if verdict and not annotation.get("segmentation"):
+            labelled.setdefault(identifier(annotation.get("image_id")), []).append(Given(verdict=verdict))
     returned = [
         Returned(
             file=str(image.get("file_name", "")),

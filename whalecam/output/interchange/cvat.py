@@ -12,7 +12,16 @@ from whalecam.data.readers.boxes.cvat import ROOT
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.interchange import regions
 from whalecam.output.interchange.outgoing import OBJECT, Item, Outgoing
-from whalecam.output.interchange.returned import SENT, Contents, Given, Returned, given_of, sent_cells, words_of
+from whalecam.output.interchange.returned import (
+    SENT,
+    Contents,
+    Given,
+    Returned,
+    given_of,
+    sent_cells,
+    verdict_of,
+    words_of,
+)
 
 FILE = "annotations.xml"
 ROW = "row"
@@ -59,8 +68,8 @@ def _returned(image: Element) -> Returned:
     for tag in image.iter("tag"):
         values = {cell.get("name", ""): cell.text or "" for cell in tag.iter("attribute")}
         label = tag.get("label", "")
-        if label in REVIEW_VERDICTS:
-            given.append(given_of({**values, "verdict": label}))
+        if verdict := verdict_of(label):
+            given.append(given_of({**values, "verdict": verdict}))
         elif label == SENT:
             sent = sent_cells(values.get(ROW))
     return Returned(file=image.get("name", ""), sent=sent, given=given)

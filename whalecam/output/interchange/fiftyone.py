@@ -1,4 +1,4 @@
-"""A data set of FiftyOne as a folder (`LegacyFiftyOneDataset`), which FiftyOne 0.15 and later read.
+"""A data set of FiftyOne as a folder: its `LegacyFiftyOneDataset`, which needs no description of the fields.
 
 Source: docs.voxel51.com/user_guide/import_datasets.html#fiftyonedataset.
 """
@@ -11,14 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from whalecam.config import REVIEW_VERDICTS
 from whalecam.data.outlines import Bools
 from whalecam.data.readers.boxes.coco import dicts
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.csv.flagcsv import NUMBERS
 from whalecam.output.interchange import regions
 from whalecam.output.interchange.outgoing import OBJECT, ORIENTATION, Item, Outgoing
-from whalecam.output.interchange.returned import SENT, Contents, Given, Returned, given_of, sent_cells, words_of
+from whalecam.output.interchange.returned import (
+    SENT,
+    Contents,
+    Given,
+    Returned,
+    given_of,
+    sent_cells,
+    verdict_of,
+    words_of,
+)
 
 SAMPLES, METADATA = "samples.json", "metadata.json"
 SCORES = tuple(name for name in NUMBERS if name != "confidence")
@@ -85,11 +93,11 @@ def _packed(mask: Bools) -> str:
 def _returned(sample: dict[str, Any]) -> Returned:
     values = {name: _label_of(value) for name, value in sample.items()}
     tags = sample.get("tags")
-    tagged = [Given(verdict=tag) for tag in tags if tag in REVIEW_VERDICTS] if isinstance(tags, list) else []
+    verdicts = filter(None, map(verdict_of, tags if isinstance(tags, list) else ()))
     return Returned(
         file=values.get("filepath") or "",
         sent=sent_cells(sample.get(SENT)),
-        given=(given_of(values), *tagged),
+        given=(given_of(values), *(Given(verdict=verdict) for verdict in verdicts)),
     )
 
 

@@ -23,6 +23,7 @@ from whalecam.output.interchange.returned import (
     Returned,
     given_of,
     sent_cells,
+    verdict_of,
     words_of,
 )
 
@@ -125,8 +126,8 @@ def _values(annotation: Mapping[str, Any]) -> dict[str, str]:
         text = _flat(value) if isinstance(value, dict) else ""
         if name in WORDS:
             values[name] = text
-        elif text in REVIEW_VERDICTS and result.get("type") == "choices":
-            values.setdefault("verdict", text)
+        elif result.get("type") == "choices" and (verdict := verdict_of(text)):
+            values.setdefault("verdict", verdict)
     return values
 
 

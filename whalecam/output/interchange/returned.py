@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from whalecam.config import REVIEW_VERDICTS
 from whalecam.data.matching import match
 from whalecam.errors import ReviewError
 from whalecam.output.csv.flagcsv import COLUMNS, NUMBERS, REVIEWED, THRESHOLDS
@@ -107,7 +108,14 @@ def words_of(item: Item) -> dict[str, str]:
 
 def given_of(values: Mapping[str, Any]) -> Given:
     """The verdict among the values of a tool; what is no text counts as empty."""
-    return Given(*(value if isinstance(value := values.get(name), str) else "" for name in REVIEWED))
+    words = [value if isinstance(value := values.get(name), str) else "" for name in REVIEWED]
+    return Given(words[0].strip().lower(), *words[1:])
+
+
+def verdict_of(tag: Any) -> str:
+    """A tag as one of REVIEW_VERDICTS, in any case; empty where it is another tag."""
+    word = tag.strip().lower() if isinstance(tag, str) else ""
+    return word if word in REVIEW_VERDICTS else ""
 
 
 def sent_cells(text: Any) -> dict[str, str | float]:
