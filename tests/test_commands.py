@@ -114,7 +114,7 @@ FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     commands.Check: st.builds(
         commands.Check, csv=PATHS, images=st.none() | PATHS, keep=st.none() | PATHS, columns=COLUMNS, masks=masks()
     ),
-    commands.Train: st.builds(commands.Train, **DATA, options=TRAIN),
+    commands.Train: st.builds(commands.Train, **DATA, options=TRAIN, audit=st.booleans()),
     commands.Load: st.builds(commands.Load, **DATA, **CHECKPOINT, audit=st.booleans(), masks=masks()),
     commands.Inspect: st.builds(commands.Inspect, **CHECKPOINT, run=st.none() | PATHS, save=st.none() | PATHS),
     commands.Audit: st.builds(commands.Audit, run=PATHS, options=AUDIT),

@@ -154,6 +154,16 @@ def test_load_and_audit_in_one_go_reads_the_boxes(run: Run, tmp_path: Path) -> N
     assert open_run(run.path).mask_sources()["boxes"] == 6
 
 
+def test_train_and_audit_in_one_go(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("image,x1,y1,x2,y2\n0.png,10,10,30,30\n")
+    data = (run.manifest.dataset.csv, run.manifest.dataset.images, "--run", run.path)
+    words = ("train", *data, "--recipe", "linear-probe", "--no-pretrained", "--arch", "resnet18", "--size", SIDE)
+    done = whalecam(*words, "--boxes", tmp_path / "boxes.csv", "--audit")
+    assert done.returncode == 0, done.stderr
+    assert "boxes: matched 1 of 8 images" in done.stdout and len(open_run(run.path).audited()) == 8
+    assert open_run(run.path).manifest.train["remedy"] == "none" and open_run(run.path).mask_sources()["boxes"] == 1
+
+
 RECORD = CheckpointRecord(
     checkpoint="/w.pth",
     stamp=1,

@@ -50,7 +50,11 @@ class Check(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Command):
-    """Train a network on a data set."""
+    """Train a network on a data set.
+
+    Attributes:
+        audit: whether to audit the data set with it at once, with the masks of `options`.
+    """
 
     verb = "train"
     csv: str = _argument()
@@ -58,6 +62,7 @@ class Train(Command):
     run: str
     columns: Columns = Columns()
     options: TrainOptions = TrainOptions()
+    audit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

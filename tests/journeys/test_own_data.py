@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.conftest import LONG, Dashboard, expect, settled, until
+from whalecam.app.shell import jobs
 from whalecam.data import open_dataset
 from whalecam.store.run import open_run
 
@@ -47,10 +48,10 @@ def drop(page: Any, uploader: str, path: Path) -> None:
 
 
 def test_a_dropped_folder_and_detections_are_seen_trained_on_and_audited(
-    visitor: Callable[[], Any], dashboard: Dashboard, own: Path
+    visitor: Callable[[], Any], dashboard: Dashboard, prepared: Path, own: Path
 ) -> None:
-    page = visitor()
-    page.goto(f"{dashboard.address}/Dataset")
+    page, run = visitor(), dashboard.copy(prepared / "runs" / "demo")
+    page.goto(f"{dashboard.address}/Dataset?run={run.name}")
     settled(page).get_by_text("Open your own data").click()
     drop(page, "Folder of images", own / "mine")
     page.get_by_text("Recognized: class folders").wait_for()
@@ -68,27 +69,25 @@ def test_a_dropped_folder_and_detections_are_seen_trained_on_and_audited(
     page.wait_for_url(re.compile("run=dropped"))
     settled(page).get_by_role("button", name="Train a network").click()
     page.wait_for_url(re.compile("/Model"))
-    recipe = settled(page).get_by_role("combobox", name="Recipe")
-    recipe.click()
+    settled(page).get_by_role("combobox", name="Recipe").click()
     page.get_by_role("option", name="Linear probe").click()
-    settled(page).get_by_role("button", name="Train", exact=True).click()
-    until(page, lambda: open_run(dashboard.runs / "dropped").trained, LONG / 1000)
-    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=LONG)
+    settled(page).get_by_role("button", name="Train and audit").click()
+    until(page, lambda: (job := jobs.status(dashboard.runs / "dropped")) and job.state == "done", LONG / 1000)
+    assert len(open_run(dashboard.runs / "dropped").audited()) == IMAGES
+    assert open_run(dashboard.runs / "dropped").mask_sources()["boxes"] == IMAGES - 4
     settled(page).get_by_role("tab", name="Audit").click()
     expect(page.get_by_role("textbox", name="Box files")).to_have_value(re.compile(r"uploads/[0-9a-f]{16}/md\.json$"))
-    settled(page).get_by_role("button", name="Audit", exact=True).click()
-    until(page, lambda: len(open_run(dashboard.runs / "dropped").audited()) == IMAGES, LONG / 1000)
-    assert open_run(dashboard.runs / "dropped").mask_sources()["boxes"] == IMAGES - 4
 
 
 def test_columns_are_chosen_in_the_page_and_a_link_keeps_them(
-    visitor: Callable[[], Any], dashboard: Dashboard, own: Path
+    visitor: Callable[[], Any], dashboard: Dashboard, prepared: Path, own: Path
 ) -> None:
+    run = dashboard.copy(prepared / "runs" / "demo")
     names = sorted(path.relative_to(own / "mine").as_posix() for path in (own / "mine").rglob("*.jpg"))
     rows = [f"{name},{name.split('/')[0]}" for name in names]
     (own / "odd.csv").write_text("\n".join(["photo,kind", *rows]) + "\n")
     page = visitor()
-    page.goto(f"{dashboard.address}/Dataset?own_csv={own / 'odd.csv'}&own_images={own / 'mine'}")
+    page.goto(f"{dashboard.address}/Dataset?run={run.name}&own_csv={own / 'odd.csv'}&own_images={own / 'mine'}")
     expect(settled(page).get_by_text("odd.csv has no column 'image'")).to_be_visible()
     for label, column in (("Image column", "photo"), ("Label column", "kind")):
         settled(page).get_by_role("combobox", name=label).click()

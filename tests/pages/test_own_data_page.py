@@ -232,6 +232,13 @@ def test_masks_and_boxes_reach_the_training_and_the_audit(runs: Path, data: Path
     given = command(runs / "set")
     assert given[given.index("--boxes") + 1] == str(data / "md.json")
     assert given[given.index("--box-confidence") + 1] == "0.5" and given[given.index("--remedy") + 1] == "crop"
+    app = open_page(MODEL, run="set")
+    next(button for button in app.button if button.label == "Train").click().run()
+    assert not {"--boxes", "--audit"} & set(command(runs / "set"))  # no remedy reads them, and they stay with the run
+    app = open_page(MODEL, run="set")
+    next(button for button in app.button if button.label == "Train and audit").click().run()
+    given = command(runs / "set")
+    assert given[given.index("--boxes") + 1] == str(data / "md.json") and "--audit" in given
     demo, mine = open_run(runs / "demo"), open_run(runs / "set")
     shutil.copytree(demo.path / "model", mine.path / "model")
     mine.update(classes=("beluga", "orca"), network=demo.manifest.network, model_sha256=demo.manifest.model_sha256)

@@ -102,7 +102,10 @@ def train_form(run: Run) -> None:
             "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"
         )
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
-        if st.form_submit_button("Train", type="primary", help=note or None):
+        with st.container(horizontal=True):
+            both = st.form_submit_button("Train and audit", type="primary", help=note or None)
+            alone = st.form_submit_button("Train", help=note or None)
+        if both or alone:
             options = TrainOptions(
                 arch=str(arch),
                 size=size,
@@ -118,7 +121,7 @@ def train_form(run: Run) -> None:
             if recipe != PROBE:
                 options = replace(options, epochs=epochs, lr=lr, batch=batch)
             with errors_shown():
-                train_or_ask(run, train_of(run, options))
+                train_or_ask(run, train_of(run, options, audit=both))
     ask_fallback(run)
 
 

@@ -25,10 +25,13 @@ def check_of(run: Run) -> Check:
     return Check(csv=record.csv, images=record.images, keep=str(run.properties), columns=columns, masks=masks_of(run))
 
 
-def train_of(run: Run, options: TrainOptions) -> Train:
-    """Train into the run. A remedy reads the run's masks and boxes; without one they wait for the audit."""
-    masks = masks_of(run) if options.remedy != NO_REMEDY else MaskOptions()
-    return Train(**of_data(run), options=replace(options, **vars(masks)))
+def train_of(run: Run, options: TrainOptions, *, audit: bool = False) -> Train:
+    """Train into the run, and audit it at once where that is wished.
+
+    A remedy and the audit read the run's masks and boxes; without both they wait for a later audit.
+    """
+    masks = masks_of(run) if audit or options.remedy != NO_REMEDY else MaskOptions()
+    return Train(**of_data(run), options=replace(options, **vars(masks)), audit=audit)
 
 
 def load_of(run: Run, record: CheckpointRecord, *, audit: bool) -> Load:
