@@ -97,7 +97,7 @@ class Exchange:
         self.share = min(1 - LEAST_OWN, 1 - 1 / max(1, len(donated)))
 
     def __call__(self, image: str, pixels: ByteArray, rng: np.random.Generator) -> ByteArray:
-        """The network's input `pixels`, uint8 (S, S, 3) → the same subject on another background; unchanged without a mask.
+        """Input pixels, uint8 (S, S, 3) → the same subject on another background; unchanged without a mask.
 
         Composed as `keep · pixels + (1 − keep) · water`, the soft edge of `keep` inside the subject's outline.
         """
