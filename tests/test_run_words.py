@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -189,6 +190,29 @@ def test_findings_say_the_words_that_are_given(tmp_path: Path) -> None:
     assert "The colour of the road alone tells" in text
     text = text.replace("shared_individuals", "").replace("'individuals':", "")  # names in JSON stay
     assert not foreign_in(text)
+
+
+def test_a_run_from_a_model_has_its_words_until_an_audit_changes_them(tmp_path: Path) -> None:
+    csv, images = tiny.draw(tmp_path)
+    data = wc.open_dataset(csv, images)
+    model = wc.open_model(predict=lambda pixels: np.full((len(pixels), 2), 0.5), classes=tiny.LABELS, size=32)
+    with pytest.raises(DatasetError, match="is no word for the subject"):
+        wc.Run.from_model(model, data, tmp_path / "run", subject="<b>")
+    assert not (tmp_path / "run").exists(), "nothing is written for what is refused"
+    run = wc.Run.from_model(model, data, tmp_path / "run", subject="car")
+    assert run.words == Words(subject="car", background="background", label="species", group="group")
+    wc.audit(run, background="road", maps="none", background_test="none", mask_method="border")
+    assert open_run(run.path).words == Words(subject="car", background="road", label="species", group="group")
+    again = wc.Run.from_model(model, data, tmp_path / "run")
+    assert (again.words.subject, again.words.background) == ("car", "road"), "a run keeps its words"
+
+
+def test_train_takes_words(tmp_path: Path) -> None:
+    csv, images = tiny.draw(tmp_path, images=16)
+    arguments = ("--size", 32, "--recipe", "linear-probe", "--subject", "car", "--background", "road")
+    done = whalecam("train", csv, images, "--run", tmp_path / "run", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert open_run(tmp_path / "run").words == Words(subject="car", background="road", label="species")
 
 
 def test_check_takes_words_and_a_run_gives_its_own(cars: Run, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ EARLIER_RECIPES = {"seed": "notebook"}
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
 TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
-"""Remedies that `train` can apply; `shuffle` exists only there, since its waters are drawn anew every epoch."""
+"""Remedies that `train` can apply; `shuffle` exists only there, since its backgrounds are drawn anew every epoch."""
 HEAD = "head"
 RETRAIN_REMEDIES = (*TRAIN_REMEDIES, HEAD)
 """Remedies that `retrain` can apply; HEAD fits the last layer of a run's networks again, their bodies as they are."""
@@ -68,7 +68,7 @@ OTHER = "other"
 TESTED_SAMPLE = 2000
 """Images beyond the suspects whose background is exchanged under `auto`."""
 MASK_FALLBACKS = ("net", "border")
-"""How an animal without a given mask or box is found."""
+"""How a subject without a given mask or box is found."""
 BOX_KINDS = ("body", "fin", "fluke")
 ORIENTATIONS = ("auto", "stored", "upright")
 """The pixels that boxes and masks of an image turned by EXIF lie in: as the file stores them, or as the image is
@@ -104,7 +104,7 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskOptions:
-    """Where the animals are, and how that is read.
+    """Where the subjects are, and how that is read.
 
     Attributes:
         masks: a folder of masks.
@@ -112,8 +112,8 @@ class MaskOptions:
         box_orientation, mask_orientation: out of ORIENTATIONS, for images that are turned by EXIF.
         box_units: out of BOX_UNITS.
         box_confidence: boxes that state a smaller confidence (0 to 1) are not used.
-        mask_class: the values of a mask that are the animal, separated by commas, or `any` for all but 0; empty: as the
-            values show.
+        mask_class: the values of a mask that are the subject, separated by commas, or `any` for all but 0; empty: as
+            the values show.
     """
 
     masks: str | None = None
@@ -144,7 +144,7 @@ class TrainOptions(MaskOptions):
     `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px
     and in float32, for comparison; PROBE fits a linear head over the body as it is, in seconds.
     Its fit takes no `epochs`, `lr` and `batch`.
-    `remedy` is one of TRAIN_REMEDIES; it finds the animals as `MaskOptions` states. `fallback`, one of FALLBACKS, is
+    `remedy` is one of TRAIN_REMEDIES; it finds the subjects as `MaskOptions` states. `fallback`, one of FALLBACKS, is
     trained where the pretrained weights of `arch` cannot be had; None: nothing is trained then.
     """
 

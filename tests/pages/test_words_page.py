@@ -1,5 +1,6 @@
 """The pages of a run of cars on roads show none of the demo's words; those of the demo show their own."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_no_page_of_other_data_shows_a_word_of_the_demo(cars: Path, page: str | 
     assert not app.exception and not app.error
     text = "\n".join(shown(app))
     assert not foreign_in(text, DATA), text
+
+
+def test_a_comparison_of_other_data_shows_no_word_of_the_demo(cars: Path) -> None:
+    shutil.copytree(cars / "demo", cars / "twin")
+    app = opened("pages/7_Compare.py", {})
+    text = "\n".join(shown(app))
+    assert "Accuracy per make" in text and "accuracy of the worst make" in text.lower()
+    assert not app.exception and not foreign_in(text, DATA)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def _detection(rows: pd.DataFrame, plant: str) -> Iterable[Check]:
         yield Check(f"{plant}: {name}", auroc, least, False, f"AUROC of {name} against the truth")
     listed = rows["q_value"] <= Thresholds().false_rate
     wrong = float((listed & (rows["fall"].abs() < STILL)).mean())
-    says = "share of images listed as relying on their water though nothing moves when the plant is flipped"
+    says = "share of images listed as relying on their background though nothing moves when the plant is flipped"
     yield Check(f"{plant}: false flags", wrong, MOST_FALSE, True, says)
     if plant in PROPERTIES and listed.any():
         named = float((rows["reliance_on"][listed] == plant).mean())

@@ -220,7 +220,7 @@ class Explainer:
         return Explained({name: _null(value) for name, value in row.items()}, thumb), question
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
-        """Cells bound what a map can be held to; an exchange of the water takes only an animal and some water."""
+        """Cells bound what a map can be held to; an exchange takes only a subject and some background."""
         if not 0 < (row.get("mask_area") or 0) <= Assessable().max_area:
             return False
         suspect = (row["attention_score"] or 0) >= self.thresholds.attention
@@ -252,7 +252,7 @@ class Explainer:
         return facts | self._example(row, effect)
 
     def _example(self, row: dict[str, Any], effect: background_test.Effect) -> dict[str, Any]:
-        """The edit to look at: of the property that carries the drop, else of the whole water."""
+        """The edit to look at: of the property that carries the drop, else of the whole background."""
         example = effect.examples.get(effect.carrier, effect.examples.get(background_test.WHOLE))
         if example is None or effect.swap < SHOWN:
             return {}

@@ -21,11 +21,11 @@ class LeakWeights:
     """What one mask makes of a grid, once per image: the background share of any map is a ratio of two dot products.
 
     Attributes:
-        water: (h, w), `Uᵀ B`: how much of each cell's upsampled mass falls on water.
+        water: (h, w), `Uᵀ B`: how much of each cell's upsampled mass falls on the background.
         total: (h, w), `Uᵀ S`: how much of it falls on the image at all.
         floor: background share of the perfect map on this grid, in [0, 1].
         chance: background share of a flat map, in [0, 1].
-        area: share of the image that is animal, in [0, 1].
+        area: share of the image that is subject, in [0, 1].
         reason: why nothing can be judged with this mask; None where it can.
     """
 
@@ -43,7 +43,7 @@ class Score:
 
     Attributes:
         background_share, floor, chance: in [0, 1].
-        attention_score: 0 for a map shaped like the animal, 1 for a flat one.
+        attention_score: 0 for a map shaped like the subject, 1 for a flat one.
         reason: why there is no score, which is then NaN; else None.
     """
 
@@ -78,7 +78,7 @@ def weigh(
     """Prepare a mask for maps on `grid`.
 
     Args:
-        mask: (H, W) in [0, 1] in the frame of the network's input, 1 on the animal.
+        mask: (H, W) in [0, 1] in the frame of the network's input, 1 on the subject.
         seen: (H, W) in [0, 1], 0 where the input shows padding; None: everything is image.
         grid: (h, w) of the maps.
         limits: outside which the result carries a reason.
@@ -94,7 +94,7 @@ def weigh(
     total, seen_area = _all_seen(values.shape, grid) if shown is None else _partly_seen(shown, grid)
     animal = values if shown is None else values * shown
     down, across = _upsampling(values.shape[0], grid[0]), _upsampling(values.shape[1], grid[1])
-    # What is seen and not animal is water: `Uᵀ(S − A) = UᵀS − UᵀA`, less what rounding leaves below nothing.
+    # What is seen and not subject is background: `Uᵀ(S − A) = UᵀS − UᵀA`, less what rounding leaves below nothing.
     wet = np.maximum(total - down.T @ animal @ across, 0)
     covered = float(animal.sum())
     area, chance = covered / max(seen_area, 1e-12), max(0.0, (seen_area - covered) / max(seen_area, 1e-12))
@@ -115,7 +115,7 @@ def _partly_seen(shown: NDArray[np.float64], grid: tuple[int, ...]) -> tuple[NDA
 
 
 def background_share_of(maps: FloatArray, weights: LeakWeights) -> NDArray[np.float64]:
-    """Share of each map's positive evidence on water: 1 − relevance mass accuracy (Arras et al. 2022).
+    """Share of each map's positive evidence on the background: 1 − relevance mass accuracy (Arras et al. 2022).
 
     Args:
         maps: (..., h, w), signed; all classes at once.

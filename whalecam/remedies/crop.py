@@ -1,4 +1,4 @@
-"""Crop to the animal, so that little water is left to learn from."""
+"""Crop to the subject, so that little background is left to learn from."""
 
 import cv2
 import numpy as np
@@ -17,10 +17,10 @@ LEAST_SIDE = 32
 
 
 def crop(case: Case) -> Mended:
-    """The mask, grown by a margin, cut out with its bounding box; what the box holds beyond it is the set's mean water.
+    """The mask, grown by a margin, cut out with its bounding box, in which the rest is the set's mean background.
 
     Of a box, which is its own bounding box, that is the plain cut with a margin. A cut longer than 2 : 1 is widened by
-    mean water, never squeezed. Untouched without a mask, and where the animal is smaller than LEAST_SIDE.
+    mean background, never squeezed. Untouched without a mask, and where the subject is smaller than LEAST_SIDE.
     """
     if case.mask is None or not (case.mask.values > 0.5).any():
         return Mended(None, case.label)

@@ -24,7 +24,7 @@ from whalecam.store.run import Run, now, write_json
 
 JPEG: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 WATERS = 200
-"""Images that the mean water is taken over, at most."""
+"""Images that the mean background is taken over, at most."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def case_of(
 
 
 def mean_water(rows: pd.DataFrame, find: MaskMethod, report: Report = silent) -> Rgb:
-    """The mean colour of the water over up to WATERS images, each counting alike; mid-grey without a mask.
+    """The mean colour of the background over up to WATERS images, each counting alike; mid-grey without a mask.
 
     Of the whole set, not of each image, since each image's own mean would go on telling the label.
     """

@@ -20,7 +20,7 @@ class Case:
 
     Attributes:
         review: people's latest verdict, empty without one.
-        water: the mean colour of the whole set's water, each in [0, 255].
+        water: the mean colour of the whole set's background, each in [0, 255].
         merges: old → new label names.
     """
 
@@ -51,10 +51,10 @@ SOFT = 0.006
 
 
 def inside(mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of each pixel is kept where water goes, (H, W) in [0, 1]: nothing from the mask's outline outwards.
+    """How much of each pixel is kept where background goes, (H, W) in [0, 1]: nothing from the mask's outline outwards.
 
-    `2 · blur(mask) − 1`, cut at 0: a soft edge that lies inside the outline, since the rim of water around an animal,
-    and its colour that JPEG smears over the outline, are enough for a network to tell the water by
+    `2 · blur(mask) − 1`, cut at 0: a soft edge that lies inside the outline, since the rim of background around a
+    subject, and its colour that JPEG smears over the outline, are enough for a network to tell the background by
     (docs/method/remedies.md).
     """
     sigma = max(0.5, SOFT * float(np.hypot(*mask.shape)))

@@ -1,4 +1,4 @@
-"""Replace the water by one colour, so that it tells nothing."""
+"""Replace the background by one colour, so that it tells nothing."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from whalecam.remedies.kinds import Case, Mended, inside
 
 
 def neutral(case: Case) -> Mended:
-    """The set's mean water wherever the mask is not, with a soft edge inside its outline; untouched without a mask."""
+    """The set's mean background wherever the mask is not, with a soft edge inside; untouched without a mask."""
     if case.mask is None or not (case.mask.values > 0.5).any():
         return Mended(None, case.label)
     keep = inside(case.mask.values)[..., None]

@@ -1,4 +1,4 @@
-"""Take the labels that reviewers suggested, and merge those that mean one animal."""
+"""Take the labels that reviewers suggested, and merge those that mean one subject."""
 
 from whalecam.remedies.kinds import Case, Mended
 

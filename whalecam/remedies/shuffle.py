@@ -1,4 +1,4 @@
-"""Exchange waters between labels while training, so that the water tells nothing of the label."""
+"""Exchange backgrounds between labels while training, so that the background tells nothing of the label."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ from whalecam.explain.masks import MaskMethod
 from whalecam.remedies.kinds import inside
 
 LEAST_OWN = 0.25
-"""The least share of draws in which an image keeps its own water: the network is judged on images as they are."""
+"""The least share of draws in which an image keeps its own background: the network is judged on images as they are."""
 LENDERS = 48
-"""Images of a label that lend their water, at most; it bounds memory and the time for filling animals in."""
+"""Images of a label that lend their background, at most; it bounds memory and the time for filling subjects in."""
 MOST_ANIMAL, LEAST_ANIMAL = 0.9, 0.001
 
 
@@ -40,7 +40,7 @@ class Shuffle:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """How many of the images met so far have a mask, without which an image keeps its water."""
+        """How many of the images met so far have a mask, without which an image keeps its background."""
         return {"pictures": len(self._keeps), "with_mask": sum(keep is not None for keep in self._keeps.values())}
 
     def __call__(self, training: pd.DataFrame) -> "Exchange":
@@ -59,7 +59,7 @@ class Shuffle:
         return Exchange(keeps, labels, {label: waters for label, waters in donated.items() if waters})
 
     def _meet(self, row: Mapping[str, Any], wanted: bool) -> ByteArray | None:
-        """Keep an image's mask; give its water, the animal filled in, where that is wanted and fit to be lent."""
+        """Keep an image's mask; give its background, the subject filled in, where that is wanted and fit to be lent."""
         name = row["image"]
         if name in self._filled or (name in self._keeps and (not wanted or self._keeps[name] is None)):
             return self._filled.get(name)
@@ -82,11 +82,12 @@ class Shuffle:
 
 
 class Exchange:
-    """One image at a time: with probability `share` it gets the water of an image of another label.
+    """One image at a time: with probability `share` it gets the background of an image of another label.
 
     The share is `1 − 1/C` for C labels that lend, at most 1 − LEAST_OWN, and the same for every label; the other label
-    is drawn evenly, then one of its images. So each label stands on each label's water equally often (with up to four
-    labels; with more its own water comes a little more often), and whether an image was edited tells nothing either.
+    is drawn evenly, then one of its images. So each label stands on each label's background equally often (with up
+    to four labels; with more its own background comes a little more often), and whether an image was edited tells
+    nothing either.
     """
 
     def __init__(
@@ -96,9 +97,9 @@ class Exchange:
         self.share = min(1 - LEAST_OWN, 1 - 1 / max(1, len(donated)))
 
     def __call__(self, image: str, pixels: ByteArray, rng: np.random.Generator) -> ByteArray:
-        """`pixels` uint8 (S, S, 3), the network's input → the same animal on the water drawn; as it was without a mask.
+        """Input pixels, uint8 (S, S, 3) → the same subject on another background; unchanged without a mask.
 
-        Composed as `keep · pixels + (1 − keep) · water`, the soft edge of `keep` inside the animal's outline.
+        Composed as `keep · pixels + (1 − keep) · water`, the soft edge of `keep` inside the subject's outline.
         """
         keep = self.keeps.get(image)
         others = [label for label in self.donated if label != self.labels.get(image)]

@@ -34,7 +34,7 @@ LIMIT = 600
 
 @dataclass(frozen=True)
 class Source:
-    """The images a simulation starts from, how their animals are found, and what the run's own training did to them.
+    """The images a simulation starts from, how their subjects are found, and what the run's own training did to them.
 
     `trained` is the remedy whose mended images the run was trained on, empty where it saw them as they are.
     """
@@ -60,8 +60,8 @@ def source_of(run: Run) -> Source:
 def simulate(run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, report: Report = silent) -> Simulation:
     """Judge images as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
 
-    Each is judged on its own water and on that of WATERS images of other labels. The images that a network is
-    judged on share the leak of those it learnt from, so accuracy on their own water rewards the leak; accuracy on
+    Each is judged on its own background and on that of WATERS images of other labels. The images that a network is
+    judged on share the leak of those it learnt from, so accuracy on their own background rewards the leak; accuracy on
     swapped backgrounds is the figure that counts. A network trained on mended images is shown mended ones.
 
     Args:
@@ -109,7 +109,7 @@ def _check_network(run: Run) -> None:
 
 
 def exchanged(sample: Sample, mask: Mask, water: ByteArray) -> Sample:
-    """The same animal on another water: `water` is any size, its animal filled in; the edge as in `shuffle`."""
+    """The same subject on another background: `water` is any size, its subject filled in; the edge as in `shuffle`."""
     height, width = sample.pixels.shape[:2]
     laid = cv2.resize(water, (width, height), interpolation=cv2.INTER_LINEAR)
     keep = remedies.inside(mask.values)[..., None]
@@ -213,14 +213,14 @@ def _changed(name: str, case: Case, scene: Sample) -> tuple[ByteArray, NDArray[n
 
 
 def _leak(maps: NDArray[Any], top: int, mask: NDArray[np.float32], model: Network) -> float:
-    """The share of positive evidence on water under the image's own mask; NaN where it cannot be assessed."""
+    """The share of positive evidence on the background under the image's own mask; NaN where it cannot be assessed."""
     values, seen = geometry.mask_to_input(mask, model.size, model.resize)
     weights = score.weigh(values, seen, maps.shape[1:])
     return score.score(score.contrast(maps, "relative", top), weights).background_share
 
 
 def _drawn(image: str, label: str, donors: Sequence[background_test.Donor]) -> list[background_test.Donor]:
-    """The waters of other labels for one image; the same for the same name in every simulation."""
+    """The backgrounds of other labels for one image; the same for the same name in every simulation."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.encode()).digest()[:8], "little"))
     others = [donor for donor in donors if donor.label != label]
     return [others[at] for at in rng.permutation(len(others))[:WATERS]]

@@ -1,4 +1,4 @@
-"""The background test: the water exchanged, the animal kept."""
+"""The background test: the background exchanged, the subject kept."""
 
 from whalecam.explain.background_test.backgrounds import Scene, Water
 from whalecam.explain.background_test.donors import gather, scene_of

@@ -1,4 +1,4 @@
-"""Which images may lend their water."""
+"""Which images may lend their background."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ MOST_AREA = 0.7
 
 
 def scene_of(sample: Sample, mask: Mask, size: int, resize: str) -> Scene:
-    """An image and its mask as a network input; padding counts as animal, so that no edit touches it."""
+    """An image and its mask as a network input; padding counts as subject, so that no edit touches it."""
     values, seen = geometry.mask_to_input(np.asarray(mask, np.float32), size, resize)
     animal = values if seen is None else np.asarray(1 - (1 - values) * seen, np.float32)
     return Scene(geometry.to_input(sample.pixels, size, resize), animal)
@@ -26,7 +26,7 @@ def scene_of(sample: Sample, mask: Mask, size: int, resize: str) -> Scene:
 def gather(
     data: Dataset, classes: Sequence[str], find: MaskMethod, size: int, resize: str, report: Report = silent
 ) -> list[Donor]:
-    """Up to 24 images of each class, the same in every run, whose mask leaves water to lend.
+    """Up to 24 images of each class, the same in every run, whose mask leaves background to lend.
 
     Args:
         find: the best mask of an image, or None.

@@ -1,4 +1,4 @@
-"""Ways to change an image's water and nothing else: one property at a time, and all of it."""
+"""Ways to change an image's background and nothing else: one property at a time, and all of it."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from whalecam.color import to_rgb
 from whalecam.explain.background_test.backgrounds import Field, Scene, Water
 
 Edit = Callable[[Scene, Water], ByteArray]
-"""(image, donor) → the image, uint8 (S, S, 3), with one property of its water taken from the donor's."""
+"""(image, donor) → the image, uint8 (S, S, 3), with one property of its background taken from the donor's."""
 MOST_GAIN = 8.0
 LIGHT, COLOUR = np.array([1, 0, 0], np.float32), np.array([0, 1, 1], np.float32)
 """Which of L, a, b an edit moves."""
@@ -36,7 +36,7 @@ def restyle(scene: Scene, donor: Water) -> ByteArray:
 
 
 def swap(scene: Scene, donor: Water) -> ByteArray:
-    """The donor's water, its animal filled in, behind this animal: M·x + (1 − M)·w."""
+    """The donor's background, its subject filled in, behind this subject: M·x + (1 − M)·w."""
     animal = 1 - scene.water[..., None]
     return np.asarray(animal * scene.pixels + (1 - animal) * donor.filled + 0.5, np.uint8)
 
@@ -54,7 +54,7 @@ PROPERTIES = (*SINGLE, TOGETHER)
 
 
 def _shift(scene: Scene, donor: Water, axes: Field) -> Field:
-    """From the image's mean L, a, b to the donor's, on the water, along the given axes; (S, S, 3)."""
+    """From the image's mean L, a, b to the donor's, on the background, along the given axes; (S, S, 3)."""
     return np.asarray((donor.mean - scene.mean) * axes * scene.water[..., None], np.float32)
 
 

@@ -19,7 +19,7 @@ from whalecam.network import Network
 Values = NDArray[np.float64]
 BATCH = 64
 UNTOUCHED, FILLED, WHOLE = "untouched", "filled", "swap"
-"""The image itself, the same with its animal filled in, and the exchange of the whole background."""
+"""The image itself, the same with its subject filled in, and the exchange of the whole background."""
 SETTLED = 0.1
 """A mean drop below this after the first round cannot become a listed image's: the second round is saved."""
 EXPLAINED = 0.4
@@ -32,7 +32,7 @@ CARRIED = 0.5
 
 @dataclass(frozen=True)
 class Donor:
-    """An image that lends its water: `label` as in the CSV, `group` of images that are alike, "" for none.
+    """An image that lends its background: `label` as in the CSV, `group` of images that are alike, "" for none.
 
     Images of one group have the same `unit`, all others one of their own.
     """
@@ -59,7 +59,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Example:
-    """One edit that people can look at: its pixels (S, S, 3), whose water it took, the probability after it."""
+    """One edit that people can look at: its pixels (S, S, 3), whose background it took, the probability after it."""
 
     pixels: ByteArray
     donor: str
@@ -68,7 +68,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """Probabilities of the predicted class on exchanged waters of one side, and each donor's unit."""
+    """Probabilities of the predicted class on exchanged backgrounds of one side, and each donor's unit."""
 
     probabilities: tuple[float, ...] = ()
     units: tuple[int, ...] = ()
@@ -90,9 +90,9 @@ class Effect:
             ones are a fair sample.
         before: `p(y|x)` of the untouched image.
         examples: for each edit one to look at: its drop is the nearest to the mean; empty without donors.
-        background_only_p: `p(y)` with the animal filled in; `background_only_predicted` the class predicted there.
-        swapped: for each donor of the first round: its label, and the class predicted on its water.
-        own: the exchange of the whole water with that of images of the predicted label.
+        background_only_p: `p(y)` with the subject filled in; `background_only_predicted` the class predicted there.
+        swapped: for each donor of the first round: its label, and the class predicted on its background.
+        own: the exchange of the whole background with that of images of the predicted label.
         other: the same with that of images of other labels.
     """
 
@@ -119,9 +119,9 @@ class Effect:
         return OTHER
 
     def kept(self, label: str, place: int) -> float:
-        """Share of the donor waters from labels other than `label` on which class `place` is predicted; NaN for none.
+        """Share of the donors of other labels on whose background class `place` is predicted; NaN for none.
 
-        That is the accuracy, of one image, on kinds of water which its label does not come with.
+        That is the accuracy, of one image, on kinds of background which its label does not come with.
         """
         right = [predicted == place for donor, predicted in self.swapped if donor != label]
         return sum(right) / len(right) if right else float("nan")
@@ -160,7 +160,7 @@ class _Case:
         return float(self.after(UNTOUCHED, [None])[0])
 
     def drop(self, edit: str = WHOLE) -> float:
-        """From the untouched image to the water of other labels, in the mean; NaN without donors."""
+        """From the untouched image to the background of other labels, in the mean; NaN without donors."""
         return self.before - _mean(self.after(edit, self.others))
 
     def effect(self) -> Effect | None:
@@ -198,15 +198,16 @@ class _Case:
 
 
 class BackgroundTest:
-    """Asks one network about images whose water was changed.
+    """Asks one network about images whose background was changed.
 
-    In the first round each image takes the whole water of half of its donors. Where the prediction drops, the others
-    follow; where it drops far, single properties of the water are exchanged, to say which of them carries the drop.
+    In the first round each image takes the whole background of half of its donors. Where the prediction drops, the
+    others follow; where it drops far, single properties of the background are exchanged, to say which of them carries
+    the drop.
 
     Args:
         network: in eval mode, on its device.
-        pool: images that may lend their water, of every label.
-        donors: how many of other labels lend their whole water; a third as many of the predicted label do.
+        pool: images that may lend their background, of every label.
+        donors: how many of other labels lend their whole background; a third as many of the predicted label do.
     """
 
     def __init__(self, network: Network, pool: Sequence[Donor], donors: int = 6) -> None:

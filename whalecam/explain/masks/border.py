@@ -1,4 +1,4 @@
-"""The animal as what differs in colour from the image's border; needs no training."""
+"""The subject as what differs in colour from the image's border; needs no training."""
 
 import cv2
 import numpy as np
@@ -53,7 +53,7 @@ def _distance(lab: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _centre(height: int, width: int) -> NDArray[np.float32]:
-    """A Gaussian prior: photographers put the animal near the middle."""
+    """A Gaussian prior: photographers put the subject near the middle."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     away = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) / (2 * SPREAD**2)
     return np.asarray(np.exp(-away), np.float32)

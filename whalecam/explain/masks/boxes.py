@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def boxes_method(sources: MaskSources) -> MaskMethod:
-    """The union of an image's body boxes. A box of a fin or fluke is not the animal and never serves as its mask.
+    """The union of an image's body boxes. A box of a fin or fluke is not the subject and never serves as its mask.
 
     Where every box has an outline, the union of the outlines is a mask as good as a given one.
     """

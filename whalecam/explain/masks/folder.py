@@ -43,8 +43,8 @@ def join_masks(
         images: the file of each usable image, by name; empty where unknown.
         looked_at: how many masks are read at most, drawn at random; None: LOOKED_AT.
 
-    Raises DatasetError where no image has a mask, where nothing shows what the animal is or how the masks lie in turned
-    images, and where none can be used.
+    Raises DatasetError where no image has a mask, where nothing shows what the subject is or how the masks lie in
+    turned images, and where none can be used.
     """
     files = _files(sources)
     named = [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]

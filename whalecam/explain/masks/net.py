@@ -1,4 +1,4 @@
-"""The animal as a small network of ours sees it; its weights come with WhaleCAM."""
+"""The subject as a small network of ours sees it; its weights come with WhaleCAM."""
 
 import functools
 from pathlib import Path
@@ -27,7 +27,7 @@ Box = tuple[int, int, int, int]
 
 
 def net_method(sources: MaskSources) -> MaskMethod:
-    """What the mask network draws, with how sure it is; None where it sees no animal or is not sure."""
+    """What the mask network draws, with how sure it is; None where it sees no subject or is not sure."""
     del sources
     return net
 
@@ -44,7 +44,7 @@ def net(sample: Sample) -> Mask | None:
 def drawing(pixels: ByteArray) -> Field:
     """What the network draws, sure or not, float32 (H, W) in [0, 1].
 
-    A small animal in an image with more pixels than the network takes is looked at a second time, closer.
+    A small subject in an image with more pixels than the network takes is looked at a second time, closer.
     """
     drawn = outline(pixels)
     box = closer(drawn)
@@ -56,7 +56,7 @@ def drawing(pixels: ByteArray) -> Field:
 
 
 def outline(pixels: ByteArray) -> Field:
-    """How probably each pixel of an image uint8 (H, W, 3) is animal, float32 (H, W) in [0, 1]."""
+    """How probably each pixel of an image uint8 (H, W, 3) is subject, float32 (H, W) in [0, 1]."""
     import torch
 
     from whalecam.network.segmenter import normalised

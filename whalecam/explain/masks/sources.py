@@ -15,12 +15,12 @@ from whalecam.errors import DatasetError
 from whalecam.explain.masks.values import MaskRule
 
 MaskMethod = Callable[[Sample], Mask | None]
-"""None means: this method finds no animal in this image."""
+"""None means: this method finds no subject in this image."""
 
 
 @dataclass(frozen=True)
 class MaskSources:
-    """What may show where the animal is; `joining.joined` joins it with a data set, before which no mask is used.
+    """What may show where the subject is; `joining.joined` joins it with a data set, before which no mask is used.
 
     Attributes:
         folder: has masks named like the images.

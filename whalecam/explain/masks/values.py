@@ -107,7 +107,7 @@ class MaskRule:
         return f"contains {values.seen}, where the others have {FAMILIES[self.family]}"
 
     def greys(self, file: MaskFile) -> ByteArray:
-        """The animal in grey, uint8 (H, W): 255 on it, 0 elsewhere, soft greys between."""
+        """The subject in grey, uint8 (H, W): 255 on it, 0 elsewhere, soft greys between."""
         if self.family == GREY:
             return 255 - file.values if self.is_inverted else file.values
         if self.family == ALPHA:
