@@ -100,6 +100,17 @@ def test_the_architecture_that_the_file_names_is_used_where_no_other_is(tmp_path
         network.load_checkpoint(path, CLASSES, arch="resnet34", size=SIDE)
 
 
+def test_what_a_file_holds_beside_the_network_is_said(tmp_path: Path) -> None:
+    state = whole("torchvision", "resnet18").state_dict()
+    content = {"state_dict": under("model.", state) | {"loss.weight": torch.ones(3)}, "state_dict_ema": dict(state)}
+    loaded = network.load_checkpoint(saved(content, tmp_path), CLASSES, arch="resnet18", size=SIDE)
+    assert loaded.notes == (
+        "Not used of the file: its weights under state_dict_ema.",
+        "Weights that no logit depends on, and that are not used: loss.weight.",
+    )
+    assert network.load_checkpoint(saved(state, tmp_path), CLASSES, arch="resnet18", size=SIDE).notes == ()
+
+
 @pytest.mark.parametrize(
     ("library", "arch", "size", "reason"),
     [
@@ -136,7 +147,10 @@ def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
 
 def test_a_width_that_differs_is_no_number_of_classes(tmp_path: Path) -> None:
     path = saved(whole("torchvision", "resnext50_32x4d").state_dict(), tmp_path)
-    with pytest.raises(ModelError, match=r"do not fit resnet50: layer1\.0\.conv1\.weight is \(128, 64, 1, 1\)"):
+    with pytest.raises(
+        ModelError,
+        match=r"do not fit resnet50: layer1\.0\.conv1\.weight is \(128, 64, 1, 1\).*They fit resnext50_32x4d",
+    ):
         network.load_checkpoint(path, CLASSES, arch="resnet50", size=SIDE)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
 
 from whalecam.arrays import ByteArray, Sample
 from whalecam.config import INTERPOLATIONS, RESIZES
