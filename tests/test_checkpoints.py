@@ -1,8 +1,10 @@
 """Checkpoints as others write them: libraries, wrappers, training loops; what does not fit is named."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tests.test_network import logits, varied
 from whalecam import network
 from whalecam.errors import ModelError
 from whalecam.network.bodies import build_whole
+from whalecam.network.checkpoint_files import LIGHTNINGS, content_of
 from whalecam.network.checkpoints import class_names, class_names_of
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import HEADS
@@ -98,6 +101,25 @@ def test_the_architecture_that_the_file_names_is_used_where_no_other_is(tmp_path
     assert same(network.load_checkpoint(path, CLASSES, arch=None, size=SIDE).network, theirs)
     with pytest.raises(ModelError, match="do not fit resnet34"):
         network.load_checkpoint(path, CLASSES, arch="resnet34", size=SIDE)
+
+
+@pytest.mark.parametrize("home", LIGHTNINGS)
+def test_lightnings_hyperparameters_are_no_code(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written as by Lightning, read where Lightning is not installed."""
+
+    class AttributeDict(dict[str, Any]):
+        pass
+
+    AttributeDict.__module__, AttributeDict.__qualname__ = home, "AttributeDict"
+    module = ModuleType(home)
+    vars(module)["AttributeDict"] = AttributeDict
+    with monkeypatch.context() as patch:
+        parts = home.split(".")
+        for at in range(1, len(parts)):
+            patch.setitem(sys.modules, ".".join(parts[:at]), ModuleType(".".join(parts[:at])))
+        patch.setitem(sys.modules, home, module)
+        path = saved({"state_dict": {"a": torch.ones(2)}, "hyper_parameters": AttributeDict(lr=0.1)}, tmp_path)
+    assert content_of(path)["hyper_parameters"] == {"lr": 0.1}
 
 
 def test_what_a_file_holds_beside_the_network_is_said(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from whalecam.network.transformers_model import is_transformers, native_size
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema", "ema")
 """Keys under which a training loop keeps the weights, the sought ones first: plain weights before moving averages."""
-WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
-"""What DistributedDataParallel, torch.compile, Lightning and users' own modules put before each name."""
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "timm_model.")
+"""What DistributedDataParallel, torch.compile, Lightning, transformers' TimmWrapper and own modules put before."""
 CLASSES = ("classes", "class_names", "label_names", "class_to_idx", "idx_to_class", "id2label")
 """Keys under which a training loop, timm or Hugging Face keeps the names of the classes."""
 DEEPEST = 3

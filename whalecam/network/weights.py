@@ -24,7 +24,7 @@ from whalecam.network.heads import HEADS, OWN
 from whalecam.network.likely_arch import likely_arch
 from whalecam.network.modules import Cut, cut, cut_alike
 from whalecam.network.onnx_network import ONNX, SUFFIX, built, read_graph, rebuilt
-from whalecam.network.preparation import Preparation, of_timm, resize_text
+from whalecam.network.preparation import UNSAID, Preparation, of_timm, resize_text
 from whalecam.network.pretrained import INSTALLED, family_of
 from whalecam.network.transformers_model import build, config_of
 from whalecam.network.transformers_ways import TRANSFORMERS
@@ -143,23 +143,34 @@ def load_checkpoint(
     path = weights_file(path)
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
-    names = classes or stored.classes or otherwise
+    return _of_file(stored, classes, otherwise, arch, given, default_size, path.name)
+
+
+def _of_file(
+    stored: checkpoints.Checkpoint,
+    classes: tuple[str, ...] | None,
+    otherwise: tuple[str, ...],
+    arch: str | None,
+    given: Preparation,
+    default_size: int,
+    file: str,
+) -> Loaded:
     if stored.config is not None and arch:
         raise ModelError(
-            f"{path.name} has a config.json of transformers, which says how it is built, so the architecture {arch} "
-            "is not used. Leave it out."
+            f"{file} has a config.json of transformers, which says how it is built, so the architecture {arch} is not "
+            "used. Leave it out."
         )
-    wanted = arch or stored.arch or LOADED_ARCH
-    library = Preparation() if stored.config is not None else published(wanted)
+    names, wanted = classes or stored.classes or otherwise, arch or stored.arch or LOADED_ARCH
+    library = UNSAID if stored.config is not None else published(wanted)
     theirs = stored.preparation.filled(library)
-    if resize and crop_share is None and resize != theirs.resize:
+    if given.resize and given.crop_share is None and given.resize != theirs.resize:
         given = replace(given, crop_share=1.0)  # theirs is of another way to resize
     known = given.filled(theirs)
     side, how = known.size or default_size, resize_text(known.resize, known.crop_share, known.interpolation)
     if stored.config is not None:
-        network, unused = _of_transformers(stored, stored.config, names, side, how, path.name)
+        network, unused = _of_transformers(stored, stored.config, names, side, how, file)
     else:
-        network, unused = _loaded(stored, names, wanted, side, how, path.name)
+        network, unused = _loaded(stored, names, wanted, side, how, file)
     network = replace(network, mean=known.mean or network.mean, std=known.std or network.std)
     notes = [*_notes(stored, library, classes=classes, arch=arch, given=given), *_not_used(stored, unused)]
     return Loaded(network, tuple(notes))
@@ -181,7 +192,7 @@ def _of_onnx(
         raise ModelError(f"{path.name} takes images of {side} px only, not {given.size}. Leave the size out.")
     frame = (given.mean or IMAGENET[0], given.std or IMAGENET[1])
     network, why = built(graph, names, side, resize_text(given.resize, given.crop_share, given.interpolation), frame)
-    notes = [*_notes(stored, Preparation(), classes=classes or None, arch=None, given=given), why]
+    notes = [*_notes(stored, UNSAID, classes=classes or None, arch=None, given=given), why]
     notes += [f"An ONNX file is built by its own graph, so the architecture {arch} is not used."] if arch else []
     return Loaded(network, tuple(filter(None, notes)))
 
@@ -189,7 +200,7 @@ def _of_onnx(
 def published(arch: str) -> Preparation:
     """What timm's configuration of an architecture says of its input; nothing for torchvision's and for WhaleCAM's."""
     if arch in INSTALLED or not timm.is_model(arch) or family_of(arch) != "timm":
-        return Preparation()
+        return UNSAID
     return of_timm(vars(timm.get_pretrained_cfg(arch)))
 
 
