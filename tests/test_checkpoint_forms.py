@@ -91,6 +91,25 @@ def fastais() -> nn.Module:
     return varied(nn.Sequential(body, network.fastai_head(512, len(CLASSES))))
 
 
+def fastais_file(folder: Path) -> Path:
+    """As `Learner.save` writes it: the state of the optimizer beside the model's."""
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+
+    pairs = [(torch.zeros(3, SIDE, SIDE), 0)] * 2
+    learner = Learner(DataLoaders.from_dsets(pairs, pairs, bs=2), fastais(), nn.CrossEntropyLoss(), path=folder)
+    learner.create_opt()
+    return Path(learner.save("learner"))
+
+
+def timm_wrapped(folder: Path) -> Path:
+    """As transformers writes a network of timm."""
+    save_file(under("timm_model.", timms().state_dict()), folder / "model.safetensors")
+    config = {"architectures": ["TimmWrapperForImageClassification"], "architecture": "resnet18d"}
+    (folder / "config.json").write_text(json.dumps(config | {"label_names": list(CLASSES)}))
+    return folder
+
+
 def state() -> dict[str, Tensor]:
     return dict(resnet().state_dict())
 
@@ -101,6 +120,8 @@ RIGHT: Mapping[str, Callable[[], Callable[[Path], Path]]] = {
     "timm's folder for Hugging Face": lambda: timms_folder,
     "timm's training": lambda: saved(timms_training()),
     "fastai": lambda: saved(fastais().state_dict()),
+    "fastai's Learner.save": lambda: fastais_file,
+    "timm in transformers": lambda: timm_wrapped,
     "state_dict": lambda: saved({"state_dict": state(), "best_acc": np.float64(91.5)}),
     "model": lambda: saved({"model": state(), "optimizer": {"lr": 0.1}, "epoch": 3}),
     "model_state_dict": lambda: saved({"model_state_dict": state()}),
@@ -117,7 +138,7 @@ RIGHT: Mapping[str, Callable[[], Callable[[Path], Path]]] = {
 
 def expected(form: str) -> nn.Module:
     """The network that a form holds, in its own library."""
-    return fastais() if form == "fastai" else timms() if form.startswith("timm") else resnet()
+    return fastais() if form.startswith("fastai") else timms() if form.startswith("timm") else resnet()
 
 
 @pytest.mark.parametrize("form", RIGHT)

@@ -1,8 +1,10 @@
 """Checkpoints as others write them: libraries, wrappers, training loops; what does not fit is named."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tests.test_network import logits, varied
 from whalecam import network
 from whalecam.errors import ModelError
 from whalecam.network.bodies import build_whole
+from whalecam.network.checkpoint_files import LIGHTNINGS, content_of
 from whalecam.network.checkpoints import class_names, class_names_of
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import HEADS
@@ -100,6 +103,36 @@ def test_the_architecture_that_the_file_names_is_used_where_no_other_is(tmp_path
         network.load_checkpoint(path, CLASSES, arch="resnet34", size=SIDE)
 
 
+@pytest.mark.parametrize("home", LIGHTNINGS)
+def test_lightnings_hyperparameters_are_no_code(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written as by Lightning, read where Lightning is not installed."""
+
+    class AttributeDict(dict[str, Any]):
+        pass
+
+    AttributeDict.__module__, AttributeDict.__qualname__ = home, "AttributeDict"
+    module = ModuleType(home)
+    vars(module)["AttributeDict"] = AttributeDict
+    with monkeypatch.context() as patch:
+        parts = home.split(".")
+        for at in range(1, len(parts)):
+            patch.setitem(sys.modules, ".".join(parts[:at]), ModuleType(".".join(parts[:at])))
+        patch.setitem(sys.modules, home, module)
+        path = saved({"state_dict": {"a": torch.ones(2)}, "hyper_parameters": AttributeDict(lr=0.1)}, tmp_path)
+    assert content_of(path)["hyper_parameters"] == {"lr": 0.1}
+
+
+def test_what_a_file_holds_beside_the_network_is_said(tmp_path: Path) -> None:
+    state = whole("torchvision", "resnet18").state_dict()
+    content = {"state_dict": under("model.", state) | {"loss.weight": torch.ones(3)}, "state_dict_ema": dict(state)}
+    loaded = network.load_checkpoint(saved(content, tmp_path), CLASSES, arch="resnet18", size=SIDE)
+    assert loaded.notes == (
+        "Not used of the file: its weights under state_dict_ema.",
+        "Weights that no logit depends on, and that are not used: loss.weight.",
+    )
+    assert network.load_checkpoint(saved(state, tmp_path), CLASSES, arch="resnet18", size=SIDE).notes == ()
+
+
 @pytest.mark.parametrize(
     ("library", "arch", "size", "reason"),
     [
@@ -136,7 +169,10 @@ def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
 
 def test_a_width_that_differs_is_no_number_of_classes(tmp_path: Path) -> None:
     path = saved(whole("torchvision", "resnext50_32x4d").state_dict(), tmp_path)
-    with pytest.raises(ModelError, match=r"do not fit resnet50: layer1\.0\.conv1\.weight is \(128, 64, 1, 1\)"):
+    with pytest.raises(
+        ModelError,
+        match=r"do not fit resnet50: layer1\.0\.conv1\.weight is \(128, 64, 1, 1\).*They fit resnext50_32x4d",
+    ):
         network.load_checkpoint(path, CLASSES, arch="resnet50", size=SIDE)
 
 

@@ -145,7 +145,7 @@ def scene(seed: int) -> Scene:
 
 
 def measured(model: nn.Module) -> Places:
-    found = places(of(model), [scene(0), scene(1)], [scene(2).lend(), scene(3).lend()])
+    found = places(of(model), [scene(0), scene(1)], [scene(2).lend(), scene(3).lend()], [None, None])
     assert found is not None and found.images == 2
     return found
 
@@ -184,10 +184,21 @@ def test_how_far_tokens_move_is_a_share_of_their_norm() -> None:
     assert moved(before, after).tolist() == [[1.0, 0.0]]
 
 
+def test_padding_counts_for_nothing() -> None:
+    """The lower half is padding, whose tokens never move."""
+    padded, seen = scene(0), np.ones((SIDE, SIDE))
+    padded.mask[32:], seen[32:] = 1, 0
+    lent = [scene(2).lend()]
+    right, wrong = (places(of(local()), [padded], lent, [shown]) for shown in (seen, None))
+    assert right is not None and wrong is not None
+    assert right.on_animal == wrong.on_animal == 0 and right.correlation > 0.8
+    assert right.correlation != wrong.correlation
+
+
 def test_nothing_is_measured_without_animal_or_background() -> None:
     bare, full = (Scene(scene(0).pixels, np.full((SIDE, SIDE), value, np.float32)) for value in (0, 1))
     water = scene(1).lend()
-    assert places(of(local()), [bare, full], [water, water]) is None
+    assert places(of(local()), [bare, full], [water, water], [None, None]) is None
 
 
 def test_an_audit_measures_tokens_and_says_so(prepared: Path, tmp_path: Path) -> None:

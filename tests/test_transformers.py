@@ -160,6 +160,16 @@ def test_placeholders_are_no_names(tmp_path: Path) -> None:
         network.load_checkpoint(tmp_path, ("a", "b"), size=64)
 
 
+def test_weights_that_are_left_out_are_said(tmp_path: Path) -> None:
+    """Files of a ViT may bring the pooler of its pretraining along."""
+    theirs("ViT").save_pretrained(tmp_path)
+    more = {"vit.pooler.dense.weight": torch.ones(16, 16)}
+    save_file(load_file(tmp_path / "model.safetensors") | more, tmp_path / "model.safetensors")
+    assert network.load_checkpoint(tmp_path).notes[-1] == (
+        "Weights that no logit depends on, and that are not used: vit.pooler.dense.weight."
+    )
+
+
 def test_half_precision_is_computed_in_float32(tmp_path: Path) -> None:
     model = theirs("ResNet")
     model.half().save_pretrained(tmp_path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from whalecam.arrays import records
+from whalecam.arrays import FloatArray, records
 from whalecam.config import AuditOptions
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError
@@ -34,18 +34,22 @@ def check_places(
         return
     scenes: list[Scene] = []
     waters: list[Water] = []
-    for image, scene in _scenes(data, sources, options, network):
+    shown: list[FloatArray | None] = []
+    for image, scene, seen in _scenes(data, sources, options, network):
         other = next((donor for donor in donors[len(scenes) % len(donors) :] if donor.image != image), None)
         if other is not None:
             scenes.append(scene)
             waters.append(other.water)
-    measured = places(network, scenes, waters)
+            shown.append(seen)
+    measured = places(network, scenes, waters, shown)
     if measured is not None:
         save_places(run, measured)
 
 
-def _scenes(data: Dataset, sources: MaskSources, options: AuditOptions, network: Network) -> list[tuple[str, Scene]]:
-    """The same images in every run, as far as they can be read and have a mask."""
+def _scenes(
+    data: Dataset, sources: MaskSources, options: AuditOptions, network: Network
+) -> list[tuple[str, Scene, FloatArray | None]]:
+    """The same images in every run, as far as they can be read and have a mask, and where an input shows them."""
     good = data.good().drop_duplicates("image")
     good = good[good["path"] != ""]
     scenes = []
@@ -56,5 +60,6 @@ def _scenes(data: Dataset, sources: MaskSources, options: AuditOptions, network:
             continue
         mask = find_mask(sample, sources, options.mask_method)
         if mask is not None:
-            scenes.append((str(row["image"]), scene_of(sample, mask, network.size, network.resize)))
+            seen = geometry.mask_to_input(mask.values, network.size, network.resize)[1]
+            scenes.append((str(row["image"]), scene_of(sample, mask, network.size, network.resize), seen))
     return scenes

@@ -19,17 +19,17 @@ ANIMAL = 0.5
 """Share of background in a cell below which it counts as animal."""
 
 
-def places(network: Network, scenes: Sequence[Scene], waters: Sequence[Water]) -> Places | None:
+def places(
+    network: Network, scenes: Sequence[Scene], waters: Sequence[Water], seen: Sequence[FloatArray | None]
+) -> Places | None:
     """Exchange the background of each scene for the water beside it, and compare the tokens; None without any.
 
     Args:
         network: whose features have tokens (`tokens.has_patches`).
+        seen: (S, S) in [0, 1], 0 where an input shows padding, whose tokens do not count; None: all is image.
     """
-    rows = [
-        row
-        for scene, water in zip(scenes, waters, strict=True)
-        if (row := _changes_of(network, scene, water)) is not None
-    ]
+    given = zip(scenes, waters, seen, strict=True)
+    rows = [row for image in given if (row := _changes_of(network, *image)) is not None]
     if not rows:
         return None
     correlation, animal, background = np.median(np.asarray(rows), axis=0).tolist()
@@ -43,7 +43,9 @@ def moved(tokens: FloatArray, after: FloatArray) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(np.asarray(after) - before, axis=0) / np.maximum(lengths, 1e-12))
 
 
-def _changes_of(network: Network, scene: Scene, water: Water) -> tuple[float, float, float] | None:
+def _changes_of(
+    network: Network, scene: Scene, water: Water, seen: FloatArray | None
+) -> tuple[float, float, float] | None:
     """Correlation and both changes of one image; None where it has not both, animal and background."""
     inputs = np.stack([scene.pixels, swap(scene, water)])
     with torch.no_grad():
@@ -52,10 +54,11 @@ def _changes_of(network: Network, scene: Scene, water: Water) -> tuple[float, fl
         return None
     tokens: NDArray[Any] = patches.float().cpu().numpy()
     changes = moved(tokens[0], tokens[1])
-    weights = weigh(scene.mask, None, changes.shape)
-    background = weights.water / np.maximum(weights.total, 1e-12)
+    weights = weigh(scene.mask, seen, changes.shape)
+    is_image = weights.total > weights.total.max() / 2
+    changes, background = changes[is_image], (weights.water / np.maximum(weights.total, 1e-12))[is_image]
     is_animal = background < ANIMAL
     if is_animal.all() or not is_animal.any() or changes.std() == 0:
         return None
-    correlation = float(np.corrcoef(changes.ravel(), background.ravel())[0, 1])
+    correlation = float(np.corrcoef(changes, background)[0, 1])
     return correlation, float(np.median(changes[is_animal])), float(np.median(changes[~is_animal]))

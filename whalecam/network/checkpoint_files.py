@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 import pickle
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,25 @@ PREPARATION = "preprocessor_config.json"
 """The file that transformers writes beside them: how images become input."""
 PICKLES = (b"PK", b"\x80")
 """How files of torch.save and pickles begin: as a zip, or with pickle's protocol."""
+
+
+class Items:
+    """In the place of fastcore's list `L`, in which fastai keeps the options of its optimizer."""
+
+
 NUMPYS: tuple[Any, ...] = (np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0])
 """What numpy's numbers and arrays are unpickled by, which has two names in its versions."""
+LIGHTNINGS = (
+    "lightning.fabric.utilities.data",
+    "lightning_fabric.utilities.data",
+    "pytorch_lightning.utilities.parsing",
+)
+"""Where Lightning's versions have the dictionary of their hyperparameters."""
 HARMLESS: tuple[Any, ...] = (
     argparse.Namespace,  # the options of timm's training
     pathlib.PosixPath,
+    (Items, "fastcore.foundation.L"),
+    *((OrderedDict, f"{home}.AttributeDict") for home in LIGHTNINGS),
     np.dtype,
     np.ndarray,
     *(
@@ -74,8 +89,9 @@ def content_of(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path.name} is a pickle and could run code when opened, so it is refused. Convert it where you trust it: "
-            f"import torch; model = torch.load('{path.name}', weights_only=False); "
-            f"torch.save(getattr(model, 'model', model).state_dict(), 'weights.pth')"
+            f"import torch; m = torch.load('{path.name}', weights_only=False); "
+            "m = m['model'] if isinstance(m, dict) else getattr(m, 'model', m); "
+            "torch.save(m.state_dict(), 'weights.pth')"
         ) from error
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {path}. Give the path of a checkpoint on this machine.") from error

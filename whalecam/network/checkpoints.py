@@ -26,8 +26,8 @@ from whalecam.network.transformers_model import is_transformers, native_size
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema", "ema")
 """Keys under which a training loop keeps the weights, the sought ones first: plain weights before moving averages."""
-WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
-"""What DistributedDataParallel, torch.compile, Lightning and users' own modules put before each name."""
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.", "timm_model.")
+"""What DistributedDataParallel, torch.compile, Lightning, transformers' TimmWrapper and own modules put before."""
 CLASSES = ("classes", "class_names", "label_names", "class_to_idx", "idx_to_class", "id2label")
 """Keys under which a training loop, timm or Hugging Face keeps the names of the classes."""
 DEEPEST = 3
@@ -48,6 +48,7 @@ class Checkpoint:
         classes: in the order of the outputs.
         preparation: how images become its input.
         config: of a classifier of the library transformers.
+        others: keys of further weights in the file, such as moving averages, which are not those of `tensors`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -55,6 +56,7 @@ class Checkpoint:
     classes: tuple[str, ...] | None = None
     preparation: Preparation = UNSAID
     config: Mapping[str, Any] | None = None
+    others: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Checkpoint:
@@ -87,6 +89,7 @@ def read(path: Path) -> Checkpoint:
         next((names for key in CLASSES if (names := class_names(metadata.get(key))) is not None), None),
         preparation,
         theirs,
+        _other_nests(content),
     )
 
 
@@ -160,11 +163,11 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], arch: s
             known = {name.removeprefix(before): value for name, value in tensors.items() if name.startswith(before)}
             if needed <= set(known) <= set(wanted):
                 return {name: known.get(name, wanted[name]) for name in wanted}
-    advice = _advice(tensors, wanted, needed, arch)
+    advice = _advice(tensors, needed)
     raise ModelError(f"The weights of {file} do not fit {arch}. {_difference(tensors, needed)} {advice}")
 
 
-def _advice(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], needed: set[str], arch: str) -> str:
+def _advice(tensors: Mapping[str, Tensor], needed: set[str]) -> str:
     """What would be right: the names without what stands before them, a classifier, or another architecture."""
     anchor = max(needed, key=len)
     before = sorted({name.removesuffix(anchor) for name in tensors if name.endswith(anchor)} - {""})
@@ -176,7 +179,7 @@ def _advice(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], needed:
         return "Its classifier seems to be missing: save the whole network, head included."
     if any(".embeddings." in name for name in tensors):
         return "They look like those of transformers: put the config.json that was saved with them beside them."
-    if arch_like := likely_arch(tensors, wanted):
+    if arch_like := likely_arch(tensors):
         return f"They fit {arch_like}: name it as the architecture."
     return "Name the right architecture."
 
@@ -200,6 +203,12 @@ def _difference(tensors: Mapping[str, Tensor], needed: set[str]) -> str:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def _other_nests(content: Any) -> tuple[str, ...]:
+    """The keys of weights that a file holds beside those that are read."""
+    nests = [nest for nest in NESTS if isinstance(content, dict) and _weights(content.get(nest)) is not None]
+    return tuple(nests[1:])
 
 
 def _weights(content: Any) -> dict[str, Tensor] | None:

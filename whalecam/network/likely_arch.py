@@ -53,12 +53,11 @@ COMMON_OF_TIMM = (
 COUNTER = "num_batches_tracked"
 
 
-def likely_arch(tensors: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str | None:
+def likely_arch(tensors: Mapping[str, Tensor]) -> str | None:
     """The first of COMMON and COMMON_OF_TIMM whose weights have these names and shapes, classes and positions aside.
 
     Args:
         tensors: by their names in the file, whatever stands before all of them.
-        other: the state dict of the network that they do not fit.
 
     Returns: None where none fits.
     """
@@ -68,7 +67,7 @@ def likely_arch(tensors: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> s
         for arch in (*COMMON, *COMMON_OF_TIMM):
             if before and len(shapes) < len(given) / 2:
                 break
-            if _fits(shapes, _shapes(arch)) and _shapes(arch) != {name: tuple(t.shape) for name, t in other.items()}:
+            if _fits(shapes, _shapes(arch)):
                 return arch
     return None
 

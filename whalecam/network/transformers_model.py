@@ -95,14 +95,16 @@ def classifier_name(config: Mapping[str, Any], file: str) -> str:
     )
 
 
-def build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str) -> TransformersClassifier:
-    """The classifier of a configuration with these weights, in float32 and eval mode.
+def build(
+    config: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str
+) -> tuple[TransformersClassifier, list[str]]:
+    """The classifier of a configuration with these weights, in float32 and eval mode, and names of weights left out.
 
     transformers itself reads the names, also those of its earlier versions. Nothing is fetched, and no code of the
     checkpoint is run.
 
     Raises ExtraError where the library is missing; ModelError for a class that it does not have, and for weights that
-    are missing, of another shape or left over.
+    are missing or of another shape.
     """
     name = classifier_name(config, file)
     require("transformers", f"{file}, a checkpoint of {name},")
@@ -124,7 +126,7 @@ def build(config: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str) -
             f"{file} cannot be built as {name}: {first_line(error)}. Give the config.json that was saved with it."
         ) from error
     _check_filled(left, name, file)
-    return TransformersClassifier(model.eval(), config).eval()
+    return TransformersClassifier(model.eval(), config).eval(), sorted(left["unexpected_keys"])
 
 
 def _class_of(name: str, config: Mapping[str, Any], file: str) -> tuple[Any, Any]:

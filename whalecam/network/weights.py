@@ -1,7 +1,7 @@
 """Checkpoints: our own, and state dicts made elsewhere. Never a pickle."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from whalecam.network.bodies import IMAGENET, Stats, build_body, build_whole, st
 from whalecam.network.checkpoint_files import weights_file
 from whalecam.network.cut import Network, first_names
 from whalecam.network.heads import HEADS, OWN
+from whalecam.network.likely_arch import likely_arch
 from whalecam.network.modules import Cut, cut, cut_alike
 from whalecam.network.onnx_network import ONNX, SUFFIX, built, read_graph, rebuilt
-from whalecam.network.preparation import Preparation, of_timm, resize_text
+from whalecam.network.preparation import UNSAID, Preparation, of_timm, resize_text
 from whalecam.network.pretrained import INSTALLED, family_of
 from whalecam.network.transformers_model import build, config_of
 from whalecam.network.transformers_ways import TRANSFORMERS
@@ -61,7 +62,7 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     classes = tuple(spec["classes"])
     whole = int(spec.get("whole_classes", 0))
     if way.startswith(TRANSFORMERS):
-        parts = cut_alike(build(*config_of(state), f"The network of {arch}"), way)
+        parts = cut_alike(build(*config_of(state), f"The network of {arch}")[0], way)
         features, head = parts.features, _head(parts, kind, size, len(classes))
     else:
         features, head = _built(arch, kind, size, len(classes), way, whole)
@@ -142,25 +143,36 @@ def load_checkpoint(
     path = weights_file(path)
     stored = checkpoints.read(path)
     check_tensors(stored.tensors, path.name)
-    names = classes or stored.classes or otherwise
+    return _of_file(stored, classes, otherwise, arch, given, default_size, path.name)
+
+
+def _of_file(
+    stored: checkpoints.Checkpoint,
+    classes: tuple[str, ...] | None,
+    otherwise: tuple[str, ...],
+    arch: str | None,
+    given: Preparation,
+    default_size: int,
+    file: str,
+) -> Loaded:
     if stored.config is not None and arch:
         raise ModelError(
-            f"{path.name} has a config.json of transformers, which says how it is built, so the architecture {arch} "
-            "is not used. Leave it out."
+            f"{file} has a config.json of transformers, which says how it is built, so the architecture {arch} is not "
+            "used. Leave it out."
         )
-    wanted = arch or stored.arch or LOADED_ARCH
-    library = Preparation() if stored.config is not None else published(wanted)
+    names, wanted = classes or stored.classes or otherwise, arch or stored.arch or LOADED_ARCH
+    library = UNSAID if stored.config is not None else published(wanted)
     theirs = stored.preparation.filled(library)
-    if resize and crop_share is None and resize != theirs.resize:
+    if given.resize and given.crop_share is None and given.resize != theirs.resize:
         given = replace(given, crop_share=1.0)  # theirs is of another way to resize
     known = given.filled(theirs)
     side, how = known.size or default_size, resize_text(known.resize, known.crop_share, known.interpolation)
     if stored.config is not None:
-        network = _of_transformers(stored, stored.config, names, side, how, path.name)
+        network, unused = _of_transformers(stored, stored.config, names, side, how, file)
     else:
-        network = _loaded(stored, names, wanted, side, how, path.name)
+        network, unused = _loaded(stored, names, wanted, side, how, file)
     network = replace(network, mean=known.mean or network.mean, std=known.std or network.std)
-    notes = _notes(stored, library, classes=classes, arch=arch, given=given)
+    notes = [*_notes(stored, library, classes=classes, arch=arch, given=given), *_not_used(stored, unused)]
     return Loaded(network, tuple(notes))
 
 
@@ -180,7 +192,7 @@ def _of_onnx(
         raise ModelError(f"{path.name} takes images of {side} px only, not {given.size}. Leave the size out.")
     frame = (given.mean or IMAGENET[0], given.std or IMAGENET[1])
     network, why = built(graph, names, side, resize_text(given.resize, given.crop_share, given.interpolation), frame)
-    notes = [*_notes(stored, Preparation(), classes=classes or None, arch=None, given=given), why]
+    notes = [*_notes(stored, UNSAID, classes=classes or None, arch=None, given=given), why]
     notes += [f"An ONNX file is built by its own graph, so the architecture {arch} is not used."] if arch else []
     return Loaded(network, tuple(filter(None, notes)))
 
@@ -188,7 +200,7 @@ def _of_onnx(
 def published(arch: str) -> Preparation:
     """What timm's configuration of an architecture says of its input; nothing for torchvision's and for WhaleCAM's."""
     if arch in INSTALLED or not timm.is_model(arch) or family_of(arch) != "timm":
-        return Preparation()
+        return UNSAID
     return of_timm(vars(timm.get_pretrained_cfg(arch)))
 
 
@@ -214,6 +226,15 @@ def _notes(
         yield f"The file names its classes otherwise: {', '.join(stored.classes[:SHOWN])} …; yours are used."
 
 
+def _not_used(stored: checkpoints.Checkpoint, unused: Sequence[str]) -> Iterator[str]:
+    """What the file holds beside the network's weights."""
+    if stored.others:
+        yield f"Not used of the file: its weights under {', '.join(stored.others)}."
+    if unused:
+        more = f" and {len(unused) - SHOWN} more" if len(unused) > SHOWN else ""
+        yield f"Weights that no logit depends on, and that are not used: {', '.join(unused[:SHOWN])}{more}."
+
+
 def _of_transformers(
     stored: checkpoints.Checkpoint,
     config: Mapping[str, Any],
@@ -221,21 +242,23 @@ def _of_transformers(
     size: int,
     resize: str,
     file: str,
-) -> Network:
-    """A classifier that transformers built: cut, and proven to give the same logits."""
-    whole = build(config, stored.tensors, file)
+) -> tuple[Network, list[str]]:
+    """A classifier that transformers built: cut, and proven to give the same logits; and names of weights left out."""
+    whole, unused = build(config, stored.tensors, file)
     with torch.no_grad():
         side = whole.image_size or size
         outputs = whole(torch.zeros(1, 3, side, side)).shape[1]
     _check_classes(file, outputs, classes)
     parts = cut(whole, size)
     frame = (f"{type(whole.model).__name__} (transformers)", classes, size, resize, *IMAGENET)
-    return Network(parts.features, parts.head, *frame, head_kind=OWN, way=parts.way, whole_classes=len(classes))
+    network = Network(parts.features, parts.head, *frame, head_kind=OWN, way=parts.way, whole_classes=len(classes))
+    return network, unused
 
 
 def _loaded(
     stored: checkpoints.Checkpoint, classes: tuple[str, ...], arch: str, size: int, resize: str, file: str
-) -> Network:
+) -> tuple[Network, list[str]]:
+    """The network, and names of weights that it leaves out."""
     state = {_ours(name): value for name, value in checkpoints.unwrapped(stored.tensors).items()}
     outputs = [value for name, value in state.items() if name.startswith("head.") and value.ndim == 2]
     if not outputs or not all(name.startswith(("features.", "head.")) for name in state):
@@ -245,12 +268,13 @@ def _loaded(
     kind = "fastai" if len(outputs) == 2 else "linear"
     head = HEADS[kind](body.channels, len(classes))
     _fill(nn.ModuleDict({"features": body.features, "head": head}), state, arch)
-    return Network(body.features.eval(), head.eval(), body.arch, classes, size, resize, body.mean, body.std, kind)
+    frame = (body.arch, classes, size, resize, body.mean, body.std, kind)
+    return Network(body.features.eval(), head.eval(), *frame), []
 
 
 def _of_library(
     stored: checkpoints.Checkpoint, classes: tuple[str, ...], arch: str, size: int, resize: str, file: str
-) -> Network:
+) -> tuple[Network, list[str]]:
     """A network that torchvision or timm built: filled as a whole, then cut, and proven to give the same logits."""
     whole = build_whole(arch, len(classes), size)
     wanted = whole.state_dict()
@@ -259,7 +283,9 @@ def _of_library(
     whole.load_state_dict(_versioned(tensors, whole))
     parts = cut(whole, size)
     frame = (arch, classes, size, resize, *stats_of(arch))
-    return Network(parts.features, parts.head, *frame, head_kind=OWN, way=parts.way, whole_classes=len(classes))
+    network = Network(parts.features, parts.head, *frame, head_kind=OWN, way=parts.way, whole_classes=len(classes))
+    used = {id(value) for value in tensors.values()}
+    return network, [name for name, value in stored.tensors.items() if id(value) not in used]
 
 
 def _check_shapes(
@@ -271,10 +297,13 @@ def _check_shapes(
     if wrong and wrong == last:
         _check_classes(file, len(tensors[wrong[0]]), classes)
     if wrong:
-        name = wrong[0]
+        name, like = wrong[0], likely_arch(tensors)
+        advice = "Name the right architecture, and a transformer's own size."
+        if like not in (None, arch):
+            advice = f"They fit {like}: name it as the architecture."
         raise ModelError(
             f"The weights of {file} do not fit {arch}: {name} is {tuple(tensors[name].shape)}, not "
-            f"{tuple(wanted[name].shape)}. Name the right architecture, and a transformer's own size."
+            f"{tuple(wanted[name].shape)}. {advice}"
         )
 
 
