@@ -56,8 +56,8 @@ def relying_sentence(classes: Sequence[str], words: Words) -> str:
     """That predicted classes rely on their backgrounds, though none of their images is listed."""
     more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
     return (
-        f"But predictions of {', '.join(classes[:NAMED])}{more} rely on the {words.background} as a whole, beyond chance: "
-        "no single image is certain enough to be listed at this rate."
+        f"But predictions of {', '.join(classes[:NAMED])}{more} rely on the {words.background} as a whole, beyond "
+        "chance: no single image is certain enough to be listed at this rate."
     )
 
 
