@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from tests.peers import peer
+from tests.peers import TIMEOUT, peer
 from tests.test_interchange import OLD, item, reviewed, square, taken, written
 from whalecam.data.outlines import coco_runs
 from whalecam.output.interchange import regions
 from whalecam.store.reviews import Journal, Review
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * TIMEOUT)]
 KNOWN = {"a.jpg", "b.jpg", "sub/c d.jpg"}
 REASON, NOTE, SUGGESTED = "=water|x", 'a "note",\nin two lines', "minke"
 WORDS = {"reason": REASON, "note": NOTE, "suggested_label": SUGGESTED}

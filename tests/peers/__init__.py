@@ -22,7 +22,8 @@ PEERS = {
     "frictionless_tables": (("frictionless==5.21.0",),),
 }
 """Program of this folder → what pip installs for it, call by call."""
-TIMEOUT = 900
+TIMEOUT = 1500
+"""Seconds that one installation may take: FiftyOne brings a gigabyte."""
 
 
 def peer(name: str, *arguments: object, home: Path) -> dict[str, Any]:
