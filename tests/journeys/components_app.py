@@ -1,5 +1,6 @@
 """A page with our two components alone, for test_components.py: `?show=canvas`, `?show=gallery` or `?show=slow`;
-`?show=leaving` shows six of twenty cards, which leave when they are signed, as under a filter."""
+`?show=leaving` shows six of twenty cards, which leave when they are signed, as under a filter; `?show=moving` a gallery
+that each key moves, under a message that comes or goes."""
 
 import base64
 import io
@@ -71,6 +72,18 @@ def show_gallery() -> None:
         note(f"{event.key}:{','.join(event.selected)}")
 
 
+def show_moving() -> None:
+    """A gallery that each key moves down or up, under a message that comes and goes."""
+    if st.session_state.get("moved"):
+        st.info("Something above.")
+        st.info("And one more.")
+    cards = [Card(f"{i}.jpg", picture(i, 120, 80), f"{i}.jpg") for i in range(CARDS)]
+    event = gallery(cards, key="gallery")
+    if event.key:
+        st.session_state["moved"] = not st.session_state.get("moved")
+        note(f"{event.key}:{','.join(event.selected)}")
+
+
 def show_leaving() -> None:
     """A slow page on which keys and a button sign at once, the button what is selected when it is pressed."""
     signed = st.session_state.setdefault("signed", {})
@@ -107,6 +120,8 @@ if st.query_params.get("show", "canvas") == "canvas":
     show_canvas()
 elif st.query_params.get("show") == "leaving":
     show_leaving()
+elif st.query_params.get("show") == "moving":
+    show_moving()
 else:
     show_gallery()
 log = st.session_state.get("log", [])

@@ -304,6 +304,22 @@ def test_keyboard_walks_judges_and_opens_the_card_under_the_cursor(visit: Any) -
     assert selected(page) == ""
 
 
+def test_a_gallery_that_a_message_moves_keeps_the_focus_on_its_card(visit: Any) -> None:
+    page = visit("show=moving")
+    page.locator(".card").nth(2).focus()
+    page.keyboard.press("f")
+    for number, key in enumerate("kuf"):
+        until(page, lambda number=number: len(log(page)), number + 1)
+        until(page, lambda: page.get_by_text("Something above.").count(), 1 - number % 2)
+        until(page, lambda number=number: focused(page), f"{number + 3}.jpg")
+        page.keyboard.press(key)
+    until(page, lambda: log(page), ["flag:2.jpg", "keep:3.jpg", "unsure:4.jpg", "flag:5.jpg"])
+    note = page.get_by_label("Note")
+    note.focus()
+    page.keyboard.press("Tab")
+    until(page, lambda: focused(page), "")
+
+
 def test_verdict_by_key_is_not_lost_to_a_quick_click(visit: Any) -> None:
     page = visit("show=slow")
     page.locator(".card").nth(0).click()

@@ -10,9 +10,10 @@ import { countWords, hintWords, inOrder, rangeOf, targetsOf, toggled } from "./s
 import { afterOutcome, stepOf, verdictOf, withPress } from "./verdicts.js"
 
 const galleries = new WeakMap()
-// Selections outlive a remount in the same page (a message above the gallery comes or goes); by gallery key.
+// Selection, cursor and focus outlive a remount in the same page (a message above the gallery comes or goes), however
+// busy the browser is with it; by gallery key.
 const remembered = new Map()
-const STAYS_MS = 3000
+const STAYS_MS = 10000
 const REST_MS = 250
 
 export default function (component) {
@@ -45,16 +46,28 @@ function build(root, data) {
   const before = last && last.path === location.pathname && Date.now() - last.left < STAYS_MS ? last : null
   own.selected = new Set(before?.selected)
   own.start = before?.cursor
+  // Focus that has gone elsewhere meanwhile stays there.
+  own.takesFocus = Boolean(before?.keepsFocus) && isNowhere()
   own.outcome = before ? before.outcome : data.outcome?.id
   own.all.onclick = () => select(own, imagesOf(own))
   own.none.onclick = () => select(own, [])
   const onKey = (event) => press(own, event)
   // Python knows the selection before a button outside acts on it.
-  const onPoint = (event) => event.composedPath().includes(own.grid) || tell(own)
+  const onPoint = (event) => {
+    if (event.composedPath().includes(own.grid)) return
+    own.keepsFocus = false
+    tell(own)
+  }
   document.addEventListener("keydown", onKey)
   document.addEventListener("pointerdown", onPoint, true)
-  own.grid.addEventListener("focusin", () => describe(own))
-  own.grid.addEventListener("focusout", () => {
+  own.grid.addEventListener("focusin", () => {
+    own.keepsFocus = true
+    describe(own)
+  })
+  own.grid.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !own.grid.contains(event.relatedTarget)) own.keepsFocus = false
+    // A message that comes above moves the gallery in the document, and whatever is moved loses the focus to nothing.
+    setTimeout(() => own.keepsFocus && isNowhere() && own.cards[own.cursor]?.root.focus({ preventScroll: true }))
     tell(own)
     describe(own)
   })
@@ -68,14 +81,16 @@ function build(root, data) {
     unwatch()
     clearTimeout(own.timer)
     const [selected, cursor] = [[...own.selected], own.cards[own.cursor]?.image]
-    remembered.set(own.data.key, { selected, cursor, outcome: own.outcome, path: location.pathname, left: Date.now() })
+    const { outcome, keepsFocus } = own
+    remembered.set(own.data.key, { selected, cursor, outcome, keepsFocus, path: location.pathname, left: Date.now() })
   }
   return own
 }
 
 // Lay out new cards, keeping the elements of those that did not change, the cursor and the focus.
 function show(own, data) {
-  const focused = hasFocus(own)
+  const focused = hasFocus(own) || own.takesFocus
+  own.takesFocus = false
   const shown = imagesOf(own)
   const before = new Map(own.cards.map((card) => [card.text, card]))
   const outcome = data.outcome && data.outcome.id !== own.outcome ? data.outcome : null
@@ -115,6 +130,11 @@ function imagesOf(own) {
 function prepare(own, outcome) {
   const before = { ...own, images: imagesOf(own), hasFocus: hasFocus(own) }
   Object.assign(own, afterOutcome(before, outcome), { outcome: outcome.id, presses: [] })
+}
+
+// Whether nothing of the page has the focus.
+function isNowhere() {
+  return [null, document.body].includes(document.activeElement)
 }
 
 function hasFocus(own) {
