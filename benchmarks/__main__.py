@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audit, full_size, pages, ratios, scaling, training
+from benchmarks import audit, full_size, opening, pages, ratios, scaling, training
 
 PAGE = Path(__file__).parent.parent / "docs" / "method" / "benchmarks.md"
 IMAGES, ROUNDS = 8192, 5
@@ -42,6 +42,7 @@ def main() -> None:
         "Audit": (audit.__doc__, audits),
         "Memory, pace and Ray": (scaling.__doc__, lambda: scaling.table(scaling.measure(SIZES))),
         "Pages": (pages.__doc__, opened),
+        "Opening": (opening.__doc__, lambda: opening.table(opening.measure(ROWS, ROUNDS))),
         "Ratios": (ratios.__doc__, lambda: ratios.table(ratios.measure(ROWS[0], ROUNDS))),
     }
     if given.data and given.data.is_dir():
