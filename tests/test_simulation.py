@@ -117,7 +117,7 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     assert kept is not None
     figures = kept["figures"]
     assert "What to do" not in text, "nothing is audited, so nothing is known of the leaks"
-    for name, told in (("as it is", "present"), ("crop", "crop"), ("neutral water", "neutral")):
+    for name, told in (("as it is", "present"), ("crop", "crop"), ("neutral background", "neutral")):
         line = next(line for line in text.splitlines() if line.strip().startswith(name))
         assert f"  {cell(figures[told]['all']['unseen'], 'unseen')}  " in line
     assert cell(figures["crop"]["all"]["unseen_gain"], "unseen_gain") in text
@@ -131,9 +131,9 @@ def test_simulate_and_retrain_on_the_command_line(leaky: Run, tmp_path: Path) ->
     facts = json.loads(done.stdout)
     assert facts["swapped_accuracy"] == known["figures"]["present"]["all"]["unseen"]
     measured = measured_of(leaky, [better])[0]
-    assert facts["measured"][0]["unseen"] == vars(measured.unseen) and measured.helped
+    assert facts["measured"][0]["unseen"] == measured.unseen._asdict() and measured.helped
     said = list(retraining_lines(leaky, better, known))
-    assert said[0].startswith("Run better: trained with shuffle (train with waters exchanged")
+    assert said[0].startswith("Run better: trained with shuffle (train with backgrounds exchanged")
     assert said[1].startswith("The new network on 24 images") and "Gain" not in said[2], "nothing else was simulated"
     assert f"Against run, on the same images: {measured.changed}." in said
     assert said[-1] == f"Next: python -m whalecam compare {leaky.path} {better.path}"

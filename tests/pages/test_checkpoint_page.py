@@ -80,7 +80,7 @@ def test_a_network_found_wrong_says_what_to_do(runs: Path, weights: Path) -> Non
     app = looked(open_page(PAGE), weights, Architecture="resnet50")
     assert wait_for(runs / "demo").state == "failed"
     app = open_page(PAGE)
-    assert "do not fit resnet50" in words(app) and "Name the right architecture." in words(app)
+    assert "do not fit resnet50" in words(app) and "They fit resnet18: name it as the architecture." in words(app)
     assert "Load and audit" not in buttons(app) and read_record(open_run(runs / "demo").checkpoint_record) is None
 
 

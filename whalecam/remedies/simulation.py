@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -95,7 +95,7 @@ def simulate(run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, 
     summary["not_finite"] = sum(result["outcomes"] is None for result in results)
     summary["impossible"] = impossible
     write_json(run.simulation, summary)
-    return summary
+    return cast(Simulation, read_json(run.simulation))
 
 
 def _check_network(run: Run) -> None:
