@@ -68,6 +68,8 @@ TURNED = (
     "auto: as {}; an audit where nothing shows it needs one of the other two"
 )
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
+GROUPS = "What a split keeps on one side: folder, source, photographer, camera, day, place, or a column of the table"
+SPLIT_FILES = "In place of a split: a table with the columns image and split or fold, or a folder of train.txt, val.txt"
 REMEDIES = "crop, neutral: train on mended images · shuffle: waters exchanged between labels, anew every epoch"
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
@@ -111,15 +113,16 @@ def train_form(run: Run) -> None:
         seed = fourth.number_input("Seed", 0, 9999, 0)
         remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
         recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+        group = fourth.text_input("Group", placeholder=INDIVIDUAL, help=GROUPS)
+        split_file = first.text_input("Split file", placeholder="none", help=SPLIT_FILES)
         pretrained = st.checkbox("Start from ImageNet weights", True)
-        compare = st.checkbox(
-            "Compare with the other split", help="One more training: what sharing individuals is worth"
-        )
+        compare = st.checkbox("Compare with the other split", help="One more training: what sharing groups is worth")
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         if st.form_submit_button("Train", type="primary", help=note or None):
             options = {"arch": arch, "size": size, "split": split, "recipe": recipe}
             options |= {} if recipe == PROBE else {"epochs": epochs, "lr": lr, "batch": batch}
             options |= {"min-per-class": least, "seed": seed, "folds": folds, "remedy": remedy}
+            options |= {"group": group.strip(), "split-file": split_file.strip()}
             switches = [f"--{'' if pretrained else 'no-'}pretrained", *(["--compare-splits"] if compare else [])]
             verb = [
                 *_train_verb(run),
