@@ -82,3 +82,14 @@ def test_a_name_that_does_not_exist_is_told_at_once(runs: Path) -> None:
     assert "No architecture 'resnet1'" in texts(app).replace("\\", "")
     assert jobs.status(runs / "demo") is None
     assert open_run(runs / "demo").trained
+
+
+def test_the_form_hands_over_a_group_and_a_split_file(runs: Path) -> None:
+    app = listing(open_page("pages/2_Model.py"), "efficientnet_lite0")
+    values = {"Group": " camera ", "Split file": "/data/split.csv"}
+    for label, value in values.items():
+        next(box for box in app.text_input if box.label == label).set_value(value)
+    next(button for button in app.button if button.label == "Train").click().run()
+    words = command(runs / "demo")
+    assert words[words.index("--group") + 1] == "camera"
+    assert words[words.index("--split-file") + 1] == "/data/split.csv"

@@ -40,7 +40,10 @@ def join(names: Iterable[str], folder: Path | None) -> FileJoin:
         return FileJoin([""] * len(names), [""] * len(names))
     images, others = _files_below(folder)
     matches, report = _matched(names, images, others, folder)
-    checked = {name: _checked(name, result, folder) for name, result in dict(zip(names, matches, strict=True)).items()}
+    start = os.path.join(folder, "")  # noqa: PTH118  once for all rows
+    checked = {
+        name: _checked(name, result, folder, start) for name, result in dict(zip(names, matches, strict=True)).items()
+    }
     return FileJoin([checked[name][0] for name in names], [checked[name][1] for name in names], report)
 
 
@@ -65,13 +68,13 @@ def _is_sure(result: Match) -> bool:
     return bool(result.file) and not LOOSE & set(result.differences)
 
 
-def _checked(name: str, result: Match, folder: Path) -> tuple[str, str]:
-    """Path and reason; a link out of the folder and a file of no bytes are refused."""
+def _checked(name: str, result: Match, folder: Path, start: str) -> tuple[str, str]:
+    """Path and reason; a link out of the folder and a file of no bytes are refused. `start`: of the paths in it."""
     if not result.file:
         if result.candidates:
             return "", CLAIMED if result.is_claimed else SEVERAL
         return "", OUTSIDE if _leads_out(name) else MISSING
-    path = os.path.join(folder, result.file)  # noqa: PTH118  51,033 Path objects would cost a second
+    path = start + result.file  # 51,033 Path objects would cost a second
     try:
         state = os.lstat(path)  # 51,033 times
         if stat.S_ISLNK(state.st_mode):

@@ -240,6 +240,8 @@ def _separator(name: str) -> tuple[str, ...]:
 
 def _last(path: str, depth: int) -> str:
     """The last parts of a path."""
+    if depth == 1:
+        return path[path.rfind("/") + 1 :]
     at = len(path)
     for _ in range(depth):
         at = path.rfind("/", 0, at)

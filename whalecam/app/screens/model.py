@@ -53,6 +53,8 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
+GROUPS = "What a split keeps on one side: folder, source, photographer, camera, day, place, or a column of the table"
+SPLIT_FILES = "In place of a split: a table with the columns image and split or fold, or a folder of train.txt, val.txt"
 REMEDIES = "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch"
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
@@ -97,6 +99,8 @@ def train_form(run: Run) -> None:
         seed = fourth.number_input("Seed", 0, 9999, 0)
         remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
         recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+        group = fourth.text_input("Group", placeholder=run.words.group, help=GROUPS)
+        split_file = first.text_input("Split file", placeholder="none", help=SPLIT_FILES)
         pretrained = st.checkbox("Start from ImageNet weights", True)
         compare = st.checkbox(
             "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"
@@ -117,6 +121,8 @@ def train_form(run: Run) -> None:
                 remedy=remedy,
                 pretrained=pretrained,
                 compare_splits=compare,
+                group=group.strip(),
+                split_file=split_file.strip() or None,
             )
             if recipe != PROBE:
                 options = replace(options, epochs=epochs, lr=lr, batch=batch)
