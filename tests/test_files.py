@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.cases import case
@@ -32,6 +32,7 @@ def tree(home: Path, paths: set[str]) -> None:
     rows=st.lists(PATHS, min_size=1, max_size=12),
     marks=st.lists(st.sampled_from(["{}", "./{}", "../{}", "/{}"]), min_size=12, max_size=12),
 )
+@example(home="train/orca", paths={"orca/0.jpg", "0.jpg"}, rows=["orca/0.jpg"], marks=["./{}"])
 @settings(max_examples=150, deadline=None)
 def test_a_row_gets_the_only_file_that_ends_with_all_of_it(
     home: str, paths: set[str], rows: list[str], marks: list[str], tmp_path_factory: pytest.TempPathFactory

@@ -90,8 +90,8 @@ class Index:
 
     def look_up(self, name: str) -> Match:
         """What a name means by itself, whatever the other names are."""
-        if name in self.files:
-            return Match(name)
+        if (exact := name.removeprefix("./")) in self.files:
+            return Match(exact)
         written = plain(name)
         if not written or written[-1] == "/" or (".." in written and ".." in written.split("/")):
             return Match()
