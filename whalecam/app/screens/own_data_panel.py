@@ -79,7 +79,8 @@ def _lead(label: str, tab: str, icon: str, kind: Any) -> None:
 
 def _uploaders() -> None:
     """Store what was dropped, and fill the fields with it."""
-    keep_paths()
+    with st.sidebar:  # where an element of no height leaves no gap
+        keep_paths()
     dropped: list[tuple[Any, Callable[[Upload], None]]] = []
     for column, (kind, label, is_folder, use) in zip(st.columns(len(UPLOADERS)), UPLOADERS, strict=True):
         files = column.file_uploader(
@@ -161,8 +162,7 @@ def _recognized(preview: OwnDataPreview) -> None:
         plain(f"{usable:,} of {len(data.table):,} rows usable · {len(labels):,} labels: {listed}{more}")
         + (f" · {groups:,} groups" if groups else "")
     )
-    for note in data.notes:
-        st.caption(plain(own_data.as_written(note)))
+    st.caption(plain(own_data.as_written(" ".join(data.notes))))
 
 
 def _columns(preview: OwnDataPreview) -> None:
