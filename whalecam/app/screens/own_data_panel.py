@@ -201,7 +201,9 @@ def _joined(preview: OwnDataPreview) -> None:
 
 def _outlines(images: Sequence[PreviewImage]) -> None:
     if images:
-        gallery([_card(image) for image in images], key="own_outlines", selectable=False, openable=False)
+        gallery(
+            [_card(image) for image in images], key="own_outlines", selectable=False, openable=False, columns_min_px=105
+        )
 
 
 def _card(image: PreviewImage) -> Card:
