@@ -18,7 +18,7 @@ COST = {"n": 20, "own": [0.9, 0.8, 1.0], "unseen": [0.4, 0.3, 0.5], "leak": [0.6
 GAIN = {"own_gain": [0.0, -0.1, 0.1], "leak_drop": [0.2, 0.1, 0.3]}
 
 
-def write_simulation(run_path: Path, unseen_gain: list[float], right: dict[str, float]) -> None:
+def write_simulation(run_path: Path, unseen_gain: list[float], right: dict[str, float], remedy: str = "crop") -> None:
     run = open_run(run_path)
     crop = COST | GAIN | {"unseen_gain": unseen_gain}
     content = {
@@ -27,7 +27,7 @@ def write_simulation(run_path: Path, unseen_gain: list[float], right: dict[str, 
         "pictures": 20,
         "figures": {
             "present": {"all": COST | {"water_cost": [0.5, 0.4, 0.6]}, "label": {}},
-            "crop": {"all": crop, "label": {"*fin*_whale": crop}},
+            remedy: {"all": crop, "label": {"*fin*_whale": crop}},
         },
         "own": dict.fromkeys(right, 1.0),
         "unseen": right,
@@ -58,7 +58,7 @@ def test_the_button_simulates_and_the_page_then_shows_it(runs: Path) -> None:
     assert not app.exception and "Simulate the remedies" not in labels(app)
     assert "rely on their water" in texts(app)
     frame = next(table.value for table in app.dataframe if "Swapped backgrounds" in table.value.columns)
-    assert frame.index.tolist() == ["as it is", "crop", "neutral water"]
+    assert frame.index.tolist() == ["as it is", "crop", "neutral water", "last layer"]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,13 @@ def test_what_the_figures_support_can_be_started(runs: Path, gain: list[float], 
     assert not app.exception and f"Train again with {remedy}" in labels(app)
     assert any(f"--remedy {remedy} --out" in code.value and f"demo-{remedy}" in code.value for code in app.code)
     assert "50 points" in texts(app).replace("\\", "")
+
+
+def test_the_last_layer_is_fitted_again_by_a_button_of_that_name(runs: Path) -> None:
+    write_simulation(runs / "demo", [0.4, 0.3, 0.5], {"a": 0.0}, "head")
+    app = open_page()
+    assert not app.exception and "Fit the last layer again" in labels(app)
+    assert any("--remedy head --out" in code.value and "demo-head" in code.value for code in app.code)
 
 
 def test_a_training_that_helped_is_named_and_not_started_again(runs: Path) -> None:

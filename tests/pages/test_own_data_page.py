@@ -114,7 +114,7 @@ def test_columns_are_chosen_from_those_of_the_table(runs: Path, data: Path) -> N
         assert app.selectbox(key=f"own_{name}").value == ""
         app.selectbox(key=f"own_{name}").set_value(column)
     app.run()
-    assert not app.error and "12 of 12 rows usable" in words(app) and "3 individuals" in words(app)
+    assert not app.error and "12 of 12 rows usable" in words(app) and "3 groups" in words(app)
     fill(app, name="odd one").button(key="own_open").click().run()
     assert not app.error and open_run(runs / "odd-one").manifest.dataset.columns == {
         "image": "photo",

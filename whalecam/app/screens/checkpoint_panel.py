@@ -60,7 +60,7 @@ def _form(run: Run) -> None:
             "Checkpoint file",
             key=own_data.CHECKPOINT,
             bind="query-params",
-            placeholder="/data/models/whales.safetensors",
+            placeholder="/data/models/best.safetensors",
         )
         arch = right.text_input("Architecture", placeholder="empty: as the file says, else resnet18")
         first, second = st.columns(2)

@@ -103,7 +103,7 @@ def _places(table: str, images: str) -> tuple[str, str, MaskOptions]:
         table,
         key=own_data.TABLE,
         bind="query-params",
-        placeholder="/data/whales/train.csv",
+        placeholder="/data/survey/train.csv",
         on_change=own_data.forget_columns,
     )
     images = right.text_input(
@@ -111,7 +111,7 @@ def _places(table: str, images: str) -> tuple[str, str, MaskOptions]:
         images,
         key=own_data.IMAGES,
         bind="query-params",
-        placeholder="/data/whales/images; empty for class folders",
+        placeholder="/data/survey/images; empty for class folders",
     )
     return table, images, mask_fields(MaskOptions(), own_data.words_of(), "own")
 

@@ -123,7 +123,7 @@ def chosen(table: str, images: str, masks: MaskOptions) -> OwnData | None:
         return None
     if not table.strip():
         raise DatasetError(
-            "Name the table, such as /data/whales/train.csv, or a folder of class folders: one for each label."
+            "Name the table, such as /data/survey/train.csv, or a folder of class folders: one for each label."
         )
     home = uploads_folder()
     given = {name: fields.shared_value(key) for name, key in COLUMN_KEYS.items()}
@@ -182,7 +182,7 @@ def add_run(name: str, data: OwnData) -> Run:
     """
     clean = session.run_name(name)
     if not clean:
-        raise RunError("Give the run a name, such as 'whales-2024': letters, digits, - and _.")
+        raise RunError("Give the run a name, such as 'survey-2026': letters, digits, - and _.")
     if is_run(session.runs_folder() / clean):
         raise RunError(f"There is a run '{clean}' already. Choose another name, or select it in the sidebar.")
     preview = preview_of(data)
