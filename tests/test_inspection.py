@@ -50,13 +50,13 @@ def test_a_network_of_torchvision_is_recognized_and_nothing_is_loaded(run: Run, 
     assert {name: facts[name] for name in known} == known
     assert facts["classes"] == facts["labels"] == list(LABELS) and facts["positions"] == [2, 2]
     assert facts["mean"] == [0.485, 0.456, 0.406] and facts["unexplained"] < 1e-5
-    assert facts["given"] == {"arch": "resnet18", "size": SIDE, "resize": "squish", "classes": None}
+    assert facts["given"] == {"arch": "resnet18", "size": SIDE, "resize": None, "classes": None}
     assert facts["sentences"] == [
         "Architecture: resnet18.",
         "Classes: 2, in the order of the outputs: beluga, orca.",
         "Labels: 2 of 2 labels of the data set are classes of the network.",
-        "Preprocessing: an image is squeezed to a square of 64 px; mean 0.485, 0.456, 0.406, standard deviation 0.229, "
-        "0.224, 0.225.",
+        "Preprocessing: an image is squeezed to a square of 64 px, by a bilinear filter; mean 0.485, 0.456, 0.406, "
+        "standard deviation 0.229, 0.224, 0.225.",
         f"Maps: exact. {EXACTNESS['exact']}",
         "Cut: its two parts give the logits of the whole network; maps of 2 × 2 positions leave less than 0.1 % of the "
         "largest logit open, on test images.",

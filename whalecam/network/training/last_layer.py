@@ -108,31 +108,32 @@ def last_layer(model: Network) -> LastLayer:
         steps.clear()
         with torch.no_grad():
             head(activations)
-        return steps[-1].taken
+        return steps[-1].before
 
     noise = np.random.default_rng(0).integers(0, 256, (2, model.size, model.size, 3))
     with torch.no_grad():
         logits = head(model.look(noise.astype(np.uint8)))
     linear = steps[-1] if steps else None
     is_linear = linear is not None and isinstance(head.get_submodule(linear.name), nn.Linear)
-    if linear is None or not is_linear or not torch.equal(linear.given, logits):
+    if linear is None or not is_linear or not torch.equal(linear.after, logits):
         raise ModelError(
             f"The network ({model.arch}) does not end in a linear layer, so its last layer cannot be fitted again. "
             "Train it anew with another remedy."
         )
-    before = steps[-2] if len(steps) > 1 else None
-    is_norm = before is not None and isinstance(head.get_submodule(before.name), nn.BatchNorm1d)
-    norm = before.name if before is not None and is_norm and torch.equal(before.given, linear.taken) else ""
+    preceding = steps[-2] if len(steps) > 1 else None
+    is_norm = preceding is not None and isinstance(head.get_submodule(preceding.name), nn.BatchNorm1d)
+    is_next = preceding is not None and is_norm and torch.equal(preceding.after, linear.before)
+    norm = preceding.name if preceding is not None and is_next else ""
     return LastLayer(model.head, linear.name, norm, inputs)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What a layer took and gave."""
+    """What a layer received and gave."""
 
     name: str
-    taken: Tensor
-    given: Tensor
+    before: Tensor
+    after: Tensor
 
 
 def _note(steps: list[_Step], name: str, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
