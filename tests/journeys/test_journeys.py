@@ -90,10 +90,11 @@ def test_own_data_becomes_the_chosen_run(page: Any, address: str, place: Path, p
     page.get_by_text("Open your own data").click()
     page.get_by_role("textbox", name="Table, or folder of class folders").fill(str(tmp_path / "own.csv"))
     page.get_by_role("textbox", name="Image folder").fill(str(tmp_path / "images"))
-    page.get_by_role("textbox", name="Name of the run").fill("mine")
     for label, column in (("Image column", "file"), ("Label column", "kind")):
         settled(page).get_by_role("combobox", name=label).click()
         page.get_by_role("option", name=column, exact=True).click()
+    settled(page).get_by_role("textbox", name="Name of the run").fill("mine")
+    page.keyboard.press("Tab")
     settled(page).locator(".st-key-own_open button").click()
     page.wait_for_url(re.compile("run=mine"))
     page.get_by_text("own.csv").first.wait_for()

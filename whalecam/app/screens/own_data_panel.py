@@ -49,11 +49,13 @@ def open_own() -> None:
             "Drop files here, or give paths on the machine that runs WhaleCAM. Nothing in your folders is changed. "
             "Uploads are kept on that machine until you delete them."
         )
-        with errors_shown():
+        # Each in a place of its own, filled or not: a field that moves while somebody types loses what is typed.
+        with st.container(), errors_shown():
             _uploaders()
         places = _places(table, images)
         _words()
-        chosen, preview = _looked_at(*places)
+        with st.container():
+            chosen, preview = _looked_at(*places)
         _opening(chosen, preview)
         upload_list()
 
