@@ -89,7 +89,9 @@ def test_own_data_becomes_the_chosen_run(page: Any, address: str, place: Path, p
     settled(page)
     page.get_by_text("Open your own data").click()
     page.get_by_role("textbox", name="Table, or folder of class folders").fill(str(tmp_path / "own.csv"))
-    page.get_by_role("textbox", name="Image folder").fill(str(tmp_path / "images"))
+    folder = page.get_by_role("textbox", name="Image folder")
+    folder.fill(str(tmp_path / "images"))
+    folder.press("Tab")  # or the click on the next field would read the folder, and draw that field anew under it
     for label, column in (("Image column", "file"), ("Label column", "kind")):
         settled(page).get_by_role("combobox", name=label).click()
         page.get_by_role("option", name=column, exact=True).click()
