@@ -1,5 +1,6 @@
-"""Numbers as people read them: on the pages, in reports and on the command line."""
+"""Numbers and lists of names as people read them: on the pages, in reports and on the command line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 DASH = "–"
@@ -58,6 +59,12 @@ def scientific(value: Any) -> str:
 def count(value: Any) -> str:
     """A whole number, as in `1,240`; DASH for None and NaN."""
     return DASH if _is_missing(value) else f"{value:,.0f}"
+
+
+def listed(names: Sequence[str], shown: int) -> str:
+    """The first `shown` names, and how many more there are: `a, b, c and 12 more`."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
 
 
 def _is_missing(value: Any) -> bool:

@@ -15,6 +15,7 @@ from whalecam.data.faults import fault
 from whalecam.data.readers.boxes import BoxContents, Source, read_source
 from whalecam.data.readers.boxes.contents import NO_AREA, NO_NUMBERS
 from whalecam.errors import DatasetError
+from whalecam.text import listed
 
 CORNERS = ("x1", "y1", "x2", "y2")
 COLUMNS = (
@@ -178,8 +179,7 @@ def _read_as(contents: BoxContents, kept: pd.DataFrame, name: str, units: str, o
         parts.append(f"confidence from {options.box_confidence:g} on")
     labels = sorted({label for label in kept["kind_raw"] if label} - {"body", "animal"})
     if len(labels) > 1 and not contents.is_part:
-        more = f" and {len(labels) - SHOWN_LABELS:,} more" if len(labels) > SHOWN_LABELS else ""
-        parts.append(f"all of the labels {', '.join(labels[:SHOWN_LABELS])}{more}")
+        parts.append(f"all of the labels {listed(labels, SHOWN_LABELS)}")
     outlines = int(kept["outline"].notna().sum())
     if outlines:
         parts.append(f"{outlines:,} with an outline")

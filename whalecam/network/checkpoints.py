@@ -23,6 +23,7 @@ from whalecam.network.checkpoint_files import (
 from whalecam.network.likely_arch import likely_arch
 from whalecam.network.preparation import UNSAID, Preparation, of_timm, of_transformers
 from whalecam.network.transformers_model import is_transformers, native_size
+from whalecam.text import listed
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema", "ema")
 """Keys under which a training loop keeps the weights, the sought ones first: plain weights before moving averages."""
@@ -196,13 +197,8 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _difference(tensors: Mapping[str, Tensor], needed: set[str]) -> str:
     missing, unknown = sorted(needed - set(tensors)), [name for name in tensors if name not in needed]
     unknown = [name for name in unknown if not name.endswith(COUNTER)]
-    text = f"Expected and not found: {_listed(missing)}." if missing else ""
-    return f"{text} Found and not expected: {_listed(unknown)}.".strip() if unknown else text
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    text = f"Expected and not found: {listed(missing, SHOWN)}." if missing else ""
+    return f"{text} Found and not expected: {listed(unknown, SHOWN)}.".strip() if unknown else text
 
 
 def _other_nests(content: Any) -> tuple[str, ...]:

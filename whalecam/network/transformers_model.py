@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from whalecam.errors import ModelError
 from whalecam.extras import require
 from whalecam.network.layout import first_line
+from whalecam.text import listed
 
 SHOWN = 3
 """Names that a message lists."""
@@ -180,16 +181,11 @@ def _check_filled(left: Mapping[str, Any], name: str, file: str) -> None:
         )
     missing, unknown = sorted(left["missing_keys"]), sorted(left["unexpected_keys"])
     if missing:
-        left_over = f" Found and not expected: {_listed(unknown)}." if unknown else ""
+        left_over = f" Found and not expected: {listed(unknown, SHOWN)}." if unknown else ""
         raise ModelError(
-            f"The weights of {file} do not fit {name}. Expected and not found: {_listed(missing)}.{left_over} "
+            f"The weights of {file} do not fit {name}. Expected and not found: {listed(missing, SHOWN)}.{left_over} "
             "Give the config.json that was saved with them."
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def config_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:

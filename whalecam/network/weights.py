@@ -28,6 +28,7 @@ from whalecam.network.preparation import UNSAID, Preparation, of_timm, resize_te
 from whalecam.network.pretrained import INSTALLED, family_of
 from whalecam.network.transformers_model import build, config_of
 from whalecam.network.transformers_ways import TRANSFORMERS
+from whalecam.text import listed
 
 SHOWN = 3
 """Tensors that an error names."""
@@ -231,8 +232,7 @@ def _not_used(stored: checkpoints.Checkpoint, unused: Sequence[str]) -> Iterator
     if stored.others:
         yield f"Not used of the file: its weights under {', '.join(stored.others)}."
     if unused:
-        more = f" and {len(unused) - SHOWN} more" if len(unused) > SHOWN else ""
-        yield f"Weights that no logit depends on, and that are not used: {', '.join(unused[:SHOWN])}{more}."
+        yield f"Weights that no logit depends on, and that are not used: {listed(unused, SHOWN)}."
 
 
 def _of_transformers(

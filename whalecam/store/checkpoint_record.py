@@ -9,7 +9,7 @@ from whalecam.config import EXACTNESS
 from whalecam.data.geometry import resize_of
 from whalecam.errors import RunError
 from whalecam.store.run import read_json, write_json
-from whalecam.text import percent
+from whalecam.text import listed, percent
 
 NAMED = 6
 """How many classes and labels a sentence names."""
@@ -75,7 +75,7 @@ class CheckpointRecord:
         mean, std = (", ".join(f"{value:.3g}" for value in values) for values in (self.mean, self.std))
         return (
             f"Architecture: {self.arch}.",
-            f"Classes: {len(self.classes):,}, in the order of the outputs: {_listed(self.classes)}.",
+            f"Classes: {len(self.classes):,}, in the order of the outputs: {listed(self.classes, NAMED)}.",
             *([self._labels()] if self.labels else []),
             f"Preprocessing: {self._resized()}; mean {mean}, standard deviation {std}.",
             f"Maps: {self.exactness.replace('_', ' ')}. {EXACTNESS[self.exactness]}",
@@ -88,7 +88,7 @@ class CheckpointRecord:
         text = f"Labels: {known:,} of {len(self.labels):,} labels of the data set are classes of the network"
         if not self.unknown_labels:
             return f"{text}."
-        return f"{text}; it cannot predict {_listed(self.unknown_labels)}, so their images count as wrong."
+        return f"{text}; it cannot predict {listed(self.unknown_labels, NAMED)}, so their images count as wrong."
 
     def _resized(self) -> str:
         how = resize_of(self.resize)
@@ -128,8 +128,3 @@ def read_record(path: Path) -> CheckpointRecord | None:
         return CheckpointRecord(**{**values, "given": Given(**content["given"])})
     except (TypeError, KeyError) as error:
         raise RunError(f"{path} is no record of a checkpoint: {error}. Look at the checkpoint again.") from error
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"

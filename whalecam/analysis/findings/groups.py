@@ -13,7 +13,7 @@ from whalecam.analysis.findings.shortcuts import LEVELS
 from whalecam.data import folds
 from whalecam.data.groups import INDIVIDUAL, Candidate, candidates
 from whalecam.stats import holm
-from whalecam.text import percent
+from whalecam.text import listed, percent
 
 SIGNIFICANT = 0.05
 LISTED = 6
@@ -140,17 +140,16 @@ def _table(own: Candidate, rows: pd.DataFrame) -> pd.DataFrame:
 def _list(trials: Sequence[Trial], good: pd.DataFrame, shared: dict[str, float]) -> Finding:
     """All candidates; a table has what each predicts, and what a random split shares."""
     rows = pd.DataFrame([_facts(trial, shared[trial.candidate.name]) for trial in trials])
-    listed = [trial.candidate for trial in trials if not trial.labels]
-    names = [f"{own.name} ({own.count:,}, {percent(own.share)} of the rows)" for own in listed[:LISTED]]
-    more = f" and {len(listed) - LISTED:,} more" if len(listed) > LISTED else ""
+    candidates = [trial.candidate for trial in trials if not trial.labels]
+    names = [f"{own.name} ({own.count:,}, {percent(own.share)} of the rows)" for own in candidates]
     labels = [trial.candidate.name for trial in trials if trial.is_label and not trial.candidate.is_provenance]
     same = f" Each label has a single {', '.join(labels)}, which may be the label in other words." if labels else ""
     return Finding(
         "group_candidates",
         "info",
-        f"Groups that a split can keep together: {', '.join(names)}{more}.{same}",
+        f"Groups that a split can keep together: {listed(names, LISTED)}.{same}",
         "Images of one source, camera, day or place look alike for reasons other than the label.",
         "Name one with --group to split by it. Nothing, if images of new groups will not come.",
-        facts={"candidates": [own.name for own in listed]},
+        facts={"candidates": [own.name for own in candidates]},
         rows=rows.round(4),
     )

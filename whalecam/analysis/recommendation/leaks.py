@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from whalecam.store.table import LeakCounts
-from whalecam.text import percent
+from whalecam.text import listed, percent
 from whalecam.words import Words
 
 STANDS_OUT = 0.1
@@ -54,9 +54,8 @@ def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong:
 
 def relying_sentence(classes: Sequence[str], words: Words) -> str:
     """That predicted classes rely on their backgrounds, though none of their images is listed."""
-    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
     return (
-        f"But predictions of {', '.join(classes[:NAMED])}{more} rely on the {words.background} as a whole, beyond "
+        f"But predictions of {listed(classes, NAMED)} rely on the {words.background} as a whole, beyond "
         "chance: no single image is certain enough to be listed at this rate."
     )
 
