@@ -124,32 +124,10 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
         data = merge_labels(data, given["labels_map"])
     # Ten seconds of imports, so only once the input is known to be good.
     from whalecam import api
-    from whalecam.network import training
-    from whalecam.network.checkpoints import class_names_of
-    from whalecam.store.run import DatasetRecord, create_run, words_for
 
     words = {name: given[name] for name in ("subject", "background")}
     if given["checkpoint"]:
-        context = click.get_current_context()
-        stated = {
-            name: None if context.get_parameter_source(name) is ParameterSource.DEFAULT else given[name]
-            for name in ("size", "resize")
-        }
-        loaded = training.load_checkpoint(
-            given["checkpoint"],
-            class_names_of(given["classes"] or "") or None,
-            otherwise=data.classes(),
-            arch=given["arch"],
-            size=stated["size"],
-            default_size=given["size"],
-            resize=stated["resize"],
-            crop_share=given["crop_share"],
-            interpolation=given["interpolation"],
-            mean=given["mean"],
-            std=given["std"],
-        )
-        run = create_run(run_path, DatasetRecord.of(data), words_for(run_path, data, **words))
-        training.adopt(run, loaded.network, loaded.notes)
+        run = _loaded(data, run_path, words, given)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
         known |= mask_options_of(given)
@@ -164,6 +142,30 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
         summary = api.audit(run, report=report, device=given["device"], **mask_options_of(given))
         shown["audit"] = vars(summary) if as_json else _plain(summary)
     print_facts({"run": str(run.path), "exactness": run.manifest.exactness, **shown}, as_json)
+
+
+def _loaded(data: Any, run_path: Path, words: dict[str, str | None], given: dict[str, Any]) -> Any:
+    """The run of a checkpoint. What nobody stated of its input is as the file says."""
+    from whalecam.network import training
+    from whalecam.network.checkpoints import class_names_of
+    from whalecam.store.run import DatasetRecord, create_run, words_for
+
+    context = click.get_current_context()
+    stated = {
+        name: None if context.get_parameter_source(name) is ParameterSource.DEFAULT else given[name]
+        for name in ("size", "resize")
+    }
+    loaded = training.load_checkpoint(
+        given["checkpoint"],
+        class_names_of(given["classes"] or "") or None,
+        otherwise=data.classes(),
+        default_size=given["size"],
+        **stated,
+        **{name: given[name] for name in ("arch", *LOADING)},
+    )
+    run = create_run(run_path, DatasetRecord.of(data), words_for(run_path, data, **words))
+    training.adopt(run, loaded.network, loaded.notes)
+    return run
 
 
 def _check_used(given: dict[str, Any]) -> None:

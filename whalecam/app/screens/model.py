@@ -73,62 +73,66 @@ TESTS = (
 
 
 def train_form(run: Run) -> None:
-    """Architecture, epochs, learning rate, size, batch and split; starts `whalecam train` beside the pages."""
-    default = TrainOptions()
+    """How to train; starts `whalecam train` beside the pages."""
     with st.form("train"):
-        first, second, third, fourth = st.columns(4)
-        arch = first.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
-        epochs = second.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
-        lr = third.number_input(
-            "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
-        )
-        size = fourth.number_input("Size (px)", 32, 512, default.size, 32)
-        batch = first.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
-        split = second.selectbox(
-            "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: as in the seed notebook"
-        )
-        folds = first.number_input(
-            "Folds",
-            1,
-            10,
-            1,
-            help="More than one: every image is judged by a network that "
-            f"saw neither it nor its {run.words.group}, at as many times the time",
-        )
-        least = third.number_input("Images per class, at least", 1, 1000, 1)
-        seed = fourth.number_input("Seed", 0, 9999, 0)
-        remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
-        recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
-        group = fourth.text_input("Group", placeholder=run.words.group, help=GROUPS)
-        split_file = first.text_input("Split file", placeholder="none", help=SPLIT_FILES)
-        pretrained = st.checkbox("Start from ImageNet weights", True)
-        compare = st.checkbox(
-            "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"
-        )
+        options = _training_fields(run)
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         with st.container(horizontal=True):
             both = st.form_submit_button("Train and audit", type="primary", help=note or None)
             alone = st.form_submit_button("Train", help=note or None)
         if both or alone:
-            options = TrainOptions(
-                arch=str(arch),
-                size=size,
-                split=split,
-                recipe=recipe,
-                min_per_class=least,
-                seed=seed,
-                folds=folds,
-                remedy=remedy,
-                pretrained=pretrained,
-                compare_splits=compare,
-                group=group.strip(),
-                split_file=split_file.strip() or None,
-            )
-            if recipe != PROBE:
-                options = replace(options, epochs=epochs, lr=lr, batch=batch)
             with errors_shown():
                 train_or_ask(run, train_of(run, options, audit=both))
     ask_fallback(run)
+
+
+def _training_fields(run: Run) -> TrainOptions:
+    """The fields of a training; a linear probe has no epochs, learning rate and batch."""
+    default = TrainOptions()
+    first, second, third, fourth = st.columns(4)
+    arch = first.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
+    epochs = second.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
+    lr = third.number_input(
+        "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
+    )
+    size = fourth.number_input("Size (px)", 32, 512, default.size, 32)
+    batch = first.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
+    split = second.selectbox(
+        "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: as in the seed notebook"
+    )
+    folds = first.number_input(
+        "Folds",
+        1,
+        10,
+        1,
+        help="More than one: every image is judged by a network that "
+        f"saw neither it nor its {run.words.group}, at as many times the time",
+    )
+    least = third.number_input("Images per class, at least", 1, 1000, 1)
+    seed = fourth.number_input("Seed", 0, 9999, 0)
+    remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+    recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+    group = fourth.text_input("Group", placeholder=run.words.group, help=GROUPS)
+    split_file = first.text_input("Split file", placeholder="none", help=SPLIT_FILES)
+    pretrained = st.checkbox("Start from ImageNet weights", True)
+    compare = st.checkbox(
+        "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"
+    )
+    options = TrainOptions(
+        arch=str(arch),
+        size=size,
+        split=split,
+        recipe=recipe,
+        min_per_class=least,
+        seed=seed,
+        folds=folds,
+        remedy=remedy,
+        pretrained=pretrained,
+        compare_splits=compare,
+        group=group.strip(),
+        split_file=split_file.strip() or None,
+    )
+    return options if recipe == PROBE else replace(options, epochs=epochs, lr=lr, batch=batch)
 
 
 def audit_form(run: Run) -> None:
