@@ -68,7 +68,7 @@ def explain(head: nn.Module, activations: Tensor) -> Evidence:
 
 
 def is_finite(logits: NDArray[Any], maps: NDArray[Any], completeness_error: float) -> bool:
-    """Whether what a network says of one image can be stored and judged: finite, with `maps` in float16."""
+    """Whether what a network says of one image can be stored and assessed: finite, with `maps` in float16."""
     return all(bool(np.isfinite(numbers).all()) for numbers in (logits, stored(maps), completeness_error))
 
 

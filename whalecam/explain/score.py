@@ -176,7 +176,7 @@ def _ratio(cells: NDArray[np.float64], wet: NDArray[np.float64], total: NDArray[
 
 
 def _unfit(area: float, cells: float, spread: float, limits: Assessable) -> str | None:
-    """Why a mask cannot be judged: `area` of the image, `cells` of the grid, `spread` from perfect to flat."""
+    """Why a mask cannot be assessed: `area` of the image, `cells` of the grid, `spread` from perfect to flat."""
     if area <= 0:
         return "mask is empty"
     if cells < 1 - ROUNDING:

@@ -36,7 +36,7 @@ BATCH = 65_536
 TICK = 0.2
 """Seconds between two reports."""
 KEPT = {"whole": 64, "picture": 64}
-"""How many answers are held: on many rows, and on single images, which push out only one another."""
+"""How many answers are kept: on many rows, and on single images, which push out only one another."""
 SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
 """Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
 COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
