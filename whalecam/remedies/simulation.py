@@ -3,7 +3,7 @@
 import copy
 import functools
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -79,11 +79,13 @@ def simulate(run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, 
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
     donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize, report)
     water = remedies.mean_water(rows, source.find, report)
+    refit = _refitting(run, source, report) if HEAD in names else _as_it_is
+    mended = [name for name in names if name != HEAD]
     results, impossible = list[dict[str, Any]](), dict[str, str]()
     for fold, part in rows.groupby("fold"):
-        number, mended = int(str(fold)), [name for name in names if name != HEAD]
+        number = int(str(fold))
         model = network.from_spec(run.manifest.network, run.load_checkpoint(number))
-        refitted = _refitted(run, number, model, source, report) if HEAD in names else _Refitted()
+        refitted = refit(number, model)
         if refitted.reason:
             impossible[HEAD] = refitted.reason
         for row in records(part):
@@ -139,18 +141,28 @@ class _Refitted:
     reason: str = ""
 
 
-def _refitted(run: Run, fold: int, model: Network, source: Source, report: Report) -> _Refitted:
-    """What the remedy `head` would make of one of the run's networks, which stays as it is itself."""
+def _as_it_is(fold: int, model: Network) -> _Refitted:
+    return _Refitted()
+
+
+def _refitting(run: Run, source: Source, report: Report) -> Callable[[int, Network], _Refitted]:
+    """What the remedy `head` would make of each of the run's networks, which stay as they are themselves."""
+    known, spec, options = run.manifest.classes, run.manifest.network, TrainOptions.stored(run.manifest.train)
     rows = inspect_images(source.data, report).good()
-    rows = rows[rows["label"].isin(model.classes) & (rows["path"] != "")].drop_duplicates("image", ignore_index=True)
-    options, copied = TrainOptions.stored(run.manifest.train), replace(model, head=copy.deepcopy(model.head))
-    exchange = remedies.Shuffle(source.find, model.size, model.resize, report=report)
-    try:
-        fitted = rows[~training.held_out(run, source.data, rows, options)[0][fold]]
-        training.fit_last_layer(copied, fitted, exchange, options.seed, report)
-    except ModelError as error:
-        return _Refitted(reason=str(error))
-    return _Refitted(copied.head, frozenset(fitted["image"]))
+    rows = rows[rows["label"].isin(known) & (rows["path"] != "")].drop_duplicates("image", ignore_index=True)
+    # One for all networks, since it keeps the masks that it has found.
+    exchange = remedies.Shuffle(source.find, int(spec["size"]), str(spec["resize"]), report=report)
+
+    def refitted(fold: int, model: Network) -> _Refitted:
+        copied = replace(model, head=copy.deepcopy(model.head))
+        try:
+            fitted = rows[~training.held_out(run, source.data, rows, options)[0][fold]]
+            training.fit_last_layer(copied, fitted, exchange, options.seed, report)
+        except ModelError as error:
+            return _Refitted(reason=str(error))
+        return _Refitted(copied.head, frozenset(fitted["image"]))
+
+    return refitted
 
 
 def _outcomes(
