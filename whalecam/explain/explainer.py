@@ -313,7 +313,7 @@ def _bookkeeping(facts: Facts, top: int, weights: score.LeakWeights | None) -> d
     """How much of the evidence lies in tokens of high norm on the background; nothing where no norms are known."""
     if facts.maps is None or facts.norms is None:
         return {}
-    background = None if weights is None else weights.water / np.maximum(weights.total, 1e-12)
+    background = None if weights is None else weights.background
     return {"high_norm_share": high_norm_share(score.contrast(facts.maps, "relative", top), facts.norms, background)}
 
 

@@ -56,7 +56,7 @@ def _changes_of(
     changes = moved(tokens[0], tokens[1])
     weights = weigh(scene.mask, seen, changes.shape)
     is_image = weights.total > weights.total.max() / 2
-    changes, background = changes[is_image], (weights.water / np.maximum(weights.total, 1e-12))[is_image]
+    changes, background = changes[is_image], weights.background[is_image]
     is_animal = background < ANIMAL
     if is_animal.all() or not is_animal.any() or changes.std() == 0:
         return None

@@ -26,7 +26,7 @@ class LeakWeights:
         floor: background share of the perfect map on this grid, in [0, 1].
         chance: background share of a flat map, in [0, 1].
         area: share of the image that is subject, in [0, 1].
-        reason: why nothing can be judged with this mask; None where it can.
+        reason: why nothing can be assessed with this mask; None where it can.
     """
 
     water: NDArray[np.float64]
@@ -35,6 +35,11 @@ class LeakWeights:
     chance: float
     area: float
     reason: str | None
+
+    @property
+    def background(self) -> NDArray[np.float64]:
+        """(h, w) in [0, 1], the share of background in what each cell shows of the image; 0 where it shows nothing."""
+        return np.asarray(self.water / np.maximum(self.total, 1e-12))
 
 
 @dataclass(frozen=True)
