@@ -14,10 +14,12 @@ from PIL import Image
 
 import whalecam as wc
 from tests.commandline import whalecam
+from tests.test_run_words import CARS, foreign_in
 from whalecam.analysis.findings import Evidence, Finding
 from whalecam.analysis.findings.group_prediction import Prediction, predict_labels
 from whalecam.analysis.findings.groups import groups
-from whalecam.data import Dataset, Exif, open_dataset, read_exif
+from whalecam.config import Columns
+from whalecam.data import Dataset, Exif, of_frame, open_dataset, read_exif
 from whalecam.data.folds import group_folds, groups_of
 from whalecam.data.groups import KINDS, candidate, candidates, day_of
 from whalecam.errors import DatasetError
@@ -239,6 +241,15 @@ def test_a_camera_that_gives_the_label_away_is_a_high_finding() -> None:
     assert (listed.code, listed.severity) == ("group_candidates", "info")
     assert "camera (4, 100 % of the rows), pool (3, 100 % of the rows)" in listed.sentence
     assert listed.rows["group"].tolist() == ["camera", "pool"]
+
+
+def test_a_finding_of_groups_speaks_in_the_words_of_the_run() -> None:
+    rows = [(f"{n}.jpg", ("audi", "bmw")[n % 2], f"w{n}", f"c{n % 4}") for n in range(48)]
+    frame = pd.DataFrame(rows, columns=["image", "make", "owner_id", "camera"])
+    data = of_frame(frame, None, Columns(label="make", group="owner_id"))
+    finding = groups(Evidence(data, run_words=CARS))[0]
+    assert "of the owners, that of all images" in finding.sentence and "share instead of the car" in finding.why
+    assert not foreign_in(f"{finding.sentence} {finding.why} {finding.todo}")
 
 
 def test_the_source_of_misspelt_classes_is_found_between_the_two() -> None:

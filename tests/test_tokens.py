@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tests.commandline import whalecam
 from tests.pages.test_pages import open_page, texts
 from tests.test_network import varied
+from tests.test_run_words import CARS
 from whalecam import network
 from whalecam.analysis.token_caution import row_sentence, token_caution
 from whalecam.config import HIGH_NORM_LIMIT
@@ -229,7 +230,9 @@ def test_an_audit_measures_tokens_and_says_so(prepared: Path, tmp_path: Path) ->
     assert len(caution.sentences) == 2 and all(sentence in said for sentence in caution.sentences)
     assert token_caution(demo, open_table(demo)) is None and places_of(demo) is None
     save_places(run, Places(correlation=0.1, on_animal=0.5, on_background=0.5, images=3))
-    assert "hardly stand for their places" in whalecam("info", run.path).stdout
+    run.update(words=CARS)
+    said = whalecam("info", run.path).stdout
+    assert "hardly stand for their places" in said and "those on the car by 50 %" in said
 
 
 @pytest.mark.parametrize(("share", "words"), [(None, ""), (0.2, ""), (0.21, "21 % of the evidence lies in tokens")])

@@ -20,11 +20,13 @@ class TokenCaution:
         images: with a map whose tokens were measured.
         flagged: of them, those with more than HIGH_NORM_LIMIT of their evidence in tokens of high norm.
         places: what the exchange of backgrounds did to tokens; None where it was not measured.
+        subject: what the images show, as the run calls it.
     """
 
     images: int
     flagged: int
     places: Places | None
+    subject: str
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -34,20 +36,22 @@ class TokenCaution:
             "tokens of high norm on the background, where transformers keep what they know of the whole image (Darcet "
             "et al., ICLR 2024): there, a bright patch is no evidence at that patch."
         )
-        return (norms, places_sentence(self.places)) if self.places else (norms,)
+        return (norms, places_sentence(self.places, self.subject)) if self.places else (norms,)
 
 
 def token_caution(run: Run, table: Table) -> TokenCaution | None:
     """What is to be said of the tokens of a run's network; None for a network without tokens, and for older audits."""
     images, flagged = table.high_norm(HIGH_NORM_LIMIT)
-    return TokenCaution(images=images, flagged=flagged, places=places_of(run)) if images else None
+    if not images:
+        return None
+    return TokenCaution(images=images, flagged=flagged, places=places_of(run), subject=run.words.subject)
 
 
-def places_sentence(places: Places) -> str:
+def places_sentence(places: Places, subject: str) -> str:
     """Whether the tokens stand for their places, with the numbers."""
     text = (
         f"Where the background was exchanged ({places.images:,} images), tokens on the background moved by "
-        f"{percent(places.on_background)} of their norm and those on the animal by {percent(places.on_animal)} "
+        f"{percent(places.on_background)} of their norm and those on the {subject} by {percent(places.on_animal)} "
         f"(correlation of a token's change with the background it shows: {number(places.correlation)})."
     )
     if places.correlation >= ENOUGH:

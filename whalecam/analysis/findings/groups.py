@@ -14,10 +14,14 @@ from whalecam.data import folds
 from whalecam.data.groups import INDIVIDUAL, Candidate, candidates
 from whalecam.stats import holm
 from whalecam.text import listed, percent
+from whalecam.words import Words
 
 SIGNIFICANT = 0.05
 LISTED = 6
-WHY = "A network may learn what the images of a group share instead of the animal, and a random split does not show it."
+WHY = (
+    "A network may learn what the images of a group share instead of the {subject}, and a random split does not "
+    "show it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,8 @@ def groups(evidence: Evidence) -> list[Finding]:
     problems = [trial for trial in trials if trial.severity != "info"]
     problems.sort(key=lambda trial: -trial.result.skill if trial.result else 0.0)
     shared = {own.name: _shared(own, good) for own in others}
-    return [*(_finding(trial, good, shared[trial.candidate.name]) for trial in problems), _list(trials, good, shared)]
+    predicting = [_finding(trial, good, shared[trial.candidate.name], evidence.words) for trial in problems]
+    return [*predicting, _list(trials, good, shared)]
 
 
 def _has(own: Candidate, good: pd.DataFrame, labels: tuple[str, ...]) -> bool:
@@ -94,7 +99,7 @@ def _shared(own: Candidate, good: pd.DataFrame) -> float:
     return folds.shared_individuals(values, valid)
 
 
-def _finding(trial: Trial, good: pd.DataFrame, shared: float) -> Finding:
+def _finding(trial: Trial, good: pd.DataFrame, shared: float, words: Words) -> Finding:
     own, result = trial.candidate, trial.result
     assert result is not None  # noqa: S101  such a trial is `info`
     between = f"'{trial.labels[0]}' from '{trial.labels[1]}'" if trial.labels else "the label"
@@ -102,10 +107,10 @@ def _finding(trial: Trial, good: pd.DataFrame, shared: float) -> Finding:
         "twin_group" if trial.labels else "group_shortcut",
         trial.severity,
         f"The {own.name} ({own.origin}, {own.count:,} groups) predicts {between}: the most frequent label of the "
-        f"others in its group is right for {percent(result.accuracy)} of the individuals, that of all images for "
+        f"others in its group is right for {percent(result.accuracy)} of the {words.groups}, that of all images for "
         f"{percent(result.majority)} (p = {trial.p:.3g}, corrected for all groups).",
-        f"{WHY} A random {percent(VALID_SHARE)} split has the {own.name} of {percent(shared)} of its validation images "
-        "in training too.",
+        f"{WHY.format(subject=words.subject)} A random {percent(VALID_SHARE)} split has the {own.name} of "
+        f"{percent(shared)} of its validation images in training too.",
         f"Train with --group {own.name}, which keeps each on one side; --compare-splits measures what the accuracy of "
         "a random split owes to it." + (" Merge the two labels." if trial.labels else ""),
         (own.name, *trial.labels),
