@@ -25,7 +25,6 @@ from whalecam.words import Words, capital
 SAMPLE, OUTLINES = 24, 8
 GIVEN = ("given", "boxes")
 """Sources of masks that people hand over."""
-SUBJECT, BACKGROUND = "A noun such as car, for pages and reports", "A noun such as road"
 
 
 def show_counts(data: Dataset, words: Words) -> None:
