@@ -118,11 +118,11 @@ def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def mask_options_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of `mask_options` as fields of MaskOptions."""
-    fields = {name: given[name] for name in MASK_OPTIONS}
-    masks = str(given["masks"]) if given["masks"] else None
-    return {**fields, "masks": masks, "boxes": tuple(str(path) for path in given["boxes"])}
+def mask_options_of(given: Mapping[str, object]) -> MaskOptions:
+    """The values of `mask_options`, of which Click checked each."""
+    fields: dict[str, Any] = {name: given[name] for name in MASK_OPTIONS}
+    masks = str(fields["masks"]) if fields["masks"] else None
+    return MaskOptions(**fields | {"masks": masks, "boxes": tuple(str(path) for path in fields["boxes"])})
 
 
 def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,8 +50,8 @@ def finish(state: str, message: str, status: int) -> int:
     return status
 
 
-def print_facts(facts: Mapping[str, Any], as_json: bool) -> None:
-    """Facts on stdout: one JSON object, or a line each."""
+def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
+    """Facts on stdout: one JSON object, or a line each; values as `plainly` takes them."""
     if as_json:
         click.echo(json.dumps(plainly(facts), allow_nan=False))
         return
