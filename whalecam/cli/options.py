@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
-from whalecam.text import percent
+from whalecam.text import percent, short
 from whalecam.words import Words
 
 FOLDER = click.Path(path_type=Path)
@@ -143,4 +143,5 @@ def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 def summary(level: Thresholds) -> str:
     """The thresholds in words."""
-    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {percent(level.false_rate)} false"
+    scores = f"attention {short(level.attention)}, reliance {short(level.reliance)}"
+    return f"{scores}, at most {percent(level.false_rate)} false"

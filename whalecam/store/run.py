@@ -317,6 +317,11 @@ def _part_name(number: int) -> str:
     return f"part-{number:06d}-{uuid.uuid4().hex[:8]}.parquet"
 
 
+def part_of(folder: str, name: str) -> str:
+    """The place of a part in a run folder that is written elsewhere, as in `audit/part-1f3a.parquet`."""
+    return f"{folder}/part-{name}.parquet"
+
+
 def words_for(path: Path, data: Described, subject: str | None = None, background: str | None = None) -> Words:
     """The words of the run in a folder once it is made for a data set.
 

@@ -14,6 +14,7 @@ from whalecam.arrays import Progress
 from whalecam.commands import Command, to_argv
 from whalecam.errors import RunError
 from whalecam.store.run import job_in, job_log_in, read_json, write_json
+from whalecam.text import number
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -72,7 +73,7 @@ def time_left(seconds: float | None) -> str:
     """As a progress bar says it."""
     if seconds is None:
         return "estimating time left"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s left in this step"
+    return f"{number(seconds // 60, 0)} min {number(seconds % 60, 0)} s left in this step"
 
 
 class Pace:

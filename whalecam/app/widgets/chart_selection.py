@@ -13,6 +13,7 @@ from streamlit.errors import StreamlitAPIException
 
 from whalecam.app.state import fields
 from whalecam.errors import DatasetError
+from whalecam.text import short
 
 MAX_VERTICES = 60
 NAMES = "images"
@@ -102,7 +103,7 @@ def _vertices(outline: Corners) -> str:
     """`x,y x,y …`, of a long outline every n-th vertex, so that a URL can carry it."""
     pairs = list(zip(outline["x"], outline["y"], strict=True))
     step = -(-len(pairs) // MAX_VERTICES)
-    return " ".join(f"{x:.4g},{y:.4g}" for x, y in pairs[::step])
+    return " ".join(f"{short(x, 4)},{short(y, 4)}" for x, y in pairs[::step])
 
 
 def _polygon(text: str) -> NDArray[np.float64]:

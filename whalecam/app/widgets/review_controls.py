@@ -27,7 +27,7 @@ from whalecam.data import geometry
 from whalecam.explain import score
 from whalecam.store.run import Run
 from whalecam.store.table import ListedRow, Overlay, Table
-from whalecam.text import percent
+from whalecam.text import number, percent
 from whalecam.words import Words
 
 UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
@@ -209,9 +209,9 @@ def _lines(row: ListedRow, background: str) -> tuple[str, ...]:
     if not _text(row["predicted"]):
         return (row["image"], _text(row["reason"]))
     lines = [row["image"], f"→ {row['predicted']} {percent(row['confidence'])}"]
-    lines.append(f"loss {row['loss']:.2f}" if is_measured(row["loss"]) else "label not among the classes")
+    lines.append(f"loss {number(row['loss'])}" if is_measured(row["loss"]) else "label not among the classes")
     if is_measured(row["attention_score"]):
-        lines[-1] += f" · attention {row['attention_score']:.2f}"
+        lines[-1] += f" · attention {number(row['attention_score'])}"
     if reliance_panel.is_listed(row, session.thresholds()):
         carrier = _text(row["reliance_on"])
         part = f": {carrier_words(carrier, background)}" if carrier else ""
