@@ -82,16 +82,20 @@ def check(
     report: Report = silent,
     **options: Any,
 ) -> list[Finding]:
-    """What is wrong with a data set, worst first; no network is needed. Reads every image, if there is a folder.
+    """What is wrong with a data set; no network is needed. Reads every image, if there is a folder.
 
     Args:
+        boxes: box files or folders of the subjects.
+        masks_folder: a folder of masks named like the images.
         subject, background: nouns for what the images show and before what, as in `car` and `road`; None: `object` and
             `background`.
         group: what stays together where findings test out-of-fold, as in `open_dataset`; empty: the data set's own.
         options: further fields of `MaskOptions`, such as `box_orientation="upright"`.
 
-    Raises TypeError for an option that there is not, DatasetError for a group that is missing, for boxes and masks that
-    cannot be read, join no image or would be read wrongly, and for what is no noun.
+    Returns: the findings, worst first, each with its `severity` (`high`, `medium`, `low`, `info`), a sentence, why it
+    matters, what to do, and its affected `rows`. Raises TypeError for an unknown option, DatasetError for a group that
+    is missing, for boxes and masks that cannot be read, join no image or would be read wrongly, and for what is no
+    noun.
     """
     words = data.words(subject or "", background or "")
     named = {"masks": masks_folder, "boxes": tuple(boxes)}

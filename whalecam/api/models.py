@@ -28,7 +28,7 @@ BATCH, SIDE = 32, 224
 
 @dataclass(frozen=True, kw_only=True)
 class Cams:
-    """Class activation maps of all classes.
+    """Class activation maps of N images and C classes, on the network's own grid of h × w positions.
 
     Attributes:
         maps: (N, C, h, w) float32, logits: how much each position adds to each class's logit; signed.
@@ -114,12 +114,13 @@ def _of_module(module: nn.Module, classes: tuple[str, ...], size: int, resize: s
 
 
 def explain(model: nn.Module | Network, images: "torch.Tensor | Sequence[PathLike | ByteArray]") -> Cams:
-    """Class activation maps of all classes that add up to the logits.
+    """Class activation maps of all classes (Zhou et al. 2016) that add up to the logits.
 
     Args:
         model: a module, or what `open_model` returns.
         images: for a module, its input as a tensor (N, 3, S, S); else paths of image files, or uint8 RGB (H, W, 3).
 
+    Returns: the maps of all images in their order, with what they leave unexplained.
     Raises ModelError where the module cannot be cut before its pooling, DatasetError for a file that cannot be read,
     TypeError for images of the other kind, ValueError without images.
     """

@@ -63,8 +63,9 @@ class Run(StoredRun):
             subject, background: nouns for what the images show and before what, as in `car` and `road`, for pages,
                 report and command line; None: as the run has them, else `object` and `background`.
 
-        Raises ModelError for weights that are NaN or infinite, DatasetError for a training image that `data` does not
-        name and for what is no noun, RunError where the folder is something else.
+        Returns: the run, which knows the network in memory. Raises ModelError for weights that are NaN or infinite,
+        DatasetError for a training image that `data` does not name and for what is no noun, RunError where the folder
+        is something else.
         """
         if unknown := sorted(set(training) - set(data.table["image"])):
             raise DatasetError(f"The training image '{unknown[0]}' is none of the data set's {len(data.table):,} rows.")
@@ -86,8 +87,9 @@ class Run(StoredRun):
         """Counts and rates of the whole run, as the Overview page shows them.
 
         Returns: `images`, `assessable`, `suspects`, `confirmed`, `hidden`, `background`, `reviewed` and `flagged`
-        (counts), `accuracy` and `background_only_accuracy` (shares of the held-out images), `loss` (nats), `bg_gap` and
-        others. Raises RunError where nothing is audited yet.
+        (counts), `accuracy` and `background_only_accuracy` (shares of the held-out images, in [0, 1]), `loss` (nats),
+        `bg_gap` (how much more probable the prediction is on its own label's backgrounds than on those of other labels,
+        in [-1, 1]; Xiao et al. 2020) and others. Raises RunError where nothing is audited yet.
         """
         return open_table(self, thresholds).overview()
 
@@ -124,7 +126,13 @@ class Run(StoredRun):
         return import_file(self, Path(path), reviewer)
 
     def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
-        """Write one self-contained HTML page. Returns its path; raises RunError where nothing is audited yet."""
+        """Write one self-contained HTML page.
+
+        Args:
+            cases: how many images it shows, flagged ones first, then suspects, each by evidence; 0 or more.
+
+        Returns: its path. Raises RunError where nothing is audited yet.
+        """
         return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
 
     def split(self) -> pd.DataFrame:
@@ -151,9 +159,9 @@ def train(
         subject, background: as in `Run.from_model`.
         options: fields of `TrainOptions`, such as `folds=3` or `arch="resnet18"`.
 
-    Raises TypeError for an option that there is not, DatasetError for a group or a split file that cannot be used,
-    ModelError where there is too little to train on or pretrained weights cannot be had, RunError where the folder is
-    something else.
+    Returns: the run. Raises TypeError for an unknown option, DatasetError for a group or a split file that cannot be
+    used, ModelError where there is too little to train on or pretrained weights cannot be had, RunError where the
+    folder is something else.
     """
     chosen = with_options(TrainOptions(group=data.group), options)
     training.check_start(chosen)
@@ -192,11 +200,13 @@ def audit(
         model: the network itself, where it was in memory when the run was made (`Run.from_model`) and the run was
             opened again since.
         subject, background: other nouns for the run than it has.
-        engine: who does the work: this machine, or `ray_runner.OnRay`.
+        engine: who does the work: this machine, or a Ray cluster by `whalecam.audit.engines.ray.OnRay`.
         options: fields of `AuditOptions`, such as `masks="masks/"`.
 
-    Raises TypeError for an option that there is not, RunError for an untrained run and for another model than the
-    run's, DatasetError for masks or boxes that join no image or would be read wrongly.
+    Returns: counts: `images` in the table, `new` ones of this call, forward `passes`; whether it was `restarted`,
+    because masks, network or reading had changed; what of masks and boxes is used (`joins`), and where the masks come
+    from (`mask_sources`). Raises TypeError for an unknown option, RunError for an untrained run and for another model
+    than the run's, DatasetError for masks or boxes that join no image or would be read wrongly.
     """
     chosen = with_options(AuditOptions(), options)
     if subject or background:
@@ -213,5 +223,11 @@ def open_run(path: PathLike) -> Run:
 
 
 def compare(*runs: StoredRun) -> Comparison:
-    """Compare runs with the first of them, on the images they share. Raises RunError where they cannot be compared."""
+    """Compare runs with the first of them, on the images they share.
+
+    Returns: by run after the first, `differences`: one for each metric, with its 95 % paired bootstrap interval and p:
+    of McNemar's exact test (1947) for accuracy, else of Fisher's paired randomization (1935) over individuals, beside
+    it after Holm's correction over all metrics; `marks`: which images changed; `leaks`: what became of the first run's
+    confirmed leaks. Raises RunError where they cannot be compared.
+    """
     return compare_runs(list(runs))
