@@ -26,6 +26,7 @@ from whalecam.output.csv import MergeReport, split_table
 from whalecam.output.interchange.transfer import export_run, import_file
 from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
+from whalecam.store.reviews import Added, Review, sign
 from whalecam.store.run import DatasetRecord, create_run, words_for
 from whalecam.store.run import Run as StoredRun
 from whalecam.store.run import open_run as open_stored
@@ -124,6 +125,32 @@ class Run(StoredRun):
         Returns: what became of each of them. Raises ReviewError where the file holds no verdict.
         """
         return import_file(self, Path(path), reviewer)
+
+    def review(
+        self,
+        images: Sequence[str],
+        verdict: str,
+        *,
+        reviewer: str,
+        reason: str = "",
+        note: str = "",
+        suggested_label: str = "",
+        thresholds: Thresholds = Thresholds(),
+    ) -> Added:
+        """Sign a verdict for images, as the pages and `whalecam review` do.
+
+        Args:
+            images: names as in the table.
+            verdict: `flag`, `keep` or `unsure`.
+            reviewer: who signs.
+            reason, note, suggested_label: empty: those that the same reviewer gave before stay.
+            thresholds: noted beside the verdict.
+
+        Returns: `images` that were signed, and those that stand so already (`unchanged`), for which nothing is written.
+        Raises ReviewError for an image without a row, another verdict and a blank reviewer.
+        """
+        given = Review("", verdict, reviewer, reason=reason, note=note, suggested_label=suggested_label)
+        return sign(self, images, given, thresholds)
 
     def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
         """Write one self-contained HTML page.
