@@ -240,7 +240,8 @@ def audit(
         words = run.words
         run.update(words=replace(words, subject=subject or words.subject, background=background or words.background))
     network = model or (run.model if isinstance(run, Run) else None)
-    return run_audit.run_audit(run, data or run_audit.open_data(run), chosen, report, engine, network)
+    images = data or run_audit.open_data(run)
+    return run_audit.run_audit(run, images, chosen, report, engine=engine, model=network)
 
 
 def open_run(path: PathLike) -> Run:

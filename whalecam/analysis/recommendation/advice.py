@@ -79,6 +79,7 @@ def recommend(
     facts: LeakCounts,
     simulated: Mapping[str, RemedyMetrics] | None = None,
     measured: Sequence[Measured] = (),
+    *,
     own: str = "none",
     since: Measured | None = None,
     words: Words = Words(),

@@ -82,7 +82,14 @@ def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = review_controls.layer_of(
-        row, row["maps"], run.manifest.classes, resize, view["kind"], view["of"], view["against"], top
+        row,
+        row["maps"],
+        run.manifest.classes,
+        resize,
+        kind=view["kind"],
+        of=view["of"],
+        against=view["against"],
+        top=top,
     )
     if view["of"] not in run.manifest.classes:
         st.info(

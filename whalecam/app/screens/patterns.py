@@ -207,7 +207,9 @@ def _confused_images(run: Run, table: Table, pair: Pair, label: str, predicted: 
 def _card(run: Run, row: ListedRow, overlays: Mapping[str, Overlay], of: str, against: str) -> Card:
     overlay = overlays[row["image"]]
     resize = str(run.manifest.network.get("resize", "squish"))
-    layer = review_controls.layer_of(row, overlay.maps, run.manifest.classes, resize, "versus", of, against)
+    layer = review_controls.layer_of(
+        row, overlay.maps, run.manifest.classes, resize, kind="versus", of=of, against=against
+    )
     lines = (f"{percent(row['confidence'])} sure",)
     return Card(
         row["image"],

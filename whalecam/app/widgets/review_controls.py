@@ -46,6 +46,7 @@ def layer_of(
     maps: NDArray[np.float32] | None,
     classes: Sequence[str],
     resize: str,
+    *,
     kind: str = "relative",
     of: str | None = None,
     against: str | None = None,

@@ -70,6 +70,7 @@ def heat_canvas(
     layer: Layer | None,
     mask_bits: bytes | None,
     caption: str,
+    *,
     key: str,
     height: int = 560,
     colours: Sequence[str] = tuple(COLOURMAPS),

@@ -80,6 +80,7 @@ class GalleryEvent:
 def gallery(
     cards: Sequence[Card],
     key: str,
+    *,
     selectable: bool = True,
     current: str | None = None,
     columns_min_px: int = 150,
