@@ -11,12 +11,12 @@ PathLike = str | Path
 Options = TypeVar("Options", TrainOptions, AuditOptions, MaskOptions)
 
 
-def with_options(default: Options, given: Mapping[str, Any]) -> Options:
+def with_options(default: Options, given: Mapping[str, object]) -> Options:
     """The default options with some of their fields changed; paths become absolute texts."""
     known = [field.name for field in fields(default)]
     if unknown := sorted(set(given) - set(known)):
         raise TypeError(f"There is no option '{unknown[0]}'. There are: {', '.join(known)}.")
-    changed = dict(given)
+    changed: dict[str, Any] = dict(given)
     if changed.get("masks") is not None:
         changed["masks"] = str(Path(changed["masks"]).resolve())
     if changed.get("split_file") is not None:

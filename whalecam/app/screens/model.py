@@ -209,7 +209,7 @@ def results(run: Run, metrics: TrainingMetrics) -> None:
     st.caption(plain(" ".join((_trained_how(run.manifest.network, metrics), *filter(None, notes)))))
 
 
-def _trained_how(network: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def _trained_how(network: Mapping[str, Any], metrics: TrainingMetrics) -> str:
     """Architecture, input and split in one sentence. A loaded network has no split that is known."""
     words = [f"{network.get('arch')} at {network.get('size')} px", str(network.get("resize"))]
     if metrics.get("split"):
@@ -218,7 +218,7 @@ def _trained_how(network: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     return f"{', '.join(words)}."
 
 
-def confusion_title(metrics: Mapping[str, Any]) -> str:
+def confusion_title(metrics: TrainingMetrics) -> str:
     """What the confusion counts are of: held-out images are known only where the split is."""
     return "Confusion on images that were not trained on" if metrics.get("split") else "Confusion on the audited images"
 
