@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
+# What the code of the package looks like: banned names, where state, names of files, formats and JavaScript may stand.
+RULES := tests/test_words.py tests/test_state.py tests/test_run_files.py tests/test_text.py tests/test_typed_rows.py \
+  tests/test_javascript.py::test_no_javascript_hides_in_python
 
 .PHONY: dashboard test selftest test-slow check fix bench docs browser node postgres office clean
 
@@ -28,6 +31,7 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/oxlint --deny-warnings whalecam tests/js
+	$(BIN)/python -m pytest $(RULES)
 
 fix: $(VENV)/dev
 	$(BIN)/ruff check --fix .

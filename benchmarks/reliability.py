@@ -9,7 +9,6 @@ half of the animals. So networks trained end to end, other sceneries and other s
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +27,7 @@ from benchmarks.reliance import (
     listed_of,
     metrics_of,
 )
-from whalecam.analysis.reliability import Reliability, parsed
+from whalecam.analysis.reliability import BinRecord, Reliability, ReliabilityRecord, parsed
 from whalecam.store.table import wilson
 
 GROUP = ["scenery", "body", "tuned", "size"]
@@ -52,10 +51,10 @@ def with_probability(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(probability=crossfitted(rows, rows[is_known].reset_index(drop=True)))
 
 
-def reliability_of(rows: pd.DataFrame) -> dict[str, Any]:
+def reliability_of(rows: pd.DataFrame) -> ReliabilityRecord:
     """What `whalecam.analysis.reliability` reads."""
     truth, probability = rows["fall"].to_numpy() > FALL, rows["probability"].to_numpy()
-    bins = []
+    bins = list[BinRecord]()
     for inside in binned(probability):
         share, low, high = (round(value, 4) for value in wilson(int(truth[inside].sum()), int(inside.sum())))
         mean = round(float(probability[inside].mean()), 4)

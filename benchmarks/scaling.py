@@ -53,7 +53,7 @@ def audited(folder: str, images: int, engine: str) -> None:
         how.audited(run)
         started = time.perf_counter() - before
     before = time.perf_counter()
-    run_audit.run_audit(run, data, setting.options_of(run, images), note, how)
+    run_audit.run_audit(run, data, setting.options_of(run, images), note, engine=how)
     passed = time.perf_counter() - before
     print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
 

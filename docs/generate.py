@@ -91,11 +91,12 @@ def _entry(name: str, value: Any) -> Iterator[str]:
     if is_dataclass(value) and all(_has_default(field) for field in fields(value)):
         yield _field_table(value)
     for method, member in vars(value).items() if name in WITH_METHODS else ():
-        function = member.fget if isinstance(member, property) else member
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         if not method.startswith("_") and inspect.isfunction(function) and inspect.getdoc(function):
             shown = _signature(function)
+            shown = shown.removeprefix("()") if isinstance(member, property) else shown
             yield f"#### {name}.{method}\n"
-            yield f"```text\n{name}.{method}{shown.removeprefix('()') if function is not member else shown}\n```\n"
+            yield f"```text\n{name}.{method}{shown}\n```\n"
             yield _docstring(function)
 
 
@@ -114,10 +115,13 @@ def _type_words(kind: Any) -> str:
 
 
 def _signature(function: Any) -> str:
-    """The arguments and the result as the source has them, one argument a line where that is long; without `self`."""
+    """The arguments and the result as the source has them, one argument a line where that is long.
+
+    Without `self` and `cls`.
+    """
     source = ast.parse(textwrap.dedent(inspect.getsource(function)))
     node = next(part for part in ast.walk(source) if isinstance(part, ast.FunctionDef))
-    words = [word for word in _arguments(node.args) if word != "self"]
+    words = [word for word in _arguments(node.args) if word not in ("self", "cls")]
     result = ast.unparse(node.returns).replace("'", "") if node.returns else "None"
     line = f"({', '.join(words)}) -> {result}"
     return line if len(line) < LINE else "(\n" + "".join(f"    {word},\n" for word in words) + f") -> {result}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from tests.postgres import Server, programs
 
@@ -22,6 +23,10 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 # No test, however late a thread of it ends, may prepare a demo inside the project.
 os.environ.setdefault("WHALECAM_RUNS", str(Path(tempfile.gettempdir()) / f"whalecam-tests-{os.getpid()}"))
 os.environ.setdefault("WHALECAM_DEMO_IMAGES", "12")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"

@@ -15,10 +15,12 @@ import torchvision
 from torch import nn
 
 import whalecam as wc
+from tests.commandline import whalecam
 from tests.conftest import ROOT
 from tests.documentation import python_blocks
 from whalecam.network.modules import cut
 from whalecam.store.open_table import open_table
+from whalecam.store.reviews import Journal
 from whalecam.store.run import open_run as open_stored
 
 SIZE = 96
@@ -96,6 +98,28 @@ def test_a_run_gives_its_table_and_summary(runs: Path, tmp_path: Path) -> None:
     assert "no audited" not in run.report(tmp_path / "r.html", cases=2).read_text(encoding="utf-8")
     with pytest.raises(wc.RunError):
         wc.open_run(runs / "nothing")
+
+
+def test_a_verdict_is_signed_as_by_the_command(runs: Path) -> None:
+    run = wc.open_run(runs / "demo")
+    first, second, third = run.to_pandas()["image"].head(3)
+    level = wc.Thresholds(attention=2.0, false_rate=0.01)
+    done = run.review([first, second], "flag", reviewer=" Ana ", reason="sky", thresholds=level)
+    assert (done.images, done.unchanged) == ((first, second), ())
+    again = run.review([second, third], "flag", reviewer="Ana", reason="sky", thresholds=level)
+    assert (again.images, again.unchanged) == ((third,), (second,))
+    words = ["review", run.path, third, "--verdict", "keep", "--reviewer", "Ana", "--attention-threshold", "2"]
+    assert whalecam(*words, "--false-rate", "0.01").returncode == 0
+    latest = Journal.of(run).latest().set_index("image")
+    assert latest.loc[[first, second, third], "verdict"].tolist() == ["flag", "flag", "keep"]
+    noted = latest.loc[[first, second, third], ["reviewer", "attention_threshold", "reliance_threshold", "false_rate"]]
+    assert noted.to_numpy().tolist() == [["Ana", 2.0, 0.25, 0.01]] * 3
+    assert run.summary()["reviewed"] == 3 and run.summary()["flagged"] == 2
+    refused = [([first, "gone.jpg"], "keep", "Ana"), ([first], "maybe", "Ana"), ([first], "keep", " ")]
+    for images, verdict, reviewer in refused:
+        with pytest.raises(wc.ReviewError):
+            run.review(images, verdict, reviewer=reviewer)
+    assert Journal.of(run).latest().set_index("image").loc[first, "verdict"] == "flag"
 
 
 def test_an_option_that_there_is_not_is_named(runs: Path, tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
 
 @given(arrays(np.float32, (3, 4), elements=st.floats(-100, 100, width=32)))
 def test_the_browser_gets_every_value_back(values: NDArray[np.float32]) -> None:
-    packed = packed_layer(Layer.of(values, Frame(0.1, 0.0, 0.9, 1.0))) or {}
+    packed = packed_layer(Layer.of(values, Frame(0.1, 0.0, 0.9, 1.0)))
+    assert packed is not None
     assert np.frombuffer(base64.b64decode(packed["values"]), "<f4").reshape(3, 4).tolist() == values.tolist()
     assert packed["frame"] == (0.1, 0.0, 0.9, 1.0)
     assert packed["top"] == max(0.0, values.max())

@@ -85,7 +85,7 @@ def test_a_link_or_a_file_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A page\n[here](#a-page) [there](other.md) [gone](#gone) [out](https://example.org)\n")
     assert documentation.broken_links(page) == ["other.md", "#gone"]
-    text = "`whalecam/api.py`, `whalecam/nothing.py` and `docs/img/*.png`"
+    text = "`whalecam/api/runs.py`, `whalecam/nothing.py` and `docs/img/*.png`"
     assert documentation.missing_files(text) == ["whalecam/nothing.py"]
 
 

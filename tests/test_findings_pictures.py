@@ -21,7 +21,7 @@ from whalecam.analysis.findings import Evidence, Finding, find
 from whalecam.analysis.findings.duplicates import NEAR_BITS, alike_within, near_groups
 from whalecam.analysis.findings.files import LOOKS
 from whalecam.analysis.findings.measuring import MANY, measure
-from whalecam.analysis.findings.properties import NUMBERS, TEXTS, kept, with_faults
+from whalecam.analysis.findings.properties import NUMBERS, TEXTS, Properties, kept, with_faults
 from whalecam.analysis.findings.traits import sharpness, traits
 from whalecam.arrays import Progress
 from whalecam.data import Dataset, open_dataset, read_boxes, read_sample
@@ -60,7 +60,7 @@ def found(data: Dataset, properties: pd.DataFrame) -> dict[str, Finding]:
     return {finding.key: finding for finding in find(Evidence(with_faults(data, properties), None, properties))}
 
 
-def row_of(picture: Image.Image, place: Path, form: str = "png", **options: Any) -> dict[str, Any]:
+def row_of(picture: Image.Image, place: Path, form: str = "png", **options: Any) -> Properties:
     path = place / f"x.{form}"
     picture.save(path, **options)
     return traits(path, read_sample(path, "x"))

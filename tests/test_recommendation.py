@@ -168,24 +168,24 @@ def test_what_the_evidence_supports(
 
 
 def test_what_a_run_was_trained_with_is_not_advised_again() -> None:
-    advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (), "shuffle")
+    advice = recommend(LEAKING, simulated((0.4, 0.3, 0.5), NOTHING, NOTHING), (), own="shuffle")
     assert advice.remedy is None and "No remedy helps" in advice.sentence
 
 
 def test_a_training_that_helped_is_not_said_to_be_helpless() -> None:
     """After `retrain` its run holds no simulated remedy, so nothing is known of them."""
     alone: dict[str, Any] = {"present": {"all": {"water_cost": [0.4, 0.3, 0.5]}}}
-    assert recommend(LEAKING, alone, (), "shuffle").todo == "simulate"
-    assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), "crop").sentence
+    assert recommend(LEAKING, alone, (), own="shuffle").todo == "simulate"
+    assert "No remedy helps" in recommend(LEAKING, alone, (FAILED,), own="crop").sentence
     since = Measured("shuffle", "mine", Interval(0.3, 0.2, 0.4), Interval(0.0, -0.1, 0.1))
-    advice = recommend(LEAKING, alone, (), "shuffle", since)
+    advice = recommend(LEAKING, alone, (), own="shuffle", since=since)
     assert advice.sentence.startswith("This network was trained with shuffle, and that helped")
     assert (advice.todo, advice.before, advice.after) == ("compare", "mine", "")
     assert advice.why[-1].startswith(
         "Measured against mine: +30 points (+20 to +40) of accuracy on swapped backgrounds"
     )
     failed = Measured("shuffle", "mine", *(FAILED.unseen, FAILED.own))
-    assert recommend(LEAKING, alone, (), "shuffle", failed).todo == "simulate"
+    assert recommend(LEAKING, alone, (), own="shuffle", since=failed).todo == "simulate"
 
 
 def test_the_figures_stand_beside_the_advice() -> None:

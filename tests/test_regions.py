@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
 
 from whalecam.app.widgets import chart_selection
+from whalecam.app.widgets.chart_selection import Corners
 from whalecam.errors import DatasetError
 
 POINTS = pd.DataFrame(
@@ -23,12 +24,12 @@ def places(axes: str) -> pd.DataFrame:
     return POINTS
 
 
-def held(selection: dict[str, object]) -> tuple[str, ...]:
+def held(selection: chart_selection.Selection) -> tuple[str, ...]:
     return chart_selection.images_in(chart_selection.encode(selection, "attention_score~reliance"), places)
 
 
 def test_a_box_holds_what_lies_in_it() -> None:
-    box = {"x": [0, 1], "y": [0.4, 0.6]}
+    box: Corners = {"x": [0, 1], "y": [0.4, 0.6]}
     assert (
         chart_selection.encode({"box": [box]}, "attention_score~reliance")
         == "attention_score~reliance 0,0.4 1,0.4 1,0.6 0,0.6"
@@ -38,10 +39,11 @@ def test_a_box_holds_what_lies_in_it() -> None:
 
 
 def test_a_lasso_holds_what_lies_in_it_and_nothing_in_its_dent() -> None:
-    dented = {"x": [0, 1, 1, 0.5, 0], "y": [0, 0, 1, 0.4, 1]}  # a V is cut out from above, and a.jpg lies in it
+    # A V is cut out from above, and a.jpg lies in it.
+    dented: Corners = {"x": [0, 1, 1, 0.5, 0], "y": [0, 0, 1, 0.4, 1]}
     assert held({"lasso": [dented]}) == ()
     assert held({"lasso": [{"x": [0, 1, 1, 0.5, 0], "y": [0, 0, 1, 0.6, 1]}]}) == ("a.jpg", "c.jpg")
-    square = {"x": [0, 1, 1, 0], "y": [0, 0, 1, 1]}
+    square: Corners = {"x": [0, 1, 1, 0], "y": [0, 0, 1, 1]}
     assert held({"lasso": [square]}) == ("a.jpg", "c.jpg")
 
 
@@ -58,7 +60,7 @@ def test_nothing_selected_is_no_region() -> None:
 
 def test_a_long_outline_is_thinned_for_the_address_and_holds_the_same() -> None:
     angles = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
-    circle = {"x": list(1.5 + 0.3 * np.cos(angles)), "y": list(0.5 + 0.3 * np.sin(angles))}
+    circle: Corners = {"x": list(1.5 + 0.3 * np.cos(angles)), "y": list(0.5 + 0.3 * np.sin(angles))}
     text = chart_selection.encode({"lasso": [circle]}, "attention_score~reliance")
     assert len(text.split()) <= chart_selection.MAX_VERTICES + 1
     assert chart_selection.images_in(text, places) == ("b.jpg",)

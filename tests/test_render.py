@@ -63,7 +63,7 @@ def test_overlay_equals_the_slow_loop(resize: str, width: int, height: int, thre
     pixels, frame = sea(width, height), frame_of(width, height, resize)
     values = np.random.default_rng(1).normal(size=(3, 4))
     top = 0.8 * values.max()
-    drawn = overlay(pixels, values, frame, 0.7, threshold, "viridis", top)
+    drawn = overlay(pixels, values, frame, 0.7, threshold=threshold, colours="viridis", top=top)
     table, loose = lut("viridis").astype(float), 0
     for y in range(height):
         for x in range(width):

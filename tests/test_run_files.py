@@ -11,17 +11,12 @@ from whalecam.store import run
 
 NAMES = {
     *(run.MANIFEST, run.METRICS, run.JOURNAL, run.JOB, run.JOB_LOG),
-    *(run.SIMULATION, run.EMBEDDING, run.SELFTEST),
+    *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT),
 }
 FOLDERS = {run.MODEL, run.AUDIT, run.THUMBS, run.PROPERTIES, run.REMEDIED}
 BEGINNINGS = ("part-", "fold-")
-NOT_YET = "whalecam/audit/engines/ray.py"
-"""Where the names of parts in an object store are written out."""
-OTHERS = sorted(
-    path
-    for path in (ROOT / "whalecam").rglob("*.py")
-    if path != Path(run.__file__) and not path.relative_to(ROOT).as_posix().startswith(NOT_YET)
-)
+CODE = [ROOT / "dashboard.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "whalecam").rglob("*.py")]
+OTHERS = sorted(path for path in CODE if path != Path(run.__file__))
 
 
 def names_in(code: str) -> Iterator[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.floating[Any]]
 ByteArray = NDArray[np.uint8]
+Row = TypeVar("Row", bound=Mapping[str, object])
 
 
 @dataclass(frozen=True)
@@ -85,3 +86,8 @@ def silent(_: Progress) -> None:
 def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     """The rows of a table as dicts by column name."""
     return cast(list[dict[str, Any]], frame.to_dict("records"))
+
+
+def typed_records(frame: "pd.DataFrame", kind: type[Row]) -> list[Row]:
+    """The rows of a table whose columns are known, as the `TypedDict` that names them."""
+    return cast(list[Row], frame.to_dict("records"))

@@ -40,7 +40,6 @@ INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "box", "hamming")
 """Of images that become network input, as Pillow has them."""
 HIGH_NORM_LIMIT = 0.2
 """Share of a map's evidence in tokens of high norm on the background, above which an image is flagged."""
-CONTRASTS = ("relative", "versus", "raw")
 REVIEW_VERDICTS = ("flag", "keep", "unsure")
 WRONG_MASK = "bad mask"
 """The reason of a verdict that rejects an image's mask: its scores then count no longer."""
@@ -136,16 +135,31 @@ MASK_OPTIONS = tuple(field.name for field in fields(MaskOptions))
 
 @dataclass(frozen=True)
 class TrainOptions(MaskOptions):
-    """How a network is trained. `size` in pixels, `lr` the peak of the one-cycle schedule.
+    """How a network is trained. Where masks and boxes are, and how they are read, is as in docs/data.md.
 
-    `folds` networks are trained, each judging what it did not see; with 1, a `valid_share` of the rows is judged.
-    `group` is what a split keeps together: a kind of group such as `camera` (`data.groups.KINDS`) or a column; empty:
-    the individual. `split_file` is a table with a column of parts or folds, or lists of names, in place of a split.
-    `recipe` is out of RECIPES: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px
-    and in float32, for comparison; PROBE fits a linear head over the body as it is, in seconds.
-    Its fit takes no `epochs`, `lr` and `batch`.
-    `remedy` is one of TRAIN_REMEDIES; it finds the subjects as `MaskOptions` states. `fallback`, one of FALLBACKS, is
-    trained where the pretrained weights of `arch` cannot be had; None: nothing is trained then.
+    Attributes:
+        arch: a name of torchvision or timm.
+        epochs: after one with the body frozen.
+        lr: the peak of the one-cycle schedule, in (0, 1].
+        batch: at most so many images.
+        size: side of the network's input, px, 32 to 1024.
+        split: `group` keeps groups together, `random` does not.
+        valid_share: of the rows, in (0, 1), that the network is validated on, where there is one fold.
+        folds: so many networks, each validated on what it was not trained on.
+        compare_splits: train once more on the other kind of split, for comparison.
+        resize: how an image becomes a square: `squish`, `crop` or `pad`.
+        pretrained: start from ImageNet weights.
+        min_per_class: labels with fewer images are left out.
+        recipe: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px and in float32, for
+            comparison; `linear-probe` fits a linear head over the body as it is, in seconds, and takes no `epochs`,
+            `lr` and `batch`.
+        body_from: a run whose network's body is started from.
+        remedy: `none`, `crop`, `neutral` or `shuffle`; it finds the subjects by the options of masks and boxes.
+        fallback: `efficientnet_lite0` or `untrained`, for where the pretrained weights of `arch` cannot be had; None:
+            nothing is trained then.
+        group: what a split keeps together: `folder`, `source`, `photographer`, `camera`, `day`, `place` or a column;
+            empty: the individual.
+        split_file: a table with a column of parts or folds, or lists of names, in place of a split.
     """
 
     arch: str = FALLBACK_ARCH
@@ -178,11 +192,19 @@ class TrainOptions(MaskOptions):
 
 @dataclass(frozen=True)
 class AuditOptions(MaskOptions):
-    """What an audit measures and on what. `size` None means the size the network was trained at.
+    """What an audit measures and on what. Where masks and boxes are, and how they are read, is as in docs/data.md.
 
-    `background_test` is out of BACKGROUND_TESTS; `donors` images of other labels lend each image theirs.
-    `precision` auto computes in bfloat16 where the CPU does and the maps hardly change; the audit says by how much.
-    `maps` is out of MAPS; without maps the reliance on the background is measured alone.
+    Attributes:
+        box_kind: what the boxes show: `body`, `fin` or `fluke`.
+        mask_method: how a subject without a given mask or box is found: `net` or `border`.
+        size: side of the network's input, px; None: that of its training.
+        background_test: which images are tested: `all`, `auto` (the suspects and 2,000 others) or `none`.
+        donors: how many images of other labels lend each image their background.
+        limit: only the first rows; None: all.
+        precision: `float32`, or `auto`: bfloat16 where the CPU has it and the maps hardly change; the audit says by how
+            much.
+        maps: `auto` where the network has positions, `occlusion` (Zeiler & Fergus 2014) by covering parts of the image,
+            or `none`, which measures the reliance on the background alone.
     """
 
     box_kind: str = "body"
@@ -208,10 +230,12 @@ class Thresholds:
     """Where a score becomes a verdict.
 
     Attributes:
-        attention: an image *looks* at the background from this `attention_score` on.
-        reliance: an image *relies* on the background from this `reliance` on, where its audit controlled no rate.
-        false_rate: how many of the images that are listed as relying on the background may be false, as a share: in
-            the mean over all of them (false discovery rate).
+        attention: an image *looks* at the background from this `attention_score` on: 0 is the subject's shape, 1 a flat
+            map.
+        reliance: an image *relies* on the background from this `reliance` on, a drop in probability in [0, 1], where
+            its audit controlled no rate.
+        false_rate: how many of the images that are listed as relying on the background may be false, as a share in
+            [0, 1], in the mean over all of them (false discovery rate; Benjamini & Hochberg 1995).
     """
 
     attention: float = 1.0

@@ -51,6 +51,11 @@ def number(value: Any, digits: int = 2, signed: bool = False) -> str:
     return DASH if _is_missing(value) else f"{value:{'+' if signed else ''}z.{digits}f}"
 
 
+def short(value: Any, digits: int = 6) -> str:
+    """A number in at most so many significant digits, as in `0.25`, `12` or `1.2e+07`; DASH for None and NaN."""
+    return DASH if _is_missing(value) else f"{value:.{digits}g}"
+
+
 def scientific(value: Any) -> str:
     """A number of any size, as in `1.2e-05`; DASH for None and NaN."""
     return DASH if _is_missing(value) else f"{value:.1e}"

@@ -158,7 +158,7 @@ def test_weak_evidence_is_clear_and_strong_evidence_has_the_colour_of_the_table(
 def test_the_browser_paints_what_render_paints(paint: Any, top: float | None, threshold: float) -> None:
     rng = np.random.default_rng(3)
     values, pixels = rng.normal(0, 1, (5, 7)).astype(np.float32), rng.integers(0, 256, (90, 130, 3)).astype(np.uint8)
-    expected = render.overlay(pixels, values, WHOLE, 0.6, threshold, "magma", top).astype(float)
+    expected = render.overlay(pixels, values, WHOLE, 0.6, threshold=threshold, top=top).astype(float)
     heat = paint(
         "Array.from(colourise(upsample(readable(given.layer).positive, 5, 7, 90, 130),"
         " given.layer.top, given.table, 0.6, given.threshold))",

@@ -90,10 +90,11 @@ def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPa
     told = [pace.left_after(Progress(*step)) for step in steps]
     started, left = "estimating time left", "left in this step"
     assert told == [started, f"4 min 30 s {left}", f"1 min 30 s {left}", started, f"0 min 4 s {left}"]
-    lines = [dict(zip(("stage", "done", "total"), step, strict=True)) for step in steps[:3]]
-    job = jobs.Job(
-        "A job", "running", 0, tuple(line | {"seconds": at} for line, at in zip(lines, (0, 30, 60), strict=True))
+    lines = tuple(
+        jobs.Step(stage=stage, done=done, total=total, values={}, seconds=at)
+        for (stage, done, total), at in zip(steps[:3], (0, 30, 60), strict=True)
     )
+    job = jobs.Job("A job", "running", 0, lines)
     assert job.seconds_left == 90 and jobs.Job("A job", "running", 0).seconds_left is None
 
 

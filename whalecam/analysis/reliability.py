@@ -2,10 +2,9 @@
 
 import functools
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TypedDict
 
 FILE = "reliability.json"
 
@@ -54,12 +53,31 @@ class Reliability:
         return sum(bin_.images * abs(bin_.share - bin_.probability) for bin_ in self.bins) / self.images
 
 
+class BinRecord(TypedDict):
+    """A `Bin` as JSON has it."""
+
+    probability: float
+    share: float
+    low: float
+    high: float
+    images: int
+
+
+class ReliabilityRecord(TypedDict):
+    """A `Reliability` as JSON has it."""
+
+    bins: list[BinRecord]
+    networks: int
+    kinds: int
+
+
 @functools.cache
 def measured() -> Reliability:
     """The diagram that comes with this version, over kinds of leak that each probability was not fitted on."""
     return parsed(json.loads(resources.files("whalecam.analysis").joinpath(FILE).read_text(encoding="utf-8")))
 
 
-def parsed(record: Mapping[str, Any]) -> Reliability:
+def parsed(record: ReliabilityRecord) -> Reliability:
     """A diagram from its JSON."""
-    return Reliability(**{**record, "bins": tuple(Bin(**bin_) for bin_ in record["bins"])})
+    bins = tuple(Bin(**bin_) for bin_ in record["bins"])
+    return Reliability(bins=bins, networks=record["networks"], kinds=record["kinds"])

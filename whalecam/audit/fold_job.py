@@ -71,7 +71,7 @@ class Work:
             self.networks.predictor,
             self.sources,
             self.options.mask_method,
-            self.training,
+            training=self.training,
             device=self.options.device,
             mapper=self.networks.mapper,
             tester=tester,

@@ -51,6 +51,7 @@ def run_audit(
     data: Dataset,
     options: AuditOptions,
     report: Report = silent,
+    *,
     engine: fold_job.Engine = LOCAL,
     model: Network | None = None,
 ) -> AuditSummary:

@@ -96,7 +96,7 @@ def check(
     if group:
         candidate(data, group)  # which raises where there is no such group
     report = reporter()
-    joined = _joined(data, MaskOptions(**mask_options_of(given)), report)
+    joined = _joined(data, mask_options_of(given), report)
     upright_boxes, table = joined.sources.boxes, joined.sources.box_table
     from whalecam.analysis.findings.measuring import measured  # once the input is known to be good
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import click
 
@@ -24,6 +24,15 @@ def gate_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
+class GateFacts(TypedDict):
+    """What a gate adds to the facts of an audit: values by rule, the rules that are met, and what got worse."""
+
+    gate: NotRequired[dict[str, float | None]]
+    failed: list[str]
+    baseline: NotRequired[str]
+    got_worse: NotRequired[list[str]]
+
+
 class Gate:
     """A gate whose rules and baseline are known to be good before the audit begins."""
 
@@ -39,7 +48,7 @@ class Gate:
         named = os.environ.get("GITHUB_STEP_SUMMARY")
         self.summary = summary or (Path(named) if named else None)
 
-    def close(self, run: Any) -> dict[str, Any]:
+    def close(self, run: Any) -> GateFacts:
         """Judge the audited run, write the reports; `failed` lists the rules that are met."""
         from whalecam.output.gate import evaluate, reports
 
@@ -50,10 +59,10 @@ class Gate:
             reports.write(self.junit, reports.junit(run.name, outcome))
         if self.summary is not None:
             reports.append(self.summary, reports.summary(run.name, outcome))
-        facts: dict[str, Any] = {
+        facts: GateFacts = {
             "gate": {str(check.rule): check.value for check in outcome.checks},
             "failed": [str(check.rule) for check in outcome.checks if check.failed],
         }
         if self.baseline is not None:
-            facts |= {"baseline": outcome.baseline, "got_worse": list(outcome.got_worse)}
+            facts["baseline"], facts["got_worse"] = outcome.baseline, list(outcome.got_worse)
         return facts

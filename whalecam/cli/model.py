@@ -130,7 +130,7 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
         run = _loaded(data, run_path, words, given)
     else:
         known = {name: given[name] for name in vars(DEFAULT) if name in given} | {"arch": given["arch"] or DEFAULT.arch}
-        known |= mask_options_of(given)
+        known |= vars(mask_options_of(given))
         known |= {name: str(given[name]) if given[name] else None for name in ("body_from", "split_file")}
         run = api.train(data, run_path, report=report, **words, **known)
     metrics = run.metrics()
@@ -139,7 +139,7 @@ def train(csv: Path, images: Path | None, run_path: Path, as_json: bool, **given
     if joins:
         shown["joins"] = {kind: join if as_json else join["sentence"] for kind, join in joins.items()}
     if given["audits"]:
-        summary = api.audit(run, report=report, device=given["device"], **mask_options_of(given))
+        summary = api.audit(run, report=report, device=given["device"], **vars(mask_options_of(given)))
         shown["audit"] = vars(summary) if as_json else _plain(summary)
     print_facts({"run": str(run.path), "exactness": run.manifest.exactness, **shown}, as_json)
 
@@ -286,7 +286,7 @@ def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **giv
 
     opened = open_run(run)
     data = run_audit.open_data(opened, csv, images)
-    known = {name: given[name] for name in vars(AUDIT)} | mask_options_of(given)
+    known = {name: given[name] for name in vars(AUDIT)} | vars(mask_options_of(given))
     words = {name: given[name] for name in ("subject", "background")}
     summary = api.audit(opened, data, report=reporter(), engine=_engine(given), **words, **known)
     facts = vars(summary) if as_json else _plain(summary)

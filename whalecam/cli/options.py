@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
-from whalecam.text import percent
+from whalecam.text import percent, short
 from whalecam.words import Words
 
 FOLDER = click.Path(path_type=Path)
@@ -118,11 +118,11 @@ def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def mask_options_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of `mask_options` as fields of MaskOptions."""
-    fields = {name: given[name] for name in MASK_OPTIONS}
-    masks = str(given["masks"]) if given["masks"] else None
-    return {**fields, "masks": masks, "boxes": tuple(str(path) for path in given["boxes"])}
+def mask_options_of(given: Mapping[str, object]) -> MaskOptions:
+    """The values of `mask_options`, of which Click checked each."""
+    fields: dict[str, Any] = {name: given[name] for name in MASK_OPTIONS}
+    masks = str(fields["masks"]) if fields["masks"] else None
+    return MaskOptions(**fields | {"masks": masks, "boxes": tuple(str(path) for path in fields["boxes"])})
 
 
 def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,4 +143,5 @@ def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 def summary(level: Thresholds) -> str:
     """The thresholds in words."""
-    return f"attention {level.attention:g}, reliance {level.reliance:g}, at most {percent(level.false_rate)} false"
+    scores = f"attention {short(level.attention)}, reliance {short(level.reliance)}"
+    return f"{scores}, at most {percent(level.false_rate)} false"

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from whalecam.arrays import Progress, Report
-from whalecam.text import percent
+from whalecam.text import number, percent, short
 
 AS_JSON = "WHALECAM_PROGRESS"
 JSON_GAP, TEXT_GAP = 0.2, 2.0
@@ -50,8 +50,8 @@ def finish(state: str, message: str, status: int) -> int:
     return status
 
 
-def print_facts(facts: Mapping[str, Any], as_json: bool) -> None:
-    """Facts on stdout: one JSON object, or a line each."""
+def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
+    """Facts on stdout: one JSON object, or a line each; values as `plainly` takes them."""
     if as_json:
         click.echo(json.dumps(plainly(facts), allow_nan=False))
         return
@@ -66,13 +66,13 @@ def print_facts(facts: Mapping[str, Any], as_json: bool) -> None:
 
 def _line(step: Progress, elapsed: float) -> str:
     share = step.done / step.total if step.total else 0.0
-    left = f", {elapsed / step.done * (step.total - step.done):.0f} s left" if step.done and step.total else ""
-    values = "".join(f" {name} {value:.3f}" for name, value in step.values.items() if name != "epoch")
+    left = f", {number(elapsed / step.done * (step.total - step.done), 0)} s left" if step.done and step.total else ""
+    values = "".join(f" {name} {number(value, 3)}" for name, value in step.values.items() if name != "epoch")
     return f"{step.stage}: {step.done}/{step.total} ({percent(share)}{left}){values}"
 
 
 def _word(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return short(value, 4) if isinstance(value, float) else str(value)
 
 
 def plainly(value: Any) -> Any:

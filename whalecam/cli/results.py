@@ -26,7 +26,7 @@ def info(run: Path, as_json: bool, **levels: float) -> None:
     if not as_json:
         click.echo("\n".join(run_lines(opened, level)))
         return
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "run": opened.name,
         "created": opened.manifest.created,
         "csv": opened.manifest.dataset.csv,
@@ -144,7 +144,7 @@ def embed(run: Path) -> None:
     print_facts({"images": count, "run": str(run)}, False)
 
 
-def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, Any]:
+def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, object]:
     """Counts, rates, verdicts, reasons, species and the advice of an audited run."""
     from whalecam.cli.summaries import advice_of
     from whalecam.store.open_table import open_table

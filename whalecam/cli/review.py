@@ -9,7 +9,6 @@ import click
 from whalecam.cli.options import FOLDER, JSON, RUN, summary, threshold_options
 from whalecam.cli.output import print_facts
 from whalecam.config import CSV, EXPORT_CHOICES, INTERCHANGE, REVIEW_VERDICTS, Thresholds
-from whalecam.errors import ReviewError
 
 
 @click.command()
@@ -27,18 +26,12 @@ def review(run: Path, images: tuple[str, ...], **words: Any) -> None:
     The thresholds are noted beside it. `whalecam flag` is the same verb. Without a reason, note or label, those that
     the same reviewer gave before stay.
     """
-    from whalecam.store.reviews import Journal, Review
+    from whalecam.store.reviews import Review, sign
     from whalecam.store.reviews.messages import signed_message
     from whalecam.store.run import open_run
 
-    opened, level = open_run(run), Thresholds.of(words)
-    unknown = sorted(set(images) - opened.audited())
-    if unknown:
-        raise ReviewError(
-            f"{opened.name} has no row for {', '.join(unknown[:5])}. Use names as in the CSV, after an audit."
-        )
-    given = [Review(image, **{**words, **level.noted()}) for image in images]
-    click.echo(signed_message(words["verdict"], Journal.of(opened).add(given)))
+    verdict = Review("", **words)
+    click.echo(signed_message(verdict.verdict, sign(open_run(run), images, verdict, Thresholds.of(words))))
 
 
 class FormatName(click.Choice[str]):

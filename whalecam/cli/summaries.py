@@ -31,7 +31,7 @@ from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table, Totals
-from whalecam.text import number, percent, percent_range, points
+from whalecam.text import number, percent, percent_range, points, short
 from whalecam.words import Words
 
 
@@ -145,7 +145,7 @@ def _difference(difference: Difference, words: Words) -> list[str]:
         amount(difference.after, share),
         points(difference.difference, 1) if share else amount(difference.difference, share, True),
         f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(" %", ""),
-        verdict if difference.corrected != difference.corrected else f"{difference.corrected:.2g}, {verdict}",
+        verdict if difference.corrected != difference.corrected else f"{short(difference.corrected, 2)}, {verdict}",
     ]
 
 
@@ -170,7 +170,7 @@ def _about(run: Run) -> Iterator[str]:
         yield (
             f"Right on {percent(metrics['accuracy'], 1)} of {metrics['n_valid']:,} images that it was not trained on "
             f"({run.words.labels} counted alike {percent(metrics['balanced_accuracy'], 1)}; loss "
-            f"{metrics['valid_loss']:.2f} nats)"
+            f"{number(metrics['valid_loss'])} nats)"
         )
 
 
@@ -208,7 +208,7 @@ def _reliance(table: Table, facts: Totals, level: Thresholds, background: str) -
         return
     tests = table.class_tests()
     words = [
-        f"{test['predicted']} ({test['gap']:+.2f})"
+        f"{test['predicted']} ({number(test['gap'], signed=True)})"
         for test in records(tests[tests["relies"]].sort_values("gap", ascending=False))
     ]
     yield (

@@ -88,6 +88,7 @@ class Explainer:
         network: Network,
         sources: masks.MaskSources,
         fallback: str = "net",
+        *,
         training: Set[str] = frozenset(),
         thresholds: Thresholds = Thresholds(),
         device: str = "auto",

@@ -36,6 +36,7 @@ def overlay(
     values: FloatArray,
     frame: Frame,
     opacity: float = 0.6,
+    *,
     threshold: float = 0.0,
     colours: str = "magma",
     top: float | None = None,

@@ -7,12 +7,12 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from whalecam.config import Columns
 from whalecam.errors import RunError
 from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
+from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.words import Words
 
 MANIFEST, METRICS, JOURNAL = "run.json", "metrics.json", "reviews.sqlite"
@@ -166,13 +167,13 @@ class Run:
         """Names of the images that the fold's network was validated on; empty where that was not noted."""
         return set(read_json(self.path / MODEL / f"fold-{fold}.json").get("validation", ()))
 
-    def save_metrics(self, metrics: Mapping[str, Any]) -> None:
+    def save_metrics(self, metrics: Mapping[str, object]) -> None:
         write_json(self.path / METRICS, metrics)
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> TrainingMetrics:
         """What training wrote: epochs and results; empty before training."""
         target = self.path / METRICS
-        return read_json(target) if target.is_file() else {}
+        return cast(TrainingMetrics, read_json(target)) if target.is_file() else {}
 
     def parts(self) -> list[Path]:
         """Parts of the audit, by name; only new names become paths, for pages ask often and there may be thousands."""
@@ -182,10 +183,13 @@ class Run:
             self._listed = listed = names, [self.path / AUDIT / name for name in names]
         return list(listed[1])
 
-    def write_part(self, rows: list[dict[str, Any]]) -> Path:
-        """Store one batch of rows. The part appears whole or not at all."""
+    def write_part(self, rows: Sequence[Mapping[str, object]]) -> Path:
+        """Store one batch of rows, by the columns of SCHEMA; those that a row lacks are null.
+
+        The part appears whole or not at all.
+        """
         target = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), target, compression="zstd", row_group_size=64)
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), target, compression="zstd", row_group_size=64)
         return self.take_part(target.getvalue())
 
     def take_part(self, content: bytes) -> Path:
@@ -313,6 +317,11 @@ def _part_name(number: int) -> str:
     return f"part-{number:06d}-{uuid.uuid4().hex[:8]}.parquet"
 
 
+def part_of(folder: str, name: str) -> str:
+    """The place of a part in a run folder that is written elsewhere, as in `audit/part-1f3a.parquet`."""
+    return f"{folder}/part-{name}.parquet"
+
+
 def words_for(path: Path, data: Described, subject: str | None = None, background: str | None = None) -> Words:
     """The words of the run in a folder once it is made for a data set.
 
@@ -376,7 +385,7 @@ def list_runs(folder: Path) -> list[Path]:
     return sorted(folders, key=lambda path: manifest_in(path).stat().st_mtime, reverse=True)
 
 
-def write_json(target: Path, content: Mapping[str, Any]) -> None:
+def write_json(target: Path, content: Mapping[str, object]) -> None:
     """Write JSON aside and rename it, so that a reader never sees half of it."""
     aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.writing")
     aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")

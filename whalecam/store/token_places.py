@@ -27,7 +27,7 @@ class Places:
 
 def save_places(run: Run, places: Places) -> None:
     """Write it beside the run's other metrics."""
-    run.save_metrics(run.metrics() | {METRIC: asdict(places)})
+    run.save_metrics({**run.metrics(), METRIC: asdict(places)})
 
 
 def places_of(run: Run) -> Places | None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,8 +65,8 @@ class Comparison:
         every = pd.concat(parts).astype({"label": "str"})
         return every[["run", "label", "images", "accuracy", "loss", "confirmed_leak"]]
 
-    def plain(self) -> dict[str, Any]:
-        """All of it in numbers, texts, lists and dicts."""
+    def plain(self) -> dict[str, object]:
+        """All of it in numbers, texts, lists and dicts, for JSON."""
         counts = {name: rows["assessment"].astype("str").value_counts().to_dict() for name, rows in self.rows.items()}
         return {
             "images": len(self.unseen),

@@ -6,11 +6,10 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from whalecam.analysis.findings.properties import kept, typed, unread, with_faults
+from whalecam.analysis.findings.properties import Properties, kept, typed, unread, with_faults
 from whalecam.arrays import Progress, Report, silent
 from whalecam.data import Dataset, read_sample
 from whalecam.errors import DatasetError
@@ -70,9 +69,9 @@ def measure(
     return current.drop_duplicates("image", keep="last").set_index("image").reindex(good["image"]).reset_index()
 
 
-def _measured(todo: list[tuple[str, str]], sources: MaskSources) -> Iterator[list[dict[str, Any]]]:
+def _measured(todo: list[tuple[str, str]], sources: MaskSources) -> Iterator[list[Properties]]:
     """The rows of one part after the other."""
-    work: Callable[[str, str], dict[str, Any]] = partial(_measure, sources)
+    work: Callable[[str, str], Properties] = partial(_measure, sources)
     pool: Executor = ThreadPoolExecutor(os.cpu_count())
     if len(todo) >= MANY:
         # Processes, since measuring holds the interpreter; spawned, since a fork of a threaded server may lock up.
@@ -97,11 +96,11 @@ def _begin(sources: MaskSources) -> None:
     _own["sources"] = sources
 
 
-def _measure_here(image: str, path: str) -> dict[str, Any]:
+def _measure_here(image: str, path: str) -> Properties:
     return _measure(_own["sources"], image, path)
 
 
-def _measure(sources: MaskSources, image: str, path: str) -> dict[str, Any]:
+def _measure(sources: MaskSources, image: str, path: str) -> Properties:
     from whalecam.analysis.findings.traits import traits
 
     try:

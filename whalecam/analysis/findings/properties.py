@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,34 @@ of what is not animal, and the standard deviation of its lightness; `digest` a h
 bits in hexadecimal."""
 
 
+class Properties(TypedDict):
+    """What was measured on one image, as TEXTS and NUMBERS state; NaN where it cannot be measured."""
+
+    image: str
+    stamp: NotRequired[str]
+    status: str
+    format: str
+    tables: str
+    digest: str
+    phash: str
+    width: float
+    height: float
+    jpeg_luma: float
+    jpeg_chroma: float
+    brightness: float
+    brightness_perc_5: float
+    brightness_perc_99: float
+    entropy: float
+    blurriness: float
+    blurriness_grayscale_std: float
+    animal_sharpness: float
+    colour: float
+    water_l: float
+    water_a: float
+    water_b: float
+    water_spread: float
+
+
 def kept(folder: Path) -> pd.DataFrame:
     """What a folder holds of earlier measurements: the columns of `measure`; empty where it holds none."""
     parts = [pd.read_parquet(path) for path in parts_in(folder)]
@@ -53,12 +81,13 @@ def with_faults(data: Dataset, properties: pd.DataFrame) -> Dataset:
     return replace(data, table=data.table.assign(status=status.fillna(data.table["status"]).astype(str)))
 
 
-def typed(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def typed(rows: Iterable[Properties]) -> pd.DataFrame:
     """Rows as a table with the columns' own types."""
     frame = pd.DataFrame(list(rows), columns=[*TEXTS, *NUMBERS])
     return frame.astype(dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float64"))
 
 
-def unread(image: str, reason: str) -> dict[str, Any]:
+def unread(image: str, reason: str) -> Properties:
     """The row of an image that cannot be read: its reason, and nothing measured."""
-    return {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, np.nan), "image": image, "status": reason}
+    nothing = {**dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, np.nan)}
+    return cast(Properties, {**nothing, "image": image, "status": reason})

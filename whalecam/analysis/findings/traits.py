@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import imagehash
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from whalecam import data
-from whalecam.analysis.findings.properties import NUMBERS, TEXTS
+from whalecam.analysis.findings.properties import NUMBERS, TEXTS, Properties
 from whalecam.arrays import ByteArray, Sample
 from whalecam.errors import DatasetError
 
@@ -23,8 +23,8 @@ RIM = 0.15
 _blurriness, _brightness = BlurrinessProperty(), BrightnessProperty("dark")
 
 
-def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None) -> dict[str, Any]:
-    """All of TEXTS and NUMBERS but `stamp`. `animal`: (H, W) in [0, 1] of the image, 1 on the animal."""
+def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None) -> Properties:
+    """All but `stamp`. `animal`: (H, W) in [0, 1] of the image, 1 on the animal."""
     whole = Image.fromarray(sample.pixels)
     small = whole.copy()
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
@@ -36,7 +36,7 @@ def traits(path: Path, sample: Sample, animal: NDArray[np.float32] | None = None
     values |= _water(np.asarray(small), animal)
     values["digest"] = hashlib.blake2b(sample.pixels.tobytes(), digest_size=12).hexdigest() + f"{whole.size}"
     values["phash"] = str(imagehash.phash(small))
-    return {name: values[name] for name in (*TEXTS, *NUMBERS) if name != "stamp"}
+    return cast(Properties, {name: values[name] for name in (*TEXTS, *NUMBERS) if name != "stamp"})
 
 
 def _file(path: Path) -> dict[str, Any]:

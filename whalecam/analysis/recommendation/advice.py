@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from whalecam.analysis.recommendation.leaks import relying_sentence
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
@@ -39,7 +38,7 @@ class Measured:
         """Surely better on swapped backgrounds. Accuracy on the own ones rewards the leak, so it has no veto."""
         return self.unseen.low > 0
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """All of it for JSON, both differences by `value`, `low` and `high`."""
         return {**vars(self), "unseen": self.unseen._asdict(), "own": self.own._asdict()}
 
@@ -65,7 +64,7 @@ class Advice:
     before: str = ""
     after: str = ""
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """All of it for JSON, in which the sentence is called `said`."""
         fields = dict(vars(self))
         return {"remedy": fields.pop("remedy"), "said": fields.pop("sentence"), **fields}
@@ -80,6 +79,7 @@ def recommend(
     facts: LeakCounts,
     simulated: Mapping[str, RemedyMetrics] | None = None,
     measured: Sequence[Measured] = (),
+    *,
     own: str = "none",
     since: Measured | None = None,
     words: Words = Words(),

@@ -54,7 +54,7 @@ def advise(run: Run, facts: LeakCounts, others: Iterable[Run]) -> tuple[Advice, 
     simulated, own, beside = simulation_of(run), _remedy(run), list(others)
     measured = measured_of(run, beside)
     metrics = simulated["figures"] if simulated else None
-    return recommend(facts, metrics, measured, own, _since(run, beside), run.words), measured
+    return recommend(facts, metrics, measured, own=own, since=_since(run, beside), words=run.words), measured
 
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:

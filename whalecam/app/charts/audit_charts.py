@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,8 +49,8 @@ TOP = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 """A legend above the chart."""
 
 
-def figure(traces: Sequence[Mapping[str, Any]], **layout: Any) -> go.Figure:
-    """A figure of traces, each with its `type`, with narrow margins.
+def figure(traces: Sequence[Mapping[str, object]], **layout: object) -> go.Figure:
+    """A figure of traces, each with its `type`, in Plotly's own JSON, with narrow margins.
 
     Made in one step: whatever is added or changed afterwards makes Plotly check the whole figure again, which took most
     of the time of a page.
@@ -59,7 +58,7 @@ def figure(traces: Sequence[Mapping[str, Any]], **layout: Any) -> go.Figure:
     return go.Figure({"data": list(traces), "layout": {"margin": MARGIN, **layout}})
 
 
-def line(axis: str, at: float, **style: Any) -> dict[str, Any]:
+def line(axis: str, at: float, **style: object) -> dict[str, object]:
     """A line across the whole chart at one value of the `x` or `y` axis, for `shapes`."""
     along = "y" if axis == "x" else "x"
     ends = {f"{axis}0": at, f"{axis}1": at, f"{axis}ref": axis, f"{along}0": 0, f"{along}1": 1}
@@ -305,7 +304,7 @@ def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
     )
 
 
-def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, Any]:
+def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, object]:
     """A point that cannot be seen in each cell of a grid: Plotly selects points that are clicked, but no cells."""
     places = [(x, y) for y in grid.index for x in grid.columns]
     return {
@@ -321,11 +320,11 @@ def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def losses(steps: list[dict[str, Any]]) -> go.Figure:
-    """Live training and validation loss over the batches reported so far."""
+def losses(reports: Sequence[Mapping[str, float]]) -> go.Figure:
+    """Live training and validation loss over the batches reported so far; `train_loss` and `valid_loss` in nats."""
     lines = []
     for name, colour, mode in (("train_loss", "#0e7490", "lines"), ("valid_loss", "#d97706", "lines+markers")):
-        points = [(at, step["values"][name]) for at, step in enumerate(steps) if name in step.get("values", {})]
+        points = [(at, values[name]) for at, values in enumerate(reports) if name in values]
         lines.append(
             {
                 "type": "scatter",
@@ -340,7 +339,7 @@ def losses(steps: list[dict[str, Any]]) -> go.Figure:
     return figure(lines, height=260, legend=_legend(), **axes)
 
 
-def _legend() -> dict[str, Any]:
+def _legend() -> dict[str, object]:
     return {**TOP, "title": {"text": ""}, "traceorder": "normal"}
 
 

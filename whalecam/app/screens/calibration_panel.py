@@ -11,7 +11,7 @@ from whalecam.app.widgets import review_controls
 from whalecam.stats import Interval
 from whalecam.store.run import Run
 from whalecam.store.table import Table
-from whalecam.text import PERCENT_COLUMN, percent, percent_range
+from whalecam.text import PERCENT_COLUMN, number, percent, percent_range, short
 
 LEVELS = {
     "attention_score": np.round(np.arange(0, 2.01, 0.05), 2).tolist(),
@@ -51,8 +51,8 @@ def _planted() -> None:
         f"{planted.images:,} predictions of {planted.networks:,} networks on {planted.kinds} kinds of planted leak, "
         "each kind left out when its probabilities were fitted. An image relies where its prediction drops by more "
         "than 0.5 when its own background shows what those of the other class show. On the dotted line the "
-        f"probability is exact; the expected calibration error is {planted.error:.3f}. It is measured over all kinds "
-        "together: for the one kind of leak in a data set of yours, the error may be larger."
+        f"probability is exact; the expected calibration error is {number(planted.error, 3)}. It is measured over "
+        "all kinds together: for the one kind of leak in a data set of yours, the error may be larger."
     )
 
 
@@ -80,12 +80,12 @@ def _calibration(table: Table) -> None:
     result = calibration.calibrate(scores, leaks, sign * level)
     best = calibration.suggested_threshold(scores, leaks, [sign * value for value in LEVELS[score]])
     best = None if best is None else sign * best
-    side = f"{WORDS[score]} of {level:g} or {'less' if score in AT_MOST else 'more'}"
+    side = f"{WORDS[score]} of {short(level)} or {'less' if score in AT_MOST else 'more'}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _share("Precision", result.precision, f"Share of leaks among the images with {side}")
         _share("Recall", result.recall, f"Share of the leaks that have {side}")
         _share("Leak rate of the set", result.leak_rate, "Share of leaks among all images with this score")
-        st.metric("Suggested threshold", "–" if best is None else f"{best:g}", help="The largest F1", border=True)
+        st.metric("Suggested threshold", short(best), help="The largest F1", border=True)
         st.button("Use it", disabled=best in (None, level), on_click=_use, args=(score, best), key="trust_use")
     for caution in result.cautions:
         st.info(caution, icon=":material/hourglass_empty:")

@@ -163,7 +163,8 @@ def pair(image: str, first: str, second: str) -> None:
             except DatasetError as error:
                 st.warning(plain(str(error)), title="This image cannot be shown", icon=":material/broken_image:")
                 continue
-            heat_canvas(uri, layer, row["mask_bits"], f"evidence for {row['predicted']}", f"canvas_{place}", 380)
+            caption = f"evidence for {row['predicted']}"
+            heat_canvas(uri, layer, row["mask_bits"], caption, key=f"canvas_{place}", height=380)
 
 
 def _card(difference: Difference, words: Words) -> None:

@@ -3,7 +3,7 @@
 import base64
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 import streamlit as st
@@ -13,12 +13,12 @@ from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import fields, session
 from whalecam.app.widgets.review_controls import open_image
-from whalecam.arrays import records
+from whalecam.arrays import typed_records
 from whalecam.data import OK, Dataset, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain import render
 from whalecam.store.run import Run
-from whalecam.store.table import Filters, Table
+from whalecam.store.table import Filters, ListedRow, Table
 from whalecam.text import percent
 from whalecam.words import Words, capital
 
@@ -109,11 +109,11 @@ def outline_cards(table: Table) -> list[Card]:
         Card(
             row["image"],
             None,
-            str(row["label"]),
+            row["label"],
             (row["image"], f"{row['mask_source']} · {percent(row['mask_area'])} of the image"),
             mask_bits=overlays[row["image"]].mask_bits,
         )
-        for row in records(rows)
+        for row in typed_records(rows, ListedRow)
     ]
 
 
@@ -126,13 +126,25 @@ def batch(run: Run, data: Dataset) -> None:
         return
     sample = rows.sample(min(SAMPLE, len(rows)), random_state=int(seed))
     event = gallery(
-        [card_of(run, row) for row in records(sample)], key="batch", selectable=False, openable=bool(run.parts())
+        [card_of(run, row) for row in typed_records(sample, DatasetRow)],
+        key="batch",
+        selectable=False,
+        openable=bool(run.parts()),
     )
     if event.opened:
         open_image(event.opened)
 
 
-def card_of(run: Run, row: dict[str, Any]) -> Card:
+class DatasetRow(TypedDict):
+    """What a card shows of a row of a data set."""
+
+    image: str
+    label: str
+    group: str
+    path: str
+
+
+def card_of(run: Run, row: DatasetRow) -> Card:
     """An image with its label: the run's thumbnail of it, else one made now."""
     uri = session.thumb_uri(run, row["image"])
     if uri is None:

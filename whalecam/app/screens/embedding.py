@@ -19,6 +19,7 @@ from whalecam.app.widgets import chart_selection, filters, review_controls
 from whalecam.commands import Embed
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.text import number
 from whalecam.words import capital
 
 COLOURINGS = {"assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
@@ -87,7 +88,7 @@ def neighbours(run: Run, table: Table, image: str) -> None:
     for name, cosine in zip(rows["image"].iloc[order], alike, strict=True):
         if name in by_name:
             card = by_name[name]
-            cards.append(_with_line(card, f"cosine {cosine:.2f}"))
+            cards.append(_with_line(card, f"cosine {number(cosine)}"))
     event = gallery(cards, key=f"near_{image}", selectable=False, columns_min_px=120)
     if event.opened:
         review_controls.open_image(event.opened)
@@ -142,9 +143,9 @@ def points(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str) 
     groups = groups.where(groups.isin(usual), REST)
     fixed = {audit_charts.WORDS[name]: colour for name, colour in audit_charts.COLOURS.items()}
     traces = []
-    for number, name in enumerate([*usual, *([REST] if (groups == REST).any() else [])]):
+    for place, name in enumerate([*usual, *([REST] if (groups == REST).any() else [])]):
         own = (groups == name).to_numpy()
-        colour = fixed.get(name) or ("#94a3b8" if name == REST else PALETTE[number % len(PALETTE)])
+        colour = fixed.get(name) or ("#94a3b8" if name == REST else PALETTE[place % len(PALETTE)])
         traces.append(
             {
                 "type": "scattergl",

@@ -14,7 +14,7 @@ from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.shell.run_commands import check_of
 from whalecam.app.state import session
 from whalecam.app.widgets import bulk_review
-from whalecam.arrays import records
+from whalecam.arrays import records, typed_records
 from whalecam.data import Dataset
 from whalecam.data.csv_text import safe_csv
 from whalecam.store.reviews import Dismissal
@@ -132,7 +132,7 @@ def _affected(run: Run, data: Dataset, finding: Finding) -> None:
         if len(listed) > SHOWN_IMAGES:  # the worst, and the least: for a shortcut, the images at both ends
             listed = pd.concat([listed.head(SHOWN_IMAGES // 2), listed.tail(SHOWN_IMAGES // 2)])
         if len(listed):
-            cards = [dataset.card_of(run, row) for row in records(listed)]
+            cards = [dataset.card_of(run, row) for row in typed_records(listed, dataset.DatasetRow)]
             gallery(cards, key=f"gallery_{finding.key}", selectable=False, openable=False, columns_min_px=120)
         bulk_review.offer(run, "of this finding", lambda: rows["image"].tolist(), f"all_{finding.key}")
     st.dataframe(rows.head(SHOWN_ROWS), hide_index=True, height=min(320, 38 + 35 * len(rows)))

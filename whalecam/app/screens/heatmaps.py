@@ -82,7 +82,14 @@ def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = review_controls.layer_of(
-        row, row["maps"], run.manifest.classes, resize, view["kind"], view["of"], view["against"], top
+        row,
+        row["maps"],
+        run.manifest.classes,
+        resize,
+        kind=view["kind"],
+        of=view["of"],
+        against=view["against"],
+        top=top,
     )
     if view["of"] not in run.manifest.classes:
         st.info(
@@ -187,7 +194,9 @@ def show_me(run: Run, row: ImageRow) -> None:
             caption = f"{edit} {donor}: {percent(row['reliance_after'])}"
             _shown(after, edited, caption)
         words = " · ".join(
-            f"{DROPS.get(name, name)} {value:+.2f}" for name, value in falls.items() if value is not None
+            f"{DROPS.get(name, name)} {number(value, signed=True)}"
+            for name, value in falls.items()
+            if value is not None
         )
         only = (
             f" With the {run.words.subject} filled in: {percent(row['background_only_p'])}."
@@ -207,8 +216,8 @@ def _edit_words(row: ImageRow, background: str) -> str:
 def _reliance_hint(row: ImageRow, background: str) -> str:
     return (
         f"Probability that the prediction would drop by more than half if only the {background} changed. "
-        f"p = {row['p_value']:.3f} among the images predicted alike; listed where at most {percent(row['q_value'])} "
-        "false ones are allowed."
+        f"p = {number(row['p_value'], 3)} among the images predicted alike; listed where at most "
+        f"{percent(row['q_value'])} false ones are allowed."
     )
 
 

@@ -13,7 +13,7 @@ from whalecam.app.widgets import chart_selection
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
-from whalecam.text import PERCENT_COLUMN, percent
+from whalecam.text import PERCENT_COLUMN, percent, short
 from whalecam.words import Words
 
 RELIANCE = ("reliance_probability", "reliance")
@@ -42,7 +42,7 @@ def _summary(table: Table, words: Words) -> None:
     with st.container(horizontal=True):
         if facts["measured"]:
             relies = _relies(facts["controlled"], level, words.background)
-            looks = f"an attention score of {level.attention:g} or more: it looks at the {words.background} too"
+            looks = f"an attention score of {short(level.attention)} or more: it looks at the {words.background} too"
             st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=f"{relies}, and {looks}")
             without = f"{relies}, without heat on the {words.background}"
             st.metric("Hidden reliance", f"{facts['hidden']:,}", help=without)
@@ -50,7 +50,7 @@ def _summary(table: Table, words: Words) -> None:
                 hint = f"{relies}; where the network looks cannot be assessed"
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
-            st.metric("Suspects", f"{suspects:,}", help=f"Attention score of {level.attention:g} or more")
+            st.metric("Suspects", f"{suspects:,}", help=f"Attention score of {short(level.attention)} or more")
         hint = "Images on which it can be assessed where the network looks"
         if facts["assessable"]:
             st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
@@ -80,7 +80,7 @@ def _relies(controlled: int, level: Thresholds, background: str) -> str:
     if controlled:
         share = f"at most {percent(level.false_rate)} false on average"
         return f"Relies on the {background} (of all that are listed so, {share})"
-    return f"A drop of {level.reliance:g} or more when the {background} changes"
+    return f"A drop of {short(level.reliance)} or more when the {background} changes"
 
 
 def charts(table: Table, words: Words) -> None:

@@ -31,6 +31,7 @@ from whalecam.config import (
 )
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
+from whalecam.store.training_metrics import SplitMetrics, TrainingMetrics
 from whalecam.text import count, number, percent, points
 from whalecam.words import Words, capital
 
@@ -179,16 +180,18 @@ def live(run: Run) -> None:
     """The loss curve while a training runs."""
     job = jobs.status(run.path)
     if job and job.state == "running" and job.title == "Training":
-        st.plotly_chart(audit_charts.losses(list(job.steps)), key="live_losses", alt="Loss so far")
+        st.plotly_chart(
+            audit_charts.losses([step["values"] for step in job.steps]), key="live_losses", alt="Loss so far"
+        )
 
 
-def results(run: Run, metrics: dict[str, Any]) -> None:
+def results(run: Run, metrics: TrainingMetrics) -> None:
     """Accuracy, balanced accuracy, loss, and what the split kept apart."""
     st.subheader("Results", anchor=False)
     with st.container(horizontal=True):
         for label, name, write in RESULTS:
-            if metrics.get(name) is not None:
-                st.metric(label, write(metrics[name]), border=True)
+            if (value := metrics.get(name)) is not None:
+                st.metric(label, write(value), border=True)
         if metrics.get("shared_individuals") is not None:
             both = f"{capital(run.words.groups)} on both sides"
             st.metric(both, percent(metrics["shared_individuals"]), border=True)
@@ -206,7 +209,7 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
     st.caption(plain(" ".join((_trained_how(run.manifest.network, metrics), *filter(None, notes)))))
 
 
-def _trained_how(network: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def _trained_how(network: Mapping[str, Any], metrics: TrainingMetrics) -> str:
     """Architecture, input and split in one sentence. A loaded network has no split that is known."""
     words = [f"{network.get('arch')} at {network.get('size')} px", str(network.get("resize"))]
     if metrics.get("split"):
@@ -215,28 +218,29 @@ def _trained_how(network: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     return f"{', '.join(words)}."
 
 
-def confusion_title(metrics: Mapping[str, Any]) -> str:
+def confusion_title(metrics: TrainingMetrics) -> str:
     """What the confusion counts are of: held-out images are known only where the split is."""
     return "Confusion on images that were not trained on" if metrics.get("split") else "Confusion on the audited images"
 
 
-def _splits(metrics: dict[str, Any], words: Words) -> None:
+def _splits(metrics: TrainingMetrics, words: Words) -> None:
     """What accuracy owes to groups that stand on both sides of a random split."""
     other = metrics.get("other_split")
     if not other:
         return
-    by = {metrics["split"]: metrics, other["split"]: other}
-    drop = by["random"]["accuracy"] - by["group"]["accuracy"]
+    by: dict[str, SplitMetrics] = {metrics["split"]: metrics, other["split"]: other}
+    random, grouped = by["random"], by["group"]
+    drop = random["accuracy"] - grouped["accuracy"]
     group = plain(str(metrics.get("group") or words.group))
-    shared = by["random"]["shared_groups" if metrics.get("group") else "shared_individuals"]
+    shared = random["shared_groups"] if metrics.get("group") else random["shared_individuals"]
     st.markdown(
-        f"On a **random** split the same recipe is right in {percent(by['random']['accuracy'], 1)}, with the {group} "
+        f"On a **random** split the same recipe is right in {percent(random['accuracy'], 1)}, with the {group} "
         f"of {percent(shared)} of the judged images in training too; **grouped** by {group} in "
-        f"{percent(by['group']['accuracy'], 1)}. What a random split owes to the {group}: **{points(drop, 1)}**."
+        f"{percent(grouped['accuracy'], 1)}. What a random split owes to the {group}: **{points(drop, 1)}**."
     )
 
 
-def epochs(metrics: dict[str, Any]) -> None:
+def epochs(metrics: TrainingMetrics) -> None:
     """The epoch table."""
     st.subheader("Epochs", anchor=False)
     if not metrics.get("epochs"):
@@ -249,7 +253,7 @@ def epochs(metrics: dict[str, Any]) -> None:
     st.dataframe(pd.DataFrame(metrics["epochs"]), hide_index=True, column_config=form)
 
 
-def pairs(run: Run, metrics: dict[str, Any]) -> pd.DataFrame:
+def pairs(run: Run, metrics: TrainingMetrics) -> pd.DataFrame:
     """The confusion counts: from the audit where there is one, else from the training's own validation."""
     if run.parts():
         return session.table_of(run).confusion()

@@ -1,7 +1,6 @@
 """The Patterns page's figures and its tabs on maps: strategies per species, the attention atlas, confused pairs."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -15,9 +14,9 @@ from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import patterns_cache, pending, session
 from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import review_actions, review_controls
-from whalecam.arrays import Progress, records
+from whalecam.arrays import Progress, typed_records
 from whalecam.store.run import Run
-from whalecam.store.table import Filters, Table
+from whalecam.store.table import Filters, ListedRow, Overlay, Table
 from whalecam.text import percent
 from whalecam.words import Words, capital
 
@@ -199,17 +198,18 @@ def _confused_images(run: Run, table: Table, pair: Pair, label: str, predicted: 
     ):
         with column:
             st.caption(plain(f"{of} against {against}"))
-            view = {"kind": "versus", "of": of, "against": against}
-            cards = [_card(run, row, overlays, view) for row in records(rows)]
+            cards = [_card(run, row, overlays, of, against) for row in typed_records(rows, ListedRow)]
             event = gallery(cards, key=f"pair_{label}_{of}", selectable=False, columns_min_px=110)
         if event.opened:
             review_controls.open_image(event.opened)
 
 
-def _card(run: Run, row: Mapping[str, Any], overlays: Mapping[str, Any], view: Mapping[str, Any]) -> Card:
+def _card(run: Run, row: ListedRow, overlays: Mapping[str, Overlay], of: str, against: str) -> Card:
     overlay = overlays[row["image"]]
     resize = str(run.manifest.network.get("resize", "squish"))
-    layer = review_controls.layer_of(row, overlay.maps, run.manifest.classes, resize, **view)
+    layer = review_controls.layer_of(
+        row, overlay.maps, run.manifest.classes, resize, kind="versus", of=of, against=against
+    )
     lines = (f"{percent(row['confidence'])} sure",)
     return Card(
         row["image"],

@@ -1,13 +1,12 @@
 """What the exchanged backgrounds prove: by class, by image, and what an earlier audit cannot say."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypeGuard
 
 import pandas as pd
 import streamlit as st
 
 from whalecam.config import Thresholds
-from whalecam.store.table import Table, Totals
+from whalecam.store.table import ListedRow, Table, Totals
 from whalecam.text import number, percent
 from whalecam.words import Words
 
@@ -51,15 +50,20 @@ def class_table(table: Table, words: Words) -> None:
         )
 
 
-def is_listed(row: Mapping[str, Any], level: Thresholds) -> bool:
+def is_listed(row: ListedRow, level: Thresholds) -> bool:
     """Whether an image counts as relying on its background, as `assessment.assess` decides."""
-    if pd.notna(row["q_value"]):
-        return bool(row["q_value"] <= level.false_rate)
-    return bool(pd.notna(row["reliance"]) and row["reliance"] >= level.reliance)
+    if is_measured(row["q_value"]):
+        return row["q_value"] <= level.false_rate
+    return is_measured(row["reliance"]) and row["reliance"] >= level.reliance
 
 
-def strength(row: Mapping[str, Any]) -> str:
+def strength(row: ListedRow) -> str:
     """How much an image relies on its background, in a few words; "" where it was not measured."""
-    if pd.notna(row["reliance_probability"]):
+    if is_measured(row["reliance_probability"]):
         return f"relies {percent(row['reliance_probability'])}"
-    return f"reliance {number(row['reliance'])}" if pd.notna(row["reliance"]) else ""
+    return f"reliance {number(row['reliance'])}" if is_measured(row["reliance"]) else ""
+
+
+def is_measured(value: float | None) -> TypeGuard[float]:
+    """Whether a score of a listed row is neither None nor NaN."""
+    return bool(pd.notna(value))

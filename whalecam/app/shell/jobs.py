@@ -6,17 +6,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from whalecam.arrays import Progress
 from whalecam.commands import Command, to_argv
 from whalecam.errors import RunError
 from whalecam.store.run import job_in, job_log_in, read_json, write_json
+from whalecam.text import number
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class Step(TypedDict):
+    """One line of progress, as the command line writes it: `arrays.Progress`, and seconds since the verb began."""
+
+    stage: str
+    done: int
+    total: int
+    values: dict[str, float]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Job:
 
     Attributes:
         state: `running`, `done`, `failed` or `cancelled`.
-        steps: what it reported, oldest first: dicts with `stage`, `done`, `total`, `values`, `seconds`.
+        steps: what it reported, oldest first.
         message: why it failed, in words.
         started: seconds since the epoch.
     """
@@ -33,18 +43,18 @@ class Job:
     title: str
     state: str
     started: float
-    steps: tuple[dict[str, Any], ...] = field(default=())
+    steps: tuple[Step, ...] = ()
     message: str = ""
 
     @property
     def share(self) -> float:
         """How much of the present stage is done, 0 to 1."""
-        last = self.steps[-1] if self.steps else {}
-        return min(1.0, last["done"] / last["total"]) if last.get("total") else 0.0
+        last = self.steps[-1] if self.steps else None
+        return min(1.0, last["done"] / last["total"]) if last and last["total"] else 0.0
 
     @property
     def stage(self) -> str:
-        return str(self.steps[-1]["stage"]) if self.steps else "starting"
+        return self.steps[-1]["stage"] if self.steps else "starting"
 
     @property
     def seconds_left(self) -> float | None:
@@ -53,8 +63,8 @@ class Job:
         return _seconds_left(stage[0], stage[-1]) if stage else None
 
 
-def _seconds_left(first: Mapping[str, Any], last: Mapping[str, Any]) -> float | None:
-    """By the pace between two steps of one stage: `done`, `total`, `seconds`; None before there is one."""
+def _seconds_left(first: Step, last: Step) -> float | None:
+    """By the pace between two steps of one stage; None before there is one."""
     elapsed, done = last["seconds"] - first["seconds"], last["done"] - first["done"]
     return float(elapsed / done * (last["total"] - last["done"])) if done > 0 and last["total"] else None
 
@@ -63,19 +73,21 @@ def time_left(seconds: float | None) -> str:
     """As a progress bar says it."""
     if seconds is None:
         return "estimating time left"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s left in this step"
+    return f"{number(seconds // 60, 0)} min {number(seconds % 60, 0)} s left in this step"
 
 
 class Pace:
     """How long work that a page waits for will take, told like that of a job."""
 
     def __init__(self) -> None:
-        self._first: dict[str, Any] = {}
+        self._first: Step | None = None
 
     def left_after(self, step: Progress) -> str:
         """The time left in the stage of a step, which was reported just now."""
-        last = {"stage": step.stage, "done": step.done, "total": step.total, "seconds": time.monotonic()}
-        if last["stage"] != self._first.get("stage"):
+        last = Step(
+            stage=step.stage, done=step.done, total=step.total, values=dict(step.values), seconds=time.monotonic()
+        )
+        if self._first is None or self._first["stage"] != last["stage"]:
             self._first = last
         return time_left(_seconds_left(self._first, last))
 
@@ -108,7 +120,7 @@ def status(folder: Path) -> Job | None:
         return None
     record = read_json(job_in(folder))
     lines = _lines(job_log_in(folder))
-    steps = tuple(line for line in lines if "stage" in line)
+    steps = tuple(cast(Step, line) for line in lines if "stage" in line)
     end = next((line for line in reversed(lines) if "state" in line), None)
     if end is None and _alive(int(record["pid"])):
         return Job(record["title"], "running", record["started"], steps)

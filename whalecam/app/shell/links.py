@@ -9,6 +9,7 @@ import streamlit as st
 from whalecam.app.components.history import follow
 from whalecam.app.state import fields as state
 from whalecam.config import THRESHOLDS, Thresholds
+from whalecam.text import short
 
 PAGES = (
     ("dashboard.py", "Overview", ":material/dashboard:"),
@@ -90,7 +91,7 @@ def _text(value: object) -> str:
     """One value as an address has it: `false`, `0.5`, `demo`."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return short(value) if isinstance(value, float) else str(value)
 
 
 def carried(run: str | None, usual_run: str | None) -> dict[str, str]:

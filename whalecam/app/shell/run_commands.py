@@ -1,7 +1,7 @@
 """The commands that pages start for a run: its data set, with the masks and boxes that it has."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from whalecam.commands import Check, Load, Train
 from whalecam.config import MASK_OPTIONS, AuditOptions, Columns, MaskOptions, TrainOptions
@@ -40,8 +40,17 @@ def load_of(run: Run, record: CheckpointRecord, *, audit: bool) -> Load:
     return Load(**of_data(run), checkpoint=record.checkpoint, **vars(record.given), audit=audit, masks=masks)
 
 
-def of_data(run: Run) -> dict[str, Any]:
-    """The fields of a command that reads the run's data set and writes into the run.
+class DataFields(TypedDict):
+    """The fields of a command that reads a data set and writes into a run."""
+
+    csv: str
+    images: str
+    run: str
+    columns: Columns
+
+
+def of_data(run: Run) -> DataFields:
+    """The run's data set, and the run, for a command.
 
     Raises ModelError where the run has no images.
     """

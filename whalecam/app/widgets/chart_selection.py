@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -13,18 +13,32 @@ from streamlit.errors import StreamlitAPIException
 
 from whalecam.app.state import fields
 from whalecam.errors import DatasetError
+from whalecam.text import short
 
 MAX_VERTICES = 60
 NAMES = "images"
 MALFORMED = "The selection in the URL cannot be read: {text}. Clear it, or draw it again in the chart."
 
 
-def encode(selection: Mapping[str, Any], axes: str) -> str:
+class Corners(TypedDict):
+    """A polygon by its vertices, a box by its two ends on each axis; in the chart's own units."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+class Selection(TypedDict, total=False):
+    """What is selected in a chart, as `st.plotly_chart` gives it; `customdata` of a point starts with its image."""
+
+    lasso: Sequence[Corners]
+    box: Sequence[Corners]
+    points: Sequence[Mapping[str, Sequence[object]]]
+
+
+def encode(selection: Selection, axes: str) -> str:
     """A selection of a Plotly chart as text; "" for none.
 
     Args:
-        selection: as `st.plotly_chart` gives it: `lasso` and `box` in the chart's own units, and `points`, whose
-            `customdata` starts with the image's name.
         axes: what the chart's axes show, without a space, as in `attention_score~reliance`.
     """
     outlines = [*selection.get("lasso", ()), *map(_corners, selection.get("box", ()))]
@@ -80,16 +94,16 @@ def note(chart: str, target: str, axes: str) -> None:
         st.query_params[target] = region
 
 
-def _corners(box: Mapping[str, Any]) -> dict[str, list[float]]:
+def _corners(box: Corners) -> Corners:
     (x0, x1), (y0, y1) = box["x"], box["y"]
     return {"x": [x0, x1, x1, x0], "y": [y0, y0, y1, y1]}
 
 
-def _vertices(outline: Mapping[str, Sequence[float]]) -> str:
+def _vertices(outline: Corners) -> str:
     """`x,y x,y …`, of a long outline every n-th vertex, so that a URL can carry it."""
     pairs = list(zip(outline["x"], outline["y"], strict=True))
     step = -(-len(pairs) // MAX_VERTICES)
-    return " ".join(f"{x:.4g},{y:.4g}" for x, y in pairs[::step])
+    return " ".join(f"{short(x, 4)},{short(y, 4)}" for x, y in pairs[::step])
 
 
 def _polygon(text: str) -> NDArray[np.float64]:

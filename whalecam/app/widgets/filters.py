@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,6 +19,7 @@ from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, REVIEW_STATES, Filters, Table
 from whalecam.words import capital
 
+FieldValue = str | Sequence[str] | None
 QUEUE = "queue"
 """The list that the queue of the Heatmaps page goes through."""
 PAGE_SIZES = (24, 48, 96)
@@ -95,16 +95,16 @@ def choose(table: Table, key: str, run: Run, place: DeltaGenerator) -> Filters:
     )
 
 
-def handed_on(key: str | None, target: str) -> dict[str, Any]:
+def handed_on(key: str | None, target: str) -> dict[str, FieldValue]:
     """The fields of the list `key` as those of the list `target`; without a key, empty ones."""
-    empty = {
+    empty: dict[str, FieldValue] = {
         "label": [],
         "predicted": [],
         "assessment": list(DEFAULT_VERDICTS.get(key or "", ())),
         "text": "",
         "region": "",
     }
-    values: dict[str, Any] = {name: empty.get(name) for name in NAMES}
+    values = {name: empty.get(name) for name in NAMES}
     if key:
         values = {name: fields.value(f"{key}_{name}", value) for name, value in values.items()}
     return {f"{target}_{name}": value for name, value in values.items()}

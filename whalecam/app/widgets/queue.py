@@ -12,7 +12,7 @@ from whalecam.app.widgets import filters
 from whalecam.config import SUSPECT_ASSESSMENTS
 from whalecam.store.run import Run
 from whalecam.store.table import ORDERS, Filters, Queue, Table, pace, with_controls
-from whalecam.text import PERCENT_SLIDER
+from whalecam.text import PERCENT_SLIDER, number
 
 ALL, NEW, SUSPECTS = "all images", "new to me", "suspects new to me"
 CONTROLS = 0.1
@@ -83,7 +83,7 @@ def progress(run: Run, queue: Queue) -> None:
     speed, left = pace(reviews), len(queue.line) - own
     words = [f"**{own:,} of {len(queue.line):,}** judged by you"]
     if speed:
-        words.append(f"{speed:.1f} images a minute")
+        words.append(f"{number(speed, 1)} images a minute")
         words.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
     waiting = [name for name in queue.skipped if name in queue.left]
     if waiting:

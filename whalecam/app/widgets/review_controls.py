@@ -1,7 +1,7 @@
 """The pieces pages are laid out from: filters, cards, galleries, review buttons."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,20 @@ from whalecam.app.charts.audit_charts import WORDS as WORDS_OF_VERDICTS
 from whalecam.app.components.canvas import Layer
 from whalecam.app.components.gallery import Card, gallery, late_event, selected_now
 from whalecam.app.screens import reliance_panel
+from whalecam.app.screens.reliance_panel import is_measured
 from whalecam.app.shell import links
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import fields, pending, session
 from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import filters, review_actions
 from whalecam.app.widgets.filters import QUEUE, View
-from whalecam.arrays import records
+from whalecam.arrays import typed_records
 from whalecam.config import OTHER, REVIEW_VERDICTS, WRONG_MASK
 from whalecam.data import geometry
 from whalecam.explain import score
 from whalecam.store.run import Run
-from whalecam.store.table import Overlay, Table
-from whalecam.text import percent
+from whalecam.store.table import ListedRow, Overlay, Table
+from whalecam.text import number, percent
 from whalecam.words import Words
 
 UNDO_HINT = "Take back your last action, from whatever page and day (key Z)"
@@ -41,10 +42,11 @@ def reasons(words: Words) -> tuple[str, ...]:
 
 
 def layer_of(
-    row: Mapping[str, Any],
+    row: ListedRow,
     maps: NDArray[np.float32] | None,
     classes: Sequence[str],
     resize: str,
+    *,
     kind: str = "relative",
     of: str | None = None,
     against: str | None = None,
@@ -53,12 +55,11 @@ def layer_of(
     """The heat of one image for one class (default: the predicted one); None where there is no map.
 
     Args:
-        row: `predicted`, `width`, `height` of the image.
         maps: evidence in logits, shape (classes, h, w).
         top: value at full colour, in logits; None scales this image to its own largest value.
     """
     name = of or row["predicted"]
-    if maps is None or name not in classes:
+    if maps is None or name is None or name not in classes:
         return None
     other = list(classes).index(against) if against is not None and against in classes else None
     values = score.contrast(maps, kind, list(classes).index(name), other)
@@ -83,7 +84,7 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
             mask_bits=overlays.get(row["image"], none).mask_bits,
             tooltip=_text(row["reason"]),
         )
-        for row in records(rows)
+        for row in typed_records(rows, ListedRow)
     ]
 
 
@@ -183,7 +184,7 @@ def open_image(image: str, key: str | None = None) -> None:
     if key:
         values["image_order"] = fields.value(f"{key}_order", "evidence")
     field = f"{QUEUE}_assessment"
-    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in values[field]]}, **values)
+    links.go("Heatmaps", {field: [WORDS_OF_VERDICTS[name] for name in values[field] or ()]}, **values)
 
 
 def _remember(verdict: str, images: tuple[str, ...] | None, key: str) -> None:
@@ -205,15 +206,16 @@ def _carry_out(run: Run, key: str) -> None:
         review_actions.decide(hand, action.images, action.verdict, key if action.of_gallery else "")
 
 
-def _lines(row: Mapping[str, Any], background: str) -> tuple[str, ...]:
-    if row["predicted"] is None or pd.isna(row["predicted"]):
-        return (str(row["image"]), _text(row["reason"]))
-    lines = [str(row["image"]), f"→ {row['predicted']} {percent(row['confidence'])}"]
-    lines.append(f"loss {row['loss']:.2f}" if pd.notna(row["loss"]) else "label not among the classes")
-    if pd.notna(row["attention_score"]):
-        lines[-1] += f" · attention {row['attention_score']:.2f}"
+def _lines(row: ListedRow, background: str) -> tuple[str, ...]:
+    if not _text(row["predicted"]):
+        return (row["image"], _text(row["reason"]))
+    lines = [row["image"], f"→ {row['predicted']} {percent(row['confidence'])}"]
+    lines.append(f"loss {number(row['loss'])}" if is_measured(row["loss"]) else "label not among the classes")
+    if is_measured(row["attention_score"]):
+        lines[-1] += f" · attention {number(row['attention_score'])}"
     if reliance_panel.is_listed(row, session.thresholds()):
-        part = f": {carrier_words(row['reliance_on'], background)}" if pd.notna(row["reliance_on"]) else ""
+        carrier = _text(row["reliance_on"])
+        part = f": {carrier_words(carrier, background)}" if carrier else ""
         lines.append(f"{reliance_panel.strength(row)}{part}")
     return tuple(lines)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+from whalecam.app.components.gallery import Outcome
 from whalecam.config import WRONG_MASK, Thresholds
 from whalecam.store.reviews import Added, Journal, Review
 
@@ -22,8 +23,7 @@ class Results:
         messages: what to tell, oldest first.
         signed: whether reason, note and label of the review bar are to be emptied.
         emptied: how often they have been.
-        outcomes: gallery → what its browser is to do: `id`, `state`, `images`. Where they were `signed` by a button,
-            it moves on to the next image; where a key was `refused`, it takes back that it has moved on.
+        outcomes: gallery → what its browser is to do.
         entries: the address of the journal that the page shows, and how many entries of it.
         waiting: entries that this session wrote since, and that the page is about to show.
     """
@@ -31,7 +31,7 @@ class Results:
     messages: list[str] = field(default_factory=list)
     signed: bool = False
     emptied: int = 0
-    outcomes: dict[str, dict[str, object]] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     entries: tuple[str, int] = ("", 0)
     waiting: int = 0
     _written: float = 0.0

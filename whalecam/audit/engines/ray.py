@@ -28,13 +28,13 @@ from whalecam.audit.fold_job import Done, Work
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain.explainer import Explained
 from whalecam.extras import install
-from whalecam.store.run import Run
+from whalecam.store.run import AUDIT, THUMBS, Run, part_of
 from whalecam.store.schema import SCHEMA
 
 CONNECT_SECONDS = 10.0
 BATCHES = 4
 """Batches a task: what a worker's death costs."""
-THUMBS = pa.schema([("image", pa.string()), ("thumb", pa.binary())])
+THUMBNAIL = pa.schema([("image", pa.string()), ("thumb", pa.binary())])
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,12 @@ class Worker:
             return {"count": [0], "passes": [0], "rows": [b""], "thumbs": [b""], "failed": [str(error)]}
         rows = _parquet(pa.Table.from_pylist([item.row for item in explained], schema=SCHEMA))
         shown = [{"image": item.row["image"], "thumb": item.thumb} for item in explained if item.thumb]
-        thumbs = _parquet(pa.Table.from_pylist(shown, schema=THUMBS))
+        thumbs = _parquet(pa.Table.from_pylist(shown, schema=THUMBNAIL))
         if self.parts is not None:
             names = "\n".join(item.row["image"] for item in explained)
             name = hashlib.sha256(names.encode()).hexdigest()[:24]
-            stored(self.parts, f"thumbs/part-{name}.parquet", thumbs)
-            stored(self.parts, f"audit/part-{name}.parquet", rows)
+            stored(self.parts, part_of(THUMBS, name), thumbs)
+            stored(self.parts, part_of(AUDIT, name), rows)
             rows = thumbs = b""
         passes = self._passes() - before
         return {"count": [len(explained)], "passes": [passes], "rows": [rows], "thumbs": [thumbs], "failed": [""]}

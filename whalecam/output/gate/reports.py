@@ -6,6 +6,7 @@ from xml.sax.saxutils import quoteattr
 
 from whalecam.errors import RunError
 from whalecam.output.gate import Check, Outcome
+from whalecam.text import short
 
 SHOWN = 50
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -32,7 +33,7 @@ def summary(run: str, outcome: Outcome) -> str:
     state = "failed" if outcome.failed else "passed"
     lines = [f"### WhaleCAM gate {state}: {escaped(run)}", "", "| fails if | figure | |", "|---|---|---|"]
     lines += [
-        f"| {escaped(str(check.rule))} | {check.value:.4g} | {'**failed**' if check.failed else 'ok'} |"
+        f"| {escaped(str(check.rule))} | {short(check.value, 4)} | {'**failed**' if check.failed else 'ok'} |"
         for check in outcome.checks
     ]
     if outcome.baseline:
@@ -68,7 +69,7 @@ def write(target: Path, text: str) -> None:
 
 
 def _sentence(check: Check) -> str:
-    return f"{check.rule.name} is {check.value:.4g}, and the gate fails if {check.rule}"
+    return f"{check.rule.name} is {short(check.value, 4)}, and the gate fails if {check.rule}"
 
 
 def _list(check: Check, outcome: Outcome) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from whalecam.errors import RunError
+from whalecam.text import short
 
 SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -51,4 +52,4 @@ class Rule:
         return SIGNS[self.sign](value, self.level)
 
     def __str__(self) -> str:
-        return f"{self.name}{self.sign}{self.level:g}"
+        return f"{self.name}{self.sign}{short(self.level)}"

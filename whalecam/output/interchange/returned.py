@@ -106,7 +106,7 @@ def words_of(item: Item) -> dict[str, str]:
     return words if "verdict" in words else {}
 
 
-def given_of(values: Mapping[str, Any]) -> Given:
+def given_of(values: Mapping[str, object]) -> Given:
     """The verdict among the values of a tool; what is no text counts as empty."""
     words = [value if isinstance(value := values.get(name), str) else "" for name in REVIEWED]
     return Given(words[0].strip().lower(), *words[1:])

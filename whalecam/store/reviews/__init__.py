@@ -1,11 +1,12 @@
 """Verdicts of people: what one is (`review`), where they lie (`journal`, `schema`), how to get there (`database`), what
-earlier ones mean for the next (`earlier`), what is said of an action (`messages`); and the findings that people set
-aside (`dismissals`) and the images that they put off (`skips`)."""
+earlier ones mean for the next (`earlier`), how one is given to several images (`signing`), what is said of an action
+(`messages`); and the findings that people set aside (`dismissals`) and the images that they put off (`skips`)."""
 
 from whalecam.store.reviews.dismissals import Dismissal, Dismissals
 from whalecam.store.reviews.earlier import Earlier
 from whalecam.store.reviews.journal import COLUMNS, Added, Journal
 from whalecam.store.reviews.review import Review, checked
+from whalecam.store.reviews.signing import sign
 from whalecam.store.reviews.skips import Skips
 
-__all__ = ["COLUMNS", "Added", "Dismissal", "Dismissals", "Earlier", "Journal", "Review", "Skips", "checked"]
+__all__ = ["COLUMNS", "Added", "Dismissal", "Dismissals", "Earlier", "Journal", "Review", "Skips", "checked", "sign"]

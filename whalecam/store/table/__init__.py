@@ -9,7 +9,7 @@ from whalecam.store.table.queue import Queue, pace, with_controls
 from whalecam.store.table.rows import Table
 from whalecam.store.table.stats import Overlay, unpack_maps, wilson
 from whalecam.store.table.store import NO_REVIEWS, Store
-from whalecam.store.table.typed_rows import ImageRow, LeakCounts, MapRow, Totals
+from whalecam.store.table.typed_rows import ImageRow, LeakCounts, ListedRow, MapRow, Totals
 
 __all__ = [
     "NO_REVIEWS",
@@ -18,6 +18,7 @@ __all__ = [
     "Filters",
     "ImageRow",
     "LeakCounts",
+    "ListedRow",
     "MapRow",
     "Overlay",
     "Queue",

@@ -1,7 +1,8 @@
 """Which rows, in which order: choices of people as SQL with named values."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from whalecam.store.table.store import Values
 
 ORDERS = {
     "evidence": "case assessment when 'confirmed_leak' then 0 when 'hidden_reliance' then 1 when 'background_reliance' "
@@ -37,10 +38,10 @@ class Filters:
     mask_sources: tuple[str, ...] = ()
 
 
-def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
+def where_of(filters: Filters) -> tuple[str, Values]:
     """SQL with named values only: no text of the data set becomes part of a question."""
     parts: list[str] = ["true"]
-    values: dict[str, Any] = {}
+    values: dict[str, str | bool | list[str]] = {}
     for column, wanted in (
         ("label", filters.labels or None),
         ("predicted", filters.predicted or None),

@@ -40,10 +40,6 @@ class Queue:
         """What is still to be judged."""
         return tuple(name for name in self.line if name not in self.done)
 
-    @property
-    def reviewed_count(self) -> int:
-        return len(self.line) - len(self.left)
-
     def place(self, image: str) -> int:
         """0-based place of an image in `line`; -1 for one that is not in the queue."""
         return self._places.get(image, -1)

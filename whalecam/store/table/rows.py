@@ -63,7 +63,7 @@ class Table:
         """Some rows, without maps, in a stable order (ties by name)."""
         where, values = where_of(filters)
         sql = f"select * exclude (part) from {self._joined} where {where} order by {self._order(order)}, image "
-        values |= {"limit": limit, "offset": offset}
+        values = {**values, "limit": limit, "offset": offset}
 
         def find() -> pd.DataFrame:
             return self._store.ask(sql + "limit $limit offset $offset", values)

@@ -3,10 +3,11 @@
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -39,6 +40,9 @@ KEPT = {"whole": 64, "picture": 64}
 """How many answers are kept: on many rows, and on single images, which push out only one another."""
 SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": False}
 """Rows have no order of their own, and keeping the files' would cost a second copy while they are read."""
+Values = Mapping[str, str | int | float | bytes | list[str]]
+"""What stands for the `$name`s of a question in SQL."""
+NO_VALUES: Values = MappingProxyType({})
 COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
 """How far a question is, is counted on the cursor that is told so, and not printed."""
 
@@ -134,19 +138,19 @@ class Store:
         own.register("given", rows)
         own.execute(f"create or replace table held.{name} as select * from given")
 
-    def ask(self, question: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+    def ask(self, question: str, values: Values = NO_VALUES) -> pd.DataFrame:
         """A question in SQL to `held.rows`, `held.proven`, `held.classes` and `held.reviews`, with named values."""
-        return self._con.cursor().execute(question, values or {}).df()
+        return self._con.cursor().execute(question, dict(values)).df()
 
     def batches(self, question: str) -> Iterator[pa.RecordBatch]:
         """The same in parts, as Arrow has it: one million answers are no objects of Python, nor all held here."""
         yield from self._con.cursor().sql(question).to_arrow_reader(BATCH)
 
-    def rows(self, question: str, values: dict[str, Any] | None = None) -> list[Any]:
+    def rows(self, question: str, values: Values = NO_VALUES) -> list[Any]:
         """The same as tuples."""
-        return self._con.cursor().execute(question, values or {}).fetchall()
+        return self._con.cursor().execute(question, dict(values)).fetchall()
 
-    def record(self, question: str) -> dict[str, Any]:
+    def record(self, question: str) -> dict[str, object]:
         """The first row of an answer, by column."""
         cursor = self._con.cursor().execute(question)
         names = [column[0] for column in cursor.description]
@@ -174,10 +178,10 @@ def _no_answers() -> dict[str, OrderedDict[Any, Any]]:
     return {about: OrderedDict() for about in KEPT}
 
 
-def _watched(own: duckdb.DuckDBPyConnection, question: str, values: dict[str, Any], report: Report) -> None:
+def _watched(own: duckdb.DuckDBPyConnection, question: str, values: Values, report: Report) -> None:
     """Ask something long; where `report`, which hears how far it is, raises, it is broken off."""
     with ThreadPoolExecutor(1) as aside:
-        running = aside.submit(own.execute, question, values)
+        running = aside.submit(own.execute, question, dict(values))
         try:
             while wait((running,), TICK).not_done:
                 report(Progress("reading rows", max(0, int(own.query_progress())), 100))

@@ -60,11 +60,11 @@ class MapRow(TypedDict):
     background_share: float | None
 
 
-class ImageRow(TypedDict):
-    """One image with its maps; None where something was not measured. Columns as in `schema.SCHEMA`.
+class ListedRow(TypedDict):
+    """One image without its maps; None or NaN where something was not measured. Columns as in `schema.SCHEMA`.
 
     `correct`, `assessment`, `p_value`, `q_value` and `reliance_probability` follow from the thresholds and from the
-    other images; `review` to `reviewed_at` are of its latest review. `maps` is float32 (classes, h, w).
+    other images; `review` to `reviewed_at` are of its latest review.
     """
 
     image: str
@@ -120,6 +120,11 @@ class ImageRow(TypedDict):
     suggested_label: str | None
     reviewer: str | None
     reviewed_at: str | None
+
+
+class ImageRow(ListedRow):
+    """One image with its maps, float32 (classes, h, w); None, never NaN, where something was not measured."""
+
     maps: NDArray[np.float32] | None
     logits: list[float] | None
     mask_bits: bytes | None

@@ -3,8 +3,8 @@
 import base64
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
-from typing import Any
+from dataclasses import astuple, dataclass
+from typing import Any, TypedDict
 
 import numpy as np
 import streamlit as st
@@ -70,6 +70,7 @@ def heat_canvas(
     layer: Layer | None,
     mask_bits: bytes | None,
     caption: str,
+    *,
     key: str,
     height: int = 560,
     colours: Sequence[str] = tuple(COLOURMAPS),
@@ -79,7 +80,7 @@ def heat_canvas(
     Opacity, threshold, colours, outline and heat come from the URL, in the browser (see `overlay_controls`).
 
     Args:
-        picture_uri: the upright image as a data URI.
+        image_uri: the upright image as a data URI.
         layer: what to paint; None where there is no map.
         mask_bits: the mask of the whole image, MASK_GRID × MASK_GRID bits, packed; None where there is none.
         caption: what is shown, in plain text.
@@ -128,11 +129,29 @@ def overlay_controls() -> None:
     fields.unbind("heat", "opacity", "threshold", "colours", "outline")
 
 
-def packed_layer(layer: Layer | None) -> dict[str, Any] | None:
+class PackedLayer(TypedDict):
+    """A layer as JSON for the browser: `values` in base64, `frame` as its four ends."""
+
+    values: str
+    height: int
+    width: int
+    top: float
+    frame: tuple[float, ...]
+    unit: str
+
+
+def packed_layer(layer: Layer | None) -> PackedLayer | None:
     """A layer as JSON for the browser."""
     if layer is None:
         return None
-    return asdict(layer) | {"values": text64(layer.values), "frame": astuple(layer.frame)}
+    return PackedLayer(
+        values=text64(layer.values),
+        height=layer.height,
+        width=layer.width,
+        top=layer.top,
+        frame=astuple(layer.frame),
+        unit=layer.unit,
+    )
 
 
 def colour_tables(names: Sequence[str] = tuple(COLOURMAPS)) -> dict[str, str]:

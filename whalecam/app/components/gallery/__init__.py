@@ -1,9 +1,9 @@
 """A grid of cards: images with their heat, their verdict and their review; selected, opened and judged in place."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import streamlit as st
 
@@ -48,6 +48,18 @@ class Card:
     tooltip: str = ""
 
 
+class Outcome(TypedDict):
+    """What the browser is to do after a verdict, once for each `id`.
+
+    Where the `images` were `signed` by a button, it moves on to the next image; where a key was `refused`, it takes
+    back that it has moved on.
+    """
+
+    id: str
+    state: str
+    images: list[str]
+
+
 @dataclass(frozen=True)
 class GalleryEvent:
     """What people did in a gallery since the last run.
@@ -68,11 +80,12 @@ class GalleryEvent:
 def gallery(
     cards: Sequence[Card],
     key: str,
+    *,
     selectable: bool = True,
     current: str | None = None,
     columns_min_px: int = 150,
     openable: bool = True,
-    outcome: Mapping[str, Any] | None = None,
+    outcome: Outcome | None = None,
 ) -> GalleryEvent:
     """Show cards in a responsive grid.
 
@@ -82,7 +95,7 @@ def gallery(
         current: the image marked as the one in view elsewhere.
         columns_min_px: smallest width of a card in CSS pixels.
         openable: whether images can be opened at all.
-        outcome: what came of the last verdict: see `Results.outcomes`; the browser acts on each `id` once.
+        outcome: what came of the last verdict.
     """
     data = {
         "key": key,
@@ -94,7 +107,7 @@ def gallery(
         "current": current,
         "columns": columns_min_px,
         "maskGrid": MASK_GRID,
-        "outcome": dict(outcome) if outcome else None,
+        "outcome": outcome,
     }
     result = _component(
         key=key,
@@ -136,7 +149,7 @@ def _known(names: Sequence[str], images: Any) -> Iterator[str]:
     return (name for name in names if name in wanted)
 
 
-def _packed(card: Card) -> dict[str, Any]:
+def _packed(card: Card) -> dict[str, object]:
     badge = {"word": WORDS.get(card.badge, card.badge), "colour": COLOURS.get(card.badge, "")} if card.badge else None
     return {
         "image": card.image,

@@ -1,0 +1,19 @@
+"""The verbs of WhaleCAM for Python: the same as those of the command line, with the same options and defaults."""
+
+from whalecam.api.datasets import check, open_dataset, unpack
+from whalecam.api.models import Cams, explain, open_model
+from whalecam.api.runs import Run, audit, compare, open_run, train
+
+__all__ = [
+    "Cams",
+    "Run",
+    "audit",
+    "check",
+    "compare",
+    "explain",
+    "open_dataset",
+    "open_model",
+    "open_run",
+    "train",
+    "unpack",
+]

@@ -1,0 +1,261 @@
+"""Runs: train, audit, open, compare."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from whalecam import data as dataset
+from whalecam import remedies
+from whalecam.analysis.compare import Comparison, compare_runs
+from whalecam.api.options import PathLike, with_options
+from whalecam.arrays import Report, silent
+from whalecam.audit import run_audit
+from whalecam.audit.fold_job import Engine
+from whalecam.audit.run_audit import LOCAL, AuditSummary
+from whalecam.config import CSV, AuditOptions, Thresholds, TrainOptions
+from whalecam.data import Dataset
+from whalecam.data.groups import INDIVIDUAL, candidate
+from whalecam.data.split_file import read_split
+from whalecam.errors import DatasetError
+from whalecam.network import Network, training
+from whalecam.network.training import adopt
+from whalecam.output.csv import MergeReport, split_table
+from whalecam.output.interchange.transfer import export_run, import_file
+from whalecam.output.report import write_report
+from whalecam.store.open_table import open_table
+from whalecam.store.reviews import Added, Review, sign
+from whalecam.store.run import DatasetRecord, create_run, words_for
+from whalecam.store.run import Run as StoredRun
+from whalecam.store.run import open_run as open_stored
+from whalecam.store.table import Totals
+
+
+class Run(StoredRun):
+    """A run folder: one row per image in its table, the network that predicted, and people's verdicts.
+
+    Attributes:
+        model: the network in memory that the run was made from, None where it was opened.
+    """
+
+    model: Network | None = None
+
+    @classmethod
+    def from_model(
+        cls,
+        model: Network,
+        data: Dataset,
+        path: PathLike,
+        *,
+        training: Collection[str] = (),
+        notes: Sequence[str] = (),
+        subject: str | None = None,
+        background: str | None = None,
+    ) -> "Run":
+        """Write the run folder `path` for a network that was trained elsewhere, to be audited on `data`.
+
+        Args:
+            model: what `open_model` returns. A function or a module in memory is not kept in the folder: where such a
+                run is opened again, `audit` takes it as `model`.
+            training: names of the images in `data` that it was trained on, as far as that is known.
+            notes: what else the run is to report of it.
+            subject, background: nouns for what the images show and before what, as in `car` and `road`, for pages,
+                report and command line; None: as the run has them, else `object` and `background`.
+
+        Returns: the run, which knows the network in memory. Raises ModelError for weights that are NaN or infinite,
+        DatasetError for a training image that `data` does not name and for what is no noun, RunError where the folder
+        is something else.
+        """
+        if unknown := sorted(set(training) - set(data.table["image"])):
+            raise DatasetError(f"The training image '{unknown[0]}' is none of the data set's {len(data.table):,} rows.")
+        words = words_for(Path(path), data, subject, background)
+        stored = create_run(Path(path), DatasetRecord.of(data), words)
+        adopt(stored, model, notes, training)
+        run = cls(stored.path, stored.manifest)
+        run.model = model
+        return run
+
+    def to_pandas(self, thresholds: Thresholds = Thresholds()) -> pd.DataFrame:
+        """The table without its maps, one row per image by name, with assessments at these thresholds.
+
+        Raises RunError where nothing is audited yet.
+        """
+        return open_table(self, thresholds).all_rows()
+
+    def summary(self, thresholds: Thresholds = Thresholds()) -> Totals:
+        """Counts and rates of the whole run, as the Overview page shows them.
+
+        Returns: `images`, `assessable`, `suspects`, `confirmed`, `hidden`, `background`, `reviewed` and `flagged`
+        (counts), `accuracy` and `background_only_accuracy` (shares of the held-out images, in [0, 1]), `loss` (nats),
+        `bg_gap` (how much more probable the prediction is on its own label's backgrounds than on those of other labels,
+        in [-1, 1]; Xiao et al. 2020) and others. Raises RunError where nothing is audited yet.
+        """
+        return open_table(self, thresholds).overview()
+
+    def export(
+        self,
+        path: PathLike,
+        *,
+        to: str = CSV,
+        only: str = "flagged",
+        thresholds: Thresholds = Thresholds(),
+        labels_map: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write verdicts and scores, for another tool with boxes and masks.
+
+        Args:
+            path: the file; a folder for a format of several files.
+            to: `csv` (docs/csv.md), or another tool's format: `fiftyone`, `label-studio`, `cvat`, `coco`, `camtrap-dp`,
+                `huggingface` (docs/review.md), or one that another package offers.
+            only: which rows: `flagged`, `reviewed`, `suspects` or `all`.
+            labels_map: labels to rename in what is written, old → new.
+
+        Returns: the file or folder. Raises ReviewError for another format or choice, and where it cannot be written.
+        """
+        return export_run(self, Path(path), to=to, only=only, thresholds=thresholds, merges=labels_map).path
+
+    def import_verdicts(self, path: PathLike, *, reviewer: str = "") -> MergeReport:
+        """Merge the verdicts of a file that `export` wrote and people or tools changed; the newest counts.
+
+        Args:
+            reviewer: who gave the verdicts for which the file of another tool names nobody.
+
+        Returns: what became of each of them. Raises ReviewError where the file holds no verdict.
+        """
+        return import_file(self, Path(path), reviewer)
+
+    def review(
+        self,
+        images: Sequence[str],
+        verdict: str,
+        *,
+        reviewer: str,
+        reason: str = "",
+        note: str = "",
+        suggested_label: str = "",
+        thresholds: Thresholds = Thresholds(),
+    ) -> Added:
+        """Sign a verdict for images, as the pages and `whalecam review` do.
+
+        Args:
+            images: names as in the table.
+            verdict: `flag`, `keep` or `unsure`.
+            reviewer: who signs.
+            reason, note, suggested_label: empty: those that the same reviewer gave before stay.
+            thresholds: noted beside the verdict.
+
+        Returns: `images` that were signed, and those that stand so already (`unchanged`), for which nothing is written.
+        Raises ReviewError for an image without a row, another verdict and a blank reviewer.
+        """
+        given = Review("", verdict, reviewer, reason=reason, note=note, suggested_label=suggested_label)
+        return sign(self, images, given, thresholds)
+
+    def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
+        """Write one self-contained HTML page.
+
+        Args:
+            cases: how many images it shows, flagged ones first, then suspects, each by evidence; 0 or more.
+
+        Returns: its path. Raises RunError where nothing is audited yet.
+        """
+        return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
+
+    def split(self) -> pd.DataFrame:
+        """Which images its networks were trained and validated on, as a file that `split_file` of `train` takes.
+
+        Returns: one row per usable image of its classes: `image`, `fold` (the network that validates it; empty for
+        none) and `part` (`train`, `valid`, `test`). Raises RunError for a network that was trained elsewhere.
+        """
+        return split_table(self, run_audit.open_data(self))
+
+
+def train(
+    data: Dataset,
+    path: PathLike,
+    *,
+    subject: str | None = None,
+    background: str | None = None,
+    report: Report = silent,
+    **options: Any,
+) -> Run:
+    """Train one network, or one for each fold, and write the run folder `path`.
+
+    Args:
+        subject, background: as in `Run.from_model`.
+        options: fields of `TrainOptions`, such as `folds=3` or `arch="resnet18"`.
+
+    Returns: the run. Raises TypeError for an unknown option, DatasetError for a group or a split file that cannot be
+    used, ModelError where there is too little to train on or pretrained weights cannot be had, RunError where the
+    folder is something else.
+    """
+    chosen = with_options(TrainOptions(group=data.group), options)
+    training.check_start(chosen)
+    words = words_for(Path(path), data, subject, background)
+    if chosen.group:
+        name = INDIVIDUAL if chosen.group == data.columns.group else candidate(data, chosen.group).name
+        chosen = replace(chosen, group=name)
+    if chosen.split_file:
+        read_split(Path(chosen.split_file), data)
+    if data.csv == dataset.IN_MEMORY and chosen.group in {"image", "label", "group"} & set(data.others):
+        raise DatasetError(f"The run's table has a column '{chosen.group}' of its own. Give yours another name.")
+    inspected = dataset.inspect_images(data, report)
+    run = create_run(Path(path), DatasetRecord.of(data), words)
+    if data.csv == dataset.IN_MEMORY:
+        inspected = dataset.write_table(inspected, run.own_table)
+        run.update(dataset=DatasetRecord.of(inspected))
+    remedies.train(inspected, run, chosen, report)
+    return open_run(path)
+
+
+def audit(
+    run: StoredRun,
+    data: Dataset | None = None,
+    *,
+    model: Network | None = None,
+    subject: str | None = None,
+    background: str | None = None,
+    report: Report = silent,
+    engine: Engine = LOCAL,
+    **options: Any,
+) -> AuditSummary:
+    """Fill or complete the table of a run: maps, scores and the background test of every image. Resumable.
+
+    Args:
+        data: another data set than the run's own.
+        model: the network itself, where it was in memory when the run was made (`Run.from_model`) and the run was
+            opened again since.
+        subject, background: other nouns for the run than it has.
+        engine: who does the work: this machine, or a Ray cluster by `whalecam.audit.engines.ray.OnRay`.
+        options: fields of `AuditOptions`, such as `masks="masks/"`.
+
+    Returns: counts: `images` in the table, `new` ones of this call, forward `passes`; whether it was `restarted`,
+    because masks, network or reading had changed; what of masks and boxes is used (`joins`), and where the masks come
+    from (`mask_sources`). Raises TypeError for an unknown option, RunError for an untrained run and for another model
+    than the run's, DatasetError for masks or boxes that join no image or would be read wrongly.
+    """
+    chosen = with_options(AuditOptions(), options)
+    if subject or background:
+        words = run.words
+        run.update(words=replace(words, subject=subject or words.subject, background=background or words.background))
+    network = model or (run.model if isinstance(run, Run) else None)
+    images = data or run_audit.open_data(run)
+    return run_audit.run_audit(run, images, chosen, report, engine=engine, model=network)
+
+
+def open_run(path: PathLike) -> Run:
+    """Open a run folder. Raises RunError where there is none, or where it cannot be read."""
+    stored = open_stored(Path(path))
+    return Run(stored.path, stored.manifest)
+
+
+def compare(*runs: StoredRun) -> Comparison:
+    """Compare runs with the first of them, on the images they share.
+
+    Returns: by run after the first, `differences`: one for each metric, with its 95 % paired bootstrap interval and p:
+    of McNemar's exact test (1947) for accuracy, else of Fisher's paired randomization (1935) over individuals, beside
+    it after Holm's correction over all metrics; `marks`: which images changed; `leaks`: what became of the first run's
+    confirmed leaks. Raises RunError where they cannot be compared.
+    """
+    return compare_runs(list(runs))
