@@ -97,9 +97,8 @@ def _files_below(folder: Path) -> tuple[list[str], list[str]]:
     start = len(os.path.join(folder, ""))  # noqa: PTH118  of a folder such as "." or "/" too
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = f"{root[start:]}{os.sep}" if len(root) >= start else ""
+        below = f"{root[start:]}/".replace(os.sep, "/") if len(root) >= start else ""
         for name in sorted(files):
             if not name.startswith("."):
-                relative = f"{below}{name}".replace(os.sep, "/")
-                (images if name.lower().endswith(SUFFIXES) else others).append(relative)
+                (images if name.lower().endswith(SUFFIXES) else others).append(below + name)
     return images, others
