@@ -24,7 +24,9 @@ HEADER = 12
 """Column names that an error lists."""
 
 
-def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Columns, tuple[str, ...]]:
+def resolved(
+    contents: TableContents, columns: Columns, name: str, *, needs_group: bool = True
+) -> tuple[Columns, tuple[str, ...]]:
     """The columns as the table spells them, and in words what was taken in place of a default.
 
     A column is meant exactly, else in another case where that is unique; where the format of the table fixes it, that;
@@ -32,6 +34,7 @@ def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Colu
 
     Args:
         name: what messages call the table.
+        needs_group: whether a named group column that is absent is an error; else it is noted.
 
     Raises DatasetError that lists the columns there are.
     """
@@ -46,8 +49,18 @@ def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Colu
             notes.append(f"{name} has no column '{wanted}'; used '{used}'.")
     group = _spelled(present, columns.group) or columns.group
     if group not in present and columns.group != Columns.group:
-        raise fault(_absent(name, present, columns.group))
+        if needs_group:
+            raise fault(_absent(name, present, columns.group))
+        notes.append(no_groups(name, columns.group))
     return Columns(image, label, group), tuple(notes)
+
+
+def no_groups(name: str, group: str) -> str:
+    """The sentence on a table without the group column that a run names."""
+    return (
+        f"{name} has no column '{group}', which the run has its groups from. No groups are used: each image counts as "
+        "one of its own."
+    )
 
 
 def with_one_hot(contents: TableContents, columns: Columns, name: str) -> tuple[TableContents, tuple[str, ...]]:

@@ -114,7 +114,7 @@ def _files(run: Run, data: Dataset | None) -> tuple[dict[str, str], Path | None,
     record = run.manifest.dataset
     try:
         folder = Path(record.images) if record.images else None
-        data = data or open_dataset(Path(record.csv), folder, Columns(**record.columns))
+        data = data or open_dataset(Path(record.csv), folder, Columns(**record.columns), needs_group=False)
     except DatasetError as error:
         return {}, None, [f"The images are named as in the run, since their files cannot be found: {error}"]
     if data.images is None:
