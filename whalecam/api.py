@@ -21,7 +21,7 @@ from whalecam.arrays import ByteArray, Report, silent
 from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.run_audit import LOCAL, AuditSummary
-from whalecam.config import CSV, AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
+from whalecam.config import CSV, IN_MEMORY, AuditOptions, Columns, MaskOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset, geometry, unpacking
 from whalecam.data.groups import INDIVIDUAL, candidate
 from whalecam.data.split_file import read_split
@@ -29,7 +29,6 @@ from whalecam.data.unpacking import Unpacked
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, masks
 from whalecam.network import Network, Predict, black_box, load_checkpoint, training
-from whalecam.network.black_box import IN_MEMORY
 from whalecam.network.bodies import IMAGENET, Stats
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import OWN
