@@ -20,6 +20,8 @@ IMAGE_ALIASES = (
     "image_id",
 )
 LABEL_ALIASES = ("label", "class", "category", "common_name", "scientific_name")
+ONE_HOT = "label"
+"""The column of labels that a table gets which has a column for each label; a run calls its labels by it."""
 HEADER = 12
 """Column names that an error lists."""
 
@@ -64,15 +66,17 @@ def no_groups(name: str, group: str) -> str:
 
 
 def with_one_hot(contents: TableContents, columns: Columns, name: str) -> tuple[TableContents, tuple[str, ...]]:
-    """A table without a column of labels, but with a column for each label, gets one of the default name."""
+    """A table without a column of labels, but with a column for each label, gets the column ONE_HOT."""
     present = [str(column) for column in contents.frame.columns]
     aliases = LABEL_ALIASES if columns.label == Columns.label else ()
-    if _column(present, columns.label, contents.label, aliases) or columns.label != Columns.label:
+    is_named = columns.label not in (Columns.label, ONE_HOT)
+    if is_named or _column(present, columns.label, contents.label, aliases):
         return contents, ()
     labels = one_hot_labels(contents.frame, name)
     if labels is None:
         return contents, ()
-    return replace(contents, frame=contents.frame.assign(**{columns.label: labels[0]})), (labels[1],)
+    label = columns.label if ONE_HOT in present else ONE_HOT
+    return replace(contents, frame=contents.frame.assign(**{label: labels[0]}), label=label), (labels[1],)
 
 
 def _column(present: Sequence[str], wanted: str, fixed: str | None, aliases: Iterable[str]) -> str | None:
