@@ -213,7 +213,7 @@ def test_a_file_that_is_no_record_is_an_error(tmp_path: Path) -> None:
 def test_python_recognizes_the_same_as_the_command_line(run: Run, tmp_path: Path) -> None:
     path = resnet(tmp_path / "w.pth")
     for words, options in (((), {}), (("--arch", "resnet18", "--resize", "pad", "--classes", "a, b"), PADDED)):
-        record = wc.inspect(path, labels=LABELS, size=SIDE, **options)  # type: ignore[arg-type]
+        record = wc.inspect(path, labels=LABELS, size=SIDE, **options)
         facts = inspected(path, "--run", run.path, "--size", SIDE, *words)
         assert json.loads(json.dumps(asdict(record) | {"sentences": record.sentences})) == facts
     listed = wc.inspect(str(path), size=SIDE, classes=["a", "b"])
