@@ -11,7 +11,7 @@ with page("Top losses") as run:
     threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
-    overlay_controls()
+    overlay_controls(has_maps=run.has_maps)
     view = filters.filter_bar(
         table, "losses", run, ("loss", "least confident", "confidence", "evidence", "name", "random")
     )

@@ -21,7 +21,7 @@ with page("Heatmaps") as run:
         queue.buttons(run, line, image)
     row = table.row(image)
     view = heatmaps.choose_view(run, row)
-    overlay_controls()
+    overlay_controls(has_maps=run.has_maps)
     large, side = st.columns([3, 2], gap="medium")
     with large:
         heatmaps.review(run, row, view, line)

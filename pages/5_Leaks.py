@@ -11,7 +11,7 @@ with page("Leaks") as run:
     threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
-    overlay_controls()
+    overlay_controls(has_maps=run.has_maps)
     leaks.summary(run)
     reliance_panel.note_uncontrolled(table.overview())
     charts_first()

@@ -12,7 +12,7 @@ with page("Patterns") as run:
     threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
-    overlay_controls()
+    overlay_controls(has_maps=run.has_maps)
     patterns.show_metrics(run, table)
     charts_first()
     sights, strategies, atlas, pairs = st.tabs(

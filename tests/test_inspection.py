@@ -12,10 +12,11 @@ import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
+import whalecam as wc
 from tests.commandline import whalecam
 from tests.tiny import LABELS, draw, untrained_run
 from whalecam.config import EXACTNESS, RESIZES
-from whalecam.errors import RunError
+from whalecam.errors import ModelError, RunError
 from whalecam.explain import cam
 from whalecam.network import from_spec
 from whalecam.store.checkpoint_record import CheckpointRecord, Given, read_record, save_record
@@ -34,6 +35,9 @@ def resnet(path: Path, classes: int = 2, **more: Any) -> Path:
     network = torchvision.models.resnet18(num_classes=classes)
     torch.save({"state_dict": network.state_dict(), **more}, path)
     return path
+
+
+PADDED = {"arch": "resnet18", "resize": "pad", "classes": "a, b"}
 
 
 def inspected(path: Path, *words: object) -> dict[str, Any]:
@@ -204,3 +208,20 @@ def test_a_file_that_is_no_record_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no record of a checkpoint"):
         read_record(tmp_path / "half.json")
     assert "no positions before its logits" in RECORD.sentences[-1]
+
+
+def test_python_recognizes_the_same_as_the_command_line(run: Run, tmp_path: Path) -> None:
+    path = resnet(tmp_path / "w.pth")
+    for words, options in (((), {}), (("--arch", "resnet18", "--resize", "pad", "--classes", "a, b"), PADDED)):
+        record = wc.inspect(path, labels=LABELS, size=SIDE, **options)
+        facts = inspected(path, "--run", run.path, "--size", SIDE, *words)
+        assert json.loads(json.dumps(asdict(record) | {"sentences": record.sentences})) == facts
+    listed = wc.inspect(str(path), size=SIDE, classes=["a", "b"])
+    assert listed.classes == ("a", "b") and listed.labels == () and listed.size == SIDE
+
+
+def test_python_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"There is no file .*no\.pth\. Give the path of a checkpoint"):
+        wc.inspect(tmp_path / "no.pth")
+    with pytest.raises(ModelError, match="tells 2 classes apart, but 3 are named"):
+        wc.inspect(resnet(tmp_path / "w.pth"), classes=("a", "b", "c"), size=SIDE)

@@ -664,3 +664,10 @@ def test_a_run_whose_images_are_gone_says_so(runs: Path, tmp_path: Path) -> None
     run.update(dataset=type(run.manifest.dataset)(**{**vars(run.manifest.dataset), "csv": str(tmp_path / "gone.csv")}))
     done = export_run(run, tmp_path / "out.json", to="coco", only="all")
     assert "cannot be found" in done.notes[0] and done.path.is_file()
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"camtrap-dp"}))
+def test_what_a_mask_shows_is_called_by_the_word_of_the_run(name: str) -> None:
+    files = FORMATS[name].write(replace(outgoing(item("a.jpg")), subject="bus stop"))
+    text = "\n".join(content.decode("utf-8", "replace") for content in files.values())
+    assert "bus stop" in text and "animal" not in text

@@ -15,6 +15,7 @@ from whalecam.analysis.findings.label_values import is_list
 from whalecam.audit.run_audit import _wanted
 from whalecam.config import AuditOptions
 from whalecam.data import Dataset
+from whalecam.data import open_dataset as open_table
 from whalecam.data.placeholders import is_placeholder
 from whalecam.errors import DatasetError
 
@@ -157,6 +158,10 @@ def test_one_hot_columns_are_labels_where_each_row_has_one() -> None:
     source = pd.read_csv(folder / "onehot.csv")
     assert data.table["label"].tolist() == source[["orca", "beluga"]].idxmax(axis=1).tolist()
     assert data.notes[0] == "Read the 2 columns orca, beluga as the labels of one row each (one-hot)."
+    assert data.columns.label == "label" and data.words().label == "label"
+    assert len(data.reading) == 1
+    again = open_table(folder / "onehot.csv", folder / "images", data.columns)  # as a run opens it
+    assert again.table.equals(data.table) and again.columns == data.columns
     several = source.assign(beluga=1)
     with pytest.raises(
         DatasetError, match=r"a column for each label \(orca, beluga\), but \d+ of 20 rows have several"

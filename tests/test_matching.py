@@ -22,6 +22,10 @@ from whalecam.data.spelling import (
     SEPARATOR,
     UNICODE,
     ZEROS,
+    differences,
+    folded,
+    folded_all,
+    plain,
 )
 
 HOME = Path("/data/whales/train")
@@ -267,3 +271,28 @@ def test_every_unique_file_is_matched_in_every_spelling() -> None:
         outcomes, report = match([SPELLINGS[spelling](file) for file in files], files, home=HOME)
         assert [outcome.file for outcome in outcomes] == files, spelling
         assert report.unused == 0
+
+
+@given(paths=st.lists(st.one_of(PATHS, st.text(max_size=12)), max_size=30))
+def test_paths_folded_together_are_each_folded(paths: list[str]) -> None:
+    assert folded_all(paths) == [folded(path) for path in paths]
+    assert folded_all([path.upper() for path in paths]) == [folded(path.upper()) for path in paths]
+
+
+def test_many_plain_paths_and_one_that_is_not_are_each_folded() -> None:
+    paths = [f"SITE{number % 7}/IMG_{number:05}.JPG" for number in range(2_500)]
+    paths[1_200] = "Site\\IMG É.JPG"
+    assert folded_all(paths) == [plain(path).casefold() for path in paths]
+
+
+@given(path=PATHS, change=st.sampled_from((str.swapcase, str.upper, str.title)))
+def test_names_in_another_case_alone_differ_as_the_general_way_has_it(path: str, change: Callable[[str], str]) -> None:
+    name = change(path)
+    assert differences(name, path) == differences(name, path, endings=("_never",)) == (CASE,) * (name != path)
+
+
+def test_a_file_at_the_top_is_not_the_end_of_its_own_path_alone() -> None:
+    files = ["a.jpg", "orca/a.jpg", "orca/b.jpg", "pod/orca/b.jpg"]
+    assert only("a.jpg", files) == Match("a.jpg") and only("./a.jpg", files) == Match("a.jpg")
+    assert only("b.jpg", files) == Match(candidates=("orca/b.jpg", "pod/orca/b.jpg"))
+    assert only("orca/b.jpg", files) == Match("orca/b.jpg")

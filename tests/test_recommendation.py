@@ -318,3 +318,26 @@ def test_a_class_that_relies_as_a_whole_is_no_reason_to_rest_though_no_image_is_
     labels = pd.DataFrame({"label": [], "assessable": [], "share": [], "low": [], "confirmed": []})
     assert "orca, beluga rely on the water as a whole" in leaks_summary(relying, labels, MARINE)
     assert "as a whole" not in leaks_summary({**counts(120, 3, suspects=3), "relying": ["orca"]}, labels, MARINE)
+
+
+@pytest.mark.parametrize(
+    ("network", "exactness", "audit", "words"),
+    [
+        ({"way": "black box"}, "none", {}, "in the memory of the process that made the run"),
+        ({"way": "in memory"}, "exact", {}, "in the memory of the process that made the run"),
+        ({"way": "onnx"}, "none", {}, "the network draws no maps, by which they are simulated"),
+        ({}, "none", {"maps": "none"}, ""),
+        ({}, "exact", {}, ""),
+    ],
+)
+def test_a_simulation_is_not_advised_where_it_cannot_be(
+    network: dict[str, str], exactness: str, audit: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    run = create_run(tmp_path / "run", DatasetRecord("t.csv", None, {}, ""))
+    run.update(network=network, exactness=exactness, audit=audit)
+    advice = advise(run, LEAKING, [])[0]
+    assert advice.todo == ("" if words else "simulate")
+    assert words in advice.sentence and (
+        "Train with a remedy where the network was trained" in advice.sentence
+    ) == bool(words)
+    assert recommend(counts(200), obstacle=words) == recommend(counts(200))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
     from whalecam.data import Dataset
     from whalecam.errors import DatasetError, ModelError, ReviewError, RunError, WhalecamError
+    from whalecam.explain.inspection import inspect
 
 __all__ = [
     "AuditOptions",
@@ -46,6 +47,7 @@ __all__ = [
     "check",
     "compare",
     "explain",
+    "inspect",
     "open_dataset",
     "open_model",
     "open_run",
@@ -55,6 +57,7 @@ __all__ = [
 _HOMES = {
     "whalecam.config": ("AuditOptions", "Columns", "Thresholds", "TrainOptions"),
     "whalecam.data": ("Dataset",),
+    "whalecam.explain.inspection": ("inspect",),
     "whalecam.errors": ("DatasetError", "ModelError", "ReviewError", "RunError", "WhalecamError"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

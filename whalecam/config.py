@@ -88,6 +88,10 @@ EXACTNESS = {
     "approximate": "The map leaves a rest of the logit unexplained, which is shown beside it.",
 }
 """How far a map adds up to its logit, by what the head is."""
+NO_MAPS = "none"
+"""The exactness of an audit that has no maps."""
+BLACK_BOX, IN_MEMORY = "black box", "in memory"
+"""How a network was cut that a run cannot build again: a function, or a module that only its maker has."""
 THUMB_SIZE = 192
 MASK_GRID = 96
 

@@ -95,6 +95,36 @@ def test_the_pages_say_what_was_not_measured(boxed: Path, monkeypatch: pytest.Mo
     assert SAID in texts(open_page("pages/4_Heatmaps.py", run="boxed")).replace("\\", "")
 
 
+def test_what_cannot_be_simulated_is_not_offered(boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHALECAM_RUNS", str(boxed))
+    app = open_page(None, run="boxed")
+    assert "Simulate the remedies" not in {button.label for button in app.button}
+    assert (
+        "Remedies cannot be simulated here, since the network is a function or module in the memory of the process "
+        "that made the run. Train with a remedy where the network was trained, audit the result, and compare the runs."
+    ) in texts(app).replace("\\", "")
+
+
+def test_controls_and_counts_without_a_meaning_are_not_shown(
+    boxed: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, name, has_maps in ((boxed, "boxed", False), (prepared / "runs", "demo", True)):
+        monkeypatch.setenv("WHALECAM_RUNS", str(folder))
+        for page in ("pages/3_Top_losses.py", "pages/4_Heatmaps.py", "pages/5_Leaks.py", "pages/8_Patterns.py"):
+            app = open_page(page, run=name)
+            toggles = {toggle.label for toggle in app.toggle}
+            assert "Outline of the mask" in toggles and ("Show the heat" in toggles) is has_maps, page
+            assert ("Opacity" in {slider.label for slider in app.slider}) is has_maps, page
+            assert ("No heat is shown, because this audit has no maps." in texts(app)) is not has_maps, page
+    for folder, name, has_maps in ((boxed, "boxed", False), (prepared / "runs", "demo", True)):
+        monkeypatch.setenv("WHALECAM_RUNS", str(folder))
+        app = open_page("pages/5_Leaks.py", run=name)
+        labels = {metric.label for metric in app.metric}
+        assert ({"Confirmed leaks", "Hidden reliance"} <= labels) is has_maps
+        assert ({"Confirmed leaks", "Hidden reliance"} & labels != set()) is has_maps
+        assert has_maps or ("Background reliance" in labels and "it counts as background reliance" in texts(app))
+
+
 def test_the_verbs_say_it_too_and_the_export_has_the_reliance(boxed: Path, tmp_path: Path) -> None:
     run = boxed / "boxed"
     told = whalecam("info", run)

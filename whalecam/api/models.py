@@ -12,11 +12,11 @@ from torch import nn
 from whalecam import data as dataset
 from whalecam.api.options import PathLike
 from whalecam.arrays import ByteArray
+from whalecam.config import IN_MEMORY
 from whalecam.data import geometry
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam
 from whalecam.network import Network, Predict, black_box, load_checkpoint
-from whalecam.network.black_box import IN_MEMORY
 from whalecam.network.bodies import IMAGENET, Stats
 from whalecam.network.exactness import exactness
 from whalecam.network.heads import OWN

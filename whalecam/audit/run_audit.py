@@ -1,5 +1,6 @@
 """Explain what a run does not hold yet. Resumable: every few seconds of work become one Parquet part."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,12 +14,14 @@ from whalecam.audit import fold_job
 from whalecam.audit.token_places import check_places
 from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
 from whalecam.data import OK, Dataset, open_dataset
+from whalecam.data.columns import no_groups
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks, occlusion
 from whalecam.explain.masks import MASK_METHODS, Joined, MaskSources
 from whalecam.network import Network
 from whalecam.store.run import Run
 
+log = logging.getLogger(__name__)
 LOCAL = fold_job.Local()
 RELIANCE = "whole backgrounds, in rounds"
 """How reliance is tested, to be changed with it. Audits from before it was noted exchanged single properties as well.
@@ -125,10 +128,16 @@ def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
-    """The run's own data set, or another one to audit with its network."""
+    """The run's own data set, or another one to audit with its network.
+
+    A group column that is not in the table any more is logged; the data set has no groups then.
+    """
     record = run.manifest.dataset
-    folder = images or (Path(record.images) if record.images else None)
-    return open_dataset(csv or Path(record.csv), folder, Columns(**record.columns))
+    folder, columns = images or (Path(record.images) if record.images else None), Columns(**record.columns)
+    data = open_dataset(csv or Path(record.csv), folder, columns, needs_group=False)
+    if (note := no_groups(data.csv.name, columns.group)) in data.reading:
+        log.warning(note)
+    return data
 
 
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def _check_used(given: dict[str, Any]) -> None:
 def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json: bool, **given: Any) -> None:
     """What a checkpoint or ONNX file contains: architecture, classes, preprocessing, maps. No image is predicted."""
     from whalecam.audit import run_audit
-    from whalecam.store.checkpoint_record import Given, save_record
+    from whalecam.store.checkpoint_record import save_record
     from whalecam.store.run import open_run
 
     if not checkpoint.expanduser().exists():
@@ -207,14 +207,9 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
     labels = run_audit.open_data(open_run(run_path)).classes() if run_path else ()
     # Seconds of imports, so only once the paths are known to be good.
     from whalecam.explain import inspection
-    from whalecam.network import load_checkpoint
-    from whalecam.network.checkpoints import class_names_of
 
     reporter()(Progress("reading the checkpoint", 0, 1))
-    names = class_names_of(given["classes"] or "") or None
-    frame = {"arch": given["arch"], "size": given["size"], "default_size": DEFAULT.size, "resize": given["resize"]}
-    loaded = load_checkpoint(checkpoint.expanduser(), names, otherwise=labels, **frame)
-    record = inspection.inspect(loaded, checkpoint.expanduser(), Given(**given), labels)
+    record = inspection.inspect(checkpoint, labels=labels, **given)
     if save is not None:
         save_record(record, save)
     if as_json:

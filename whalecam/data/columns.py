@@ -20,11 +20,15 @@ IMAGE_ALIASES = (
     "image_id",
 )
 LABEL_ALIASES = ("label", "class", "category", "common_name", "scientific_name")
+ONE_HOT = "label"
+"""The column of labels that a table gets which has a column for each label; a run calls its labels by it."""
 HEADER = 12
 """Column names that an error lists."""
 
 
-def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Columns, tuple[str, ...]]:
+def resolved(
+    contents: TableContents, columns: Columns, name: str, *, needs_group: bool = True
+) -> tuple[Columns, tuple[str, ...]]:
     """The columns as the table spells them, and in words what was taken in place of a default.
 
     A column is meant exactly, else in another case where that is unique; where the format of the table fixes it, that;
@@ -32,6 +36,7 @@ def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Colu
 
     Args:
         name: what messages call the table.
+        needs_group: whether a named group column that is absent is an error; else it is noted.
 
     Raises DatasetError that lists the columns there are.
     """
@@ -46,20 +51,32 @@ def resolved(contents: TableContents, columns: Columns, name: str) -> tuple[Colu
             notes.append(f"{name} has no column '{wanted}'; used '{used}'.")
     group = _spelled(present, columns.group) or columns.group
     if group not in present and columns.group != Columns.group:
-        raise fault(_absent(name, present, columns.group))
+        if needs_group:
+            raise fault(_absent(name, present, columns.group))
+        notes.append(no_groups(name, columns.group))
     return Columns(image, label, group), tuple(notes)
 
 
+def no_groups(name: str, group: str) -> str:
+    """The sentence on a table without the group column that a run names."""
+    return (
+        f"{name} has no column '{group}', which the run has its groups from. No groups are used: each image counts as "
+        "one of its own."
+    )
+
+
 def with_one_hot(contents: TableContents, columns: Columns, name: str) -> tuple[TableContents, tuple[str, ...]]:
-    """A table without a column of labels, but with a column for each label, gets one of the default name."""
+    """A table without a column of labels, but with a column for each label, gets the column ONE_HOT."""
     present = [str(column) for column in contents.frame.columns]
     aliases = LABEL_ALIASES if columns.label == Columns.label else ()
-    if _column(present, columns.label, contents.label, aliases) or columns.label != Columns.label:
+    is_named = columns.label not in (Columns.label, ONE_HOT)
+    if is_named or _column(present, columns.label, contents.label, aliases):
         return contents, ()
     labels = one_hot_labels(contents.frame, name)
     if labels is None:
         return contents, ()
-    return replace(contents, frame=contents.frame.assign(**{columns.label: labels[0]})), (labels[1],)
+    label = columns.label if ONE_HOT in present else ONE_HOT
+    return replace(contents, frame=contents.frame.assign(**{label: labels[0]}), label=label), (labels[1],)
 
 
 def _column(present: Sequence[str], wanted: str, fixed: str | None, aliases: Iterable[str]) -> str | None:

@@ -21,6 +21,7 @@ from whalecam.data.spelling import (
     ZEROS,
     differences,
     folded,
+    folded_all,
     plain,
     split_extension,
     without_ending,
@@ -81,6 +82,7 @@ class Index:
         self.files = dict.fromkeys(files)
         self.homes = _homes(home)
         self._folded_homes = [[folded(part) for part in own] for own in self.homes]
+        self._home_parts = frozenset(part for own in self._folded_homes for part in own)
         self._starts = [f"/{'/'.join(own)}/" for own in self._folded_homes]
         self._contradictions: dict[str, bool] = {}
         self.by_stem = by_stem
@@ -122,6 +124,8 @@ class Index:
     def _below_home(self, name: str, *, whole: bool) -> list[Match]:
         """Files by a name that begins with the folder's own path, all of it or its end."""
         own = _parts(name)
+        if not own or folded(own[0]) not in self._home_parts:
+            return []
         start = [folded(part) for part in own]
         candidates = []
         for home, folded_home in zip(self.homes, self._folded_homes, strict=True):
@@ -178,42 +182,52 @@ class Index:
         return differences(name, file, by_stem=self.by_stem, endings=self.endings)
 
     def _by_exact_tail(self, depth: int) -> dict[str, str]:
-        """The file of each end of a path as it is written; empty where there are several."""
+        """The file of each end of a longer path as it is written; empty where there are several."""
         if depth not in self._exact_tails:
             tails: dict[str, str] = {}
-            for file in self.files if depth <= self._depth else ():
-                if file.count("/") >= depth - 1:
-                    tail = _last(file, depth)
-                    tails[tail] = "" if tail in tails else file
+            for file in self._from_depth(depth + 1):
+                tail = _last(file, depth)
+                tails[tail] = "" if tail in tails else file
             self._exact_tails[depth] = tails
         return self._exact_tails[depth]
 
     def _by_tail(self, depth: int) -> dict[str, list[str]]:
         """The files by the loose keys of the last parts of their paths; built when first needed."""
         if depth not in self._tails:
-            deep = (file for file in self.files if file.count("/") >= depth - 1) if depth <= self._depth else ()
-            self._tails[depth] = self._by_key((_last(file, depth), file) for file in deep)
+            deep = self._from_depth(depth)
+            self._tails[depth] = self._by_key([_last(file, depth) for file in deep], deep)
         return self._tails[depth]
 
     @cached_property
     def _by_path(self) -> dict[str, list[str]]:
         """The files by the loose keys of their whole paths."""
-        return self._by_key((file, file) for file in self.files)
+        files = list(self.files)
+        return self._by_key(files, files)
 
-    def _by_key(self, paths: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-        files: defaultdict[str, list[str]] = defaultdict(list)
-        for path, file in paths:
-            stem = split_extension(folded(path))[0]
-            files[without_zeros(stem)].append(file)
-            short = without_ending(stem, self.endings)
+    def _by_key(self, tails: Sequence[str], files: Iterable[str]) -> dict[str, list[str]]:
+        """Files by the loose keys of these ends of their paths."""
+        by_key: defaultdict[str, list[str]] = defaultdict(list)
+        for path, file in zip(folded_all(tails), files, strict=True):
+            stem = split_extension(path)[0]
+            by_key[without_zeros(stem)].append(file)
+            short = without_ending(stem, self.endings) if self.endings else stem
             if short != stem:
-                files[without_zeros(short)].append(file)
-        return dict(files)
+                by_key[without_zeros(short)].append(file)
+        return dict(by_key)
+
+    def _from_depth(self, depth: int) -> list[str]:
+        """The files whose paths have at least so many parts."""
+        return [file for file, own in zip(self.files, self._depths, strict=True) if own >= depth]
+
+    @cached_property
+    def _depths(self) -> list[int]:
+        """How many parts each path has."""
+        return [file.count("/") + 1 for file in self.files]
 
     @cached_property
     def _depth(self) -> int:
         """How many parts the longest path has."""
-        return max((file.count("/") for file in self.files), default=0) + 1
+        return max(self._depths, default=1)
 
     @cached_property
     def _folders(self) -> frozenset[str]:
@@ -240,8 +254,6 @@ def _separator(name: str) -> tuple[str, ...]:
 
 def _last(path: str, depth: int) -> str:
     """The last parts of a path."""
-    if depth == 1:
-        return path[path.rfind("/") + 1 :]
     at = len(path)
     for _ in range(depth):
         at = path.rfind("/", 0, at)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from whalecam.config import IMAGE_SUFFIXES, UNREAD_SUFFIXES
@@ -24,6 +25,8 @@ SENTENCES = {
 """How names of each kind of difference were matched, after `12 of 24 names matched …`."""
 SUFFIXES = frozenset((*IMAGE_SUFFIXES, *UNREAD_SUFFIXES))
 BLANK = re.compile(r"\s*/\s*")
+BLOCK = 1_000
+"""Paths that are looked at together."""
 DOUBLED = re.compile(r"^(?:\.[/\\]+)+|(?<=[/\\])[/\\]+")
 
 
@@ -54,18 +57,30 @@ def folded(path: str) -> str:
     return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
+def folded_all(paths: Sequence[str]) -> list[str]:
+    """`folded` of each path; a block of plain ones at once, which takes a tenth of the time."""
+    results: list[str] = []
+    for start in range(0, len(paths), BLOCK):
+        block = paths[start : start + BLOCK]
+        # What is not plain in a path is not plain in all of them together, and what is plain has no NUL.
+        results += "\0".join(block).lower().split("\0") if is_plain("".join(block)) else map(folded, block)
+    return results
+
+
 def split_extension(path: str) -> tuple[str, str]:
     """Stem, folders included, and the extension with its dot, which is empty where it is not that of an image."""
     at = path.rfind(".")
-    if at <= path.rfind("/") + 1 or path[at:].lower() not in SUFFIXES:
+    if at < 1 or path[at - 1] == "/" or path[at:].lower() not in SUFFIXES:
         return path, ""
     return path[:at], path[at:]
 
 
 def without_zeros(stem: str) -> str:
     """A stem that is a number loses its leading zeros, as in spreadsheets; `0` stays."""
-    head, slash, last = stem.rpartition("/")
-    return f"{head}{slash}{last.lstrip('0') or '0'}" if last.isdecimal() and last[0] == "0" else stem
+    at = stem.rfind("/") + 1
+    if stem[at : at + 1] != "0" or not stem[at:].isdecimal():
+        return stem
+    return stem[:at] + (stem[at:].lstrip("0") or "0")
 
 
 def without_ending(stem: str, endings: tuple[str, ...]) -> str:
@@ -86,6 +101,8 @@ def differences(name: str, file: str, *, by_stem: bool = False, endings: tuple[s
     kinds: list[str] = []
     if not (is_plain(name) and is_plain(file)):
         name, file = _written(kinds, name, file)
+    elif name.lower() == file.lower() and name != file and not (by_stem or endings):
+        return (CASE,)
     if name == file:
         return tuple(dict.fromkeys(kinds))
     name, file, extension = _stems(name, file)

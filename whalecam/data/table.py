@@ -105,11 +105,13 @@ class Dataset:
         return tuple(sorted(self.good()["label"].unique()))
 
 
-def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -> Dataset:
+def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns(), *, needs_group: bool = True) -> Dataset:
     """Read a table in any format of `readers.tables` and join it with the files of a folder. No image is decoded.
 
     Args:
         images: the folder of the images; a folder of class folders contains its own.
+        needs_group: whether a named group column that is absent is an error; else no groups are used, and the notes
+            say so.
 
     Raises DatasetError, in one line, for a file that is no such table, and for a missing folder. A bad row never
     raises.
@@ -117,7 +119,7 @@ def open_dataset(csv: Path, images: Path | None, columns: Columns = Columns()) -
     csv = Path(csv)
     contents = read_table(csv)
     is_own = images is None and _is_folder(csv)
-    data = of_contents(contents, csv, csv if is_own else images, columns)
+    data = of_contents(contents, csv, csv if is_own else images, columns, needs_group=needs_group)
     content = _csv_of(data) if _is_folder(csv) else csv.read_bytes()
     return replace(data, fingerprint=hashlib.sha256(content).hexdigest())
 
@@ -148,10 +150,12 @@ def write_table(data: Dataset, csv: Path) -> Dataset:
     return replace(data, csv=csv, columns=columns, fingerprint=hashlib.sha256(content).hexdigest())
 
 
-def of_contents(contents: TableContents, csv: Path, images: Path | None, columns: Columns) -> Dataset:
+def of_contents(
+    contents: TableContents, csv: Path, images: Path | None, columns: Columns, *, needs_group: bool = True
+) -> Dataset:
     """The rows of a table, joined with the files of a folder; without a fingerprint."""
     contents, one_hot = with_one_hot(contents, columns, csv.name)
-    present, notes = resolved(contents, columns, csv.name)
+    present, notes = resolved(contents, columns, csv.name, needs_group=needs_group)
     frame = contents.frame
     groups = frame[present.group].str.strip() if present.group in frame else pd.Series("", frame.index, dtype=str)
     groups, unknown = without_placeholders(groups)

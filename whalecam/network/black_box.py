@@ -9,13 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from whalecam.arrays import ByteArray
+from whalecam.config import BLACK_BOX
 from whalecam.errors import ModelError
 from whalecam.network.cut import Network
 from whalecam.network.heads import OWN
 from whalecam.network.opaque import Opaque, Pixels
 
-BLACK_BOX, IN_MEMORY = "black box", "in memory"
-"""How a network was cut that a run cannot build again: a function, or a module that only its maker has."""
 Predict = Callable[[ByteArray], ArrayLike]
 """Images uint8 (N, S, S, 3), RGB → probabilities (N, C), each row adding up to 1."""
 IMAGES, DECIMALS = 4, 4

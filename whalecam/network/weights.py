@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from whalecam.config import LOADED_ARCH
+from whalecam.config import BLACK_BOX, IN_MEMORY, LOADED_ARCH
 from whalecam.errors import ModelError
 from whalecam.network import checkpoints
 from whalecam.network.averaged_bodies import cut_again
-from whalecam.network.black_box import BLACK_BOX, IN_MEMORY
 from whalecam.network.bodies import IMAGENET, Stats, build_body, build_whole, stats_of
 from whalecam.network.checkpoint_files import weights_file
 from whalecam.network.cut import Network, first_names

@@ -49,7 +49,8 @@ def source_of(run: Run) -> Source:
     remedy, mended = str(run.manifest.train.get("remedy", "none")), remedies.record_in(run.remedied)
     if remedy in REMEDIES and mended.is_file():
         record, options = read_json(mended), TrainOptions.stored(run.manifest.train)
-        data = open_dataset(Path(record["source"]), Path(record["images"]), Columns(**record["columns"]))
+        columns = Columns(**record["columns"])
+        data = open_dataset(Path(record["source"]), Path(record["images"]), columns, needs_group=False)
         return Source(data, remedies.finder(data, options), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
     data = run_audit.open_data(run)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from whalecam.config import Columns
+from whalecam.config import NO_MAPS, Columns
 from whalecam.errors import RunError
 from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
@@ -107,6 +107,11 @@ class Run:
     @property
     def trained(self) -> bool:
         return bool(self.manifest.classes)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether its audit has activation maps; true before an audit."""
+        return self.manifest.exactness != NO_MAPS
 
     @property
     def reviews_url(self) -> str:

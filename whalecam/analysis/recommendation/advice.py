@@ -22,6 +22,8 @@ REMEDIES = {
     "shuffle": "train with {words.backgrounds} exchanged between the labels",
 }
 """What each remedy does, with the words of a run in braces."""
+INSTEAD = "Train with a remedy where the network was trained, audit the result, and compare the runs."
+"""What to do about a network with which remedies cannot be simulated."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def recommend(
     own: str = "none",
     since: Measured | None = None,
     words: Words = Words(),
+    obstacle: str = "",
 ) -> Advice:
     """What to do about the leaks of a run.
 
@@ -94,6 +97,7 @@ def recommend(
         own: the remedy that this run was trained with.
         since: what that changed, against an untouched `run`.
         words: of the run.
+        obstacle: why remedies cannot be simulated with this network, in words; empty where they can.
     """
     tested = int(facts["measured"] or 0)
     hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
@@ -126,6 +130,8 @@ def recommend(
         )
     # A training with shuffle is judged as it is alone; mended images cannot be mended again.
     if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
+        if obstacle:
+            return Advice(None, f"Remedies cannot be simulated here, since {obstacle}. {INSTEAD}", (leak,))
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
     return _predicted(simulated, tried, leak, _failures(measured), words)
 

@@ -10,7 +10,7 @@ import numpy as np
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend
 from whalecam.analysis.recommendation.simulated_metrics import Simulation, interval
 from whalecam.commands import Command, Compare, Retrain, Simulate
-from whalecam.config import HEAD, SIMULATED
+from whalecam.config import BLACK_BOX, HEAD, IN_MEMORY, SIMULATED, AuditOptions
 from whalecam.stats import Interval
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import LeakCounts
@@ -54,7 +54,16 @@ def advise(run: Run, facts: LeakCounts, others: Iterable[Run]) -> tuple[Advice, 
     simulated, own, beside = simulation_of(run), _remedy(run), list(others)
     measured = measured_of(run, beside)
     metrics = simulated["figures"] if simulated else None
-    return recommend(facts, metrics, measured, own=own, since=_since(run, beside), words=run.words), measured
+    since, obstacle = _since(run, beside), _obstacle(run)
+    return recommend(facts, metrics, measured, own=own, since=since, words=run.words, obstacle=obstacle), measured
+
+
+def _obstacle(run: Run) -> str:
+    """Why remedies cannot be simulated with the run's network; empty where they can, as far as the run states it."""
+    if run.manifest.network.get("way") in (BLACK_BOX, IN_MEMORY):
+        return "the network is a function or module in the memory of the process that made the run"
+    drew_maps = AuditOptions.stored(run.manifest.audit).maps == AuditOptions.maps
+    return "the network draws no maps, by which they are simulated" if drew_maps and not run.has_maps else ""
 
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:

@@ -31,11 +31,11 @@ def show_me(run: Run, table: Table, image: str) -> None:
 def summary(run: Run) -> None:
     """How many suspects at the present thresholds, and how far the review has come, whoever reviews."""
     with errors_shown():
-        _summary(session.table_of(run), run.words)
+        _summary(run, session.table_of(run))
 
 
-def _summary(table: Table, words: Words) -> None:
-    facts = table.overview()
+def _summary(run: Run, table: Table) -> None:
+    words, facts = run.words, table.overview()
     suspects = table.count(Filters(assessments=SUSPECT_ASSESSMENTS))
     done = suspects - table.count(Filters(assessments=SUSPECT_ASSESSMENTS, review="unreviewed"))
     level = session.thresholds()
@@ -43,10 +43,11 @@ def _summary(table: Table, words: Words) -> None:
         if facts["measured"]:
             relies = _relies(facts["controlled"], level, words.background)
             looks = f"an attention score of {short(level.attention)} or more: it looks at the {words.background} too"
-            st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=f"{relies}, and {looks}")
-            without = f"{relies}, without heat on the {words.background}"
-            st.metric("Hidden reliance", f"{facts['hidden']:,}", help=without)
-            if facts["background"]:
+            if facts["assessable"]:
+                st.metric("Confirmed leaks", f"{facts['confirmed']:,}", help=f"{relies}, and {looks}")
+                without = f"{relies}, without heat on the {words.background}"
+                st.metric("Hidden reliance", f"{facts['hidden']:,}", help=without)
+            if facts["background"] or not facts["assessable"]:
                 hint = f"{relies}; where the network looks cannot be assessed"
                 st.metric("Background reliance", f"{facts['background']:,}", help=hint)
         else:
@@ -58,10 +59,12 @@ def _summary(table: Table, words: Words) -> None:
         st.metric("Reviewed", f"{done:,} of {suspects:,}")
     st.progress(done / suspects if suspects else 0.0)
     if facts["measured"] and not facts["assessable"]:
+        why = "cannot be assessed on any image" if run.has_maps else "was not measured, because this audit has no maps"
         st.caption(
             f"*Relies*: the prediction drops when the {words.subject} is put on the {words.background} of other "
             "labels. "
-            "Where the network looks was not measured, because this audit has no maps."
+            f"Where the network looks {why}, so an image that relies on its {words.background} is neither a confirmed "
+            "leak nor a hidden one: it counts as background reliance."
         )
         return
     st.caption(

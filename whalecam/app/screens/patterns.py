@@ -31,7 +31,7 @@ def show_metrics(run: Run, table: Table) -> None:
     Labels that the network does not know are no mistakes, as in the accuracy of the Overview.
     """
     predicted, unseen = table.confusion(unseen_only=False), table.confusion()
-    has_maps = run.manifest.exactness != "none"
+    has_maps = run.has_maps
     known = unseen[unseen["label"].isin(run.manifest.classes)]
     of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
     with st.container(horizontal=True):

@@ -190,7 +190,7 @@ def _run(path: str, stamp: int) -> Run:
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
 def read_data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
     """Of a `Source`."""
-    return open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)))
+    return open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)), needs_group=False)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

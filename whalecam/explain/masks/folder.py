@@ -176,8 +176,14 @@ def _bad_notes(bad: Sequence[Seen], looked: int, given: int) -> tuple[str, ...]:
 
 
 def _read_as(rule: MaskRule, seen: Sequence[Seen]) -> tuple[str, ...]:
-    """The rule, and how masks of turned images lie."""
+    """The rule, how masks of turned images lie, and how many are smaller than their images."""
     lines = [f"Read as {rule.sentence}."]
     counts = Counter(item.look.orientation for item in seen if item.look.orientation)
     lines += [f"{count:,} masks of turned images are {name}." for name, count in sorted(counts.items())]
+    smaller = [item for item in seen if item.look.smaller and not item.look.reason]
+    if smaller:
+        lines.append(
+            f"{len(smaller):,} of the {len(seen):,} masks looked at are smaller than their images, as "
+            f"{first([smaller[0].path.name])[0]}: {smaller[0].look.smaller}. An outline is as fine as its mask."
+        )
     return tuple(lines)

@@ -46,12 +46,14 @@ class Look:
         reason: why it cannot be used; empty where it can.
         orientation: `stored` or `upright` for a mask of an image that EXIF turns; empty for others and where undecided.
         is_undecided: whether it could be both.
+        smaller: its size and that of its image, in words, where it has fewer pixels; else empty.
     """
 
     values: Values | None
     reason: str = ""
     orientation: str = ""
     is_undecided: bool = False
+    smaller: str = ""
 
 
 def look(path: Path, shape: Shape | None, stated: str) -> Look:
@@ -67,7 +69,7 @@ def look(path: Path, shape: Shape | None, stated: str) -> Look:
     if shape is None:
         return Look(values_of(file))
     orientation, reason = orientation_of(file, shape, stated)
-    return Look(values_of(file), reason, orientation, reason == UNDECIDED)
+    return Look(values_of(file), reason, orientation, reason == UNDECIDED, _smaller(file.values, shape, orientation))
 
 
 def orientation_of(file: MaskFile, shape: Shape, stated: str = "auto") -> tuple[str, str]:
@@ -94,6 +96,15 @@ def _fits(values: ByteArray, sides: Sequence[int]) -> bool:
     """Whether a mask has the size (height, width), or its aspect."""
     (high, wide), (height, width) = values.shape, sides
     return values.shape == (height, width) or abs(wide * height / (high * width) - 1) <= ASPECT_TOLERANCE
+
+
+def _smaller(values: ByteArray, shape: Shape, orientation: str) -> str:
+    """As in `80 × 60 pixels for an image of 160 × 120`; empty for a mask of all pixels of its image."""
+    if values.size >= shape.width * shape.height:
+        return ""
+    is_turned = orientation == "stored" and shape.orientation >= TURNED
+    width, height = (shape.height, shape.width) if is_turned else (shape.width, shape.height)
+    return f"{values.shape[1]} × {values.shape[0]} pixels for an image of {width} × {height}"
 
 
 def _unfit(values: ByteArray, sides: tuple[int, int]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from whalecam.data.readers.boxes.coco import dicts, identifier
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.interchange import regions
-from whalecam.output.interchange.outgoing import OBJECT, ORIENTATION, Item, Outgoing
+from whalecam.output.interchange.outgoing import ORIENTATION, Item, Outgoing
 from whalecam.output.interchange.returned import (
     SENT,
     Contents,
@@ -34,14 +34,14 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
         size = {"width": item.width, "height": item.height} if item.width and item.height else {}
         images.append({"id": at, "file_name": item.file, **size, **words_of(item), SENT: dict(item.cells)})
         if region := _region(item):
-            category = categories[item.text("label") or OBJECT]
+            category = categories[item.text("label") or outgoing.subject]
             annotations.append({"id": len(annotations) + 1, "image_id": at, "category_id": category, **region})
     content = {
         "info": {"description": f"WhaleCAM run {outgoing.run}", SENT: {"orientation": ORIENTATION}},
         "licenses": [],
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": at, "name": name, "supercategory": OBJECT} for name, at in categories.items()],
+        "categories": [{"id": at, "name": name, "supercategory": outgoing.subject} for name, at in categories.items()],
     }
     return {FILE: json.dumps(content).encode()}
 

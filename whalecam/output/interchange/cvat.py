@@ -11,7 +11,7 @@ from whalecam.config import REVIEW_VERDICTS
 from whalecam.data.readers.boxes.cvat import ROOT
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.interchange import regions
-from whalecam.output.interchange.outgoing import OBJECT, Item, Outgoing
+from whalecam.output.interchange.outgoing import Item, Outgoing
 from whalecam.output.interchange.returned import (
     SENT,
     Contents,
@@ -40,7 +40,7 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
     for name in REVIEW_VERDICTS:
         _label(labels, name, "tag", ATTRIBUTES)
     _label(labels, SENT, "tag", (ROW,))
-    _label(labels, OBJECT, "any", ())
+    _label(labels, outgoing.subject, "any", ())
     for at, item in enumerate(outgoing.items):
         size = {"width": str(item.width), "height": str(item.height)}
         image = SubElement(root, "image", {"id": str(at), "name": _clean(item.file), **size})
@@ -48,7 +48,7 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
         if verdict := words.get("verdict"):
             _tag(image, verdict, "manual", {name: words[name] for name in ATTRIBUTES if name in words})
         _tag(image, SENT, "auto", {ROW: json.dumps(dict(item.cells))})
-        _mask(image, item)
+        _mask(image, item, outgoing.subject)
     return {FILE: tostring(root, encoding="utf-8", xml_declaration=True)}
 
 
@@ -93,7 +93,7 @@ def _tag(image: Element, label: str, source: str, attributes: dict[str, str]) ->
         _with_text(tag, "attribute", value).set("name", name)
 
 
-def _mask(image: Element, item: Item) -> None:
+def _mask(image: Element, item: Item, subject: str) -> None:
     """The mask inside its box, in pixels of the upright image; runs go along the rows."""
     if item.mask is None:
         return
@@ -105,7 +105,7 @@ def _mask(image: Element, item: Item) -> None:
     inside = pixels[top : top + height, left : left + width]
     place = {"left": left, "top": top, "width": width, "height": height, "occluded": 0, "z_order": 0}
     runs = ", ".join(map(str, regions.run_lengths(inside.ravel())))
-    words = {"label": OBJECT, "source": "auto", "rle": runs}
+    words = {"label": subject, "source": "auto", "rle": runs}
     SubElement(image, "mask", words | {name: str(value) for name, value in place.items()})
 
 

@@ -16,7 +16,7 @@ from whalecam.data.readers.boxes.coco import dicts
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.csv.flagcsv import NUMBERS
 from whalecam.output.interchange import regions
-from whalecam.output.interchange.outgoing import OBJECT, ORIENTATION, Item, Outgoing
+from whalecam.output.interchange.outgoing import ORIENTATION, Item, Outgoing
 from whalecam.output.interchange.returned import (
     SENT,
     Contents,
@@ -37,7 +37,7 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
     info = {"run": outgoing.run, "network": outgoing.network, SENT: {"orientation": ORIENTATION}}
     return {
         METADATA: json.dumps({"media_type": "image", "info": info}).encode(),
-        SAMPLES: json.dumps({"samples": [_sample(item) for item in outgoing.items]}).encode(),
+        SAMPLES: json.dumps({"samples": [_sample(item, outgoing.subject) for item in outgoing.items]}).encode(),
     }
 
 
@@ -52,14 +52,14 @@ def read(source: Source) -> Contents | None:
     return Contents(format="a FiftyOne data set", images=images, places=places)
 
 
-def _sample(item: Item) -> dict[str, Any]:
+def _sample(item: Item, subject: str) -> dict[str, Any]:
     words = words_of(item)
     sample: dict[str, Any] = {"filepath": item.file, "tags": [words["verdict"]] if "verdict" in words else []}
     if item.width and item.height:
         sample["metadata"] = {"_cls": "ImageMetadata", "width": item.width, "height": item.height}
     sample["label"] = _classification(item.text("label"))
     sample["predicted"] = _classification(item.text("predicted"), item.number("confidence"))
-    sample[OBJECT] = _detections(item.mask)
+    sample["subject"] = _detections(item.mask, subject)
     sample |= {name: item.number(name) for name in SCORES}
     texts = {name: item.text(name) for name in ("group", "assessment", "mask_source")}
     texts = {f"{name}_id" if name == "group" else name: text for name, text in texts.items()} | words
@@ -71,7 +71,7 @@ def _classification(label: str, confidence: float | None = None) -> dict[str, An
     return {"_cls": "Classification", "label": label, **score} if label else None
 
 
-def _detections(mask: Bools | None) -> dict[str, Any] | None:
+def _detections(mask: Bools | None, subject: str) -> dict[str, Any] | None:
     """The box in shares of the sides, and what of the mask lies in it, which FiftyOne stretches over the box."""
     place, cells = (None, None) if mask is None else (regions.box(mask), regions.bounds(mask))
     if mask is None or place is None or cells is None:
@@ -79,7 +79,7 @@ def _detections(mask: Bools | None) -> dict[str, Any] | None:
     left, top, width, height = cells
     inside = mask[top : top + height, left : left + width]
     shape = {"$binary": {"base64": _packed(inside), "subType": "00"}}
-    detection = {"_cls": "Detection", "label": OBJECT, "bounding_box": list(place), "mask": shape}
+    detection = {"_cls": "Detection", "label": subject, "bounding_box": list(place), "mask": shape}
     return {"_cls": "Detections", "detections": [detection]}
 
 

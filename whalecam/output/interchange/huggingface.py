@@ -12,7 +12,7 @@ from whalecam.data.readers.boxes.source import Source
 from whalecam.errors import ReviewError
 from whalecam.output.csv.flagcsv import NUMBERS
 from whalecam.output.interchange import regions
-from whalecam.output.interchange.outgoing import OBJECT, ORIENTATION, Item, Outgoing
+from whalecam.output.interchange.outgoing import ORIENTATION, Item, Outgoing
 from whalecam.output.interchange.returned import SENT, WORDS, Contents, Returned, given_of, sent_cells
 
 METADATA, CARD = "metadata.jsonl", "README.md"
@@ -21,7 +21,7 @@ TEXTS = ("label", "group", "predicted", "assessment", "mask_source", *WORDS, "re
 
 def write(outgoing: Outgoing) -> dict[str, bytes]:
     """One line for each image, all with the same columns, as `datasets` needs them."""
-    lines = [json.dumps(_line(item)) for item in outgoing.items]
+    lines = [json.dumps(_line(item, outgoing.subject)) for item in outgoing.items]
     return {CARD: _card(outgoing).encode(), METADATA: "".join(f"{line}\n" for line in lines).encode()}
 
 
@@ -38,7 +38,7 @@ def read(source: Source) -> Contents | None:
     return Contents(format="a Hugging Face data set", images=images, places="the column verdict")
 
 
-def _line(item: Item) -> dict[str, Any]:
+def _line(item: Item, subject: str) -> dict[str, Any]:
     line: dict[str, Any] = {"file_name": item.file, "width": item.width, "height": item.height}
     line |= {name: item.text(name) for name in TEXTS} | {name: item.number(name) for name in NUMBERS}
     pixels = None if item.mask is None else regions.raster(item.mask, item.width, item.height)
@@ -46,7 +46,7 @@ def _line(item: Item) -> dict[str, Any]:
     objects: dict[str, Any] = {"bbox": [], "category": [], "segmentation": []}
     if pixels is not None and box is not None:
         counts = regions.coco_text(regions.run_lengths(pixels.T.ravel()))
-        objects = {"bbox": [list(map(float, box))], "category": [OBJECT], "segmentation": [counts]}
+        objects = {"bbox": [list(map(float, box))], "category": [subject], "segmentation": [counts]}
     return {**line, "objects": objects, SENT: json.dumps(dict(item.cells))}
 
 

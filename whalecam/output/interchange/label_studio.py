@@ -14,7 +14,7 @@ from whalecam.data.readers.boxes.coco import dicts
 from whalecam.data.readers.boxes.label_studio import image_of
 from whalecam.data.readers.boxes.source import Source
 from whalecam.output.interchange import regions
-from whalecam.output.interchange.outgoing import OBJECT, Item, Outgoing
+from whalecam.output.interchange.outgoing import Item, Outgoing
 from whalecam.output.interchange.returned import (
     SENT,
     WORDS,
@@ -31,25 +31,30 @@ TASKS, INTERFACE = "tasks.json", "labeling-interface.xml"
 TEXTS = WORDS[1:]
 SERVED = "/data/local-files/?d="
 """Label Studio serves files below its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT under this address."""
-CONFIG = f"""<View>
+CONFIG = """<View>
   <Image name="image" value="$image"/>
   <Choices name="verdict" toName="image" choice="single" showInline="true">
-    {"".join(f'<Choice value="{name}"/>' for name in REVIEW_VERDICTS)}
+    {choices}
   </Choices>
   <TextArea name="reason" toName="image" placeholder="reason" maxSubmissions="1"/>
   <TextArea name="note" toName="image" placeholder="note" maxSubmissions="1"/>
   <TextArea name="suggested_label" toName="image" placeholder="suggested label" maxSubmissions="1"/>
-  <RectangleLabels name="box" toName="image"><Label value="{OBJECT}"/></RectangleLabels>
-  <PolygonLabels name="outline" toName="image"><Label value="{OBJECT} outline"/></PolygonLabels>
+  <RectangleLabels name="box" toName="image"><Label value="{subject}"/></RectangleLabels>
+  <PolygonLabels name="outline" toName="image"><Label value="{subject} outline"/></PolygonLabels>
 </View>
 """
+"""The labeling interface, with the choices and the run's word for what its masks show in braces."""
 
 
 def write(outgoing: Outgoing) -> dict[str, bytes]:
     """`tasks.json`, and the labeling interface that they need."""
     home = outgoing.folder.name if outgoing.folder else ""
-    tasks = [_task(item, home, outgoing.network) for item in outgoing.items]
-    return {INTERFACE: CONFIG.encode(), TASKS: json.dumps(tasks).encode()}
+    tasks = [_task(item, home, outgoing) for item in outgoing.items]
+    choices = "".join(f'<Choice value="{name}"/>' for name in REVIEW_VERDICTS)
+    return {
+        INTERFACE: CONFIG.format(choices=choices, subject=outgoing.subject).encode(),
+        TASKS: json.dumps(tasks).encode(),
+    }
 
 
 def read(source: Source) -> Contents | None:
@@ -63,17 +68,17 @@ def read(source: Source) -> Contents | None:
     return Contents(format="a Label Studio file", images=[_returned(task) for task in tasks], places=places)
 
 
-def _task(item: Item, home: str, network: str) -> dict[str, Any]:
+def _task(item: Item, home: str, outgoing: Outgoing) -> dict[str, Any]:
     place = f"{home}/{item.file}" if home else item.file
     data = {"image": f"{SERVED}{quote(place)}", SENT: json.dumps(dict(item.cells))}
     data |= {name: item.text(name) for name in ("label", "predicted", "assessment")}
-    result = list(_results(item))
+    result = list(_results(item, outgoing.subject))
     score = item.number("confidence")
-    prediction = {"model_version": network, "result": result} | ({} if score is None else {"score": score})
+    prediction = {"model_version": outgoing.network, "result": result} | ({} if score is None else {"score": score})
     return {"data": data, "predictions": [prediction] if result else []}
 
 
-def _results(item: Item) -> Iterator[dict[str, Any]]:
+def _results(item: Item, subject: str) -> Iterator[dict[str, Any]]:
     words = words_of(item)
     if "verdict" in words:
         yield _result("verdict", "choices", {"choices": [words["verdict"]]})
@@ -83,9 +88,9 @@ def _results(item: Item) -> Iterator[dict[str, Any]]:
     if item.mask is not None and (box := regions.box(item.mask)):
         size = {"original_width": item.width, "original_height": item.height, "image_rotation": 0}
         corners = dict(zip(("x", "y", "width", "height"), (100 * share for share in box), strict=True))
-        yield _result("box", "rectanglelabels", {**corners, "rotation": 0, "rectanglelabels": [OBJECT]}) | size
+        yield _result("box", "rectanglelabels", {**corners, "rotation": 0, "rectanglelabels": [subject]}) | size
         for ring in _percents(item.mask):
-            yield _result("outline", "polygonlabels", {"points": ring, "polygonlabels": [f"{OBJECT} outline"]}) | size
+            yield _result("outline", "polygonlabels", {"points": ring, "polygonlabels": [f"{subject} outline"]}) | size
 
 
 def _percents(mask: Bools) -> Iterator[list[list[float]]]:

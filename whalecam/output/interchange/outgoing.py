@@ -16,11 +16,10 @@ from whalecam.output.csv.flagcsv import NUMBERS
 from whalecam.store.run import Run
 from whalecam.store.table import Table
 from whalecam.store.table.masks import stored_masks
+from whalecam.words import Words
 
 Cells = Mapping[str, str | float]
 """The row of the verdict file: `flagcsv.COLUMNS` without those that are empty."""
-OBJECT = "animal"
-"""The label of what the mask of the run shows."""
 ORIENTATION = "upright"
 """All coordinates are those of the image as it is displayed, with its EXIF rotation undone."""
 
@@ -34,7 +33,7 @@ class Item:
         file: its path below the folder of the images, with `/`; never absolute, never with `..`.
         cells: its row of the verdict file.
         width, height: of the upright image, in pixels; 0 where the audit could not read it.
-        mask: bool (MASK_GRID, MASK_GRID) over the whole upright image, True on the animal; None where the run has none.
+        mask: bool (MASK_GRID, MASK_GRID) over the whole upright image, True on the subject; None without one.
     """
 
     image: str
@@ -63,6 +62,7 @@ class Outgoing:
         network: the architecture and the first digits of its SHA-256.
         rows: the rows of the verdict file, in the order of `items`.
         folder: of the images; None where they could not be found.
+        subject: the run's word for what its masks show.
         notes: what is missing, a sentence each.
     """
 
@@ -71,12 +71,13 @@ class Outgoing:
     rows: pd.DataFrame
     items: Sequence[Item]
     folder: Path | None = None
+    subject: str = Words.subject
     notes: Sequence[str] = ()
 
     @property
     def labels(self) -> list[str]:
         """The labels of the items, sorted."""
-        return sorted({item.text("label") or OBJECT for item in self.items})
+        return sorted({item.text("label") or self.subject for item in self.items})
 
 
 def outgoing(run: Run, table: Table, rows: pd.DataFrame, data: Dataset | None = None) -> Outgoing:
@@ -98,7 +99,15 @@ def outgoing(run: Run, table: Table, rows: pd.DataFrame, data: Dataset | None = 
         file = files.get(name) or safe_path(name)
         items.append(Item(image=name, file=file, cells=cells, width=width, height=height, mask=mask))
     made_by = f"{run.manifest.network.get('arch', 'network')} {run.manifest.model_sha256[:12]}".strip()
-    return Outgoing(run=run.name, network=made_by, rows=rows, items=items, folder=folder, notes=notes)
+    return Outgoing(
+        run=run.name,
+        network=made_by,
+        rows=rows,
+        items=items,
+        folder=folder,
+        subject=run.words.subject,
+        notes=notes,
+    )
 
 
 def safe_path(name: str) -> str:
@@ -114,7 +123,7 @@ def _files(run: Run, data: Dataset | None) -> tuple[dict[str, str], Path | None,
     record = run.manifest.dataset
     try:
         folder = Path(record.images) if record.images else None
-        data = data or open_dataset(Path(record.csv), folder, Columns(**record.columns))
+        data = data or open_dataset(Path(record.csv), folder, Columns(**record.columns), needs_group=False)
     except DatasetError as error:
         return {}, None, [f"The images are named as in the run, since their files cannot be found: {error}"]
     if data.images is None:

@@ -107,26 +107,36 @@ def heat_canvas(
     return _pressed(events.take(key), shown)
 
 
-def overlay_controls() -> None:
-    """Opacity, threshold, colours, outline and heat in the sidebar. They act in the browser: no server run."""
+def overlay_controls(*, has_maps: bool = True) -> None:
+    """Opacity, threshold, colours, outline and heat in the sidebar; without maps, the outline alone.
+
+    They act in the browser: no server run.
+    """
     with st.sidebar:
         st.subheader("Heat", anchor=False)
-        st.toggle("Show the heat", True, key="heat", bind="query-params", on_change="ignore")
-        st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", bind="query-params", on_change="ignore")
-        st.slider(
-            "Heat threshold",
-            0.0,
-            1.0,
-            0.0,
-            0.05,
-            key="threshold",
-            bind="query-params",
-            on_change="ignore",
-            help="Evidence below this share of the value at full colour is not painted. Scores do not change.",
-        )
-        st.selectbox("Colours", tuple(COLOURMAPS), key="colours", bind="query-params", on_change="ignore")
+        if has_maps:
+            _heat_controls()
+        else:
+            st.caption("No heat is shown, because this audit has no maps.")
         st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
     fields.unbind("heat", "opacity", "threshold", "colours", "outline")
+
+
+def _heat_controls() -> None:
+    st.toggle("Show the heat", True, key="heat", bind="query-params", on_change="ignore")
+    st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", bind="query-params", on_change="ignore")
+    st.slider(
+        "Heat threshold",
+        0.0,
+        1.0,
+        0.0,
+        0.05,
+        key="threshold",
+        bind="query-params",
+        on_change="ignore",
+        help="Evidence below this share of the value at full colour is not painted. Scores do not change.",
+    )
+    st.selectbox("Colours", tuple(COLOURMAPS), key="colours", bind="query-params", on_change="ignore")
 
 
 class PackedLayer(TypedDict):
