@@ -26,12 +26,19 @@ DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
 TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
 """Remedies that `train` can apply; `shuffle` exists only there, since its backgrounds are drawn anew every epoch."""
-HEAD = "head"
-RETRAIN_REMEDIES = (*TRAIN_REMEDIES, HEAD)
-"""Remedies that `retrain` can apply; HEAD fits the last layer of a run's networks again, their bodies as they are."""
+HEAD, PROJECT = "head", "project"
+LAYER_REMEDIES = (HEAD, PROJECT)
+"""Remedies that change the last layer of a run's networks alone, their bodies as they are: HEAD fits it again, PROJECT
+removes a cue from what it takes."""
+RETRAIN_REMEDIES = (*TRAIN_REMEDIES, *LAYER_REMEDIES)
+"""Remedies that `retrain` can apply."""
+BACKGROUND, FLAGGED, LEAKS = "background", "flagged", "leaks"
+CUES = (BACKGROUND, FLAGGED, LEAKS)
+"""What PROJECT can remove: the background of each label; what flagged images, or those that the audit lists as relying
+on their background, have and others of their label have not. Else a file lists the images that carry the cue."""
 SIMULATED = ("crop", "neutral")
 """Remedies that need no new network, so that the present one can be asked what they would do."""
-FORESEEN = (HEAD, *SIMULATED)
+FORESEEN = (*LAYER_REMEDIES, *SIMULATED)
 """Remedies whose effect can be measured before any training."""
 SIDES = (32, 1024)
 """Of a network's input, px: the least and the largest."""

@@ -58,7 +58,7 @@ def test_the_button_simulates_and_the_page_then_shows_it(runs: Path) -> None:
     assert not app.exception and "Simulate the remedies" not in labels(app)
     assert "rely on their water" in texts(app)
     frame = next(table.value for table in app.dataframe if "Swapped backgrounds" in table.value.columns)
-    assert frame.index.tolist() == ["as it is", "crop", "neutral water", "last layer"]
+    assert frame.index.tolist() == ["as it is", "crop", "neutral water", "last layer", "cue removed"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
+from whalecam.config import (
+    BOX_UNITS,
+    CUES,
+    EARLIER_RECIPES,
+    MASK_OPTIONS,
+    ORIENTATIONS,
+    Columns,
+    MaskOptions,
+    Thresholds,
+)
 from whalecam.text import percent
 from whalecam.words import Words
 
@@ -43,6 +52,15 @@ class Channels(click.ParamType[tuple[float, float, float]]):
         except ValueError:
             self.fail(f"'{value}' is not three numbers separated by commas, such as 0.485,0.456,0.406.", param, ctx)
         return red, green, blue
+
+
+class CueName(click.ParamType[str]):
+    """A name out of CUES, or a file that lists images."""
+
+    name = f"{', '.join(CUES)} or a file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
 
 
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,18 +1,22 @@
 """Verbs from a leak to a better network: simulate, retrain."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from whalecam.cli.options import FOLDER, JSON, RUN
+from whalecam.cli.options import FOLDER, JSON, RUN, CueName
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
+    BACKGROUND,
     FALLBACKS,
     FORESEEN,
-    HEAD,
+    LAYER_REMEDIES,
     MASK_OPTIONS,
+    PROJECT,
     RETRAIN_REMEDIES,
     SIMULATED,
     AuditOptions,
@@ -22,15 +26,24 @@ from whalecam.config import (
 from whalecam.errors import RunError
 from whalecam.extras import require
 
+CUE = click.option(
+    "--cue",
+    default=BACKGROUND,
+    show_default=True,
+    type=CueName(),
+    help="What project removes: backgrounds, what flagged or leaking images have, or images listed in a file.",
+)
+
 
 @click.command()
 @RUN
 @click.option("--remedy", "wanted", multiple=True, type=click.Choice(FORESEEN), help="Only this one; else all.")
 @click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Images, drawn at random.")
+@CUE
 @JSON
-def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """What head, crop and neutral would do before any training: the present network on changed images, or with its last
-    layer fitted again.
+def simulate(run: Path, wanted: tuple[str, ...], limit: int, cue: str, as_json: bool) -> None:
+    """What head, project, crop and neutral would do before any training: the present network on changed images, or with
+    another last layer.
 
     Then which remedy the evidence supports.
     """
@@ -39,9 +52,10 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
     from whalecam.store.run import open_run
 
     opened = open_run(run)
+    _check_cue(wanted or FORESEEN)
     from whalecam.remedies.simulation import simulate as run_simulation
 
-    results = run_simulation(opened, wanted or None, limit, reporter())
+    results = run_simulation(opened, wanted or None, limit, reporter(), cue)
     advice = advice_of(opened, open_table(opened).overview()) if opened.parts() else None
     if as_json:
         shown = {name: results[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}
@@ -56,19 +70,21 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, as_json: bool) -> N
     "--remedy",
     required=True,
     type=click.Choice(RETRAIN_REMEDIES),
-    help="What to train with; head fits the last layer alone.",
+    help="What to train with; head and project change the last layer alone.",
 )
+@CUE
 @click.option("--out", required=True, type=FOLDER, help="New run folder.")
 @click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="As in train, where pretrained weights cannot be had.")
 @JSON
-def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
+def retrain(run: Path, remedy: str, cue: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
     from whalecam.audit import run_audit
     from whalecam.data import inspect_images
     from whalecam.store.run import DatasetRecord, create_run, is_run, open_run
 
     require("train", "Training")
+    _check_cue((remedy,))
     opened, report = open_run(run), reporter()
     before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
     options = replace(options, fallback=fallback)
@@ -87,11 +103,12 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     from whalecam.network import training
     from whalecam.remedies.simulation import simulate as run_simulation
 
-    if remedy != HEAD:
+    removed = remedies.cue_of(opened, data, cue)
+    if remedy not in LAYER_REMEDIES:
         training.check_start(options)
     made = create_run(out, DatasetRecord.of(data), opened.words)
-    if remedy == HEAD:
-        remedies.refit(inspect_images(data, report), made, opened, options, report)
+    if remedy in LAYER_REMEDIES:
+        remedies.refit(inspect_images(data, report), made, opened, options, report, removed)
     else:
         remedies.train(inspect_images(data, report), made, options, report)
     run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
@@ -104,13 +121,20 @@ def retrain(run: Path, remedy: str, out: Path, seed: int | None, fallback: str |
     print_facts(shown | {"measured": [change.plain() for change in measured_of(opened, [made])]}, True)
 
 
+def _check_cue(remedies: Sequence[str]) -> None:
+    """Raises RunError for a cue that no remedy would remove."""
+    source = click.get_current_context().get_parameter_source("cue")
+    if source is not ParameterSource.DEFAULT and PROJECT not in remedies:
+        raise RunError(f"--cue names what the remedy {PROJECT} removes. Leave it out, or add --remedy {PROJECT}.")
+
+
 def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
     """The run's own training with the remedy: the network it really has, its masks those of the run's audit."""
     trained, network = run.manifest.train, run.manifest.network
-    if remedy != HEAD and (not trained or trained.get("loaded")):
+    if remedy not in LAYER_REMEDIES and (not trained or trained.get("loaded")):
         raise RunError(
-            f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Fit its last layer: --remedy "
-            f"{HEAD}; or train another: whalecam train."
+            f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Change its last layer: --remedy "
+            f"{' or --remedy '.join(LAYER_REMEDIES)}; or train another: whalecam train."
         )
     options, stored = TrainOptions.stored(trained), AuditOptions.stored(run.manifest.audit)
     if options.remedy in SIMULATED:

@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 
 from whalecam.arrays import Report, silent
-from whalecam.config import TRAIN_REMEDIES, TrainOptions
+from whalecam.config import BACKGROUND, HEAD, TRAIN_REMEDIES, TrainOptions
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError
 from whalecam.explain import masks
 from whalecam.explain.masks import Joined, MaskMethod, MaskSources
 from whalecam.network import training
+from whalecam.network.training import Cue, FitAgain, LayerChange, RemoveCue
 from whalecam.remedies.export_dataset import mend
 from whalecam.remedies.menu import AUGMENTS
 from whalecam.remedies.shuffle import Shuffle
@@ -45,14 +46,28 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
     return _on_mended(data, run, options, find, report)
 
 
-def refit(data: Dataset, run: Run, source: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
-    """The remedy `head`: the last layers of a run's networks fitted again on exchanged backgrounds, written to `run`.
+def refit(
+    data: Dataset, run: Run, source: Run, options: TrainOptions, report: Report = silent, cue: Cue | None = None
+) -> dict[str, Any]:
+    """The remedy `head`, or `project`: the last layers of a run's networks changed, written to `run`.
 
-    Raises DatasetError for masks or boxes that cannot be read, ModelError as `training.refit_last_layers`.
+    Args:
+        cue: what `project` removes; None: the background.
+
+    Raises DatasetError for masks or boxes that cannot be read, ModelError as `training.change_last_layers`.
     """
-    joined = joined_sources(data, options, report)
-    run.update(joins=masks.records_of(joined.joins))
-    return training.refit_last_layers(data, run, source, options, backgrounds(joined.sources, source, report), report)
+    exchange, cue = None, cue or Cue(name=BACKGROUND)
+    if options.remedy == HEAD or cue.carriers is None:
+        joined = joined_sources(data, options, report)
+        run.update(joins=masks.records_of(joined.joins))
+        exchange = backgrounds(joined.sources, source, report)
+    change = RemoveCue(cue) if exchange is None else layer_change(options.remedy, exchange, cue)
+    return training.change_last_layers(data, run, source, options, change, exchange, report)
+
+
+def layer_change(remedy: str, exchange: Shuffle, cue: Cue) -> LayerChange:
+    """What a remedy out of LAYER_REMEDIES does to a last layer."""
+    return FitAgain(exchange) if remedy == HEAD else RemoveCue(cue)
 
 
 def backgrounds(sources: MaskSources, source: Run, report: Report = silent) -> Shuffle:

@@ -6,7 +6,7 @@ from typing import Any
 
 from whalecam.analysis.recommendation.leaks import relying_sentence
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
-from whalecam.config import HEAD, SIMULATED
+from whalecam.config import LAYER_REMEDIES, SIMULATED
 from whalecam.stats import Interval
 from whalecam.store.table import LeakCounts, wilson
 from whalecam.text import percent_interval, points_interval
@@ -18,6 +18,7 @@ ENOUGH = 0.5
 """A mended data set is worth its trouble where it wins back this share of what other backgrounds cost."""
 REMEDIES = {
     "head": "fit the last layer again on exchanged {words.backgrounds}, in seconds",
+    "project": "take a cue, by default the {words.background}, out of what the last layer reads, in seconds",
     "crop": "crop to the {words.subject}",
     "neutral": "lay one neutral colour over the {words.background}",
     "shuffle": "train with {words.backgrounds} exchanged between the labels",
@@ -155,8 +156,8 @@ def _predicted(
     why = (leak, own, *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
-    if HEAD in sure and sure[HEAD].value >= ENOUGH * cost.value:
-        best = HEAD  # It takes seconds, and a training can follow.
+    # These take seconds, and a training can follow.
+    best = next((name for name in LAYER_REMEDIES if name in sure and sure[name].value >= ENOUGH * cost.value), best)
     if cost.low <= 0 and best is None:
         nothing = f"No remedy is supported: other {words.backgrounds} cost the network nothing that could be measured."
         return Advice(None, nothing, why)

@@ -23,8 +23,10 @@ from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.division import Division, divide
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
-from whalecam.network.training.last_layer import Backgrounds, fit_last_layer, refit
+from whalecam.network.training.last_layer import FitAgain, LayerChange, layer_versions, refit
 from whalecam.network.training.probe import probe
+from whalecam.network.training.projection import Cue, RemoveCue
+from whalecam.network.training.versions import Backgrounds
 from whalecam.network.written import PatchWrites
 from whalecam.store.run import Run, open_run
 
@@ -33,12 +35,16 @@ __all__ = [
     "Augment",
     "Backgrounds",
     "Change",
+    "Cue",
+    "FitAgain",
+    "LayerChange",
+    "RemoveCue",
     "adopt",
+    "change_last_layers",
     "check_start",
-    "fit_last_layer",
     "held_out",
+    "layer_versions",
     "load_checkpoint",
-    "refit_last_layers",
     "train",
 ]
 
@@ -91,18 +97,23 @@ def train(
     return _stored(run, rows, validations, fits, metrics, asdict(options) | {"used": used})
 
 
-def refit_last_layers(
+def change_last_layers(
     data: Dataset,
     run: Run,
     source: Run,
     options: TrainOptions,
-    backgrounds: Backgrounds,
+    change: LayerChange,
+    backgrounds: Backgrounds | None,
     report: Report = silent,
 ) -> dict[str, Any]:
-    """Fit the last layer of each of a run's networks again (`last_layer.refit`) and write them to `run`.
+    """Change the last layer of each of a run's networks (`last_layer.refit`) and write them to `run`.
 
     Every network keeps the images that it was trained on and those that it had not seen. Where it is not known what a
     loaded network was trained on, `options` split the images, and only its last layer has not seen the held-out ones.
+    `run` may be `source`, whose networks these then replace.
+
+    Args:
+        backgrounds: on which the images are put as well; None: on no other than their own.
 
     Returns: as `train`. Raises ModelError where a network does not end in a linear layer, and where nothing is left to
     train on or to measure.
@@ -113,19 +124,20 @@ def refit_last_layers(
     validations, never = held_out(source, data, rows, options)
     device = network.pick_device(options.device)
     fits = [
-        refit(model.to(device), rows, is_valid, backgrounds, options.seed, report)
+        refit(model.to(device), rows, is_valid, backgrounds, change, options.seed, report)
         for model, is_valid in zip(models, validations, strict=True)
     ]
-    note = f"The last layer of run {source.name} fitted again; the body as it was."
+    note = change.note(source.name)
     if not source.manifest.train:
         note += " The body may have seen the held-out images: what it was trained on is not known."
+    parent = {"parent": source.name, "parent_sha256": source.manifest.model_sha256}
     metrics = {
         "split": options.split,
         "arch": models[0].arch,
         "note": note,
         "dropped_classes": dropped,
         "never_judged": never,
-        "remedy": {"name": options.remedy} | dict(backgrounds.facts),
+        "remedy": {"name": options.remedy, **parent, **change.facts},
     }
     used = source.manifest.train.get("used") or {"arch": models[0].arch, "pretrained": True, "note": ""}
     kept = asdict(options) | {"used": used}
