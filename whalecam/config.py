@@ -24,14 +24,19 @@ EARLIER_RECIPES = {"seed": "notebook"}
 """Recipes by the names that an earlier version gave them → the present ones."""
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
-TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
-"""Remedies that `train` can apply; `shuffle` exists only there, since its backgrounds are drawn anew every epoch."""
+RESTRICT = "restrict"
+TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle", RESTRICT)
+"""Remedies that `train` can apply; `shuffle` exists only there, since its backgrounds are drawn anew every epoch, and
+RESTRICT, which changes no image but what the network learns of it."""
+REGIONS = ("mask", "box")
+"""Where RESTRICT lets a network look: the subject's mask, or the boxes of its fin, else of its fluke, else of its body.
+"""
 HEAD, PROJECT = "head", "project"
 LAYER_REMEDIES = (HEAD, PROJECT)
 """Remedies that change the last layer of a run's networks alone, their bodies as they are: HEAD fits it again, PROJECT
 removes a cue from what it takes."""
 RETRAIN_REMEDIES = (*TRAIN_REMEDIES, *LAYER_REMEDIES)
-"""Remedies that `retrain` can apply."""
+"""Remedies that `retrain` can apply; `parts_of` says of which two of them."""
 BACKGROUND, FLAGGED, LEAKS = "background", "flagged", "leaks"
 CUES = (BACKGROUND, FLAGGED, LEAKS)
 """What PROJECT can remove: the background of each label; what flagged images, or those that the audit lists as relying
@@ -100,6 +105,37 @@ THUMB_SIZE = 192
 MASK_GRID = 96
 
 
+def parts_of(remedy: str) -> tuple[str, ...]:
+    """The remedies that are applied one after the other, as in `shuffle+head`."""
+    return tuple(remedy.split("+"))
+
+
+def mending_of(remedy: str) -> str:
+    """The part of a remedy that mends the images which a network is then trained on and judged by; empty without."""
+    return next((part for part in parts_of(remedy) if part in SIMULATED), "")
+
+
+def clash_of(remedy: str) -> str:
+    """Why the parts of a remedy cannot be applied one after the other, as a sentence; empty where they can."""
+    parts = parts_of(remedy)
+    trainings, layers = ([part for part in parts if part in of] for of in (TRAIN_REMEDIES, LAYER_REMEDIES))
+    if len(trainings) + len(layers) < len(parts):
+        unknown = next(part for part in parts if part not in RETRAIN_REMEDIES)
+        return f"There is no remedy '{unknown[:40]}'. There are: {', '.join(RETRAIN_REMEDIES)}."
+    if len(parts) > 1 and "none" in parts:
+        return "'none' is no remedy that another could follow. Leave it out."
+    if len(trainings) > 1:
+        return f"{trainings[0]} and {trainings[1]} both train the network, so one would be lost. Take one of them."
+    if len(layers) > 1:
+        return (
+            f"{layers[0]} and {layers[1]} both set the last layer, and what one removes the other may bring back. "
+            "Apply one, look at the run, and apply the other to it."
+        )
+    if trainings and parts[0] != trainings[0]:
+        return f"{trainings[0]} trains the network, so {layers[0]} would be lost. Write {trainings[0]}+{layers[0]}."
+    return ""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Names of the columns in the user's CSV; `group` may be absent from it."""
@@ -153,6 +189,8 @@ class TrainOptions(MaskOptions):
     Its fit takes no `epochs`, `lr` and `batch`.
     `remedy` is one of TRAIN_REMEDIES; it finds the subjects as `MaskOptions` states. `fallback`, one of FALLBACKS, is
     trained where the pretrained weights of `arch` cannot be had; None: nothing is trained then.
+    `region`, out of REGIONS, and `weight`, above 0, are of RESTRICT alone, which chooses a weight on held-out training
+    images where this is None.
     """
 
     arch: str = FALLBACK_ARCH
@@ -175,6 +213,8 @@ class TrainOptions(MaskOptions):
     fallback: str | None = None
     group: str = ""
     split_file: str | None = None
+    region: str = "mask"
+    weight: float | None = None
 
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "TrainOptions":

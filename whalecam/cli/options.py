@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from whalecam.config import (
     BOX_UNITS,
@@ -12,10 +13,17 @@ from whalecam.config import (
     EARLIER_RECIPES,
     MASK_OPTIONS,
     ORIENTATIONS,
+    REGIONS,
+    RESTRICT,
+    RETRAIN_REMEDIES,
     Columns,
     MaskOptions,
     Thresholds,
+    TrainOptions,
+    clash_of,
+    parts_of,
 )
+from whalecam.errors import DatasetError
 from whalecam.text import percent
 from whalecam.words import Words
 
@@ -54,6 +62,17 @@ class Channels(click.ParamType[tuple[float, float, float]]):
         return red, green, blue
 
 
+class RemedyName(click.ParamType[str]):
+    """A remedy out of RETRAIN_REMEDIES, or a training and a last layer joined by `+`."""
+
+    name = f"{', '.join(RETRAIN_REMEDIES)}; or two, as in shuffle+head"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if clash := clash_of(str(value)):
+            self.fail(clash, param, ctx)
+        return str(value)
+
+
 class CueName(click.ParamType[str]):
     """A name out of CUES, or a file that lists images."""
 
@@ -61,6 +80,35 @@ class CueName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
+
+
+def restriction_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--region and --weight, which are of RESTRICT alone; see `check_restricted`."""
+    weight = "Of evidence off the region in the loss, beside the cross-entropy.  [default: chosen on held-out images]"
+    for option in (
+        click.option("--weight", type=click.FloatRange(0, min_open=True), help=weight),
+        click.option(
+            "--region",
+            default=TrainOptions.region,
+            show_default=True,
+            type=click.Choice(REGIONS),
+            help="Where restrict lets it look: the subject's mask, or boxes: fin, else fluke, else body.",
+        ),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def is_stated(name: str) -> bool:
+    """Whether somebody gave an option of the present verb."""
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def check_restricted(remedy: str) -> None:
+    """Raises DatasetError for options of a restriction that the remedy would not use."""
+    for name in ("region", "weight"):
+        if is_stated(name) and RESTRICT not in parts_of(remedy):
+            raise DatasetError(f"--{name} is of the remedy {RESTRICT}. Leave it out, or add --remedy {RESTRICT}.")
 
 
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,7 +55,10 @@ SHOWN = 12
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
 GROUPS = "What a split keeps on one side: folder, source, photographer, camera, day, place, or a column of the table"
 SPLIT_FILES = "In place of a split: a table with the columns image and split or fold, or a folder of train.txt, val.txt"
-REMEDIES = "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch"
+REMEDIES = (
+    "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch · "
+    "restrict: looking away from the {words.subject} costs; four trainings, the last of which counts; fine-tuning only"
+)
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
@@ -110,7 +113,7 @@ def _training_fields(run: Run) -> TrainOptions:
     )
     least = third.number_input("Images per class, at least", 1, 1000, 1)
     seed = fourth.number_input("Seed", 0, 9999, 0)
-    remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+    remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES.format(words=run.words))
     recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
     group = fourth.text_input("Group", placeholder=run.words.group, help=GROUPS)
     split_file = first.text_input("Split file", placeholder="none", help=SPLIT_FILES)

@@ -3,7 +3,7 @@
 import copy
 import importlib.metadata
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
-from whalecam.config import PROBE, SPLITS, TrainOptions
+from whalecam.config import PROBE, RECIPES, RESTRICT, SPLITS, TrainOptions, parts_of
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
@@ -26,7 +26,9 @@ from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit,
 from whalecam.network.training.last_layer import FitAgain, LayerChange, layer_versions, refit
 from whalecam.network.training.probe import probe
 from whalecam.network.training.projection import Cue, RemoveCue
+from whalecam.network.training.restriction import Restriction
 from whalecam.network.training.versions import Backgrounds
+from whalecam.network.training.weight_choice import WEIGHTS, Trial, choose, held_out_of, tried
 from whalecam.network.written import PatchWrites
 from whalecam.store.run import Run, open_run
 
@@ -39,6 +41,7 @@ __all__ = [
     "FitAgain",
     "LayerChange",
     "RemoveCue",
+    "Restriction",
     "adopt",
     "change_last_layers",
     "check_start",
@@ -60,6 +63,7 @@ def train(
     report: Report = silent,
     augment: Augment | None = None,
     source: Dataset | None = None,
+    restriction: Restriction | None = None,
 ) -> dict[str, Any]:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
@@ -67,7 +71,8 @@ def train(
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
     images anew every epoch (a linear probe, a few times once), not under the recipe `seed`. `source` is the data set
-    whose files and columns have the groups, where `data` was made from it.
+    whose files and columns have the groups, where `data` was made from it. `restriction` says where the networks may
+    look; without a weight, each tries `weight_choice.WEIGHTS` on a part of its own training images first.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
     the training ends in weights that are NaN or infinite, and as `check_start`; DatasetError for a group that the data
@@ -81,8 +86,10 @@ def train(
     division = divide(rows, source or data, options)
     rows, validations, never = division.rows, division.validations, division.never
     body = _body(options, start)
-    watch = Watch(report, len(validations) + options.compare_splits)
-    fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in validations]
+    each = 1 + (len(WEIGHTS) if restriction is not None and restriction.weight is None else 0)
+    watch = Watch(report, each * (len(validations) + options.compare_splits))
+    how = _How(body, options, watch, augment, restriction)
+    fits = [_fit(rows, is_valid, how) for is_valid in validations]
     metrics: dict[str, Any] = division.facts(validations) | {
         "split": division.kind,
         "arch": body.arch,
@@ -91,8 +98,10 @@ def train(
         "never_judged": never,
     }
     if options.compare_splits:
-        metrics["other_split"] = _other_split(division, body, options, watch, augment)
+        metrics["other_split"] = _other_split(division, how)
     metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
+    if restriction is not None:
+        metrics["remedy"] |= {**restriction.facts, "networks": [dict(trained.facts) for trained in fits]}
     used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
     return _stored(run, rows, validations, fits, metrics, asdict(options) | {"used": used})
 
@@ -130,7 +139,9 @@ def change_last_layers(
     note = change.note(source.name)
     if not source.manifest.train:
         note += " The body may have seen the held-out images: what it was trained on is not known."
-    parent = {"parent": source.name, "parent_sha256": source.manifest.model_sha256}
+    parent: dict[str, Any] = {"parent": source.name, "parent_sha256": source.manifest.model_sha256}
+    if source.path == run.path:  # trained just now, so it has no parent but a training
+        parent = {"training": source.metrics().get("remedy")}
     metrics = {
         "split": options.split,
         "arch": models[0].arch,
@@ -208,21 +219,52 @@ def check_start(options: TrainOptions) -> Start:
     return start
 
 
-def _fit(
-    rows: pd.DataFrame,
-    is_valid: NDArray[np.bool_],
-    body: Body,
-    options: TrainOptions,
-    watch: Watch,
-    augment: Augment | None,
-) -> Fit:
+@dataclass(frozen=True)
+class _How:
+    """How each network of a training is made."""
+
+    body: Body
+    options: TrainOptions
+    watch: Watch
+    augment: Augment | None
+    restriction: Restriction | None
+
+
+def _fit(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How) -> Fit:
     """One network by the recipe, from a copy of the body."""
-    recipe = probe if options.recipe == PROBE else fit
-    return recipe(rows, is_valid, copy.deepcopy(body), options, watch, augment)
+    if how.restriction is not None:
+        return _restricted(rows, is_valid, how, how.restriction)
+    recipe = probe if how.options.recipe == PROBE else fit
+    return recipe(rows, is_valid, copy.deepcopy(how.body), how.options, how.watch, how.augment)
+
+
+def _restricted(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How, restriction: Restriction) -> Fit:
+    """One network whose attention is restricted, with its weight, and the trials that it was chosen by."""
+    regions = restriction.regions(rows[~is_valid])
+
+    def fitted(of: pd.DataFrame, held_out: NDArray[np.bool_], weight: float) -> Fit:
+        return fit(of, held_out, copy.deepcopy(how.body), how.options, how.watch, how.augment, regions, weight)
+
+    if restriction.weight is not None:
+        return replace(fitted(rows, is_valid, restriction.weight), facts={"weight": restriction.weight})
+    training = rows[~is_valid].reset_index(drop=True)
+    aside, trials = held_out_of(training, how.options.seed), list[Trial]()
+    for weight in WEIGHTS:
+        model = fitted(training, aside, weight).model
+        backgrounds = restriction.backgrounds
+        trials.append(tried(weight, model, training[aside], backgrounds, how.options.seed))
+    chosen = choose(trials).weight
+    facts = {"weight": chosen, "trials": [trial.plain() for trial in trials]}
+    return replace(fitted(rows, is_valid, chosen), facts=facts)
 
 
 def _check_recipe(options: TrainOptions) -> None:
-    """Raises ModelError for an option that a linear probe would not use."""
+    """Raises ModelError for an option that a linear probe would not use, and for a body that cannot be restricted."""
+    if RESTRICT in parts_of(options.remedy) and options.recipe != RECIPES[0]:
+        raise ModelError(
+            f"The remedy {RESTRICT} needs a body that trains on images with their regions, which the recipe "
+            f"{options.recipe} does not do. Use --recipe {RECIPES[0]}."
+        )
     default = TrainOptions()
     unused = [name for name in ("epochs", "lr", "batch") if getattr(options, name) != getattr(default, name)]
     if options.recipe == PROBE and unused:
@@ -309,13 +351,11 @@ def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: lis
     }
 
 
-def _other_split(
-    division: Division, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
-) -> dict[str, Any]:
+def _other_split(division: Division, how: _How) -> dict[str, Any]:
     """The same recipe on the other kind of split: what its accuracy is worth when groups are shared, or not."""
-    other = next(kind for kind in SPLITS if kind != options.split)
-    rows, is_valid = division.rows, division.once(other, options)
-    metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
+    other = next(kind for kind in SPLITS if kind != how.options.split)
+    rows, is_valid = division.rows, division.once(other, how.options)
+    metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, how)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
     return {"split": other} | {name: metrics[name] for name in kept} | division.facts([is_valid])
 
