@@ -23,6 +23,7 @@ from whalecam.config import (
     MASK_FALLBACKS,
     ORIENTATIONS,
     RECIPES,
+    REGIONS,
     RESIZES,
     RETRAIN_REMEDIES,
     SIDES,
@@ -98,6 +99,8 @@ TRAIN = masks(
     body_from=st.none() | PATHS,
     remedy=st.sampled_from(TRAIN_REMEDIES),
     fallback=st.none() | st.sampled_from(FALLBACKS),
+    region=st.sampled_from(REGIONS),
+    weight=st.none() | st.floats(0.01, 100),
 )
 AUDIT = masks(
     AuditOptions,
@@ -124,7 +127,7 @@ FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     commands.Retrain: st.builds(
         commands.Retrain,
         run=PATHS,
-        remedy=st.sampled_from(RETRAIN_REMEDIES),
+        remedy=st.sampled_from((*RETRAIN_REMEDIES, "shuffle+head", "restrict+project")),
         out=PATHS,
         cue=st.sampled_from(CUES) | PATHS,
     ),

@@ -1,14 +1,22 @@
 """Verbs from a leak to a better network: simulate, retrain."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from whalecam.cli.options import FOLDER, JSON, RUN, CueName
+from whalecam.cli.options import (
+    FOLDER,
+    JSON,
+    RUN,
+    CueName,
+    RemedyName,
+    check_restricted,
+    is_stated,
+    restriction_options,
+)
 from whalecam.cli.output import print_facts, reporter
 from whalecam.config import (
     BACKGROUND,
@@ -17,11 +25,11 @@ from whalecam.config import (
     LAYER_REMEDIES,
     MASK_OPTIONS,
     PROJECT,
-    RETRAIN_REMEDIES,
-    SIMULATED,
+    RESTRICT,
     AuditOptions,
-    MaskOptions,
     TrainOptions,
+    mending_of,
+    parts_of,
 )
 from whalecam.errors import RunError
 from whalecam.extras import require
@@ -69,25 +77,26 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, cue: str, as_json: 
 @click.option(
     "--remedy",
     required=True,
-    type=click.Choice(RETRAIN_REMEDIES),
-    help="What to train with; head and project change the last layer alone.",
+    type=RemedyName(),
+    help="What to train with; head and project change the last layer alone, after another training too.",
 )
 @CUE
+@restriction_options
 @click.option("--out", required=True, type=FOLDER, help="New run folder.")
 @click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="As in train, where pretrained weights cannot be had.")
 @JSON
-def retrain(run: Path, remedy: str, cue: str, out: Path, seed: int | None, fallback: str | None, as_json: bool) -> None:
+def retrain(run: Path, remedy: str, cue: str, out: Path, as_json: bool, **given: Any) -> None:
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
     from whalecam.audit import run_audit
     from whalecam.data import inspect_images
     from whalecam.store.run import DatasetRecord, create_run, is_run, open_run
 
     require("train", "Training")
-    _check_cue((remedy,))
+    _check_cue(parts_of(remedy))
+    check_restricted(remedy)
     opened, report = open_run(run), reporter()
-    before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, seed)
-    options = replace(options, fallback=fallback)
+    before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, given)
     if is_run(out):
         raise RunError(f"There is a run in {out} already. Name a new folder.")
     data = run_audit.open_data(opened)
@@ -107,11 +116,10 @@ def retrain(run: Path, remedy: str, cue: str, out: Path, seed: int | None, fallb
     if remedy not in LAYER_REMEDIES:
         training.check_start(options)
     made = create_run(out, DatasetRecord.of(data), opened.words)
-    if remedy in LAYER_REMEDIES:
-        remedies.refit(inspect_images(data, report), made, opened, options, report, removed)
-    else:
-        remedies.train(inspect_images(data, report), made, options, report)
-    run_audit.run_audit(made, run_audit.open_data(made), _audit(before, made, remedy), report)
+    remedies.apply(inspect_images(data, report), made, opened, options, report, removed)
+    # Mended images are judged by the masks they were mended with.
+    masks = vars(remedies.mended_masks(made)) if mending_of(remedy) else {}
+    run_audit.run_audit(made, run_audit.open_data(made), replace(before, **masks), report)
     results = run_simulation(made, (), report=report)
     if not as_json:
         click.echo("\n".join(retraining_lines(opened, made, results)))
@@ -123,13 +131,16 @@ def retrain(run: Path, remedy: str, cue: str, out: Path, seed: int | None, fallb
 
 def _check_cue(remedies: Sequence[str]) -> None:
     """Raises RunError for a cue that no remedy would remove."""
-    source = click.get_current_context().get_parameter_source("cue")
-    if source is not ParameterSource.DEFAULT and PROJECT not in remedies:
+    if is_stated("cue") and PROJECT not in remedies:
         raise RunError(f"--cue names what the remedy {PROJECT} removes. Leave it out, or add --remedy {PROJECT}.")
 
 
-def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
-    """The run's own training with the remedy: the network it really has, its masks those of the run's audit."""
+def _options(run: Any, remedy: str, given: Mapping[str, Any]) -> TrainOptions:
+    """The run's own training with the remedy: the network it really has, its masks those of the run's audit.
+
+    Args:
+        given: `seed`, `fallback`, `region` and `weight` of the command line.
+    """
     trained, network = run.manifest.train, run.manifest.network
     if remedy not in LAYER_REMEDIES and (not trained or trained.get("loaded")):
         raise RunError(
@@ -137,7 +148,7 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
             f"{' or --remedy '.join(LAYER_REMEDIES)}; or train another: whalecam train."
         )
     options, stored = TrainOptions.stored(trained), AuditOptions.stored(run.manifest.audit)
-    if options.remedy in SIMULATED:
+    if mending_of(options.remedy):
         raise RunError(f"Run '{run.name}' was trained on mended images. Start from the run of the untouched ones.")
     # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
     used = trained.get("used") or {"arch": network["arch"], "pretrained": options.pretrained}
@@ -149,17 +160,17 @@ def _options(run: Any, remedy: str, seed: int | None) -> TrainOptions:
         pretrained=used["pretrained"],
         remedy=remedy,
         **{name: getattr(stored, name) for name in MASK_OPTIONS},
-        seed=options.seed if seed is None else seed,
+        seed=options.seed if given["seed"] is None else given["seed"],
+        fallback=given["fallback"],
+        **_restriction(options, remedy, given),
     )
 
 
-def _audit(before: AuditOptions, made: Any, remedy: str) -> AuditOptions:
-    """The audit of the run before; mended images are judged by the masks they were mended with."""
-    if remedy not in SIMULATED:
-        return before
-    folder = made.remedied / "masks"
-    drawn = any(path.is_file() for path in folder.rglob("*"))  # nothing is drawn where no animal was found
-    return replace(before, **vars(MaskOptions(masks=str(folder) if drawn else None)))
+def _restriction(options: TrainOptions, remedy: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Region and weight: as given, else as in the run, where both are restricted; else none."""
+    is_twin = RESTRICT in parts_of(options.remedy) and RESTRICT in parts_of(remedy)
+    kept = [name for name in ("region", "weight") if is_twin and not is_stated(name)]
+    return {name: getattr(options, name) if name in kept else given[name] for name in ("region", "weight")}
 
 
 VERBS = (simulate, retrain)

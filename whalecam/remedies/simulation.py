@@ -19,7 +19,7 @@ from whalecam import network, remedies
 from whalecam.analysis.recommendation import PRESENT, Simulation, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
-from whalecam.config import BACKGROUND, FORESEEN, LAYER_REMEDIES, AuditOptions, Columns, TrainOptions
+from whalecam.config import BACKGROUND, FORESEEN, LAYER_REMEDIES, AuditOptions, Columns, TrainOptions, mending_of
 from whalecam.data import Dataset, folds, geometry, inspect_images, open_dataset
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
@@ -47,8 +47,9 @@ class Source:
 
 def source_of(run: Run) -> Source:
     """The run's data set and masks; of a run trained on a mended data set, those it was made from."""
-    remedy, mended = str(run.manifest.train.get("remedy", "none")), remedies.record_in(run.remedied)
-    if remedy in REMEDIES and mended.is_file():
+    remedy = mending_of(str(run.manifest.train.get("remedy", "none")))
+    mended = remedies.record_in(run.remedied)
+    if remedy and mended.is_file():
         record, options = read_json(mended), TrainOptions.stored(run.manifest.train)
         data = open_dataset(Path(record["source"]), Path(record["images"]), Columns(**record["columns"]))
         return Source(data, remedies.finder(data, options), remedy)

@@ -6,7 +6,7 @@ from typing import Any
 
 from whalecam.analysis.recommendation.leaks import relying_sentence
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
-from whalecam.config import LAYER_REMEDIES, SIMULATED
+from whalecam.config import LAYER_REMEDIES, mending_of, parts_of
 from whalecam.stats import Interval
 from whalecam.store.table import LeakCounts, wilson
 from whalecam.text import percent_interval, points_interval
@@ -22,6 +22,7 @@ REMEDIES = {
     "crop": "crop to the {words.subject}",
     "neutral": "lay one neutral colour over the {words.background}",
     "shuffle": "train with {words.backgrounds} exchanged between the labels",
+    "restrict": "train so that looking away from the {words.subject} costs",
 }
 """What each remedy does, with the words of a run in braces."""
 
@@ -73,8 +74,8 @@ class Advice:
 
 
 def remedy_words(remedy: str, words: Words) -> str:
-    """What a remedy does, as in `crop to the animal`; "no remedy" for another name."""
-    return REMEDIES.get(remedy, "no remedy").format(words=words)
+    """What a remedy does, as in `crop to the animal`, its parts one after the other; "no remedy" for another name."""
+    return ", then ".join(REMEDIES.get(part, "no remedy") for part in parts_of(remedy)).format(words=words)
 
 
 def recommend(
@@ -113,7 +114,7 @@ def recommend(
     elif share.high < NEGLIGIBLE or not hits:
         sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
         return Advice(None, sentence, (leak,))
-    tried = {own, *(training.remedy for training in measured)}
+    tried = {part for remedy in (own, *(training.remedy for training in measured)) for part in parts_of(remedy)}
     helped = sorted((training for training in measured if training.helped), key=lambda training: -training.unseen.value)
     if helped:
         return _proved(helped[0], leak, words)
@@ -126,7 +127,7 @@ def recommend(
             before=since.run,
         )
     # A training with shuffle is judged as it is alone; mended images cannot be mended again.
-    if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
+    if simulated is None or (not mending_of(own) and set(simulated) == {PRESENT}):
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
     return _predicted(simulated, tried, leak, _failures(measured), words)
 

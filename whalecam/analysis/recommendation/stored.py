@@ -10,7 +10,7 @@ import numpy as np
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend
 from whalecam.analysis.recommendation.simulated_metrics import Simulation, interval
 from whalecam.commands import Command, Compare, Retrain, Simulate
-from whalecam.config import BACKGROUND, LAYER_REMEDIES, PROJECT, SIMULATED
+from whalecam.config import BACKGROUND, LAYER_REMEDIES, PROJECT, mending_of
 from whalecam.stats import Interval
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import LeakCounts
@@ -88,7 +88,7 @@ def step(run: Run, advice: Advice) -> Command | None:
     trained = run.manifest.train
     can_train = trained and not trained.get("loaded")
     is_possible = can_train or advice.remedy in LAYER_REMEDIES
-    if advice.todo == "retrain" and is_possible and trained.get("remedy") not in SIMULATED:
+    if advice.todo == "retrain" and is_possible and not mending_of(_remedy(run)):
         remedy, simulated = str(advice.remedy), simulation_of(run)
         cue = simulated.get("cue", BACKGROUND) if simulated and remedy == PROJECT else BACKGROUND
         return Retrain(run=str(run.path), remedy=remedy, out=str(_free(run, remedy)), cue=cue)
