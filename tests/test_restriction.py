@@ -123,9 +123,9 @@ def test_a_batch_norm_in_training_stands_for_its_batch() -> None:
     for image, label in enumerate(labels.tolist()):
         expected = torch.zeros(2, 3, dtype=torch.float64)
         for k in range(4):
-            deviation = torch.sqrt(pooled[:, k].var(correction=0) + norm.eps)
+            deviation = torch.sqrt(pooled[:, k].var(correction=0) + norm.eps)  # type: ignore[operator]
             pull = linear.weight[label, k] - linear.weight[:, k].mean()  # type: ignore[index]
-            expected += pull * norm.weight[k] / deviation * activations[image, k] / 6  # type: ignore[index, operator]
+            expected += pull * norm.weight[k] / deviation * activations[image, k] / 6  # type: ignore[index]
         np.testing.assert_allclose(maps[image].detach().numpy(), expected.detach().numpy(), atol=1e-12)
 
 
