@@ -27,7 +27,7 @@ from whalecam.errors import ModelError
 from whalecam.explain import cam
 from whalecam.network import Network, training
 from whalecam.network.heads import ConcatPool, fastai_head, linear_head, probe_head
-from whalecam.network.training.last_layer import fit_versions, last_layer, layer_versions
+from whalecam.network.training.last_layer import fit_last_layer, last_layer
 from whalecam.network.training.regression import INVERSE_PENALTY
 from whalecam.network.training.versions import BACKGROUNDS
 from whalecam.remedies.simulation import simulate
@@ -96,10 +96,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         Image.fromarray(pixels.astype(np.uint8)).save(path)
         rows.append({"image": path.name, "path": str(path), "label": "ab"[label], "group": ""})
     return pd.DataFrame(rows)
-
-
-def fit_last_layer(model: Network, images: pd.DataFrame, painted: Painted, seed: int) -> float:
-    return fit_versions(model, layer_versions(model, images, painted, seed))
 
 
 def slow_inputs(model: Network, pixels: ByteArray) -> np.ndarray:

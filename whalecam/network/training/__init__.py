@@ -23,7 +23,7 @@ from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.division import Division, divide
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
-from whalecam.network.training.last_layer import FitAgain, LayerChange, layer_versions, refit
+from whalecam.network.training.last_layer import FitAgain, LayerChange, fit_last_layer, layer_versions, refit
 from whalecam.network.training.probe import probe
 from whalecam.network.training.projection import Cue, RemoveCue
 from whalecam.network.training.restriction import Restriction
@@ -45,6 +45,7 @@ __all__ = [
     "adopt",
     "change_last_layers",
     "check_start",
+    "fit_last_layer",
     "held_out",
     "layer_versions",
     "load_checkpoint",

@@ -200,6 +200,13 @@ def layer_versions(
     return versions_of(model, layer.inputs, training, exchanger, np.random.default_rng(seed), report)
 
 
+def fit_last_layer(
+    model: Network, training: pd.DataFrame, backgrounds: Backgrounds, seed: int, report: Report = silent
+) -> float:
+    """`fit_versions` by training images on their own and on other backgrounds; see `layer_versions`."""
+    return fit_versions(model, layer_versions(model, training, backgrounds, seed, report))
+
+
 def fit_versions(model: Network, versions: Versions) -> float:
     """Fit the last layer of `model`, in place.
 
