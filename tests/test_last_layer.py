@@ -27,8 +27,9 @@ from whalecam.errors import ModelError
 from whalecam.explain import cam
 from whalecam.network import Network, training
 from whalecam.network.heads import ConcatPool, fastai_head, linear_head, probe_head
-from whalecam.network.training.last_layer import BACKGROUNDS, fit_last_layer, last_layer
+from whalecam.network.training.last_layer import fit_last_layer, last_layer
 from whalecam.network.training.regression import INVERSE_PENALTY
+from whalecam.network.training.versions import BACKGROUNDS
 from whalecam.remedies.simulation import simulate
 from whalecam.store.open_table import open_table
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run

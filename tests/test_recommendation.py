@@ -1,6 +1,7 @@
 """Figures of a simulation on toy images, and what the evidence is said to support."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,23 @@ def test_what_the_evidence_supports(
     advice = recommend(facts, given, measured)
     assert (advice.remedy, advice.todo) == (remedy, todo)
     assert words in advice.sentence
+
+
+@pytest.mark.parametrize(
+    ("head", "project", "remedy"), [(0.25, 0.3, "head"), (0.1, 0.25, "project"), (0.1, 0.15, "neutral")]
+)
+def test_another_last_layer_comes_first_where_it_wins_back_enough(head: float, project: float, remedy: str) -> None:
+    """Half of what other backgrounds cost is enough, although a training with `neutral` would win back more."""
+    given = simulated((0.4, 0.3, 0.5), NOTHING, (0.35, 0.3, 0.4))
+    for name, gain in (("head", head), ("project", project)):
+        given[name] = {"all": {"unseen_gain": [gain, gain - 0.05, gain + 0.05]}}
+    advice = recommend(LEAKING, given)
+    assert (advice.remedy, advice.todo) == (remedy, "retrain")
+
+
+def test_what_was_tried_in_a_combination_is_not_advised_alone() -> None:
+    given = simulated((0.4, 0.3, 0.5), NOTHING, NOTHING)
+    assert recommend(LEAKING, given, (replace(FAILED, remedy="shuffle+head"),)).remedy is None
 
 
 def test_what_a_run_was_trained_with_is_not_advised_again() -> None:

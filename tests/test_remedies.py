@@ -41,7 +41,7 @@ def drawn(top: int, bottom: int, left: int, right: int, size: tuple[int, int] = 
 
 def test_menus_are_those_of_the_command_line() -> None:
     assert tuple(REMEDIES) == config.DATA_REMEDIES
-    assert {*config.TRAIN_REMEDIES} == {"none", *config.SIMULATED, *AUGMENTS}
+    assert {*config.TRAIN_REMEDIES} == {"none", *config.SIMULATED, *AUGMENTS, config.RESTRICT}
     assert set(config.SIMULATED) <= set(REMEDIES)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -19,6 +20,8 @@ from whalecam.store.run import open_run
 NOWHERE = "hub.invalid"  # a name that RFC 2606 keeps from ever resolving
 NEVER = "lcnet_035"
 """A small network of which timm has no pretrained weights, with a hub or without."""
+PLAIN: dict[str, Any] = {"seed": None, "fallback": None, "region": "mask", "weight": None}
+"""What `retrain` is given where nobody gives it any of these options."""
 
 
 @pytest.fixture
@@ -106,7 +109,7 @@ class TestCommandLine:
         assert run.manifest.network["arch"] == NEVER and run.metrics()["note"] == used["note"]
         assert used["note"] in whalecam("info", tmp_path / "run").stdout
         # Trained again it is the same network, without asking for weights that are not there.
-        again = _options(run, "shuffle", None)
+        again = _options(run, "shuffle", PLAIN)
         assert (again.arch, again.pretrained, again.remedy) == (NEVER, False, "shuffle")
         assert training.check_start(replace(again, fallback=None)) == network.Start(NEVER, False, "")
 
@@ -117,7 +120,7 @@ def test_a_run_from_before_that_was_noted_is_trained_again_as_what_it_is(tmp_pat
     asked = asdict(TrainOptions(arch="resnet18"))
     del asked["fallback"]
     run.update(train=asked, network={"arch": "efficientnet_lite0"}, classes=("beluga", "orca"))
-    again = _options(open_run(run.path), "none", 3)
+    again = _options(open_run(run.path), "none", PLAIN | {"seed": 3})
     assert (again.arch, again.pretrained, again.seed) == ("efficientnet_lite0", True, 3)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
-from whalecam.config import AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.config import BACKGROUND, AuditOptions, Columns, MaskOptions, TrainOptions
 from whalecam.errors import RunError
 
 OPTION_NAMES = {"body_from": "from"}
@@ -125,12 +125,13 @@ class Simulate(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Retrain(Command):
-    """Train and audit again with a remedy."""
+    """Train and audit again with a remedy; `cue` is of the remedy `project`."""
 
     verb = "retrain"
     run: str = _argument()
     remedy: str
     out: str
+    cue: str = BACKGROUND
 
 
 @dataclass(frozen=True, kw_only=True)

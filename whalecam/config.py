@@ -24,14 +24,26 @@ EARLIER_RECIPES = {"seed": "notebook"}
 """Recipes by the names that an earlier version gave them → the present ones."""
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
 """Remedies that make a mended data set."""
-TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle")
-"""Remedies that `train` can apply; `shuffle` exists only there, since its backgrounds are drawn anew every epoch."""
-HEAD = "head"
-RETRAIN_REMEDIES = (*TRAIN_REMEDIES, HEAD)
-"""Remedies that `retrain` can apply; HEAD fits the last layer of a run's networks again, their bodies as they are."""
+RESTRICT = "restrict"
+TRAIN_REMEDIES = ("none", "crop", "neutral", "shuffle", RESTRICT)
+"""Remedies that `train` can apply; `shuffle` exists only there, since its backgrounds are drawn anew every epoch, and
+RESTRICT, which changes no image but what the network learns of it."""
+REGIONS = ("mask", "box")
+"""Where RESTRICT lets a network look: the subject's mask, or the boxes of its fin, else of its fluke, else of its body.
+"""
+HEAD, PROJECT = "head", "project"
+LAYER_REMEDIES = (HEAD, PROJECT)
+"""Remedies that change the last layer of a run's networks alone, their bodies as they are: HEAD fits it again, PROJECT
+removes a cue from what it takes."""
+RETRAIN_REMEDIES = (*TRAIN_REMEDIES, *LAYER_REMEDIES)
+"""Remedies that `retrain` can apply; `parts_of` says of which two of them."""
+BACKGROUND, FLAGGED, LEAKS = "background", "flagged", "leaks"
+CUES = (BACKGROUND, FLAGGED, LEAKS)
+"""What PROJECT can remove: the background of each label; what flagged images, or those that the audit lists as relying
+on their background, have and others of their label have not. Else a file lists the images that carry the cue."""
 SIMULATED = ("crop", "neutral")
 """Remedies that need no new network, so that the present one can be asked what they would do."""
-FORESEEN = (HEAD, *SIMULATED)
+FORESEEN = (*LAYER_REMEDIES, *SIMULATED)
 """Remedies whose effect can be measured before any training."""
 SIDES = (32, 1024)
 """Of a network's input, px: the least and the largest."""
@@ -96,6 +108,37 @@ THUMB_SIZE = 192
 MASK_GRID = 96
 
 
+def parts_of(remedy: str) -> tuple[str, ...]:
+    """The remedies that are applied one after the other, as in `shuffle+head`."""
+    return tuple(remedy.split("+"))
+
+
+def mending_of(remedy: str) -> str:
+    """The part of a remedy that mends the images which a network is then trained on and judged by; empty without."""
+    return next((part for part in parts_of(remedy) if part in SIMULATED), "")
+
+
+def clash_of(remedy: str) -> str:
+    """Why the parts of a remedy cannot be applied one after the other, as a sentence; empty where they can."""
+    parts = parts_of(remedy)
+    trainings, layers = ([part for part in parts if part in of] for of in (TRAIN_REMEDIES, LAYER_REMEDIES))
+    if len(trainings) + len(layers) < len(parts):
+        unknown = next(part for part in parts if part not in RETRAIN_REMEDIES)
+        return f"There is no remedy '{unknown[:40]}'. There are: {', '.join(RETRAIN_REMEDIES)}."
+    if len(parts) > 1 and "none" in parts:
+        return "'none' is no remedy that another could follow. Leave it out."
+    if len(trainings) > 1:
+        return f"{trainings[0]} and {trainings[1]} both train the network, so one would be lost. Take one of them."
+    if len(layers) > 1:
+        return (
+            f"{layers[0]} and {layers[1]} both set the last layer, and what one removes the other may bring back. "
+            "Apply one, look at the run, and apply the other to it."
+        )
+    if trainings and parts[0] != trainings[0]:
+        return f"{trainings[0]} trains the network, so {layers[0]} would be lost. Write {trainings[0]}+{layers[0]}."
+    return ""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Names of the columns in the user's CSV; `group` may be absent from it."""
@@ -158,12 +201,14 @@ class TrainOptions(MaskOptions):
             comparison; `linear-probe` fits a linear head over the body as it is, in seconds, and takes no `epochs`,
             `lr` and `batch`.
         body_from: a run whose network's body is started from.
-        remedy: `none`, `crop`, `neutral` or `shuffle`; it finds the subjects by the options of masks and boxes.
+        remedy: one of TRAIN_REMEDIES; it finds the subjects by the options of masks and boxes.
         fallback: `efficientnet_lite0` or `untrained`, for where the pretrained weights of `arch` cannot be had; None:
             nothing is trained then.
         group: what a split keeps together: `folder`, `source`, `photographer`, `camera`, `day`, `place` or a column;
             empty: the individual.
         split_file: a table with a column of parts or folds, or lists of names, in place of a split.
+        region: where `restrict` wants the evidence: `mask` or `box`.
+        weight: of the penalty of `restrict`, above 0; None: chosen on held-out training images.
     """
 
     arch: str = FALLBACK_ARCH
@@ -186,6 +231,8 @@ class TrainOptions(MaskOptions):
     fallback: str | None = None
     group: str = ""
     split_file: str | None = None
+    region: str = "mask"
+    weight: float | None = None
 
     @classmethod
     def stored(cls, record: Mapping[str, Any]) -> "TrainOptions":

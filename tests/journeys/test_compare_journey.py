@@ -19,16 +19,16 @@ pytestmark = pytest.mark.journey
 LONG = 1_500_000
 
 
-def walked(page: Any) -> None:
+def walked(page: Any, button: str = "Train again with shuffle", made: str = "demo-shuffle") -> None:
     """From the advice on the Overview to the comparison, by the button and the link that the pages offer."""
-    page.get_by_role("button", name="Train again with shuffle").click()
+    page.get_by_role("button", name=button).click()
     page.get_by_text("left in this step").wait_for(timeout=LONG)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    page.get_by_role("link", name="Compare demo with demo-shuffle").click(timeout=LONG)
+    page.get_by_role("link", name=f"Compare demo with {made}").click(timeout=LONG)
     page.get_by_role("heading", name="Compare").wait_for()
     page.get_by_text("Images that changed").wait_for()
     page.get_by_text("evidence for").nth(1).wait_for()
-    assert "compared=demo&compared=demo-shuffle" in page.url
+    assert f"compared=demo&compared={made}" in page.url
     settled(page)
 
 
@@ -59,6 +59,24 @@ def test_the_advice_leads_to_a_training_and_its_comparison(page: Any, prepared: 
     assert leaks_sentence(found, "demo-shuffle") in said and sentence(found, "demo-shuffle") in said
     better, worse = (found.changed("demo-shuffle", kind) for kind in ("got_better", "got_worse"))
     assert f"{len(better)} got better" in said and worse[0] in said
+
+
+def test_the_last_layer_is_fitted_again_from_the_advice_on(page: Any, prepared: Path, tmp_path: Path) -> None:
+    """By buttons and links alone: no training, and the comparison says what the library finds of the new layer."""
+    runs = tmp_path / "runs"
+    shutil.copytree(prepared / "runs", runs)
+    unseen = sorted(open_run(runs / "demo").audited() - open_run(runs / "demo").training_images())
+    write_simulation(runs / "demo", [0.4, 0.3, 0.5], dict.fromkeys(unseen, 0.0), "head")
+    with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs)) as url:
+        page.goto(url)
+        page.get_by_text("The evidence supports head").wait_for()
+        walked(page, "Fit the last layer again", "demo-head")
+        said = shown(page)
+    runs_compared = [open_run(runs / name) for name in ("demo", "demo-head")]
+    found = compare_runs(runs_compared)
+    before, after = (run.load_checkpoint() for run in runs_compared)
+    assert {name.partition(".")[0] for name in before if (before[name] != after[name]).any()} == {"head"}
+    assert leaks_sentence(found, "demo-head") in said and sentence(found, "demo-head") in said
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def test_the_button_simulates_and_the_page_then_shows_it(runs: Path) -> None:
     assert not app.exception and "Simulate the remedies" not in labels(app)
     assert "rely on their water" in texts(app)
     frame = next(table.value for table in app.dataframe if "Swapped backgrounds" in table.value.columns)
-    assert frame.index.tolist() == ["as it is", "crop", "neutral water", "last layer"]
+    assert frame.index.tolist() == ["as it is", "crop", "neutral water", "last layer", "cue removed"]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,14 @@ def test_the_last_layer_is_fitted_again_by_a_button_of_that_name(runs: Path) -> 
     app = open_page()
     assert not app.exception and "Fit the last layer again" in labels(app)
     assert any("--remedy head --out" in code.value and "demo-head" in code.value for code in app.code)
+
+
+def test_a_cue_is_removed_by_a_button_of_that_name(runs: Path) -> None:
+    write_simulation(runs / "demo", [0.4, 0.3, 0.5], {"a": 0.0}, "project")
+    app = open_page()
+    assert not app.exception and "Remove the cue from the last layer" in labels(app)
+    assert any("--remedy project --out" in code.value and "demo-project" in code.value for code in app.code)
+    assert "take a cue, by default the water, out of what the last layer reads" in texts(app)
 
 
 def test_a_training_that_helped_is_named_and_not_started_again(runs: Path) -> None:

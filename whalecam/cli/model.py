@@ -17,9 +17,11 @@ from whalecam.cli.options import (
     RUN,
     Channels,
     Recipe,
+    check_restricted,
     column_options,
     mask_options,
     mask_options_of,
+    restriction_options,
     word_options,
 )
 from whalecam.cli.output import print_facts, reporter
@@ -87,6 +89,7 @@ LOADING = ("mean", "std", "crop_share", "interpolation")
 @click.option(
     "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."
 )
+@restriction_options
 @mask_options
 @click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
@@ -171,6 +174,7 @@ def _loaded(data: Any, run_path: Path, words: dict[str, str | None], given: dict
 def _check_used(given: dict[str, Any]) -> None:
     """Raises DatasetError for options that would have no effect: masks that neither a remedy nor an audit would read,
     a split without a training, an input without a network that is loaded."""
+    check_restricted(given["remedy"])
     is_remedied = given["remedy"] != "none" and not given["checkpoint"]
     if (given["masks"] or given["boxes"]) and not (is_remedied or given["audits"]):
         raise DatasetError(

@@ -5,8 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from whalecam.config import BOX_UNITS, EARLIER_RECIPES, MASK_OPTIONS, ORIENTATIONS, Columns, MaskOptions, Thresholds
+from whalecam.config import (
+    BOX_UNITS,
+    CUES,
+    EARLIER_RECIPES,
+    MASK_OPTIONS,
+    ORIENTATIONS,
+    REGIONS,
+    RESTRICT,
+    RETRAIN_REMEDIES,
+    Columns,
+    MaskOptions,
+    Thresholds,
+    TrainOptions,
+    clash_of,
+    parts_of,
+)
+from whalecam.errors import DatasetError
 from whalecam.text import percent, short
 from whalecam.words import Words
 
@@ -43,6 +60,55 @@ class Channels(click.ParamType[tuple[float, float, float]]):
         except ValueError:
             self.fail(f"'{value}' is not three numbers separated by commas, such as 0.485,0.456,0.406.", param, ctx)
         return red, green, blue
+
+
+class RemedyName(click.ParamType[str]):
+    """A remedy out of RETRAIN_REMEDIES, or a training and a last layer joined by `+`."""
+
+    name = f"{', '.join(RETRAIN_REMEDIES)}; or two, as in shuffle+head"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if clash := clash_of(str(value)):
+            self.fail(clash, param, ctx)
+        return str(value)
+
+
+class CueName(click.ParamType[str]):
+    """A name out of CUES, or a file that lists images."""
+
+    name = f"{', '.join(CUES)} or a file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+
+def restriction_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--region and --weight, which are of RESTRICT alone; see `check_restricted`."""
+    weight = "Of evidence off the region in the loss, beside the cross-entropy.  [default: chosen on held-out images]"
+    for option in (
+        click.option("--weight", type=click.FloatRange(0, min_open=True), help=weight),
+        click.option(
+            "--region",
+            default=TrainOptions.region,
+            show_default=True,
+            type=click.Choice(REGIONS),
+            help="Where restrict lets it look: the subject's mask, or boxes: fin, else fluke, else body.",
+        ),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def is_stated(name: str) -> bool:
+    """Whether somebody gave an option of the present verb."""
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def check_restricted(remedy: str) -> None:
+    """Raises DatasetError for options of a restriction that the remedy would not use."""
+    for name in ("region", "weight"):
+        if is_stated(name) and RESTRICT not in parts_of(remedy):
+            raise DatasetError(f"--{name} is of the remedy {RESTRICT}. Leave it out, or add --remedy {RESTRICT}.")
 
 
 def column_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.data.columns import IMAGE_ALIASES
 from whalecam.data.csv_text import restored
 from whalecam.data.faults import fault
+from whalecam.data.image_list import LISTS, column_among, image_names, lines
 from whalecam.data.match_report import NAMED, MatchReport, short
 from whalecam.data.matching import match
 from whalecam.data.readers.tables import read_table
@@ -26,8 +26,6 @@ from whalecam.data.split_columns import (
     is_number,
 )
 from whalecam.data.table import Dataset
-
-LISTS = (".txt", ".lst")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +82,10 @@ def _listed(path: Path, data: Dataset) -> tuple[list[str], list[Stated], Stated]
         part = PARTS.get(path.stem.casefold())
         if part is None:
             raise fault(f"{path.name} is no list of a part: call it train.txt, val.txt or test.txt.")
-        names = _lines(path)
+        names = lines(path)
         return names, [(part, "")] * len(names), (VALID if part == TRAIN else TRAIN, "")
     if path.is_dir() and (lists := _lists_in(path)):
-        pairs = [(name, (part, "")) for part, file in lists.items() for name in _lines(file)]
+        pairs = [(name, (part, "")) for part, file in lists.items() for name in lines(file)]
         return [name for name, _ in pairs], [own for _, own in pairs], ("", "")
     if not path.exists():
         raise fault(f"There is no split file {path}. Give a table with the columns image and split, or lists of names.")
@@ -105,23 +103,10 @@ def _lists_in(folder: Path) -> Mapping[str, Path]:
     return lists
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise fault(f"{path.name} cannot be read as UTF-8 text.") from error
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
 def _of_table(path: Path, data: Dataset) -> tuple[list[str], list[Stated], Stated]:
     contents = read_table(path)
-    frame = contents.frame
-    present = {str(column).casefold(): str(column) for column in frame.columns}
-    usual = (contents.image or "", data.columns.image, "image", *IMAGE_ALIASES)
-    image, part, fold = (
-        next((present[name.casefold()] for name in names if name.casefold() in present), None)
-        for names in (usual, PART_COLUMNS, FOLD_COLUMNS)
-    )
+    frame, usual = contents.frame, image_names(contents, data)
+    image, part, fold = (column_among(contents, names) for names in (usual, PART_COLUMNS, FOLD_COLUMNS))
     if image is None or (part is None and fold is None):
         has = ", ".join(str(column)[:40] for column in frame.columns[:12])
         raise fault(f"{path.name} needs the columns image and split, or image and fold. It has: {has}.")

@@ -4,7 +4,7 @@ import copy
 import functools
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,12 +19,13 @@ from whalecam import network, remedies
 from whalecam.analysis.recommendation import PRESENT, Simulation, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
-from whalecam.config import FORESEEN, HEAD, AuditOptions, Columns, TrainOptions
+from whalecam.config import BACKGROUND, FORESEEN, LAYER_REMEDIES, AuditOptions, Columns, TrainOptions, mending_of
 from whalecam.data import Dataset, folds, geometry, inspect_images, open_dataset
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import Network, training
+from whalecam.network.training import Cue
 from whalecam.remedies import REMEDIES, Case
 from whalecam.store.run import Run, now, read_json, write_json
 
@@ -46,8 +47,9 @@ class Source:
 
 def source_of(run: Run) -> Source:
     """The run's data set and masks; of a run trained on a mended data set, those it was made from."""
-    remedy, mended = str(run.manifest.train.get("remedy", "none")), remedies.record_in(run.remedied)
-    if remedy in REMEDIES and mended.is_file():
+    remedy = mending_of(str(run.manifest.train.get("remedy", "none")))
+    mended = remedies.record_in(run.remedied)
+    if remedy and mended.is_file():
         record, options = read_json(mended), TrainOptions.stored(run.manifest.train)
         columns = Columns(**record["columns"])
         data = open_dataset(Path(record["source"]), Path(record["images"]), columns, needs_group=False)
@@ -58,7 +60,13 @@ def source_of(run: Run) -> Source:
     return Source(data, functools.partial(find_mask, sources=sources, fallback=stored.mask_method))
 
 
-def simulate(run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, report: Report = silent) -> Simulation:
+def simulate(
+    run: Run,
+    wanted: Sequence[str] | None = None,
+    limit: int = LIMIT,
+    report: Report = silent,
+    cue: str = BACKGROUND,
+) -> Simulation:
     """Judge images as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
 
     Each is judged on its own background and on that of WATERS images of other labels. The images that a network is
@@ -68,35 +76,37 @@ def simulate(run: Run, wanted: Sequence[str] | None = None, limit: int = LIMIT, 
     Args:
         wanted: out of FORESEEN, None for all; a run that was trained on mended images is judged under no other.
         limit: images, at most, drawn at random.
+        cue: what the remedy `project` would remove, as `remedies.cue_of` takes it.
 
-    Raises RunError for an untrained run and where no such image has a mask.
+    Raises RunError for an untrained run, where no such image has a mask and for a cue that no image has.
     """
     if not run.trained:
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
     _check_network(run)
     source = source_of(run)
+    removed = remedies.cue_of(run, source.data, cue)
     names = () if source.trained else tuple(FORESEEN if wanted is None else wanted)
     rows = _unseen(run, source.data, limit, report)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
     donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize, report)
     water = remedies.mean_water(rows, source.find, report)
-    refit = _refitting(run, source, report) if HEAD in names else _as_it_is
-    mended = [name for name in names if name != HEAD]
+    layers = [name for name in names if name in LAYER_REMEDIES]
+    change = _changing(run, source, layers, removed, report) if layers else _as_it_is
+    mended = [name for name in names if name not in layers]
     results, impossible = list[dict[str, Any]](), dict[str, str]()
     for fold, part in rows.groupby("fold"):
         number = int(str(fold))
         model = network.from_spec(run.manifest.network, run.load_checkpoint(number))
-        refitted = refit(number, model)
-        if refitted.reason:
-            impossible[HEAD] = refitted.reason
+        changed = change(number, model)
+        impossible |= changed.reasons
         for row in records(part):
             report(Progress("simulation", len(results), len(rows)))
-            head = None if row["image"] in refitted.training else refitted.head
-            results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, mended, head)})
+            heads = {} if row["image"] in changed.training else changed.heads
+            results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, mended, heads)})
     report(Progress("simulation", len(rows), len(rows)))
     summary = _summary([result for result in results if result["outcomes"] is not None], run, source)
     summary["not_finite"] = sum(result["outcomes"] is None for result in results)
-    summary["impossible"] = impossible
+    summary["impossible"], summary["cue"] = impossible, removed.name
     write_json(run.simulation, summary)
     return cast(Simulation, read_json(run.simulation))
 
@@ -134,36 +144,45 @@ def _unseen(run: Run, data: Dataset, limit: int, report: Report) -> pd.DataFrame
 
 
 @dataclass(frozen=True)
-class _Refitted:
-    """A head with its last layer fitted again, None without, and why; and the names of the images it was fitted on."""
+class _Changed:
+    """Heads with another last layer, by remedy, and why others cannot be; the names of the images they are made by."""
 
-    head: nn.Module | None = None
+    heads: Mapping[str, nn.Module] = field(default_factory=dict)
     training: Collection[str] = ()
-    reason: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def _as_it_is(fold: int, model: Network) -> _Refitted:
-    return _Refitted()
+def _as_it_is(fold: int, model: Network) -> _Changed:
+    return _Changed()
 
 
-def _refitting(run: Run, source: Source, report: Report) -> Callable[[int, Network], _Refitted]:
-    """What the remedy `head` would make of each of the run's networks, which stay as they are themselves."""
+def _changing(
+    run: Run, source: Source, names: Sequence[str], cue: Cue, report: Report
+) -> Callable[[int, Network], _Changed]:
+    """What remedies would make of the last layer of each of the run's networks, which stay as they are themselves."""
     known, spec, options = run.manifest.classes, run.manifest.network, TrainOptions.stored(run.manifest.train)
     rows = inspect_images(source.data, report).good()
     rows = rows[rows["label"].isin(known) & (rows["path"] != "")].drop_duplicates("image", ignore_index=True)
     # One for all networks, since it keeps the masks that it has found.
     exchange = remedies.Shuffle(source.find, int(spec["size"]), str(spec["resize"]), report=report)
 
-    def refitted(fold: int, model: Network) -> _Refitted:
-        copied = replace(model, head=copy.deepcopy(model.head))
+    def changed(fold: int, model: Network) -> _Changed:
+        heads, reasons = dict[str, nn.Module](), dict[str, str]()
         try:
             fitted = rows[~training.held_out(run, source.data, rows, options)[0][fold]]
-            training.fit_last_layer(copied, fitted, exchange, options.seed, report)
+            versions = training.layer_versions(model, fitted, exchange, options.seed, report)
         except ModelError as error:
-            return _Refitted(reason=str(error))
-        return _Refitted(copied.head, frozenset(fitted["image"]))
+            return _Changed(reasons=dict.fromkeys(names, str(error)))
+        for name in names:
+            copied = replace(model, head=copy.deepcopy(model.head))
+            try:
+                remedies.layer_change(name, exchange, cue)(copied, versions)
+                heads[name] = copied.head
+            except ModelError as error:
+                reasons[name] = str(error)
+        return _Changed(heads, frozenset(fitted["image"]), reasons)
 
-    return refitted
+    return changed
 
 
 def _outcomes(
@@ -173,7 +192,7 @@ def _outcomes(
     donors: Sequence[background_test.Donor],
     water: remedies.Rgb,
     wanted: Sequence[str],
-    refitted: nn.Module | None = None,
+    heads: Mapping[str, nn.Module],
 ) -> dict[str, dict[str, float]] | None:
     """`own`, `unseen` and `leak` of one image, as it is and under each remedy; nothing without a mask.
 
@@ -181,7 +200,7 @@ def _outcomes(
 
     Args:
         wanted: remedies that change the image.
-        refitted: the head under the remedy `head`, which changes the network alone.
+        heads: by remedy, those that change the network alone.
     """
     case = remedies.case_of(row, source.find, {}, water)
     if case.mask is None or not (case.mask.values > 0.5).any():
@@ -197,8 +216,8 @@ def _outcomes(
     for at, name in enumerate((PRESENT, *wanted)):
         own = at * each
         outcomes[name] = _outcome(model, model.head, activations[own : own + each], row["label"], changed[own][1])
-    if refitted is not None:
-        outcomes[HEAD] = _outcome(model, refitted, activations[:each], row["label"], changed[0][1])
+    for name, head in heads.items():
+        outcomes[name] = _outcome(model, head, activations[:each], row["label"], changed[0][1])
     return outcomes
 
 

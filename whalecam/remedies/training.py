@@ -9,14 +9,16 @@ from typing import Any
 import pandas as pd
 
 from whalecam.arrays import Report, silent
-from whalecam.config import TRAIN_REMEDIES, TrainOptions
+from whalecam.config import BACKGROUND, HEAD, RESTRICT, TRAIN_REMEDIES, MaskOptions, TrainOptions, parts_of
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError
 from whalecam.explain import masks
 from whalecam.explain.masks import Joined, MaskMethod, MaskSources
 from whalecam.network import training
+from whalecam.network.training import Cue, FitAgain, LayerChange, RemoveCue
 from whalecam.remedies.export_dataset import mend
 from whalecam.remedies.menu import AUGMENTS
+from whalecam.remedies.restrict import Restrict, check_restriction
 from whalecam.remedies.shuffle import Shuffle
 from whalecam.store.run import DatasetRecord, Run
 
@@ -24,8 +26,9 @@ from whalecam.store.run import DatasetRecord, Run
 def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
     """`classifier.train` under `options.remedy`.
 
-    `shuffle` changes the training images anew every epoch. `crop` and `neutral` write a mended data set to `mended/`
-    in the run folder, which becomes the run's data set: it is trained on, audited and shown in its place.
+    `shuffle` changes the training images anew every epoch; `restrict` leaves them as they are and adds to the loss what
+    evidence lies off the subject. `crop` and `neutral` write a mended data set to `mended/` in the run folder, which
+    becomes the run's data set: it is trained on, audited and shown in its place.
 
     Raises DatasetError for another remedy and for masks or boxes that cannot be read; else as `classifier.train`, and
     what `classifier.check_start` refuses before any image is changed.
@@ -33,26 +36,53 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
     name = options.remedy
     if name not in TRAIN_REMEDIES:
         raise DatasetError(f"No remedy '{name}' for training. There are: {', '.join(TRAIN_REMEDIES)}.")
+    check_restriction(options)
     training.check_start(options)
     if name == "none":
         return training.train(data, run, options, report)
     joined = joined_sources(data, options, report)
     find = functools.partial(masks.find_mask, sources=joined.sources)
     run.update(joins=masks.records_of(joined.joins))
+    if name == RESTRICT:
+        shuffle = Shuffle(find, options.size, options.resize, report=report)
+        restriction = Restrict(joined.sources, shuffle, options, report)
+        return training.train(data, run, options, report, restriction=restriction)
     if name in AUGMENTS:
         augment = AUGMENTS[name](find, options.size, options.resize, options.seed, report)
         return training.train(data, run, options, report, augment)
     return _on_mended(data, run, options, find, report)
 
 
-def refit(data: Dataset, run: Run, source: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
-    """The remedy `head`: the last layers of a run's networks fitted again on exchanged backgrounds, written to `run`.
+def refit(
+    data: Dataset,
+    run: Run,
+    source: Run,
+    options: TrainOptions,
+    report: Report = silent,
+    cue: Cue | None = None,
+    where: MaskOptions | None = None,
+) -> dict[str, Any]:
+    """The remedy that `options.remedy` ends in, `head` or `project`: a run's last layers changed, written to `run`.
 
-    Raises DatasetError for masks or boxes that cannot be read, ModelError as `training.refit_last_layers`.
+    Args:
+        cue: what `project` removes; None: the background.
+        where: other masks than those of `options`.
+
+    Raises DatasetError for masks or boxes that cannot be read, ModelError as `training.change_last_layers`.
     """
-    joined = joined_sources(data, options, report)
-    run.update(joins=masks.records_of(joined.joins))
-    return training.refit_last_layers(data, run, source, options, backgrounds(joined.sources, source, report), report)
+    exchange, cue = None, cue or Cue(name=BACKGROUND)
+    remedy = parts_of(options.remedy)[-1]
+    if remedy == HEAD or cue.carriers is None:
+        joined = joined_sources(data, where or options, report)
+        run.update(joins=masks.records_of(joined.joins))
+        exchange = backgrounds(joined.sources, source, report)
+    change = RemoveCue(cue) if exchange is None else layer_change(remedy, exchange, cue)
+    return training.change_last_layers(data, run, source, options, change, exchange, report)
+
+
+def layer_change(remedy: str, exchange: Shuffle, cue: Cue) -> LayerChange:
+    """What a remedy out of LAYER_REMEDIES does to a last layer."""
+    return FitAgain(exchange) if remedy == HEAD else RemoveCue(cue)
 
 
 def backgrounds(sources: MaskSources, source: Run, report: Report = silent) -> Shuffle:
@@ -66,7 +96,7 @@ def finder(data: Dataset, options: TrainOptions) -> MaskMethod:
     return functools.partial(masks.find_mask, sources=joined_sources(data, options).sources)
 
 
-def joined_sources(data: Dataset, options: TrainOptions, report: Report = silent) -> Joined:
+def joined_sources(data: Dataset, options: MaskOptions, report: Report = silent) -> Joined:
     """The masks and boxes of a training joined with its data set. Raises DatasetError as `masks.joined`."""
     return masks.joined(data, masks.opened(options), report)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from whalecam.analysis.recommendation.leaks import relying_sentence
 from whalecam.analysis.recommendation.simulated_metrics import PRESENT, RemedyMetrics
-from whalecam.config import HEAD, SIMULATED
+from whalecam.config import LAYER_REMEDIES, mending_of, parts_of
 from whalecam.stats import Interval
 from whalecam.store.table import LeakCounts, wilson
 from whalecam.text import percent_interval, points_interval
@@ -17,9 +17,11 @@ ENOUGH = 0.5
 """A mended data set is worth its trouble where it wins back this share of what other backgrounds cost."""
 REMEDIES = {
     "head": "fit the last layer again on exchanged {words.backgrounds}, in seconds",
+    "project": "take a cue, by default the {words.background}, out of what the last layer reads, in seconds",
     "crop": "crop to the {words.subject}",
     "neutral": "lay one neutral colour over the {words.background}",
     "shuffle": "train with {words.backgrounds} exchanged between the labels",
+    "restrict": "train so that looking away from the {words.subject} costs",
 }
 """What each remedy does, with the words of a run in braces."""
 INSTEAD = "Train with a remedy where the network was trained, audit the result, and compare the runs."
@@ -73,8 +75,8 @@ class Advice:
 
 
 def remedy_words(remedy: str, words: Words) -> str:
-    """What a remedy does, as in `crop to the animal`; "no remedy" for another name."""
-    return REMEDIES.get(remedy, "no remedy").format(words=words)
+    """What a remedy does, as in `crop to the animal`, its parts one after the other; "no remedy" for another name."""
+    return ", then ".join(REMEDIES.get(part, "no remedy") for part in parts_of(remedy)).format(words=words)
 
 
 def recommend(
@@ -116,7 +118,7 @@ def recommend(
     elif share.high < NEGLIGIBLE or not hits:
         sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
         return Advice(None, sentence, (leak,))
-    tried = {own, *(training.remedy for training in measured)}
+    tried = {part for remedy in (own, *(training.remedy for training in measured)) for part in parts_of(remedy)}
     helped = sorted((training for training in measured if training.helped), key=lambda training: -training.unseen.value)
     if helped:
         return _proved(helped[0], leak, words)
@@ -129,7 +131,7 @@ def recommend(
             before=since.run,
         )
     # A training with shuffle is judged as it is alone; mended images cannot be mended again.
-    if simulated is None or (own not in SIMULATED and set(simulated) == {PRESENT}):
+    if simulated is None or (not mending_of(own) and set(simulated) == {PRESENT}):
         if obstacle:
             return Advice(None, f"Remedies cannot be simulated here, since {obstacle}. {INSTEAD}", (leak,))
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
@@ -161,8 +163,8 @@ def _predicted(
     why = (leak, own, *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
-    if HEAD in sure and sure[HEAD].value >= ENOUGH * cost.value:
-        best = HEAD  # It takes seconds, and a training can follow.
+    # These take seconds, and a training can follow.
+    best = next((name for name in LAYER_REMEDIES if name in sure and sure[name].value >= ENOUGH * cost.value), best)
     if cost.low <= 0 and best is None:
         nothing = f"No remedy is supported: other {words.backgrounds} cost the network nothing that could be measured."
         return Advice(None, nothing, why)

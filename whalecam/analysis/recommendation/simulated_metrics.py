@@ -18,7 +18,8 @@ TIMES = 1000
 
 def name_of(remedy: str, words: Words) -> str:
     """What people read at a row of a simulation."""
-    return {PRESENT: "as it is", "head": "last layer", "neutral": f"neutral {words.background}"}.get(remedy, remedy)
+    names = {PRESENT: "as it is", "head": "last layer", "project": "cue removed"}
+    return {**names, "neutral": f"neutral {words.background}"}.get(remedy, remedy)
 
 
 def columns_of(words: Words) -> dict[str, str]:
@@ -52,6 +53,7 @@ Simulation = TypedDict(  # noqa: UP013 - keys of a file, some of which would be 
         "without_mask": int,
         "not_finite": NotRequired[int],
         "impossible": NotRequired[Mapping[str, str]],
+        "cue": NotRequired[str],
         "waters": int,
         "figures": Mapping[str, RemedyMetrics],
         "own": Mapping[str, float | None],
@@ -62,10 +64,10 @@ Simulation = TypedDict(  # noqa: UP013 - keys of a file, some of which would be 
 """What `simulation.json` holds.
 
 `source` is the fingerprint of the data set; `pictures` is how many images were simulated, besides those `without_mask`
-and those that gave `not_finite` logits; `impossible` says why a remedy could not be simulated; `waters`, how many
-backgrounds of other labels each met. `figures` are by remedy, `present` being the network on images as they are. By
-image stand the share of right predictions of the present network on its `own` background and on `unseen` ones, in
-[0, 1], and the number of its group.
+and those that gave `not_finite` logits; `impossible` says why a remedy could not be simulated; `cue` is what the remedy
+`project` would remove; `waters`, how many backgrounds of other labels each met. `figures` are by remedy, `present`
+being the network on images as they are. By image stand the share of right predictions of the present network on its
+`own` background and on `unseen` ones, in [0, 1], and the number of its group.
 """
 
 

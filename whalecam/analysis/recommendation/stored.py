@@ -10,7 +10,15 @@ import numpy as np
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend
 from whalecam.analysis.recommendation.simulated_metrics import Simulation, interval
 from whalecam.commands import Command, Compare, Retrain, Simulate
-from whalecam.config import BLACK_BOX, HEAD, IN_MEMORY, SIMULATED, AuditOptions
+from whalecam.config import (
+    BACKGROUND,
+    BLACK_BOX,
+    IN_MEMORY,
+    LAYER_REMEDIES,
+    PROJECT,
+    AuditOptions,
+    mending_of,
+)
 from whalecam.stats import Interval
 from whalecam.store.run import Run, read_json
 from whalecam.store.table import LeakCounts
@@ -87,7 +95,7 @@ def step(run: Run, advice: Advice) -> Command | None:
     """The command of the next step; None where there is none.
 
     A network that was loaded, or trained on mended images, cannot be trained again from its run; the last layer of a
-    loaded one can be fitted again.
+    loaded one can be changed.
     """
     if advice.todo == "simulate":
         return Simulate(run=str(run.path))
@@ -96,8 +104,11 @@ def step(run: Run, advice: Advice) -> Command | None:
         return Compare(runs=tuple(str(run.path.with_name(name)) for name in pair))
     trained = run.manifest.train
     can_train = trained and not trained.get("loaded")
-    if advice.todo == "retrain" and (can_train or advice.remedy == HEAD) and trained.get("remedy") not in SIMULATED:
-        return Retrain(run=str(run.path), remedy=str(advice.remedy), out=str(_free(run, str(advice.remedy))))
+    is_possible = can_train or advice.remedy in LAYER_REMEDIES
+    if advice.todo == "retrain" and is_possible and not mending_of(_remedy(run)):
+        remedy, simulated = str(advice.remedy), simulation_of(run)
+        cue = simulated.get("cue", BACKGROUND) if simulated and remedy == PROJECT else BACKGROUND
+        return Retrain(run=str(run.path), remedy=remedy, out=str(_free(run, remedy)), cue=cue)
     return None
 
 

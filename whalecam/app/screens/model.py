@@ -56,7 +56,10 @@ SHOWN = 12
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
 GROUPS = "What a split keeps on one side: folder, source, photographer, camera, day, place, or a column of the table"
 SPLIT_FILES = "In place of a split: a table with the columns image and split or fold, or a folder of train.txt, val.txt"
-REMEDIES = "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch"
+REMEDIES = (
+    "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch · "
+    "restrict: looking away from the {words.subject} costs; four trainings, the last of which counts; fine-tuning only"
+)
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
     "Fine-tune: all layers, for the epochs above. Linear probe: a linear layer over the pretrained body as it is, in "
@@ -102,7 +105,7 @@ def _training_fields(run: Run) -> TrainOptions:
     size = first.number_input("Size (px)", 32, 512, default.size, 32)
     batch = second.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
     least = third.number_input("Images per class, at least", 1, 1000, 1)
-    remedy = fourth.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+    remedy = fourth.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES.format(words=run.words))
     first, second, third, fourth = st.columns(4)
     split = first.selectbox(
         "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: each image by chance"

@@ -14,7 +14,7 @@ from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
 from whalecam.commands import to_argv
-from whalecam.config import HEAD
+from whalecam.config import HEAD, PROJECT
 from whalecam.errors import RunError
 from whalecam.store.run import Run
 from whalecam.store.table import Totals
@@ -25,12 +25,16 @@ LABELS = {
     "retrain": ("Train again with {remedy}", "Training with a remedy", ":material/healing:"),
 }
 """By what is to be done: the button, the job's title, the icon."""
-REFIT = ("Fit the last layer again", "Fitting the last layer", ":material/healing:")
-"""The same of the remedy HEAD."""
+LAYER_LABELS = {
+    HEAD: ("Fit the last layer again", "Fitting the last layer", ":material/healing:"),
+    PROJECT: ("Remove the cue from the last layer", "Removing the cue", ":material/healing:"),
+}
+"""The same of each of LAYER_REMEDIES, which train nothing."""
 MEANT = (
     "Held-out images, as they are and under each remedy. *Own {words.background}* shares the leak with the training "
     "images, so it rewards the leak. *Swapped backgrounds*: the same {words.subjects} on {words.backgrounds} of other "
-    "labels, the figure that counts. In brackets 95 % intervals over {words.groups}."
+    "labels, the figure that counts. *Last layer* and *cue removed* are measured with the very layer that the remedy "
+    "would write; the others are estimates by changed images. In brackets 95 % intervals over {words.groups}."
 )
 
 
@@ -58,14 +62,14 @@ def _start(run: Run, advised: Advice) -> None:
         )
     if advised.todo not in LABELS or command is None:
         return
-    is_refit = advised.todo == "retrain" and advised.remedy == HEAD
-    label, title, icon = REFIT if is_refit else LABELS[advised.todo]
+    is_layer = advised.todo == "retrain" and advised.remedy in LAYER_LABELS
+    label, title, icon = LAYER_LABELS[str(advised.remedy)] if is_layer else LABELS[advised.todo]
     if st.button(label.format(remedy=advised.remedy), key=f"mending_{advised.todo}", icon=icon, type="primary"):
         with errors_shown():
             jobs.start(run.path, title, command)
             st.rerun()
     if advised.todo == "retrain":
-        verb = "Fits the last layer" if is_refit else "Trains"
+        verb = "Changes the last layer" if is_layer else "Trains"
         st.caption(f"{verb} and audits again with the options of this run, into a run of its own beside it.")
     with st.expander("The same from a terminal"):
         st.code(shlex.join(["python", "-m", "whalecam", *to_argv(command)]), language="sh", wrap_lines=True)

@@ -3,7 +3,7 @@
 import copy
 import importlib.metadata
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
-from whalecam.config import PROBE, SPLITS, TrainOptions
+from whalecam.config import PROBE, RECIPES, RESTRICT, SPLITS, TrainOptions, parts_of
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
@@ -23,8 +23,12 @@ from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.division import Division, divide
 from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
-from whalecam.network.training.last_layer import Backgrounds, fit_last_layer, refit
+from whalecam.network.training.last_layer import FitAgain, LayerChange, fit_last_layer, layer_versions, refit
 from whalecam.network.training.probe import probe
+from whalecam.network.training.projection import Cue, RemoveCue
+from whalecam.network.training.restriction import Restriction
+from whalecam.network.training.versions import Backgrounds
+from whalecam.network.training.weight_choice import WEIGHTS, Trial, choose, held_out_of, tried
 from whalecam.network.written import PatchWrites
 from whalecam.store.run import Run, open_run
 
@@ -33,12 +37,18 @@ __all__ = [
     "Augment",
     "Backgrounds",
     "Change",
+    "Cue",
+    "FitAgain",
+    "LayerChange",
+    "RemoveCue",
+    "Restriction",
     "adopt",
+    "change_last_layers",
     "check_start",
     "fit_last_layer",
     "held_out",
+    "layer_versions",
     "load_checkpoint",
-    "refit_last_layers",
     "train",
 ]
 
@@ -54,6 +64,7 @@ def train(
     report: Report = silent,
     augment: Augment | None = None,
     source: Dataset | None = None,
+    restriction: Restriction | None = None,
 ) -> dict[str, Any]:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
@@ -61,7 +72,8 @@ def train(
     individual. With `compare_splits` one more is trained on the other kind of split, for the Model page, and dropped.
     Nothing is written before all training has ended; a KeyboardInterrupt passes through. `augment` changes the training
     images anew every epoch (a linear probe, a few times once), not under the recipe `seed`. `source` is the data set
-    whose files and columns have the groups, where `data` was made from it.
+    whose files and columns have the groups, where `data` was made from it. `restriction` says where the networks may
+    look; without a weight, each tries `weight_choice.WEIGHTS` on a part of its own training images first.
 
     Returns: the metrics that stand in `metrics.json`. Raises ModelError where there is too little to train on, where
     the training ends in weights that are NaN or infinite, and as `check_start`; DatasetError for a group that the data
@@ -75,8 +87,10 @@ def train(
     division = divide(rows, source or data, options)
     rows, validations, never = division.rows, division.validations, division.never
     body = _body(options, start)
-    watch = Watch(report, len(validations) + options.compare_splits)
-    fits = [_fit(rows, is_valid, body, options, watch, augment) for is_valid in validations]
+    each = 1 + (len(WEIGHTS) if restriction is not None and restriction.weight is None else 0)
+    watch = Watch(report, each * (len(validations) + options.compare_splits))
+    how = _How(body, options, watch, augment, restriction)
+    fits = [_fit(rows, is_valid, how) for is_valid in validations]
     metrics: dict[str, Any] = division.facts(validations) | {
         "split": division.kind,
         "arch": body.arch,
@@ -85,24 +99,31 @@ def train(
         "never_judged": never,
     }
     if options.compare_splits:
-        metrics["other_split"] = _other_split(division, body, options, watch, augment)
+        metrics["other_split"] = _other_split(division, how)
     metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
+    if restriction is not None:
+        metrics["remedy"] |= {**restriction.facts, "networks": [dict(trained.facts) for trained in fits]}
     used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
     return _stored(run, rows, validations, fits, metrics, asdict(options) | {"used": used})
 
 
-def refit_last_layers(
+def change_last_layers(
     data: Dataset,
     run: Run,
     source: Run,
     options: TrainOptions,
-    backgrounds: Backgrounds,
+    change: LayerChange,
+    backgrounds: Backgrounds | None,
     report: Report = silent,
 ) -> dict[str, Any]:
-    """Fit the last layer of each of a run's networks again (`last_layer.refit`) and write them to `run`.
+    """Change the last layer of each of a run's networks (`last_layer.refit`) and write them to `run`.
 
     Every network keeps the images that it was trained on and those that it had not seen. Where it is not known what a
     loaded network was trained on, `options` split the images, and only its last layer has not seen the held-out ones.
+    `run` may be `source`, whose networks these then replace.
+
+    Args:
+        backgrounds: on which the images are put as well; None: on no other than their own.
 
     Returns: as `train`. Raises ModelError where a network does not end in a linear layer, and where nothing is left to
     train on or to measure.
@@ -113,19 +134,22 @@ def refit_last_layers(
     validations, never = held_out(source, data, rows, options)
     device = network.pick_device(options.device)
     fits = [
-        refit(model.to(device), rows, is_valid, backgrounds, options.seed, report)
+        refit(model.to(device), rows, is_valid, backgrounds, change, options.seed, report)
         for model, is_valid in zip(models, validations, strict=True)
     ]
-    note = f"The last layer of run {source.name} fitted again; the body as it was."
+    note = change.note(source.name)
     if not source.manifest.train:
         note += " The body may have seen the held-out images: what it was trained on is not known."
+    parent: dict[str, Any] = {"parent": source.name, "parent_sha256": source.manifest.model_sha256}
+    if source.path == run.path:  # trained just now, so it has no parent but a training
+        parent = {"training": source.metrics().get("remedy")}
     metrics = {
         "split": options.split,
         "arch": models[0].arch,
         "note": note,
         "dropped_classes": dropped,
         "never_judged": never,
-        "remedy": {"name": options.remedy} | dict(backgrounds.facts),
+        "remedy": {"name": options.remedy, **parent, **change.facts},
     }
     used = source.manifest.train.get("used") or {"arch": models[0].arch, "pretrained": True, "note": ""}
     kept = asdict(options) | {"used": used}
@@ -196,21 +220,52 @@ def check_start(options: TrainOptions) -> Start:
     return start
 
 
-def _fit(
-    rows: pd.DataFrame,
-    is_valid: NDArray[np.bool_],
-    body: Body,
-    options: TrainOptions,
-    watch: Watch,
-    augment: Augment | None,
-) -> Fit:
+@dataclass(frozen=True)
+class _How:
+    """How each network of a training is made."""
+
+    body: Body
+    options: TrainOptions
+    watch: Watch
+    augment: Augment | None
+    restriction: Restriction | None
+
+
+def _fit(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How) -> Fit:
     """One network by the recipe, from a copy of the body."""
-    recipe = probe if options.recipe == PROBE else fit
-    return recipe(rows, is_valid, copy.deepcopy(body), options, watch, augment)
+    if how.restriction is not None:
+        return _restricted(rows, is_valid, how, how.restriction)
+    recipe = probe if how.options.recipe == PROBE else fit
+    return recipe(rows, is_valid, copy.deepcopy(how.body), how.options, how.watch, how.augment)
+
+
+def _restricted(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How, restriction: Restriction) -> Fit:
+    """One network whose attention is restricted, with its weight, and the trials that it was chosen by."""
+    regions = restriction.regions(rows[~is_valid])
+
+    def fitted(of: pd.DataFrame, held_out: NDArray[np.bool_], weight: float) -> Fit:
+        return fit(of, held_out, copy.deepcopy(how.body), how.options, how.watch, how.augment, regions, weight)
+
+    if restriction.weight is not None:
+        return replace(fitted(rows, is_valid, restriction.weight), facts={"weight": restriction.weight})
+    training = rows[~is_valid].reset_index(drop=True)
+    aside, trials = held_out_of(training, how.options.seed), list[Trial]()
+    for weight in WEIGHTS:
+        model = fitted(training, aside, weight).model
+        backgrounds = restriction.backgrounds
+        trials.append(tried(weight, model, training[aside], backgrounds, how.options.seed))
+    chosen = choose(trials).weight
+    facts = {"weight": chosen, "trials": [trial.plain() for trial in trials]}
+    return replace(fitted(rows, is_valid, chosen), facts=facts)
 
 
 def _check_recipe(options: TrainOptions) -> None:
-    """Raises ModelError for an option that a linear probe would not use."""
+    """Raises ModelError for an option that a linear probe would not use, and for a body that cannot be restricted."""
+    if RESTRICT in parts_of(options.remedy) and options.recipe != RECIPES[0]:
+        raise ModelError(
+            f"The remedy {RESTRICT} needs a body that trains on images with their regions, which the recipe "
+            f"{options.recipe} does not do. Use --recipe {RECIPES[0]}."
+        )
     default = TrainOptions()
     unused = [name for name in ("epochs", "lr", "batch") if getattr(options, name) != getattr(default, name)]
     if options.recipe == PROBE and unused:
@@ -297,13 +352,11 @@ def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: lis
     }
 
 
-def _other_split(
-    division: Division, body: Body, options: TrainOptions, watch: Watch, augment: Augment | None
-) -> dict[str, Any]:
+def _other_split(division: Division, how: _How) -> dict[str, Any]:
     """The same recipe on the other kind of split: what its accuracy is worth when groups are shared, or not."""
-    other = next(kind for kind in SPLITS if kind != options.split)
-    rows, is_valid = division.rows, division.once(other, options)
-    metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, body, options, watch, augment)])
+    other = next(kind for kind in SPLITS if kind != how.options.split)
+    rows, is_valid = division.rows, division.once(other, how.options)
+    metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, how)])
     kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
     return {"split": other} | {name: metrics[name] for name in kept} | division.facts([is_valid])
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from fastai.vision.all import (
     ImageBlock,
     IndexSplitter,
     Learner,
+    MaskBlock,
     Normalize,
     PILImage,
     Resize,
@@ -38,6 +39,7 @@ from whalecam.arrays import ByteArray, Progress, Report
 from whalecam.config import TrainOptions
 from whalecam.data import geometry, read_sample
 from whalecam.network import Body, Network
+from whalecam.network.training.restriction import penalty
 
 CACHE_BYTES = 1_500_000_000
 SEED_SIDE = 224
@@ -67,11 +69,13 @@ class Fit:
     Attributes:
         probabilities: (V, C), float64, of the validation rows, in the order of the table.
         epochs: one row each, for `metrics.json`.
+        facts: what else is to be known of its training.
     """
 
     model: Network
     probabilities: NDArray[np.float64]
     epochs: list[dict[str, float]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fit(
@@ -81,15 +85,23 @@ def fit(
     options: TrainOptions,
     watch: "Watch",
     augment: Augment | None = None,
+    regions: Mapping[str, ByteArray] | None = None,
+    weight: float = 0.0,
 ) -> Fit:
     """Train on the rows that are not for validation: the seed's `fine_tune(epochs, lr)` with `aug_transforms`.
 
     The head is linear, so that maps are exact. `augment` changes the training images, never those for validation.
+
+    Args:
+        regions: by image where evidence may lie, uint8 (S, S), 255 inside; None: anywhere.
+        weight: of the share of evidence off the region (`restriction.penalty`) in the loss.
     """
     change = augment(rows[~is_valid]) if augment is not None else None
     seed_all(options.seed)
-    loaders = _loaders(rows, is_valid, body, options, change)
+    loaders = _loaders(rows, is_valid, body, options, change, regions)
     learner = _learner(loaders, body, options.recipe)
+    if regions is not None:
+        learner.add_cb(_Restricted(weight))
     watch.begin(options.epochs + 1)
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(options.epochs, options.lr, cbs=[watch])
@@ -147,16 +159,63 @@ class Watch(Callback):  # type: ignore[misc]
         self.report(Progress(stage, (self.begun - 1) * each + self.step_count, self.networks * each, shown))
 
 
-def _loaders(rows: pd.DataFrame, is_valid: Any, body: Body, options: TrainOptions, change: Change | None) -> Any:
-    """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels."""
+class _Restricted(Callback):  # type: ignore[misc]
+    """Adds the penalty for evidence off a region, the second input, to the loss that is descended; noted is the first.
+
+    The activations are those that the head was just given.
+    """
+
+    order = -5  # before anything else looks at the batch
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+        self.activations: tuple[torch.Tensor, ...] = ()
+
+    def before_fit(self) -> None:
+        self.hook = self.model[1].register_forward_pre_hook(self._keep)
+
+    def after_fit(self) -> None:
+        self.hook.remove()
+        self.activations = ()
+
+    def before_batch(self) -> None:
+        self.inside = self.xb[1]
+        self.learn.xb = self.xb[:1]
+
+    def after_loss(self) -> None:
+        if self.training:
+            given = (*self.activations, self.yb[0], self.inside)
+            activations, labels, inside = (value.as_subclass(torch.Tensor) for value in given)
+            off = penalty(self.model[1], activations, labels, inside)
+            self.learn.loss_grad = self.loss_grad + self.weight * off
+
+    def _keep(self, _: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        self.activations = given
+
+
+def _loaders(
+    rows: pd.DataFrame,
+    is_valid: Any,
+    body: Body,
+    options: TrainOptions,
+    change: Change | None,
+    regions: Mapping[str, ByteArray] | None,
+) -> Any:
+    """fastai's loaders over network inputs made by the audit's own geometry, so that both see the same pixels.
+
+    With `regions` they have a second input, which is turned and flipped with the first.
+    """
     read = _Reader(options, len(rows), change, frozenset(rows.loc[~is_valid, "image"]))
     seed = options.recipe == "notebook"
     n_train = int((~is_valid).sum())
     # Steps enough to learn from a small set, but never batches so small that BatchNorm's statistics are noise.
     batch = max(2, min(options.batch, n_train, max(LEAST_BATCH, n_train // LEAST_STEPS)))
+    images: Any = ColReader("path") if seed else read
+    inputs = (ImageBlock,) if regions is None else (ImageBlock, MaskBlock)
     block = DataBlock(
-        blocks=(ImageBlock, CategoryBlock(vocab=sorted(set(rows["label"])))),
-        get_x=ColReader("path") if seed else read,
+        blocks=(*inputs, CategoryBlock(vocab=sorted(set(rows["label"])))),
+        n_inp=len(inputs),
+        get_x=images if regions is None else [images, _RegionReader(regions, options.size)],
         get_y=ColReader("label"),
         splitter=IndexSplitter(np.flatnonzero(is_valid).tolist()),
         item_tfms=Resize(SEED_SIDE, ResizeMethod.Squish) if seed else None,
@@ -189,6 +248,16 @@ class _Reader:
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
             pixels = self.change(row["image"], pixels, rng)
         return PILImage.create(pixels)
+
+
+class _RegionReader:
+    """Row → its region, uint8 (S, S); everything where it has none."""
+
+    def __init__(self, regions: Mapping[str, ByteArray], size: int) -> None:
+        self.regions, self.everything = regions, np.full((size, size), 255, np.uint8)
+
+    def __call__(self, row: Any) -> ByteArray:
+        return self.regions.get(row["image"], self.everything)
 
 
 class _Model(torch.nn.Sequential):

@@ -7,9 +7,8 @@ images, so its group is known without any.
 import copy
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -20,36 +19,18 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
-from whalecam.arrays import ByteArray, Progress, Report, records, silent
-from whalecam.data import geometry, read_sample
+from whalecam.arrays import Report, silent
 from whalecam.errors import ModelError
 from whalecam.network import Network
 from whalecam.network.training.fitting import Fit
 from whalecam.network.training.regression import Values, regress
+from whalecam.network.training.versions import AsTheyAre, Backgrounds, Versions, inputs_of, versions_of
 
-BATCH = 64
-BACKGROUNDS = 4
-"""Other backgrounds that each training image is put on, beside its own."""
 ROUNDING = 1e-4
-
-
-class Exchanger(Protocol):
-    """Puts an image on other images' backgrounds."""
-
-    def on_others(
-        self, image: str, pixels: ByteArray, count: int, rng: np.random.Generator
-    ) -> list[tuple[ByteArray, str]]:
-        """Up to `count` versions of a network input uint8 (S, S, 3), and the label of each one's background."""
-
-
-class Backgrounds(Protocol):
-    """Makes an `Exchanger` from the rows that a network was trained on and from no others."""
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What it did, for the metrics."""
-
-    def __call__(self, training: pd.DataFrame, /) -> Exchanger: ...
+UNMASKED = (
+    "No training image could be put on the background of another label: too few of them have a mask. Give masks or "
+    "boxes, or look at the masks on the Heatmaps page."
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +48,13 @@ class LastLayer:
     name: str
     norm: str
     inputs: Callable[[Tensor], Tensor]
+
+    @property
+    def affine(self) -> tuple[Values, Values]:
+        """The layer's weights (C, J) and bias (C,), which is 0 where it has none."""
+        linear = cast("nn.Linear", self.head.get_submodule(self.name))
+        weights = linear.weight.detach().double().cpu().numpy()
+        return weights, np.zeros(len(weights)) if linear.bias is None else linear.bias.detach().double().cpu().numpy()
 
     def replace(self, weights: Values, bias: Values) -> None:
         """Set the layer's weights (C, J) and bias (C,).
@@ -140,17 +128,52 @@ def _note(steps: list[_Step], name: str, _: nn.Module, inputs: tuple[Tensor, ...
     steps.append(_Step(name, inputs[0], output))
 
 
+class LayerChange(Protocol):
+    """What becomes of a network's last layer."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it did, for the metrics."""
+
+    def note(self, source: str) -> str:
+        """What was done to the network of a run of this name, as a sentence."""
+
+    def __call__(self, model: Network, versions: Versions) -> float:
+        """Change the last layer of `model`, in place; return its loss on the images as they are, in nats."""
+
+
+@dataclass(frozen=True)
+class FitAgain:
+    """The last layer is fitted again, so that every pair of label and background counts alike."""
+
+    backgrounds: Backgrounds
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """How many images could be put on other backgrounds."""
+        return self.backgrounds.facts
+
+    def note(self, source: str) -> str:
+        """What was done, as a sentence."""
+        return f"The last layer of run {source} fitted again; the body as it was."
+
+    def __call__(self, model: Network, versions: Versions) -> float:
+        """`fit_versions`."""
+        return fit_versions(model, versions)
+
+
 def refit(
     model: Network,
     rows: pd.DataFrame,
     is_valid: NDArray[np.bool_],
-    backgrounds: Backgrounds,
+    backgrounds: Backgrounds | None,
+    change: LayerChange,
     seed: int,
     report: Report = silent,
 ) -> Fit:
-    """`fit_last_layer` on some rows, measured on the others, `is_valid` (N,); result as of `fitting.fit`."""
+    """`change` by some rows, measured on the others, `is_valid` (N,); result as of `fitting.fit`."""
     started, held_out = time.perf_counter(), rows[is_valid]
-    train_loss = fit_last_layer(model, rows[~is_valid], backgrounds, seed, report)
+    train_loss = change(model, layer_versions(model, rows[~is_valid], backgrounds, seed, report))
     probabilities = _probabilities(model, held_out, report)
     truth = _codes(model, held_out["label"].to_numpy(str))
     epoch = {
@@ -163,98 +186,58 @@ def refit(
     return Fit(model, probabilities, [epoch])
 
 
-def fit_last_layer(
-    model: Network, training: pd.DataFrame, backgrounds: Backgrounds, seed: int, report: Report = silent
-) -> float:
-    """Fit the last layer of `model`, in place, on images and on the same on other backgrounds.
-
-    Every pair of label and background counts alike, so neither the background nor having been edited tells the label.
+def layer_versions(
+    model: Network, training: pd.DataFrame, backgrounds: Backgrounds | None, seed: int, report: Report = silent
+) -> Versions:
+    """What the last layer of `model` takes of images as they are, and on other backgrounds where there are any.
 
     Args:
         training: `image`, `path`, `label`; labels are classes of the network.
 
+    Raises ModelError as `last_layer`.
+    """
+    layer, exchanger = last_layer(model), AsTheyAre() if backgrounds is None else backgrounds(training)
+    return versions_of(model, layer.inputs, training, exchanger, np.random.default_rng(seed), report)
+
+
+def fit_last_layer(
+    model: Network, training: pd.DataFrame, backgrounds: Backgrounds, seed: int, report: Report = silent
+) -> float:
+    """`fit_versions` by training images on their own and on other backgrounds; see `layer_versions`."""
+    return fit_versions(model, layer_versions(model, training, backgrounds, seed, report))
+
+
+def fit_versions(model: Network, versions: Versions) -> float:
+    """Fit the last layer of `model`, in place.
+
+    Every pair of label and background counts alike, so neither the background nor having been edited tells the label.
+
     Returns: the loss on the images as they are, in nats. Raises ModelError as `last_layer`, and where no image could be
     put on the background of another label.
     """
-    layer = last_layer(model)
-    versions = _versions(model, layer, training, backgrounds(training), np.random.default_rng(seed), report)
     if (versions.labels == versions.backgrounds).all():
-        raise ModelError(
-            "No training image could be put on the background of another label: too few of them have a mask. Give "
-            "masks or boxes, or look at the masks on the Heatmaps page."
-        )
+        raise ModelError(UNMASKED)
     codes = _codes(model, versions.labels)
     weights, bias = regress(versions.features, codes, len(model.classes), versions.share()).folded()
-    layer.replace(weights, bias)
+    last_layer(model).replace(weights, bias)
+    return loss_of(model, versions, weights, bias)
+
+
+def loss_of(model: Network, versions: Versions, weights: Values, bias: Values) -> float:
+    """The loss of a last layer with weights (C, J) and bias (C,) on the images as they are, in nats."""
     own = versions.is_own
-    trained = softmax(versions.features[own] @ weights.T + bias, axis=1)
-    return float(log_loss(codes[own], trained, labels=range(len(model.classes))))
+    probabilities = softmax(versions.features[own] @ weights.T + bias, axis=1)
+    return float(log_loss(_codes(model, versions.labels[own]), probabilities, labels=range(len(model.classes))))
 
 
 def _codes(model: Network, labels: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.array([model.classes.index(label) for label in labels.tolist()], np.int64)
 
 
-@dataclass(frozen=True)
-class _Versions:
-    """Images on their own and on other backgrounds.
-
-    Attributes:
-        features: (V, J), what the last layer takes.
-        labels, backgrounds: (V,) the label of the image and that of the background it is on.
-        is_own: (V,) whether it is the image as it is.
-    """
-
-    features: Values
-    labels: NDArray[np.str_]
-    backgrounds: NDArray[np.str_]
-    is_own: NDArray[np.bool_]
-
-    def share(self) -> Values:
-        """(V,) how much each version counts, 1 on average, so that each pair of label and background counts alike."""
-        pairs = pd.DataFrame({"label": self.labels, "background": self.backgrounds})
-        share = 1 / pairs.groupby(["label", "background"])["label"].transform("size").to_numpy(np.float64)
-        return np.asarray(share / share.mean())
-
-
-def _versions(
-    model: Network, layer: LastLayer, rows: pd.DataFrame, exchanger: Exchanger, rng: np.random.Generator, report: Report
-) -> _Versions:
-    """Each image as it is and on other backgrounds, there mirrored by chance. A batch of images is kept at once."""
-    features, about = list[Values](), list[tuple[str, str, bool]]()
-    for batch, inputs in _inputs(model, rows, "fitting the last layer", report):
-        drawn: list[ByteArray] = []
-        for row, pixels in zip(batch, inputs, strict=True):
-            others = exchanger.on_others(row["image"], pixels, BACKGROUNDS, rng)
-            drawn += [pixels, *(_mirrored(version, rng) for version, _ in others)]
-            about += [(row["label"], row["label"], True), *((row["label"], label, False) for _, label in others)]
-        for first in range(0, len(drawn), BATCH):
-            activations = model.look(np.stack(drawn[first : first + BATCH]))
-            features.append(layer.inputs(activations).double().cpu().numpy())
-    labels, backgrounds, is_own = (np.array(column) for column in zip(*about, strict=True))
-    return _Versions(np.concatenate(features), labels, backgrounds, is_own)
-
-
 def _probabilities(model: Network, rows: pd.DataFrame, report: Report) -> Values:
     """What the network predicts for images as they are, (N, C)."""
     parts = []
-    for _, inputs in _inputs(model, rows, "measuring the last layer", report):
+    for _, inputs in inputs_of(model, rows, "measuring the last layer", report):
         with torch.no_grad():
             parts.append(model.head(model.look(np.stack(inputs))).double().softmax(dim=1).cpu().numpy())
     return np.concatenate(parts)
-
-
-def _inputs(
-    model: Network, rows: pd.DataFrame, stage: str, report: Report
-) -> Iterator[tuple[list[dict[str, Any]], list[ByteArray]]]:
-    """Rows and their network inputs, a batch at a time."""
-    need = geometry.needed(model.size)
-    for start in range(0, len(rows), BATCH):
-        report(Progress(stage, start, len(rows)))
-        batch = list(records(rows.iloc[start : start + BATCH]))
-        samples = (read_sample(Path(row["path"]), row["image"], need) for row in batch)
-        yield batch, [geometry.to_input(sample.pixels, model.size, model.resize) for sample in samples]
-
-
-def _mirrored(pixels: ByteArray, rng: np.random.Generator) -> ByteArray:
-    return np.ascontiguousarray(pixels[:, ::-1]) if rng.random() < 0.5 else pixels
