@@ -141,7 +141,7 @@ def measure(data: Path, seed: int, epochs: int, limit: int | None) -> Mapping[st
     images, labels = read("train", data)
     images, labels = images[:limit], labels[:limit]
     unseen, truth = read("t10k", data)
-    unseen, truth = unseen[:limit], truth[:limit]
+    unseen, truth = unseen[:limit].copy(), truth[:limit]
     training = decoyed(images, labels, labels, rng)
     tests = {
         "decoyed": decoyed(unseen, truth, rng.integers(LABELS, size=len(truth)), rng).images,

@@ -53,12 +53,13 @@ class Cutout:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Side of the images in px, and how many each part has."""
+    """Side of the images in px, how many each part has, and in how many test images label and place agree."""
 
     side: int = 96
     training: int = 800
     validation: int = 300
     test: int = 600
+    test_agreement: float = 0.5
 
 
 def is_usable(mask: Pixels) -> bool:
@@ -128,7 +129,7 @@ def build(usable: Sequence[Cutout], sizes: Sizes, seed: int) -> Parts:
     chosen = [[cutout for cutout in usable if cutout.animal in names] for names in members]
     training = _drawn(chosen[0], sizes.training, AGREEMENT, sizes.side, codes, rng)
     validation = _drawn(chosen[1], sizes.validation, 0.5, sizes.side, codes, rng)
-    test = _drawn(chosen[2], sizes.test, 0.5, sizes.side, codes, rng)
+    test = _drawn(chosen[2], sizes.test, sizes.test_agreement, sizes.side, codes, rng)
     return Parts(training=training, validation=validation, test=test)
 
 

@@ -57,8 +57,8 @@ def network_of(stages: Stages, classifier: Classifier, side: int) -> Network:
     return Network(features, head, body.arch, CLASSES, side, SQUISH, body.mean, body.std, head_kind="probe")
 
 
-def head(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Codes:
-    """Predicted labels of the test images, (N,), after the remedy `head` on the ERM network. Raises ModelError."""
+def repaired(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Classifier:
+    """The ERM network after the remedy `head`. Raises ModelError where it cannot be applied."""
     part = trial.parts.training
     side = part.images.shape[1]
     model = network_of(trial.stages, trial.erm, side)
@@ -66,8 +66,12 @@ def head(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Codes:
         rows = table_of(part, Path(folder))
         fit_last_layer(model, rows, Shuffle(masks(part), side, SQUISH, trial.seed), trial.seed)
     assert isinstance(model.head, nn.Sequential)
-    repaired = Classifier(trial.erm.upper, model.head)
-    return np.asarray(repaired.logits(trial.lowered["test"]).argmax(axis=1))
+    return Classifier(trial.erm.upper, model.head)
+
+
+def head(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Codes:
+    """Predicted labels of the test images, (N,), after the remedy `head` on the ERM network. Raises ModelError."""
+    return np.asarray(repaired(trial, masks).logits(trial.lowered["test"]).argmax(axis=1))
 
 
 REMEDIES: Mapping[str, tuple[str, Callable[[Trial], Codes]]] = {
