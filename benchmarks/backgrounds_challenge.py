@@ -1,6 +1,6 @@
 """The variants of the Backgrounds Challenge made of our cut-outs: accuracy on each, and the BG-gap, before and after.
 
-usage: python -m benchmarks.backgrounds_challenge [--data ../shared/data] [--seeds 5] [--epochs 10] [--quick]
+usage: python -m benchmarks.backgrounds_challenge [--data ../shared/data] [--seeds 5] [--epochs 8] [--quick]
 
 Images and networks are those of `benchmarks.waterbirds` without a PATH: flukes and dolphins on water and land. Label
 and place agree in 95 % of the training images; here also of the test images, whose animals no network has seen. Of

@@ -1,6 +1,7 @@
 """Methods against shortcuts on Waterbirds' construction: of our cut-outs, or a real copy.
 
-usage: python -m benchmarks.waterbirds [PATH] [--data ../shared/data] [--seeds 5] [--epochs 10] [--quick] [--keep FILE]
+usage: python -m benchmarks.waterbirds [PATH] [--data ../shared/data] [--seeds 5] [--epochs 8] [--quick] [--keep FILE]
+           [--first 0] [--join FILE ...]
 
 PATH: the folder of the public release, with metadata.csv. Without it, flukes and dolphins cut out of the photographs of
 --data are pasted on drawn water and land (benchmarks/protocols/construction.py): label and place agree in 95 % of the
@@ -8,7 +9,7 @@ training images and in half of the others, every background is used once, and no
 
 Every method trains the same network from the same weights: EfficientNet-Lite0 up to its fifth stage, pretrained on
 ImageNet, at 96 px, stem and first three blocks as they are, the others trained with one linear layer; AdamW on one
-cycle of the learning rate, images mirrored at random, as many steps for every method. A seed chooses animals,
+cycle of the learning rate, images mirrored at random, as many epochs for every method. A seed chooses animals,
 backgrounds and the order of training, alike for all methods. Nothing is stopped early, unless a method's paper does it.
 
 Reported is the accuracy of the worst of the four groups, and the average weighted by the groups' shares in training,
@@ -23,6 +24,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,10 +132,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--quick", action="store_true", help="A tiny version, which only shows that it runs.")
     parser.add_argument("--keep", type=Path, help="Write what every method predicted here, as JSON, seed by seed.")
+    parser.add_argument("--join", type=Path, nargs="*", default=[], help="Seeds that earlier runs kept.")
     given = parser.parse_args()
     start, sizes = time.perf_counter(), QUICK if given.quick else Sizes()
-    recipe, outcomes = Recipe(epochs=2 if given.quick else given.epochs), list[Outcome]()
+    recipe = Recipe(epochs=2 if given.quick else given.epochs)
     try:
+        outcomes = [restored(kept) for file in given.join for kept in json.loads(file.read_text(encoding="utf-8"))]
         release = read_release(given.path, sizes.side) if given.path else None
         usable = [] if release else cutouts(given.data)
         for seed in range(given.first, given.first + given.seeds):
@@ -153,6 +157,13 @@ def plain(outcome: Outcome) -> dict[str, object]:
     """All of an outcome, fit for JSON."""
     columns = {name: getattr(outcome, name).tolist() for name in ("labels", "groups", "animals", "shares")}
     return columns | {"predicted": {name: codes.tolist() for name, codes in outcome.predicted.items()}}
+
+
+def restored(kept: Mapping[str, Any]) -> Outcome:
+    """The outcome that `plain` wrote."""
+    columns = {name: np.array(kept[name], np.int64) for name in ("labels", "groups", "animals")}
+    predicted = {name: np.array(codes, np.int64) for name, codes in kept["predicted"].items()}
+    return Outcome(**columns, shares=np.array(kept["shares"], np.float64), predicted=predicted)
 
 
 if __name__ == "__main__":

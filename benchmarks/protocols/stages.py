@@ -1,7 +1,7 @@
 """A pretrained body whose lower stages stay as they are and whose upper ones are trained with the head.
 
 What the lower stages make of each image and of its mirror image is computed once, so that a training takes seconds.
-Every method trains the same stages, from the same weights, for the same number of steps.
+Every method trains the same stages, from the same weights, for the same number of epochs.
 """
 
 import copy
@@ -32,7 +32,7 @@ LOWER = 3
 class Recipe:
     """How every network is trained: AdamW on one cycle of the learning rate (Smith 2018), images mirrored at random."""
 
-    epochs: int = 10
+    epochs: int = 8
     batch: int = 32
     rate: float = 2e-3
     decay: float = 0.05
