@@ -27,7 +27,7 @@ with page("Model", needs="data") as run:
         with epochs:
             model.epochs(metrics)
         with matrix:
-            st.subheader("Confusion on images that were not trained on", anchor=False)
+            st.subheader(model.confusion_title(metrics), anchor=False)
             cell = st.plotly_chart(
                 audit_charts.confusion(pairs, run.manifest.classes),
                 key="confusion",

@@ -114,6 +114,7 @@ def test_the_pages_show_commands_at_all() -> None:
         ("WHALECAM_DEBUG=1 whalecam audit runs/mine --maks masks/", "audit: No such option '--maks'"),
         ("python -m whalecam train a.csv b --run r --split sideways", "train: Invalid value for '--split'"),
         ("whalecam audit", "audit: Missing argument 'RUN'"),
+        ("whalecam dashboard runs/demo", "dashboard: 'runs/demo' is no option of Streamlit"),
     ],
 )
 def test_a_command_that_does_not_exist_is_noticed(line: str, fault: str) -> None:

@@ -152,3 +152,8 @@ def test_a_verb_without_its_extra_ends_with_2(
 def test_a_dashboard_of_no_run_is_refused(tmp_path: Path) -> None:
     done = called("dashboard", "--run", tmp_path / "nowhere")
     assert done.returncode == 2 and "not a run folder" in done.stderr
+
+
+def test_a_word_that_the_dashboard_would_swallow_is_refused(tmp_path: Path) -> None:
+    done = called("dashboard", tmp_path / "runs" / "mine", "--port", 8501)
+    assert done.returncode == 2 and "named by --run" in done.stderr and "mine" in done.stderr

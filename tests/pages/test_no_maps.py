@@ -56,14 +56,31 @@ def test_every_page_opens_and_writes_no_number_that_there_is_not(
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b", shown), shown
 
 
+def test_results_of_a_loaded_network_claim_no_held_out_images(
+    boxed: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHALECAM_RUNS", str(boxed))
+    loaded = texts(open_page("pages/2_Model.py", run="boxed"))
+    assert "Confusion on the audited images" in loaded and "not trained on" not in loaded
+    assert "split\\:" not in loaded and "what it was trained on is not known" in loaded
+    monkeypatch.setenv("WHALECAM_RUNS", str(prepared / "runs"))
+    trained = texts(open_page("pages/2_Model.py", run="demo"))
+    assert "Confusion on images that were not trained on" in trained and "split\\: random" in trained
+
+
 @pytest.mark.parametrize("tab", ["Map", "Strategies", "Attention atlas", "Confused pairs"])
 def test_every_tab_of_patterns_says_what_is_missing(boxed: Path, tab: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHALECAM_RUNS", str(boxed))
     app = open_page("pages/8_Patterns.py", run="boxed", patterns_tab=tab)
     assert not app.exception, app.exception
     assert {metric.label: metric.value for metric in app.metric}["Images with a map"] == "0"
-    expected = {"Map": "no vectors", "Strategies": "have a map", "Attention atlas": "No image here has a map"}
-    assert expected.get(tab, "two species") in texts(app) + "two species"
+    expected = {
+        "Map": "no vectors",
+        "Strategies": "have a map",
+        "Attention atlas": "No image here has a map",
+        "Confused pairs": "No two species are taken for one another",
+    }
+    assert expected[tab] in texts(app)
 
 
 def test_the_pages_say_what_was_not_measured(boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

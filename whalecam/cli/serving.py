@@ -16,10 +16,17 @@ from whalecam.extras import require
 PACKAGE = Path(whalecam.__file__).parent
 
 
+def _of_streamlit(_context: click.Context, _parameter: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words for Streamlit, which ignores in silence what it does not know, such as a run's folder."""
+    if words and not words[0].startswith("-"):
+        raise click.UsageError(f"'{words[0]}' is no option of Streamlit. A run to offer is named by --run.")
+    return words
+
+
 @click.command()
 @click.option("--run", "runs", multiple=True, type=FOLDER, help="Run folder to offer; the first one opens.")
 @click.option("--port", type=click.IntRange(1, 65535), help="To serve on; else 8501, or the next free one.")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[-- STREAMLIT_OPTIONS]")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, callback=_of_streamlit, metavar="[-- STREAMLIT_OPTIONS]")
 def dashboard(runs: tuple[Path, ...], port: int | None, options: tuple[str, ...]) -> NoReturn:
     """Serve the pages until it is stopped. Runs are looked for in WHALECAM_RUNS, else in ./runs.
 

@@ -1,6 +1,6 @@
 """The Model page's own pieces: forms that start the command line's verbs, live progress, results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -189,7 +189,6 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
         if metrics.get("shared_individuals") is not None:
             both = f"{capital(run.words.groups)} on both sides"
             st.metric(both, percent(metrics["shared_individuals"]), border=True)
-    network = run.manifest.network
     _splits(metrics, run.words)
     if metrics.get("never_judged"):
         names = ", ".join(metrics["never_judged"])
@@ -200,14 +199,22 @@ def results(run: Run, metrics: dict[str, Any]) -> None:
             ),
             icon=":material/info:",
         )
-    st.caption(
-        plain(
-            f"{network.get('arch')} at {network.get('size')} px, {network.get('resize')}, "
-            f"split: {metrics.get('split', '?')}{' by {}'.format(metrics['group']) if metrics.get('group') else ''}"
-            f"{', {} folds'.format(metrics['folds']) if metrics.get('folds', 1) > 1 else ''}. "
-            f"{' '.join((metrics.get('note') or '', *metrics.get('split_notes', ())))}"
-        )
-    )
+    notes = (metrics.get("note") or "", *metrics.get("split_notes", ()))
+    st.caption(plain(" ".join((_trained_how(run.manifest.network, metrics), *filter(None, notes)))))
+
+
+def _trained_how(network: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """Architecture, input and split in one sentence. A loaded network has no split that is known."""
+    words = [f"{network.get('arch')} at {network.get('size')} px", str(network.get("resize"))]
+    if metrics.get("split"):
+        words.append(f"split: {metrics['split']}" + (f" by {metrics['group']}" if metrics.get("group") else ""))
+    words += [f"{metrics['folds']} folds"] if metrics.get("folds", 1) > 1 else []
+    return f"{', '.join(words)}."
+
+
+def confusion_title(metrics: Mapping[str, Any]) -> str:
+    """What the confusion counts are of: held-out images are known only where the split is."""
+    return "Confusion on images that were not trained on" if metrics.get("split") else "Confusion on the audited images"
 
 
 def _splits(metrics: dict[str, Any], words: Words) -> None:
