@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def test_points_without_a_place_are_not_sent() -> None:
     assert [trace.customdata.ravel().tolist() for trace in by_loss] == [["a"], ["b", "c"]]
 
 
-def test_each_quadrant_says_its_count_and_share_in_the_colour_of_the_theme() -> None:
+def test_each_quadrant_says_its_count_and_share() -> None:
     cells = pd.DataFrame(
         [(True, True, 60), (True, False, 30), (False, False, 10)], columns=["correct", "on_animal", "images"]
     )
@@ -61,4 +62,28 @@ def test_each_quadrant_says_its_count_and_share_in_the_colour_of_the_theme() -> 
         ("wrong", "looks at the animal"): "<b>0</b><br>0 %",
         ("wrong", "looks at the water"): "<b>10</b><br>10 %",
     }
-    assert all(note.font.color is None for note in chart.layout.annotations)
+    (table,) = chart.data
+    for _, ground in table.colorscale:
+        assert all(_contrast(note.font.color, ground) >= 4.5 for note in chart.layout.annotations)
+
+
+def _contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours "#rrggbb", 1 to 21 (WCAG 2.2, definitions)."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_the_text_on_every_assessment_is_legible_and_level() -> None:
+    assert _contrast("#000000", "#ffffff") == pytest.approx(21) and _contrast("#777777", "#777777") == 1
+    counts = pd.DataFrame({"assessment": list(audit_charts.COLOURS), "images": 10})
+    bars = audit_charts.verdict_bar(counts).data
+    assert {bar.customdata[0] for bar in bars} == set(audit_charts.COLOURS)
+    for bar in bars:
+        assert _contrast(bar.insidetextfont.color, bar.marker.color) >= 4.5, bar.name
+        assert bar.textangle == 0

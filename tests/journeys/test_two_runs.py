@@ -87,7 +87,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     for name, key, field in (
         ("Opacity", "ArrowLeft", "opacity"),
         ("Heat threshold", "ArrowRight", "threshold"),
-        ("At most this share false", "ArrowRight", "false_rate"),
+        ("False discovery rate, at most", "ArrowRight", "false_rate"),
         ("Attention threshold", "ArrowLeft", "attention"),
         ("Reliance threshold", "ArrowLeft", "reliance"),
     ):

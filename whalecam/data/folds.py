@@ -21,7 +21,7 @@ def split_rows(
     Args:
         individuals: one name per row; a blank one is an individual of its own.
         labels: one per row, for stratification.
-        kind: `random` (as in the seed notebook) or `group`: no individual on both sides, stratified by label; where
+        kind: `random` or `group`: no individual on both sides, stratified by label; where
             there are too few individuals to stratify, a plain grouped split.
         valid_share: wanted share of validation rows, in (0, 1); each side keeps at least one row or individual.
 

@@ -33,6 +33,11 @@ WORDS = {
     "not_tested": "Not tested",
     "not_assessable": "Not assessable",
 }
+DARK, LIGHT = "#111827", "#ffffff"
+INK = {name: DARK if name in {"suspect", "cosmetic", "not_assessable"} else LIGHT for name in COLOURS}
+"""The colour of text on each of the colours: the one with a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
+FEW, MANY = "#64748b", "#0b5a70"
+"""Ends of a scale on which light text is legible everywhere, whatever the theme."""
 PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
 """Words for the properties of the background whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
@@ -78,6 +83,8 @@ def verdict_bar(verdicts: pd.DataFrame) -> go.Figure:
             "text": percent(images / total) if images / total > 0.05 else "",
             "textposition": "inside",
             "insidetextanchor": "middle",
+            "insidetextfont": {"color": INK[name]},
+            "textangle": 0,
             "hovertemplate": f"{WORDS[name]}: {images:,} of {total:,}<extra></extra>",
         }
         for name, images in counts.items()
@@ -105,15 +112,16 @@ def quadrants(cells: pd.DataFrame, words: Words) -> go.Figure:
         "z": grid,
         "x": columns,
         "y": rows,
-        "colorscale": [[0, "rgba(14,116,144,0.06)"], [1, "rgba(14,116,144,0.75)"]],
+        "colorscale": [[0, FEW], [1, MANY]],
         "showscale": False,
         "xgap": 3,
         "ygap": 3,
         "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
     }
-    # Annotations take the text colour of the theme; a heat map's own texts suit its colours on white alone.
+    # The grey that the theme gives to the texts of charts is illegible on the dark cells.
+    font = {"color": LIGHT, "size": 14}
     texts = [
-        {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{percent(n / total)}", "showarrow": False}
+        {"x": x, "y": y, "text": f"<b>{n:,}</b><br>{percent(n / total)}", "showarrow": False, "font": font}
         for y, line in zip(rows, grid, strict=True)
         for x, n in zip(columns, line, strict=True)
     ]

@@ -89,18 +89,26 @@ def train_form(run: Run) -> None:
 def _training_fields(run: Run) -> TrainOptions:
     """The fields of a training; a linear probe has no epochs, learning rate and batch."""
     default = TrainOptions()
+    # One row after the other: on a phone the columns of a row stand below one another.
     first, second, third, fourth = st.columns(4)
     arch = first.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
-    epochs = second.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
-    lr = third.number_input(
+    recipe = second.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
+    epochs = third.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
+    lr = fourth.number_input(
         "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
     )
-    size = fourth.number_input("Size (px)", 32, 512, default.size, 32)
-    batch = first.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
-    split = second.selectbox(
-        "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: as in the seed notebook"
+    first, second, third, fourth = st.columns(4)
+    size = first.number_input("Size (px)", 32, 512, default.size, 32)
+    batch = second.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
+    least = third.number_input("Images per class, at least", 1, 1000, 1)
+    remedy = fourth.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
+    first, second, third, fourth = st.columns(4)
+    split = first.selectbox(
+        "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: each image by chance"
     )
-    folds = first.number_input(
+    group = second.text_input("Group", placeholder=run.words.group, help=GROUPS)
+    split_file = third.text_input("Split file", placeholder="none", help=SPLIT_FILES)
+    folds = fourth.number_input(
         "Folds",
         1,
         10,
@@ -108,12 +116,7 @@ def _training_fields(run: Run) -> TrainOptions:
         help="More than one: every image is judged by a network that "
         f"saw neither it nor its {run.words.group}, at as many times the time",
     )
-    least = third.number_input("Images per class, at least", 1, 1000, 1)
-    seed = fourth.number_input("Seed", 0, 9999, 0)
-    remedy = second.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES)
-    recipe = third.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
-    group = fourth.text_input("Group", placeholder=run.words.group, help=GROUPS)
-    split_file = first.text_input("Split file", placeholder="none", help=SPLIT_FILES)
+    seed = st.columns(4)[0].number_input("Seed", 0, 9999, 0)
     pretrained = st.checkbox("Start from ImageNet weights", True)
     compare = st.checkbox(
         "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"

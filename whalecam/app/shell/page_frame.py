@@ -111,7 +111,7 @@ def _choose_run() -> Run | None:
 def threshold_sliders(run: Run) -> None:
     """How many false ones a list may hold, and the thresholds of single scores; assessments on every page follow."""
     st.sidebar.slider(
-        "At most this share false",
+        "False discovery rate, at most",
         0.01,
         0.25,
         Thresholds.false_rate,
@@ -119,8 +119,7 @@ def threshold_sliders(run: Run) -> None:
         format="percent",
         key="false_rate",
         bind="query-params",
-        help=f"Of the images listed as relying on the {run.words.background}, how many may be false on average (false "
-        "discovery rate).",
+        help=f"Of the images listed as relying on the {run.words.background}, how many may be false on average.",
     )
     with st.sidebar.expander("Advanced"):
         _single_thresholds(run.words)
