@@ -52,6 +52,7 @@ def main() -> None:
         "# Benchmarks\n",
         f"`make bench` on {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}. "
         "Compare the ratios of what ran in turn; the numbers themselves depend on the machine.\n",
+        "[Published protocols](protocols.md) compare methods, not speed.\n",
     ]
     for title, (words, run) in parts.items():
         start = time.perf_counter()
