@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -101,7 +102,10 @@ def test_after_mending_the_last_layer_sees_mended_images(leaky: Run, tmp_path: P
     assert Path(run.manifest.dataset.csv).is_relative_to(run.path)
     assert run.manifest.train["masks"] == leaky.manifest.audit["masks"], "those of the source, for its simulation"
     assert source_of(run).trained == "neutral"
-    assert run.metrics()["remedy"]["networks"][0]["images"] == 96 and largest_error(run) < 1e-4
+    assert (
+        cast("list[dict[str, int]]", run.metrics()["remedy"]["networks"])[0]["images"] == 96
+        and largest_error(run) < 1e-4
+    )
     refused = whalecam("retrain", run.path, "--remedy", "head", "--out", tmp_path / "never")
     assert refused.returncode == 2 and "trained on mended images" in refused.stderr
 

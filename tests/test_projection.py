@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -270,7 +271,7 @@ def test_what_a_background_adds_is_gone_as_foreseen(leaky: Run, planted: Planted
     assert done.returncode == 0, done.stderr
     assert (digest(planted.leaky), digest(leaky.path)) == (source, parent)
     better = open_run(tmp_path / "better")
-    told = better.metrics()["remedy"]
+    told: Any = better.metrics()["remedy"]
     assert (told["name"], told["parent"], told["cue"]) == (PROJECT, leaky.name, BACKGROUND)
     assert told["parent_sha256"] == leaky.manifest.model_sha256 and told["networks"][0]["directions"] == 1
     assert better.manifest.exactness == "exact" and better.training_images() == leaky.training_images()

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -254,7 +255,7 @@ def test_a_restricted_network_looks_less_at_the_water_and_leaves_its_source_alon
 
 def test_a_weight_is_chosen_by_trials_that_are_written_down(planted: Planted, tmp_path: Path) -> None:
     run = trained(planted, tmp_path / "chosen", remedy=RESTRICT, epochs=1)
-    chosen = run.metrics()["remedy"]["networks"][0]
+    chosen = cast("list[dict[str, Any]]", run.metrics()["remedy"]["networks"])[0]
     trials = [Trial(**trial) for trial in chosen["trials"]]
     assert [trial.weight for trial in trials] == [1.0, 4.0, 16.0]
     assert chosen["weight"] == choose(trials).weight
