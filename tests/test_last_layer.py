@@ -85,8 +85,12 @@ class Painted:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    return halved_images(tmp_path_factory.mktemp("halves"))
+
+
+def halved_images(folder: Path) -> pd.DataFrame:
     """Thirty images whose right half tells the label faintly, and whose left half tells it plainly."""
-    folder, rng, rows = tmp_path_factory.mktemp("halves"), np.random.default_rng(0), []
+    rng, rows = np.random.default_rng(0), []
     for number in range(30):
         label = number % 2
         pixels = rng.integers(60, 180, (SIDE, SIDE, 3))

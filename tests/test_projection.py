@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from tests.commandline import whalecam
-from tests.test_last_layer import HEADS, SIDE, Painted, network_of
+from tests.test_last_layer import HEADS, SIDE, Painted, halved_images, network_of
 from whalecam import remedies
 from whalecam.analysis.recommendation import PRESENT, simulation_of
 from whalecam.analysis.recommendation.advice import Advice
@@ -175,17 +175,7 @@ def both_labels(carriers: list[str]) -> Cue:
 
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Thirty images whose left half tells the label plainly, and the right half faintly."""
-    folder, rng, rows = tmp_path_factory.mktemp("halves"), np.random.default_rng(0), []
-    for number in range(30):
-        label = number % 2
-        pixels = rng.integers(60, 180, (SIDE, SIDE, 3))
-        pixels[:, : SIDE // 2] = (30, 220)[label]
-        pixels[:, SIDE // 2 :, label] += 40
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.png")
-        path = str(folder / f"{number:02}.png")
-        rows.append({"image": f"{number:02}.png", "path": path, "label": "ab"[label], "group": ""})
-    return pd.DataFrame(rows)
+    return halved_images(tmp_path_factory.mktemp("halves"))
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -14,7 +14,7 @@ LEFT: dict[str, int] = {
     "config": 4,
     "data": 3,
     "explain": 6,
-    "network": 17,
+    "network": 16,
     "remedies": 5,
     "store": 2,
 }

@@ -36,7 +36,7 @@ class Restrict:
         self._regions: dict[str, ByteArray | None] = {}
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """How many of the images met so far have a region; without one an image may be looked at anywhere."""
         with_region = sum(region is not None for region in self._regions.values())
         return {"region": self.options.region, "pictures": len(self._regions), "with_region": with_region}

@@ -39,7 +39,7 @@ class Shuffle:
         self._filled: dict[str, ByteArray] = {}
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """How many of the images met so far have a mask, without which an image keeps its background."""
         return {"pictures": len(self._keeps), "with_mask": sum(keep is not None for keep in self._keeps.values())}
 

@@ -55,7 +55,7 @@ class Augment(Protocol):
     """A change of training images that is drawn anew every epoch."""
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """What it did, for the metrics."""
 
     def __call__(self, training: pd.DataFrame) -> Change:
@@ -75,7 +75,7 @@ class Fit:
     model: Network
     probabilities: NDArray[np.float64]
     epochs: list[dict[str, float]]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def fit(

@@ -9,7 +9,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -132,7 +132,7 @@ class LayerChange(Protocol):
     """What becomes of a network's last layer."""
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """What it did, for the metrics."""
 
     def note(self, source: str) -> str:
@@ -149,7 +149,7 @@ class FitAgain:
     backgrounds: Backgrounds
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """How many images could be put on other backgrounds."""
         return self.backgrounds.facts
 

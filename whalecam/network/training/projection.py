@@ -6,7 +6,6 @@ difference of two means: of images that carry the cue and of images that do not.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,10 +68,10 @@ class RemoveCue:
     """A cue's directions are projected out of the input of the last layer, and folded into it."""
 
     cue: Cue
-    _facts: list[Mapping[str, Any]] = field(default_factory=list)
+    _facts: list[Mapping[str, object]] = field(default_factory=list)
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """The cue and, by network, how many directions were removed and by which images."""
         return {"cue": self.cue.name, "networks": list(self._facts)}
 
@@ -91,13 +90,13 @@ class RemoveCue:
         return loss_of(model, versions, weights, bias)
 
 
-def removal(versions: Versions, cue: Cue) -> tuple[Projection, Mapping[str, Any]]:
+def removal(versions: Versions, cue: Cue) -> tuple[Projection, Mapping[str, object]]:
     """The projection that removes a cue, and by which images it was found.
 
     Raises ModelError where no label has images with the cue and without it, where images with and without it do not
     differ, and where more would be removed than MOST_DIRECTIONS.
     """
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
     if cue.carriers is None:
         differences, center = _of_backgrounds(versions)
         facts = {"images": len(set(versions.images.tolist())), "labels": sorted(set(versions.backgrounds.tolist()))}
@@ -128,7 +127,7 @@ def _of_backgrounds(versions: Versions) -> tuple[Values, Values]:
     return differences, np.average(versions.features, axis=0, weights=versions.share())
 
 
-def _of_carriers(versions: Versions, cue: Cue) -> tuple[Values, Values, Mapping[str, Any]]:
+def _of_carriers(versions: Versions, cue: Cue) -> tuple[Values, Values, Mapping[str, object]]:
     """Mean of carriers − mean of others, by label, or over the labels where all have one cue; the mean of the others.
 
     Labels count alike, and images are compared with those of their own label, so that no direction is that of a label.

@@ -6,7 +6,7 @@ shows, and it has a gradient of its own.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import pandas as pd
 import torch
@@ -33,7 +33,7 @@ class Restriction(Protocol):
     backgrounds: Backgrounds
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """What it did, for the metrics."""
 
     def regions(self, rows: pd.DataFrame) -> Mapping[str, ByteArray]:

@@ -43,7 +43,7 @@ class Backgrounds(Protocol):
     """Makes an `Exchanger` from the rows that a network was trained on and from no others."""
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """What it did, for the metrics."""
 
     def __call__(self, training: pd.DataFrame, /) -> Exchanger: ...

@@ -1,7 +1,6 @@
 """The weight of a penalty chosen on held-out images: right as they are, and right on other backgrounds."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +36,7 @@ class Trial:
         """The mean of both accuracies; of the one that there is."""
         return float(np.nanmean([self.accuracy, self.swapped_accuracy]))
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, float | None]:
         """All of it for JSON; None for NaN."""
         return {name: None if value != value else value for name, value in asdict(self).items()}
 
