@@ -29,6 +29,7 @@ from benchmarks.machine import machine
 from benchmarks.protocols.construction import AGREEMENT, Cutout, Sizes, build, cutouts
 from benchmarks.protocols.ours import drawn, given, repaired
 from benchmarks.protocols.parts import Codes
+from benchmarks.protocols.scores import cell, draws_of, interval_of
 from benchmarks.protocols.stages import Recipe, Stages
 from benchmarks.protocols.trial import Trial
 from benchmarks.protocols.variants import RAND, SAME, VARIANTS, variants
@@ -71,15 +72,10 @@ def measure(usable: Sequence[Cutout], sizes: Sizes, recipe: Recipe, seed: int, s
 def intervals(seeds: Sequence[Measured], network: str, draws: int = DRAWS) -> Mapping[str, Interval]:
     """Accuracy on each variant, and the BG-gap, each the mean over seeds."""
     animals = np.unique(np.concatenate([seed.animals for seed in seeds]))
-    drawn_again = np.random.default_rng(0).multinomial(len(animals), np.full(len(animals), 1 / len(animals)), draws)
-    weights = np.concatenate([np.ones((1, len(animals)), np.int64), drawn_again])
+    weights = draws_of(len(animals), draws)
     columns = {variant: _by_draw(seeds, network, variant, animals, weights) for variant in VARIANTS}
     columns[GAP] = columns[SAME] - columns[RAND]
-    found = {}
-    for name, values in columns.items():
-        low, high = np.nanquantile(values[1:], (0.025, 0.975))
-        found[name] = Interval(float(values[0]), float(low), float(high))
-    return found
+    return {name: interval_of(values) for name, values in columns.items()}
 
 
 def _by_draw(seeds: Sequence[Measured], network: str, variant: str, animals: Codes, weights: Codes) -> Values:
@@ -97,13 +93,8 @@ def report(seeds: Sequence[Measured]) -> str:
     names = [name for name in NETWORKS if all(name in seed.is_right for seed in seeds)]
     every = {name: intervals(seeds, name) for name in names}
     lines = ["| variant | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    rows = {variant: [_cell(every[name][variant]) for name in names] for variant in (*VARIANTS, GAP)}
+    rows = {variant: [cell(every[name][variant]) for name in names] for variant in (*VARIANTS, GAP)}
     return "\n".join([*lines, *(f"| {variant} | {' | '.join(cells)} |" for variant, cells in rows.items())])
-
-
-def _cell(interval: Interval) -> str:
-    value, low, high = (f"{100 * number:.1f}" for number in interval)
-    return f"{value} ({low} to {high})"
 
 
 def main() -> None:

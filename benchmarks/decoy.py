@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from benchmarks.machine import machine
 from benchmarks.protocols.decoy_set import FOLDER, LABELS, SIDE, SQUARE, Codes, Decoyed, Pixels, decoyed, read
 from benchmarks.protocols.right_reasons import rrr
+from benchmarks.protocols.scores import mean_of
 from whalecam.arrays import ByteArray
 from whalecam.errors import WhalecamError
 from whalecam.network import Network, probe_head
@@ -162,10 +163,7 @@ def measure(data: Path, seed: int, epochs: int, limit: int | None) -> Mapping[st
 
 def interval(is_right: NDArray[np.bool_], draws: int = DRAWS) -> Interval:
     """Share of (seeds, N) that is right, with its interval by drawing the N images again."""
-    rng, each = np.random.default_rng(0), is_right.mean(axis=0)
-    means = [each[rng.integers(len(each), size=len(each))].mean() for _ in range(draws)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(each.mean()), float(low), float(high))
+    return mean_of(is_right.mean(axis=0), draws)
 
 
 def report(seeds: Sequence[Mapping[str, Mapping[str, NDArray[np.bool_]]]]) -> str:

@@ -30,6 +30,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.learners import BATCH, Setting, body_of, inputs_of
 from benchmarks.machine import machine
 from benchmarks.protocols.detectors import DETECTORS, Seen, precision_at
+from benchmarks.protocols.scores import mean_of
 from benchmarks.protocols.stages import Linear
 from benchmarks.reliance import FALL, NETWORKS, PREDICTED, Plant, crossfitted, draw, measured
 from whalecam.demo.backgrounds import KINDS
@@ -128,14 +129,6 @@ def metrics_of(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["kind", "seed", "detector", "auroc", "precision"])
 
 
-def interval(values: Values, draws: int = DRAWS) -> Interval:
-    """The mean, with its 95 % interval by drawing the values again."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
-
-
 def report(rows: pd.DataFrame) -> str:
     """The table, in Markdown."""
     metrics = metrics_of(rows.assign(**{OURS: crossfitted(rows)}))
@@ -143,7 +136,7 @@ def report(rows: pd.DataFrame) -> str:
     for name in (BASE, *DETECTORS, OURS):
         part = metrics[metrics["detector"] == name]
         cells = (
-            _cell(interval(part[column].to_numpy(np.float64))) if len(part) else "–"
+            _cell(mean_of(part[column].to_numpy(np.float64), DRAWS)) if len(part) else "–"
             for column in ("auroc", "precision")
         )
         lines.append(f"| {name} | {' | '.join(cells)} |")

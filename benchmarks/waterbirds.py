@@ -36,12 +36,11 @@ from benchmarks.protocols.group_dro import group_dro
 from benchmarks.protocols.jtt import jtt
 from benchmarks.protocols.ours import REMEDIES
 from benchmarks.protocols.parts import Codes, Parts, read_release
-from benchmarks.protocols.scores import Outcome, Score, scores
+from benchmarks.protocols.scores import Outcome, Score, cell, scores
 from benchmarks.protocols.selective import selective
 from benchmarks.protocols.stages import Recipe, Stages
 from benchmarks.protocols.trial import Trial, by_worst_class, by_worst_group, candidate_of, chosen
 from whalecam.errors import ModelError, WhalecamError
-from whalecam.stats import Interval
 
 OURS = "head, true masks"
 WITH_GROUPS: Mapping[str, str] = {
@@ -111,16 +110,9 @@ def _table(every: Mapping[str, Score], methods: Mapping[str, str], ours: str) ->
     for name, supervision in methods.items():
         if name in every:
             score = every[name]
-            behind = "–" if name == ours else _cell(score.behind, sign="+")
-            lines.append(f"| {name} | {_cell(score.worst)} | {_cell(score.average)} | {behind} | {supervision} |")
+            behind = "–" if name == ours else cell(score.behind, sign="+")
+            lines.append(f"| {name} | {cell(score.worst)} | {cell(score.average)} | {behind} | {supervision} |")
     return "\n".join(lines)
-
-
-def _cell(interval: Interval, sign: str = "") -> str:
-    if np.isnan(interval.value):
-        return "–"
-    value, low, high = (f"{100 * number:{sign}.1f}" for number in interval)
-    return f"{value} ({low} to {high})"
 
 
 def main() -> None:

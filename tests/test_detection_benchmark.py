@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.detection import OURS, Trained, interval, metrics_of, report
+from benchmarks.detection import DRAWS, OURS, Trained, metrics_of, report
 from benchmarks.protocols.detectors import (
     DETECTORS,
     Seen,
@@ -18,6 +18,7 @@ from benchmarks.protocols.detectors import (
     spray,
     spuriosity,
 )
+from benchmarks.protocols.scores import mean_of
 from benchmarks.protocols.stages import Linear
 
 SIDE, GRID, EACH = 16, 4, 20
@@ -136,8 +137,8 @@ def test_the_report_has_a_line_for_each_detector() -> None:
 
 
 def test_the_interval_of_a_mean() -> None:
-    assert interval(np.array([0.5, 0.5])) == (0.5, 0.5, 0.5)
-    value, low, high = interval(np.array([0.0, 1.0] * 50))
+    assert mean_of(np.array([0.5, 0.5]), DRAWS) == (0.5, 0.5, 0.5)
+    value, low, high = mean_of(np.array([0.0, 1.0] * 50), DRAWS)
     assert value == 0.5 and low == pytest.approx(0.4, abs=0.02) and high == pytest.approx(0.6, abs=0.02)
 
 

@@ -61,15 +61,19 @@ def scores(outcomes: Sequence[Outcome], ours: str, draws: int = DRAWS) -> Mappin
     """Of every method, with 95 % intervals: animals are drawn with all their images of all seeds, alike for all."""
     methods = [name for name in outcomes[0].predicted if all(name in outcome.predicted for outcome in outcomes)]
     animals = np.unique(np.concatenate([outcome.animals for outcome in outcomes]))
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(animals), np.full(len(animals), 1 / len(animals)), draws)
-    weights = np.concatenate([np.ones((1, len(animals)), np.int64), drawn])
+    weights = draws_of(len(animals), draws)
     both = {name: _by_draw(outcomes, name, animals, weights) for name in methods}
     mine = both[ours][0] if ours in both else np.full(len(weights), np.nan)
     return {
-        name: Score(worst=_interval(worst), average=_interval(average), behind=_interval(mine - worst))
+        name: Score(worst=interval_of(worst), average=interval_of(average), behind=interval_of(mine - worst))
         for name, (worst, average) in both.items()
     }
+
+
+def draws_of(count: int, draws: int) -> Codes:
+    """How often each of `count` things counts, (1 + draws, count): once each, then as often as it is drawn again."""
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws)
+    return np.concatenate([np.ones((1, count), np.int64), drawn])
 
 
 def _by_draw(outcomes: Sequence[Outcome], method: str, animals: Codes, weights: Codes) -> tuple[Values, Values]:
@@ -88,9 +92,24 @@ def _by_draw(outcomes: Sequence[Outcome], method: str, animals: Codes, weights: 
     return np.mean(worst, axis=0), np.mean(average, axis=0)
 
 
-def _interval(values: Values) -> Interval:
+def interval_of(values: Values) -> Interval:
     """The first value, of the images as they are, with the quantiles of the others."""
     if np.isnan(values[0]):
         return Interval(*[float("nan")] * 3)
     low, high = np.nanquantile(values[1:], (0.025, 0.975))
     return Interval(float(values[0]), float(low), float(high))
+
+
+def mean_of(values: Values, draws: int) -> Interval:
+    """The mean, with its 95 % interval by drawing the values again; of one value, that value."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
+    return interval_of(np.concatenate([[values.mean()], means]))
+
+
+def cell(interval: Interval, sign: str = "") -> str:
+    """A share and its interval in percent, for a table; a dash where nothing was measured."""
+    if np.isnan(interval.value):
+        return "–"
+    value, low, high = (f"{100 * number:{sign}.1f}" for number in interval)
+    return f"{value} ({low} to {high})"
