@@ -15,13 +15,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import audit, full_size, opening, pages, ratios, scaling, training
+from benchmarks import architectures, audit, full_size, opening, pages, ratios, scaling, training
 
 PAGE = Path(__file__).parent.parent / "docs" / "method" / "benchmarks.md"
 IMAGES, ROUNDS = 8192, 5
 ROWS, RUNS = [51_033, 1_000_000], 20
 SEEDS, EPOCHS = 6, 3
 SIZES = [1_000, 4_000, 16_000]
+OTHER_IMAGES, OTHER_ROUNDS = 384, 3
 
 
 def audits() -> str:
@@ -34,12 +35,17 @@ def opened() -> str:
         return pages.table(pages.measure(ROWS, RUNS, Path(folder)))
 
 
+def others() -> str:
+    return architectures.table(architectures.measured(architectures.ARCHS, OTHER_IMAGES, OTHER_ROUNDS))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?")
     given = parser.parse_args()
     parts: dict[str, tuple[str | None, Callable[[], str]]] = {
         "Audit": (audit.__doc__, audits),
+        "Other networks": (architectures.__doc__, others),
         "Memory, pace and Ray": (scaling.__doc__, lambda: scaling.table(scaling.measure(SIZES))),
         "Pages": (pages.__doc__, opened),
         "Opening": (opening.__doc__, lambda: opening.table(opening.measure(ROWS, ROUNDS))),
