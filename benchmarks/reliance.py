@@ -37,7 +37,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.learners import Learner, Setting, learner_of
 from benchmarks.scenery import SCENERIES
-from whalecam.assessment.reliance import WEIGHTS, Exchanges, class_tests, p_values, q_values
+from whalecam.assessment.reliance import WEIGHTS, Exchanges, class_tests, expected_drops, p_values, q_values
 from whalecam.demo.backgrounds import KINDS
 from whalecam.explain.background_test import EDITS, WHOLE, Scene
 from whalecam.store.table import wilson
@@ -198,6 +198,7 @@ def _rows(
             "drop": exchanges.drop,
             "placebo": exchanges.placebo,
             "gap": [tests[code].gap for code in predicted.tolist()],
+            "expected": expected_drops(exchanges, tests),
             "class_p": [tests[code].p_value for code in predicted.tolist()],
             "p_value": p_values(exchanges),
             "accuracy": float((predictions["clean"].argmax(axis=1) == labels).mean()),
@@ -232,7 +233,7 @@ def crossfitted(rows: pd.DataFrame, known: pd.DataFrame | None = None) -> Values
 
 def published(rows: pd.DataFrame) -> Values:
     """For each row the probability by the published weights."""
-    weights = np.array([WEIGHTS.drop, WEIGHTS.gap, WEIGHTS.product])
+    weights = np.array([WEIGHTS.drop, WEIGHTS.expected])
     return np.asarray(expit(WEIGHTS.intercept + features(rows) @ weights), np.float64)
 
 
@@ -241,9 +242,8 @@ def fitted(rows: pd.DataFrame) -> LogisticRegression:
 
 
 def features(rows: pd.DataFrame) -> Values:
-    """What `reliance.Weights` weigh: the drop, the gap of the class, and their product, (N, 3)."""
-    drop, gap = rows["drop"].to_numpy(np.float64), rows["gap"].to_numpy(np.float64)
-    return np.stack([drop, gap, drop * gap], axis=1)
+    """What `reliance.Weights` weigh: the drop that was measured, and the one to be expected, (N, 2)."""
+    return rows[["drop", "expected"]].to_numpy(np.float64)
 
 
 def metrics_of(rows: pd.DataFrame) -> dict[str, float]:

@@ -117,7 +117,7 @@ def rows(separated: bool) -> pd.DataFrame:
         fall = np.repeat([0.9, 0.0], 40)
         drop = np.clip(fall + rng.normal(0, 0.1, 80), -1, 1)
         columns = {name: fall if separated else rng.random(80) for name in DETECTORS}
-        known = {"kind": kind, "seed": 0, "half": 0, "fall": fall, "drop": drop, "gap": 0.5}
+        known = {"kind": kind, "seed": 0, "half": 0, "fall": fall, "drop": drop, "expected": 0.5}
         parts.append(pd.DataFrame(known | columns))
     return pd.concat(parts, ignore_index=True)
 

@@ -15,6 +15,7 @@ from whalecam.assessment.reliance import (
     Exchanges,
     beyond_chance,
     class_tests,
+    expected_drops,
     p_values,
     q_values,
     reliance_of,
@@ -62,7 +63,12 @@ def test_drop_and_placebo_by_hand() -> None:
     # Class 0 has the placebos 0.1 and 0.2; class 1 has none.
     np.testing.assert_allclose(p_values(found), [1 / 3, 1.0, NAN])
     tests = class_tests(found, draws=50)
-    assert math.isnan(tests[1].gap) and tests[1].p_value == 1.0 and tests[1].images == 1
+    assert (
+        math.isnan(tests[1].gap)
+        and math.isnan(tests[1].log_odds_gap)
+        and tests[1].p_value == 1.0
+        and tests[1].images == 1
+    )
     assert (tests[0].images, tests[0].donors) == (2, 4)
 
 
@@ -173,10 +179,57 @@ def test_the_probability_is_the_regression_written_out() -> None:
     exchanges = made(0.4)
     proven = reliance_of(exchanges, draws=99)
     for place, code in enumerate(exchanges.predicted.tolist()):
-        drop = exchanges.before[place] - np.mean(exchanges.other[place])
-        gap = proven.classes[code].gap
-        log_odds = WEIGHTS.intercept + WEIGHTS.drop * drop + WEIGHTS.gap * gap + WEIGHTS.product * drop * gap
-        assert proven.probability[place] == pytest.approx(1 / (1 + math.exp(-log_odds)))
+        before = exchanges.before[place]
+        drop = before - np.mean(exchanges.other[place])
+        expected = before - logistic(log_odds(before) - slow_log_odds_gap(exchanges, code))
+        assert proven.probability[place] == pytest.approx(
+            logistic(WEIGHTS.intercept + WEIGHTS.drop * drop + WEIGHTS.expected * expected)
+        )
+
+
+def log_odds(probability: float) -> float:
+    inside = min(max(probability, 0.001), 0.999)
+    return math.log(inside) - math.log(1 - inside)
+
+
+def logistic(value: float) -> float:
+    return math.exp(value) / (1 + math.exp(value))
+
+
+def slow_log_odds_gap(exchanges: Exchanges, code: int) -> float:
+    """Over the images of one class, each with as many donors of its own label as of others."""
+    apart = [
+        np.mean([log_odds(one) for one in exchanges.own[at]]) - np.mean([log_odds(one) for one in exchanges.other[at]])
+        for at in np.flatnonzero(exchanges.predicted == code)
+    ]
+    return float(np.mean(apart))
+
+
+def test_a_drop_is_expected_as_far_as_an_images_own_certainty_lets_it_fall() -> None:
+    """Other backgrounds take 2 from the log-odds of each image; three of them are unequally sure of theirs."""
+    sure = np.array([0.5, 0.9, 0.999])
+    after = np.array([logistic(log_odds(one) - 2) for one in sure])
+    exchanges = Exchanges(
+        predicted=np.zeros(3, np.int64),
+        before=sure,
+        own=sure[:, None],
+        other=np.stack([after, after], axis=1),
+        own_unit=np.zeros((3, 1), np.int64),
+        other_unit=np.tile([1, 2], (3, 1)),
+    )
+    tests = class_tests(exchanges, draws=9)
+    assert tests[0].log_odds_gap == pytest.approx(2)
+    np.testing.assert_allclose(expected_drops(exchanges, tests), sure - after)
+
+
+def test_certainty_beyond_a_thousandth_is_rounding() -> None:
+    exchanges = made(0.4)
+    certain = Exchanges(
+        **{**vars(exchanges), "before": np.ones(40), "own": np.ones((40, 4)), "other": np.zeros((40, 4))}
+    )
+    tests = class_tests(certain, draws=9)
+    assert all(test.log_odds_gap == pytest.approx(2 * math.log(999)) for test in tests.values())
+    np.testing.assert_allclose(expected_drops(certain, tests), 0.999)
 
 
 def test_only_classes_that_rely_beyond_chance_list_images() -> None:
@@ -223,7 +276,9 @@ def test_a_run_without_exchanges_proves_nothing() -> None:
 
 @given(st.lists(st.floats(0.001, 1), min_size=1, max_size=8))
 def test_classes_are_corrected_for_one_another(p_values: list[float]) -> None:
-    tests = {code: ClassTest(gap=0.1, p_value=p, images=9, donors=9) for code, p in enumerate(p_values)}
+    tests = {
+        code: ClassTest(gap=0.1, log_odds_gap=0.4, p_value=p, images=9, donors=9) for code, p in enumerate(p_values)
+    }
     relying = [code for code, corrected in enumerate(holm(p_values)) if corrected <= 0.05]
     assert sorted(beyond_chance(tests)) == relying
 

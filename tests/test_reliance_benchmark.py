@@ -46,7 +46,7 @@ def made(seed: int = 0, halves: int = 1) -> pd.DataFrame:
                             "fall": np.clip(drop + rng.normal(0, 0.15, 60), -1, 1),
                             "drop": drop,
                             "placebo": rng.normal(0, 0.05, 60),
-                            "gap": gap,
+                            "expected": np.clip(gap + rng.normal(0, 0.1, 60), -1, 1),
                             "class_p": 0.001 if gap else 0.4,
                             "accuracy": 0.9,
                         }
@@ -117,8 +117,8 @@ def test_halves_share_no_animal_and_seeds_draw_others(real_data: Path) -> None:
 
 
 def test_published_weights_by_hand() -> None:
-    rows = pd.DataFrame({"drop": [0.9, 0.0], "gap": [0.8, 0.0]})
-    by_hand = [WEIGHTS.intercept + 0.9 * WEIGHTS.drop + 0.8 * WEIGHTS.gap + 0.72 * WEIGHTS.product, WEIGHTS.intercept]
+    rows = pd.DataFrame({"drop": [0.9, 0.0], "expected": [0.8, 0.0]})
+    by_hand = [WEIGHTS.intercept + 0.9 * WEIGHTS.drop + 0.8 * WEIGHTS.expected, WEIGHTS.intercept]
     np.testing.assert_allclose(published(rows), [1 / (1 + np.exp(-logit)) for logit in by_hand])
 
 

@@ -26,19 +26,22 @@ LIKELY = 0.5
 """An image of a smaller probability is never listed, though a list of surer ones would keep its rate with it."""
 
 
+CERTAIN = 1e-3
+"""Probabilities are kept this far from 0 and 1 before their log-odds are taken: beyond, they are rounding."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A logistic regression: what each figure of an image and of its class adds to the log-odds that it relies."""
+    """A logistic regression: what the drops of an image, measured and expected, add to the log-odds that it relies."""
 
     intercept: float
     drop: float
-    gap: float
-    product: float
+    expected: float
 
 
-WEIGHTS = Weights(intercept=-4.32, drop=3.95, gap=3.72, product=2.05)
-"""`product` is that of drop and gap. Fitted on planted leaks of sixteen kinds; how they fare on kinds that they were
-not fitted on: docs/method/evidence.md."""
+WEIGHTS = Weights(intercept=-4.49, drop=5.07, expected=4.55)
+"""Fitted on planted leaks of sixteen kinds; how they fare on kinds that they were not fitted on:
+docs/method/evidence.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +81,14 @@ class ClassTest:
 
     Attributes:
         gap: mean probability on own backgrounds less that on others, in [-1, 1]; NaN where one side has no donor.
+        log_odds_gap: the same of the log-odds; NaN likewise.
         p_value: one-sided, of a gap at least as large if the donors' labels said nothing; 1 without a gap.
         images: how many images of the class were exchanged.
         donors: how many independent donors (groups) lent their backgrounds, on both sides together.
     """
 
     gap: float
+    log_odds_gap: float
     p_value: float
     images: int
     donors: int
@@ -131,9 +136,27 @@ def beyond_chance(tests: Mapping[int, ClassTest], level: float = CLASS_LEVEL) ->
 
 
 def _probability(exchanges: Exchanges, classes: Mapping[int, ClassTest], weights: Weights) -> Values:
-    gap = np.array([classes[code].gap for code in exchanges.predicted.tolist()], np.float64)
-    log_odds = weights.intercept + weights.drop * exchanges.drop + weights.gap * gap
-    return np.asarray(1 / (1 + np.exp(-(log_odds + weights.product * exchanges.drop * gap))))
+    expected = expected_drops(exchanges, classes)
+    return _logistic(weights.intercept + weights.drop * exchanges.drop + weights.expected * expected)
+
+
+def expected_drops(exchanges: Exchanges, classes: Mapping[int, ClassTest]) -> Values:
+    """How far each probability would drop if other backgrounds took from its log-odds what they take in its class.
+
+    An image's own few donors tell its drop with much noise, the many of its class tell theirs with little; and one that
+    the network is sure of has further to fall. Returns (N,) in [-1, 1]; NaN where the class lacks donors on one side.
+    """
+    gap = np.array([classes[code].log_odds_gap for code in exchanges.predicted.tolist()], np.float64)
+    return np.asarray(exchanges.before - _logistic(_log_odds(exchanges.before) - gap))
+
+
+def _log_odds(probability: Values) -> Values:
+    inside = np.clip(probability, CERTAIN, 1 - CERTAIN)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def _logistic(log_odds: Values) -> Values:
+    return np.asarray(1 / (1 + np.exp(-log_odds)))
 
 
 def class_tests(exchanges: Exchanges, draws: int = DRAWS, seed: int = 0) -> dict[int, ClassTest]:
@@ -155,7 +178,7 @@ def _of(exchanges: Exchanges, some: NDArray[np.bool_]) -> Exchanges:
 def _class_test(exchanges: Exchanges, draws: int, rng: np.random.Generator) -> ClassTest:
     both = np.concatenate([exchanges.own, exchanges.other], axis=1)
     known = ~np.isnan(both)
-    rest = (both - _row_means(both)[:, None])[known]
+    rest = _without_row_means(both)[known]
     is_own = np.broadcast_to(np.arange(both.shape[1]) < exchanges.own.shape[1], both.shape)[known]
     units = np.concatenate([exchanges.own_unit, exchanges.other_unit], axis=1)[known]
     donors, at = np.unique(units, return_inverse=True)
@@ -164,12 +187,19 @@ def _class_test(exchanges: Exchanges, draws: int, rng: np.random.Generator) -> C
     own[at[is_own]] = True
     images = len(exchanges.before)
     if own.all() or not own.any():
-        return ClassTest(gap=float("nan"), p_value=1.0, images=images, donors=len(donors))
+        nothing = float("nan")
+        return ClassTest(gap=nothing, log_odds_gap=nothing, p_value=1.0, images=images, donors=len(donors))
     pairs = np.stack([sums, counts])
     gap = float(_gaps(pairs[:, own].sum(axis=1, keepdims=True), pairs)[0])
     drawn = _gaps(_drawn_sides(own, pairs, draws, rng), pairs)
     p_value = (1 + int((drawn >= gap - ROUNDING).sum())) / (draws + 1)
-    return ClassTest(gap=gap, p_value=p_value, images=images, donors=len(donors))
+    of_log_odds = _without_row_means(_log_odds(both))[known]
+    apart = float(of_log_odds[is_own].mean() - of_log_odds[~is_own].mean())
+    return ClassTest(gap=gap, log_odds_gap=apart, p_value=p_value, images=images, donors=len(donors))
+
+
+def _without_row_means(values: Values) -> Values:
+    return values - _row_means(values)[:, None]
 
 
 def _gaps(near: Values, pairs: Values) -> Values:
