@@ -82,7 +82,7 @@ class Table:
 
     def known(self, images: Sequence[str]) -> set[str]:
         """Those of `images` that have a row."""
-        sql = "select image from held.rows where image in (select unnest($images::varchar[]))"
+        sql = "select image from audited.rows where image in (select unnest($images::varchar[]))"
         return {image for (image,) in self._store.rows(sql, {"images": list(images)})}
 
     def row(self, image: str) -> ImageRow:
@@ -110,7 +110,7 @@ class Table:
     def overlays_of(self, images: Sequence[str]) -> dict[str, Overlay]:
         """Maps and masks of a page of images; only the parts that hold them are opened."""
         wanted, among = {"images": list(images)}, "where image in (select unnest($images::varchar[]))"
-        parts = self._store.rows(f"select distinct part from held.rows {among}", wanted)
+        parts = self._store.rows(f"select distinct part from audited.rows {among}", wanted)
         if not parts:
             return {}
         matches = self._store.rows(
@@ -121,7 +121,7 @@ class Table:
 
     def top(self) -> float:
         """A scale for maps that suits the whole run: the 99th percentile of the rows' `peak`, in logits."""
-        sql = "select coalesce(quantile_cont(peak, 0.99), 1) from held.rows where peak > 0"
+        sql = "select coalesce(quantile_cont(peak, 0.99), 1) from audited.rows where peak > 0"
         return float(self._store.answered("top", lambda: self._store.rows(sql))[0][0])
 
     def place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
@@ -146,7 +146,7 @@ class Table:
 
     def names(self, column: str) -> list[str]:
         """The different texts of `label`, `predicted` or `mask_source`, sorted."""
-        sql = f"select distinct {column} as name from held.rows where {column} is not null order by 1"
+        sql = f"select distinct {column} as name from audited.rows where {column} is not null order by 1"
         return [str(name) for (name,) in self._store.answered(("names", column), lambda: self._store.rows(sql))]
 
     def overview(self) -> Totals:
@@ -176,7 +176,7 @@ class Table:
 
     def class_tests(self) -> pd.DataFrame:
         """One row per predicted class whose images were given other backgrounds: `exchanges.CLASSES`."""
-        question = "select * from held.classes order by predicted"
+        question = "select * from audited.classes order by predicted"
         frame: pd.DataFrame = self._store.answered("classes", lambda: self._store.ask(question)).copy(deep=False)
         return frame
 

@@ -38,7 +38,7 @@ def overview(store: Store, joined: str) -> Totals:
         "count(*) filter (review = 'flag') as flagged "
         f"from {joined}"
     )
-    classes = store.rows(f"select predicted from held.classes where relies and gap >= {MATERIAL} order by gap desc")
+    classes = store.rows(f"select predicted from audited.classes where relies and gap >= {MATERIAL} order by gap desc")
     return cast(Totals, {**record, "relying": [str(name) for (name,) in classes]})
 
 
@@ -80,7 +80,7 @@ def per_label(store: Store, joined: str) -> pd.DataFrame:
 def majority(store: Store) -> float:
     """Share of the most frequent label among the images `background_only_accuracy` is taken over."""
     counts = store.rows(
-        "select max(n) / sum(n) from (select count(*) as n from held.rows where not in_training and "
+        "select max(n) / sum(n) from (select count(*) as n from audited.rows where not in_training and "
         "background_only_predicted is not null group by label)"
     )
     return float(counts[0][0]) if counts[0][0] is not None else float("nan")
@@ -89,7 +89,7 @@ def majority(store: Store) -> float:
 def high_norm(store: Store, limit: float) -> tuple[int, int]:
     """Images whose tokens were measured, and those of them with a share of evidence in high norms above `limit`."""
     counts = store.rows(
-        "select count(high_norm_share), count(*) filter (high_norm_share > $limit) from held.rows", {"limit": limit}
+        "select count(high_norm_share), count(*) filter (high_norm_share > $limit) from audited.rows", {"limit": limit}
     )
     return int(counts[0][0]), int(counts[0][1])
 
@@ -98,7 +98,7 @@ def confusion(store: Store, unseen_only: bool) -> pd.DataFrame:
     """`label`, `predicted`, `images`."""
     where = "not in_training" if unseen_only else "true"
     return store.ask(
-        f"select label, predicted, count(*) as images from held.rows where predicted is not null and {where} "
+        f"select label, predicted, count(*) as images from audited.rows where predicted is not null and {where} "
         "group by 1, 2 order by 1, 2"
     )
 
