@@ -57,10 +57,10 @@ def test_each_quadrant_says_its_count_and_share() -> None:
     chart = audit_charts.quadrants(cells, MARINE)
     words = {(note.y, note.x): note.text for note in chart.layout.annotations}
     assert words == {
-        ("right", "looks at the animal"): "<b>60</b><br>60 %",
-        ("right", "looks at the water"): "<b>30</b><br>30 %",
-        ("wrong", "looks at the animal"): "<b>0</b><br>0 %",
-        ("wrong", "looks at the water"): "<b>10</b><br>10 %",
+        ("right", "looks at the animal"): "<b>60</b><br>60\u00a0%",
+        ("right", "looks at the water"): "<b>30</b><br>30\u00a0%",
+        ("wrong", "looks at the animal"): "<b>0</b><br>0\u00a0%",
+        ("wrong", "looks at the water"): "<b>10</b><br>10\u00a0%",
     }
     (table,) = chart.data
     for _, ground in table.colorscale:

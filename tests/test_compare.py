@@ -312,7 +312,7 @@ def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -
     lines = {line.split("  ")[1]: line for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
     shown = [METRICS[one.metric].named(MARINE) for one in found.differences["twin"] if one.is_shown]
     assert set(lines) == set(shown) and lines
-    share = f"{found.metrics('demo')['accuracy'] * 100:.1f} %"
+    share = f"{found.metrics('demo')['accuracy'] * 100:.1f}\u00a0%"
     assert lines["accuracy"].split("  ")[1] == "accuracy" and lines["accuracy"].count(f"{share} ") == 2
     assert "+0.0 points" in lines["accuracy"] and lines["accuracy"].endswith("1, within chance")
     frame = pd.read_csv(tmp_path / "out" / "c.csv")

@@ -211,7 +211,7 @@ def test_the_figures_stand_beside_the_advice() -> None:
     told = " ".join(advice.why)
     for words in (
         "70 of 200",
-        "35 % (",
+        "35\u00a0% (",
         "+40 points (+30 to +50)",
         "+30 points (+20 to +40)",
         "did not help: +1 points",

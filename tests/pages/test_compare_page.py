@@ -47,8 +47,8 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     found = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")])
     shown = {metric.label: metric.value for metric in app.metric}
     before, after = found.metrics("demo"), found.metrics("mended")
-    assert shown["Accuracy"] == f"{before['accuracy'] * 100:.1f} % → {after['accuracy'] * 100:.1f} %"
-    assert shown["Confirmed leaks"] == f"{before['confirmed_leak'] * 100:.1f} % → 0.0 %"
+    assert shown["Accuracy"] == f"{before['accuracy'] * 100:.1f}\u00a0% → {after['accuracy'] * 100:.1f}\u00a0%"
+    assert shown["Confirmed leaks"] == f"{before['confirmed_leak'] * 100:.1f}\u00a0% → 0.0\u00a0%"
     assert shown["Loss"] == f"{before['loss']:.3f} → {after['loss']:.3f}"
     said = texts(app).replace("\\", "")
     assert "McNemar p = 1" in said and "images shared" in said

@@ -278,7 +278,9 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
         for card in review_controls.cards_of(*_opened(runs), listed.reset_index(), heat=False)
     }
     for image, row in listed.iterrows():
-        assert cards[str(image)] == f"relies {100 * row['reliance_probability']:.0f} %: {words[row['reliance_on']]}"
+        assert (
+            cards[str(image)] == f"relies {100 * row['reliance_probability']:.0f}\u00a0%: {words[row['reliance_on']]}"
+        )
     for name, begin in (("other", "on the water of "), ("colour", "colour of the water as in ")):
         if name in words:
             image = listed.index[listed["reliance_on"] == name][0]

@@ -31,7 +31,7 @@ from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table, Totals
-from whalecam.text import number, percent, percent_range, points, short
+from whalecam.text import SIGN, number, percent, percent_range, points, short
 from whalecam.words import Words
 
 
@@ -83,7 +83,7 @@ def simulation_lines(results: Simulation, words: Words, network: str = "present"
         without += f" (of {results['not_finite']:,} more it gives NaN or infinite logits)"
     yield (
         f"The {network} network on {results['pictures']:,} images that it had not seen{without}, each on its own "
-        f"{words.background} and on {results['waters']} {words.backgrounds} of other labels; in brackets 95 % "
+        f"{words.background} and on {results['waters']} {words.backgrounds} of other labels; in brackets 95\u00a0% "
         f"intervals over {words.groups}:"
     )
     titles = columns_of(words)
@@ -119,7 +119,7 @@ def comparison_lines(comparison: Comparison, later: str) -> Iterator[str]:
     rows = [
         _difference(difference, comparison.words) for difference in comparison.differences[later] if difference.is_shown
     ]
-    yield from columns(["", comparison.names[0], later, "difference", "95 % interval", "corrected p"], rows)
+    yield from columns(["", comparison.names[0], later, "difference", "95\u00a0% interval", "corrected p"], rows)
     counts = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in comparison.counts[later].items())
     yield f"Images: {counts}"
 
@@ -144,7 +144,7 @@ def _difference(difference: Difference, words: Words) -> list[str]:
         amount(difference.before, share),
         amount(difference.after, share),
         points(difference.difference, 1) if share else amount(difference.difference, share, True),
-        f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(" %", ""),
+        f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(SIGN, ""),
         verdict if difference.corrected != difference.corrected else f"{short(difference.corrected, 2)}, {verdict}",
     ]
 

@@ -97,8 +97,8 @@ def show_metrics(comparison: Comparison, later: str) -> None:
             pd.DataFrame([_line(difference, comparison.words) for difference in by_metric.values()]), hide_index=True
         )
         st.caption(
-            f"95 % intervals of the difference by drawing the same {comparison.words.groups} anew for both runs; p of "
-            "McNemar's exact test for accuracy, else of the runs changing places, all images of each "
+            f"95\u00a0% intervals of the difference by drawing the same {comparison.words.groups} anew for both runs; "
+            "p of McNemar's exact test for accuracy, else of the runs changing places, all images of each "
             f"{comparison.words.group} together: whether these two networks differ. The corrected p counts what "
             "another seed brings as chance too, as twins on the demo measured it, "
             "and all figures of the table (Holm): whether the two ways of training differ."
@@ -170,7 +170,7 @@ def pair(image: str, first: str, second: str) -> None:
 def _card(difference: Difference, words: Words) -> None:
     metric = METRICS[difference.metric]
     change = points(difference.difference, 1) if metric.share else number(difference.difference, 3, signed=True)
-    still = amount(difference.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
+    still = amount(difference.difference, metric.share) in (percent(0, 1), number(0, 3))
     st.metric(
         capital(metric.named(words)),
         f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
@@ -194,7 +194,7 @@ def _line(difference: Difference, words: Words) -> dict[str, Any]:
         "before": amount(difference.before, metric.share),
         "after": amount(difference.after, metric.share),
         "difference": amount(difference.difference, metric.share, True),
-        "95 % interval": " to ".join(amount(end, metric.share, True) for end in (difference.low, difference.high)),
+        "95\u00a0% interval": " to ".join(amount(end, metric.share, True) for end in (difference.low, difference.high)),
         "p": difference.p,
         "p, seeds too": difference.reseeded,
         "corrected p": difference.corrected,
