@@ -34,6 +34,21 @@ def test_every_value_stands_in_one_bar(values: list[float]) -> None:
     assert audit_charts.binned(pd.Series(values, dtype=np.float32)).tolist() == slowly
 
 
+def test_counts_are_legible_on_every_cell_of_a_confusion_matrix() -> None:
+    for percent in range(101):
+        ground = audit_charts.shade(percent / 100)
+        assert _contrast(audit_charts.ink_on(ground), ground) >= 4.5, percent
+    pairs = [("a", "a", 80), ("a", "b", 20), ("b", "b", 7), ("c", "a", 1), ("c", "b", 1), ("c", "c", 1)]
+    table = pd.DataFrame(pairs, columns=["label", "predicted", "images"])
+    chart = audit_charts.confusion(table, ("a", "b", "c"))
+    counts = {(note.y, note.x): (note.text, note.font.color) for note in chart.layout.annotations}
+    assert {place: text for place, (text, _) in counts.items()} == {(y, x): str(n) for y, x, n in pairs}
+    (cells, _) = chart.data
+    assert np.isnan(cells.z).sum() == 3, "where no image is, the theme's own ground shows"
+    assert [ground for _, ground in cells.colorscale] == ["#8fb8c4", "#0b5a70"] and (cells.zmin, cells.zmax) == (0, 1)
+    assert counts["a", "a"][1] == counts["b", "b"][1] == "#ffffff" and counts["a", "b"][1] == "#000000"
+
+
 def test_points_without_a_place_are_not_sent() -> None:
     scores = pd.DataFrame(
         {

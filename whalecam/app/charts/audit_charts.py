@@ -32,9 +32,15 @@ WORDS = {
     "not_tested": "Not tested",
     "not_assessable": "Not assessable",
 }
+MAX_WRITTEN = 15
+"""Classes of a confusion matrix whose cells have room for their numbers."""
+MIDDLE = 0.179
+"""Luminance at which black and white are equally legible (WCAG 2.2, contrast ratio)."""
 DARK, LIGHT = "#111827", "#ffffff"
 INK = {name: DARK if name in {"suspect", "cosmetic", "not_assessable"} else LIGHT for name in COLOURS}
 """The colour of text on each of the colours: the one with a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
+NEVER, ALWAYS = (143, 184, 196), (11, 90, 112)
+"""Ends of the scale of a confusion matrix: red, green, blue of a cell with almost none of its row, and with all."""
 FEW, MANY = "#64748b", "#0b5a70"
 """Ends of a scale on which light text is legible everywhere, whatever the theme."""
 PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
@@ -274,20 +280,21 @@ def scatter(
 
 
 def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
-    """Rows: labels; columns: predictions; colour: share of the row; `species`, `predicted`, `images`."""
+    """Rows: labels; columns: predictions; colour: share of the row; `label`, `predicted`, `images`.
+
+    A cell without images is left open, so that the theme's ground shows through it and what there is stands out.
+    """
     grid = pairs.pivot_table(index="label", columns="predicted", values="images", fill_value=0)
     grid = grid.reindex(index=list(classes), columns=list(classes), fill_value=0)
     share = grid.div(grid.sum(axis=1).clip(lower=1), axis=0)
-    small = len(classes) <= 15
     table = {
         "type": "heatmap",
-        "z": share.to_numpy(),
+        "z": share.where(share > 0).to_numpy(),
         "x": list(classes),
         "y": list(classes),
-        "customdata": grid.to_numpy(),
-        "text": grid.to_numpy(),
-        "texttemplate": "%{text}" if small else None,
-        "colorscale": "Teal",
+        "colorscale": [[0, shade(0)], [1, shade(1)]],
+        "zmin": 0,
+        "zmax": 1,
         "showscale": False,
         "xgap": 1,
         "ygap": 1,
@@ -296,12 +303,36 @@ def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
     return figure(
         [table, _cells(grid, share)],
         height=140 + 26 * max(4, len(classes)),
-        yaxis={"autorange": "reversed", "title": {"text": "labelled"}},
-        xaxis={"title": {"text": "predicted"}, "tickangle": -35},
+        annotations=_counts(grid, share) if len(classes) <= MAX_WRITTEN else [],
+        yaxis={"autorange": "reversed", "showgrid": False, "title": {"text": "labelled"}},
+        xaxis={"showgrid": False, "title": {"text": "predicted"}, "tickangle": -35},
         hovermode="closest",
         hoverdistance=-1,
         showlegend=False,
     )
+
+
+def shade(share: float) -> str:
+    """The ground of a cell with this share of its row, `#rrggbb`."""
+    mixed = (round(low + share * (high - low)) for low, high in zip(NEVER, ALWAYS, strict=True))
+    return f"#{bytes(mixed).hex()}"
+
+
+def ink_on(ground: str) -> str:
+    """Black or white, whichever is legible on a ground `#rrggbb`: one of the two has a contrast of at least 4.58."""
+    parts = (part / 255 for part in bytes.fromhex(ground[1:]))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > MIDDLE else "#ffffff"
+
+
+def _counts(grid: pd.DataFrame, share: pd.DataFrame) -> list[dict[str, object]]:
+    """The number in each cell that has images, in the ink that is legible on it."""
+    return [
+        {"x": x, "y": y, "text": f"{images:,.0f}", "showarrow": False, "font": {"color": ink_on(shade(share.loc[y, x]))}}
+        for y, row in grid.iterrows()
+        for x, images in row.items()
+        if images
+    ]
 
 
 def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, object]:
