@@ -243,11 +243,11 @@ def bold(text: str) -> str:
 
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
-    others = "of each other species at most 5 % of the images"
+    others = "of each other species at most 5\u00a0% of the images"
     two = standing_out(SPECIES, "confirmed", MARINE, bold)
     assert two == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
     assert standing_out(SPECIES.iloc[1:], "suspects", MARINE) == f"sei (41 of 80) stands out; {others}."
-    assert standing_out(SPECIES.iloc[2:], "confirmed", MARINE).startswith("No species stands out: at most 5 %")
+    assert standing_out(SPECIES.iloc[2:], "confirmed", MARINE).startswith("No species stands out: at most 5\u00a0%")
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
@@ -343,13 +343,15 @@ def test_a_class_that_relies_as_a_whole_is_no_reason_to_rest_though_no_image_is_
     [
         ({"way": "black box"}, "none", {}, "in the memory of the process that made the run"),
         ({"way": "in memory"}, "exact", {}, "in the memory of the process that made the run"),
-        ({"way": "onnx"}, "none", {}, "the network draws no maps, by which they are simulated"),
+        ({"way": "onnx"}, "none", {}, "the network draws no maps of its own, by which they are simulated"),
+        ({"way": "onnx", "has_positions": False}, "approximate", {"maps": "occlusion"}, "draws no maps of its own"),
+        ({"way": "onnx"}, "approximate", {"maps": "occlusion"}, ""),
         ({}, "none", {"maps": "none"}, ""),
         ({}, "exact", {}, ""),
     ],
 )
 def test_a_simulation_is_not_advised_where_it_cannot_be(
-    network: dict[str, str], exactness: str, audit: dict[str, str], words: str, tmp_path: Path
+    network: dict[str, str | bool], exactness: str, audit: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     run = create_run(tmp_path / "run", DatasetRecord("t.csv", None, {}, ""))
     run.update(network=network, exactness=exactness, audit=audit)

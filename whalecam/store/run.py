@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from whalecam.config import NO_MAPS, Columns
+from whalecam.config import NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
 from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
@@ -112,6 +112,16 @@ class Run:
     def has_maps(self) -> bool:
         """Whether its audit has activation maps; true before an audit."""
         return self.manifest.exactness != NO_MAPS
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether its network has positions, by which remedies are simulated and images embedded.
+
+        True where neither network nor audit states it: before an audit, and after one whose maps were not wanted.
+        """
+        drew_its_own = self.manifest.audit.get("maps", AuditOptions.maps) == AuditOptions.maps
+        stated = bool(self.manifest.network.get("has_positions", True))
+        return stated and (self.has_maps or not drew_its_own)
 
     @property
     def reviews_url(self) -> str:
