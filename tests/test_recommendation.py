@@ -254,10 +254,13 @@ def test_the_leaks_of_a_run_in_words() -> None:
     facts = counts(1200, 104, 3, 0, 107, 1240)
     found = leaks_summary(facts, SPECIES, MARINE, bold)
     assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
-    assert found.endswith("Another 3 rely on the water without attention on it.")
+    assert found.endswith(
+        "Another 3 are **hidden reliance**: the prediction relies on the water without attention on it."
+    )
     assert "Another" not in leaks_summary(counts(1200, 104, 0, 0, 107, 1240), SPECIES, MARINE)
     found = leaks_summary(counts(1200, 104, 3, 12, 107, 1240), SPECIES, MARINE)
-    assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
+    assert "Another 3 are hidden reliance: " in found and "12 more are background reliance: " in found
+    assert found.endswith("the prediction relies on it; where the network looks cannot be assessed there.")
     asked = leaks_summary(counts(0, 104, 3, 0, 107, 1240), SPECIES, MARINE)
     assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
     assert leaks_summary(counts(0, 104, 3, 0, 0, 1240), SPECIES, MARINE).startswith("None of 1,240 assessable")

@@ -1,6 +1,7 @@
 """The Compare page: what it says of two runs, of one, and of a link."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,20 @@ def pair(runs: Path) -> Path:
 def test_one_run_says_what_to_do(runs: Path) -> None:
     app = open_page(PAGE)
     assert not app.exception and "two audited runs" in texts(app)
+
+
+def test_only_runs_that_share_images_are_chosen_first(pair: Path) -> None:
+    stranger = open_run(Path(shutil.copytree(pair / "demo", pair / "stranger")))
+    rows = [row for part in stranger.parts() for row in pq.read_table(part).to_pylist()]
+    stranger.clear_audit()
+    stranger.write_part([row | {"image": f"other-{row['image']}"} for row in rows])
+    record = replace(stranger.manifest.dataset, csv="/elsewhere.csv", fingerprint="another")
+    stranger.update(dataset=record)
+    app = open_page(PAGE, run="stranger")
+    assert not app.exception and not app.error and app.multiselect(key="compared").value == []
+    assert "No other audited run seems to share an image" in texts(app)
+    both = open_page(PAGE, run="demo")
+    assert not both.error and sorted(both.multiselect(key="compared").value) == ["demo", "mended"]
 
 
 def test_the_figures_are_those_of_the_library(pair: Path) -> None:

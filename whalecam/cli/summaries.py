@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from whalecam.analysis.accounting import rows_sentence
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
@@ -21,6 +22,7 @@ from whalecam.analysis.recommendation import (
     name_of,
     remedy_words,
     step,
+    unassessed_sentence,
 )
 from whalecam.analysis.token_caution import token_caution
 from whalecam.arrays import records
@@ -48,13 +50,15 @@ def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     yield from sentences(run.manifest.joins)
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
-    yield from _counts(table, facts, run.words)
+    yield from _counts(run, table, facts)
     if caution := token_caution(run, table):
         yield from caution.sentences
     if order := proposed_order(table.confusion(), run.manifest.classes):
         yield order.sentence
     yield from _reliance(table, facts, level, run.words.background)
     yield from ("", *_labels(labels, bool(facts["measured"])))
+    if missing := unassessed_sentence(facts, table.unassessed(), run.words):
+        yield from ("", missing)
     yield from ("", f"The leaks: {leaks_summary(facts, labels, run.words)}")
     yield from advice_lines(run, advice_of(run, facts))
 
@@ -174,8 +178,10 @@ def _about(run: Run) -> Iterator[str]:
         )
 
 
-def _counts(table: Table, facts: Totals, words: Words) -> Iterator[str]:
+def _counts(run: Run, table: Table, facts: Totals) -> Iterator[str]:
     """How much was audited, with what outcome."""
+    words = run.words
+    yield f"{rows_sentence(run.row_counts(), facts, table.unassessed())}."
     yield (
         f"Audited: {facts['images']:,} images, {facts['labels']:,} {words.labels}, {facts['groups']:,} {words.groups}; "
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"

@@ -121,7 +121,7 @@ def quadrants(cells: pd.DataFrame, words: Words) -> go.Figure:
         "showscale": False,
         "xgap": 3,
         "ygap": 3,
-        "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
+        "hoverinfo": "skip",
     }
     # The grey that the theme gives to the texts of charts is illegible on the dark cells.
     font = {"color": LIGHT, "size": 14}
@@ -131,7 +131,20 @@ def quadrants(cells: pd.DataFrame, words: Words) -> go.Figure:
         for x, n in zip(columns, line, strict=True)
     ]
     axes = {"yaxis": {"autorange": "reversed", "showgrid": False}, "xaxis": {"side": "top", "showgrid": False}}
-    return figure([table], height=230, annotations=texts, **axes)
+    chosen = [(right, looks) for right in (True, False) for looks in (True, False)]
+    places = {(right, looks): (columns[not looks], rows[not right]) for right, looks in chosen}
+    targets = {
+        "type": "scatter",
+        "x": [places[cell][0] for cell in chosen],
+        "y": [places[cell][1] for cell in chosen],
+        "mode": "markers",
+        "marker": {"size": 60, "symbol": "square", "opacity": 0},
+        "selected": {"marker": {"opacity": 0}},
+        "unselected": {"marker": {"opacity": 0}},
+        "customdata": [[*map(int, cell), int(counts.get(cell, 0))] for cell in chosen],
+        "hovertemplate": "%{y}, %{x}: %{customdata[2]:,}<extra></extra>",
+    }
+    return figure([table, targets], height=230, annotations=texts, showlegend=False, hovermode="closest", **axes)
 
 
 def reliability(bins: Sequence[Bin]) -> go.Figure:
@@ -207,6 +220,19 @@ def counts(values: pd.Series, title: str, log: bool = False) -> go.Figure:
     }
     axis = {"type": "log" if log else "linear", "title": {"text": title}}
     return figure([bars], height=60 + 24 * max(2, len(shown)), margin={**MARGIN, "r": 60}, xaxis=axis)
+
+
+def group_sizes(groups: Mapping[str, int], words: Words) -> go.Figure:
+    """A bar for each number of images, also where no group has so many; `groups` counts by that number."""
+    bars = {
+        "type": "bar",
+        "x": list(groups),
+        "y": list(groups.values()),
+        "marker": {"color": "#0e7490"},
+        "hovertemplate": f"%{{x}} images: %{{y:,}} {words.groups}<extra></extra>",
+    }
+    axis = {"type": "category", "tickangle": 0, "title": {"text": f"images of the same {words.group}"}}
+    return figure([bars], height=320, xaxis=axis, yaxis={"title": {"text": words.groups}})
 
 
 EDGES = np.round(np.linspace(-1, 3, 41), 1)
@@ -327,10 +353,12 @@ def ink_on(ground: str) -> str:
 
 def _counts(grid: pd.DataFrame, share: pd.DataFrame) -> list[dict[str, object]]:
     """The number in each cell that has images, in the ink that is legible on it."""
+    names = [(y, x) for y in grid.index for x in grid.columns]
+    cells = zip(names, grid.to_numpy().ravel().tolist(), share.to_numpy().ravel().tolist(), strict=True)
+    look = {"showarrow": False}
     return [
-        {"x": x, "y": y, "text": f"{images:,.0f}", "showarrow": False, "font": {"color": ink_on(shade(share.loc[y, x]))}}
-        for y, row in grid.iterrows()
-        for x, images in row.items()
+        {"x": x, "y": y, "text": f"{images:,.0f}", "font": {"color": ink_on(shade(part))}, **look}
+        for (y, x), images, part in cells
         if images
     ]
 
@@ -366,7 +394,10 @@ def losses(reports: Sequence[Mapping[str, float]]) -> go.Figure:
                 "line": {"color": colour, "width": 2},
             }
         )
-    axes = {"xaxis": {"title": {"text": "reports"}}, "yaxis": {"title": {"text": "cross-entropy (nats)"}}}
+    axes = {
+        "xaxis": {"title": {"text": "reports of the training"}},
+        "yaxis": {"title": {"text": "cross-entropy (nats)"}},
+    }
     return figure(lines, height=260, legend=_legend(), **axes)
 
 

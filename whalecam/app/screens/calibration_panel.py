@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import calibration, reliability, reviewer_agreement
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.state import fields, session
 from whalecam.app.widgets import review_controls
 from whalecam.stats import Interval
@@ -45,7 +45,7 @@ def _planted() -> None:
         audit_charts.reliability(planted.bins),
         key="reliability",
         config=audit_charts.NO_TOOLS,
-        alt="Share of images that rely on their background, by the probability of reliance",
+        alt=alternatives.reliability(planted.bins),
     )
     st.caption(
         f"{planted.images:,} predictions of {planted.networks:,} networks on {planted.kinds} kinds of planted leak, "

@@ -46,7 +46,7 @@ def findings(run: Run, data: Dataset) -> None:
     if not any(finding.severity != "info" for finding in open_):
         st.success("Nothing that is not dismissed stands above “info”.", icon=":material/check_circle:")
     if dismissed:
-        st.subheader(f"Dismissed · {len(dismissed)}", anchor=False)
+        st.header(f"Dismissed · {len(dismissed)}", anchor=False)
         for finding in dismissed:
             _set_aside(run, finding, aside[finding.key])
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from whalecam.assessment.sql import SPREAD, doubt_sql, joined_sql
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
+from whalecam.stats import Interval
 from whalecam.store.parts import column_sql
 from whalecam.store.table import totals
 from whalecam.store.table.filters import ORDERS, Filters, where_of
@@ -163,6 +164,15 @@ class Table:
         """`reason`, `images` of what could not be assessed."""
         sql = f"select reason, count(*) as images from {self._joined} where reason <> '' group by 1 order by 2 desc, 1"
         return self._frame("reasons", lambda: self._store.ask(sql))
+
+    def accuracy(self) -> Interval:
+        """See `totals.accuracy`."""
+        answer: Interval = self._store.answered("accuracy", lambda: totals.accuracy(self._store))
+        return answer
+
+    def unassessed(self) -> pd.DataFrame:
+        """See `totals.unassessed`."""
+        return self._frame("unassessed", lambda: totals.unassessed(self._store, self._joined))
 
     def quadrants(self, attention_score: float) -> pd.DataFrame:
         """See `totals.quadrants`."""

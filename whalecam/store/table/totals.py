@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from whalecam.config import SUSPECT_ASSESSMENTS
-from whalecam.store.table.stats import bootstrap, wilson
+from whalecam.stats import Interval
+from whalecam.store.table.stats import bootstrap, clustered_share, wilson
 from whalecam.store.table.store import Store
 from whalecam.store.table.typed_rows import Totals
 
@@ -40,6 +41,27 @@ def overview(store: Store, joined: str) -> Totals:
     )
     classes = store.rows(f"select predicted from audited.classes where relies and gap >= {MATERIAL} order by gap desc")
     return cast(Totals, {**record, "relying": [str(name) for (name,) in classes]})
+
+
+def accuracy(store: Store) -> Interval:
+    """The share of right predictions on held-out images of known classes, with its 95 % interval over groups."""
+    sums = store.record(
+        "select coalesce(sum(images), 0)::double as images, coalesce(sum(hits), 0)::double as hits, "
+        "coalesce(sum(images * images), 0)::double as images_squared, coalesce(sum(images * hits), 0)::double as "
+        "products, coalesce(sum(hits * hits), 0)::double as hits_squared, count(*)::double as groups "
+        "from (select count(*) as images, sum(correct::int) as hits from audited.rows "
+        "where not in_training and loss is not null "
+        "group by case when \"group\" <> '' then 'group ' || \"group\" else 'image ' || image end)"
+    )
+    return clustered_share(**{name: float(str(value)) for name, value in sums.items()})
+
+
+def unassessed(store: Store, joined: str) -> pd.DataFrame:
+    """Why images are not assessed, the most frequent reason first: `reason`, `is_readable`, `images`."""
+    return store.ask(
+        "select coalesce(reason, '') as reason, predicted is not null as is_readable, count(*) as images "
+        f"from {joined} where assessment = 'not_assessable' group by 1, 2 order by 3 desc, 1"
+    )
 
 
 def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:
