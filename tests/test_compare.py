@@ -186,14 +186,14 @@ def test_many_individuals_get_the_interval_of_plain_drawing(monkeypatch: pytest.
 def test_leaks_are_gone_where_mistakes_explain_what_is_left(
     before: float, after: float, fewer: bool, state: str
 ) -> None:
-    found = fate(10_000, round(before * 10_000), round(after * 10_000), fewer, Thresholds())
+    found = fate(10_000, round(before * 10_000), round(after * 10_000), fewer=fewer, thresholds=Thresholds())
     assert found.state == state and f"{round(after * 10_000):,} of 10,000" in found.sentence
 
 
 def test_mistakes_are_not_known_at_lower_thresholds() -> None:
-    assert fate(100, 20, 0, True, Thresholds(reliance=0.2)).state == "unknown"
-    assert fate(100, 20, 0, True, Thresholds(attention=1.5, reliance=0.3)).state == "gone"
-    assert fate(0, 0, 0, False, Thresholds()).sentence == ""
+    assert fate(100, 20, 0, fewer=True, thresholds=Thresholds(reliance=0.2)).state == "unknown"
+    assert fate(100, 20, 0, fewer=True, thresholds=Thresholds(attention=1.5, reliance=0.3)).state == "gone"
+    assert fate(0, 0, 0, fewer=False, thresholds=Thresholds()).sentence == ""
 
 
 def test_a_large_group_gets_the_interval_of_plain_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
