@@ -3,6 +3,7 @@
 import streamlit as st
 
 from whalecam.app.charts import comparison_charts
+from whalecam.app.charts.audit_charts import NO_TOOLS
 from whalecam.app.components.canvas import overlay_controls
 from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import compare
@@ -23,6 +24,7 @@ with page("Compare", needs="data") as run:
         st.plotly_chart(
             comparison_charts.differences(comparison.differences[later], comparison.words),
             key="compare_differences",
+            config=NO_TOOLS,
             alt=comparison_charts.differences_text(comparison.differences[later], comparison.words),
         )
     with right:
@@ -30,6 +32,7 @@ with page("Compare", needs="data") as run:
         st.plotly_chart(
             comparison_charts.accuracy_per_label(comparison.per_label, comparison.names),
             key="compare_species",
+            config=NO_TOOLS,
             alt=comparison_charts.accuracy_text(comparison.per_label, run.words),
         )
     st.header("Images that changed", anchor=False)

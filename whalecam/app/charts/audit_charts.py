@@ -47,7 +47,7 @@ PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
 """Words for the properties of the background whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 NO_TOOLS = {"displayModeBar": False}
-"""For charts that are clicked only: their tool bar would lie over what is clicked."""
+"""For charts that are clicked or read: a tool bar would lie over them, and be nine stops on the way of a keyboard."""
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 SHARES = {"tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "ticktext": [percent(part / 5) for part in range(6)]}
 """An axis of shares."""

@@ -52,6 +52,7 @@ def distribution(data: Dataset, words: Words) -> None:
             audit_charts.counts(per_label, "images", log),
             key="species_counts",
             on_select="rerun",
+            config=audit_charts.NO_TOOLS,
             alt=alternatives.counts(per_label, f"Images per {words.label}"),
         )
         if points := picked["selection"]["points"]:

@@ -71,7 +71,8 @@ def _measuring(run: Run, data: Dataset) -> None:
             with errors_shown():
                 jobs.start(run.path, MEASURING, check_of(run))
                 st.rerun()
-        st.caption(f"{min(done, total):,} of {total:,} images looked at")
+        seen = f"{min(done, total):,} of {total:,} images looked at"
+        st.caption(f"{seen}, for broken files, duplicates, odd images and shortcuts")
 
 
 def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:

@@ -190,7 +190,7 @@ def live(run: Run) -> None:
     has_losses = any("train_loss" in values or "valid_loss" in values for values in reports)
     if job and job.state == "running" and job.title == "Training" and has_losses:
         alt = alternatives.losses(reports)
-        st.plotly_chart(audit_charts.losses(reports), key="live_losses", alt=alt)
+        st.plotly_chart(audit_charts.losses(reports), key="live_losses", config=audit_charts.NO_TOOLS, alt=alt)
 
 
 def results(run: Run, metrics: TrainingMetrics) -> None:

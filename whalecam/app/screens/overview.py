@@ -166,7 +166,8 @@ def verdicts(table: Table, words: Words, *, has_maps: bool) -> None:
     counts = table.assessments()
     images = dict(zip(counts["assessment"], counts["images"], strict=True))
     st.html(legend(images, words, has_maps=has_maps))
-    st.plotly_chart(audit_charts.verdict_bar(counts), key="verdicts", alt=alternatives.verdict_bar(counts))
+    bar, alt = audit_charts.verdict_bar(counts), alternatives.verdict_bar(counts)
+    st.plotly_chart(bar, key="verdicts", config=audit_charts.NO_TOOLS, alt=alt)
 
 
 def legend(images: Mapping[str, int], words: Words, *, has_maps: bool = True) -> str:
