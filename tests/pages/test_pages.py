@@ -102,7 +102,9 @@ def test_thresholds_are_taken_back_by_one_button(runs: Path) -> None:
 
 def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
     counts = {"clean": 1200, "confirmed_leak": 3}
-    told = re.sub(r"<[^>]*>", "\n", overview.legend(counts, MARINE)).split("\n")
+    written = overview.legend(counts, MARINE)
+    assert 'title="the network looks at the water, and its prediction relies on it"' in written
+    told = re.sub(r"<[^>]*>", "\n", written).split("\n")
     assert [text.strip() for text in told if text.strip()] == ["Confirmed leak · 3", "Clean · 1,200"]
     rows = pd.DataFrame({"assessment": list(counts), "images": list(counts.values())})
     bar = audit_charts.verdict_bar(rows)

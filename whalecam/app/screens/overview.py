@@ -173,10 +173,9 @@ def verdicts(table: Table, words: Words, *, has_maps: bool) -> None:
 def legend(images: Mapping[str, int], words: Words, *, has_maps: bool = True) -> str:
     """HTML: colour, name and number of images of each verdict that occurs, in the order of the bar; hover: meaning."""
     entries = [
-        f'<span style="white-space:nowrap" title="{html.escape(meaning(name, words, has_maps=has_maps))}">'
+        f'<span style="white-space:nowrap;cursor:help" title="{html.escape(meaning(name, words, has_maps=has_maps))}">'
         '<span style="display:inline-block;width:.8em;height:.8em;'
-        f'border-radius:2px;background:{colour}"></span> '
-        f'<abbr style="text-decoration:none;cursor:help">{audit_charts.WORDS[name]}</abbr> · {images[name]:,}</span>'
+        f'border-radius:2px;background:{colour}"></span> {audit_charts.WORDS[name]} · {images[name]:,}</span>'
         for name, colour in audit_charts.COLOURS.items()
         if name in images
     ]
