@@ -170,7 +170,11 @@ def exported(run: Path, times: int) -> list[float]:
     table = Table(opened.parts(), Thresholds(), reviews)
     digest = opened.manifest.model_sha256
     return [
-        _milliseconds(lambda: csv.write_csv(csv.flag_rows(table.all_rows(), reviews, "all", opened.name, digest)))
+        _milliseconds(
+            lambda: csv.write_csv(
+                csv.flag_rows(table.all_rows(), reviews, "all", run_name=opened.name, model_sha256=digest)
+            )
+        )
         for _ in range(times)
     ]
 

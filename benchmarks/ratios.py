@@ -130,7 +130,7 @@ def exports(rows: int) -> Iterator[Pair]:
         reviews = signed.latest()
 
     def made() -> pd.DataFrame:
-        return csv.flag_rows(table, reviews, "all", "mine", "abc")
+        return csv.flag_rows(table, reviews, "all", run_name="mine", model_sha256="abc")
 
     frame, raw = made(), csv.write_csv(made())
     yield Pair(f"export of {rows:,} rows ÷ DataFrame.to_csv", lambda: csv.write_csv(made()), lambda: frame.to_csv(), 4)

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.deferred_charts import charts_first
-from whalecam.app.screens import checkpoint_panel, model, overview
+from whalecam.app.screens import checkpoint_panel, model, overview, own_data_panel
 from whalecam.app.shell.page_frame import page
 from whalecam.app.state import session
 
@@ -18,6 +18,8 @@ with page("Model", needs="data") as run:
         model.audit_form(run)
     model.live(run)
     if run.trained:
+        own_data_panel.next_step(run)
+    if run.trained:
         metrics = run.metrics()
         pairs = model.pairs(run, metrics)
         overview.class_order(run, pairs)
@@ -27,15 +29,15 @@ with page("Model", needs="data") as run:
         with epochs:
             model.epochs(metrics)
         with matrix:
-            st.subheader(model.confusion_title(metrics), anchor=False)
+            st.header(model.confusion_title(metrics), anchor=False)
             cell = st.plotly_chart(
                 audit_charts.confusion(pairs, run.manifest.classes),
                 key="confusion",
                 on_select="rerun",
                 config=audit_charts.NO_TOOLS,
-                alt="Confusion matrix",
+                alt=alternatives.confusion(pairs, run.words),
             )
             model.open_cell(cell)
         if run.parts():
-            st.subheader("Results on a sample", anchor=False)
+            st.header("Results on a sample", anchor=False)
             model.show_results(run, session.table_of(run))

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from whalecam.app.charts import comparison_charts
+from whalecam.app.charts.audit_charts import NO_TOOLS
 from whalecam.app.components.canvas import overlay_controls
 from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import compare
@@ -19,18 +20,20 @@ with page("Compare", needs="data") as run:
     charts_first()
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("Differences beyond chance, and within it", anchor=False)
+        st.header("Differences beyond chance, and within it", anchor=False)
         st.plotly_chart(
             comparison_charts.differences(comparison.differences[later], comparison.words),
             key="compare_differences",
-            alt="Differences",
+            config=NO_TOOLS,
+            alt=comparison_charts.differences_text(comparison.differences[later], comparison.words),
         )
     with right:
-        st.subheader(f"Accuracy per {run.words.label}", anchor=False)
+        st.header(f"Accuracy per {run.words.label}", anchor=False)
         st.plotly_chart(
             comparison_charts.accuracy_per_label(comparison.per_label, comparison.names),
             key="compare_species",
-            alt=f"Accuracy per {run.words.label}",
+            config=NO_TOOLS,
+            alt=comparison_charts.accuracy_text(comparison.per_label, run.words),
         )
-    st.subheader("Images that changed", anchor=False)
+    st.header("Images that changed", anchor=False)
     compare.changed(comparison, later, names)

@@ -1,11 +1,13 @@
 """The public API: README's example on real photographs, maps of networks in memory, and what an import costs."""
 
 import copy
+import inspect
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ import whalecam as wc
 from tests.commandline import whalecam
 from tests.conftest import ROOT
 from tests.documentation import python_blocks
+from whalecam.cli import cli
 from whalecam.network.modules import cut
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal
@@ -120,6 +123,47 @@ def test_a_verdict_is_signed_as_by_the_command(runs: Path) -> None:
         with pytest.raises(wc.ReviewError):
             run.review(images, verdict, reviewer=reviewer)
     assert Journal.of(run).latest().set_index("image").loc[first, "verdict"] == "flag"
+
+
+def test_remedies_are_simulated_and_a_run_is_made_with_one(runs: Path, tmp_path: Path) -> None:
+    run = wc.open_run(runs / "demo")
+    simulated = wc.simulate(run, ["head"], limit=16)
+    assert set(simulated["figures"]) == {"present", "head"} and simulated["pictures"] <= 16
+    better = wc.retrain(run, "head", tmp_path / "better")
+    assert isinstance(better, wc.Run) and better.manifest.train["remedy"] == "head"
+    assert better.audited() == run.audited() and run.manifest.train["remedy"] == "none"
+    assert "accuracy" in {difference.metric for difference in wc.compare(run, better).differences["better"]}
+    refused: tuple[tuple[str, Path, float | None, str], ...] = (
+        ("none", better.path, None, "a run in"),
+        ("bleach", tmp_path / "x", None, "no remedy 'bleach'"),
+        ("head", tmp_path / "x", 1.0, "weight is of the remedy restrict"),
+    )
+    for remedy, path, weight, words in refused:
+        with pytest.raises(wc.WhalecamError, match=words):
+            wc.retrain(run, remedy, path, weight=weight)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("verb", "renamed"), [("simulate", {"wanted": "remedies"}), ("retrain", {"out": "path"})])
+def test_remedies_have_the_options_and_defaults_of_the_commands(verb: str, renamed: dict[str, str]) -> None:
+    given = {
+        renamed.get(str(option.name), str(option.name)): option.get_default(click.Context(cli.commands[verb]))
+        for option in cli.commands[verb].params
+        if option.name not in ("as_json", "run")
+    }
+    parameters = inspect.signature(getattr(wc, verb)).parameters
+    assert set(parameters) - {"run", "report"} == set(given)
+    for name, default in given.items():
+        if parameters[name].default not in (None, inspect.Parameter.empty):
+            assert parameters[name].default == default, name
+
+
+def test_images_are_laid_out_on_a_plane(runs: Path) -> None:
+    pytest.importorskip("umap")
+    run = wc.open_run(runs / "demo")
+    placed = wc.embed(run)
+    assert list(placed) == ["image", "x", "y"] and placed["image"].is_unique and len(placed) > 100
+    assert np.isfinite(placed[["x", "y"]].to_numpy()).all() and set(placed["image"]) <= run.audited()
 
 
 def test_an_option_that_there_is_not_is_named(runs: Path, tmp_path: Path) -> None:

@@ -272,3 +272,4 @@ class TestOcclusion:
         rows, options = run.to_pandas(), AuditOptions.stored(run.manifest.audit)
         assert run.manifest.exactness == "approximate" and options.maps == "occlusion"
         assert (rows["completeness_error"] > 0).any() and rows["peak"].notna().all()
+        assert run.has_maps and not run.has_positions, "so that no page offers what needs its positions"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
+from whalecam.app.screens import dataset
 from whalecam.words import MARINE
 
 
@@ -34,6 +35,21 @@ def test_every_value_stands_in_one_bar(values: list[float]) -> None:
     assert audit_charts.binned(pd.Series(values, dtype=np.float32)).tolist() == slowly
 
 
+def test_counts_are_legible_on_every_cell_of_a_confusion_matrix() -> None:
+    for percent in range(101):
+        ground = audit_charts.shade(percent / 100)
+        assert _contrast(audit_charts.ink_on(ground), ground) >= 4.5, percent
+    pairs = [("a", "a", 80), ("a", "b", 20), ("b", "b", 7), ("c", "a", 1), ("c", "b", 1), ("c", "c", 1)]
+    table = pd.DataFrame(pairs, columns=["label", "predicted", "images"])
+    chart = audit_charts.confusion(table, ("a", "b", "c"))
+    counts = {(note.y, note.x): (note.text, note.font.color) for note in chart.layout.annotations}
+    assert {place: text for place, (text, _) in counts.items()} == {(y, x): str(n) for y, x, n in pairs}
+    (cells, _) = chart.data
+    assert np.isnan(cells.z).sum() == 3, "where no image is, the theme's own ground shows"
+    assert [ground for _, ground in cells.colorscale] == ["#8fb8c4", "#0b5a70"] and (cells.zmin, cells.zmax) == (0, 1)
+    assert counts["a", "a"][1] == counts["b", "b"][1] == "#ffffff" and counts["a", "b"][1] == "#000000"
+
+
 def test_points_without_a_place_are_not_sent() -> None:
     scores = pd.DataFrame(
         {
@@ -57,12 +73,18 @@ def test_each_quadrant_says_its_count_and_share() -> None:
     chart = audit_charts.quadrants(cells, MARINE)
     words = {(note.y, note.x): note.text for note in chart.layout.annotations}
     assert words == {
-        ("right", "looks at the animal"): "<b>60</b><br>60 %",
-        ("right", "looks at the water"): "<b>30</b><br>30 %",
-        ("wrong", "looks at the animal"): "<b>0</b><br>0 %",
-        ("wrong", "looks at the water"): "<b>10</b><br>10 %",
+        ("right", "looks at the animal"): "<b>60</b><br>60\u00a0%",
+        ("right", "looks at the water"): "<b>30</b><br>30\u00a0%",
+        ("wrong", "looks at the animal"): "<b>0</b><br>0\u00a0%",
+        ("wrong", "looks at the water"): "<b>10</b><br>10\u00a0%",
     }
-    (table,) = chart.data
+    table, targets = chart.data
+    assert [tuple(cell) for cell in targets.customdata] == [(1, 1, 60), (1, 0, 30), (0, 1, 0), (0, 0, 10)]
+    assert list(zip(targets.y, targets.x, strict=True)) == list(words)
+    assert alternatives.quadrants(cells, MARINE) == (
+        "Images: right, looks at the animal: 60; right, looks at the water: 30; wrong, looks at the animal: 0; wrong, "
+        "looks at the water: 10."
+    )
     for _, ground in table.colorscale:
         assert all(_contrast(note.font.color, ground) >= 4.5 for note in chart.layout.annotations)
 
@@ -87,3 +109,32 @@ def test_the_text_on_every_assessment_is_legible_and_level() -> None:
     for bar in bars:
         assert _contrast(bar.insidetextfont.color, bar.marker.color) >= 4.5, bar.name
         assert bar.textangle == 0
+
+
+def test_what_a_chart_shows_stands_in_its_text_with_the_numbers() -> None:
+    bar = pd.DataFrame({"assessment": ["clean", "confirmed_leak"], "images": [75, 25]})
+    assert alternatives.verdict_bar(bar) == "Images by assessment: Clean 75 (75\u00a0%); Confirmed leak 25 (25\u00a0%)."
+    labels = pd.DataFrame(
+        [("orca", 0.2, 0.1, 0.3, 50), ("fin", 0.5, 0.4, 0.6, 20), ("sei", math.nan, math.nan, math.nan, 0)],
+        columns=["label", "share", "low", "high", "assessable"],
+    )
+    assert alternatives.leaks_per_label(labels, MARINE) == (
+        "Share of leaks per species: fin 50\u00a0% (40 to 60) of 20; orca 20\u00a0% (10 to 30) of 50."
+    )
+    pairs = pd.DataFrame(
+        [("a", "a", 80), ("a", "b", 20), ("b", "b", 7), ("b", "a", 0)], columns=["label", "predicted", "images"]
+    )
+    text = "87 of 107 images are right; species taken for others: a as b 20."
+    assert alternatives.confusion(pairs, MARINE) == text
+    assert dataset.group_sizes(pd.Series([1, 1, 2, 4, 14])) == {
+        **{"1": 2, "2": 1, "3": 0, "4": 1, "5": 0, "6": 0, "7": 0, "8": 0, "9": 0, "10 or more": 1}
+    }
+    sizes = dataset.group_sizes(pd.Series([1, 3]))
+    assert alternatives.group_sizes(sizes, MARINE) == "Individuals by their number of images: 1: 1; 2: 0; 3: 1."
+    assert list(audit_charts.group_sizes(sizes, MARINE).data[0].y) == [1, 0, 1]
+    many = pd.Series(range(40), index=[f"n{number}" for number in range(40)])
+    assert alternatives.counts(many, "Images per species").startswith("Images per species: n39 39; n38 38; ")
+    assert alternatives.counts(many, "x").endswith("; and 10 more.")
+    assert alternatives.losses([{"train_loss": 2.0}, {"train_loss": 1.5, "valid_loss": 1.25}, {}]) == (
+        "Cross-entropy in nats after 3 reports: train loss 1.500; valid loss 1.250."
+    )

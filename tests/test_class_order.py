@@ -53,7 +53,7 @@ def test_the_order_of_the_outputs_is_proposed() -> None:
     assert order.classes == ("fin_whale", "humpback", "beluga", "sei_whale", "orca")
     assert (order.moved, order.images) == (5, 5 * 22)
     assert (order.accuracy_as_named, order.accuracy_as_proposed) == (1 / 22, 18 / 22)
-    assert "fin_whale,humpback,beluga,sei_whale,orca" in order.sentence and "82 %" in order.sentence
+    assert "fin_whale,humpback,beluga,sei_whale,orca" in order.sentence and "82\u00a0%" in order.sentence
 
 
 def test_two_exchanged_names_among_right_ones_are_noticed() -> None:

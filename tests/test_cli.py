@@ -222,14 +222,14 @@ def test_thresholds_decide_what_is_printed_and_exported(runs: Path, tmp_path: Pa
     run, lax = runs / "demo", ("--attention-threshold", "0.5", "--false-rate", "0.2")
     usual, wide = (whalecam("info", run, *options) for options in ((), lax))
     assert usual.returncode == wide.returncode == 0, wide.stderr
-    assert "at most 5 % are false" in usual.stdout and "at most 20 % are false" in wide.stdout
+    assert "at most 5\u00a0% are false" in usual.stdout and "at most 20\u00a0% are false" in wide.stdout
     facts = json.loads(whalecam("info", run, "--json", *lax).stdout)
     level = Thresholds(attention=0.5, false_rate=0.2)
     table = open_table(open_run(run), level)
     assert facts["thresholds"] == level.noted() and facts["confirmed"] == table.overview()["confirmed"]
     assert facts["confirmed"] > open_table(open_run(run)).overview()["confirmed"]
     done = whalecam("export", run, "--out", tmp_path / "all.csv", "--only", "all", *lax)
-    assert "attention 0.5, reliance 0.25, at most 20 % false" in done.stdout
+    assert "attention 0.5, reliance 0.25, at most 20\u00a0% false" in done.stdout
     rows = pd.read_csv(tmp_path / "all.csv", dtype=str, keep_default_na=False)
     assert set(rows["attention_threshold"]) == {"0.5"} and set(rows["false_rate"]) == {"0.2"}
     assert rows["assessment"].tolist() == table.all_rows()["assessment"].tolist()

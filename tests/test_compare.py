@@ -186,14 +186,14 @@ def test_many_individuals_get_the_interval_of_plain_drawing(monkeypatch: pytest.
 def test_leaks_are_gone_where_mistakes_explain_what_is_left(
     before: float, after: float, fewer: bool, state: str
 ) -> None:
-    found = fate(10_000, round(before * 10_000), round(after * 10_000), fewer, Thresholds())
+    found = fate(10_000, round(before * 10_000), round(after * 10_000), fewer=fewer, thresholds=Thresholds())
     assert found.state == state and f"{round(after * 10_000):,} of 10,000" in found.sentence
 
 
 def test_mistakes_are_not_known_at_lower_thresholds() -> None:
-    assert fate(100, 20, 0, True, Thresholds(reliance=0.2)).state == "unknown"
-    assert fate(100, 20, 0, True, Thresholds(attention=1.5, reliance=0.3)).state == "gone"
-    assert fate(0, 0, 0, False, Thresholds()).sentence == ""
+    assert fate(100, 20, 0, fewer=True, thresholds=Thresholds(reliance=0.2)).state == "unknown"
+    assert fate(100, 20, 0, fewer=True, thresholds=Thresholds(attention=1.5, reliance=0.3)).state == "gone"
+    assert fate(0, 0, 0, fewer=False, thresholds=Thresholds()).sentence == ""
 
 
 def test_a_large_group_gets_the_interval_of_plain_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +312,7 @@ def test_the_verb_writes_a_csv_and_says_it_plainly(runs: Path, tmp_path: Path) -
     lines = {line.split("  ")[1]: line for line in done.stdout.splitlines() if line.startswith("  ") and line[2] != " "}
     shown = [METRICS[one.metric].named(MARINE) for one in found.differences["twin"] if one.is_shown]
     assert set(lines) == set(shown) and lines
-    share = f"{found.metrics('demo')['accuracy'] * 100:.1f} %"
+    share = f"{found.metrics('demo')['accuracy'] * 100:.1f}\u00a0%"
     assert lines["accuracy"].split("  ")[1] == "accuracy" and lines["accuracy"].count(f"{share} ") == 2
     assert "+0.0 points" in lines["accuracy"] and lines["accuracy"].endswith("1, within chance")
     frame = pd.read_csv(tmp_path / "out" / "c.csv")

@@ -137,7 +137,7 @@ class ScaleFree(nn.Module):
 
 def test_a_map_that_would_explain_nothing_is_refused() -> None:
     torch.manual_seed(0)
-    with pytest.raises(ModelError, match="a map by gradient would leave 100 % of the largest logit unexplained"):
+    with pytest.raises(ModelError, match="a map by gradient would leave 100\u00a0% of the largest logit unexplained"):
         cut(nn.Sequential(Turned(same), ScaleFree()), SIDE)
 
 

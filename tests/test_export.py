@@ -61,7 +61,7 @@ def table(**columns: list[Any]) -> pd.DataFrame:
 
 
 def exported(journal: Journal, only: str = "all", rows: pd.DataFrame | None = None) -> pd.DataFrame:
-    return flag_rows(table() if rows is None else rows, journal.latest(), only, "mine", "abc")
+    return flag_rows(table() if rows is None else rows, journal.latest(), only, run_name="mine", model_sha256="abc")
 
 
 def with_csv(raw: bytes) -> list[dict[str, str]]:
@@ -71,13 +71,21 @@ def with_csv(raw: bytes) -> list[dict[str, str]]:
 def test_columns_are_those_of_the_contract() -> None:
     assert ",".join(COLUMNS) == CONTRACT
     assert (
-        write_csv(flag_rows(table(), Journal("sqlite://").latest(), "flagged", "r", "s")).decode() == CONTRACT + "\r\n"
+        write_csv(flag_rows(table(), Journal("sqlite://").latest(), "flagged", run_name="r", model_sha256="s")).decode()
+        == CONTRACT + "\r\n"
     )
 
 
 def test_rows_keep_the_tables_order_and_hold_both_witnesses(journal: Journal) -> None:
     journal.add([Review("b.jpg", "flag", "ana", "water", "said", "minke", 1.25, None, "raw", NEW, False, 0.1)])
-    frame = flag_rows(table(), journal.latest(), "all", "mine", "abc", Thresholds(attention=2.0, reliance=0.3))
+    frame = flag_rows(
+        table(),
+        journal.latest(),
+        "all",
+        run_name="mine",
+        model_sha256="abc",
+        thresholds=Thresholds(attention=2.0, reliance=0.3),
+    )
     assert frame["image"].tolist() == ["c.jpg", "a.jpg", "b.jpg"]
     raw = write_csv(frame)
     c, a, b = with_csv(raw)
@@ -271,7 +279,7 @@ def test_a_journal_goes_through_a_file_into_another(
         [Review(name, verdict, "ana", note=note, suggested_label=note, attention_threshold=0.3) for name in names]
     )
     rows = pd.DataFrame({"image": names, "label": note, "group": note, "assessment": "suspect"})
-    raw = write_csv(flag_rows(rows, first.latest(), "reviewed", note, ""))
+    raw = write_csv(flag_rows(rows, first.latest(), "reviewed", run_name=note, model_sha256=""))
     report = merge(second, read_csv(raw), set(names))
     assert len(report.added) == len(names)
     pd.testing.assert_frame_equal(second.latest(), first.latest())

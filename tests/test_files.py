@@ -1,6 +1,5 @@
 """Which file a row means: a file whose path contradicts the row is never taken, and every row is accounted for."""
 
-import gc
 from pathlib import Path
 
 import pytest
@@ -175,17 +174,3 @@ def _table(folder: Path, names: list[str]) -> Path:
     csv = folder / "t.csv"
     csv.write_text("image,species\n" + "".join(f"{name},orca\n" for name in names))
     return csv
-
-
-@pytest.mark.parametrize("was_enabled", [True, False])
-def test_a_join_leaves_the_collection_of_cycles_as_it_was(was_enabled: bool, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"x")
-    (gc.enable if was_enabled else gc.disable)()
-    try:
-        assert join(["a.jpg"], tmp_path).paths == [str(tmp_path / "a.jpg")]
-        assert gc.isenabled() is was_enabled
-        with pytest.raises(AttributeError):
-            join([None], tmp_path)  # type: ignore[list-item]
-        assert gc.isenabled() is was_enabled
-    finally:
-        gc.enable()

@@ -239,7 +239,7 @@ def test_a_camera_that_gives_the_label_away_is_a_high_finding() -> None:
     assert "The camera (column camera, 4 groups) predicts the label" in finding.sentence
     assert "--group camera" in finding.todo and finding.rows["images"].tolist() == [12] * 4
     assert (listed.code, listed.severity) == ("group_candidates", "info")
-    assert "camera (4, 100 % of the rows), pool (3, 100 % of the rows)" in listed.sentence
+    assert "camera (4, 100\u00a0% of the rows), pool (3, 100\u00a0% of the rows)" in listed.sentence
     assert listed.rows["group"].tolist() == ["camera", "pool"]
 
 

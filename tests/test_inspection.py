@@ -62,8 +62,8 @@ def test_a_network_of_torchvision_is_recognized_and_nothing_is_loaded(run: Run, 
         "Preprocessing: an image is squeezed to a square of 64 px, by a bilinear filter; mean 0.485, 0.456, 0.406, "
         "standard deviation 0.229, 0.224, 0.225.",
         f"Maps: exact. {EXACTNESS['exact']}",
-        "Cut: its two parts give the logits of the whole network; maps of 2 × 2 positions leave less than 0.1 % of the "
-        "largest logit open, on test images.",
+        "Cut: its two parts give the logits of the whole network; maps of 2 × 2 positions leave less than 0.1\u00a0% "
+        "of the largest logit open, on test images.",
     ]
     assert not open_run(run.path).trained and not (run.path / "model").exists()
     record = read_record(run.checkpoint_record)

@@ -525,6 +525,21 @@ def test_xml_holds_no_markup_of_the_data_set(tmp_path: Path) -> None:
     assert [cell.text for cell in image.iter("attribute") if cell.get("name") == "note"] == ["]]></tag> "]
 
 
+@pytest.mark.parametrize("subject", ["flag", "Keep", "unsure", "whalecam", "animal"])
+def test_a_subject_called_like_a_verdict_goes_to_cvat_and_back(subject: str, tmp_path: Path, journal: Journal) -> None:
+    items = (reviewed("a.jpg", "keep"), reviewed("b.jpg", "flag"), item("c.jpg"))
+    content = FORMATS["cvat"].write(replace(outgoing(*items), subject=subject))
+    path = write_files(content, tmp_path / "out")
+    root = fromstring((path / "annotations.xml").read_bytes() if path.is_dir() else path.read_bytes())
+    names = [str(name.text).casefold() for name in root.iterfind("meta/task/labels/label/name")]
+    masks = [str(mask.get("label")) for mask in root.iter("mask")]
+    assert len(names) == len(set(names)) == 5, "CVAT refuses a task with two labels of one name"
+    assert len(masks) == 3 and {mask.casefold() for mask in masks} == {names[-1]} and subject in masks[0]
+    assert len(taken(journal, path, {"a.jpg", "b.jpg", "c.jpg"}).added) == 2
+    assert dict(journal.latest()[["image", "verdict"]].to_numpy()) == {"a.jpg": "keep", "b.jpg": "flag"}
+    assert len(read_boxes([path]).rows) == 3
+
+
 def test_no_cell_of_camtrap_dp_runs_as_a_formula(tmp_path: Path) -> None:
     path = written("camtrap-dp", tmp_path / "out", reviewed("=a.jpg", "flag", note="=1+1", label="@x"))
     for file in path.glob("*.csv"):

@@ -101,7 +101,7 @@ def test_a_cut_that_leaves_something_out_is_refused() -> None:
     past, short = Classifier(beside=1.0), Classifier(last=True)
     for whole, joint, before in ((past, past.features, False), (short, short.avgpool, True)):
         with pytest.raises(ModelError, match=r"head\(features\(x\)\) differs from the network's own logits by \d"):
-            check_cut(whole, joint, whole.features, "toy", before)
+            check_cut(whole, joint, whole.features, "toy", before=before)
 
 
 def test_a_size_at_which_nothing_is_left_is_refused() -> None:

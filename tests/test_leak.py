@@ -267,7 +267,7 @@ def box(height: int, width: int) -> NDArray[np.float64]:
         (box(0, 0), (5, 5), "mask is empty"),
         (box(20, 19), (5, 5), "subject smaller than one cell"),
         (box(20, 20), (5, 5), None),
-        (box(91, 100), (5, 5), "subject covers over 90 % of the image"),
+        (box(91, 100), (5, 5), "subject covers over 90\u00a0% of the image"),
         (box(90, 100), (5, 5), "too little between a perfect and a flat map"),
         (box(80, 100), (5, 5), None),
         (box(50, 100), (1, 1), "subject smaller than one cell"),
@@ -286,7 +286,7 @@ def test_limits_are_the_callers() -> None:
         score.weigh(box(50, 100), None, (5, 5), limits).reason
         for limits in (Assessable(max_area=0.4), Assessable(min_spread=0.6))
     )
-    assert area is not None and area.startswith("subject covers over 40 %")
+    assert area is not None and area.startswith("subject covers over 40\u00a0%")
     assert spread is not None and spread.startswith("too little")
 
 

@@ -130,7 +130,9 @@ def test_an_older_verdict_file_is_known_already(run: Run, tmp_path: Path) -> Non
 
 def test_what_is_exported_now_has_the_names_of_the_source(run: Run) -> None:
     journal, level = Journal.of(run), Thresholds()
-    rows = exporting.verdict_rows(run, open_table(run, level, journal=journal), journal.latest(), level, "all")
+    rows = exporting.verdict_rows(
+        run, open_table(run, level, journal=journal), journal.latest(), thresholds=level, only="all"
+    )
     lines = list(csv.DictReader(exporting.verdict_file(rows, run).decode().splitlines()))
     for now, before in zip(lines, written(), strict=True):
         for name in ("image", "species", "individual_id", "verdict", "reviewer", "reason"):

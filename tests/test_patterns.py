@@ -122,7 +122,7 @@ def test_the_atlas_of_flat_maps_is_one_everywhere() -> None:
     found = atlas.atlas([boxed(np.full((8, 8), 0.3), MIDDLE)] * 3, CLASSES, "squish")
     assert found.images == 3 and found.background_share == 0.5
     np.testing.assert_allclose(found.mean, 1, rtol=1e-6)
-    assert atlas.caption(found, MARINE) == ("50 % on the animal, 50 % on water", "no part stands out")
+    assert atlas.caption(found, MARINE) == ("50\u00a0% on the animal, 50\u00a0% on water", "no part stands out")
 
 
 def test_the_atlas_finds_the_same_end_of_animals_wherever_they_are() -> None:

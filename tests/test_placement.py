@@ -40,7 +40,7 @@ def test_equal_logits_leave_nothing_to_explain() -> None:
 def test_what_is_said_depends_on_the_share(share: float, partial: bool, warned: bool) -> None:
     placement = Placement(share, 12)
     assert placement.is_partial == partial and ("background test decide" in placement.sentence) == warned
-    assert f"{100 * share:.0f} %" in placement.sentence and "12 images" in placement.sentence
+    assert f"{100 * share:.0f}\u00a0%" in placement.sentence and "12 images" in placement.sentence
 
 
 def test_a_run_tells_its_median_and_a_part_without_maps_none(prepared: Path, runs: Path, tmp_path: Path) -> None:

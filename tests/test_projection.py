@@ -305,7 +305,8 @@ def test_a_listed_cue_needs_no_mask_and_what_is_not_used_is_written_down(leaky: 
     file.write_text("\n".join([*carriers, "nowhere.jpg"]))
     options = replace(TrainOptions.stored(leaky.manifest.train), remedy=PROJECT, masks="/nowhere")
     made = create_run(tmp_path / "made", DatasetRecord.of(data))
-    metrics = remedies.refit(data, made, leaky, options, cue=remedies.cue_of(leaky, data, str(file)))
+    remedies.refit(data, made, leaky, options, cue=remedies.cue_of(leaky, data, str(file)))
+    metrics = made.metrics()
     assert metrics["remedy"]["networks"] == [
         {"directions": 1, "images": len(carriers), "labels": sorted(leaky.manifest.classes)}
     ]

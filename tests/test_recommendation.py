@@ -211,7 +211,7 @@ def test_the_figures_stand_beside_the_advice() -> None:
     told = " ".join(advice.why)
     for words in (
         "70 of 200",
-        "35 % (",
+        "35\u00a0% (",
         "+40 points (+30 to +50)",
         "+30 points (+20 to +40)",
         "did not help: +1 points",
@@ -243,21 +243,24 @@ def bold(text: str) -> str:
 
 
 def test_the_species_that_stand_out_are_named_and_no_other() -> None:
-    others = "of each other species at most 5 % of the images"
+    others = "of each other species at most 5\u00a0% of the images"
     two = standing_out(SPECIES, "confirmed", MARINE, bold)
     assert two == f"**fin** (60 of 80), **sei** (40 of 80) stand out; {others}."
     assert standing_out(SPECIES.iloc[1:], "suspects", MARINE) == f"sei (41 of 80) stands out; {others}."
-    assert standing_out(SPECIES.iloc[2:], "confirmed", MARINE).startswith("No species stands out: at most 5 %")
+    assert standing_out(SPECIES.iloc[2:], "confirmed", MARINE).startswith("No species stands out: at most 5\u00a0%")
 
 
 def test_the_leaks_of_a_run_in_words() -> None:
     facts = counts(1200, 104, 3, 0, 107, 1240)
     found = leaks_summary(facts, SPECIES, MARINE, bold)
     assert found.startswith("**104** of 1,200 tested images are **confirmed leaks**: ") and "**fin** (60 of" in found
-    assert found.endswith("Another 3 rely on the water without attention on it.")
+    assert found.endswith(
+        "Another 3 are **hidden reliance**: the prediction relies on the water without attention on it."
+    )
     assert "Another" not in leaks_summary(counts(1200, 104, 0, 0, 107, 1240), SPECIES, MARINE)
     found = leaks_summary(counts(1200, 104, 3, 12, 107, 1240), SPECIES, MARINE)
-    assert found.endswith("12 more rely on it; where the network looks cannot be assessed there.")
+    assert "Another 3 are hidden reliance: " in found and "12 more are background reliance: " in found
+    assert found.endswith("the prediction relies on it; where the network looks cannot be assessed there.")
     asked = leaks_summary(counts(0, 104, 3, 0, 107, 1240), SPECIES, MARINE)
     assert asked.startswith("107 of 1,240 assessable images look at the water") and "fin (61 of 80)" in asked
     assert leaks_summary(counts(0, 104, 3, 0, 0, 1240), SPECIES, MARINE).startswith("None of 1,240 assessable")
@@ -343,13 +346,15 @@ def test_a_class_that_relies_as_a_whole_is_no_reason_to_rest_though_no_image_is_
     [
         ({"way": "black box"}, "none", {}, "in the memory of the process that made the run"),
         ({"way": "in memory"}, "exact", {}, "in the memory of the process that made the run"),
-        ({"way": "onnx"}, "none", {}, "the network draws no maps, by which they are simulated"),
+        ({"way": "onnx"}, "none", {}, "the network draws no maps of its own, by which they are simulated"),
+        ({"way": "onnx", "has_positions": False}, "approximate", {"maps": "occlusion"}, "draws no maps of its own"),
+        ({"way": "onnx"}, "approximate", {"maps": "occlusion"}, ""),
         ({}, "none", {"maps": "none"}, ""),
         ({}, "exact", {}, ""),
     ],
 )
 def test_a_simulation_is_not_advised_where_it_cannot_be(
-    network: dict[str, str], exactness: str, audit: dict[str, str], words: str, tmp_path: Path
+    network: dict[str, str | bool], exactness: str, audit: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     run = create_run(tmp_path / "run", DatasetRecord("t.csv", None, {}, ""))
     run.update(network=network, exactness=exactness, audit=audit)

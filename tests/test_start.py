@@ -11,10 +11,10 @@ import torch
 from tests.commandline import whalecam
 from tests.tiny import draw, untrained_run
 from whalecam import data, network, remedies
-from whalecam.cli.remedy import _options
 from whalecam.config import FALLBACKS, TrainOptions
 from whalecam.errors import ModelError
 from whalecam.network import pretrained, training
+from whalecam.remedies.retraining import _options
 from whalecam.store.run import open_run
 
 NOWHERE = "hub.invalid"  # a name that RFC 2606 keeps from ever resolving

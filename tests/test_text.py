@@ -28,16 +28,24 @@ FORMAT = re.compile(r"[-+,<>^0-9.]*\.[0-9]+%")
 
 
 def test_percentages() -> None:
-    assert [text.percent(share) for share in (0, 0.575, 1, 12.345, -0.2)] == ["0 %", "57 %", "100 %", "1234 %", "-20 %"]
-    assert text.percent(0.575, 1) == "57.5 %" and text.percent(np.float32(0.5), 2) == "50.00 %"
-    assert text.percent(0.1, signed=True) == "+10 %" and text.percent(-0.1, signed=True) == "-10 %"
-    assert text.percent(-0.001) == "0 %", "nothing is less than nothing"
+    assert [text.percent(share) for share in (0, 0.575, 1, 12.345, -0.2)] == [
+        "0\u00a0%",
+        "57\u00a0%",
+        "100\u00a0%",
+        "1234\u00a0%",
+        "-20\u00a0%",
+    ]
+    assert text.percent(0.575, 1) == "57.5\u00a0%" and text.percent(np.float32(0.5), 2) == "50.00\u00a0%"
+    assert text.percent(0.1, signed=True) == "+10\u00a0%" and text.percent(-0.1, signed=True) == "-10\u00a0%"
+    assert all("\u00a0" in written and " " not in written for written in (text.percent(1), text.percent_of(1, 2)))
+    assert text.PERCENT_COLUMN % 57.54 == "57.5\u00a0%" and text.PERCENT_SLIDER % 57 == "57\u00a0%"
+    assert text.percent(-0.001) == "0\u00a0%", "nothing is less than nothing"
 
 
 def test_intervals() -> None:
-    assert text.percent_range(0.12, 0.3) == "12 % to 30 %"
-    assert text.percent_interval(0.2, 0.12, 0.3) == "20 % (12 to 30)"
-    assert text.percent_interval(0.2, -0.12, 0.3, signed=True) == "+20 % (-12 to +30)"
+    assert text.percent_range(0.12, 0.3) == "12\u00a0% to 30\u00a0%"
+    assert text.percent_interval(0.2, 0.12, 0.3) == "20\u00a0% (12 to 30)"
+    assert text.percent_interval(0.2, -0.12, 0.3, signed=True) == "+20\u00a0% (-12 to +30)"
     assert text.points(0.123) == "+12 points" and text.points(-0.123, 1) == "-12.3 points"
     assert text.points_interval(0.12, 0.08, 0.16) == "+12 points (+8 to +16)"
 
@@ -61,7 +69,7 @@ def test_a_part_of_a_whole(part: int, rest: int) -> None:
     written = text.percent_of(part, part + rest)
     exact = 100 * part / max(1, part + rest)
     digits = 1 if 0 < exact < 1 else 0
-    assert written.endswith(" %") and abs(float(written[:-2]) - exact) <= 0.5 * 10**-digits + 1e-9
+    assert written.endswith("\u00a0%") and abs(float(written[:-2]) - exact) <= 0.5 * 10**-digits + 1e-9
     assert math.isclose(float(written[:-2]), float(f"{exact:.{digits}f}"), abs_tol=10**-digits)
 
 
@@ -87,8 +95,17 @@ def _percentages(tree: ast.AST) -> Iterator[int]:
 
 
 def _is_before_sign(part: ast.expr, rest: ast.expr) -> bool:
-    is_sign = isinstance(rest, ast.Constant) and isinstance(rest.value, str) and re.match(r" ?%(?!%)", rest.value)
+    is_sign = isinstance(rest, ast.Constant) and isinstance(rest.value, str) and re.match(r"\s?%(?!%)", rest.value)
     return isinstance(part, ast.FormattedValue) and bool(is_sign)
+
+
+def loose_signs_in(code: str) -> list[int]:
+    """The lines of strings, docstrings apart, in which a line may break between a number and its sign."""
+    tree = ast.parse(code)
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    loose = [text for text in texts if id(text) not in prose and re.search(r"[0-9] %(?![%(a-zA-Z])", str(text.value))]
+    return sorted(text.lineno for text in loose)
 
 
 def decimals_in(code: str) -> list[int]:
@@ -114,6 +131,7 @@ def decimals_in(code: str) -> list[int]:
         "column(format='percent')",
         "f'{a:.2f} %'",
         "f'{100 * a}% of'",
+        "f'{100 * a}\u00a0% of'",
     ],
 )
 def test_a_percentage_is_recognised(code: str) -> None:
@@ -128,6 +146,16 @@ def test_other_signs_are_no_percentages() -> None:
 def test_no_other_module_writes_percentages(path: Path) -> None:
     lines = percentages_in(path.read_text(encoding="utf-8"))
     assert len(lines) == (1 if path == SLIDER else 0), lines
+
+
+def test_a_number_keeps_its_sign() -> None:
+    assert loose_signs_in("f('{a} of 95 % of')\nx = '5 %'") == [1, 2]
+    assert loose_signs_in("'''At 5 % each.'''\nx = '95\\u00a0% of'\nx = '%d %%'\nx = '2 %s'\na % b") == []
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_line_breaks_before_a_sign(path: Path) -> None:
+    assert loose_signs_in(path.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("code", ["f'{a:.2f}'", "f'{a:+.{n}f} of'", "f'{a:g}'", "format(a, '.3e')"])

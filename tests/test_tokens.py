@@ -232,10 +232,12 @@ def test_an_audit_measures_tokens_and_says_so(prepared: Path, tmp_path: Path) ->
     save_places(run, Places(correlation=0.1, on_animal=0.5, on_background=0.5, images=3))
     run.update(words=CARS)
     said = whalecam("info", run.path).stdout
-    assert "hardly stand for their places" in said and "those on the car by 50 %" in said
+    assert "hardly stand for their places" in said and "those on the car by 50\u00a0%" in said
 
 
-@pytest.mark.parametrize(("share", "words"), [(None, ""), (0.2, ""), (0.21, "21 % of the evidence lies in tokens")])
+@pytest.mark.parametrize(
+    ("share", "words"), [(None, ""), (0.2, ""), (0.21, "21\u00a0% of the evidence lies in tokens")]
+)
 def test_what_is_said_beside_a_map(share: float | None, words: str) -> None:
     assert row_sentence(share).startswith(words) and bool(row_sentence(share)) == bool(words)
 
@@ -250,5 +252,5 @@ def test_heatmaps_says_it_beside_a_map(runs: Path) -> None:
         table = table.drop_columns(["high_norm_share"] if "high_norm_share" in table.column_names else [])
         pq.write_table(table.append_column("high_norm_share", pa.array(shares, pa.float32())), part)
     app = open_page("pages/4_Heatmaps.py", run="demo", image=str(name))
-    assert not app.exception and "50 % of the evidence lies in tokens of high norm" in texts(app)
+    assert not app.exception and "50\u00a0% of the evidence lies in tokens of high norm" in texts(app)
     assert "tokens of high norm" not in texts(open_page("pages/4_Heatmaps.py", run="demo", image=str(other)))

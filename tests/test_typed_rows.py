@@ -15,7 +15,7 @@ LEFT: dict[str, int] = {
     "data": 3,
     "explain": 6,
     "network": 16,
-    "remedies": 5,
+    "remedies": 2,
     "store": 2,
 }
 """By package: its public functions that give or take a `dict[str, Any]` or `Mapping[str, Any]`."""

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -37,6 +38,11 @@ VAGUE = {
 """Words that say how a thing was come by and not what it is: in no name, neither alone nor among other words."""
 TERMS = re.compile("held_?out", re.IGNORECASE)
 """Terms of the field that have such a word in them."""
+SQL = re.compile(
+    r"(?:^|[( ])(?:select .* from|create (?:or replace )?(?:temp )?table|insert into|(?:left )?join|attach|checkpoint) "
+)
+"""What a string must have in it to be read as SQL."""
+SQL_NAME = re.compile(r"\b(?:from|join|into|table|as|checkpoint|over|update) \"?([a-zA-Z_]+)(?:\.([a-zA-Z_]+))?")
 PACKAGE = sorted((ROOT / "whalecam").rglob("*.py"))
 
 
@@ -57,6 +63,27 @@ def names_in(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 def banned_in(text: str) -> list[tuple[str, int]]:
     return [(name, line) for name, line in names_in(ast.parse(text)) if name.strip("_").lower() in BANNED]
+
+
+def names_in_sql(text: str) -> list[tuple[str, int]]:
+    """The catalogs, tables and columns that SQL inside strings names, with the line of the string; no docstrings."""
+    tree = ast.parse(text)
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    strings = [(_written(node), node.lineno) for node in ast.walk(tree) if _is_text(node) and id(node) not in prose]
+    questions = [(value, line) for value, line in strings if SQL.search(value.lower())]
+    names = [(name, line) for value, line in questions for found in SQL_NAME.findall(value) for name in found if name]
+    return sorted(set(names))
+
+
+def _is_text(node: ast.AST) -> TypeGuard[ast.Constant | ast.JoinedStr]:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def _written(node: ast.AST) -> str:
+    """A string as it stands in the code, with {} for what an f-string fills in."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_written(part) for part in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) else "{}"
 
 
 def is_vague(name: str) -> bool:
@@ -108,6 +135,26 @@ def test_a_vague_name_is_found(name: str) -> None:
     assert len(vague_in(f"{name} = 1")) == 1
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "con.execute(\"attach ':memory:' as held (compress)\")",
+        "con.execute('checkpoint held')",
+        "a = f'select {x} from held.rows where y'",
+        "a = 'left join held.reviews as reviews using (image)'",
+        "a = 'insert into held.rows'",
+        "a = 'create or replace table rows.found as select 1'",
+        "a = 'select count(*) as told from rows'",
+    ],
+)
+def test_a_vague_name_in_sql_is_found(code: str) -> None:
+    assert sum(is_vague(name) for name, _ in names_in_sql(code)) == 1
+
+
+def test_prose_is_no_sql() -> None:
+    assert names_in_sql('"""Select what is taken from held rows."""\na = "seen as told, from held-out images"') == []
+
+
 def test_names_of_others_and_terms_of_the_field_are_none() -> None:
     code = "from a import StreamlitSecretNotFoundError\nf(allow_not_found=True)\nheld_out = one_by_one = foundation = 1"
     assert vague_in(code) == []
@@ -120,5 +167,6 @@ def test_no_module_has_a_banned_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_module_has_a_vague_name(path: Path) -> None:
-    assert vague_in(path.read_text(encoding="utf-8")) == []
+    code = path.read_text(encoding="utf-8")
+    assert vague_in(code) == [] and [name for name in names_in_sql(code) if is_vague(name[0])] == []
     assert not is_vague(path.stem)

@@ -5,19 +5,21 @@ from typing import Any
 
 DASH = "–"
 """Stands where there is no number."""
-PERCENT_COLUMN, PERCENT_SLIDER = "%.1f %%", "%d %%"
+SIGN = "\N{NO-BREAK SPACE}%"
+"""Behind a number: a line never breaks between the two."""
+PERCENT_COLUMN, PERCENT_SLIDER = f"%.1f{SIGN}%", f"%d{SIGN}%"
 """Formats of Streamlit for shares that were multiplied by 100."""
 
 
 def percent(share: Any, digits: int = 0, signed: bool = False) -> str:
-    """A share in percent, as in `57.5 %`; DASH for None and NaN.
+    """A share in percent, as in `57.5 %`, with a no-break space; DASH for None and NaN.
 
     Args:
         share: 1 is 100 %.
         digits: decimals of the percentage.
         signed: whether a plus sign stands before what is not negative.
     """
-    return DASH if _is_missing(share) else f"{_hundredfold(share, digits, signed)} %"
+    return DASH if _is_missing(share) else f"{_hundredfold(share, digits, signed)}{SIGN}"
 
 
 def percent_interval(share: Any, low: Any, high: Any, signed: bool = False) -> str:

@@ -60,7 +60,7 @@ def test_a_dropped_folder_and_detections_are_seen_trained_on_and_audited(
     expect(page.get_by_text(f"Boxes: matched {IMAGES - 4} of {IMAGES} images")).to_be_visible()
     cards = page.locator(".st-key-own_outlines .card")
     expect(cards).to_have_count(8)
-    expect(cards.first).to_contain_text("boxes · 20 % of the image")
+    expect(cards.first).to_contain_text("boxes · 20\u00a0% of the image")
     until(page, lambda: "own_boxes=upload" in page.url and "own_csv=upload" in page.url)
     settled(page).reload()
     expect(settled(page).get_by_text(f"Boxes: matched {IMAGES - 4} of {IMAGES} images")).to_be_visible()

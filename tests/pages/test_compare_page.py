@@ -1,6 +1,7 @@
 """The Compare page: what it says of two runs, of one, and of a link."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,21 @@ def test_one_run_says_what_to_do(runs: Path) -> None:
     assert not app.exception and "two audited runs" in texts(app)
 
 
+def test_only_runs_that_share_images_are_chosen_first(pair: Path) -> None:
+    stranger = open_run(Path(shutil.copytree(pair / "demo", pair / "stranger")))
+    rows = [row for part in stranger.parts() for row in pq.read_table(part).to_pylist()]
+    stranger.clear_audit()
+    stranger.write_part([row | {"image": f"other-{row['image']}"} for row in rows])
+    record = replace(stranger.manifest.dataset, csv="/elsewhere.csv", fingerprint="another")
+    stranger.update(dataset=record)
+    app = open_page(PAGE, run="stranger")
+    assert not app.exception and not app.error and app.multiselect(key="compared").value == []
+    assert "No other audited run seems to share an image" in texts(app)
+    both = open_page(PAGE, run="demo")
+    assert not both.exception
+    assert sorted(both.multiselect(key="compared").value) == ["demo", "mended"]
+
+
 def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     app = open_page(PAGE)
     app.multiselect(key="compared").set_value(["demo", "mended"]).run()
@@ -47,8 +63,8 @@ def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     found = compare_runs([open_run(pair / "demo"), open_run(pair / "mended")])
     shown = {metric.label: metric.value for metric in app.metric}
     before, after = found.metrics("demo"), found.metrics("mended")
-    assert shown["Accuracy"] == f"{before['accuracy'] * 100:.1f} % → {after['accuracy'] * 100:.1f} %"
-    assert shown["Confirmed leaks"] == f"{before['confirmed_leak'] * 100:.1f} % → 0.0 %"
+    assert shown["Accuracy"] == f"{before['accuracy'] * 100:.1f}\u00a0% → {after['accuracy'] * 100:.1f}\u00a0%"
+    assert shown["Confirmed leaks"] == f"{before['confirmed_leak'] * 100:.1f}\u00a0% → 0.0\u00a0%"
     assert shown["Loss"] == f"{before['loss']:.3f} → {after['loss']:.3f}"
     said = texts(app).replace("\\", "")
     assert "McNemar p = 1" in said and "images shared" in said

@@ -28,9 +28,11 @@ from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
 from whalecam.explain.render import unpack_mask
 from whalecam.output import interchange
+from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run, write_json
 from whalecam.store.table import Table
+from whalecam.words import MARINE
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
 EXPLORING = [page for page in PAGES if "2_Model" not in page]
@@ -47,7 +49,8 @@ def open_page(page: str | None = None, **query: str) -> AppTest:
 
 
 def texts(app: AppTest) -> str:
-    found = [*app.markdown, *app.caption, *app.title, *app.info, *app.error, *app.warning, *app.success, *app.subheader]
+    boxes = [*app.info, *app.error, *app.warning, *app.success]
+    found = [*app.markdown, *app.caption, *app.title, *app.header, *app.subheader, *boxes]
     return "\n".join(str(element.value) for element in found)
 
 
@@ -72,9 +75,36 @@ def test_overview_counts_equal_the_table(runs: Path) -> None:
     assert "exact" in texts(app)
 
 
+def test_the_overview_answers_in_order_and_says_where_each_row_went(runs: Path) -> None:
+    app = open_page()
+    assert [header.value for header in app.header] == [
+        "Can I trust this network?",
+        "What does it lean on?",
+        "Which images?",
+        "What now?",
+    ]
+    table = open_table(open_run(runs / "demo"))
+    facts, accuracy = table.overview(), table.accuracy()
+    assert f"= {facts['images'] - facts['unreadable']:,} audited" in texts(app).replace("\\", "")
+    shown = {metric.label: metric for metric in app.metric}
+    assert shown["Accuracy"].value == f"{accuracy.value * 100:.1f}\u00a0%"
+    assert shown["Accuracy"].delta == f"{accuracy.low * 100:.0f}\u00a0% to {accuracy.high * 100:.0f}\u00a0%"
+    assert {"Download the report"} <= {button.label for button in app.button}
+
+
+def test_thresholds_are_taken_back_by_one_button(runs: Path) -> None:
+    app = open_page(attention="0.9")
+    assert app.slider(key="attention").value == 0.9
+    app.button(key="reset_thresholds").click().run()
+    assert app.slider(key="attention").value == Thresholds.attention
+    assert "reset_thresholds" not in {button.key for button in app.button}
+
+
 def test_the_legend_names_every_verdict_of_the_bar_in_its_order() -> None:
     counts = {"clean": 1200, "confirmed_leak": 3}
-    told = re.sub(r"<[^>]*>", "\n", overview.legend(counts)).split("\n")
+    written = overview.legend(counts, MARINE)
+    assert 'title="the network looks at the water, and its prediction relies on it"' in written
+    told = re.sub(r"<[^>]*>", "\n", written).split("\n")
     assert [text.strip() for text in told if text.strip()] == ["Confirmed leak · 3", "Clean · 1,200"]
     rows = pd.DataFrame({"assessment": list(counts), "images": list(counts.values())})
     bar = audit_charts.verdict_bar(rows)
@@ -219,7 +249,7 @@ def test_the_outlines_of_given_masks_are_on_the_dataset_page(runs: Path) -> None
         assert card.lines[1].startswith("given · ")
     app = open_page("pages/1_Dataset.py", dataset_tab="Images")
     assert not app.exception, app.exception
-    assert "Outlines of your masks and boxes" in [element.value for element in app.subheader]
+    assert "Outlines of your masks and boxes" in [element.value for element in app.header]
     assert plain(f"Masks: {run.manifest.joins['masks']['sentence']}") in texts(app)
 
 
@@ -278,7 +308,9 @@ def test_what_carries_a_drop_is_said_on_card_and_picture(runs: Path) -> None:
         for card in review_controls.cards_of(*_opened(runs), listed.reset_index(), heat=False)
     }
     for image, row in listed.iterrows():
-        assert cards[str(image)] == f"relies {100 * row['reliance_probability']:.0f} %: {words[row['reliance_on']]}"
+        assert (
+            cards[str(image)] == f"relies {100 * row['reliance_probability']:.0f}\u00a0%: {words[row['reliance_on']]}"
+        )
     for name, begin in (("other", "on the water of "), ("colour", "colour of the water as in ")):
         if name in words:
             image = listed.index[listed["reliance_on"] == name][0]

@@ -2,6 +2,7 @@
 
 from whalecam.api.datasets import check, open_dataset, unpack
 from whalecam.api.models import Cams, explain, open_model
+from whalecam.api.remedies import embed, retrain, simulate
 from whalecam.api.runs import Run, audit, compare, open_run, train
 
 __all__ = [
@@ -10,10 +11,13 @@ __all__ = [
     "audit",
     "check",
     "compare",
+    "embed",
     "explain",
     "open_dataset",
     "open_model",
     "open_run",
+    "retrain",
+    "simulate",
     "train",
     "unpack",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -89,17 +90,28 @@ def open_model(
             raise TypeError("A module needs size=…, the side of its input in px, and no arch.")
         how = resize_text(resize, crop_share, interpolation)
         return _of_module(model, names, size, how, mean or IMAGENET[0], std or IMAGENET[1])
-    return load_checkpoint(
-        Path(str(model)).expanduser(),
-        names,
-        arch=arch,
-        size=size,
-        resize=resize,
-        crop_share=crop_share,
-        interpolation=interpolation,
-        mean=mean,
-        std=std,
-    ).network
+    path, look = Path(str(model)).expanduser(), _Look(resize, crop_share, interpolation)
+    return _of_file(path, names, arch, size, look, (mean, std))
+
+
+class _Look(NamedTuple):
+    """How an image becomes the input, as `open_model` takes it."""
+
+    resize: str | None
+    crop_share: float | None
+    interpolation: str | None
+
+
+def _of_file(
+    path: Path,
+    classes: tuple[str, ...],
+    arch: str | None,
+    size: int | None,
+    look: _Look,
+    stats: tuple[Stats | None, Stats | None],
+) -> Network:
+    mean, std = stats
+    return load_checkpoint(path, classes, arch=arch, size=size, **look._asdict(), mean=mean, std=std).network
 
 
 def _of_module(module: nn.Module, classes: tuple[str, ...], size: int, resize: str, mean: Stats, std: Stats) -> Network:

@@ -75,8 +75,8 @@ def joined_sql(thresholds: Thresholds) -> str:
         f"case when {REJECTED} then null else rows.reliance end as reliance, "
         f"case when {REJECTED} then 'mask rejected by ' || reviews.reviewer else rows.reason end as reason), "
         f"{proven}, case when {REJECTED} then 'not_assessable' else {assessment} end as assessment, {reviewed} "
-        "from held.rows as rows left join held.proven as proven using (image) "
-        "left join held.reviews as reviews using (image))"
+        "from audited.rows as rows left join audited.proven as proven using (image) "
+        "left join audited.reviews as reviews using (image))"
     )
 
 

@@ -95,7 +95,7 @@ class Engine(Protocol):
         """Explain the batches of one fold and store their rows."""
 
 
-def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, given: Network | None = None) -> Networks:
+def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, *, given: Network | None = None) -> Networks:
     """One fold's network prepared for all it has to do, with what precision and another size cost, in words.
 
     Args:
@@ -143,14 +143,14 @@ def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOpt
 
 
 def donors_of(
-    run: Run, data: Dataset, sources: MaskSources, options: AuditOptions, report: Any
+    run: Run, data: Dataset, sources: MaskSources, options: AuditOptions, *, report: Any
 ) -> list[background_test.Donor] | None:
     """The images that lend their background, None where no background test is wanted."""
     if options.background_test == "none":
         return None
     find = functools.partial(find_mask, sources=sources, fallback=options.mask_method)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
-    return background_test.gather(data, run.manifest.classes, find, size, resize, report)
+    return background_test.gather(data, run.manifest.classes, find, size, resize=resize, report=report)
 
 
 def probes_of(data: Dataset, options: AuditOptions) -> frozenset[str] | None:

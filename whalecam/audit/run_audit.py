@@ -85,12 +85,13 @@ def run_audit(
     sources, joins = joined.sources, masks.records_of(joined.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
-    networks = [fold_job.prepared(run, fold, data, options, model) for fold in range(run.folds)]
+    networks = [fold_job.prepared(run, fold, data, options, given=model) for fold in range(run.folds)]
     restarted = bool(run.parts()) and not _goes_on(run, data, options, settings, engine)
     if restarted:
         run.clear_audit()
     if restarted or not run.parts():
         run.update(audit=settings, exactness=networks[0].exactness)
+    run.save_row_counts({"rows": len(data.table), "images": int(data.table["image"].nunique())})
     if joins != run.manifest.joins:
         run.update(joins=joins)
     new, passes = _explain(run, data, sources, networks, options, report, engine)
@@ -183,9 +184,9 @@ def _explain(
     rows = _wanted(data, options)
     todo = _left(rows, run, engine)
     done = len(rows) - len(todo)
-    donors = fold_job.donors_of(run, data, sources, options, report) if len(todo) else None
+    donors = fold_job.donors_of(run, data, sources, options, report=report) if len(todo) else None
     if len(todo):
-        check_places(run, data, sources, options, networks[0].predictor, donors)
+        check_places(run, data, sources, options, network=networks[0].predictor, donors=donors)
     probes = fold_job.probes_of(data, options)
     fold_of = held_out_folds(run, todo["image"].tolist())
     passes = len(todo) * (1 + occlusion.PASSES * (options.maps == "occlusion"))

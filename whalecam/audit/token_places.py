@@ -23,6 +23,7 @@ def check_places(
     data: Dataset,
     sources: MaskSources,
     options: AuditOptions,
+    *,
     network: Network,
     donors: Sequence[Donor] | None,
 ) -> None:

@@ -1,7 +1,6 @@
 """Verbs from a leak to a better network: simulate, retrain."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,7 @@ from whalecam.cli.options import (
     restriction_options,
 )
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import (
-    BACKGROUND,
-    FALLBACKS,
-    FORESEEN,
-    LAYER_REMEDIES,
-    MASK_OPTIONS,
-    PROJECT,
-    RESTRICT,
-    AuditOptions,
-    TrainOptions,
-    mending_of,
-    parts_of,
-)
+from whalecam.config import BACKGROUND, FALLBACKS, FORESEEN, PROJECT, parts_of
 from whalecam.errors import RunError
 from whalecam.extras import require
 
@@ -88,39 +75,21 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, cue: str, as_json: 
 @JSON
 def retrain(run: Path, remedy: str, cue: str, out: Path, as_json: bool, **given: Any) -> None:
     """Train and audit again with a remedy, all else as in RUN, into a new run folder."""
-    from whalecam.audit import run_audit
-    from whalecam.data import inspect_images
-    from whalecam.store.run import DatasetRecord, create_run, is_run, open_run
+    from whalecam.store.run import open_run
 
     require("train", "Training")
     _check_cue(parts_of(remedy))
     check_restricted(remedy)
-    opened, report = open_run(run), reporter()
-    before, options = AuditOptions.stored(opened.manifest.audit), _options(opened, remedy, given)
-    if is_run(out):
-        raise RunError(f"There is a run in {out} already. Name a new folder.")
-    data = run_audit.open_data(opened)
-    gone = set(opened.manifest.classes) - set(data.good()["label"])
-    if gone:
-        raise RunError(
-            f"Run '{opened.name}' was trained on merged labels, such as '{min(gone)}', that its CSV lacks. "
-            f"Use: whalecam train --labels-map FILE --remedy {remedy}."
-        )
-    from whalecam import remedies
-    from whalecam.analysis.recommendation import PRESENT, measured_of
+    opened = open_run(run)
+    from whalecam.analysis.recommendation import PRESENT, measured_of, simulation_of
     from whalecam.cli.summaries import retraining_lines
-    from whalecam.network import training
-    from whalecam.remedies.simulation import simulate as run_simulation
+    from whalecam.remedies.retraining import retrain as run_retraining
 
-    removed = remedies.cue_of(opened, data, cue)
-    if remedy not in LAYER_REMEDIES:
-        training.check_start(options)
-    made = create_run(out, DatasetRecord.of(data), opened.words)
-    remedies.apply(inspect_images(data, report), made, opened, options, report, removed)
-    # Mended images are judged by the masks they were mended with.
-    masks = vars(remedies.mended_masks(made)) if mending_of(remedy) else {}
-    run_audit.run_audit(made, run_audit.open_data(made), replace(before, **masks), report)
-    results = run_simulation(made, (), report=report)
+    stated = {name: given[name] if is_stated(name) else None for name in ("region", "weight")}
+    made = run_retraining(opened, remedy, out, cue=cue, report=reporter(), **{**given, **stated})
+    results = simulation_of(made)
+    if results is None:
+        raise RunError(f"Run '{made.name}' has changed while it was simulated. Simulate it again: whalecam simulate.")
     if not as_json:
         click.echo("\n".join(retraining_lines(opened, made, results)))
         return
@@ -133,44 +102,6 @@ def _check_cue(remedies: Sequence[str]) -> None:
     """Raises RunError for a cue that no remedy would remove."""
     if is_stated("cue") and PROJECT not in remedies:
         raise RunError(f"--cue names what the remedy {PROJECT} removes. Leave it out, or add --remedy {PROJECT}.")
-
-
-def _options(run: Any, remedy: str, given: Mapping[str, Any]) -> TrainOptions:
-    """The run's own training with the remedy: the network it really has, its masks those of the run's audit.
-
-    Args:
-        given: `seed`, `fallback`, `region` and `weight` of the command line.
-    """
-    trained, network = run.manifest.train, run.manifest.network
-    if remedy not in LAYER_REMEDIES and (not trained or trained.get("loaded")):
-        raise RunError(
-            f"Run '{run.name}' was loaded, not trained, so it cannot be trained again. Change its last layer: --remedy "
-            f"{' or --remedy '.join(LAYER_REMEDIES)}; or train another: whalecam train."
-        )
-    options, stored = TrainOptions.stored(trained), AuditOptions.stored(run.manifest.audit)
-    if mending_of(options.remedy):
-        raise RunError(f"Run '{run.name}' was trained on mended images. Start from the run of the untouched ones.")
-    # Runs from before `used` was noted may have another network than was asked for; their manifest names it.
-    used = trained.get("used") or {"arch": network["arch"], "pretrained": options.pretrained}
-    if not trained:
-        options = replace(options, size=int(network["size"]), resize=str(network["resize"]))
-    return replace(
-        options,
-        arch=used["arch"],
-        pretrained=used["pretrained"],
-        remedy=remedy,
-        **{name: getattr(stored, name) for name in MASK_OPTIONS},
-        seed=options.seed if given["seed"] is None else given["seed"],
-        fallback=given["fallback"],
-        **_restriction(options, remedy, given),
-    )
-
-
-def _restriction(options: TrainOptions, remedy: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Region and weight: as given, else as in the run, where both are restricted; else none."""
-    is_twin = RESTRICT in parts_of(options.remedy) and RESTRICT in parts_of(remedy)
-    kept = [name for name in ("region", "weight") if is_twin and not is_stated(name)]
-    return {name: getattr(options, name) if name in kept else given[name] for name in ("region", "weight")}
 
 
 VERBS = (simulate, retrain)

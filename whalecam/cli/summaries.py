@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from whalecam.analysis.accounting import rows_sentence
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
@@ -21,6 +22,7 @@ from whalecam.analysis.recommendation import (
     name_of,
     remedy_words,
     step,
+    unassessed_sentence,
 )
 from whalecam.analysis.token_caution import token_caution
 from whalecam.arrays import records
@@ -31,7 +33,7 @@ from whalecam.explain.masks import sentences
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table, Totals
-from whalecam.text import number, percent, percent_range, points, short
+from whalecam.text import SIGN, number, percent, percent_range, points, short
 from whalecam.words import Words
 
 
@@ -48,13 +50,15 @@ def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     yield from sentences(run.manifest.joins)
     sources = sorted(run.mask_sources().items(), key=lambda pair: -pair[1])
     yield "Masks of the table: " + ", ".join(f"{name} {count:,}" for name, count in sources)
-    yield from _counts(table, facts, run.words)
+    yield from _counts(run, table, facts)
     if caution := token_caution(run, table):
         yield from caution.sentences
     if order := proposed_order(table.confusion(), run.manifest.classes):
         yield order.sentence
     yield from _reliance(table, facts, level, run.words.background)
     yield from ("", *_labels(labels, bool(facts["measured"])))
+    if missing := unassessed_sentence(facts, table.unassessed(), run.words):
+        yield from ("", missing)
     yield from ("", f"The leaks: {leaks_summary(facts, labels, run.words)}")
     yield from advice_lines(run, advice_of(run, facts))
 
@@ -83,7 +87,7 @@ def simulation_lines(results: Simulation, words: Words, network: str = "present"
         without += f" (of {results['not_finite']:,} more it gives NaN or infinite logits)"
     yield (
         f"The {network} network on {results['pictures']:,} images that it had not seen{without}, each on its own "
-        f"{words.background} and on {results['waters']} {words.backgrounds} of other labels; in brackets 95 % "
+        f"{words.background} and on {results['waters']} {words.backgrounds} of other labels; in brackets 95\u00a0% "
         f"intervals over {words.groups}:"
     )
     titles = columns_of(words)
@@ -119,7 +123,7 @@ def comparison_lines(comparison: Comparison, later: str) -> Iterator[str]:
     rows = [
         _difference(difference, comparison.words) for difference in comparison.differences[later] if difference.is_shown
     ]
-    yield from columns(["", comparison.names[0], later, "difference", "95 % interval", "corrected p"], rows)
+    yield from columns(["", comparison.names[0], later, "difference", "95\u00a0% interval", "corrected p"], rows)
     counts = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in comparison.counts[later].items())
     yield f"Images: {counts}"
 
@@ -144,7 +148,7 @@ def _difference(difference: Difference, words: Words) -> list[str]:
         amount(difference.before, share),
         amount(difference.after, share),
         points(difference.difference, 1) if share else amount(difference.difference, share, True),
-        f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(" %", ""),
+        f"{amount(difference.low, share, True)} to {amount(difference.high, share, True)}".replace(SIGN, ""),
         verdict if difference.corrected != difference.corrected else f"{short(difference.corrected, 2)}, {verdict}",
     ]
 
@@ -174,8 +178,10 @@ def _about(run: Run) -> Iterator[str]:
         )
 
 
-def _counts(table: Table, facts: Totals, words: Words) -> Iterator[str]:
+def _counts(run: Run, table: Table, facts: Totals) -> Iterator[str]:
     """How much was audited, with what outcome."""
+    words = run.words
+    yield f"{rows_sentence(run.row_counts(), facts, table.unassessed())}."
     yield (
         f"Audited: {facts['images']:,} images, {facts['labels']:,} {words.labels}, {facts['groups']:,} {words.groups}; "
         f"{facts['reviewed']:,} reviewed, {facts['flagged']:,} flagged"

@@ -1,10 +1,8 @@
 """Which file below a folder each row of a table means."""
 
-import gc
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,22 +30,6 @@ class FileJoin:
     report: MatchReport | None = None
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pause the collection of cycles: a join makes millions of objects and no cycle, and each pass looks at all.
-
-    Where joins overlap in time, the first to end resumes it.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@_uncollected()
 def join(names: Iterable[str], folder: Path | None) -> FileJoin:
     """Find the file of each name by `matching.match`. Never raises, and never leaves the folder.
 

@@ -57,6 +57,7 @@ def write_demo(
     images: int = 360,
     seed: int = 0,
     report: Report = silent,
+    *,
     leaking: bool = True,
     water: Water | None = None,
 ) -> Path:
@@ -111,7 +112,7 @@ def _draw(order: Order, folder: Path) -> None:
     rng = np.random.default_rng([order.seed, 99, order.number])
     width, height = SIZES[int(rng.integers(len(SIZES)))]
     met = _water(order, rng)  # drawn by chance in any case, so that `rng` goes on to draw the same scene
-    pixels, mask = draw_scene(who, order.water or met, rng, width, height)
+    pixels, mask = draw_scene(who, order.water or met, rng, width, height=height)
     Image.fromarray(pixels).save(folder / "images" / order.name, quality=88)
     Image.fromarray(mask).save((folder / "masks" / order.name).with_suffix(".png"))
 

@@ -74,7 +74,7 @@ class Planted:
     flipped: Path
 
 
-def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, report: Report = silent) -> Planted:
+def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, *, report: Report = silent) -> Planted:
     """Draw `images` scenes three times: with a water that tells the label (97 %), with any water, with the other one.
 
     `flipped` is the exact counterfactual of `leaky`: same animal, place, light and waves, only the planted property
@@ -106,7 +106,9 @@ def write_planted(folder: Path, plant: str, images: int = 240, seed: int = 0, re
 
 def _draw(folders: list[Path], number: int, who: int, plant: Plant, kind: int, seed: int) -> None:
     animal = draw_individual(LABELS[who % 2], np.random.default_rng([seed, 17, who]))
-    pixels, mask = draw_scene(animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, HEIGHT)
+    pixels, mask = draw_scene(
+        animal, plant.waters[kind], np.random.default_rng([seed, 18, number]), WIDTH, height=HEIGHT
+    )
     if plant.finish is not None:
         lab = to_lab(pixels)
         near = cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32) / 255, (0, 0), 1.0)

@@ -30,7 +30,7 @@ class Pose:
 
 
 def draw_scene(
-    who: Individual, water: Water, rng: np.random.Generator, width: int, height: int
+    who: Individual, water: Water, rng: np.random.Generator, width: int, *, height: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A photograph (H, W, 3) and its mask (H, W), 255 on the animal above the water; both uint8."""
     w, h = width * FINER, height * FINER

@@ -126,7 +126,7 @@ def _built(arch: str, pretrained: bool, family: str) -> Body:
     if (arch, pretrained) not in _proven:
         channels = proven_channels(parts.features, arch, parts.native)
         if parts.whole is not None and parts.joint is not None:
-            check_cut(parts.whole, parts.joint, parts.features, arch, parts.before)
+            check_cut(parts.whole, parts.joint, parts.features, arch, before=parts.before)
         _proven[arch, pretrained] = channels
     return Body(parts.features, _proven[arch, pretrained], arch, parts.mean, parts.std)
 

@@ -39,7 +39,9 @@ class Network:
         """All but the weights and classes, fit for JSON; `from_spec` builds the network again."""
         names = ["arch", "size", "resize", "mean", "std", "head_kind"]
         names += ["way", "whole_classes"] if self.way else []
-        return {"classes": list(self.classes), **{name: _plain(getattr(self, name)) for name in names}}
+        # Where maps are drawn by occlusion, an audit's exactness no longer shows that the network has no positions.
+        stated = {} if self.has_positions else {"has_positions": False}
+        return {"classes": list(self.classes), **{name: _plain(getattr(self, name)) for name in names}, **stated}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Every weight and statistic by name, on the CPU; what features and head share, by its first name alone."""

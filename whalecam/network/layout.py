@@ -54,7 +54,7 @@ def check_size(features: nn.Module, arch: str, size: int) -> None:
         )
 
 
-def check_cut(whole: nn.Module, joint: nn.Module, features: nn.Module, arch: str, before: bool) -> None:
+def check_cut(whole: nn.Module, joint: nn.Module, features: nn.Module, arch: str, *, before: bool) -> None:
     """Check that `whole(x) == head(features(x))`: all that the logits know of an image passes through `features`.
 
     The whole network is shown another image while `features(x)` takes the place of what reaches the cut: its logits

@@ -13,7 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from whalecam.analysis.accounting import rows_sentence
+from whalecam.analysis.recommendation import unassessed_sentence
 from whalecam.arrays import ByteArray, records
+from whalecam.assessment.meanings import TITLES, meaning
 from whalecam.config import ASSESSMENTS, EXACTNESS, MASK_GRID, SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError
@@ -60,6 +63,11 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
         csv=Path(run.manifest.dataset.csv).name,
         created=now(),
         facts=facts,
+        titles=TITLES,
+        meanings={name: meaning(name, run.words, has_maps=bool(facts["assessable"])) for name in ASSESSMENTS},
+        rows=rows_sentence(run.row_counts(), facts, table.unassessed()),
+        unassessed=unassessed_sentence(facts, table.unassessed(), run.words),
+        accuracy=table.accuracy(),
         majority=table.majority(),
         verdicts=_verdicts(table),
         labels=_labels(table, "confirmed" if facts["measured"] else "suspects"),

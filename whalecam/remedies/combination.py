@@ -1,7 +1,6 @@
 """A remedy, or a training and then another last layer, written to a run of its own."""
 
 from dataclasses import replace
-from typing import Any
 
 from whalecam.arrays import Report, silent
 from whalecam.audit import run_audit
@@ -15,7 +14,7 @@ from whalecam.store.run import Run
 
 def apply(
     data: Dataset, run: Run, source: Run, options: TrainOptions, report: Report = silent, cue: Cue | None = None
-) -> dict[str, Any]:
+) -> None:
     """Apply `options.remedy` and write the networks to `run`, under its full name when all of it is done.
 
     Of two, the training comes first and changes the last layer afterwards by the images it was trained on: mended ones
@@ -25,19 +24,21 @@ def apply(
         source: the run whose last layers are changed where nothing is trained.
         cue: what `project` removes; None: the background.
 
-    Returns: the metrics. Raises DatasetError for parts that cannot follow each other; else as `train` and `refit`.
+    The metrics are in the run. Raises DatasetError for parts that cannot follow each other; else as `train` and
+    `refit`.
     """
     if clash := clash_of(options.remedy):
         raise DatasetError(clash)
     first, *rest = parts_of(options.remedy)
     if first in LAYER_REMEDIES:
-        return refit(data, run, source, options, report, cue)
-    metrics = train(data, run, replace(options, remedy=first), report)
+        refit(data, run, source, options, report, cue)
+        return
+    train(data, run, replace(options, remedy=first), report)
     if not rest:
-        return metrics
+        return
     seen = inspect_images(run_audit.open_data(run), report)
     where = mended_masks(run) if mending_of(first) else options
-    return refit(seen, run, run, options, report, cue, where)
+    refit(seen, run, run, options, report, cue, where)
 
 
 def mended_masks(run: Run) -> MaskOptions:

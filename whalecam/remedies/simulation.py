@@ -88,7 +88,7 @@ def simulate(
     names = () if source.trained else tuple(FORESEEN if wanted is None else wanted)
     rows = _unseen(run, source.data, limit, report)
     size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
-    donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize, report)
+    donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize=resize, report=report)
     water = remedies.mean_water(rows, source.find, report)
     layers = [name for name in names if name in LAYER_REMEDIES]
     change = _changing(run, source, layers, removed, report) if layers else _as_it_is

@@ -4,7 +4,6 @@ import functools
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -23,8 +22,8 @@ from whalecam.remedies.shuffle import Shuffle
 from whalecam.store.run import DatasetRecord, Run
 
 
-def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> dict[str, Any]:
-    """`classifier.train` under `options.remedy`.
+def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> None:
+    """`network.training.train` under `options.remedy`; the metrics are in the run.
 
     `shuffle` changes the training images anew every epoch; `restrict` leaves them as they are and adds to the loss what
     evidence lies off the subject. `crop` and `neutral` write a mended data set to `mended/` in the run folder, which
@@ -39,18 +38,20 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
     check_restriction(options)
     training.check_start(options)
     if name == "none":
-        return training.train(data, run, options, report)
+        training.train(data, run, options, report)
+        return
     joined = joined_sources(data, options, report)
     find = functools.partial(masks.find_mask, sources=joined.sources)
     run.update(joins=masks.records_of(joined.joins))
     if name == RESTRICT:
         shuffle = Shuffle(find, options.size, options.resize, report=report)
         restriction = Restrict(joined.sources, shuffle, options, report)
-        return training.train(data, run, options, report, restriction=restriction)
-    if name in AUGMENTS:
+        training.train(data, run, options, report, restriction=restriction)
+    elif name in AUGMENTS:
         augment = AUGMENTS[name](find, options.size, options.resize, options.seed, report)
-        return training.train(data, run, options, report, augment)
-    return _on_mended(data, run, options, find, report)
+        training.train(data, run, options, report, augment)
+    else:
+        _on_mended(data, run, options, find, report)
 
 
 def refit(
@@ -61,7 +62,7 @@ def refit(
     report: Report = silent,
     cue: Cue | None = None,
     where: MaskOptions | None = None,
-) -> dict[str, Any]:
+) -> None:
     """The remedy that `options.remedy` ends in, `head` or `project`: a run's last layers changed, written to `run`.
 
     Args:
@@ -77,7 +78,7 @@ def refit(
         run.update(joins=masks.records_of(joined.joins))
         exchange = backgrounds(joined.sources, source, report)
     change = RemoveCue(cue) if exchange is None else layer_change(remedy, exchange, cue)
-    return training.change_last_layers(data, run, source, options, change, exchange, report)
+    training.change_last_layers(data, run, source, options, change, exchange, report)
 
 
 def layer_change(remedy: str, exchange: Shuffle, cue: Cue) -> LayerChange:
@@ -101,7 +102,7 @@ def joined_sources(data: Dataset, options: MaskOptions, report: Report = silent)
     return masks.joined(data, masks.opened(options), report)
 
 
-def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod, report: Report) -> dict[str, Any]:
+def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod, report: Report) -> None:
     """Train on the mended data set, which becomes the run's own; an earlier one is replaced when training has ended."""
     home = run.remedied
     if data.csv.resolve().is_relative_to(home.resolve()):
@@ -111,9 +112,8 @@ def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod,
         none = pd.DataFrame(columns=["image"])
         mend(data, find, none, options.remedy, mended, {"run": run.name}, report)
         remedied = open_dataset(mended / "train.csv", mended / "images", data.columns)
-        metrics = training.train(remedied, run, options, report, source=data)
+        training.train(remedied, run, options, report, source=data)
         shutil.rmtree(home, ignore_errors=True)
         mended.rename(home)
     record = DatasetRecord(str(home / "train.csv"), str(home / "images"), vars(data.columns), remedied.fingerprint)
     run.update(dataset=record)
-    return metrics

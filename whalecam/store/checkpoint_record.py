@@ -100,7 +100,7 @@ class CheckpointRecord:
             return "it has no positions before its logits, so there are no maps; what it relies on is measured alone."
         rows, columns = self.positions
         same = "its two parts give the logits of the whole network; " if self.was_cut else ""
-        left = percent(self.unexplained, 1) if self.unexplained >= 0.001 else "less than 0.1 %"
+        left = percent(self.unexplained, 1) if self.unexplained >= 0.001 else f"less than {percent(0.001, 1)}"
         return f"{same}maps of {rows} × {columns} positions leave {left} of the largest logit open, on test images."
 
 

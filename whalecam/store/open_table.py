@@ -13,6 +13,7 @@ def open_table(
     thresholds: Thresholds = Thresholds(),
     store: Store | None = None,
     journal: Journal | None = None,
+    *,
     report: Report = silent,
 ) -> Table:
     """The table of an audited run at some thresholds, with people's latest verdicts.

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from whalecam.config import NO_MAPS, Columns
+from whalecam.config import NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
 from whalecam.store.migration import present_manifest
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
@@ -33,6 +33,14 @@ MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "proper
 PART = "part-*.parquet"
 JOB, JOB_LOG = "job.json", "job.log"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
+ROWS = "rows.json"
+
+
+class RowCounts(TypedDict):
+    """How many rows the audited table has, and how many image names they have."""
+
+    rows: int
+    images: int
 
 
 class Described(Protocol):
@@ -112,6 +120,16 @@ class Run:
     def has_maps(self) -> bool:
         """Whether its audit has activation maps; true before an audit."""
         return self.manifest.exactness != NO_MAPS
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether its network has positions, by which remedies are simulated and images embedded.
+
+        True where neither network nor audit states it: before an audit, and after one whose maps were not wanted.
+        """
+        drew_its_own = self.manifest.audit.get("maps", AuditOptions.maps) == AuditOptions.maps
+        stated = bool(self.manifest.network.get("has_positions", True))
+        return stated and (self.has_maps or not drew_its_own)
 
     @property
     def reviews_url(self) -> str:
@@ -211,7 +229,14 @@ class Run:
         """Names of the images that have a row; what an interrupted writer left half done is removed."""
         for half in (self.path / AUDIT).glob("*.writing"):
             half.unlink(missing_ok=True)
-        return {name for part in self.parts() for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
+        return self._names_in(self.parts())
+
+    def some_audited(self, parts: int) -> set[str]:
+        """Names of images that have a row, out of so many parts at most."""
+        return self._names_in(self.parts()[:parts])
+
+    def _names_in(self, parts: Sequence[Path]) -> set[str]:
+        return {name for part in parts for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
 
     def mask_sources(self) -> dict[str, int]:
         """How many rows of the audit have a mask of each source; `none` counts those without one."""
@@ -255,6 +280,16 @@ class Run:
     def embedding(self) -> Path:
         """The file of the places of the images by UMAP."""
         return self.path / EMBEDDING
+
+    def save_row_counts(self, counts: RowCounts) -> None:
+        """Note what an audit found in its table, beside the manifest, whose fields earlier versions read."""
+        write_json(self.path / ROWS, counts)
+
+    def row_counts(self) -> RowCounts | None:
+        """What the last audit noted; None for one of an earlier version."""
+        noted = read_json(self.path / ROWS) if (self.path / ROWS).is_file() else {}
+        rows, images = noted.get("rows"), noted.get("images")
+        return RowCounts(rows=rows, images=images) if isinstance(rows, int) and isinstance(images, int) else None
 
     @property
     def selftest(self) -> Path:

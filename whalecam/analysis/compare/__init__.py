@@ -10,7 +10,7 @@ from whalecam.analysis.compare.difference import FEWEST, LEVEL, Difference, Mark
 from whalecam.analysis.compare.leak_outcome import Fate, fate
 from whalecam.analysis.compare.metrics import METRICS, Metric, figure
 from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
-from whalecam.analysis.compare.shared import notes, on_reliance_alone, shared
+from whalecam.analysis.compare.shared import notes, on_reliance_alone, seem_comparable, shared
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -32,6 +32,7 @@ __all__ = [
     "fate",
     "mcnemar",
     "metrics_of",
+    "seem_comparable",
 ]
 CHANGES = ("became_right", "became_wrong", "changed_assessment", "got_better", "got_worse")
 Opener = Callable[..., Table]
@@ -82,7 +83,9 @@ def compare_runs(
 def _fate(results: Sequence[Difference], thresholds: Thresholds) -> Fate:
     leaks = next(difference for difference in results if difference.metric == "confirmed_leak")
     counts = [round(share * leaks.images) if leaks.images >= FEWEST else 0 for share in (leaks.before, leaks.after)]
-    return fate(leaks.images, counts[0], counts[1], leaks.p < LEVEL and counts[1] < counts[0], thresholds)
+    return fate(
+        leaks.images, counts[0], counts[1], fewer=leaks.p < LEVEL and counts[1] < counts[0], thresholds=thresholds
+    )
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:

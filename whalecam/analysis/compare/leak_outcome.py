@@ -38,7 +38,7 @@ class Fate:
         }.get(self.state, "")
 
 
-def fate(images: int, before: int, after: int, fewer: bool, thresholds: Thresholds) -> Fate:
+def fate(images: int, before: int, after: int, *, fewer: bool, thresholds: Thresholds) -> Fate:
     """Judge two counts.
 
     Args:

@@ -7,7 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.errors import RunError
+from whalecam.store.run import Run
 
+LOOKED_AT = 50
+"""Parts of an audit, of some hundred rows each, that a quick look reads."""
 Rows = Mapping[str, pd.DataFrame]
 """By run, see `table.values`."""
 BY_RELIANCE = {
@@ -17,6 +20,14 @@ BY_RELIANCE = {
     "suspect": "not_tested",
 }
 """Assessments that attention takes part in → what they are without it."""
+
+
+def seem_comparable(run: Run, other: Run) -> bool:
+    """Whether two audited runs share images, as far as a quick look shows: by their data sets, else by some names."""
+    mine, others = run.manifest.dataset, other.manifest.dataset
+    if mine.fingerprint == others.fingerprint or mine.csv == others.csv:
+        return True
+    return not run.some_audited(LOOKED_AT).isdisjoint(other.some_audited(LOOKED_AT))
 
 
 def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:

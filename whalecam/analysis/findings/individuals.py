@@ -40,8 +40,8 @@ def _often(known: pd.DataFrame, words: Words) -> Finding:
     return Finding(
         "seen_once",
         "info",
-        f"{once:,} of {len(counts):,} {words.groups} ({percent_of(once, len(counts))}) were seen once; "
-        f"the most frequent one, '{counts.idxmax()}', {most:,} times.",
+        f"{once:,} of {len(counts):,} {words.groups} ({percent_of(once, len(counts))}) were seen once"
+        + (f"; the most frequent one, '{counts.idxmax()}', {most:,} times." if most > 1 else "."),
         f"For {words.labels} this is no fault. A network that should recognise {words.groups} has nothing to compare "
         "these with.",
         f"Nothing, unless {words.groups} are to be recognised.",

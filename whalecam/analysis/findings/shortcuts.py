@@ -159,8 +159,9 @@ def _finding(trial: Trial, table: pd.DataFrame, words: Words, group: str) -> Fin
 
 def _score(result: Guess, group: str) -> str:
     return (
-        f"{result.measure} {result.score.value:.2f} (95 % interval {result.score.low:.2f} to {result.score.high:.2f}; "
-        f"chance {result.chance:.2f}), out of fold, grouped by {group}, on {len(result.images):,} images"
+        f"{result.measure} {result.score.value:.2f} (95\u00a0% interval {result.score.low:.2f} to "
+        f"{result.score.high:.2f}; chance {result.chance:.2f}), out of fold, grouped by {group}, "
+        f"on {len(result.images):,} images"
     )
 
 

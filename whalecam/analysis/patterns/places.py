@@ -106,6 +106,11 @@ def kept(run: Run, rows: pd.DataFrame) -> NDArray[np.float32] | None:
         return None
 
 
+def changed(run: Run) -> RunError:
+    """What to say where a run was audited anew while its images were laid out."""
+    return RunError(f"Run '{run.name}' was audited anew meanwhile. Lay its images out again.")
+
+
 def stamp(run: Run) -> str:
     """What changes with every audit."""
     parts = run.parts()

@@ -1,7 +1,7 @@
 """Which remedy the evidence supports: what was simulated, what was measured, and what follows."""
 
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend, remedy_words
-from whalecam.analysis.recommendation.leaks import leaks_summary
+from whalecam.analysis.recommendation.leaks import leaks_summary, unassessed_sentence
 from whalecam.analysis.recommendation.simulated_metrics import (
     PRESENT,
     RemedyMetrics,
@@ -26,5 +26,13 @@ __all__ = [
     "leaks_summary",
     "metrics_of",
     "name_of",
+    "unassessed_sentence",
 ]
-__all__ += ["advise", "measured_of", "recommend", "remedy_words", "simulation_of", "step"]
+__all__ += [
+    "advise",
+    "measured_of",
+    "recommend",
+    "remedy_words",
+    "simulation_of",
+    "step",
+]

@@ -101,23 +101,9 @@ def recommend(
         words: of the run.
         obstacle: why remedies cannot be simulated with this network, in words; empty where they can.
     """
-    tested = int(facts["measured"] or 0)
-    hits = sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background"))
-    if not tested:
-        return Advice(
-            None,
-            f"Attention on the {words.background} is no reason for a remedy yet: audit with the background test first.",
-            todo="audit",
-        )
-    share = wilson(hits, tested)
-    rate = percent_interval(*share)
-    leak = f"{hits:,} of {tested:,} tested images rely on their {words.background}: {rate}."
-    relying = facts.get("relying", ())
-    if not hits and relying:
-        leak += f" {relying_sentence(relying, words)}"
-    elif share.high < NEGLIGIBLE or not hits:
-        sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
-        return Advice(None, sentence, (leak,))
+    leak = _leak(facts, words)
+    if early := _without_remedy(facts, leak, words):
+        return early
     tried = {part for remedy in (own, *(training.remedy for training in measured)) for part in parts_of(remedy)}
     helped = sorted((training for training in measured if training.helped), key=lambda training: -training.unseen.value)
     if helped:
@@ -136,6 +122,35 @@ def recommend(
             return Advice(None, f"Remedies cannot be simulated here, since {obstacle}. {INSTEAD}", (leak,))
         return Advice(None, "Simulate the remedies first: it takes minutes, not a training.", (leak,), "simulate")
     return _predicted(simulated, tried, leak, _failures(measured), words)
+
+
+def _hits(facts: LeakCounts) -> tuple[int, int]:
+    """How many images rely on their background, and of how many that was tested."""
+    return sum(int(facts[name] or 0) for name in ("confirmed", "hidden", "background")), int(facts["measured"] or 0)
+
+
+def _leak(facts: LeakCounts, words: Words) -> str:
+    """The share that relies on its background in words, and the classes that do as a whole."""
+    hits, tested = _hits(facts)
+    rate = percent_interval(*wilson(hits, tested))
+    leak = f"{hits:,} of {tested:,} tested images rely on their {words.background}: {rate}."
+    relying = facts.get("relying", ())
+    return f"{leak} {relying_sentence(relying, words)}" if relying and not hits else leak
+
+
+def _without_remedy(facts: LeakCounts, leak: str, words: Words) -> Advice | None:
+    """The advice for a run whose leaks are not tested yet, or negligible; None where they call for a remedy."""
+    hits, tested = _hits(facts)
+    if not tested:
+        sentence = (
+            f"Attention on the {words.background} is no reason for a remedy yet: audit with the background test first."
+        )
+        return Advice(None, sentence, todo="audit")
+    relies_as_a_whole = not hits and facts.get("relying", ())
+    if not relies_as_a_whole and (not hits or wilson(hits, tested).high < NEGLIGIBLE):
+        sentence = f"No remedy is called for: next to no prediction relies on the {words.background}."
+        return Advice(None, sentence, (leak,))
+    return None
 
 
 def _proved(best: Measured, leak: str, words: Words) -> Advice:

@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from whalecam.store.table import LeakCounts
-from whalecam.text import listed, percent
+from whalecam.store.table import LeakCounts, Totals
+from whalecam.text import listed, percent, percent_of
 from whalecam.words import Words
 
 STANDS_OUT = 0.1
 """A label stands out whose share of leaks lies surely (95 %) above this."""
+MANY_UNASSESSED = 0.1
+"""From this share of all images on, those that are not assessed are named before anything else."""
+UNREADABLE = "Mend the files, or their names in the table, and audit again."
 NAMED = 4
 Stress = Callable[[str], str]
 """How a figure or a name is made to stand out in a text."""
@@ -31,10 +34,7 @@ def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong:
             "no maps."
         )
     if facts["measured"]:
-        behind = f"the {words.background} without attention on it."
-        hidden = f" Another {facts['hidden']:,} rely on {behind}" if facts["hidden"] else ""
-        if facts["background"]:
-            hidden += f" {facts['background']:,} more rely on it; where the network looks cannot be assessed there."
+        hidden = _others(facts, words, strong)
         if relying := facts.get("relying", ()) if not facts["suspects"] else ():
             hidden += f" {relying_sentence(relying, words)}"
         count = strong(f"{facts['confirmed']:,}")
@@ -50,6 +50,49 @@ def leaks_summary(facts: LeakCounts, labels: pd.DataFrame, words: Words, strong:
         )
     where = f"looks at the {words.background} more than a flat map would."
     return f"None of {facts['assessable']:,} assessable images {where}"
+
+
+def _others(facts: LeakCounts, words: Words, strong: Stress) -> str:
+    """The other images that rely on their background, by the names of their assessments."""
+    text = ""
+    if facts["hidden"]:
+        text += (
+            f" Another {facts['hidden']:,} are {strong('hidden reliance')}: the prediction relies on the "
+            f"{words.background} without attention on it."
+        )
+    if facts["background"]:
+        text += (
+            f" {facts['background']:,} more are {strong('background reliance')}: the prediction relies on it; where "
+            "the network looks cannot be assessed there."
+        )
+    return text
+
+
+def unassessed_sentence(facts: Totals, reasons: pd.DataFrame, words: Words, strong: Stress = str) -> str:
+    """That many images are not assessed, why, and what would help; empty where they are few.
+
+    Args:
+        facts: `Table.overview()`.
+        reasons: `Table.unassessed()`.
+    """
+    if not facts["images"] or reasons.empty or reasons["images"].sum() < MANY_UNASSESSED * facts["images"]:
+        return ""
+    images, first = int(reasons["images"].sum()), reasons.iloc[0]
+    share = strong(f"{images:,} of {facts['images']:,} images ({percent_of(images, facts['images'])})")
+    help_ = _remedy(str(first["reason"]), words) if first["is_readable"] else UNREADABLE
+    return (
+        f"{share} are {strong('not assessable')}, and nothing below is about them. The most frequent reason: "
+        f"{first['reason'] or 'none is noted'} ({int(first['images']):,}). {help_}"
+    )
+
+
+def _remedy(reason: str, words: Words) -> str:
+    """What makes an image assessable that is not, by its reason."""
+    if reason.startswith("subject smaller"):
+        return f"Train and audit at a larger size, or crop to the {words.subject}."
+    if reason.startswith("subject covers"):
+        return f"Give masks or boxes that are tight around the {words.subject}, and audit again."
+    return f"Give masks or boxes of the {words.subjects} and audit again."
 
 
 def relying_sentence(classes: Sequence[str], words: Words) -> str:

@@ -16,7 +16,6 @@ from whalecam.config import (
     IN_MEMORY,
     LAYER_REMEDIES,
     PROJECT,
-    AuditOptions,
     mending_of,
 )
 from whalecam.stats import Interval
@@ -70,8 +69,7 @@ def _obstacle(run: Run) -> str:
     """Why remedies cannot be simulated with the run's network; empty where they can, as far as the run states it."""
     if run.manifest.network.get("way") in (BLACK_BOX, IN_MEMORY):
         return "the network is a function or module in the memory of the process that made the run"
-    drew_maps = AuditOptions.stored(run.manifest.audit).maps == AuditOptions.maps
-    return "the network draws no maps, by which they are simulated" if drew_maps and not run.has_maps else ""
+    return "" if run.has_positions else "the network draws no maps of its own, by which they are simulated"
 
 
 def _since(run: Run, others: Iterable[Run]) -> Measured | None:

@@ -32,16 +32,22 @@ WORDS = {
     "not_tested": "Not tested",
     "not_assessable": "Not assessable",
 }
+MAX_WRITTEN = 15
+"""Classes of a confusion matrix whose cells have room for their numbers."""
+MIDDLE = 0.179
+"""Luminance at which black and white are equally legible (WCAG 2.2, contrast ratio)."""
 DARK, LIGHT = "#111827", "#ffffff"
 INK = {name: DARK if name in {"suspect", "cosmetic", "not_assessable"} else LIGHT for name in COLOURS}
 """The colour of text on each of the colours: the one with a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
+NEVER, ALWAYS = (143, 184, 196), (11, 90, 112)
+"""Ends of the scale of a confusion matrix: red, green, blue of a cell with almost none of its row, and with all."""
 FEW, MANY = "#64748b", "#0b5a70"
 """Ends of a scale on which light text is legible everywhere, whatever the theme."""
 PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
 """Words for the properties of the background whose names do not say it."""
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 NO_TOOLS = {"displayModeBar": False}
-"""For charts that are clicked only: their tool bar would lie over what is clicked."""
+"""For charts that are clicked or read: a tool bar would lie over them, and be nine stops on the way of a keyboard."""
 MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 SHARES = {"tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1], "ticktext": [percent(part / 5) for part in range(6)]}
 """An axis of shares."""
@@ -115,7 +121,7 @@ def quadrants(cells: pd.DataFrame, words: Words) -> go.Figure:
         "showscale": False,
         "xgap": 3,
         "ygap": 3,
-        "hovertemplate": "%{y}, %{x}: %{z}<extra></extra>",
+        "hoverinfo": "skip",
     }
     # The grey that the theme gives to the texts of charts is illegible on the dark cells.
     font = {"color": LIGHT, "size": 14}
@@ -125,7 +131,20 @@ def quadrants(cells: pd.DataFrame, words: Words) -> go.Figure:
         for x, n in zip(columns, line, strict=True)
     ]
     axes = {"yaxis": {"autorange": "reversed", "showgrid": False}, "xaxis": {"side": "top", "showgrid": False}}
-    return figure([table], height=230, annotations=texts, **axes)
+    chosen = [(right, looks) for right in (True, False) for looks in (True, False)]
+    places = {(right, looks): (columns[not looks], rows[not right]) for right, looks in chosen}
+    targets = {
+        "type": "scatter",
+        "x": [places[cell][0] for cell in chosen],
+        "y": [places[cell][1] for cell in chosen],
+        "mode": "markers",
+        "marker": {"size": 60, "symbol": "square", "opacity": 0},
+        "selected": {"marker": {"opacity": 0}},
+        "unselected": {"marker": {"opacity": 0}},
+        "customdata": [[*map(int, cell), int(counts.get(cell, 0))] for cell in chosen],
+        "hovertemplate": "%{y}, %{x}: %{customdata[2]:,}<extra></extra>",
+    }
+    return figure([table, targets], height=230, annotations=texts, showlegend=False, hovermode="closest", **axes)
 
 
 def reliability(bins: Sequence[Bin]) -> go.Figure:
@@ -203,6 +222,19 @@ def counts(values: pd.Series, title: str, log: bool = False) -> go.Figure:
     return figure([bars], height=60 + 24 * max(2, len(shown)), margin={**MARGIN, "r": 60}, xaxis=axis)
 
 
+def group_sizes(groups: Mapping[str, int], words: Words) -> go.Figure:
+    """A bar for each number of images, also where no group has so many; `groups` counts by that number."""
+    bars = {
+        "type": "bar",
+        "x": list(groups),
+        "y": list(groups.values()),
+        "marker": {"color": "#0e7490"},
+        "hovertemplate": f"%{{x}} images: %{{y:,}} {words.groups}<extra></extra>",
+    }
+    axis = {"type": "category", "tickangle": 0, "title": {"text": f"images of the same {words.group}"}}
+    return figure([bars], height=320, xaxis=axis, yaxis={"title": {"text": words.groups}})
+
+
 EDGES = np.round(np.linspace(-1, 3, 41), 1)
 """Where the bars of a histogram of scores begin and end."""
 
@@ -274,20 +306,21 @@ def scatter(
 
 
 def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
-    """Rows: labels; columns: predictions; colour: share of the row; `species`, `predicted`, `images`."""
+    """Rows: labels; columns: predictions; colour: share of the row; `label`, `predicted`, `images`.
+
+    A cell without images is left open, so that the theme's ground shows through it and what there is stands out.
+    """
     grid = pairs.pivot_table(index="label", columns="predicted", values="images", fill_value=0)
     grid = grid.reindex(index=list(classes), columns=list(classes), fill_value=0)
     share = grid.div(grid.sum(axis=1).clip(lower=1), axis=0)
-    small = len(classes) <= 15
     table = {
         "type": "heatmap",
-        "z": share.to_numpy(),
+        "z": share.where(share > 0).to_numpy(),
         "x": list(classes),
         "y": list(classes),
-        "customdata": grid.to_numpy(),
-        "text": grid.to_numpy(),
-        "texttemplate": "%{text}" if small else None,
-        "colorscale": "Teal",
+        "colorscale": [[0, shade(0)], [1, shade(1)]],
+        "zmin": 0,
+        "zmax": 1,
         "showscale": False,
         "xgap": 1,
         "ygap": 1,
@@ -296,12 +329,38 @@ def confusion(pairs: pd.DataFrame, classes: tuple[str, ...]) -> go.Figure:
     return figure(
         [table, _cells(grid, share)],
         height=140 + 26 * max(4, len(classes)),
-        yaxis={"autorange": "reversed", "title": {"text": "labelled"}},
-        xaxis={"title": {"text": "predicted"}, "tickangle": -35},
+        annotations=_counts(grid, share) if len(classes) <= MAX_WRITTEN else [],
+        yaxis={"autorange": "reversed", "showgrid": False, "title": {"text": "labelled"}},
+        xaxis={"showgrid": False, "title": {"text": "predicted"}, "tickangle": -35},
         hovermode="closest",
         hoverdistance=-1,
         showlegend=False,
     )
+
+
+def shade(share: float) -> str:
+    """The ground of a cell with this share of its row, `#rrggbb`."""
+    mixed = (round(low + share * (high - low)) for low, high in zip(NEVER, ALWAYS, strict=True))
+    return f"#{bytes(mixed).hex()}"
+
+
+def ink_on(ground: str) -> str:
+    """Black or white, whichever is legible on a ground `#rrggbb`: one of the two has a contrast of at least 4.58."""
+    parts = (part / 255 for part in bytes.fromhex(ground[1:]))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > MIDDLE else "#ffffff"
+
+
+def _counts(grid: pd.DataFrame, share: pd.DataFrame) -> list[dict[str, object]]:
+    """The number in each cell that has images, in the ink that is legible on it."""
+    names = [(y, x) for y in grid.index for x in grid.columns]
+    cells = zip(names, grid.to_numpy().ravel().tolist(), share.to_numpy().ravel().tolist(), strict=True)
+    look = {"showarrow": False}
+    return [
+        {"x": x, "y": y, "text": f"{images:,.0f}", "font": {"color": ink_on(shade(part))}, **look}
+        for (y, x), images, part in cells
+        if images
+    ]
 
 
 def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, object]:
@@ -335,7 +394,10 @@ def losses(reports: Sequence[Mapping[str, float]]) -> go.Figure:
                 "line": {"color": colour, "width": 2},
             }
         )
-    axes = {"xaxis": {"title": {"text": "reports"}}, "yaxis": {"title": {"text": "cross-entropy (nats)"}}}
+    axes = {
+        "xaxis": {"title": {"text": "reports of the training"}},
+        "yaxis": {"title": {"text": "cross-entropy (nats)"}},
+    }
     return figure(lines, height=260, legend=_legend(), **axes)
 
 

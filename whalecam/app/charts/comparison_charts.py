@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 
 from whalecam.analysis.compare import METRICS, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS
+from whalecam.app.charts.alternatives import text_of
 from whalecam.app.charts.audit_charts import SHARES, TOP, figure, line
-from whalecam.text import percent
+from whalecam.text import percent, points_interval
 from whalecam.words import Words
 
 COLOURS = {"better": "#0e7490", "worse": "#b91c1c", "none": "#a8b4bc", "untested": "#cbd5e1"}
@@ -79,3 +80,25 @@ def accuracy_per_label(rows: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         yaxis={"categoryorder": "array", "categoryarray": order},
         xaxis={**SHARES, "range": [-0.03, 1.03]},
     )
+
+
+def differences_text(results: Sequence[Difference], words: Words) -> str:
+    """The differences of shares with their intervals, and whether they are beyond chance."""
+    shown = [result for result in results if METRICS[result.metric].share and result.is_shown]
+    texts = (
+        f"{METRICS[result.metric].named(words)} "
+        f"{points_interval(result.difference, result.low, result.high)}, {IN_WORDS[result.verdict]}"
+        for result in shown
+    )
+    return text_of("Differences", texts)
+
+
+def accuracy_text(rows: pd.DataFrame, words: Words) -> str:
+    """Accuracy of each run, by label; `Comparison.per_label`."""
+    known = rows[rows["accuracy"].notna()]
+    parts = (
+        f"{label}: "
+        + ", ".join(f"{run} {percent(share)}" for run, share in zip(these["run"], these["accuracy"], strict=True))
+        for label, these in known.groupby("label")
+    )
+    return text_of(f"Accuracy per {words.label}", parts)

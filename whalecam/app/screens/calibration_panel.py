@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import calibration, reliability, reviewer_agreement
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.state import fields, session
 from whalecam.app.widgets import review_controls
 from whalecam.stats import Interval
@@ -45,7 +45,7 @@ def _planted() -> None:
         audit_charts.reliability(planted.bins),
         key="reliability",
         config=audit_charts.NO_TOOLS,
-        alt="Share of images that rely on their background, by the probability of reliance",
+        alt=alternatives.reliability(planted.bins),
     )
     st.caption(
         f"{planted.images:,} predictions of {planted.networks:,} networks on {planted.kinds} kinds of planted leak, "
@@ -91,7 +91,7 @@ def _calibration(table: Table) -> None:
         st.info(caution, icon=":material/hourglass_empty:")
     st.caption(
         f"From {result.reviewed:,} of {result.images:,} images that people flagged or kept, taken for the truth; with "
-        "95 % intervals. Each stratum of the score stands for its own unjudged images, as if the judged ones had "
+        "95\u00a0% intervals. Each stratum of the score stands for its own unjudged images, as if the judged ones had "
         "been taken from it at random."
     )
 
@@ -137,7 +137,9 @@ def _false_alarms(run: Run) -> None:
     rates[shares] *= 100
     config = dict.fromkeys(shares, st.column_config.NumberColumn(format=PERCENT_COLUMN))
     st.dataframe(rates, hide_index=True, column_config=config)
-    st.caption("With the 95 % Wilson interval. Where the audit missed a leak, a flag on a control is no false alarm.")
+    st.caption(
+        "With the 95\u00a0% Wilson interval. Where the audit missed a leak, a flag on a control is no false alarm."
+    )
 
 
 def _share(label: str, estimate: Interval | None, hint: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis.compare import METRICS, Comparison, Difference
+from whalecam.analysis.compare import METRICS, Comparison, Difference, seem_comparable
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, changed_images, leaks_sentence, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
@@ -46,8 +46,7 @@ def choose(run: Run) -> list[str]:
         )
         st.page_link("pages/2_Model.py", label="Train and audit another run", icon=":material/arrow_forward:")
         st.stop()
-    rest = [name for name in audited if name != run.name]
-    start = [rest[0], run.name] if run.name in audited else audited[1::-1]
+    start = _alike(run, audited)
     names = st.multiselect(
         "Runs, the one before the change first",
         audited,
@@ -57,9 +56,19 @@ def choose(run: Run) -> list[str]:
         help="Every other run is held against the first, on the images that all of them audited.",
     )
     if len(names) < 2:
-        st.info("Choose two runs or more.", icon=":material/compare_arrows:")
+        alone = f"No other audited run seems to share an image with {plain(run.name)}. "
+        st.info(f"{'' if start else alone}Choose two runs or more.", icon=":material/compare_arrows:")
         st.stop()
     return list(names)
+
+
+def _alike(run: Run, audited: Sequence[str]) -> list[str]:
+    """Another run that can be compared with this one, the newest, and this one; none where there is no such run."""
+    if run.name not in audited:
+        return []
+    others = (session.open_named(name) for name in audited if name != run.name)
+    first = next((other.name for other in others if seem_comparable(run, other)), None)
+    return [first, run.name] if first else []
 
 
 def comparison(names: Sequence[str]) -> Comparison:
@@ -97,8 +106,8 @@ def show_metrics(comparison: Comparison, later: str) -> None:
             pd.DataFrame([_line(difference, comparison.words) for difference in by_metric.values()]), hide_index=True
         )
         st.caption(
-            f"95 % intervals of the difference by drawing the same {comparison.words.groups} anew for both runs; p of "
-            "McNemar's exact test for accuracy, else of the runs changing places, all images of each "
+            f"95\u00a0% intervals of the difference by drawing the same {comparison.words.groups} anew for both runs; "
+            "p of McNemar's exact test for accuracy, else of the runs changing places, all images of each "
             f"{comparison.words.group} together: whether these two networks differ. The corrected p counts what "
             "another seed brings as chance too, as twins on the demo measured it, "
             "and all figures of the table (Holm): whether the two ways of training differ."
@@ -170,7 +179,7 @@ def pair(image: str, first: str, second: str) -> None:
 def _card(difference: Difference, words: Words) -> None:
     metric = METRICS[difference.metric]
     change = points(difference.difference, 1) if metric.share else number(difference.difference, 3, signed=True)
-    still = amount(difference.difference, metric.share) in ("0.0 %", "-0.0 %", "0.000", "-0.000")
+    still = amount(difference.difference, metric.share) in (percent(0, 1), number(0, 3))
     st.metric(
         capital(metric.named(words)),
         f"{amount(difference.before, metric.share)} → {amount(difference.after, metric.share)}",
@@ -194,7 +203,7 @@ def _line(difference: Difference, words: Words) -> dict[str, Any]:
         "before": amount(difference.before, metric.share),
         "after": amount(difference.after, metric.share),
         "difference": amount(difference.difference, metric.share, True),
-        "95 % interval": " to ".join(amount(end, metric.share, True) for end in (difference.low, difference.high)),
+        "95\u00a0% interval": " to ".join(amount(end, metric.share, True) for end in (difference.low, difference.high)),
         "p": difference.p,
         "p, seeds too": difference.reseeded,
         "corrected p": difference.corrected,

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 import pandas as pd
 import streamlit as st
 
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import fields, session
@@ -23,6 +23,7 @@ from whalecam.text import percent
 from whalecam.words import Words, capital
 
 SAMPLE, OUTLINES = 24, 8
+MAX_SIZE = 10
 GIVEN = ("given", "boxes")
 """Sources of masks that people hand over."""
 
@@ -46,11 +47,13 @@ def distribution(data: Dataset, words: Words) -> None:
     log = st.toggle("Logarithmic scale", key="dataset_log", bind="query-params")
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        per_label = good["label"].value_counts()
         picked: Any = st.plotly_chart(
-            audit_charts.counts(good["label"].value_counts(), "images", log),
+            audit_charts.counts(per_label, "images", log),
             key="species_counts",
             on_select="rerun",
-            alt=f"Images per {words.label}",
+            config=audit_charts.NO_TOOLS,
+            alt=alternatives.counts(per_label, f"Images per {words.label}"),
         )
         if points := picked["selection"]["points"]:
             fields.set_values(dataset_label=[str(points[0]["y"])])
@@ -60,11 +63,21 @@ def distribution(data: Dataset, words: Words) -> None:
         if per.empty:
             st.caption(f"The CSV names no {words.groups}, so a split cannot keep them apart.")
             return
-        seen = per.clip(upper=10).value_counts().sort_index()
-        seen.index = pd.Index([f"{n} or more" if n == 10 else str(n) for n in seen.index])
         st.caption(f"{capital(words.groups)} by how many images show them (most: {per.max():,})")
-        axis = f"images of the same {words.group}"
-        st.bar_chart(seen, x_label=axis, y_label=words.groups, height=320, sort=False)
+        sizes = group_sizes(per)
+        st.plotly_chart(
+            audit_charts.group_sizes(sizes, words),
+            key="group_sizes",
+            config=audit_charts.NO_TOOLS,
+            alt=alternatives.group_sizes(sizes, words),
+        )
+
+
+def group_sizes(per: "pd.Series[int]") -> dict[str, int]:
+    """How many groups have 1, 2 and so on images, with a 0 where none has; from 10 on in one."""
+    counts = per.clip(upper=MAX_SIZE).value_counts()
+    sizes = range(1, min(MAX_SIZE, int(per.max())) + 1)
+    return {f"{size} or more" if size == MAX_SIZE else str(size): int(counts.get(size, 0)) for size in sizes}
 
 
 def browse(data: Dataset, words: Words) -> None:
@@ -92,7 +105,7 @@ def outlines(run: Run) -> None:
     cards = outline_cards(session.table_of(run)) if joins and run.parts() else []
     if not cards:
         return
-    st.subheader("Outlines of your masks and boxes", anchor=False)
+    st.header("Outlines of your masks and boxes", anchor=False)
     for kind, join in joins.items():
         st.caption(plain(f"{kind.capitalize()}: {join['sentence']}"))
     shown = [replace(card, thumb_uri=session.thumb_uri(run, card.image)) for card in cards]

@@ -37,7 +37,7 @@ def embedding_map(run: Run, table: Table) -> None:
     """The map, the selection's gallery, and the nearest images of one."""
     rows, _ = patterns_cache.vectors_of(run)
     if len(rows) < places.FEWEST:
-        if not run.has_maps:
+        if not run.has_positions:
             st.info(NO_VECTORS, icon=":material/info:")
             return
         st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")

@@ -7,17 +7,19 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.app.components.download import download
+from whalecam.app.screens.report_button import report_button
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import session
 from whalecam.config import EXPORT_CHOICES, SUSPECT_ASSESSMENTS
 from whalecam.errors import WhalecamError
 from whalecam.output import csv, interchange
-from whalecam.output import report as reporting
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 
 WORDS = {"flagged": "flagged", "reviewed": "reviewed", "suspects": "suspects", "all": "all images"}
 PREVIEW = 200
+ROW_HEIGHT, SHOWN_ROWS = 35, 12
+"""Of the preview: the height of a row in px, and how many rows stand there without scrolling."""
 
 
 def progress(table: Table) -> None:
@@ -48,7 +50,7 @@ def choose() -> str:
 def rows(run: Run, table: Table, only: str, limit: int = csv.ALL) -> pd.DataFrame:
     """The rows of the CSV by name, or the first `limit` of them."""
     reviews, level = session.latest_reviews(run), session.thresholds()
-    return csv.verdict_rows(run, table, reviews, level, only, limit)
+    return csv.verdict_rows(run, table, reviews, thresholds=level, only=only, limit=limit)
 
 
 def preview(run: Run, table: Table, only: str) -> None:
@@ -63,7 +65,7 @@ def preview(run: Run, table: Table, only: str) -> None:
         st.page_link("pages/5_Leaks.py", label="Review the suspects", icon=":material/arrow_forward:")
         return
     st.caption(f"{count:,} rows; the first {min(PREVIEW, count)} are shown")
-    st.dataframe(rows(run, table, only, PREVIEW), hide_index=True, height=300)
+    st.dataframe(rows(run, table, only, PREVIEW), hide_index=True, height=ROW_HEIGHT * (min(count, SHOWN_ROWS) + 1) + 3)
 
 
 def downloads(run: Run, table: Table, only: str) -> None:
@@ -98,7 +100,7 @@ def downloads(run: Run, table: Table, only: str) -> None:
 def other_tools(run: Run, table: Table, only: str) -> None:
     """The same rows with boxes and masks in the format of another tool: a file, or a ZIP archive of several."""
     forms = interchange.formats()
-    st.subheader("Other tools", anchor=False)
+    st.header("Other tools", anchor=False)
     st.caption("The chosen rows with their scores, verdicts, boxes and masks. Import brings verdicts from there back.")
     name = st.selectbox("Format", sorted(forms), format_func=lambda key: forms[key].title, key="export_to")
     if forms[name].note:
@@ -124,19 +126,13 @@ def other_tools(run: Run, table: Table, only: str) -> None:
 
 def report(run: Run) -> None:
     """The page about the run that can be handed on."""
-    st.subheader("Report", anchor=False)
+    st.header("Report", anchor=False)
     st.caption(
         f"One HTML file that opens anywhere without a network: the overview, every {run.words.label}, the top cases "
         "with their "
         "maps and verdicts, the method, versions. Signed verdicts and the thresholds in the sidebar count."
     )
-
-    def made() -> bytes:
-        with st.spinner("Writing the report …"):
-            return reporting.report_html(run, session.data_of(run), thresholds=session.thresholds()).encode()
-
-    look = {"icon": ":material/description:"}
-    download("Download the report", made, f"{run.name}-report.html", "text/html", "get_report", **look)
+    report_button(run)
 
 
 def merged(run: Run, name: str, content: bytes) -> csv.MergeReport:
@@ -151,7 +147,7 @@ def merged(run: Run, name: str, content: bytes) -> csv.MergeReport:
 
 def take_in(run: Run) -> None:
     """Import of a verdict file, with a report of what was merged."""
-    st.subheader("Import verdicts", anchor=False)
+    st.header("Import verdicts", anchor=False)
     file = st.file_uploader(
         "A CSV that WhaleCAM exported, from a colleague or edited by you; or what another tool saved",
         type=["csv", "json", "jsonl", "xml", "zip"],

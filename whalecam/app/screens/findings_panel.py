@@ -46,7 +46,7 @@ def findings(run: Run, data: Dataset) -> None:
     if not any(finding.severity != "info" for finding in open_):
         st.success("Nothing that is not dismissed stands above “info”.", icon=":material/check_circle:")
     if dismissed:
-        st.subheader(f"Dismissed · {len(dismissed)}", anchor=False)
+        st.header(f"Dismissed · {len(dismissed)}", anchor=False)
         for finding in dismissed:
             _set_aside(run, finding, aside[finding.key])
 
@@ -71,7 +71,8 @@ def _measuring(run: Run, data: Dataset) -> None:
             with errors_shown():
                 jobs.start(run.path, MEASURING, check_of(run))
                 st.rerun()
-        st.caption(f"{min(done, total):,} of {total:,} images looked at")
+        seen = f"{min(done, total):,} of {total:,} images looked at"
+        st.caption(f"{seen}, for broken files, duplicates, odd images and shortcuts")
 
 
 def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.gallery import gallery
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, plain
@@ -53,6 +53,8 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
+HEAD_ONLY = "0: head only"
+"""Name of the epoch in which the body is frozen."""
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
 GROUPS = "What a split keeps on one side: folder, source, photographer, camera, day, place, or a column of the table"
 SPLIT_FILES = "In place of a split: a table with the columns image and split or fold, or a folder of train.txt, val.txt"
@@ -81,9 +83,10 @@ def train_form(run: Run) -> None:
     with st.form("train"):
         options = _training_fields(run)
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
+        busy = jobs.is_running(run.path)
         with st.container(horizontal=True):
-            both = st.form_submit_button("Train and audit", type="primary", help=note or None)
-            alone = st.form_submit_button("Train", help=note or None)
+            both = st.form_submit_button("Train and audit", type="primary", help=note or None, disabled=busy)
+            alone = st.form_submit_button("Train", help=note or None, disabled=busy)
         if both or alone:
             with errors_shown():
                 train_or_ask(run, train_of(run, options, audit=both))
@@ -91,26 +94,36 @@ def train_form(run: Run) -> None:
 
 
 def _training_fields(run: Run) -> TrainOptions:
-    """The fields of a training; a linear probe has no epochs, learning rate and batch."""
+    """The fields of a training, the few that most people change first; a linear probe has no epochs and no batch."""
     default = TrainOptions()
-    # One row after the other: on a phone the columns of a row stand below one another.
-    first, second, third, fourth = st.columns(4)
+    first, second, third = st.columns(3)
     arch = first.selectbox("Architecture", ARCHS, accept_new_options=True, help="Any torchvision or timm name")
     recipe = second.selectbox("Recipe", TRAININGS, format_func=lambda name: TRAININGS[name], help=PROBING)
     epochs = third.number_input("Epochs", 1, 200, default.epochs, help="After one epoch with the body frozen")
-    lr = fourth.number_input(
-        "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
-    )
-    first, second, third, fourth = st.columns(4)
-    size = first.number_input("Size (px)", 32, 512, default.size, 32)
-    batch = second.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
-    least = third.number_input("Images per class, at least", 1, 1000, 1)
-    remedy = fourth.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES.format(words=run.words))
+    with st.expander("More options"):
+        options = replace(_split_fields(run.words), arch=str(arch), recipe=recipe)
+        first, second, third, fourth = st.columns(4)
+        size = first.number_input("Size (px)", 32, 512, default.size, 32)
+        lr = second.number_input(
+            "Learning rate", 1e-6, 1.0, default.lr, format="%.5f", help="Peak of the one-cycle schedule"
+        )
+        batch = third.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
+        seed = fourth.number_input("Seed", 0, 9999, 0)
+        first, second = st.columns([1, 3])
+        remedy = first.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES.format(words=run.words))
+        least = second.number_input("Images per class, at least", 1, 1000, 1, width=260)
+        pretrained = st.checkbox("Start from ImageNet weights", True)
+    options = replace(options, size=size, min_per_class=least, seed=seed, remedy=remedy, pretrained=pretrained)
+    return options if recipe == PROBE else replace(options, epochs=epochs, lr=lr, batch=batch)
+
+
+def _split_fields(words: Words) -> TrainOptions:
+    """How held-out images are chosen."""
     first, second, third, fourth = st.columns(4)
     split = first.selectbox(
-        "Split", SPLITS[::-1], help=f"group: no {run.words.group} on both sides. random: each image by chance"
+        "Split", SPLITS[::-1], help=f"group: no {words.group} on both sides. random: each image by chance"
     )
-    group = second.text_input("Group", placeholder=run.words.group, help=GROUPS)
+    group = second.text_input("Group", placeholder=words.group, help=GROUPS)
     split_file = third.text_input("Split file", placeholder="none", help=SPLIT_FILES)
     folds = fourth.number_input(
         "Folds",
@@ -118,28 +131,18 @@ def _training_fields(run: Run) -> TrainOptions:
         10,
         1,
         help="More than one: every image is judged by a network that "
-        f"saw neither it nor its {run.words.group}, at as many times the time",
+        f"saw neither it nor its {words.group}, at as many times the time",
     )
-    seed = st.columns(4)[0].number_input("Seed", 0, 9999, 0)
-    pretrained = st.checkbox("Start from ImageNet weights", True)
     compare = st.checkbox(
-        "Compare with the other split", help=f"One more training: what sharing {run.words.groups} is worth"
+        "Compare with the other split", help=f"One more training: what sharing {words.groups} is worth"
     )
-    options = TrainOptions(
-        arch=str(arch),
-        size=size,
+    return TrainOptions(
         split=split,
-        recipe=recipe,
-        min_per_class=least,
-        seed=seed,
         folds=folds,
-        remedy=remedy,
-        pretrained=pretrained,
         compare_splits=compare,
         group=group.strip(),
         split_file=split_file.strip() or None,
     )
-    return options if recipe == PROBE else replace(options, epochs=epochs, lr=lr, batch=batch)
 
 
 def audit_form(run: Run) -> None:
@@ -163,7 +166,8 @@ def audit_form(run: Run) -> None:
         )
         limit = fourth.number_input("First rows only", 0, None, 0, help="0: all rows")
         maps = fifth.selectbox("Maps", MAPS, MAPS.index(stored.maps), help=DRAWN)
-        if st.form_submit_button("Audit", type="primary", disabled=not run.trained):
+        is_ready = run.trained and not jobs.is_running(run.path)
+        if st.form_submit_button("Audit", type="primary", disabled=not is_ready):
             options = AuditOptions(
                 **vars(masks),
                 box_kind=kind,
@@ -182,15 +186,16 @@ def audit_form(run: Run) -> None:
 def live(run: Run) -> None:
     """The loss curve while a training runs."""
     job = jobs.status(run.path)
-    if job and job.state == "running" and job.title == "Training":
-        st.plotly_chart(
-            audit_charts.losses([step["values"] for step in job.steps]), key="live_losses", alt="Loss so far"
-        )
+    reports = [step["values"] for step in job.steps] if job else []
+    has_losses = any("train_loss" in values or "valid_loss" in values for values in reports)
+    if job and job.state == "running" and job.title == "Training" and has_losses:
+        alt = alternatives.losses(reports)
+        st.plotly_chart(audit_charts.losses(reports), key="live_losses", config=audit_charts.NO_TOOLS, alt=alt)
 
 
 def results(run: Run, metrics: TrainingMetrics) -> None:
     """Accuracy, balanced accuracy, loss, and what the split kept apart."""
-    st.subheader("Results", anchor=False)
+    st.header("Results", anchor=False)
     with st.container(horizontal=True):
         for label, name, write in RESULTS:
             if (value := metrics.get(name)) is not None:
@@ -245,7 +250,7 @@ def _splits(metrics: TrainingMetrics, words: Words) -> None:
 
 def epochs(metrics: TrainingMetrics) -> None:
     """The epoch table."""
-    st.subheader("Epochs", anchor=False)
+    st.header("Epochs", anchor=False)
     if not metrics.get("epochs"):
         st.caption("This network was loaded, not trained here.")
         return
@@ -253,7 +258,10 @@ def epochs(metrics: TrainingMetrics) -> None:
         name: st.column_config.NumberColumn(format="%.3f")
         for name in ("train_loss", "valid_loss", "accuracy", "seconds")
     }
-    st.dataframe(pd.DataFrame(metrics["epochs"]), hide_index=True, column_config=form)
+    table = pd.DataFrame(metrics["epochs"])
+    if "epoch" in table:
+        table["epoch"] = [HEAD_ONLY if epoch == 0 else str(epoch) for epoch in table["epoch"]]
+    st.dataframe(table, hide_index=True, column_config=form)
 
 
 def pairs(run: Run, metrics: TrainingMetrics) -> pd.DataFrame:

@@ -34,7 +34,7 @@ MEANT = (
     "Held-out images, as they are and under each remedy. *Own {words.background}* shares the leak with the training "
     "images, so it rewards the leak. *Swapped backgrounds*: the same {words.subjects} on {words.backgrounds} of other "
     "labels, the figure that counts. *Last layer* and *cue removed* are measured with the very layer that the remedy "
-    "would write; the others are estimates by changed images. In brackets 95 % intervals over {words.groups}."
+    "would write; the others are estimates by changed images. In brackets 95\u00a0% intervals over {words.groups}."
 )
 
 

@@ -45,7 +45,7 @@ def class_table(table: Table, words: Words) -> None:
             "predicted "
             f"class is on the {words.background} of its own label than on that of other labels. *p*: how often chance "
             "alone gives such a gap "
-            "(permutation of the donors). Images are listed only within classes that rely beyond chance (p of 5 % "
+            "(permutation of the donors). Images are listed only within classes that rely beyond chance (p of 5\u00a0% "
             "after Holm's correction over all classes)."
         )
 

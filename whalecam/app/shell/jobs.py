@@ -73,6 +73,8 @@ def time_left(seconds: float | None) -> str:
     """As a progress bar says it."""
     if seconds is None:
         return "estimating time left"
+    if seconds < 1:
+        return "the next step begins"
     return f"{number(seconds // 60, 0)} min {number(seconds % 60, 0)} s left in this step"
 
 
@@ -127,6 +129,12 @@ def status(folder: Path) -> Job | None:
     if end is None:
         end = {"state": "failed", "message": "It stopped without a word; the machine may have run out of memory."}
     return Job(record["title"], end["state"], record["started"], steps, end.get("message", ""))
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a job of a run folder is at work."""
+    job = status(folder)
+    return job is not None and job.state == "running"
 
 
 def cancel(folder: Path) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from whalecam.app.components.history import one_entry_per_page
 from whalecam.app.shell import access, jobs, links
+from whalecam.app.shell.glossary import glossary_button
 from whalecam.app.shell.reviewer_name import reviewer_name
 from whalecam.app.state import fields, next_run, session
 from whalecam.commands import Demo
@@ -20,6 +21,7 @@ from whalecam.words import Words
 
 PREPARING = "Preparing the demo"
 LOGO = Path(__file__).with_name("logo.svg").read_text(encoding="utf-8")
+STYLE = Path(__file__).with_name("page.css")
 
 
 @contextmanager
@@ -54,6 +56,7 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
     """
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
+    st.html(STYLE)
     run = None
     with _errors_written():
         access.gate()
@@ -79,6 +82,7 @@ def _open(title: str, needs: str) -> Run:
     st.title(title, anchor=False)
     session.hide_scores(frozenset())
     _job_line(run)
+    glossary_button(run.words)
     _require(run, needs)
     return run
 
@@ -123,6 +127,7 @@ def threshold_sliders(run: Run) -> None:
     )
     with st.sidebar.expander("Advanced"):
         _single_thresholds(run.words)
+        _reset_thresholds()
     fields.unbind(*THRESHOLDS)
 
 
@@ -151,6 +156,13 @@ def _single_thresholds(words: Words) -> None:
     )
 
 
+def _reset_thresholds() -> None:
+    """A button that takes all thresholds back, where one was moved."""
+    defaults = {name: getattr(Thresholds, name) for name in THRESHOLDS}
+    if any(fields.value(name, default) != default for name, default in defaults.items()):
+        st.button("Back to the defaults", key="reset_thresholds", on_click=fields.set_values, kwargs=defaults)
+
+
 def _require(run: Run, needs: str) -> None:
     """An empty state that says what to do next."""
     if needs in ("model", "audit") and not run.trained:
@@ -172,7 +184,8 @@ def _job_line(run: Run) -> None:
         _watch(str(run.path))
     elif job.state in ("failed", "cancelled"):
         line = st.error if job.state == "failed" else st.warning
-        line(plain(job.message or f"{job.title}: stopped before its end."), title=f"{job.title} {job.state}")
+        what = job.message if job.state == "failed" else "What it had finished stays as it is."
+        line(plain(what or f"{job.title}: stopped before its end."), title=f"{job.title} {job.state}")
         st.button("Dismiss", key="job_dismiss", on_click=jobs.dismiss, args=(run.path,))
 
 

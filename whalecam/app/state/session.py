@@ -123,7 +123,7 @@ def thresholds() -> Thresholds:
 
 def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) -> Table:
     """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
-    return open_table(run, at or thresholds(), _store(str(run.path)), journal_of(run), report)
+    return open_table(run, at or thresholds(), _store(str(run.path)), journal_of(run), report=report)
 
 
 def class_order_of(run: Run, confusion: pd.DataFrame) -> ClassOrder | None:

@@ -24,7 +24,7 @@ def scene_of(sample: Sample, mask: Mask, size: int, resize: str) -> Scene:
 
 
 def gather(
-    data: Dataset, classes: Sequence[str], find: MaskMethod, size: int, resize: str, report: Report = silent
+    data: Dataset, classes: Sequence[str], find: MaskMethod, size: int, *, resize: str, report: Report = silent
 ) -> list[Donor]:
     """Up to 24 images of each class, the same in every run, whose mask leaves background to lend.
 

@@ -54,6 +54,7 @@ def flag_rows(
     table_rows: pd.DataFrame,
     reviews: pd.DataFrame,
     only: str,
+    *,
     run_name: str,
     model_sha256: str,
     thresholds: Thresholds = UNKNOWN,

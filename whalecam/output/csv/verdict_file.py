@@ -13,7 +13,7 @@ ALL = 2**31
 
 
 def verdict_rows(
-    run: Run, table: Table, reviews: pd.DataFrame, thresholds: Thresholds, only: str, limit: int = ALL
+    run: Run, table: Table, reviews: pd.DataFrame, *, thresholds: Thresholds, only: str, limit: int = ALL
 ) -> pd.DataFrame:
     """The rows of the file by name, or the first `limit` of them, as `flag_rows` gives them.
 
@@ -23,7 +23,9 @@ def verdict_rows(
         only: one of EXPORT_CHOICES.
     """
     rows = table.page(CHOSEN[only], "name", limit)
-    return flag_rows(rows, reviews, only, run.name, run.manifest.model_sha256, thresholds)
+    return flag_rows(
+        rows, reviews, only, run_name=run.name, model_sha256=run.manifest.model_sha256, thresholds=thresholds
+    )
 
 
 def verdict_file(rows: pd.DataFrame, run: Run, merges: Mapping[str, str] | None = None) -> bytes:

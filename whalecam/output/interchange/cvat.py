@@ -40,7 +40,8 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
     for name in REVIEW_VERDICTS:
         _label(labels, name, "tag", ATTRIBUTES)
     _label(labels, SENT, "tag", (ROW,))
-    _label(labels, outgoing.subject, "any", ())
+    subject = _label_of(outgoing.subject)
+    _label(labels, subject, "any", ())
     for at, item in enumerate(outgoing.items):
         size = {"width": str(item.width), "height": str(item.height)}
         image = SubElement(root, "image", {"id": str(at), "name": _clean(item.file), **size})
@@ -48,8 +49,14 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
         if verdict := words.get("verdict"):
             _tag(image, verdict, "manual", {name: words[name] for name in ATTRIBUTES if name in words})
         _tag(image, SENT, "auto", {ROW: json.dumps(dict(item.cells))})
-        _mask(image, item, outgoing.subject)
+        _mask(image, item, subject)
     return {FILE: tostring(root, encoding="utf-8", xml_declaration=True)}
+
+
+def _label_of(subject: str) -> str:
+    """The name of the masks' label. A label of CVAT has one name and one type, so it is none of the tags' names."""
+    taken = {*REVIEW_VERDICTS, SENT}
+    return f"{subject} (mask)" if subject.strip().casefold() in taken else subject
 
 
 def read(source: Source) -> Contents | None:

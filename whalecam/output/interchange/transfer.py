@@ -44,7 +44,7 @@ def export_run(
         raise ReviewError(f"'{only}' cannot be exported. There are: {', '.join(csv.CHOSEN)}.")
     journal = Journal.of(run)
     table = open_table(run, thresholds, journal=journal)
-    rows = csv.verdict_rows(run, table, journal.latest(), thresholds, only)
+    rows = csv.verdict_rows(run, table, journal.latest(), thresholds=thresholds, only=only)
     if to == CSV:
         files = {f"{run.name}-{only}.csv": csv.verdict_file(rows, run, merges)}
         return Exported(write_files(files, out), len(rows))

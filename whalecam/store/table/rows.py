@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from whalecam.assessment.sql import SPREAD, doubt_sql, joined_sql
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
+from whalecam.stats import Interval
 from whalecam.store.parts import column_sql
 from whalecam.store.table import totals
 from whalecam.store.table.filters import ORDERS, Filters, where_of
@@ -82,7 +83,7 @@ class Table:
 
     def known(self, images: Sequence[str]) -> set[str]:
         """Those of `images` that have a row."""
-        sql = "select image from held.rows where image in (select unnest($images::varchar[]))"
+        sql = "select image from audited.rows where image in (select unnest($images::varchar[]))"
         return {image for (image,) in self._store.rows(sql, {"images": list(images)})}
 
     def row(self, image: str) -> ImageRow:
@@ -110,7 +111,7 @@ class Table:
     def overlays_of(self, images: Sequence[str]) -> dict[str, Overlay]:
         """Maps and masks of a page of images; only the parts that hold them are opened."""
         wanted, among = {"images": list(images)}, "where image in (select unnest($images::varchar[]))"
-        parts = self._store.rows(f"select distinct part from held.rows {among}", wanted)
+        parts = self._store.rows(f"select distinct part from audited.rows {among}", wanted)
         if not parts:
             return {}
         matches = self._store.rows(
@@ -121,7 +122,7 @@ class Table:
 
     def top(self) -> float:
         """A scale for maps that suits the whole run: the 99th percentile of the rows' `peak`, in logits."""
-        sql = "select coalesce(quantile_cont(peak, 0.99), 1) from held.rows where peak > 0"
+        sql = "select coalesce(quantile_cont(peak, 0.99), 1) from audited.rows where peak > 0"
         return float(self._store.answered("top", lambda: self._store.rows(sql))[0][0])
 
     def place(self, image: str, filters: Filters, order: str) -> tuple[int, str | None, str | None]:
@@ -146,7 +147,7 @@ class Table:
 
     def names(self, column: str) -> list[str]:
         """The different texts of `label`, `predicted` or `mask_source`, sorted."""
-        sql = f"select distinct {column} as name from held.rows where {column} is not null order by 1"
+        sql = f"select distinct {column} as name from audited.rows where {column} is not null order by 1"
         return [str(name) for (name,) in self._store.answered(("names", column), lambda: self._store.rows(sql))]
 
     def overview(self) -> Totals:
@@ -164,6 +165,15 @@ class Table:
         sql = f"select reason, count(*) as images from {self._joined} where reason <> '' group by 1 order by 2 desc, 1"
         return self._frame("reasons", lambda: self._store.ask(sql))
 
+    def accuracy(self) -> Interval:
+        """See `totals.accuracy`."""
+        answer: Interval = self._store.answered("accuracy", lambda: totals.accuracy(self._store))
+        return answer
+
+    def unassessed(self) -> pd.DataFrame:
+        """See `totals.unassessed`."""
+        return self._frame("unassessed", lambda: totals.unassessed(self._store, self._joined))
+
     def quadrants(self, attention_score: float) -> pd.DataFrame:
         """See `totals.quadrants`."""
         return self._frame(
@@ -176,7 +186,7 @@ class Table:
 
     def class_tests(self) -> pd.DataFrame:
         """One row per predicted class whose images were given other backgrounds: `exchanges.CLASSES`."""
-        question = "select * from held.classes order by predicted"
+        question = "select * from audited.classes order by predicted"
         frame: pd.DataFrame = self._store.answered("classes", lambda: self._store.ask(question)).copy(deep=False)
         return frame
 

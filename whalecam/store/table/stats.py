@@ -8,6 +8,9 @@ from scipy.stats import binomtest
 
 from whalecam.stats import Interval
 
+NORMAL = 1.959963984540054
+"""97.5 % quantile of the standard normal distribution."""
+
 
 class Overlay(NamedTuple):
     """What can be laid over an image: `maps` float32 (classes, h, w), `mask_bits` packed; None where there is none."""
@@ -29,6 +32,37 @@ def wilson(hits: int, of: int) -> Interval:
         return Interval(np.nan, np.nan, np.nan)
     interval = binomtest(hits, of).proportion_ci(method="wilson")
     return Interval(hits / of, float(interval.low), float(interval.high))
+
+
+def clustered_share(
+    *, images: float, hits: float, images_squared: float, products: float, hits_squared: float, groups: float
+) -> Interval:
+    """Share of hits with a 95 % Wilson interval that counts images of one group as alike as they are.
+
+    The number of images is divided by the design effect (Kish 1965), the variance of the share over groups by
+    linearization against that of images drawn one by one; it is at least 1. Where all images are hits, or none,
+    their likeness cannot be seen and the groups alone are counted. NaN where there is nothing to count.
+
+    Args:
+        images, hits: of all groups; over the groups, `images_squared` is the sum of the squared numbers of images,
+            `products` that of images times hits, `hits_squared` that of the squared hits.
+    """
+    if not images:
+        return Interval(np.nan, np.nan, np.nan)
+    share = hits / images
+    alone = share * (1 - share) / images
+    if groups < 2 or not alone:
+        return _wilson(share, groups)
+    residuals = hits_squared - 2 * share * products + share**2 * images_squared
+    effect = max(1.0, groups / (groups - 1) * residuals / images**2 / alone)
+    return _wilson(share, images / effect)
+
+
+def _wilson(share: float, of: float) -> Interval:
+    """Wilson's score interval for any number of trials, which need not be whole."""
+    middle, width = share + NORMAL**2 / (2 * of), NORMAL * np.sqrt(share * (1 - share) / of + (NORMAL / (2 * of)) ** 2)
+    scale = 1 + NORMAL**2 / of
+    return Interval(share, max(0.0, float((middle - width) / scale)), min(1.0, float((middle + width) / scale)))
 
 
 def bootstrap(values: NDArray[np.float64], times: int = 400) -> tuple[float, float]:

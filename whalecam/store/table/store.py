@@ -56,7 +56,7 @@ class Store:
 
     def __init__(self) -> None:
         self._con = duckdb.connect(config={**SETTINGS, "temp_directory": tempfile.gettempdir()})
-        self._con.execute("attach ':memory:' as held (compress)")
+        self._con.execute("attach ':memory:' as audited (compress)")
         self._changing, self._answers = threading.RLock(), _no_answers()
         self._parts: frozenset[str] = frozenset()
         self._exchanges, self._rejected = read_exchanges(()), frozenset[str]()
@@ -77,7 +77,7 @@ class Store:
             if wanted == self._parts:
                 return
             fresh = not self._parts or bool(self._parts - wanted)
-            start = "create or replace table held.rows as" if fresh else "insert into held.rows"
+            start = "create or replace table audited.rows as" if fresh else "insert into audited.rows"
             files = sorted(wanted if fresh else wanted - self._parts)
             try:
                 self._read(start, files, LIGHT, "", report)
@@ -88,7 +88,7 @@ class Store:
             self._answers = _no_answers()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
             with suppress(duckdb.TransactionException):
-                self._con.cursor().execute("checkpoint held")
+                self._con.cursor().execute("checkpoint audited")
 
     def _read(self, start: str, files: list[str], present: Sequence[str], how: str, report: Report) -> None:
         columns = [column_sql(name, present) or _NULLS[name] for name in LIGHT]
@@ -136,10 +136,10 @@ class Store:
     def _hold(self, name: str, rows: pa.Table) -> None:
         own = self._con.cursor()
         own.register("given", rows)
-        own.execute(f"create or replace table held.{name} as select * from given")
+        own.execute(f"create or replace table audited.{name} as select * from given")
 
     def ask(self, question: str, values: Values = NO_VALUES) -> pd.DataFrame:
-        """A question in SQL to `held.rows`, `held.proven`, `held.classes` and `held.reviews`, with named values."""
+        """A question in SQL to `rows`, `proven`, `classes` and `reviews` of `audited`, with named values."""
         return self._con.cursor().execute(question, dict(values)).df()
 
     def batches(self, question: str) -> Iterator[pa.RecordBatch]:

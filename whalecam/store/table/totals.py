@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from whalecam.config import SUSPECT_ASSESSMENTS
-from whalecam.store.table.stats import bootstrap, wilson
+from whalecam.stats import Interval
+from whalecam.store.table.stats import bootstrap, clustered_share, wilson
 from whalecam.store.table.store import Store
 from whalecam.store.table.typed_rows import Totals
 
@@ -38,8 +39,29 @@ def overview(store: Store, joined: str) -> Totals:
         "count(*) filter (review = 'flag') as flagged "
         f"from {joined}"
     )
-    classes = store.rows(f"select predicted from held.classes where relies and gap >= {MATERIAL} order by gap desc")
+    classes = store.rows(f"select predicted from audited.classes where relies and gap >= {MATERIAL} order by gap desc")
     return cast(Totals, {**record, "relying": [str(name) for (name,) in classes]})
+
+
+def accuracy(store: Store) -> Interval:
+    """The share of right predictions on held-out images of known classes, with its 95 % interval over groups."""
+    sums = store.record(
+        "select coalesce(sum(images), 0)::double as images, coalesce(sum(hits), 0)::double as hits, "
+        "coalesce(sum(images * images), 0)::double as images_squared, coalesce(sum(images * hits), 0)::double as "
+        "products, coalesce(sum(hits * hits), 0)::double as hits_squared, count(*)::double as groups "
+        "from (select count(*) as images, sum(correct::int) as hits from audited.rows "
+        "where not in_training and loss is not null "
+        "group by case when \"group\" <> '' then 'group ' || \"group\" else 'image ' || image end)"
+    )
+    return clustered_share(**{name: float(str(value)) for name, value in sums.items()})
+
+
+def unassessed(store: Store, joined: str) -> pd.DataFrame:
+    """Why images are not assessed, the most frequent reason first: `reason`, `is_readable`, `images`."""
+    return store.ask(
+        "select coalesce(reason, '') as reason, predicted is not null as is_readable, count(*) as images "
+        f"from {joined} where assessment = 'not_assessable' group by 1, 2 order by 3 desc, 1"
+    )
 
 
 def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:
@@ -80,7 +102,7 @@ def per_label(store: Store, joined: str) -> pd.DataFrame:
 def majority(store: Store) -> float:
     """Share of the most frequent label among the images `background_only_accuracy` is taken over."""
     counts = store.rows(
-        "select max(n) / sum(n) from (select count(*) as n from held.rows where not in_training and "
+        "select max(n) / sum(n) from (select count(*) as n from audited.rows where not in_training and "
         "background_only_predicted is not null group by label)"
     )
     return float(counts[0][0]) if counts[0][0] is not None else float("nan")
@@ -89,7 +111,7 @@ def majority(store: Store) -> float:
 def high_norm(store: Store, limit: float) -> tuple[int, int]:
     """Images whose tokens were measured, and those of them with a share of evidence in high norms above `limit`."""
     counts = store.rows(
-        "select count(high_norm_share), count(*) filter (high_norm_share > $limit) from held.rows", {"limit": limit}
+        "select count(high_norm_share), count(*) filter (high_norm_share > $limit) from audited.rows", {"limit": limit}
     )
     return int(counts[0][0]), int(counts[0][1])
 
@@ -98,7 +120,7 @@ def confusion(store: Store, unseen_only: bool) -> pd.DataFrame:
     """`label`, `predicted`, `images`."""
     where = "not in_training" if unseen_only else "true"
     return store.ask(
-        f"select label, predicted, count(*) as images from held.rows where predicted is not null and {where} "
+        f"select label, predicted, count(*) as images from audited.rows where predicted is not null and {where} "
         "group by 1, 2 order by 1, 2"
     )
 

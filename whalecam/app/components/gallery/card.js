@@ -58,10 +58,10 @@ function unreadable(card, media) {
   if (card.tooltip) element(tile, "span", "", card.tooltip)
 }
 
+// For the mouse alone: the card is an option of a list, in which no button may stand, and Enter opens it.
 function openButton(card, media, open) {
-  const button = element(media, "button", "open")
-  button.tabIndex = -1
-  button.setAttribute("aria-label", `Open ${card.image}`)
+  const button = element(media, "span", "open")
+  button.setAttribute("aria-hidden", "true")
   icon(button, "open", "Open (Enter)")
   button.onclick = (event) => {
     event.stopPropagation()

@@ -42,6 +42,7 @@ function build(root, data) {
   own.hint = element(bar, "span", "hint")
   own.grid = element(root, "div", "grid")
   own.grid.setAttribute("role", "listbox")
+  own.grid.setAttribute("aria-label", "Images")
   const last = remembered.get(data.key)
   const before = last && last.path === location.pathname && Date.now() - last.left < STAYS_MS ? last : null
   own.selected = new Set(before?.selected)

@@ -1,0 +1,88 @@
+"""What charts show, in words with the numbers: for those who do not see them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from whalecam.analysis.reliability import Bin
+from whalecam.assessment.meanings import TITLES
+from whalecam.text import count, number, percent, percent_interval
+from whalecam.words import Words
+
+MAX_NAMED = 30
+"""Bars, dots or cells that a text names; behind them it says how many are left."""
+
+
+def verdict_bar(verdicts: pd.DataFrame) -> str:
+    """The bar of `assessment`, `images`."""
+    total = max(1, int(verdicts["images"].sum()))
+    rows = zip(verdicts["assessment"], verdicts["images"], strict=True)
+    return text_of("Images by assessment", (f"{TITLES[name]} {n:,} ({percent(n / total)})" for name, n in rows))
+
+
+def quadrants(cells: pd.DataFrame, words: Words) -> str:
+    """The 2 × 2 of `correct` × `on_animal`, `images`."""
+    counts = cells.set_index(["correct", "on_animal"])["images"]
+    names = {
+        (right, looks): f"{'right' if right else 'wrong'}, looks at the {words.subject if looks else words.background}"
+        for right in (True, False)
+        for looks in (True, False)
+    }
+    return text_of("Images", (f"{name}: {int(counts.get(cell, 0)):,}" for cell, name in names.items()))
+
+
+def leaks_per_label(labels: pd.DataFrame, words: Words) -> str:
+    """The dots of `Table.per_label` with their intervals, the greatest share first."""
+    shown = labels[labels["assessable"] > 0].sort_values("share", ascending=False)
+    rows = shown[["label", "share", "low", "high", "assessable"]].itertuples(index=False)
+    return text_of(
+        f"Share of leaks per {words.label}",
+        (f"{label} {percent_interval(share, low, high)} of {of:,}" for label, share, low, high, of in rows),
+    )
+
+
+def confusion(pairs: pd.DataFrame, words: Words) -> str:
+    """The cells of `label`, `predicted`, `images`: first how many are right, then what is taken for what."""
+    right = int(pairs.loc[pairs["label"] == pairs["predicted"], "images"].sum())
+    wrong = pairs[pairs["label"] != pairs["predicted"]].sort_values("images", ascending=False)
+    rows = wrong[["label", "predicted", "images"]].itertuples(index=False)
+    cells = (f"{label} as {predicted} {n:,}" for label, predicted, n in rows if n)
+    return text_of(
+        f"{right:,} of {int(pairs['images'].sum()):,} images are right; {words.labels} taken for others", cells
+    )
+
+
+def counts(values: "pd.Series[int]", title: str) -> str:
+    """Counts indexed by name, the largest first."""
+    ordered = values.sort_values(ascending=False)
+    return text_of(title, (f"{name} {n:,}" for name, n in ordered.items()))
+
+
+def losses(reports: Sequence[Mapping[str, float]]) -> str:
+    """The last training and validation loss of the curve."""
+    last = {name: values[name] for values in reports for name in ("train_loss", "valid_loss") if name in values}
+    texts = (f"{name.replace('_', ' ')} {number(value, 3)}" for name, value in last.items())
+    return text_of(f"Cross-entropy in nats after {count(len(reports))} reports", texts)
+
+
+def group_sizes(groups: Mapping[str, int], words: Words) -> str:
+    """How many groups have how many images."""
+    title = f"{words.groups[:1].upper()}{words.groups[1:]} by their number of images"
+    return text_of(title, (f"{size}: {n:,}" for size, n in groups.items()))
+
+
+def reliability(bins: Sequence[Bin]) -> str:
+    """The points of a reliability diagram."""
+    texts = (
+        f"at a probability of {percent(bin_.probability)}, {percent_interval(bin_.share, bin_.low, bin_.high)} of "
+        f"{bin_.images:,} rely"
+        for bin_ in bins
+    )
+    return text_of("Share of images that rely on their background", texts)
+
+
+def text_of(title: str, parts: Iterable[str]) -> str:
+    """A title and what is under it; at most MAX_NAMED parts."""
+    listed = list(parts)
+    more = f"; and {len(listed) - MAX_NAMED:,} more" if len(listed) > MAX_NAMED else ""
+    return f"{title}: {'; '.join(listed[:MAX_NAMED]) or 'none'}{more}."
