@@ -65,10 +65,10 @@ def save_thumbs(run: Run, thumbs: Mapping[str, bytes]) -> None:
 
 def thumbnail_of(run: Run, image: str) -> bytes | None:
     """The file of an image's thumbnail, WebP or JPEG; None where there is none."""
-    found = _packs_of(str(run.thumbs)).get(image)
-    if found is None and (earlier := run.earlier_thumb(image)).is_file():
+    thumb = _packs_of(str(run.thumbs)).get(image)
+    if thumb is None and (earlier := run.earlier_thumb(image)).is_file():
         return earlier.read_bytes()
-    return found
+    return thumb
 
 
 class Packs:
