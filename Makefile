@@ -16,8 +16,10 @@ RULES := tests/test_words.py tests/test_state.py tests/test_run_files.py tests/t
 dashboard: $(VENV)/app
 	$(BIN)/python -m whalecam dashboard --port $(PORT)
 
+# The rules ran in `check` already.
 test: $(VENV)/dev browser node postgres check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/journeys tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(RULES:%=--deselect=%) \
+	  tests/journeys tests
 
 selftest: $(VENV)/app
 	$(BIN)/python -m whalecam selftest

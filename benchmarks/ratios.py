@@ -1,4 +1,4 @@
-"""What the tests must not time: reading, checking, signing and exporting, each beside the plain work it rests on.
+"""What the tests must not time: reading, checking, signing, exporting and starting, beside the plain work they rest on.
 
 usage: python -m benchmarks.ratios [--rows 51033] [--rounds 5]
 
@@ -11,6 +11,7 @@ import contextlib
 import functools
 import io
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -53,6 +54,24 @@ def pairs(folder: Path, rows: int) -> Iterator[Pair]:
     yield from journals(folder / "journals")
     yield from exports(rows)
     yield from maps()
+    yield from starts(folder / "starts")
+
+
+def starts(folder: Path) -> Iterator[Pair]:
+    """A whole process of a verb that reads a run beside one that imports the library of its table and ends."""
+    run = synthetic.write_run(folder, FEW, files=False)
+    plain = functools.partial(process, "-c", "import duckdb")
+    yield Pair("import whalecam ÷ import duckdb", functools.partial(process, "-c", "import whalecam"), plain, 1)
+    image = sorted(run.audited())[0]
+    out = ["--out", str(folder / "verdicts.csv"), "--only", "all"]
+    signed = [image, "--verdict", "flag", "--reviewer", "ana"]
+    for verb, words, bound in (("info", [], 15), ("export", out, 11), ("review", signed, 8)):
+        work = functools.partial(process, "-m", "whalecam", verb, str(run.path), *words)
+        yield Pair(f"whalecam {verb} of {FEW} rows ÷ import duckdb", work, plain, bound)
+
+
+def process(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def tables(folder: Path, rows: int) -> Iterator[Pair]:

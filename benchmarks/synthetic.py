@@ -23,6 +23,7 @@ from whalecam.network import Network
 from whalecam.network.training import adopt
 from whalecam.store.run import DatasetRecord, Run, create_run
 from whalecam.store.schema import SCHEMA
+from whalecam.store.thumbnails import FULL, save_thumbs
 
 CLASSES, PART_ROWS, SOURCES, GRID, SIZE, VECTOR = 30, 512, 64, 4, 128, 512
 NAMES = np.array([f"species_{c:02d}" for c in range(CLASSES)])
@@ -84,15 +85,17 @@ def _files(run: Run, images: Path, names: list[str], rng: np.random.Generator) -
     copies = max(SOURCES, len(names) // 20_000)
     store = images.parent / "sources"
     store.mkdir()
-    (run.path / "thumbs").mkdir()
+    thumbs: list[bytes] = []
     for number in range(copies):
         coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), np.uint8))
         pixels = np.asarray(coarse.resize((SIZE, SIZE * 3 // 4)), np.uint8)
         Image.fromarray(pixels).save(store / f"{number}.jpg")
-        (store / f"{number}.thumb").write_bytes(render.thumbnail(pixels))
+        thumbs.append(render.thumbnail(pixels))
     for number, name in enumerate(names):
         os.link(store / f"{number % copies}.jpg", images / name)
-        os.link(store / f"{number % copies}.thumb", run.thumb(name))
+    for start in range(0, len(names), FULL):
+        chunk = range(start, min(start + FULL, len(names)))
+        save_thumbs(run, {names[number]: thumbs[number % copies] for number in chunk})
 
 
 def _parts(run: Run, names: Texts, label: Whole, owner: Whole, rng: np.random.Generator, sure: float = 2.0) -> None:

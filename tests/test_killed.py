@@ -17,6 +17,7 @@ from tests.commandline import whalecam
 from whalecam.config import Thresholds
 from whalecam.store.run import Run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
+from whalecam.store.thumbnails import thumbnail_of
 
 EXACT = [
     "image",
@@ -36,6 +37,10 @@ def rows_of(run: Run) -> pd.DataFrame:
     table = Table(run.parts(), Thresholds(), NO_REVIEWS)
     assert table.count() == len(set(table.all_rows()["image"]))
     return table.all_rows()[EXACT]
+
+
+def thumbs_of(run: Run) -> dict[str, bytes | None]:
+    return {image: thumbnail_of(run, image) for image in sorted(run.audited())}
 
 
 def kill_at_random(command: list[str], chance: random.Random, images: int) -> bool:
@@ -69,7 +74,8 @@ def survives(folder: Path, images: int, kills: int) -> int:
     words = ["audit", str(run.path), "--masks", str(folder / "masks"), "--needs", "none", "--batch", "8"]
     command = [sys.executable, "-m", "whalecam", *words]
     assert whalecam(*words).returncode == 0
-    whole, met = rows_of(open_run(run.path)), 0
+    whole, thumbs, met = rows_of(open_run(run.path)), thumbs_of(run), 0
+    assert None not in thumbs.values()
     run.clear_audit()
     for _ in range(3 * kills):
         if met == kills:
@@ -77,16 +83,17 @@ def survives(folder: Path, images: int, kills: int) -> int:
         if kill_at_random(command, chance, images):
             met += 1
             continue
-        compare(run, whole)
+        compare(run, whole, thumbs)
         run.clear_audit()
     assert whalecam(*words).returncode == 0
-    compare(run, whole)
+    compare(run, whole, thumbs)
     return met
 
 
-def compare(run: Run, whole: pd.DataFrame) -> None:
+def compare(run: Run, whole: pd.DataFrame, thumbs: dict[str, bytes | None]) -> None:
     pd.testing.assert_frame_equal(rows_of(open_run(run.path)), whole, check_exact=False, rtol=1e-3, atol=1e-4)
-    assert not list((run.path / "audit").glob("*.writing"))
+    assert thumbs_of(run) == thumbs
+    assert not list(run.path.glob("*/*.writing"))
 
 
 def test_two_kills(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from whalecam.config import AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
 from whalecam.store.run import Run, open_run
 from whalecam.store.table import Table
+from whalecam.store.thumbnails import thumbnail_of
 
 EXACT = ["image", "label", "fold", "predicted", "assessment", "reason", "mask_source", "reliance_on", "map_height"]
 CLOSE = [
@@ -88,7 +89,7 @@ def assert_alike(one: Run, other: tuple[pd.DataFrame, dict[str, Any]]) -> None:
         assert overlay.mask_bits == overlays[image].mask_bits
         if overlay.maps is not None:
             np.testing.assert_allclose(overlays[image].maps, overlay.maps, atol=1e-3)
-        assert one.thumb(image).is_file() == (overlay.maps is not None)
+        assert (thumbnail_of(one, image) is not None) == (overlay.maps is not None)
 
 
 @pytest.fixture(scope="module")

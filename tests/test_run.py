@@ -77,7 +77,7 @@ def test_clearing_the_audit_keeps_verdicts(run: Run) -> None:
 @settings(max_examples=50)
 def test_no_name_leads_a_thumbnail_out_of_its_folder(name: str) -> None:
     run = Run(Path("/runs/mine"), None)  # type: ignore[arg-type]
-    assert run.thumb(name).parent == Path("/runs/mine/thumbs")
+    assert run.earlier_thumb(name).parent == Path("/runs/mine/thumbs")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import get_type_hints
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
@@ -169,6 +170,12 @@ def test_wilson_equals_its_formula(hits: int, of: int) -> None:
     middle = (p + z * z / (2 * of)) / (1 + z * z / of)
     half = z / (1 + z * z / of) * np.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
     np.testing.assert_allclose(wilson(hits, of), (p, middle - half, middle + half), atol=1e-9)
+
+
+def test_wilson_is_the_interval_of_scipy() -> None:
+    for hits, of in ((0, 1), (1, 1), (0, 10), (3, 10), (10, 10), (37, 412), (51_000, 51_033)):
+        theirs = binomtest(hits, of).proportion_ci(method="wilson")
+        np.testing.assert_allclose(wilson(hits, of), (hits / of, theirs.low, theirs.high), rtol=1e-13, atol=0)
 
 
 def test_bootstrap_holds_the_mean_and_narrows_with_more() -> None:

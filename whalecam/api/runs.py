@@ -1,4 +1,4 @@
-"""Runs: train, audit, open, compare."""
+"""Runs: train, audit, open, compare. What only a training or a report needs is imported there: audits start sooner."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from whalecam import data as dataset
-from whalecam import remedies
 from whalecam.analysis.compare import Comparison, compare_runs
 from whalecam.api.options import PathLike, with_options
 from whalecam.arrays import Report, silent
@@ -20,11 +19,9 @@ from whalecam.data import Dataset
 from whalecam.data.groups import INDIVIDUAL, candidate
 from whalecam.data.split_file import read_split
 from whalecam.errors import DatasetError
-from whalecam.network import Network, training
-from whalecam.network.training import adopt
+from whalecam.network import Network
 from whalecam.output.csv import MergeReport, split_table
 from whalecam.output.interchange.transfer import export_run, import_file
-from whalecam.output.report import write_report
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Added, Review, sign
 from whalecam.store.run import DatasetRecord, create_run, words_for
@@ -68,6 +65,8 @@ class Run(StoredRun):
         DatasetError for a training image that `data` does not name and for what is no noun, RunError where the folder
         is something else.
         """
+        from whalecam.network.training import adopt
+
         if unknown := sorted(set(training) - set(data.table["image"])):
             raise DatasetError(f"The training image '{unknown[0]}' is none of the data set's {len(data.table):,} rows.")
         words = words_for(Path(path), data, subject, background)
@@ -160,6 +159,8 @@ class Run(StoredRun):
 
         Returns: its path. Raises RunError where nothing is audited yet.
         """
+        from whalecam.output.report import write_report
+
         return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
 
     def split(self) -> pd.DataFrame:
@@ -190,6 +191,9 @@ def train(
     used, ModelError where there is too little to train on or pretrained weights cannot be had, RunError where the
     folder is something else.
     """
+    from whalecam import remedies
+    from whalecam.network import training
+
     chosen = with_options(TrainOptions(group=data.group), options)
     training.check_start(chosen)
     words = words_for(Path(path), data, subject, background)

@@ -21,6 +21,7 @@ from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.network.exactness import NONE, exactness
 from whalecam.store.run import Run
+from whalecam.store.thumbnails import save_thumbs
 from whalecam.text import percent, points
 
 PART_ROWS, PART_SECONDS = 512, 10.0
@@ -192,6 +193,7 @@ class _Parts:
 
     def __init__(self, run: Run) -> None:
         self.run, self.rows, self.since = run, list[dict[str, Any]](), time.monotonic()
+        self.thumbs: dict[str, bytes] = {}
 
     def __enter__(self) -> "_Parts":
         return self
@@ -202,12 +204,14 @@ class _Parts:
     def add(self, explained: Sequence[Explained]) -> None:
         for item in explained:
             if item.thumb is not None:
-                self.run.save_thumb(item.row["image"], item.thumb)
+                self.thumbs[item.row["image"]] = item.thumb
         self.rows += [item.row for item in explained]
         if len(self.rows) >= PART_ROWS or time.monotonic() - self.since >= PART_SECONDS:
             self._write()
 
     def _write(self) -> None:
+        """Thumbnails first: an image that has a row is not looked at again."""
+        save_thumbs(self.run, self.thumbs)
         if self.rows:
             self.run.write_part(self.rows)
-        self.rows, self.since = [], time.monotonic()
+        self.rows, self.thumbs, self.since = [], {}, time.monotonic()

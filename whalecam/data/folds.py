@@ -1,4 +1,6 @@
-"""Which images a network is trained on and which judge it."""
+"""Which images a network is trained on and which judge it.
+
+scikit-learn is imported where rows are divided: audits read folds, and its import takes as long as pandas'."""
 
 import math
 import warnings
@@ -8,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit, ShuffleSplit, StratifiedGroupKFold
 
 from whalecam.errors import DatasetError
 
@@ -33,6 +34,8 @@ def split_rows(
     if n < 2:
         raise DatasetError(f"A split needs at least two usable images; there {'is 1' if n else 'are none'}.")
     if kind == "random":
+        from sklearn.model_selection import ShuffleSplit
+
         _, valid = next(ShuffleSplit(1, test_size=_count(valid_share, n), random_state=seed).split(np.zeros(n)))
     elif kind == "group":
         valid = _grouped(groups_of(individuals), labels, valid_share, seed)
@@ -133,6 +136,8 @@ def shared_individuals(individuals: Sequence[str], is_valid: NDArray[np.bool_]) 
 
 
 def _stratified(groups: NDArray[Any], labels: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
     fold_of = np.zeros(len(groups), np.int64)
     with warnings.catch_warnings():
         # A label with fewer images than folds is spread as far as it goes; `_spread` sees to the least it needs.
@@ -161,6 +166,8 @@ def _count(share: float, n: int) -> int:
 
 
 def _grouped(groups: NDArray[Any], labels: Sequence[str], valid_share: float, seed: int) -> NDArray[Any]:
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
+
     parts, present = round(1 / valid_share), len(set(groups.tolist()))
     if present < 2:
         raise DatasetError("All images show one group, so no grouped split exists. Use the random split.")

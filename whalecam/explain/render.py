@@ -1,11 +1,11 @@
-"""Images made from arrays: overlays, thumbnails, outlines, packed masks. Pure."""
+"""Images made from arrays: overlays, thumbnails, outlines, packed masks. Pure.
+
+OpenCV and matplotlib are imported where they draw: verbs that list and export read packed masks alone."""
 
 import functools
 import io
 from collections.abc import Mapping
 
-import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -28,6 +28,8 @@ def lut(name: str) -> ByteArray:
     """A colour map as a table, uint8 (256, 3). Raises KeyError for one that is not in COLOURMAPS."""
     if name not in COLOURMAPS:
         raise KeyError(name)
+    import matplotlib
+
     return np.asarray(matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3], np.uint8)
 
 
@@ -80,6 +82,8 @@ def outline(pixels: ByteArray, mask: FloatArray) -> ByteArray:
     """
     if np.shape(mask) != pixels.shape[:2]:
         raise ValueError(f"a mask {np.shape(mask)} does not lie on an image {pixels.shape[:2]}; resize it first")
+    import cv2
+
     area = (np.asarray(mask) > 0.5).astype(np.uint8)
     contours, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     drawn = pixels.copy()
@@ -90,6 +94,8 @@ def outline(pixels: ByteArray, mask: FloatArray) -> ByteArray:
 
 def pack_mask(mask: FloatArray) -> bytes:
     """A mask (H, W) in [0, 1] → MASK_GRID × MASK_GRID bits, thresholded at 0.5."""
+    import cv2
+
     small = cv2.resize(np.asarray(mask, np.float32), (MASK_GRID, MASK_GRID), interpolation=cv2.INTER_AREA)
     return np.packbits(small > 0.5).tobytes()
 

@@ -247,15 +247,21 @@ class Run:
 
     def clear_audit(self) -> None:
         """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""
-        shutil.rmtree(self.path / AUDIT, ignore_errors=True)
+        for folder in (AUDIT, THUMBS):
+            shutil.rmtree(self.path / folder, ignore_errors=True)
 
-    def thumb(self, image: str) -> Path:
-        """Where an image's thumbnail lies; the name is a hash, so no name in a CSV can lead out of the folder."""
-        jpeg = Path(f"{self._thumb_stem(image)}.jpg")
+    @property
+    def thumbs(self) -> Path:
+        """Where thumbnails lie."""
+        return self.path / THUMBS
+
+    def earlier_thumb(self, image: str) -> Path:
+        """Where an earlier version kept an image's thumbnail: each in a file.
+
+        The name is a hash, so no name in a CSV can lead out of the folder.
+        """
+        jpeg = self.thumbs / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.jpg"
         return jpeg if jpeg.is_file() else jpeg.with_suffix(".webp")
-
-    def _thumb_stem(self, image: str) -> str:
-        return f"{self.path}/{THUMBS}/{hashlib.sha256(image.encode()).hexdigest()[:24]}"
 
     @property
     def properties(self) -> Path:
@@ -306,17 +312,6 @@ class Run:
         """Where the table of a data set lies that was given in memory, without a file."""
         return self.path / "dataset.csv"
 
-    def save_thumb(self, image: str, data: bytes) -> None:
-        """Keep a thumbnail, WebP or JPEG as its first bytes say, in place of the one before."""
-        stem, jpeg = self._thumb_stem(image), data.startswith(b"\xff\xd8\xff")
-        target, before = (Path(f"{stem}.{ending}") for ending in (("jpg", "webp") if jpeg else ("webp", "jpg")))
-        try:
-            target.write_bytes(data)
-        except FileNotFoundError:
-            target.parent.mkdir(exist_ok=True)
-            target.write_bytes(data)
-        before.unlink(missing_ok=True)
-
 
 def manifest_in(folder: Path) -> Path:
     """The manifest of a run folder."""
@@ -349,8 +344,9 @@ def parts_in(folder: Path) -> list[Path]:
 
 
 def next_part(folder: Path) -> Path:
-    """Where the next part of a table in a folder is to lie."""
-    return folder / _part_name(len(parts_in(folder)))
+    """Where the next part of a table in a folder is to lie: behind all others, some of which may be gone."""
+    numbers = [int(number) for path in parts_in(folder) if (number := path.name.split("-")[1]).isdecimal()]
+    return folder / _part_name(max(numbers, default=-1) + 1)
 
 
 def _part_name(number: int) -> str:

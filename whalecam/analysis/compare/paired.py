@@ -7,7 +7,6 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
 
 Values = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -37,6 +36,8 @@ def mcnemar(lost: int, gained: int) -> float:
 
 def _tail(total: int, fewer: int) -> float:
     """P(X ≤ fewer) by logarithms: whole numbers of a hundred thousand binary digits take seconds."""
+    from scipy.special import gammaln, logsumexp  # which verbs that never compare so much need not wait for
+
     k = np.arange(fewer + 1)
     terms = gammaln(total + 1) - gammaln(k + 1) - gammaln(total - k + 1) - total * np.log(2)
     return float(np.exp(logsumexp(terms)))

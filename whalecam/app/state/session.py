@@ -28,6 +28,7 @@ from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals, Journal
 from whalecam.store.run import Run, is_audited, list_runs, manifest_in, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
+from whalecam.store.thumbnails import thumbnail_of
 from whalecam.words import Words
 
 DEMO = "demo"
@@ -178,8 +179,10 @@ def latest_reviews(run: Run) -> pd.DataFrame:
 
 def thumb_uri(run: Run, image: str) -> str | None:
     """A thumbnail as a data URI, so that no image is served outside this session; None where there is none."""
-    path = run.thumb(image)
-    return _uri(str(path), stamp_of(path)) if path.is_file() else None
+    if (thumb := thumbnail_of(run, image)) is None:
+        return None
+    kind = "jpeg" if thumb.startswith(b"\xff\xd8\xff") else "webp"
+    return f"data:image/{kind};base64," + base64.b64encode(thumb).decode()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -235,12 +238,6 @@ def _dismissals(url: str, csv: str) -> Dismissals:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _journal(url: str, run: str) -> Journal:
     return Journal(url, run)
-
-
-@st.cache_data(max_entries=4000, show_spinner=False)
-def _uri(path: str, stamp: int) -> str:
-    kind = "jpeg" if path.endswith(".jpg") else "webp"
-    return f"data:image/{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode()
 
 
 def stamp_of(path: Path) -> int:

@@ -30,11 +30,11 @@ from whalecam.explain.explainer import Explained
 from whalecam.extras import install
 from whalecam.store.run import AUDIT, THUMBS, Run, part_of
 from whalecam.store.schema import SCHEMA
+from whalecam.store.thumbnails import packed, save_thumbs, unpacked
 
 CONNECT_SECONDS = 10.0
 BATCHES = 4
 """Batches a task: what a worker's death costs."""
-THUMBNAIL = pa.schema([("image", pa.string()), ("thumb", pa.binary())])
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,7 @@ class Worker:
         except DatasetError as error:
             return {"count": [0], "passes": [0], "rows": [b""], "thumbs": [b""], "failed": [str(error)]}
         rows = _parquet(pa.Table.from_pylist([item.row for item in explained], schema=SCHEMA))
-        shown = [{"image": item.row["image"], "thumb": item.thumb} for item in explained if item.thumb]
-        thumbs = _parquet(pa.Table.from_pylist(shown, schema=THUMBNAIL))
+        thumbs = packed({item.row["image"]: item.thumb for item in explained if item.thumb})
         if self.parts is not None:
             names = "\n".join(item.row["image"] for item in explained)
             name = hashlib.sha256(names.encode()).hexdigest()[:24]
@@ -186,8 +185,7 @@ def _parquet(rows: pa.Table) -> bytes:
 
 def _take(run: Run, rows: bytes, thumbs: bytes) -> None:
     """Thumbnails first: an image that has a row is not looked at again."""
-    for item in pq.read_table(io.BytesIO(thumbs)).to_pylist():
-        run.save_thumb(item["image"], item["thumb"])
+    save_thumbs(run, unpacked(thumbs))
     run.take_part(rows)
 
 

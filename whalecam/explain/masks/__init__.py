@@ -1,4 +1,6 @@
-"""Ways to find the subject: one file each, and the menu in order of trust."""
+"""Ways to find the subject: one file each, and the menu in order of trust.
+
+Torch and OpenCV are imported by the functions that draw, since verbs that read a run need the menu and no mask."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

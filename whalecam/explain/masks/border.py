@@ -1,6 +1,5 @@
 """The subject as what differs in colour from the image's border; needs no training."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,8 @@ def border_method(sources: MaskSources) -> MaskMethod:
 
 def border(sample: Sample) -> Mask | None:
     """A soft mask; None for an image that is one colour all over."""
+    import cv2
+
     height, width = sample.pixels.shape[:2]
     scale = WORKING / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -41,6 +42,8 @@ def border(sample: Sample) -> Mask | None:
 
 def _distance(lab: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance of each pixel to the nearest colour cluster of the border (ΔE, Lab)."""
+    import cv2
+
     height, width = lab.shape[:2]
     rim = max(1, round(RIM * min(height, width)))
     edge = np.ones((height, width), bool)

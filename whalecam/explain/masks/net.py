@@ -4,7 +4,6 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,6 +56,7 @@ def drawing(pixels: ByteArray) -> Field:
 
 def outline(pixels: ByteArray) -> Field:
     """How probably each pixel of an image uint8 (H, W, 3) is subject, float32 (H, W) in [0, 1]."""
+    import cv2
     import torch
 
     from whalecam.network.segmenter import normalised

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -342,6 +341,8 @@ def _looks_inverted(values: ByteArray) -> bool:
 
 def _is_rim(numbers: Numbers) -> bool:
     """Whether IGNORED is a thin border between the things and their background, and not a thin thing."""
+    import cv2
+
     where = (numbers == IGNORED).astype(np.uint8)
     if not where.any():
         return False
@@ -366,6 +367,8 @@ def _codes(values: ByteArray) -> bool:
     Ids fill areas evenly and jump at their edges. Soft greys lie along edges, or pass in small steps from one to the
     next, or are a little more than black where a network is nearly sure.
     """
+    import cv2
+
     counts = np.bincount(values.ravel(), minlength=256)
     between, white = counts[1:WHITE], int(counts[WHITE:].sum())
     middle, pixels = int(counts[SMALL_IDS + 1 : WHITE].sum()), int(between.sum())
