@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         open_dataset,
         open_model,
         open_run,
+        remask,
+        step_mask,
         train,
         unpack,
     )
@@ -51,6 +53,8 @@ __all__ = [
     "open_dataset",
     "open_model",
     "open_run",
+    "remask",
+    "step_mask",
     "train",
     "unpack",
 ]

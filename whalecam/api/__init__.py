@@ -2,7 +2,7 @@
 
 from whalecam.api.datasets import check, open_dataset, unpack
 from whalecam.api.models import Cams, explain, open_model
-from whalecam.api.runs import Run, audit, compare, open_run, train
+from whalecam.api.runs import Run, audit, compare, open_run, remask, step_mask, train
 
 __all__ = [
     "Cams",
@@ -14,6 +14,8 @@ __all__ = [
     "open_dataset",
     "open_model",
     "open_run",
+    "remask",
+    "step_mask",
     "train",
     "unpack",
 ]

@@ -34,6 +34,7 @@ from whalecam.config import (
     LOADED_ARCH,
     MAPS,
     MASK_FALLBACKS,
+    ORIENTATIONS,
     PRECISIONS,
     RECIPES,
     RESIZES,
@@ -326,4 +327,42 @@ def _engine(given: dict[str, Any]) -> Any:
     return OnRay(given["address"], given["images_url"], given["parts_url"], given["workers"])
 
 
-VERBS = (train, inspect, audit)
+@click.command()
+@RUN
+@click.argument("image")
+@click.option("--mask", type=FOLDER, help="The mask that you drew: a file as in a folder of --masks.")
+@click.option("--reviewer", required=True, help="Who drew it, or undoes it.")
+@click.option("--undo", is_flag=True, help="Take the newest corrected mask of the image back.")
+@click.option("--redo", is_flag=True, help="Let the one count again that was taken back.")
+@click.option("--mask-class", default="", help="Values of the mask that are the subject, such as 1 or 1,2.")
+@click.option(
+    "--mask-orientation",
+    default=AUDIT.mask_orientation,
+    show_default=True,
+    type=click.Choice(ORIENTATIONS),
+    help="Pixels that the mask of an image turned by EXIF lies in; auto: by its size.",
+)
+@JSON
+def remask(run: Path, image: str, mask: Path | None, undo: bool, redo: bool, as_json: bool, **given: Any) -> None:
+    """Correct the mask of one image: measure it again under yours. All other rows stay.
+
+    The mask counts in every later audit of the run too. Corrected masks lie in the run's folder corrected-masks, which
+    --masks takes.
+    """
+    if [mask is not None, undo, redo].count(True) != 1:
+        raise DatasetError("Give a mask with --mask FILE, or --undo, or --redo: one of the three.")
+    from whalecam.store.run import open_run
+
+    opened, steps = open_run(run), {"undo": undo, "redo": redo}
+    # Seconds of imports, so only once the run is known to be there.
+    from whalecam import api
+
+    if mask is not None:
+        done = api.remask(opened, image, mask, report=reporter(), **given)
+    else:
+        name = next(name for name, is_chosen in steps.items() if is_chosen)
+        done = api.step_mask(opened, image, name, reviewer=given["reviewer"], report=reporter())
+    print_facts(vars(done), as_json)
+
+
+VERBS = (train, inspect, audit, remask)
