@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job, run_audit
-from whalecam.config import BLACK_BOX, IN_MEMORY, AuditOptions
+from whalecam.config import AuditOptions
 from whalecam.data import Dataset, read_shape
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain.masks import MaskSources
@@ -86,6 +86,8 @@ def remask(
         finally:
             waiting.unlink(missing_ok=True)
         corrected.correct(run, image, reviewer, png, after)
+        if mask.parent.resolve() == waiting.parent:
+            mask.unlink(missing_ok=True)  # it was drawn on a page and waited here
     return _summary(image, before, after)
 
 
@@ -157,7 +159,7 @@ def _measured(
 def _given(run: Run, model: Network | None) -> Network | None:
     if model is not None:
         run_audit.check_same(run, model)
-    elif run.manifest.network.get("way") in (BLACK_BOX, IN_MEMORY):
+    elif not run.can_measure:
         raise RunError(
             f"The network of run '{run.name}' is a function or module in the memory of the process that made the run, "
             "so no row can be measured again here. Correct the mask from Python: whalecam.remask(run, …, model=…)."

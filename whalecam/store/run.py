@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from whalecam.config import NO_MAPS, Columns
+from whalecam.config import BLACK_BOX, IN_MEMORY, NO_MAPS, Columns
 from whalecam.errors import RunError
 from whalecam.store.locks import FileLock
 from whalecam.store.migration import present_manifest
@@ -118,6 +118,11 @@ class Run:
     @property
     def trained(self) -> bool:
         return bool(self.manifest.classes)
+
+    @property
+    def can_measure(self) -> bool:
+        """Whether its network can be built again from the folder, to measure an image once more."""
+        return self.trained and self.manifest.network.get("way") not in (BLACK_BOX, IN_MEMORY)
 
     @property
     def has_maps(self) -> bool:

@@ -11,8 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from whalecam.analysis.token_caution import row_sentence
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import heat_canvas
+from whalecam.app.components.canvas.drawing import CutRequest, Saved
+from whalecam.app.screens import mask_panel
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import image_cache, image_in_view, session
+from whalecam.app.state import image_cache, image_in_view, mask_answers, session
 from whalecam.app.widgets import queue, review_actions, review_controls
 from whalecam.app.widgets.signer import Signer
 from whalecam.config import OTHER
@@ -31,7 +33,7 @@ KINDS = {
 }
 SCALES = ("this image", "whole run")
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
-HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
+HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask"
 
 
 def choose_image(line: Queue) -> str:
@@ -77,8 +79,8 @@ def choose_view(run: Run, row: ImageRow) -> View:
     return {"kind": kind, "of": of, "against": against, "scale": scale}
 
 
-def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None:
-    """The photograph under its heat. Returns the key that was pressed on it."""
+def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | Saved | CutRequest | None:
+    """The photograph under its heat. Returns what was done on it, as `heat_canvas` does."""
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = review_controls.layer_of(
@@ -102,7 +104,9 @@ def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None
         st.warning(plain(f"{error}."), title="This image cannot be shown", icon=":material/broken_image:")
         return heat_canvas(BLANK, None, None, "no image", key="canvas")  # so that keys lead on
     versus = f" versus {view['against']}" if view["against"] else ""
-    return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
+    caption = f"evidence for {view['of']}{versus}"
+    drawing, answer = mask_panel.drawing_of(run, row), mask_answers.latest()
+    return heat_canvas(uri, layer, row["mask_bits"], caption, key="canvas", drawing=drawing, answer=answer)
 
 
 @st.fragment
@@ -117,12 +121,16 @@ def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
         hand = review_actions.signer(run, "one")
         queue.progress(run, line)
         pressed = show_canvas(run, session.table_of(run), row, view)
-        act_on_key(run, hand, pressed, image, line)
+        if isinstance(pressed, Saved | CutRequest):
+            mask_panel.act_on_drawing(run, row, pressed, hand.reviewer)
+        else:
+            act_on_key(run, hand, pressed, image, line)
         review_controls.review_bar(run, (image,), "one")
         history = session.journal_of(run).history(image)
         if len(history):
             st.caption("What people said about this image")
             st.dataframe(history, hide_index=True, height=140)
+        mask_panel.history(run, row, hand.reviewer)
 
 
 def class_table(run: Run, row: ImageRow) -> pd.DataFrame:

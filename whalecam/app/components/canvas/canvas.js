@@ -8,6 +8,7 @@ import { contoursOf } from "../shared/outlines.js"
 import { drawOutline, paintLayer, placeFrame } from "../shared/paint.js"
 import { settingsOf } from "../shared/settings.js"
 import { cellAt, frameOf, pixelsOf } from "./cells.js"
+import { editorIn, pressKey, updateEditor } from "./editor.js"
 import { cellWords, noteOf, restWords, thresholdWords, ticksOf } from "./words.js"
 
 const views = new WeakMap()
@@ -23,7 +24,8 @@ export default function (component) {
     view = build(parentElement.querySelector(".view"))
     views.set(parentElement, view)
   }
-  view.press = (name) => report(component, "pressed", { name, shown: component.data.shown })
+  view.send = (name, value) => report(component, name, value)
+  view.press = (name) => view.send("pressed", { name, shown: component.data.shown })
   show(view, component.data)
   return () => {
     view.stop()
@@ -34,12 +36,14 @@ export default function (component) {
 function build(root) {
   root.replaceChildren()
   const stage = element(root, "div", "stage")
+  stage.tabIndex = -1
   const view = { root, stage, settings: settingsOf(location.search) }
   view.photo = element(stage, "img", "photo")
   view.frame = element(stage, "div", "frame")
   view.heat = element(view.frame, "canvas", "heat")
   view.cell = element(view.frame, "div", "cell")
   view.outline = element(stage, "canvas", "outline")
+  view.editor = editorIn(view, root)
   const strip = element(root, "div", "strip")
   const words = element(strip, "div", "words")
   view.caption = element(words, "div", "caption")
@@ -65,8 +69,14 @@ function legendIn(strip) {
 
 function listen(view) {
   const onKey = (event) => {
+    const isInside = event.composedPath().includes(view.root)
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && (isInside || keyIsOurs(event, view.stage))) {
+      const isEditing = view.editor.isOn
+      if (pressKey(view.editor, event)) event.preventDefault()
+      if (isEditing || view.editor.isOn) return
+    }
     const name = KEYS[keyOf(event)]
-    if (!name || !keyIsOurs(event, view.stage)) return
+    if (!name || view.editor.isOn || !keyIsOurs(event, view.stage)) return
     event.preventDefault()
     view.press(name)
   }
@@ -105,6 +115,7 @@ function show(view, data) {
   }
   if (view.layer) placeFrame(view.frame, view.layer.frame)
   view.caption.textContent = data.caption
+  updateEditor(view.editor, data)
   point(view, null)
   paint(view)
 }
@@ -151,7 +162,7 @@ function paintRamp(canvas, table, settings) {
 function point(view, event) {
   const { layer } = view
   const at = event && layer ? cellAt(layer, view.frame.getBoundingClientRect(), event.clientX, event.clientY) : null
-  view.cell.hidden = !at
+  view.cell.hidden = !at || view.editor.isOn
   view.legend.needle.hidden = !at || !(at.value >= 0) || !(layer.top > 0)
   view.readout.textContent = at ? cellWords(at, layer) : restWords(layer, Boolean(event))
   if (!at) return
