@@ -17,7 +17,7 @@ from whalecam.data import OK, Dataset, open_dataset
 from whalecam.data.columns import no_groups
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks, occlusion
-from whalecam.explain.masks import MASK_METHODS, Joined, MaskSources
+from whalecam.explain.masks import Joined, MaskSources, mask_methods
 from whalecam.network import Network
 from whalecam.store.corrected import corrected_masks
 from whalecam.store.run import Run
@@ -74,8 +74,8 @@ def run_audit(
         raise RunError(
             f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run {run.path}"
         )
-    if options.mask_method not in MASK_METHODS:
-        raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
+    if options.mask_method not in mask_methods():
+        raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(mask_methods())}.")
     if options.background_test not in BACKGROUND_TESTS or options.donors < 1:
         raise RunError(f"--background-test takes {', '.join(BACKGROUND_TESTS)}, and --donors one or more.")
     if options.maps not in MAPS:
@@ -139,7 +139,7 @@ def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent
     Raises DatasetError as `masks.joined`.
     """
     sources = mask_sources(options)
-    if run is not None and str(data.csv.resolve()) == run.manifest.dataset.csv:
+    if run is not None and data.csv.resolve() == Path(run.manifest.dataset.csv).resolve():
         sources = replace(sources, corrected=corrected_masks(run))
     return masks.joined(data, sources, report)
 

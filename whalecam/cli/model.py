@@ -53,6 +53,22 @@ LOADING = ("mean", "std", "crop_share", "interpolation")
 """Options of `train` that say how a loaded network's input is prepared."""
 
 
+class MaskMethodName(click.Choice[str]):
+    """One of MASK_FALLBACKS, or a method of another package, which is looked up when it is named."""
+
+    name = "method"
+
+    def __init__(self) -> None:
+        super().__init__(MASK_FALLBACKS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in MASK_FALLBACKS:
+            return str(value)
+        from whalecam.explain.masks import mask_fallbacks
+
+        return value if value in mask_fallbacks() else str(super().convert(value, param, ctx))
+
+
 @click.command()
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
@@ -233,9 +249,7 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
 @click.option(
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
 )
-@click.option(
-    "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(MASK_FALLBACKS), help="Otherwise."
-)
+@click.option("--mask-method", default=AUDIT.mask_method, show_default=True, type=MaskMethodName(), help="Otherwise.")
 @click.option(
     "--background-test",
     "--needs",

@@ -54,7 +54,9 @@ class View(TypedDict):
 
 
 def choose_view(run: Run, row: ImageRow) -> View:
-    """Class, contrast and scale from the sidebar."""
+    """Class, contrast and scale from the sidebar; without maps there is nothing to choose."""
+    if not run.has_maps:
+        return {"kind": "relative", "of": row["predicted"], "against": None, "scale": SCALES[0]}
     classes = list(run.manifest.classes)
     with st.sidebar:
         st.subheader("Class")
@@ -241,7 +243,7 @@ def _small_print(run: Run, row: ImageRow) -> str:
         if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
-        "The network trained on this image." if row["in_training"] else "The network did not train on this image.",
+        _training_words(run, row),
     ]
     if caution := row_sentence(row["high_norm_share"]):
         lines.append(caution)
@@ -250,6 +252,15 @@ def _small_print(run: Run, row: ImageRow) -> str:
     if row["group"]:
         lines.append(f"{capital(run.words.group)} {plain(str(row['group']))}")
     return " · ".join(lines)
+
+
+def _training_words(run: Run, row: ImageRow) -> str:
+    """Whether the network was trained on the image; of a loaded network that is known only where somebody stated it."""
+    if row["in_training"]:
+        return "The network trained on this image."
+    if run.metrics().get("split"):
+        return "The network did not train on this image."
+    return "Whether the network trained on this image is not known."
 
 
 def _mask_words(row: ImageRow) -> str:

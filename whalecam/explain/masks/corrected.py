@@ -54,7 +54,8 @@ def read_subject(path: Path, shape: Shape, stated: str = "auto", mask_class: str
     orientation, reason = orientation_of(file, shape, stated)
     if reason:
         raise DatasetError(f"The mask {path.name} cannot be used: {reason}.")
-    greys = rule_of([(path.name, values_of(file))], mask_class).greys(file)
+    is_plain = not mask_class and len(np.unique(file.values)) == 1  # nothing but subject, or none of it
+    greys = file.values if is_plain else rule_of([(path.name, values_of(file))], mask_class).greys(file)
     return resized(rotate_array(greys, shape.orientation) if orientation == "stored" else greys, shape)
 
 
