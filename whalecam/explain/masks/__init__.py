@@ -68,13 +68,13 @@ def find_mask(sample: Sample, sources: MaskSources, fallback: str = "net") -> Ma
     Raises KeyError for a `fallback` that is not in `mask_methods`, DatasetError where it gives what is no mask.
     """
     for name in dict.fromkeys(("given", "boxes", fallback)):
-        mask = _found(name, sample, sources)
+        mask = _mask_by(name, sample, sources)
         if mask is not None:
             return mask
     return None
 
 
-def _found(name: str, sample: Sample, sources: MaskSources) -> Mask | None:
+def _mask_by(name: str, sample: Sample, sources: MaskSources) -> Mask | None:
     if name in MASK_METHODS:
         return MASK_METHODS[name](sources)(sample)
     mask = mask_methods()[name](sources)(sample)
