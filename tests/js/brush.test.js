@@ -5,7 +5,7 @@ import { blankMask, box, copyOf, maskOf, runsOf, shareOf, stroke, tinted } from 
 import { numbers } from "./drawings.js"
 
 function rowsOf({ width, height, cells }) {
-  return Array.from({ length: height }, (_, y) => [...cells.slice(y * width, (y + 1) * width)].map((cell) => ".#"[cell]).join(""))
+  return Array.from({ length: height }, (_, y) => Array.from(cells.slice(y * width, (y + 1) * width), (cell) => ".#"[cell]).join(""))
 }
 
 function drawn(rows) {
@@ -74,7 +74,7 @@ test("a box has the same cells from any two of its corners", () => {
 
 test("the edge has another colour than the inside, and the rest is clear", () => {
   const pixels = tinted(drawn([".....", ".###.", ".###.", ".###.", "....."]), [1, 2, 3, 4], [5, 6, 7, 8])
-  const at = (x, y) => [...pixels.slice(4 * (y * 5 + x), 4 * (y * 5 + x) + 4)]
+  const at = (x, y) => Array.from(pixels.slice(4 * (y * 5 + x), 4 * (y * 5 + x) + 4))
   assert.deepEqual([at(0, 0), at(1, 1), at(2, 2), at(3, 2)], [[0, 0, 0, 0], [5, 6, 7, 8], [1, 2, 3, 4], [5, 6, 7, 8]])
 })
 

@@ -33,7 +33,7 @@ KINDS = {
 }
 SCALES = ("this image", "whole run")
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
-HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask"
+HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask · h heat on or off · + − zoom · 0 fit"
 
 
 def choose_image(line: Queue) -> str:
@@ -108,7 +108,7 @@ def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | Save
     versus = f" versus {view['against']}" if view["against"] else ""
     caption = f"evidence for {view['of']}{versus}"
     drawing, answer = mask_panel.drawing_of(run, row), mask_answers.latest()
-    return heat_canvas(uri, layer, row["mask_bits"], caption, key="canvas", drawing=drawing, answer=answer)
+    return heat_canvas(uri, layer, row["mask_bits"], caption, key="canvas", fills=True, drawing=drawing, answer=answer)
 
 
 @st.fragment

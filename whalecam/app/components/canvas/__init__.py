@@ -75,6 +75,7 @@ def heat_canvas(
     key: str,
     height: int = 560,
     colours: Sequence[str] = tuple(COLOURMAPS),
+    fills: bool = False,
     drawing: Drawing | None = None,
     answer: Answer | None = None,
 ) -> str | Saved | CutRequest | None:
@@ -89,6 +90,7 @@ def heat_canvas(
         caption: what is shown, in plain text.
         height: largest height of the image in CSS pixels.
         colours: colour maps that can be chosen.
+        fills: whether the image takes the height of a tall window.
         drawing: the mask from which a person may go on to draw; None: it cannot be corrected here.
         answer: the server's last to such a drawing.
 
@@ -106,6 +108,7 @@ def heat_canvas(
         "maskGrid": MASK_GRID,
         "caption": caption,
         "height": height,
+        "fills": fills,
         "tables": colour_tables(colours),
         "drawing": drawing.packed() if drawing else None,
         "answer": answer,

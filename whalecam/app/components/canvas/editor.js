@@ -18,11 +18,11 @@ const LARGEST_BRUSH = 80
 const STEPS_KEPT = 30
 let count = 0
 
-// `view` gives root, stage and photo; `send(name, value)` tells the server.
+// `view` gives stage and plane; `send(name, value)` tells the server.
 export function editorIn(view, strip) {
   const editor = { view, isOn: false, tool: "add", size: 12, earlier: [], cursor: [0, 0], corner: null, waiting: "" }
-  editor.canvas = element(view.stage, "canvas", "draft")
-  editor.cross = element(view.stage, "i", "cross")
+  editor.canvas = element(view.plane, "canvas", "draft")
+  editor.cross = element(view.plane, "i", "cross")
   editor.bar = element(strip, "div", "tools")
   editor.bar.setAttribute("role", "toolbar")
   editor.bar.setAttribute("aria-label", "Mask")
