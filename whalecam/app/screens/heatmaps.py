@@ -33,7 +33,10 @@ KINDS = {
 }
 SCALES = ("this image", "whole run")
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
-HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask · h heat on or off · + − zoom · 0 fit"
+HELP = (
+    "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask · "
+    "h heat on or off · + − zoom · 0 fit"
+)
 
 
 def choose_image(line: Queue) -> str:
