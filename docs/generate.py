@@ -27,7 +27,7 @@ MARKER = "<!-- Everything below is written by `python -m docs.generate`. -->\n"
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Data sets": ("open_dataset", "Dataset", "check", "unpack"),
     "Training and audit": ("train", "TrainOptions", "audit", "AuditOptions"),
-    "Runs": ("open_run", "Run", "compare", "Thresholds"),
+    "Runs": ("open_run", "Run", "compare", "remask", "step_mask", "Thresholds"),
     "Remedies": ("simulate", "retrain", "embed"),
     "Maps of a network in memory": ("explain", "open_model", "inspect", "Cams"),
     "Columns of the CSV": ("Columns",),

@@ -123,6 +123,15 @@ FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     commands.Load: st.builds(commands.Load, **DATA, **CHECKPOINT, audit=st.booleans(), masks=masks()),
     commands.Inspect: st.builds(commands.Inspect, **CHECKPOINT, run=st.none() | PATHS, save=st.none() | PATHS),
     commands.Audit: st.builds(commands.Audit, run=PATHS, options=AUDIT),
+    commands.Remask: st.builds(
+        commands.Remask,
+        run=PATHS,
+        image=WORDS,
+        mask=st.none() | PATHS,
+        reviewer=WORDS,
+        undo=st.booleans(),
+        redo=st.booleans(),
+    ),
     commands.Simulate: st.builds(commands.Simulate, run=PATHS),
     commands.Retrain: st.builds(
         commands.Retrain,
@@ -183,7 +192,7 @@ def plain(value: Any) -> Any:
 
 
 def test_every_command_of_a_form_is_tested() -> None:
-    assert set(FORMS) == set(KINDS) and len(KINDS) == 11
+    assert set(FORMS) == set(KINDS) and len(KINDS) == 12
     assert {kind.verb for kind in KINDS} <= set(cli.commands)
 
 
@@ -195,7 +204,9 @@ def test_the_words_of_a_command_give_the_same_command(command: Command) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.__name__))
 def test_defaults_are_those_of_the_command_line(kind: type[Command]) -> None:
     needed: dict[str, Any] = {
-        name: "x" for name in ("csv", "run", "folder", "checkpoint", "out") if name in kind.__dataclass_fields__
+        name: "x"
+        for name in ("csv", "run", "folder", "checkpoint", "out", "image", "reviewer")
+        if name in kind.__dataclass_fields__
     }
     needed |= {"remedy": "crop"} if kind is commands.Retrain else {}
     command = kind(**needed, **({"runs": ("x", "y")} if kind is commands.Compare else {}))

@@ -148,7 +148,10 @@ def test_only_what_cannot_run_does_not_run_and_says_why() -> None:
         for block in documentation.python_blocks(page.read_text(encoding="utf-8"))
         if block.reason
     }
-    assert excused == {("docs/review.md", "FiftyOne is not among the test tools")}
+    assert excused == {
+        ("docs/review.md", "FiftyOne is not among the test tools"),
+        ("docs/data.md", "SAM and its weights are not part of WhaleCAM"),
+    }
     text = "<!-- not run: because -->\n```python\na\n```\n\n```python\nb\n```\n"
     assert documentation.python_blocks(text) == [Block("a\n", "because"), Block("b\n", "")]
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         open_dataset,
         open_model,
         open_run,
+        remask,
         retrain,
         simulate,
+        step_mask,
         train,
         unpack,
     )
@@ -55,8 +57,10 @@ __all__ = [
     "open_dataset",
     "open_model",
     "open_run",
+    "remask",
     "retrain",
     "simulate",
+    "step_mask",
     "train",
     "unpack",
 ]

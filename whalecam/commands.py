@@ -116,6 +116,24 @@ class Audit(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remask(Command):
+    """Measure one image of a run under another mask.
+
+    Attributes:
+        mask: the file that a person drew; None with `undo` or `redo`.
+        undo, redo: take the newest corrected mask back, or let it count again.
+    """
+
+    verb = "remask"
+    run: str = _argument()
+    image: str = _argument()
+    mask: str | None = None
+    reviewer: str
+    undo: bool = False
+    redo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Simulate(Command):
     """What remedies would do before any training."""
 

@@ -3,7 +3,7 @@
 from whalecam.api.datasets import check, open_dataset, unpack
 from whalecam.api.models import Cams, explain, open_model
 from whalecam.api.remedies import embed, retrain, simulate
-from whalecam.api.runs import Run, audit, compare, open_run, train
+from whalecam.api.runs import Run, audit, compare, open_run, remask, step_mask, train
 
 __all__ = [
     "Cams",
@@ -16,8 +16,10 @@ __all__ = [
     "open_dataset",
     "open_model",
     "open_run",
+    "remask",
     "retrain",
     "simulate",
+    "step_mask",
     "train",
     "unpack",
 ]

@@ -11,8 +11,10 @@ from whalecam import data as dataset
 from whalecam.analysis.compare import Comparison, compare_runs
 from whalecam.api.options import PathLike, with_options
 from whalecam.arrays import Report, silent
+from whalecam.audit import remask as remasking
 from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
+from whalecam.audit.remask import Remasked
 from whalecam.audit.run_audit import LOCAL, AuditSummary
 from whalecam.config import CSV, AuditOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset
@@ -246,6 +248,56 @@ def audit(
     network = model or (run.model if isinstance(run, Run) else None)
     images = data or run_audit.open_data(run)
     return run_audit.run_audit(run, images, chosen, report, engine=engine, model=network)
+
+
+def remask(
+    run: StoredRun,
+    image: str,
+    mask: PathLike,
+    *,
+    reviewer: str,
+    model: Network | None = None,
+    mask_class: str = "",
+    mask_orientation: str = "auto",
+    report: Report = silent,
+) -> Remasked:
+    """Correct the mask of one image: it is measured again under yours, and all other rows stay.
+
+    Args:
+        image: its name in the table.
+        mask: a file as in a folder of masks, white on the subject. A copy goes to `run.corrected_masks`, a folder that
+            `masks=` of `audit` takes, and counts in every later audit of this run.
+        reviewer: who drew it, for the journal.
+        model: the network itself, where it was in memory when the run was made.
+        mask_class, mask_orientation: as in `AuditOptions`.
+
+    Returns: the scores before and after. Raises RunError for an image without a prediction, while an audit goes on, and
+    where network or image are not those of the audit; DatasetError for a mask that cannot be used; ReviewError without
+    a reviewer.
+    """
+    network = model or (run.model if isinstance(run, Run) else None)
+    words = {"mask_class": mask_class, "mask_orientation": mask_orientation}
+    data = run_audit.open_data(run)
+    return remasking.remask(run, data, image, Path(mask), reviewer, report, model=network, **words)
+
+
+def step_mask(
+    run: StoredRun,
+    image: str,
+    name: str,
+    *,
+    reviewer: str,
+    model: Network | None = None,
+    report: Report = silent,
+) -> Remasked:
+    """Take the newest corrected mask of an image back (`undo`), or let it count again (`redo`).
+
+    The row before comes back exactly. Where the run was audited again since, it is measured anew.
+
+    Returns: the scores before and after; `changed` is False where there was nothing to do. Raises as `remask`.
+    """
+    network = model or (run.model if isinstance(run, Run) else None)
+    return remasking.step(run, run_audit.open_data(run), image, reviewer, name, report, model=network)
 
 
 def open_run(path: PathLike) -> Run:

@@ -17,8 +17,9 @@ from whalecam.data import OK, Dataset, open_dataset
 from whalecam.data.columns import no_groups
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks, occlusion
-from whalecam.explain.masks import MASK_METHODS, Joined, MaskSources
+from whalecam.explain.masks import Joined, MaskSources, mask_methods
 from whalecam.network import Network
+from whalecam.store.corrected import corrected_masks
 from whalecam.store.run import Run
 
 log = logging.getLogger(__name__)
@@ -73,15 +74,22 @@ def run_audit(
         raise RunError(
             f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run {run.path}"
         )
-    if options.mask_method not in MASK_METHODS:
-        raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(MASK_METHODS)}.")
+    if options.mask_method not in mask_methods():
+        raise DatasetError(f"No mask method '{options.mask_method}'. There are: {', '.join(mask_methods())}.")
     if options.background_test not in BACKGROUND_TESTS or options.donors < 1:
         raise RunError(f"--background-test takes {', '.join(BACKGROUND_TESTS)}, and --donors one or more.")
     if options.maps not in MAPS:
         raise RunError(f"No maps by '{options.maps}'. There are: {', '.join(MAPS)}.")
     if model is not None:
-        _check_same(run, model)
-    joined = joined_sources(data, options, report)
+        check_same(run, model)
+    with run.auditing():
+        return _audited(run, data, options, report, engine, model)
+
+
+def _audited(
+    run: Run, data: Dataset, options: AuditOptions, report: Report, engine: fold_job.Engine, model: Network | None
+) -> AuditSummary:
+    joined = joined_sources(data, options, report, run=run)
     sources, joins = joined.sources, masks.records_of(joined.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
@@ -101,7 +109,7 @@ def run_audit(
     )
 
 
-def _check_same(run: Run, model: Network) -> None:
+def check_same(run: Run, model: Network) -> None:
     """Raise RunError for another network than the run was made with: by its weights, or a black box by its answers."""
     stored, given = run.load_checkpoint(), model.tensors()
     # A single number is stored as an array of one.
@@ -123,9 +131,18 @@ def mask_sources(options: AuditOptions) -> MaskSources:
     return replace(sources, boxes=boxes)
 
 
-def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent) -> Joined:
-    """`mask_sources` joined with a data set. Raises DatasetError as `masks.joined`."""
-    return masks.joined(data, mask_sources(options), report)
+def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent, *, run: Run | None = None) -> Joined:
+    """`mask_sources` joined with a data set.
+
+    Args:
+        run: whose corrected masks come before all others, where the data set is its own.
+
+    Raises DatasetError as `masks.joined`.
+    """
+    sources = mask_sources(options)
+    if run is not None and data.csv.resolve() == Path(run.manifest.dataset.csv).resolve():
+        sources = replace(sources, corrected=corrected_masks(run))
+    return masks.joined(data, sources, report)
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:

@@ -34,6 +34,7 @@ from whalecam.config import (
     LOADED_ARCH,
     MAPS,
     MASK_FALLBACKS,
+    ORIENTATIONS,
     PRECISIONS,
     RECIPES,
     RESIZES,
@@ -50,6 +51,22 @@ from whalecam.extras import require
 DEFAULT, AUDIT = TrainOptions(), AuditOptions()
 LOADING = ("mean", "std", "crop_share", "interpolation")
 """Options of `train` that say how a loaded network's input is prepared."""
+
+
+class MaskMethodName(click.Choice[str]):
+    """One of MASK_FALLBACKS, or a method of another package, which is looked up when it is named."""
+
+    name = "method"
+
+    def __init__(self) -> None:
+        super().__init__(MASK_FALLBACKS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in MASK_FALLBACKS:
+            return str(value)
+        from whalecam.explain.masks import mask_fallbacks
+
+        return value if value in mask_fallbacks() else str(super().convert(value, param, ctx))
 
 
 @click.command()
@@ -232,9 +249,7 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
 @click.option(
     "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
 )
-@click.option(
-    "--mask-method", default=AUDIT.mask_method, show_default=True, type=click.Choice(MASK_FALLBACKS), help="Otherwise."
-)
+@click.option("--mask-method", default=AUDIT.mask_method, show_default=True, type=MaskMethodName(), help="Otherwise.")
 @click.option(
     "--background-test",
     "--needs",
@@ -326,4 +341,42 @@ def _engine(given: dict[str, Any]) -> Any:
     return OnRay(given["address"], given["images_url"], given["parts_url"], given["workers"])
 
 
-VERBS = (train, inspect, audit)
+@click.command()
+@RUN
+@click.argument("image")
+@click.option("--mask", type=FOLDER, help="The mask that you drew: a file as in a folder of --masks.")
+@click.option("--reviewer", required=True, help="Who drew it, or undoes it.")
+@click.option("--undo", is_flag=True, help="Take the newest corrected mask of the image back.")
+@click.option("--redo", is_flag=True, help="Let the one count again that was taken back.")
+@click.option("--mask-class", default="", help="Values of the mask that are the subject, such as 1 or 1,2.")
+@click.option(
+    "--mask-orientation",
+    default=AUDIT.mask_orientation,
+    show_default=True,
+    type=click.Choice(ORIENTATIONS),
+    help="Pixels that the mask of an image turned by EXIF lies in; auto: by its size.",
+)
+@JSON
+def remask(run: Path, image: str, mask: Path | None, undo: bool, redo: bool, as_json: bool, **given: Any) -> None:
+    """Correct the mask of one image: measure it again under yours. All other rows stay.
+
+    The mask counts in every later audit of the run too. Corrected masks lie in the run's folder corrected-masks, which
+    --masks takes.
+    """
+    if [mask is not None, undo, redo].count(True) != 1:
+        raise DatasetError("Give a mask with --mask FILE, or --undo, or --redo: one of the three.")
+    from whalecam.store.run import open_run
+
+    opened, steps = open_run(run), {"undo": undo, "redo": redo}
+    # Seconds of imports, so only once the run is known to be there.
+    from whalecam import api
+
+    if mask is not None:
+        done = api.remask(opened, image, mask, report=reporter(), **given)
+    else:
+        name = next(name for name, is_chosen in steps.items() if is_chosen)
+        done = api.step_mask(opened, image, name, reviewer=given["reviewer"], report=reporter())
+    print_facts(vars(done), as_json)
+
+
+VERBS = (train, inspect, audit, remask)

@@ -97,7 +97,8 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     from whalecam.audit import run_audit
     from whalecam.data import inspect_images, read_labels_map
     from whalecam.explain.masks import find_mask
-    from whalecam.store.reviews import Journal
+    from whalecam.store.corrected import latest_reviews
+    from whalecam.store.reviews import Corrections, Journal
     from whalecam.store.run import open_run
 
     if labels_map is not None and remedy != "relabel":
@@ -106,9 +107,9 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     data = inspect_images(run_audit.open_data(opened), progress)
     merges = read_labels_map(labels_map) if labels_map is not None else {}
     options = AuditOptions.stored(opened.manifest.audit)
-    joined = run_audit.joined_sources(data, options, progress)
+    joined = run_audit.joined_sources(data, options, progress, run=opened)
     find = functools.partial(find_mask, sources=joined.sources, fallback=options.mask_method)
-    reviews = Journal.of(opened).latest()
+    reviews = latest_reviews(Journal.of(opened), Corrections.of(opened))
     done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
     joins = {join.kind: join.record() if as_json else join.sentence for join in joined.joins}
     print_facts({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)

@@ -263,7 +263,7 @@ class Explainer:
 
     def _leak(self, sample: Sample, mask: Mask | None, facts: Facts, top: int, label: str) -> dict[str, Any]:
         """The mask of one sample, and what its map scores under it."""
-        row: dict[str, Any] = {"reason": masks.UNFOUND[self.fallback], "attention_score": None}
+        row: dict[str, Any] = {"reason": masks.UNFOUND.get(self.fallback, "no subject"), "attention_score": None}
         maps = facts.maps
         if maps is not None:
             row |= self._peaks(sample, score.contrast(maps, "relative", top))

@@ -21,8 +21,9 @@ from whalecam.config import ASSESSMENTS, EXACTNESS, MASK_GRID, SUSPECT_ASSESSMEN
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain import render, score
+from whalecam.store.corrected import latest_reviews
 from whalecam.store.open_table import open_table
-from whalecam.store.reviews import Journal
+from whalecam.store.reviews import Corrections, Journal
 from whalecam.store.run import Run, now
 from whalecam.store.table import Filters, Overlay, Table
 from whalecam.text import count, number, percent
@@ -71,7 +72,7 @@ def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresho
         majority=table.majority(),
         verdicts=_verdicts(table),
         labels=_labels(table, "confirmed" if facts["measured"] else "suspects"),
-        people=_people(journal.latest(), set(data.table["image"])),
+        people=_people(latest_reviews(journal, Corrections.of(run)), set(data.table["image"])),
         exactness=EXACTNESS.get(exactness, ""),
         thresholds=thresholds,
         reasons=records(table.reasons()),

@@ -56,7 +56,7 @@ def source_of(run: Run) -> Source:
         return Source(data, remedies.finder(data, options), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
     data = run_audit.open_data(run)
-    sources = run_audit.joined_sources(data, stored).sources
+    sources = run_audit.joined_sources(data, stored, run=run).sources
     return Source(data, functools.partial(find_mask, sources=sources, fallback=stored.mask_method))
 
 

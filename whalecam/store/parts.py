@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from whalecam.store.schema import SCHEMA
+
 EARLIER: Mapping[str, str] = {
     "label": "species",
     "group": "individual_id",
@@ -52,6 +54,16 @@ def read_batches(part: Path, columns: Sequence[str], rows: int) -> Iterator[pa.R
     with pq.ParquetFile(part) as file:
         for batch in file.iter_batches(rows, columns=_stored(part, file, columns)):
             yield from _renamed(pa.Table.from_batches([batch]), columns).combine_chunks().to_batches()
+
+
+def whole_part(part: Path) -> pa.Table:
+    """A part by the columns of SCHEMA; null in those that it lacks."""
+    rows = read_part(part, [name for name in SCHEMA.names if name in names_in(part)])
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+        for field in SCHEMA
+    ]
+    return pa.table(columns, schema=SCHEMA)
 
 
 def column_sql(name: str, stored: Collection[str]) -> str | None:

@@ -4,10 +4,12 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from glob import glob
@@ -20,18 +22,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from whalecam.config import NO_MAPS, AuditOptions, Columns
+from whalecam.config import BLACK_BOX, IN_MEMORY, NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
+from whalecam.store.locks import FileLock
 from whalecam.store.migration import present_manifest
+from whalecam.store.parts import whole_part
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.words import Words
 
 MANIFEST, METRICS, JOURNAL = "run.json", "metrics.json", "reviews.sqlite"
 MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "properties", "mended"
+CORRECTED, DRAWN = "corrected-masks", "drawn-masks"
 """Folders of a run folder."""
 PART = "part-*.parquet"
-JOB, JOB_LOG = "job.json", "job.log"
+REVISION = re.compile(r"(?P<first>part-.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
+"""A part, and its revisions: the same rows, of which one was made anew. Of all of them the last counts."""
+JOB, JOB_LOG, LOCK = "job.json", "job.log", "audit.lock"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
 ROWS = "rows.json"
 
@@ -41,6 +48,10 @@ class RowCounts(TypedDict):
 
     rows: int
     images: int
+
+
+NAME_BYTES = 255
+"""Of a file's name, as file systems take it."""
 
 
 class Described(Protocol):
@@ -115,6 +126,11 @@ class Run:
     @property
     def trained(self) -> bool:
         return bool(self.manifest.classes)
+
+    @property
+    def can_measure(self) -> bool:
+        """Whether its network can be built again from the folder, to measure an image once more."""
+        return self.trained and self.manifest.network.get("way") not in (BLACK_BOX, IN_MEMORY)
 
     @property
     def has_maps(self) -> bool:
@@ -199,11 +215,14 @@ class Run:
         return cast(TrainingMetrics, read_json(target)) if target.is_file() else {}
 
     def parts(self) -> list[Path]:
-        """Parts of the audit, by name; only new names become paths, for pages ask often and there may be thousands."""
+        """Parts of the audit, by name, each in its last revision: every reader of the table begins here.
+
+        Only new names become paths, for pages ask often and there may be thousands.
+        """
         names = sorted(glob(PART, root_dir=self.path / AUDIT))  # noqa: PTH207 - which makes paths of all
         listed = self._listed
         if listed[0] != names:
-            self._listed = listed = names, [self.path / AUDIT / name for name in names]
+            self._listed = listed = names, [self.path / AUDIT / name for name in _last_revisions(names)]
         return list(listed[1])
 
     def write_part(self, rows: Sequence[Mapping[str, object]]) -> Path:
@@ -224,6 +243,86 @@ class Run:
         aside.write_bytes(content)
         aside.replace(target)
         return target
+
+    def replace_row(self, image: str, row: pa.Table) -> None:
+        """Put a row in the place of an image's, at once for every reader: its part gets another revision.
+
+        Args:
+            row: one row of SCHEMA.
+
+        Raises RunError where the image has no row.
+        """
+        is_known = False
+        for part in self.parts():
+            while (rows := _with_row(part, image, row)) is not None:
+                is_known = True
+                if self._write_revision(part, rows):
+                    break
+                part = next(path for path in self.parts() if _first_of(path.name) == _first_of(part.name))
+        if not is_known:
+            raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
+
+    def _write_revision(self, part: Path, rows: pa.Table) -> bool:
+        """False where somebody else wrote the next revision of the part meanwhile."""
+        target = part.with_name(_next_revision(part.name))
+        aside = target.with_suffix(f".{uuid.uuid4().hex[:8]}.writing")
+        pq.write_table(rows, aside, compression="zstd", row_group_size=64)
+        try:
+            os.link(aside, target)  # a rename would take the place of what is there
+        except FileExistsError:
+            return False
+        finally:
+            aside.unlink()
+        for earlier in (self.path / AUDIT).glob(f"{_first_of(part.name)}*.parquet"):
+            # The one before stays a while, for pages that are about to read it.
+            if earlier not in (part, target) and _first_of(earlier.name) == _first_of(part.name):
+                earlier.unlink(missing_ok=True)
+        return True
+
+    def row_of(self, image: str) -> pa.Table:
+        """The row of an image, by the columns of SCHEMA. Raises RunError where it has none."""
+        for part in reversed(self.parts()):
+            names = pq.read_table(part, columns=["image"])["image"].to_pylist()
+            if image in names:
+                return whole_part(part).slice(names.index(image), 1).combine_chunks()
+        raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
+
+    @contextmanager
+    def auditing(self) -> Iterator[None]:
+        """While the table is being filled: no single row is made anew meanwhile. Several audits may go on at once."""
+        with FileLock(self.path / LOCK).shared():
+            yield
+
+    @contextmanager
+    def correcting(self, patience: float = 60.0) -> Iterator[None]:
+        """While the mask of one image is being corrected.
+
+        Args:
+            patience: seconds to wait for somebody else who corrects one.
+
+        Raises RunError while an audit fills the table.
+        """
+        with FileLock(self.path / LOCK).alone(patience) as is_free:
+            if not is_free:
+                raise RunError(
+                    f"An audit of run '{self.name}' is going on, or another mask is being corrected. Try again when it "
+                    "has ended."
+                )
+            yield
+
+    @property
+    def corrected_masks(self) -> Path:
+        """The folder of the masks that people corrected, as `--masks` takes it."""
+        return self.path / CORRECTED
+
+    def corrected_mask(self, image: str) -> Path:
+        """Where the corrected mask of an image lies: under the image's whole name, from which no path leads out."""
+        return self.corrected_masks / _below(image, ".png")
+
+    def drawn_mask(self, image: str) -> Path:
+        """Where a mask waits that was drawn on a page, until its row is made; another name in each call."""
+        digest = hashlib.sha256(image.encode()).hexdigest()[:16]
+        return self.path / DRAWN / f"{digest}-{uuid.uuid4().hex[:8]}.png"
 
     def audited(self) -> set[str]:
         """Names of the images that have a row; what an interrupted writer left half done is removed."""
@@ -347,6 +446,40 @@ def next_part(folder: Path) -> Path:
     """Where the next part of a table in a folder is to lie: behind all others, some of which may be gone."""
     numbers = [int(number) for path in parts_in(folder) if (number := path.name.split("-")[1]).isdecimal()]
     return folder / _part_name(max(numbers, default=-1) + 1)
+
+
+def _first_of(name: str) -> str:
+    """The name of a part without its revision."""
+    match = REVISION.fullmatch(name)
+    return match["first"] if match else name
+
+
+def _next_revision(name: str) -> str:
+    match = REVISION.fullmatch(name)
+    number = int(match["number"] or 0) if match else 0
+    return f"{_first_of(name)}.r{number + 1:06d}.parquet"
+
+
+def _last_revisions(names: Sequence[str]) -> list[str]:
+    """Of sorted names of parts, the last revision of each."""
+    return list({_first_of(name): name for name in names}.values())
+
+
+def _with_row(part: Path, image: str, row: pa.Table) -> pa.Table | None:
+    """The rows of a part with `row` in the place of the image's; None where the image is not among them."""
+    names = pq.read_table(part, columns=["image"])["image"].to_pylist()
+    if image not in names:
+        return None
+    rows, at = whole_part(part), names.index(image)
+    return pa.concat_tables([rows.slice(0, at), row, rows.slice(at + 1)])
+
+
+def _below(image: str, ending: str) -> str:
+    """A name of an image as the path of a file in a folder; a hash where it would lead out of it, or is too long."""
+    parts = image.replace("\\", "/").split("/")
+    is_safe = all(part not in ("", ".", "..") and part.isprintable() for part in parts) and ":" not in parts[0]
+    is_short = all(len(f"{part}{ending}".encode()) <= NAME_BYTES for part in parts)
+    return f"{image}{ending}" if is_safe and is_short else f"{hashlib.sha256(image.encode()).hexdigest()[:24]}{ending}"
 
 
 def _part_name(number: int) -> str:

@@ -72,3 +72,14 @@ tokens; older parts lack it;
 `peak` is the largest value of the predicted class's relative map, in logits; `embedding` holds float16 little-endian,
 the activations at the cut averaged over their positions; parts older than it lack it.
 Scores as in docs/concepts.md."""
+
+MASKED = (
+    *("mask_source", "mask_area", "mask_confidence", "mask_agreement", "mask_bits"),
+    *("background_share", "floor", "chance", "attention_score", "high_norm_share"),
+    *("background_share_label", "attention_score_label"),
+    *("reliance", "reliance_on", "reliance_color", "reliance_brightness", "reliance_texture", "reliance_together"),
+    *("reliance_swap", "swapped_accuracy", "reliance_before", "reliance_after", "reliance_donor", "reliance_image"),
+    *("background_only_p", "background_only_predicted", "bg_gap"),
+    *("exchange_own", "exchange_own_donors", "exchange_other", "exchange_other_donors", "reason"),
+)
+"""The columns that rest on the mask; another mask leaves all others as they are."""

@@ -11,8 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from whalecam.analysis.token_caution import row_sentence
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import heat_canvas
+from whalecam.app.components.canvas.drawing import CutRequest, Saved
+from whalecam.app.screens import mask_panel
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import image_cache, image_in_view, session
+from whalecam.app.state import image_cache, image_in_view, mask_answers, session
 from whalecam.app.widgets import queue, review_actions, review_controls
 from whalecam.app.widgets.signer import Signer
 from whalecam.config import OTHER
@@ -31,7 +33,10 @@ KINDS = {
 }
 SCALES = ("this image", "whole run")
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
-HELP = "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo"
+HELP = (
+    "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask · "
+    "h heat on or off · + − zoom · 0 fit"
+)
 
 
 def choose_image(line: Queue) -> str:
@@ -52,7 +57,9 @@ class View(TypedDict):
 
 
 def choose_view(run: Run, row: ImageRow) -> View:
-    """Class, contrast and scale from the sidebar."""
+    """Class, contrast and scale from the sidebar; without maps there is nothing to choose."""
+    if not run.has_maps:
+        return {"kind": "relative", "of": row["predicted"], "against": None, "scale": SCALES[0]}
     classes = list(run.manifest.classes)
     with st.sidebar:
         st.subheader("Class")
@@ -77,8 +84,8 @@ def choose_view(run: Run, row: ImageRow) -> View:
     return {"kind": kind, "of": of, "against": against, "scale": scale}
 
 
-def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None:
-    """The photograph under its heat. Returns the key that was pressed on it."""
+def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | Saved | CutRequest | None:
+    """The photograph under its heat. Returns what was done on it, as `heat_canvas` does."""
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = review_controls.layer_of(
@@ -102,7 +109,9 @@ def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | None
         st.warning(plain(f"{error}."), title="This image cannot be shown", icon=":material/broken_image:")
         return heat_canvas(BLANK, None, None, "no image", key="canvas")  # so that keys lead on
     versus = f" versus {view['against']}" if view["against"] else ""
-    return heat_canvas(uri, layer, row["mask_bits"], f"evidence for {view['of']}{versus}", key="canvas")
+    caption = f"evidence for {view['of']}{versus}"
+    drawing, answer = mask_panel.drawing_of(run, row), mask_answers.latest()
+    return heat_canvas(uri, layer, row["mask_bits"], caption, key="canvas", fills=True, drawing=drawing, answer=answer)
 
 
 @st.fragment
@@ -117,12 +126,16 @@ def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
         hand = review_actions.signer(run, "one")
         queue.progress(run, line)
         pressed = show_canvas(run, session.table_of(run), row, view)
-        act_on_key(run, hand, pressed, image, line)
+        if isinstance(pressed, Saved | CutRequest):
+            mask_panel.act_on_drawing(run, row, pressed, hand.reviewer)
+        else:
+            act_on_key(run, hand, pressed, image, line)
         review_controls.review_bar(run, (image,), "one")
         history = session.journal_of(run).history(image)
         if len(history):
             st.caption("What people said about this image")
             st.dataframe(history, hide_index=True, height=140)
+        mask_panel.history(run, row, hand.reviewer)
 
 
 def class_table(run: Run, row: ImageRow) -> pd.DataFrame:
@@ -233,7 +246,7 @@ def _small_print(run: Run, row: ImageRow) -> str:
         if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
-        "The network trained on this image." if row["in_training"] else "The network did not train on this image.",
+        _training_words(run, row),
     ]
     if caution := row_sentence(row["high_norm_share"]):
         lines.append(caution)
@@ -242,6 +255,15 @@ def _small_print(run: Run, row: ImageRow) -> str:
     if row["group"]:
         lines.append(f"{capital(run.words.group)} {plain(str(row['group']))}")
     return " · ".join(lines)
+
+
+def _training_words(run: Run, row: ImageRow) -> str:
+    """Whether the network was trained on the image; of a loaded network that is known only where somebody stated it."""
+    if row["in_training"]:
+        return "The network trained on this image."
+    if run.metrics().get("split"):
+        return "The network did not train on this image."
+    return "Whether the network trained on this image is not known."
 
 
 def _mask_words(row: ImageRow) -> str:

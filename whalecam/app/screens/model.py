@@ -22,13 +22,13 @@ from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
     MAPS,
-    MASK_FALLBACKS,
     PROBE,
     SPLITS,
     TRAIN_REMEDIES,
     AuditOptions,
     TrainOptions,
 )
+from whalecam.explain.masks import mask_fallbacks
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.store.training_metrics import SplitMetrics, TrainingMetrics
@@ -154,8 +154,8 @@ def audit_form(run: Run) -> None:
         kind = first.selectbox("The boxes show", BOX_KINDS, BOX_KINDS.index(stored.box_kind))
         method = second.selectbox(
             f"Otherwise find the {run.words.subject} by",
-            MASK_FALLBACKS,
-            MASK_FALLBACKS.index(stored.mask_method),
+            mask_fallbacks(),
+            mask_fallbacks().index(stored.mask_method) if stored.mask_method in mask_fallbacks() else 0,
             help=FINDERS,
         )
         test = third.selectbox(

@@ -20,10 +20,16 @@ def image_uri(run: Run, image: str) -> str:
 
     Raises DatasetError with the reason where it cannot be read.
     """
+    path = image_file(run, image)
+    return _uri(str(path), session.stamp_of(path), image)
+
+
+def image_file(run: Run, image: str) -> Path:
+    """Where an image lies. Raises DatasetError for one without a readable file."""
     path = _file(session.source_of(run), image)
     if not path:
         raise DatasetError(f"'{image}' has no readable file in {run.manifest.dataset.images}.")
-    return _uri(path, session.stamp_of(Path(path)), image)
+    return Path(path)
 
 
 @st.cache_resource(max_entries=4000, show_spinner=False)

@@ -24,8 +24,9 @@ from whalecam.arrays import Report, silent
 from whalecam.config import THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
 from whalecam.data import Dataset, open_dataset
 from whalecam.errors import DatasetError, RunError
+from whalecam.store.corrected import latest_reviews as latest_reviews_of
 from whalecam.store.open_table import open_table
-from whalecam.store.reviews import Dismissals, Journal
+from whalecam.store.reviews import Corrections, Dismissals, Journal
 from whalecam.store.run import Run, is_audited, list_runs, manifest_in, open_run
 from whalecam.store.table import Store, Table, embeddings, unseen_odds
 from whalecam.store.thumbnails import thumbnail_of
@@ -116,6 +117,11 @@ def journal_of(run: Run) -> Journal:
     return _journal(run.reviews_url, run.reviews_key)
 
 
+def corrections_of(run: Run) -> Corrections:
+    """The masks that people corrected."""
+    return _corrections(run.reviews_url, run.reviews_key)
+
+
 def thresholds() -> Thresholds:
     """Where scores become verdicts in this session."""
     given = {name: st.session_state.get(name, getattr(Thresholds, name)) for name in THRESHOLDS}
@@ -124,7 +130,14 @@ def thresholds() -> Thresholds:
 
 def table_of(run: Run, at: Thresholds | None = None, report: Report = silent) -> Table:
     """The run's table at this session's thresholds, with the newest verdicts; its rows are held once for all."""
-    return open_table(run, at or thresholds(), _store(str(run.path)), journal_of(run), report=report)
+    return open_table(
+        run,
+        at or thresholds(),
+        store=_store(str(run.path)),
+        journal=journal_of(run),
+        corrections=corrections_of(run),
+        report=report,
+    )
 
 
 def class_order_of(run: Run, confusion: pd.DataFrame) -> ClassOrder | None:
@@ -174,7 +187,8 @@ def hide_scores(controls: frozenset[str]) -> None:
 
 
 def latest_reviews(run: Run) -> pd.DataFrame:
-    return journal_of(run).latest()
+    """See `corrected.latest_reviews`."""
+    return latest_reviews_of(journal_of(run), corrections_of(run))
 
 
 def thumb_uri(run: Run, image: str) -> str | None:
@@ -238,6 +252,11 @@ def _dismissals(url: str, csv: str) -> Dismissals:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _journal(url: str, run: str) -> Journal:
     return Journal(url, run)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _corrections(url: str, run: str) -> Corrections:
+    return Corrections(url, run)
 
 
 def stamp_of(path: Path) -> int:

@@ -26,6 +26,8 @@ EXPLAINED = 0.4
 """From this mean drop on it is asked which property of the background carries it."""
 EXPLAINING = 2
 """Donors that lend each property."""
+ALIKE = 1e-5
+"""Of examples whose drops differ from the mean by as much, up to rounding, the first is shown: two always do."""
 CARRIED = 0.5
 """A property carries the drop where it makes this share of it alone."""
 
@@ -188,7 +190,8 @@ class _Case:
 
     def _example(self, edit: str) -> Example:
         answers, after = self.of(edit, self.others), self.after(edit, self.others)
-        at = int(np.abs(after - after.mean()).argmin())
+        apart = np.abs(after - after.mean())
+        at = int((apart <= apart.min() + ALIKE).argmax())
         donor = answers[at].donor
         return Example(answers[at].pixels, donor.image if donor else "", float(after[at]))
 

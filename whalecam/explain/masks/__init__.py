@@ -2,13 +2,17 @@
 
 Torch and OpenCV are imported by the functions that draw, since verbs that read a run need the menu and no mask."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from whalecam.arrays import Mask, Sample
 from whalecam.config import MASK_FALLBACKS
+from whalecam.data.readers.registered import with_offered
+from whalecam.errors import DatasetError
 from whalecam.explain.masks.border import border_method
 from whalecam.explain.masks.boxes import boxes_method, boxes_of
 from whalecam.explain.masks.given import given_method
@@ -24,10 +28,14 @@ MASK_METHODS: Mapping[str, Callable[[MaskSources], MaskMethod]] = {
     "border": border_method,
 }
 
+ENTRY_POINTS = "whalecam.mask_methods"
+"""The group of entry points under which other packages offer methods: functions of MaskSources, as in MASK_METHODS."""
+
 UNFOUND = {"net": "no subject that the mask network is sure of", "border": "no mask"}
 """Why an image has no mask, by the method that found none."""
 
 __all__ = [
+    "ENTRY_POINTS",
     "MASK_METHODS",
     "UNFOUND",
     "Joined",
@@ -37,22 +45,59 @@ __all__ = [
     "fin_region",
     "find_mask",
     "joined",
+    "mask_fallbacks",
+    "mask_methods",
     "opened",
     "records_of",
     "sentences",
 ]
 
 
+@functools.cache
+def mask_methods() -> dict[str, Callable[[MaskSources], MaskMethod]]:
+    """MASK_METHODS, then those that other packages offer. Raises what the import of such a package raises."""
+    return with_offered(MASK_METHODS, ENTRY_POINTS)
+
+
+def mask_fallbacks() -> tuple[str, ...]:
+    """How a subject without a given mask or box can be found: MASK_FALLBACKS, then the methods of other packages."""
+    return (*MASK_FALLBACKS, *(name for name in mask_methods() if name not in MASK_METHODS))
+
+
 def find_mask(sample: Sample, sources: MaskSources, fallback: str = "net") -> Mask | None:
     """The most trusted mask there is: given, then boxes, then the `fallback` method; None where none finds one.
 
-    Raises KeyError for a `fallback` that is not in MASK_METHODS.
+    Raises KeyError for a `fallback` that is not in `mask_methods`, DatasetError where it gives what is no mask.
     """
     for name in dict.fromkeys(("given", "boxes", fallback)):
-        mask = MASK_METHODS[name](sources)(sample)
+        mask = _mask_by(name, sample, sources)
         if mask is not None:
             return mask
     return None
+
+
+def _mask_by(name: str, sample: Sample, sources: MaskSources) -> Mask | None:
+    if name in MASK_METHODS:
+        return MASK_METHODS[name](sources)(sample)
+    mask = mask_methods()[name](sources)(sample)
+    if mask is not None and not _is_mask(mask, sample):
+        raise DatasetError(
+            f"The mask method '{name}' gave no mask for {sample.image}. It returns None, or a whalecam.arrays.Mask of "
+            f"{sample.pixels.shape[0]} × {sample.pixels.shape[1]} float32 values in [0, 1] and a confidence in [0, 1]."
+        )
+    return mask
+
+
+def _is_mask(mask: Mask, sample: Sample) -> bool:
+    values: object = mask.values if isinstance(mask, Mask) else None
+    if (
+        not isinstance(values, np.ndarray)
+        or values.dtype != np.float32
+        or values.shape != sample.pixels.shape[:2]
+        or not np.isfinite(values).all()
+    ):
+        return False
+    return bool(values.min() >= 0 and values.max() <= 1 and 0 <= mask.confidence <= 1)
 
 
 def agreement(sample: Sample, mask: Mask) -> float | None:

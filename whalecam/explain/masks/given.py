@@ -1,7 +1,7 @@
 """Masks that people drew: files named like the images."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +30,20 @@ def given_method(sources: MaskSources) -> MaskMethod:
     """
 
     def given(sample: Sample) -> Mask | None:
-        path = sources.given.get(sample.image)
-        values = _read(path, sample, sources) if path else None
+        values = None
+        for path, rule, orientation in _places(sample.image, sources):
+            values = _read(path, sample, rule, orientation) if values is None else values
         return None if values is None else Mask(values, CONFIDENCE, "given")
 
     return given
+
+
+def _places(image: str, sources: MaskSources) -> Iterator[tuple[Path, MaskRule, str]]:
+    """The files of an image's mask, the most trusted first, and how each is read."""
+    if path := sources.corrected.get(image):
+        yield path, MaskRule(), "auto"
+    if path := sources.given.get(image):
+        yield path, sources.rule, sources.options.mask_orientation
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def _unfit(values: ByteArray, sides: tuple[int, int]) -> str:
     return f"it is {wide} × {high} pixels, its image {width} × {height}; both must have one shape"
 
 
-def _read(path: Path, sample: Sample, sources: MaskSources) -> NDArray[np.float32] | None:
+def _read(path: Path, sample: Sample, rule: MaskRule, stated: str) -> NDArray[np.float32] | None:
     """The mask at the size of its image, in [0, 1]; None, logged, where the file is none."""
     try:
         file = read_mask(path)
@@ -121,13 +130,13 @@ def _read(path: Path, sample: Sample, sources: MaskSources) -> NDArray[np.float3
         return None
     height, width = sample.shape
     shape = Shape(width, height, sample.orientation)
-    orientation, reason = orientation_of(file, shape, sources.options.mask_orientation)
-    if not reason and (fault := sources.rule.fault_of(file)):
+    orientation, reason = orientation_of(file, shape, stated)
+    if not reason and (fault := rule.fault_of(file)):
         reason = f"it {fault}"
     if reason:
         _log_unused(path, reason)
         return None
-    return _scaled(_turned(file, sources.rule, orientation, sample.orientation), sample)
+    return _scaled(_turned(file, rule, orientation, sample.orientation), sample)
 
 
 def _log_unused(path: Path, reason: str) -> None:

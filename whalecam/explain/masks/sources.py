@@ -29,6 +29,8 @@ class MaskSources:
         box_table: what the box files have, with what became of it.
         given: the mask file of each image that has one, by the image's name.
         rule: how those masks are read.
+        corrected: the mask file of each image whose mask a person corrected, which comes before all others: white on
+            the subject, upright or with the orientation of its image.
     """
 
     folder: Path | None = None
@@ -37,6 +39,7 @@ class MaskSources:
     box_table: BoxTable | None = None
     given: Mapping[str, Path] = field(default_factory=dict)
     rule: MaskRule = MaskRule()
+    corrected: Mapping[str, Path] = field(default_factory=dict)
 
     @cached_property
     def _by_image(self) -> dict[str, list[dict[str, Any]]]:

@@ -9,8 +9,9 @@ from whalecam.errors import ReviewError
 from whalecam.output import csv
 from whalecam.output.interchange.outgoing import outgoing
 from whalecam.output.interchange.registry import formats, read_verdicts, write_files
+from whalecam.store.corrected import latest_reviews
 from whalecam.store.open_table import open_table
-from whalecam.store.reviews import Journal
+from whalecam.store.reviews import Corrections, Journal
 from whalecam.store.run import Run
 
 
@@ -44,7 +45,8 @@ def export_run(
         raise ReviewError(f"'{only}' cannot be exported. There are: {', '.join(csv.CHOSEN)}.")
     journal = Journal.of(run)
     table = open_table(run, thresholds, journal=journal)
-    rows = csv.verdict_rows(run, table, journal.latest(), thresholds=thresholds, only=only)
+    reviews = latest_reviews(journal, Corrections.of(run))
+    rows = csv.verdict_rows(run, table, reviews, thresholds=thresholds, only=only)
     if to == CSV:
         files = {f"{run.name}-{only}.csv": csv.verdict_file(rows, run, merges)}
         return Exported(write_files(files, out), len(rows))

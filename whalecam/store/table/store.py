@@ -43,6 +43,7 @@ SETTINGS: dict[str, Any] = {"memory_limit": MEMORY, "preserve_insertion_order": 
 Values = Mapping[str, str | int | float | bytes | list[str]]
 """What stands for the `$name`s of a question in SQL."""
 NO_VALUES: Values = MappingProxyType({})
+OF_PARTS = "part in (select unnest($gone::varchar[]))"
 COUNTING = ("set enable_progress_bar = true", "set enable_progress_bar_print = false", "set progress_bar_time = 1")
 """How far a question is, is counted on the cursor that is told so, and not printed."""
 
@@ -66,7 +67,7 @@ class Store:
         self.join(NO_REVIEWS)
 
     def take(self, parts: Sequence[Path], report: Report = silent) -> None:
-        """Read the parts that are not held yet; where some of those held are gone, everything anew.
+        """Read the parts that are not held yet, and forget those that are gone; everything anew where all are.
 
         Where `report` raises, what was held stays as it was. Raises RunError where there are no parts.
         """
@@ -76,38 +77,55 @@ class Store:
         with self._changing:
             if wanted == self._parts:
                 return
-            fresh = not self._parts or bool(self._parts - wanted)
-            start = "create or replace table audited.rows as" if fresh else "insert into audited.rows"
-            files = sorted(wanted if fresh else wanted - self._parts)
+            fresh = not self._parts & wanted
+            gone = () if fresh else sorted(self._parts - wanted)
+            files = sorted(wanted - self._parts)
+            images = self._images_of(gone)
             try:
-                self._read(start, files, LIGHT, "", report)
+                self._read(fresh, files, gone, LIGHT, "", report)
             except duckdb.Error:  # some parts are of an earlier audit, which knew fewer columns
-                self._read(start, files, self._present(files), ", union_by_name = true", report)
-            self._assess([Path(file) for file in files], fresh)
+                self._read(fresh, files, gone, self._present(files), ", union_by_name = true", report)
+            self._assess([Path(file) for file in files], fresh, images)
             self._parts = wanted
             self._answers = _no_answers()
             # What compresses new rows; it can wait for the next part where somebody is just asking.
             with suppress(duckdb.TransactionException):
                 self._con.cursor().execute("checkpoint audited")
 
-    def _read(self, start: str, files: list[str], present: Sequence[str], how: str, report: Report) -> None:
+    def _read(
+        self, fresh: bool, files: list[str], gone: Sequence[str], present: Sequence[str], how: str, report: Report
+    ) -> None:
         columns = [column_sql(name, present) or _NULLS[name] for name in LIGHT]
         read = f"select {', '.join(columns)}, filename as part from read_parquet($files, filename = true{how})"
+        start = "create or replace table audited.rows as" if fresh else "insert into audited.rows"
         question = f"{start} select *, label = predicted as correct from ({read})"
         own = self._con.cursor()
         for setting in COUNTING:
             own.execute(setting)
         own.begin()
         try:
-            _watched(own, question, {"files": files}, report)
+            if gone:
+                own.execute(f"delete from audited.rows where {OF_PARTS}", {"gone": list(gone)})
+            if files:
+                _watched(own, question, {"files": files}, report)
             own.commit()
         finally:
             with suppress(duckdb.TransactionException):  # after a commit there is nothing to take back
                 own.rollback()
 
-    def _assess(self, parts: Sequence[Path], fresh: bool) -> None:
-        """Read the exchanges of new parts, and assess those of all parts together: each image bears on its class."""
-        self._exchanges = pa.concat_tables([*([] if fresh else [self._exchanges]), read_exchanges(parts)])
+    def _images_of(self, parts: Sequence[str]) -> pa.Array:
+        """The images of parts that are audited."""
+        question = f"select image from audited.rows where {OF_PARTS}"
+        rows = self.rows(question, {"gone": list(parts)}) if parts else []
+        return pa.array([image for (image,) in rows], pa.string())
+
+    def _assess(self, parts: Sequence[Path], fresh: bool, gone: pa.Array) -> None:
+        """Read the exchanges of new parts, and assess those of all parts together: each image bears on its class.
+
+        Args: gone: images of parts that count no longer.
+        """
+        kept = self._exchanges.filter(pc.invert(pc.is_in(self._exchanges["image"], gone)))
+        self._exchanges = pa.concat_tables([*([] if fresh else [kept]), read_exchanges(parts)])
         self._hold_assessed()
 
     def _hold_assessed(self) -> None:
@@ -157,7 +175,7 @@ class Store:
         return dict(zip(names, cursor.fetchall()[0], strict=True))
 
     def answered(self, key: Any, find: Callable[[], Any], about: str = "whole") -> Any:
-        """What `find` returns, asked once until rows or verdicts change; the last of KEPT are held.
+        """What `find` returns, asked once until rows or verdicts change; the last of KEPT are audited.
 
         Args: about: of KEPT.
         """

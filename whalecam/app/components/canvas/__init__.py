@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from whalecam.app.components.assets import module, text
+from whalecam.app.components.canvas.drawing import Answer, CutRequest, Drawing, Saved, corners_of
 from whalecam.app.state import events, fields
 from whalecam.arrays import FloatArray
 from whalecam.config import MASK_GRID, REVIEW_VERDICTS
@@ -74,7 +75,10 @@ def heat_canvas(
     key: str,
     height: int = 560,
     colours: Sequence[str] = tuple(COLOURMAPS),
-) -> str | None:
+    fills: bool = False,
+    drawing: Drawing | None = None,
+    answer: Answer | None = None,
+) -> str | Saved | CutRequest | None:
     """The photograph under its heat, with the value under the cursor and a legend with numbers.
 
     Opacity, threshold, colours, outline and heat come from the URL, in the browser (see `overlay_controls`).
@@ -86,10 +90,13 @@ def heat_canvas(
         caption: what is shown, in plain text.
         height: largest height of the image in CSS pixels.
         colours: colour maps that can be chosen.
+        fills: whether the image takes the height of a tall window.
+        drawing: the mask from which a person may go on to draw; None: it cannot be corrected here.
+        answer: the server's last to such a drawing.
 
     Returns:
         The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip` or
-        `help`; else None.
+        `help`; a mask that was drawn and is to be saved; two corners to cut the subject out of; else None.
     """
     shown = zlib.crc32(image_uri.encode())
     data = {
@@ -101,10 +108,13 @@ def heat_canvas(
         "maskGrid": MASK_GRID,
         "caption": caption,
         "height": height,
+        "fills": fills,
         "tables": colour_tables(colours),
+        "drawing": drawing.packed() if drawing else None,
+        "answer": answer,
     }
     _component(key=key, data=data, on_did_change=events.noting(key))
-    return _pressed(events.take(key), shown)
+    return _event(events.take(key), shown)
 
 
 def overlay_controls(*, has_maps: bool = True) -> None:
@@ -174,6 +184,19 @@ def text64(data: bytes) -> str:
 
 
 ABOUT_IT = (*REVIEW_VERDICTS, "skip")
+
+
+def _event(event: tuple[str, Any] | None, shown: int) -> str | Saved | CutRequest | None:
+    """What was done; what was drawn counts only for the image that is on the screen."""
+    name, value = event or ("", None)
+    if name not in ("mask", "cut"):
+        return _pressed(event, shown)
+    if not isinstance(value, dict) or value.get("shown") != shown:
+        return None
+    if name == "mask":
+        return Saved(str(value.get("id")), value.get("mask"))
+    corners = corners_of(value.get("corners"))
+    return CutRequest(str(value.get("id")), corners) if corners else None
 
 
 def _pressed(event: tuple[str, Any] | None, shown: int) -> str | None:

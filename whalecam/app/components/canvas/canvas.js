@@ -8,12 +8,27 @@ import { contoursOf } from "../shared/outlines.js"
 import { drawOutline, paintLayer, placeFrame } from "../shared/paint.js"
 import { settingsOf } from "../shared/settings.js"
 import { cellAt, frameOf, pixelsOf } from "./cells.js"
+import { editorIn, pressKey, updateEditor } from "./editor.js"
+import { FIT, panned, transformOf, zoomed } from "./zoom.js"
 import { cellWords, noteOf, restWords, thresholdWords, ticksOf } from "./words.js"
 
 const views = new WeakMap()
 const KEYS = {
   n: "next", j: "next", ArrowRight: "next", p: "previous", ArrowLeft: "previous",
   f: "flag", k: "keep", u: "unsure", z: "undo", y: "redo", s: "skip", "?": "help",
+}
+
+const STEP = 1.5
+// Keys that change how the image is looked at, and nothing else.
+const LOOKS = {
+  0: (view) => lookAt(view, FIT),
+  "+": (view) => enlarge(view, STEP),
+  "=": (view) => enlarge(view, STEP),
+  "-": (view) => enlarge(view, 1 / STEP),
+  h: (view) => {
+    view.isBare = !view.isBare
+    paint(view)
+  },
 }
 
 export default function (component) {
@@ -23,7 +38,8 @@ export default function (component) {
     view = build(parentElement.querySelector(".view"))
     views.set(parentElement, view)
   }
-  view.press = (name) => report(component, "pressed", { name, shown: component.data.shown })
+  view.send = (name, value) => report(component, name, value)
+  view.press = (name) => view.send("pressed", { name, shown: component.data.shown })
   show(view, component.data)
   return () => {
     view.stop()
@@ -34,12 +50,15 @@ export default function (component) {
 function build(root) {
   root.replaceChildren()
   const stage = element(root, "div", "stage")
-  const view = { root, stage, settings: settingsOf(location.search) }
-  view.photo = element(stage, "img", "photo")
-  view.frame = element(stage, "div", "frame")
+  stage.tabIndex = -1
+  const plane = element(stage, "div", "plane")
+  const view = { root, stage, plane, zoom: FIT, isBare: false, settings: settingsOf(location.search) }
+  view.photo = element(plane, "img", "photo")
+  view.frame = element(plane, "div", "frame")
   view.heat = element(view.frame, "canvas", "heat")
   view.cell = element(view.frame, "div", "cell")
-  view.outline = element(stage, "canvas", "outline")
+  view.outline = element(plane, "canvas", "outline")
+  view.editor = editorIn(view, root)
   const strip = element(root, "div", "strip")
   const words = element(strip, "div", "words")
   view.caption = element(words, "div", "caption")
@@ -65,8 +84,19 @@ function legendIn(strip) {
 
 function listen(view) {
   const onKey = (event) => {
+    const isInside = event.composedPath().includes(view.root)
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && (isInside || keyIsOurs(event, view.stage))) {
+      const isEditing = view.editor.isOn
+      if (pressKey(view.editor, event)) event.preventDefault()
+      if (isEditing || view.editor.isOn) return
+    }
+    if (LOOKS[keyOf(event)] && keyIsOurs(event, view.stage)) {
+      event.preventDefault()
+      LOOKS[keyOf(event)](view)
+      return
+    }
     const name = KEYS[keyOf(event)]
-    if (!name || !keyIsOurs(event, view.stage)) return
+    if (!name || view.editor.isOn || !keyIsOurs(event, view.stage)) return
     event.preventDefault()
     view.press(name)
   }
@@ -83,7 +113,14 @@ function listen(view) {
     paint(view)
   }
   view.photo.onerror = () => view.stage.classList.add("broken")
-  view.stage.onpointermove = view.stage.onpointerdown = (event) => point(view, event)
+  view.stage.onpointermove = view.stage.onpointerdown = (event) => {
+    if (event.type === "pointerdown" && event.pointerType === "mouse") view.stage.setPointerCapture(event.pointerId)
+    else if (event.buttons === 1 && event.pointerType === "mouse" && !view.editor.isOn) {
+      lookAt(view, panned(view.zoom, event.movementX, event.movementY, view.stage.clientWidth, view.stage.clientHeight))
+    }
+    point(view, event)
+  }
+  view.stage.addEventListener("wheel", (event) => onWheel(view, event), { passive: false })
   view.stage.onpointerleave = (event) => event.pointerType === "mouse" && point(view, null)
   view.stop = () => {
     document.removeEventListener("keydown", onKey)
@@ -92,25 +129,48 @@ function listen(view) {
   }
 }
 
+// The wheel enlarges; where all is shown already, turning back scrolls the page.
+function onWheel(view, event) {
+  if (event.ctrlKey || !event.deltaY || (event.deltaY > 0 && view.zoom.scale === 1)) return
+  event.preventDefault()
+  const box = view.stage.getBoundingClientRect()
+  enlarge(view, event.deltaY < 0 ? STEP : 1 / STEP, [event.clientX - box.left, event.clientY - box.top])
+  point(view, event)
+}
+
+function enlarge(view, factor, at) {
+  const { clientWidth: wide, clientHeight: high } = view.stage
+  lookAt(view, zoomed(view.zoom, factor, at || [wide / 2, high / 2], wide, high))
+}
+
+function lookAt(view, zoom) {
+  view.zoom = zoom
+  view.plane.style.transform = transformOf(zoom)
+  view.stage.classList.toggle("enlarged", zoom.scale > 1)
+}
+
 function show(view, data) {
   view.data = data
   view.tableOf = tablesOf(data.tables)
   view.layer = data.layer ? readable(data.layer) : null
   view.loops = data.mask ? contoursOf(bytesOf(data.mask), data.maskGrid) : []
-  view.stage.style.setProperty("--tall", `${data.height}px`)
+  view.stage.style.setProperty("--tall", data.fills ? `max(${data.height}px, 100vh - 21rem)` : `${data.height}px`)
   view.photo.alt = data.caption
   if (view.photo.getAttribute("src") !== data.picture) {
     view.stage.classList.add("waiting")
+    lookAt(view, FIT)
     view.photo.src = data.picture
   }
   if (view.layer) placeFrame(view.frame, view.layer.frame)
   view.caption.textContent = data.caption
+  updateEditor(view.editor, data)
   point(view, null)
   paint(view)
 }
 
 function paint(view) {
-  const { stage, layer, settings } = view
+  const { stage, layer } = view
+  const settings = settingsIn(view)
   const wide = stage.clientWidth
   const high = stage.clientHeight
   if (!view.data || !wide || !high) return
@@ -128,7 +188,8 @@ function paint(view) {
 }
 
 function paintLegend(view, lit) {
-  const { layer, settings, legend } = view
+  const { layer, legend } = view
+  const settings = settingsIn(view)
   legend.whole.hidden = !lit
   legend.whole.classList.toggle("off", !settings.heat)
   view.note.textContent = noteOf(layer, settings, view.loops.length > 0)
@@ -141,6 +202,11 @@ function paintLegend(view, lit) {
   for (const label of ticksOf(layer)) element(legend.ticks, "span", "", label)
 }
 
+// What the address asks for, but for the heat that a key switched off.
+function settingsIn({ settings, isBare }) {
+  return isBare ? { ...settings, heat: false } : settings
+}
+
 function paintRamp(canvas, table, settings) {
   const field = Float32Array.from({ length: 256 }, (_, i) => i)
   const ramp = colourise(field, 255, table, settings.heat ? settings.opacity : 0, settings.threshold)
@@ -151,7 +217,7 @@ function paintRamp(canvas, table, settings) {
 function point(view, event) {
   const { layer } = view
   const at = event && layer ? cellAt(layer, view.frame.getBoundingClientRect(), event.clientX, event.clientY) : null
-  view.cell.hidden = !at
+  view.cell.hidden = !at || view.editor.isOn
   view.legend.needle.hidden = !at || !(at.value >= 0) || !(layer.top > 0)
   view.readout.textContent = at ? cellWords(at, layer) : restWords(layer, Boolean(event))
   if (!at) return
