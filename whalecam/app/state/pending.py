@@ -42,12 +42,14 @@ class ReviewAction:
 
     Attributes:
         of_gallery: whether the images were selected in the gallery of the same name.
+        is_first: whether the reviewer's name was given with it, which the whole page must hear of.
     """
 
     verdict: str
     images: tuple[str, ...]
     bar: str
     of_gallery: bool = False
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class FallbackQuestion:
 
 
 REVIEW = Pending[ReviewAction]("review")
+UNSIGNED = Pending[ReviewAction]("unsigned")
+"""A verdict that waits for the name of who signs it."""
 GROUP_REVIEW = Pending[ReviewAction]("group_review")
 """A verdict on a group of images of the Patterns page."""
 SKIP = Pending[Skip]("skip")
