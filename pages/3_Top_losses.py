@@ -5,10 +5,12 @@ import streamlit as st
 from whalecam.app.components.canvas import overlay_controls
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
-from whalecam.app.widgets import bulk_review, filters, gallery_page, review_controls
+from whalecam.app.widgets import bulk_review, filters, gallery_page, review_controls, saved_views
 
 with page("Top losses") as run:
     rail = gallery_page.begin()
+    with rail:
+        saved_views.saved_views(run, "losses")
     threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)

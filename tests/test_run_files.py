@@ -11,7 +11,7 @@ from whalecam.store import run
 
 NAMES = {
     *(run.MANIFEST, run.METRICS, run.JOURNAL, run.JOB, run.JOB_LOG),
-    *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT),
+    *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT, run.VIEWS),
 }
 FOLDERS = {run.MODEL, run.AUDIT, run.THUMBS, run.PROPERTIES, run.REMEDIED}
 BEGINNINGS = ("part-", "fold-")

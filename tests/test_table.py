@@ -126,9 +126,6 @@ def test_a_span_of_what_is_no_score_is_refused(table: Table) -> None:
         table.count(Filters(spans=(Span("1=1; drop table rows; --", 0, 1),)))
 
 
-FREED = {"label": "labels", "predicted": "predicted", "assessment": "assessments", "group": "groups"}
-
-
 @pytest.mark.parametrize(
     "filters",
     [
@@ -140,8 +137,14 @@ FREED = {"label": "labels", "predicted": "predicted", "assessment": "assessments
 def test_a_count_leaves_its_own_choice_out_and_no_other(table: Table, filters: Filters) -> None:
     table.join(pd.DataFrame({"image": ["003.jpg", "004.jpg"], "verdict": ["flag", "keep"], "reviewer": "Ana"}))
     facets = table.facets(filters)
-    for column, field in FREED.items():
-        rows = table.all_rows(replace(filters, **{field: ()}))
+    freed = {
+        "label": replace(filters, labels=()),
+        "predicted": replace(filters, predicted=()),
+        "assessment": replace(filters, assessments=()),
+        "group": replace(filters, groups=()),
+    }
+    for column, others in freed.items():
+        rows = table.all_rows(others)
         assert facets.counts[column] == dict(Counter(rows[column].dropna())), column
     rows = table.all_rows(replace(filters, review=None))
     assert facets.counts["review"] == dict(Counter(rows["review"].fillna("unreviewed")))

@@ -114,7 +114,7 @@ def test_filters_say_what_they_leave_and_are_taken_back(visit: Callable[..., Any
     assert counted(page) == suspects
     box = page.get_by_role("checkbox", name="sei_whale")
     of_species = table.count(Filters(assessments=SUSPECT_ASSESSMENTS, labels=("sei_whale",)))
-    expect(page.locator(".option", has_text="sei_whale")).to_contain_text(str(of_species))
+    expect(page.locator(".option:has(#label-sei_whale)")).to_contain_text(str(of_species))
     box.check()
     page.wait_for_url(re.compile("leaks_label=sei_whale"))
     until(page, lambda: counted(page) == of_species)

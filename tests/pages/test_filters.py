@@ -1,6 +1,7 @@
 """What a list shows, counts, signs and writes into its address is one filter, whatever was touched before."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from tests.pages.test_pages import open_page
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.state import session
 from whalecam.app.widgets import filters
 from whalecam.config import ASSESSMENTS, SUSPECT_ASSESSMENTS, THRESHOLDS, Thresholds
 from whalecam.store.run import open_run
 from whalecam.store.table import ORDERS
+from whalecam.store.views import views_in
 
 REGION = "attention_score~reliance 0.6,-1 1.1,-1 1.1,0.4 0.6,0.4"
 SPANS = "attention_score:0.5:1.1;loss::1"
@@ -240,3 +243,32 @@ def test_ranges_that_cannot_be_read_are_named_and_hide_nothing(runs: Path) -> No
         app = opened({"leaks_spans": spans})
         assert "ranges of scores in the URL cannot be read" in app.warning[0].value
         assert app.session_state["taken"] == opened({}).session_state["taken"]
+
+
+def test_a_view_is_kept_shown_deleted_and_brought_back(runs: Path) -> None:
+    app = open_page("pages/5_Leaks.py", leaks_label="sei_whale", leaks_order="name")
+
+    def names() -> list[str]:
+        return [b.label for b in app.button if re.fullmatch(r"leaks_view_\d+", str(b.key))]
+
+    app.multiselect(key="leaks_label").set_value(["sei_whale"]).run()
+    app.selectbox(key="leaks_order").set_value("name").run()
+    app.button(key="leaks_view_keep").click().run()
+    assert "needs a name" in app.error[0].value
+    app.text_input(key="leaks_view_name").set_value("sei <b> whales").run()
+    app.button(key="leaks_view_keep").click().run()
+    assert not app.exception and names() == ["sei \\<b\\> whales"]
+    app.button(key="leaks_clear_all").click().run()
+    app.selectbox(key="leaks_order").set_value("loss").run()
+    again = open_page("pages/5_Leaks.py")
+    again.button(key="leaks_view_0").click().run()
+    assert (again.multiselect(key="leaks_label").value, again.selectbox(key="leaks_order").value) == (
+        ["sei_whale"],
+        "name",
+    )
+    assert again.multiselect(key="leaks_assessment").value == list(SUSPECT_ASSESSMENTS)
+    app.button(key="leaks_view_0_delete").click().run()
+    assert names() == []
+    app.button(key="leaks_view_back").click().run()
+    assert names() == ["sei \\<b\\> whales"] and not app.exception
+    assert not [view for view in views_in(open_run(runs / "demo").views) if view.of != "leaks"]

@@ -33,6 +33,7 @@ MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "proper
 PART = "part-*.parquet"
 JOB, JOB_LOG = "job.json", "job.log"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
+VIEWS = "views.json"
 
 
 class Described(Protocol):
@@ -260,6 +261,11 @@ class Run:
     def selftest(self) -> Path:
         """The file of the last self-test that was started from the run's pages."""
         return self.path / SELFTEST
+
+    @property
+    def views(self) -> Path:
+        """The file of the filters that somebody gave a name."""
+        return self.path / VIEWS
 
     @property
     def checkpoint_record(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import streamlit as st
 
 from whalecam.commands import Train
+from whalecam.store.views import SavedView
 
 Action = TypeVar("Action")
 
@@ -82,6 +83,10 @@ GROUP_REVIEW = Pending[ReviewAction]("group_review")
 """A verdict on a group of images of the Patterns page."""
 SKIP = Pending[Skip]("skip")
 FALLBACK = Pending[FallbackQuestion]("fallback")
+
+
+REMOVED_VIEW = Pending[SavedView]("removed_view")
+"""The view that was deleted last, for whoever wants it back."""
 
 
 def bulk_review(key: str) -> Pending[Sequence[str]]:

@@ -293,13 +293,13 @@ def _chips(key: str, filters: Filters, words: Words) -> None:
         if filters.images is not None:
             _say_selection(key, filters.images)
             return
-        for number, (word, *free) in enumerate(_set(key, words)):
+        for number, (word, name, value) in enumerate(_set(key, words)):
             st.button(
                 f"{plain(word)}\u2002✕",
                 key=f"{key}_chip_{number}",
                 help="No longer filter by this",
                 on_click=fields.set_values,
-                kwargs=_field(key, *free),
+                kwargs=_field(key, name, value),
             )
 
 

@@ -117,6 +117,7 @@ function show(own, data) {
   own.root.classList.toggle("selectable", data.selectable)
   own.grid.setAttribute("aria-multiselectable", String(data.selectable))
   own.grid.style.setProperty("--card", `${data.columns}px`)
+  own.grid.style.setProperty("--grow", data.columns / 1500)
   own.cards = data.cards.map((card) => {
     const text = JSON.stringify(card)
     const known = before.get(text)
