@@ -82,7 +82,7 @@ function optionOf(own, section, option, most) {
   box.onchange = () => own.choose(section.name, chosenAfter(section, option.value))
   if (option.shape) element(row, "i", `mark ${option.shape}`).style.background = option.colour
   element(row, "span", "word", option.word).title = option.word
-  element(row, "span", "count", option.count.toLocaleString("en"))
+  element(row, "span", "images", option.count.toLocaleString("en"))
   return row
 }
 
