@@ -7,8 +7,10 @@ from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import embedding, patterns
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
+from whalecam.app.widgets import gallery_page
 
 with page("Patterns") as run:
+    rail = gallery_page.begin()
     threshold_sliders(run)
     session.up_to_date(run)
     table = session.table_of(run)
@@ -23,7 +25,7 @@ with page("Patterns") as run:
     )
     if sights.open:
         with sights:
-            embedding.embedding_map(run, table)
+            embedding.embedding_map(run, table, rail)
     if strategies.open:
         with strategies:
             patterns.strategies(run, table)

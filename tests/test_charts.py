@@ -1,5 +1,6 @@
 """What the charts of the Leaks page are made of."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whalecam.app.charts import alternatives, audit_charts
+from whalecam.app.components.assets import text
 from whalecam.app.screens import dataset
 from whalecam.words import MARINE
 
@@ -138,3 +140,56 @@ def test_what_a_chart_shows_stands_in_its_text_with_the_numbers() -> None:
     assert alternatives.losses([{"train_loss": 2.0}, {"train_loss": 1.5, "valid_loss": 1.25}, {}]) == (
         "Cross-entropy in nats after 3 reports: train loss 1.500; valid loss 1.250."
     )
+
+
+MACHADO = {
+    "full colour vision": np.eye(3),
+    "protan": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deutan": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritan": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+"""Linear RGB as eyes of each kind see it, at full severity: Machado, Oliveira and Fernandes 2009, table 1."""
+
+
+def _seen(color: str, eyes: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """CIE L*a*b* (D65) of a colour "#rrggbb" for one kind of eyes."""
+    rgb = np.array([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    )
+    xyz = to_xyz @ np.clip(MACHADO[eyes] @ linear, 0, 1) / to_xyz.sum(axis=1)
+    x, y, z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_lab_of_known_colours() -> None:
+    np.testing.assert_allclose(_seen("#ffffff", "full colour vision"), [100, 0, 0], atol=0.02)
+    np.testing.assert_allclose(_seen("#ff0000", "full colour vision"), [53.24, 80.09, 67.20], atol=0.05)
+
+
+@pytest.mark.parametrize("eyes", MACHADO)
+def test_no_two_assessments_look_alike_to_any_eyes(eyes: str) -> None:
+    places = {name: _seen(color, eyes) for name, color in audit_charts.COLOURS.items()}
+    for one, other in itertools.combinations(places, 2):
+        assert np.linalg.norm(places[one] - places[other]) >= 25, (one, other)
+
+
+def test_each_assessment_has_a_mark_of_its_own_on_charts_and_cards() -> None:
+    assert set(audit_charts.SHAPES) == set(audit_charts.COLOURS) == set(audit_charts.WORDS)
+    assert len(set(audit_charts.SHAPES.values())) == len(audit_charts.SHAPES)
+    marks = text("shared/marks.css")
+    assert all(f".mark.{shape} " in marks for shape in audit_charts.SHAPES.values())
+    scores = pd.DataFrame(
+        {"image": list("ab"), "attention_score": [0.1, 0.9], "loss": [1.0, 2.0], "assessment": ["clean", "suspect"]}
+    )
+    symbols = {
+        trace.name: trace.marker.symbol for trace in audit_charts.scatter(scores, "attention_score", "loss", {}).data
+    }
+    assert symbols == {"Clean": "circle", "Suspect": "triangle-up"}

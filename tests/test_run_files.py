@@ -11,7 +11,7 @@ from whalecam.store import run
 
 NAMES = {
     *(run.MANIFEST, run.METRICS, run.JOURNAL, run.JOB, run.JOB_LOG, run.LOCK),
-    *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT, run.ROWS),
+    *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT, run.ROWS, run.VIEWS),
 }
 FOLDERS = {run.MODEL, run.AUDIT, run.THUMBS, run.PROPERTIES, run.REMEDIED, run.CORRECTED, run.DRAWN}
 BEGINNINGS = ("part-", "fold-")

@@ -1,5 +1,7 @@
 """Questions to the table, compared with the same question asked slowly in plain Python."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -11,7 +13,7 @@ from scipy.stats import binomtest
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
 from whalecam.store.run import DatasetRecord, Run, create_run
-from whalecam.store.table import ORDERS, Filters, ImageRow, Table, Totals, unpack_maps, wilson
+from whalecam.store.table import ORDERS, Filters, ImageRow, Span, Table, Totals, unpack_maps, wilson
 from whalecam.store.table.stats import bootstrap
 
 CLASSES = ("beluga", "orca")
@@ -106,12 +108,63 @@ def test_place_agrees_with_the_page(table: Table) -> None:
         (Filters(images=("001.jpg", "x'; drop table rows; --")), lambda r: r["image"] == "001.jpg"),
         (Filters(review="unreviewed"), lambda r: True),
         (Filters(review="flag"), lambda r: False),
+        (Filters(groups=("id3", "nobody")), lambda r: r["group"] == "id3"),
+        (Filters(spans=(Span("loss", 1.0, None),)), lambda r: r.get("loss", -1) >= 1),
+        (
+            Filters(spans=(Span("loss", None, 2.0), Span("attention_score", 0.5, 1.0))),
+            lambda r: r.get("loss", 9) < 2 and 0.5 <= r.get("attention_score", 9) < 1,
+        ),
     ],
 )
 def test_filters_equal_a_loop(table: Table, filters: Filters, keep) -> None:  # type: ignore[no-untyped-def]
     expected = [row["image"] for row in make_rows() if keep(row)]
     assert table.all_rows(filters)["image"].tolist() == expected
     assert table.count(filters) == len(expected)
+
+
+def test_a_span_of_what_is_no_score_is_refused(table: Table) -> None:
+    with pytest.raises(ValueError, match="no score"):
+        table.count(Filters(spans=(Span("1=1; drop table rows; --", 0, 1),)))
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(labels=("orca",), predicted=("beluga",), in_training=True),
+        Filters(spans=(Span("loss", 0.5, 2.5),), assessments=("clean",), groups=("id1", "id3")),
+    ],
+)
+def test_a_count_leaves_its_own_choice_out_and_no_other(table: Table, filters: Filters) -> None:
+    table.join(pd.DataFrame({"image": ["003.jpg", "004.jpg"], "verdict": ["flag", "keep"], "reviewer": "Ana"}))
+    facets = table.facets(filters)
+    freed = {
+        "label": replace(filters, labels=()),
+        "predicted": replace(filters, predicted=()),
+        "assessment": replace(filters, assessments=()),
+        "group": replace(filters, groups=()),
+    }
+    for column, others in freed.items():
+        rows = table.all_rows(others)
+        assert facets.counts[column] == dict(Counter(rows[column].dropna())), column
+    rows = table.all_rows(replace(filters, review=None))
+    assert facets.counts["review"] == dict(Counter(rows["review"].fillna("unreviewed")))
+    rows = table.all_rows(replace(filters, in_training=None))
+    assert facets.counts["in_training"] == dict(Counter(str(bool(v)).lower() for v in rows["in_training"].dropna()))
+
+
+def test_a_histogram_counts_every_measured_image_once(table: Table) -> None:
+    facets = table.facets(Filters(spans=(Span("loss", 1.0, 2.0), Span("confidence", 0.2, None))))
+    assert set(facets.spreads) == {"attention_score", "loss", "confidence"}, "reliance was not measured"
+    losses = table.all_rows(Filters(spans=(Span("confidence", 0.2, None),)))["loss"].dropna().astype(float)
+    spread = facets.spreads["loss"]
+    slowly = [0] * len(spread.counts)
+    for loss in losses:
+        bar = int((loss - spread.low) * len(slowly) / (spread.high - spread.low) // 1)
+        slowly[min(len(slowly) - 1, max(0, bar))] += 1
+    assert list(spread.counts) == slowly and sum(slowly) == len(losses)
+    assert (facets.spreads["confidence"].low, facets.spreads["confidence"].high) == (0, 1)
+    assert sum(table.facets(Filters(labels=("no such label",))).spreads["loss"].counts) == 0
 
 
 def test_reviews_join_by_image(table: Table) -> None:

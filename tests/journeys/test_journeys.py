@@ -60,7 +60,7 @@ def test_the_first_start_prepares_the_demo(browser: Any, page: Any, tmp_path: Pa
     assert len(open_run(runs / "demo").audited()) == 96
 
 
-@pytest.mark.parametrize("path", ["", "Leaks"])
+@pytest.mark.parametrize("path", ["", "Leaks?leaks_charts=true"])
 def test_figures_are_drawn_before_what_draws_charts_is_asked_for(page: Any, address: str, path: str) -> None:
     page.add_init_script(
         """const look = () => {

@@ -1,5 +1,6 @@
 """The Patterns page in a real browser: a box over the map becomes a gallery, and a tab survives a reload."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ def page(visitor: Callable[[], Any], dashboard: Dashboard, prepared: Path) -> An
     return settled(page)
 
 
-def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
+def test_a_box_over_the_map_narrows_the_images_beside_it(page: Any) -> None:
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.wait_for()
-    expect(page.locator(".gallery")).to_have_count(0)
+    counted = page.get_by_text(re.compile(r"^[0-9]+ images$"))
+    every = counted.inner_text()
     settled(page)
     at = box_select(page, plot)
     page.mouse.move(at["x"] + 4, at["y"] + 4)
@@ -30,7 +32,8 @@ def test_a_box_over_the_map_becomes_a_gallery(page: Any) -> None:
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2, steps=5)
     page.mouse.move(at["x"] + at["width"] - 4, at["y"] + at["height"] - 4, steps=5)
     page.mouse.up()
-    page.locator(".gallery").first.wait_for()
+    page.get_by_text("Selected in the chart").wait_for()
+    assert int(counted.inner_text().split()[0]) < int(every.split()[0])
     expect(page.get_by_role("button", name="Flag").first).to_be_visible()
     assert until(page, lambda: "map_region=" in page.url), "the selection stands in the address"
 

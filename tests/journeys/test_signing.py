@@ -61,7 +61,10 @@ def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
 ) -> None:
     cards = page.locator(".card")
     cards.nth(0).click()
+    page.get_by_role("button", name="Reason, note").click()
     page.get_by_text("water", exact=True).first.click()
+    settled(page)
+    page.keyboard.press("Escape")
     settled(page)
     page.get_by_role("button", name="Flag").first.click()
     wanted = {names[0]: ("flag", "water")}

@@ -1,5 +1,7 @@
 """What a list shows, counts, signs and writes into its address is one filter, whatever was touched before."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,17 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from tests.pages.test_pages import open_page
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.state import session
 from whalecam.app.widgets import filters
 from whalecam.config import ASSESSMENTS, SUSPECT_ASSESSMENTS, THRESHOLDS, Thresholds
 from whalecam.store.run import open_run
 from whalecam.store.table import ORDERS
+from whalecam.store.views import views_in
 
 REGION = "attention_score~reliance 0.6,-1 1.1,-1 1.1,0.4 0.6,0.4"
+SPANS = "attention_score:0.5:1.1;loss::1"
 DEFAULTS: dict[str, Any] = {
     "label": [],
     "predicted": [],
@@ -27,6 +32,9 @@ DEFAULTS: dict[str, Any] = {
     "review": None,
     "right": None,
     "seen": None,
+    "source": [],
+    "group": "",
+    "spans": "",
     "text": "",
     "region": "",
     "order": next(iter(ORDERS)),
@@ -44,6 +52,9 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "review": st.sampled_from([None, "unreviewed", "reviewed", "flag"]),
     "right": st.sampled_from([None, "right", "wrong"]),
     "seen": st.sampled_from([None, "trained on", "not trained on"]),
+    "source": st.sampled_from([[], ["given"]]),
+    "group": st.sampled_from(["", "bel001", "nobody"]),
+    "spans": st.sampled_from(["", SPANS, "no spans"]),
     "text": st.sampled_from(["", "1", "bel", "no such name"]),
     "region": st.sampled_from(["", REGION, "no region"]),
     "order": st.sampled_from(["evidence", "name", "loss"]),
@@ -86,7 +97,8 @@ def field(name: str) -> str:
 
 def widget(app: AppTest, name: str) -> Any:
     kinds = {"assessment": "multiselect", "label": "multiselect", "predicted": "multiselect", "page": "number_input"}
-    kinds |= {"text": "text_input", "region": "text_input"} | dict.fromkeys(THRESHOLDS, "slider")
+    kinds |= dict.fromkeys(("text", "region", "group", "spans"), "text_input") | {"source": "multiselect"}
+    kinds |= dict.fromkeys(THRESHOLDS, "slider")
     return getattr(app, kinds.get(name, "selectbox"))(key=field(name))
 
 
@@ -116,14 +128,19 @@ def expected(rows: pd.DataFrame, chosen: dict[str, Any]) -> set[str]:
         inside = rows["attention_score"].between(0.6, 1.1) & rows["reliance"].between(-1, 0.4)
         return set(rows.loc[inside, "image"])
     keep = pd.Series(True, rows.index)
-    for name in ("label", "predicted", "assessment"):
+    columns = {"label": "label", "predicted": "predicted", "assessment": "assessment", "source": "mask_source"}
+    for name, column in columns.items():
         if chosen[name]:
-            keep &= rows[name].isin(chosen[name])
+            keep &= rows[column].isin(chosen[name])
     if chosen["review"] in ("reviewed", "flag"):
         keep &= False  # nobody has signed anything
     for name, column, yes in (("right", "correct", "right"), ("seen", "in_training", "trained on")):
         if chosen[name]:
             keep &= rows[column].map(lambda value, wanted=chosen[name] == yes: value is not None and value == wanted)
+    if chosen["group"]:
+        keep &= rows["group"] == chosen["group"]
+    if chosen["spans"] == SPANS:
+        keep &= (rows["attention_score"] >= 0.5) & (rows["attention_score"] < 1.1) & (rows["loss"] < 1)
     if chosen["text"]:
         names = rows["image"].str.lower() + "\n" + rows["group"].str.lower()
         keep &= names.str.contains(chosen["text"], regex=False)
@@ -182,3 +199,76 @@ def test_an_image_opened_from_a_list_leads_the_queue_through_that_list(runs: Pat
     assert app.text_input(key="image").value == wanted[0]
     app.button(key="queue_next").click().run()
     assert app.text_input(key="image").value == wanted[1]
+
+
+def counts_of(app: AppTest) -> dict[str, dict[str, int]]:
+    """What the panel of filters offers, with its counts, as its browser is sent it."""
+    (panel,) = [
+        part for part in app.sidebar.get("bidi_component") if part.proto.component_name.endswith("whalecam_facets")
+    ]
+    sections = json.loads(panel.proto.json)["sections"]
+    return {part["name"]: {o["value"]: o["count"] for o in part["options"]} for part in sections if "options" in part}
+
+
+def test_each_count_is_what_its_choice_would_leave(runs: Path) -> None:
+    app = opened({"leaks_label": ["beluga", "sei_whale"], "leaks_assessment": ["Clean", "Confirmed leak"]})
+    counts = counts_of(app)
+    for name in ("beluga", "fin_whale"):
+        app.multiselect(key="leaks_label").set_value([name]).run()
+        assert counts["label"].get(name, 0) == len(app.session_state["taken"])
+    app.multiselect(key="leaks_label").set_value(["beluga", "sei_whale"]).run()
+    for name in ("clean", "cosmetic", "not_assessable"):
+        app.multiselect(key="leaks_assessment").set_value([name]).run()
+        assert counts["assessment"].get(name, 0) == len(app.session_state["taken"])
+
+
+def test_what_is_set_is_named_and_taken_back_one_by_one(runs: Path) -> None:
+    app = opened({"leaks_label": ["beluga"], "leaks_spans": "loss:0.01:", "leaks_assessment": ["Clean"]})
+
+    def chips() -> list[str]:
+        shown = [button for button in app.button if str(button.key).startswith("leaks_chip_")]
+        return [button.label.replace("\\", "").split("\u2002")[0] for button in shown]
+
+    assert chips() == ["Clean", "beluga", "Loss from 0.01"]
+    app.button(key="leaks_chip_2").click().run()
+    assert chips() == ["Clean", "beluga"] and app.text_input(key="leaks_spans").value == ""
+    app.button(key="leaks_chip_0").click().run()
+    assert chips() == ["beluga"]
+    app.button(key="leaks_clear_all").click().run()
+    assert chips() == [] and len(app.session_state["taken"]) == len(open_run(runs / "demo").audited())
+
+
+def test_ranges_that_cannot_be_read_are_named_and_hide_nothing(runs: Path) -> None:
+    for spans in ("loss", "weight:1:2", "loss:a:b", "loss:nan:", "loss:1:2:3"):
+        app = opened({"leaks_spans": spans})
+        assert "ranges of scores in the URL cannot be read" in app.warning[0].value
+        assert app.session_state["taken"] == opened({}).session_state["taken"]
+
+
+def test_a_view_is_kept_shown_deleted_and_brought_back(runs: Path) -> None:
+    app = open_page("pages/5_Leaks.py", leaks_label="sei_whale", leaks_order="name")
+
+    def names() -> list[str]:
+        return [b.label for b in app.button if re.fullmatch(r"leaks_view_\d+", str(b.key))]
+
+    app.multiselect(key="leaks_label").set_value(["sei_whale"]).run()
+    app.selectbox(key="leaks_order").set_value("name").run()
+    app.button(key="leaks_view_keep").click().run()
+    assert "needs a name" in app.error[0].value
+    app.text_input(key="leaks_view_name").set_value("sei <b> whales").run()
+    app.button(key="leaks_view_keep").click().run()
+    assert not app.exception and names() == ["sei \\<b\\> whales"]
+    app.button(key="leaks_clear_all").click().run()
+    app.selectbox(key="leaks_order").set_value("loss").run()
+    again = open_page("pages/5_Leaks.py")
+    again.button(key="leaks_view_0").click().run()
+    assert (again.multiselect(key="leaks_label").value, again.selectbox(key="leaks_order").value) == (
+        ["sei_whale"],
+        "name",
+    )
+    assert again.multiselect(key="leaks_assessment").value == list(SUSPECT_ASSESSMENTS)
+    app.button(key="leaks_view_0_delete").click().run()
+    assert names() == []
+    app.button(key="leaks_view_back").click().run()
+    assert names() == ["sei \\<b\\> whales"] and not app.exception
+    assert not [view for view in views_in(open_run(runs / "demo").views) if view.of != "leaks"]

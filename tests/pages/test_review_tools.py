@@ -188,3 +188,19 @@ def test_a_verdict_given_with_scores_in_sight_is_no_control(runs: Path, table: T
     app.run()
     press(app, "losses_bulk_sign")
     assert journal.version() == len(table.all_rows()) and journal.controls().empty
+
+
+def test_the_name_that_a_first_verdict_asks_for_signs_it(runs: Path, journal: Journal) -> None:
+    app = heatmaps("", image_order="name")
+    image = shown(app)
+    press(app, "one_keep")
+    assert "name" in app.error[0].value and journal.version() == 0
+    sign = next(button for button in app.button if button.label == "Sign")
+    sign.click().run()
+    assert journal.version() == 0, "without a name nothing is signed"
+    app.text_input(key="one_name").set_value("  Ana ")
+    next(button for button in app.button if button.label == "Sign").click().run()
+    assert not app.exception and not app.error, texts(app)
+    assert journal.latest()[["image", "verdict", "reviewer"]].to_numpy().tolist() == [[image, "keep", "Ana"]]
+    assert app.text_input(key="reviewer").value == "Ana"
+    assert "Sign" not in [button.label for button in app.button]

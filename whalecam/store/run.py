@@ -40,7 +40,7 @@ REVISION = re.compile(r"(?P<first>part-.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
 """A part, and its revisions: the same rows, of which one was made anew. Of all of them the last counts."""
 JOB, JOB_LOG, LOCK = "job.json", "job.log", "audit.lock"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
-ROWS = "rows.json"
+ROWS, VIEWS = "rows.json", "views.json"
 
 
 class RowCounts(TypedDict):
@@ -400,6 +400,11 @@ class Run:
     def selftest(self) -> Path:
         """The file of the last self-test that was started from the run's pages."""
         return self.path / SELFTEST
+
+    @property
+    def views(self) -> Path:
+        """The file of the filters that somebody gave a name."""
+        return self.path / VIEWS
 
     @property
     def checkpoint_record(self) -> Path:

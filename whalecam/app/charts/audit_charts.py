@@ -13,15 +13,27 @@ from whalecam.text import count, percent
 from whalecam.words import Words
 
 COLOURS = {
-    "confirmed_leak": "#b91c1c",
-    "hidden_reliance": "#c2410c",
-    "background_reliance": "#be185d",
-    "suspect": "#d97706",
-    "cosmetic": "#ca8a04",
-    "clean": "#0e7490",
-    "not_tested": "#64748b",
-    "not_assessable": "#a8b4bc",
+    "confirmed_leak": "#9b1519",
+    "hidden_reliance": "#7d1ee0",
+    "background_reliance": "#e04ac7",
+    "suspect": "#f05a08",
+    "cosmetic": "#f2da90",
+    "clean": "#00946f",
+    "not_tested": "#3b475e",
+    "not_assessable": "#bad8da",
 }
+"""At least 25 apart in CIE L*a*b*, for full colour vision and for protan, deutan and tritan eyes (Machado 2009)."""
+SHAPES = {
+    "confirmed_leak": "diamond",
+    "hidden_reliance": "square",
+    "background_reliance": "star",
+    "suspect": "triangle-up",
+    "cosmetic": "triangle-down",
+    "clean": "circle",
+    "not_tested": "cross",
+    "not_assessable": "x",
+}
+"""The second mark of an assessment, for those to whom colours say nothing: its symbol, in the words of Plotly."""
 WORDS = {
     "confirmed_leak": "Confirmed leak",
     "hidden_reliance": "Hidden reliance",
@@ -37,7 +49,8 @@ MAX_WRITTEN = 15
 MIDDLE = 0.179
 """Luminance at which black and white are equally legible (WCAG 2.2, contrast ratio)."""
 DARK, LIGHT = "#111827", "#ffffff"
-INK = {name: DARK if name in {"suspect", "cosmetic", "not_assessable"} else LIGHT for name in COLOURS}
+ON_DARK = {"confirmed_leak", "hidden_reliance", "not_tested"}
+INK = {name: LIGHT if name in ON_DARK else DARK for name in COLOURS}
 """The colour of text on each of the colours: the one with a contrast of at least 4.5 (WCAG 2.2, 1.4.3)."""
 NEVER, ALWAYS = (143, 184, 196), (11, 90, 112)
 """Ends of the scale of a confusion matrix: red, green, blue of a cell with almost none of its row, and with all."""
@@ -45,6 +58,9 @@ FEW, MANY = "#64748b", "#0b5a70"
 """Ends of a scale on which light text is legible everywhere, whatever the theme."""
 PROPERTIES = {"color": "colour", "together": "colour, brightness and texture"}
 """Words for the properties of the background whose names do not say it."""
+EDGE = {"width": 0.6, "color": "rgba(255, 255, 255, 0.6)"}
+"""Around points, so that dark ones show on the dark theme."""
+THRESHOLD_LINE = "#64748b"
 NO_LEVELS: Mapping[str, float] = MappingProxyType({})
 NO_TOOLS = {"displayModeBar": False}
 """For charts that are clicked or read: a tool bar would lie over them, and be nine stops on the way of a keyboard."""
@@ -265,10 +281,20 @@ def histogram(scores: pd.DataFrame, column: str, threshold: float | None = None)
         height=215,
         legend=_legend(),
         bargap=0.04,
-        xaxis={"title": {"text": f"{column.replace('_', ' ')} (values beyond −1 and 3 stand at the edge)"}},
+        xaxis={
+            "title": {"text": f"{column.replace('_', ' ')} (values beyond −1 and 3 stand at the edge)"},
+            "range": _occupied(binned(scores[column])),
+        },
         yaxis={"title": {"text": "images"}},
-        shapes=[] if threshold is None else [line("x", threshold, dash="dot", width=2, color="#b91c1c")],
+        shapes=[] if threshold is None else [line("x", threshold, dash="dot", width=2, color=THRESHOLD_LINE)],
     )
+
+
+def _occupied(bars: NDArray[np.int64]) -> list[float]:
+    """From the first to the last bar that holds an image, with a bar's width on both sides."""
+    filled = np.flatnonzero(bars)
+    first, last = (filled[0], filled[-1]) if len(filled) else (0, len(bars) - 1)
+    return [float(EDGES[max(0, first - 1)]), float(EDGES[min(len(bars), last + 2)])]
 
 
 def scatter(
@@ -284,7 +310,7 @@ def scatter(
             "y": part[y],
             "mode": "markers",
             "name": WORDS[name],
-            "marker": {"color": COLOURS[name], "size": 6, "opacity": 0.7},
+            "marker": {"color": COLOURS[name], "symbol": SHAPES[name], "size": 7, "opacity": 0.8, "line": EDGE},
             "customdata": part[["image"]],
             "hovertemplate": "%{customdata[0]}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
         }
@@ -298,7 +324,7 @@ def scatter(
         xaxis={"title": {"text": words.get(x, x)}},
         yaxis={"title": {"text": words.get(y, y)}},
         shapes=[
-            line(axis, levels[name], dash="dot", width=1.5, color="#b91c1c")
+            line(axis, levels[name], dash="dot", width=1.5, color=THRESHOLD_LINE)
             for axis, name in (("x", x), ("y", y))
             if name in levels
         ],

@@ -8,14 +8,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.analysis.patterns import places
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import fields, patterns_cache
-from whalecam.app.widgets import chart_selection, filters, review_controls
+from whalecam.app.state import patterns_cache
+from whalecam.app.widgets import bulk_review, chart_selection, filters, review_controls
 from whalecam.commands import Embed
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
@@ -33,8 +34,12 @@ NAMED, NEAREST, REST = 9, 12, "others"
 PALETTE = ("#0e7490", "#d97706", "#7c3aed", "#15803d", "#be185d", "#2563eb", "#a16207", "#0f766e", "#dc2626")
 
 
-def embedding_map(run: Run, table: Table) -> None:
-    """The map, the selection's gallery, and the nearest images of one."""
+def embedding_map(run: Run, table: Table, rail: DeltaGenerator) -> None:
+    """The map beside the images of its selection, of all of them before, and the nearest images of one.
+
+    Args:
+        rail: the place of the filters.
+    """
     rows, _ = patterns_cache.vectors_of(run)
     if len(rows) < places.FEWEST:
         if not run.has_positions:
@@ -43,7 +48,22 @@ def embedding_map(run: Run, table: Table) -> None:
         st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
         st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
         return
-    colourings = {"label": capital(run.words.label), **COLOURINGS}
+    chart, cards = st.columns([2, 3], gap="medium")
+    with chart:
+        _map(run, table, rows)
+    with cards:
+        view = filters.filter_bar(table, "map", run, rail=rail)
+        with view.tools:
+            bulk_review.offer(run, filters.shown_words(view), lambda: table.images(view.filters), "map")
+        if len(view.filters.images or ()) == 1:
+            with view.above:
+                neighbours(run, table, next(iter(view.filters.images or ())))
+        review_controls.reviewing_gallery(run, view, "map", neighbours)
+        review_controls.news(run)
+
+
+def _map(run: Run, table: Table, rows: pd.DataFrame) -> None:
+    colourings = {"assessment": COLOURINGS["assessment"], "label": capital(run.words.label), **COLOURINGS}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         way = st.segmented_control(
             "Layout",
@@ -65,12 +85,6 @@ def embedding_map(run: Run, table: Table) -> None:
         positions, axes = _placed(run, rows, str(way))
     _chart(_labelled(table, rows), positions, str(colouring), axes)
     _say(table, rows)
-    if fields.value("map_region") or st.query_params.get("map_region"):
-        view = filters.filter_bar(table, "map", run)
-        if len(view.filters.images or ()) == 1:
-            neighbours(run, table, next(iter(view.filters.images or ())))
-        review_controls.reviewing_gallery(run, view, "map", neighbours)
-        review_controls.news(run)
 
 
 def neighbours(run: Run, table: Table, image: str) -> None:
@@ -142,6 +156,7 @@ def points(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str) 
     usual = groups.value_counts().index[:NAMED]
     groups = groups.where(groups.isin(usual), REST)
     fixed = {audit_charts.WORDS[name]: colour for name, colour in audit_charts.COLOURS.items()}
+    symbols = {audit_charts.WORDS[name]: shape for name, shape in audit_charts.SHAPES.items()}
     traces = []
     for place, name in enumerate([*usual, *([REST] if (groups == REST).any() else [])]):
         own = (groups == name).to_numpy()
@@ -153,7 +168,13 @@ def points(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str) 
                 "y": positions[own, 1],
                 "mode": "markers",
                 "name": f"{name} · {own.sum():,}",
-                "marker": {"color": colour, "size": 7, "opacity": 0.75},
+                "marker": {
+                    "color": colour,
+                    "symbol": symbols.get(name, "circle"),
+                    "size": 7,
+                    "opacity": 0.8,
+                    "line": audit_charts.EDGE,
+                },
                 "customdata": rows.loc[own, ["image", "label", "predicted"]].to_numpy(),
                 "hovertemplate": "%{customdata[0]}<br>%{customdata[1]} → %{customdata[2]}<extra></extra>",
             }
@@ -167,5 +188,5 @@ def _say(table: Table, rows: pd.DataFrame) -> None:
     folds = " Vectors are standardised within each fold, whose networks differ." if rows["fold"].nunique() > 1 else ""
     st.caption(
         f"{drawn} of {table.count():,}; near means that the network saw alike, distances between far groups mean "
-        f"little.{folds} Draw a lasso or a box for a gallery; click one point for its nearest images."
+        f"little.{folds} Draw a lasso or a box to see those images alone; click one point for its nearest images."
     )

@@ -6,13 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.app.charts import audit_charts
+from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import heatmaps
 from whalecam.app.shell.page_frame import errors_shown
-from whalecam.app.state import session
+from whalecam.app.state import fields, session
 from whalecam.app.widgets import chart_selection
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
-from whalecam.store.table import Filters, Table
+from whalecam.store.table import Filters, Table, Totals
 from whalecam.text import PERCENT_COLUMN, percent, short
 from whalecam.words import Words
 
@@ -21,10 +22,8 @@ RELIANCE = ("reliance_probability", "reliance")
 
 
 def show_me(run: Run, table: Table, image: str) -> None:
-    """What happened to one image when its background was changed, beside its name."""
-    shown, _ = st.columns(2)
-    with shown:
-        heatmaps.show_me(run, table.row(image))
+    """What happened to one image when its background was changed."""
+    heatmaps.show_me(run, table.row(image))
 
 
 @st.fragment(run_every=2.0)
@@ -39,7 +38,7 @@ def _summary(run: Run, table: Table) -> None:
     suspects = table.count(Filters(assessments=SUSPECT_ASSESSMENTS))
     done = suspects - table.count(Filters(assessments=SUSPECT_ASSESSMENTS, review="unreviewed"))
     level = session.thresholds()
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="leaks_figures"):
         if facts["measured"]:
             relies = _relies(facts["controlled"], level, words.background)
             looks = f"an attention score of {short(level.attention)} or more: it looks at the {words.background} too"
@@ -57,24 +56,28 @@ def _summary(run: Run, table: Table) -> None:
             st.metric("Assessable", f"{facts['assessable']:,} of {facts['images']:,}", help=hint)
         st.metric("Flagged", f"{facts['flagged']:,}")
         st.metric("Reviewed", f"{done:,} of {suspects:,}")
-    st.progress(done / suspects if suspects else 0.0)
-    if facts["measured"] and not facts["assessable"]:
-        why = "cannot be assessed on any image" if run.has_maps else "was not measured, because this audit has no maps"
-        st.caption(
-            f"*Relies*: the prediction drops when the {words.subject} is put on the {words.background} of other "
-            "labels. "
-            f"Where the network looks {why}, so an image that relies on its {words.background} is neither a confirmed "
-            "leak nor a hidden one: it counts as background reliance."
+        with st.popover("What is a leak?", icon=":material/help:", type="tertiary"):
+            st.markdown(_meaning(run, facts))
+
+
+def _meaning(run: Run, facts: Totals) -> str:
+    """What the numbers above the cards mean, and what they do not."""
+    words = run.words
+    if not facts["measured"]:
+        return (
+            f"Heat on the {words.background} is a suspicion, not a proof: alone it cannot tell a leaking model from a "
+            "sound one. Audit with the background test, or look at each suspect; then sign a verdict."
         )
-        return
-    st.caption(
-        f"*Looks*: the evidence lies on the {words.background}. *Relies*: the prediction drops when the "
-        f"{words.subject} is put on the {words.background} of other labels. Both together confirm a leak; then a "
-        "person signs."
-        if facts["measured"]
-        else f"Heat on the {words.background} is a suspicion, not a proof: alone it cannot tell a leaking model from a "
-        "sound one. "
-        "Audit with the background test, or look at each suspect; then sign a verdict."
+    relies = (
+        f"*Relies*: the prediction drops when the {words.subject} is put on the {words.background} of other labels."
+    )
+    if facts["assessable"]:
+        looks = f"*Looks*: the evidence lies on the {words.background}."
+        return f"{looks} {relies} Both together confirm a leak; then a person signs."
+    why = "cannot be assessed on any image" if run.has_maps else "was not measured, because this audit has no maps"
+    return (
+        f"{relies} Where the network looks {why}, so an image that relies on its {words.background} is neither a "
+        "confirmed leak nor a hidden one: it counts as background reliance."
     )
 
 
@@ -86,13 +89,25 @@ def _relies(controlled: int, level: Thresholds, background: str) -> str:
     return f"A drop of {short(level.reliance)} or more when the {background} changes"
 
 
+def charts_switch() -> None:
+    """Whether the charts stand above the cards."""
+    hint = "Attention, and attention against reliance; draw a lasso or a box there to narrow the images."
+    st.toggle("Charts", key="leaks_charts", bind="query-params", help=hint)
+
+
 def charts(table: Table, words: Words) -> None:
-    """How attention is distributed, and attention against reliance; nothing where attention was not measured."""
+    """How attention is distributed, and attention against reliance, while they are asked for and were measured."""
+    if not fields.value("leaks_charts"):
+        return
+    charts_first()
     scores = table.scores()
     if scores["attention_score"].isna().all():
         return
     left, right = st.columns(2, gap="medium")
+    over = int((scores["attention_score"] >= session.thresholds().attention).sum())
     with left:
+        level = short(session.thresholds().attention)
+        st.markdown(f"**{over:,} of {len(scores):,} images have an attention score of {level} or more**")
         st.plotly_chart(
             audit_charts.histogram(scores, "attention_score", session.thresholds().attention),
             key="attention_bins",
@@ -111,6 +126,10 @@ def lasso(scores: pd.DataFrame, words: Words) -> None:
         "reliance": "reliance (drop in probability)",
         "reliance_probability": "probability of reliance",
     }
+    counts = scores["assessment"].value_counts()
+    both, hidden = (int(counts.get(name, 0)) for name in ("confirmed_leak", "hidden_reliance"))
+    finding = f"{both:,} look at the {words.background} and rely on it, {hidden:,} rely on it without looking"
+    st.markdown(f"**{finding if y != 'loss' else 'Attention and loss'}** · draw around points to see them")
     st.plotly_chart(
         audit_charts.scatter(scores, "attention_score", y, titles, _levels(scores)),
         key="lasso",

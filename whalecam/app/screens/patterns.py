@@ -34,7 +34,7 @@ def show_metrics(run: Run, table: Table) -> None:
     has_maps = run.has_maps
     known = unseen[unseen["label"].isin(run.manifest.classes)]
     of, wrong = (int(rows["images"].sum()) for rows in (known, known[known["label"] != known["predicted"]]))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="patterns_figures"):
         st.metric("Images with a map", f"{predicted['images'].sum() if has_maps else 0:,}")
         st.metric(capital(run.words.labels), f"{predicted['label'].nunique():,}")
         st.metric(f"Taken for another {run.words.label}", f"{wrong:,} of {of:,}" if of else "–", help=UNSEEN)

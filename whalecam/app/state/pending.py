@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import streamlit as st
 
 from whalecam.commands import Train
+from whalecam.store.views import SavedView
 
 Action = TypeVar("Action")
 
@@ -42,12 +43,14 @@ class ReviewAction:
 
     Attributes:
         of_gallery: whether the images were selected in the gallery of the same name.
+        is_first: whether the reviewer's name was given with it, which the whole page must hear of.
     """
 
     verdict: str
     images: tuple[str, ...]
     bar: str
     of_gallery: bool = False
+    is_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,16 @@ class FallbackQuestion:
 
 
 REVIEW = Pending[ReviewAction]("review")
+UNSIGNED = Pending[ReviewAction]("unsigned")
+"""A verdict that waits for the name of who signs it."""
 GROUP_REVIEW = Pending[ReviewAction]("group_review")
 """A verdict on a group of images of the Patterns page."""
 SKIP = Pending[Skip]("skip")
 FALLBACK = Pending[FallbackQuestion]("fallback")
+
+
+REMOVED_VIEW = Pending[SavedView]("removed_view")
+"""The view that was deleted last, for whoever wants it back."""
 
 
 def bulk_review(key: str) -> Pending[Sequence[str]]:

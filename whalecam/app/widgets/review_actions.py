@@ -6,7 +6,8 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import fields, session
+from whalecam.app.state import fields, pending, session
+from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets.signer import Signer
 from whalecam.errors import ReviewError
 from whalecam.store.reviews.messages import named, signed_message, step_message
@@ -14,6 +15,8 @@ from whalecam.store.run import Run
 
 STEPS = ("undo", "redo")
 FIELDS = ("reason", "note", "suggested_label")
+ONE = "one"
+"""The review bar of the Heatmaps page."""
 
 
 def signer(run: Run, key: str) -> Signer:
@@ -40,18 +43,31 @@ def empty_words() -> None:
         results.signed = False
 
 
-def decide(hand: Signer, images: Sequence[str], verdict: str, gallery: str = "", by_key: bool = False) -> None:
+def decide(
+    hand: Signer,
+    images: Sequence[str],
+    verdict: str,
+    gallery: str = "",
+    by_key: bool = False,
+    *,
+    whole_page: bool = False,
+) -> None:
     """Sign a verdict (see `Signer.sign`), note what is to be said of it, and draw anew.
+
+    Without a reviewer's name the verdict waits for it: see `pending.UNSIGNED`.
 
     Args:
         gallery: the gallery whose images these are; its browser then moves on to the next image, which it has done
             already where a verdict was given `by_key`.
+        whole_page: whether all of the page is drawn anew, and not its fragment alone.
     """
     # Nothing from here to the notes may ask Streamlit: see `Signer`.
     results = hand.results
     try:
         added = hand.sign(images, verdict)
     except ReviewError as error:
+        if not hand.reviewer:
+            pending.UNSIGNED.set(ReviewAction(verdict, tuple(images), gallery or ONE, of_gallery=bool(gallery)))
         if not by_key:
             st.error(plain(str(error)), icon=":material/error:")
             return
@@ -62,7 +78,7 @@ def decide(hand: Signer, images: Sequence[str], verdict: str, gallery: str = "",
         results.signed = True
         if gallery and not by_key:
             results.answer(gallery, "signed", images)
-        if verdict == "reject":  # which changes every figure
+        if whole_page or verdict == "reject":  # which changes every figure
             st.rerun()
     start_over()
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,8 +78,9 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
             image=row["image"],
             thumb_uri=session.thumb_uri(run, row["image"]),
             title=str(row["label"]),
-            lines=_lines(row, run.words.background),
+            lines=_lines(row),
             badge=str(row["assessment"]),
+            carrier=_carrier(row, run.words.background),
             review=_text(row["review"]),
             layer=layer_of(row, overlays.get(row["image"], none).maps, run.manifest.classes, resize),
             mask_bits=overlays.get(row["image"], none).mask_bits,
@@ -88,15 +90,20 @@ def cards_of(run: Run, table: Table, rows: pd.DataFrame, heat: bool = True) -> l
     ]
 
 
-@st.fragment
 def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = None) -> None:
     """A gallery with review by button and key on whatever is selected; opening goes to Heatmaps.
 
     A verdict draws the gallery anew and nothing else.
 
     Args:
-        detail: draws more about an image, above the gallery, while it alone is selected.
+        detail: draws more about an image, below the cards in view, while it alone is selected.
     """
+    with view.body:
+        _reviewing(run, view, key, detail)
+
+
+@st.fragment
+def _reviewing(run: Run, view: View, key: str, detail: Detail | None) -> None:
     with errors_shown(), session.drawing_verdicts():
         table = session.table_of(run)
         rows = view.rows(table)
@@ -104,7 +111,7 @@ def reviewing_gallery(run: Run, view: View, key: str, detail: Detail | None = No
 
 
 def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], None] | None) -> None:
-    bar = st.container()
+    bar = st.container(key=f"{key}_reviewbar")
     review_actions.empty_words()
     hand = review_actions.signer(run, key)
     event = gallery(cards, key=key, outcome=hand.results.outcomes.get(key)) if cards else late_event(key)
@@ -116,10 +123,11 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
         open_image(event.opened, key)
     with bar:
         review_bar(run, event.selected, key, of_gallery=True)
-        if detail and len(event.selected) == 1:
-            detail(event.selected[0])
     if not cards:
         st.info("No image passes these filters. Clear one of them.", icon=":material/filter_alt_off:")
+    with st.container(key=f"{key}_detail"):
+        if detail and len(event.selected) == 1:
+            detail(event.selected[0])
 
 
 def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = False) -> None:
@@ -129,8 +137,9 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
     """
     review_actions.empty_words()
     given = None if of_gallery else images
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.markdown(f"**{len(images)}** selected" if len(images) != 1 else f"**{plain(images[0])}**")
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"{key}_reviewline"):
+        if not of_gallery:
+            st.markdown(f"**{plain(images[0])}**", width="content")
         for verdict, icon, hint in (
             ("flag", ":material/flag:", "F"),
             ("keep", ":material/check:", "K"),
@@ -146,6 +155,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
                 on_click=_remember,
                 args=(verdict, given, key),
             )
+        _words(run, key)
         st.button(
             "Reject mask",
             key=f"{key}_reject",
@@ -158,12 +168,41 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
             arguments = (name, (), key)
             st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=arguments)
-    st.pills("Reason", reasons(run.words), key=review_actions.field_key(key, "reason"), label_visibility="collapsed")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Note", key=review_actions.field_key(key, "note"), placeholder="note", max_chars=500)
-        at = review_actions.field_key(key, "suggested_label")
-        st.selectbox("Suggested label", run.manifest.classes, index=None, key=at, placeholder="suggested label")
     _carry_out(run, key)
+    _ask_name(key)
+
+
+def _words(run: Run, key: str) -> None:
+    """Reason, note and suggested label, in a form that opens on demand and says whether anything stands in it."""
+    at = {name: review_actions.field_key(key, name) for name in review_actions.FIELDS}
+    given = [str(fields.value(at[name]) or "") for name in review_actions.FIELDS]
+    label = next((plain(word[:24]) for word in given if word), "Reason, note")
+    with st.popover(label, icon=":material/edit_note:", key=f"{key}_words"):
+        st.pills("Reason", reasons(run.words), key=at["reason"])
+        st.text_input("Note", key=at["note"], placeholder="note", max_chars=500)
+        hint = "suggested label"
+        st.selectbox("Suggested label", run.manifest.classes, index=None, key=at["suggested_label"], placeholder=hint)
+
+
+def _ask_name(key: str) -> None:
+    """Who signs, asked where a verdict waits for it, which is then signed."""
+    action = pending.UNSIGNED.get()
+    if action is None or action.bar != key:
+        return
+    if session.reviewer():
+        pending.UNSIGNED.clear()
+        return
+    with st.form(f"{key}_name_form", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        look: dict[str, Any] = {"placeholder": "your name, to sign verdicts", "label_visibility": "collapsed"}
+        st.text_input("Your name", key=f"{key}_name", max_chars=60, width=260, **look)
+        st.form_submit_button("Sign", type="primary", on_click=_take_name, args=(key,))
+
+
+def _take_name(key: str) -> None:
+    name, action = str(fields.value(f"{key}_name") or "").strip(), pending.UNSIGNED.get()
+    if name and action:
+        fields.set_values(reviewer=name)
+        pending.REVIEW.set(replace(action, is_first=True))
 
 
 @st.fragment(run_every=2.0)
@@ -203,21 +242,27 @@ def _carry_out(run: Run, key: str) -> None:
     if action.verdict in review_actions.STEPS:
         review_actions.step(hand, action.verdict)
     elif action.images:
-        review_actions.decide(hand, action.images, action.verdict, key if action.of_gallery else "")
+        gallery_key = key if action.of_gallery else ""
+        review_actions.decide(hand, action.images, action.verdict, gallery_key, whole_page=action.is_first)
 
 
-def _lines(row: ListedRow, background: str) -> tuple[str, ...]:
+def _lines(row: ListedRow) -> tuple[str, ...]:
     if not _text(row["predicted"]):
         return (row["image"], _text(row["reason"]))
-    lines = [row["image"], f"→ {row['predicted']} {percent(row['confidence'])}"]
-    lines.append(f"loss {number(row['loss'])}" if is_measured(row["loss"]) else "label not among the classes")
-    if is_measured(row["attention_score"]):
-        lines[-1] += f" · attention {number(row['attention_score'])}"
+    loss = f"loss {number(row['loss'])}" if is_measured(row["loss"]) else "label not among the classes"
+    scores = [f"attention {number(row['attention_score'])}"] if is_measured(row["attention_score"]) else []
     if reliance_panel.is_listed(row, session.thresholds()):
-        carrier = _text(row["reliance_on"])
-        part = f": {carrier_words(carrier, background)}" if carrier else ""
-        lines.append(f"{reliance_panel.strength(row)}{part}")
-    return tuple(lines)
+        scores.append(reliance_panel.strength(row))
+    lines = (row["image"], f"→ {row['predicted']} {percent(row['confidence'])} · {loss}", " · ".join(scores))
+    return tuple(filter(None, lines))
+
+
+def _carrier(row: ListedRow, background: str) -> str:
+    """What of the background the prediction relies on, in words; "" where it does not, or nobody knows."""
+    name = _text(row["reliance_on"])
+    if not name or not reliance_panel.is_listed(row, session.thresholds()):
+        return ""
+    return f"the {background} as a whole" if name == OTHER else carrier_words(name, background)
 
 
 def carrier_words(name: str, background: str) -> str:

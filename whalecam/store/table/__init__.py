@@ -3,7 +3,8 @@ what they saw, as vectors (`embeddings`), what they said on exchanged background
 shown next (`queue`)."""
 
 from whalecam.store.table.embeddings import aligned, embeddings
-from whalecam.store.table.filters import ORDERS, REVIEW_STATES, Filters
+from whalecam.store.table.facets import Facets, Spread
+from whalecam.store.table.filters import ORDERS, REVIEW_STATES, SCORES, Filters, Span
 from whalecam.store.table.out_of_fold_probabilities import unseen_odds
 from whalecam.store.table.queue import Queue, pace, with_controls
 from whalecam.store.table.rows import Table
@@ -15,6 +16,8 @@ __all__ = [
     "NO_REVIEWS",
     "ORDERS",
     "REVIEW_STATES",
+    "SCORES",
+    "Facets",
     "Filters",
     "ImageRow",
     "LeakCounts",
@@ -22,6 +25,8 @@ __all__ = [
     "MapRow",
     "Overlay",
     "Queue",
+    "Span",
+    "Spread",
     "Store",
     "Table",
     "Totals",

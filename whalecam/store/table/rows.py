@@ -13,7 +13,8 @@ from whalecam.config import Thresholds
 from whalecam.errors import RunError
 from whalecam.stats import Interval
 from whalecam.store.parts import column_sql
-from whalecam.store.table import totals
+from whalecam.store.table import facets, totals
+from whalecam.store.table.facets import Facets
 from whalecam.store.table.filters import ORDERS, Filters, where_of
 from whalecam.store.table.image_metrics import values as values_of
 from whalecam.store.table.stats import Overlay, unpack_maps
@@ -144,6 +145,14 @@ class Table:
             {**values, "key": here[0][0]},
         )
         return matches[0]  # type: ignore[no-any-return]
+
+    def facets(self, filters: Filters) -> Facets:
+        """How many images each choice of a filter would leave: see `facets.Facets`."""
+        spans = self._answer("ends", lambda: facets.ends(self._store, self._joined))
+        answer: Facets = self._answer(
+            "facets", lambda: facets.facets(self._store, self._joined, filters, spans), filters
+        )
+        return answer
 
     def names(self, column: str) -> list[str]:
         """The different texts of `label`, `predicted` or `mask_source`, sorted."""

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import streamlit as st
 
-from whalecam.app.charts.audit_charts import COLOURS, WORDS
+from whalecam.app.charts.audit_charts import COLOURS, SHAPES, WORDS
 from whalecam.app.components.assets import module, text
 from whalecam.app.components.canvas import Layer, colour_tables, packed_layer, text64
 from whalecam.app.state import events, fields
@@ -16,7 +16,7 @@ from whalecam.config import MASK_GRID
 _component = st.components.v2.component(
     "whalecam_gallery",
     html='<div class="gallery"></div>',
-    css=text("gallery/gallery.css"),
+    css=text("shared/marks.css") + text("gallery/gallery.css"),
     js=module("gallery/gallery.js"),
 )
 
@@ -31,6 +31,7 @@ class Card:
         title: first line.
         lines: further lines.
         badge: automatic verdict, one of config.ASSESSMENTS; empty for none.
+        carrier: what the assessment rests on, in words; shown behind it.
         review: a person's verdict, one of config.REVIEW_VERDICTS; empty for none.
         layer: the heat over the thumbnail.
         mask_bits: the mask of the whole image, MASK_GRID × MASK_GRID bits, packed; its outline is drawn.
@@ -42,6 +43,7 @@ class Card:
     title: str
     lines: tuple[str, ...] = ()
     badge: str = ""
+    carrier: str = ""
     review: str = ""
     layer: Layer | None = None
     mask_bits: bytes | None = None
@@ -150,13 +152,17 @@ def _known(names: Sequence[str], images: Any) -> Iterator[str]:
 
 
 def _packed(card: Card) -> dict[str, object]:
-    badge = {"word": WORDS.get(card.badge, card.badge), "colour": COLOURS.get(card.badge, "")} if card.badge else None
+    badge = {
+        "word": ": ".join(filter(None, (WORDS.get(card.badge, card.badge), card.carrier))),
+        "colour": COLOURS.get(card.badge, ""),
+        "shape": SHAPES.get(card.badge, "circle"),
+    }
     return {
         "image": card.image,
         "thumb": card.thumb_uri,
         "title": card.title,
         "lines": card.lines,
-        "badge": badge,
+        "badge": badge if card.badge else None,
         "review": card.review,
         "layer": packed_layer(card.layer),
         "mask": text64(card.mask_bits) if card.mask_bits else None,

@@ -72,13 +72,14 @@ function openButton(card, media, open) {
 
 function words(card) {
   const text = element(card.root, "div", "text")
-  element(text, "div", "title", card.title).title = card.title
-  for (const line of card.lines) element(text, "div", "line", line).title = line
+  element(text, "div", "title", card.title)
+  if (card.badge) {
+    const badge = element(text, "div", "badge")
+    element(badge, "i", `mark ${card.badge.shape}`).style.background = card.badge.colour
+    element(badge, "span", "", card.badge.word)
+  }
+  for (const line of card.lines) element(text, "div", "line", line)
   if (card.tooltip) card.root.title = card.tooltip
-  if (!card.badge) return
-  const badge = element(text, "div", "badge")
-  element(badge, "i").style.background = card.badge.colour
-  element(badge, "span", "", card.badge.word).title = card.badge.word
 }
 
 // Drawn at the thumbnail's own size, which is known as soon as it is loaded; the browser scales it with the image.

@@ -5,7 +5,8 @@ import { tablesOf } from "../shared/evidence.js"
 import { keyIsOurs, keyOf } from "../shared/keys.js"
 import { settingsOf } from "../shared/settings.js"
 import { heat, makeCard } from "./card.js"
-import { nearestSelected, placeAfter, placeAmong, placeBehind } from "./places.js"
+import { keptScale, SCALES, keepScale } from "./density.js"
+import { isOtherPage, nearestSelected, placeAfter, placeAmong, placeBehind } from "./places.js"
 import { countWords, hintWords, inOrder, rangeOf, targetsOf, toggled } from "./selection.js"
 import { afterOutcome, stepOf, verdictOf, withPress } from "./verdicts.js"
 
@@ -41,6 +42,7 @@ function build(root, data) {
   own.none = element(bar, "button", "", "Clear")
   own.hint = element(bar, "span", "hint")
   own.grid = element(root, "div", "grid")
+  density(own, bar)
   own.grid.setAttribute("role", "listbox")
   own.grid.setAttribute("aria-label", "Images")
   const last = remembered.get(data.key)
@@ -88,6 +90,21 @@ function build(root, data) {
   return own
 }
 
+// How large the cards are, which is a matter of one's screen: kept by the browser, in no link.
+function density(own, bar) {
+  const label = element(bar, "label", "size")
+  element(label, "span", "", "Card size")
+  const field = element(label, "input")
+  Object.assign(field, { type: "range", ...SCALES, value: keptScale() })
+  field.setAttribute("aria-label", "Card size")
+  const draw = () => own.grid.style.setProperty("--scale", field.value)
+  field.oninput = () => {
+    draw()
+    keepScale(field.value)
+  }
+  draw()
+}
+
 // Lay out new cards, keeping the elements of those that did not change, the cursor and the focus.
 function show(own, data) {
   const focused = hasFocus(own) || own.takesFocus
@@ -101,6 +118,7 @@ function show(own, data) {
   own.root.classList.toggle("selectable", data.selectable)
   own.grid.setAttribute("aria-multiselectable", String(data.selectable))
   own.grid.style.setProperty("--card", `${data.columns}px`)
+  own.grid.style.setProperty("--grow", data.columns / 1500)
   own.cards = data.cards.map((card) => {
     const text = JSON.stringify(card)
     const known = before.get(text)
@@ -108,12 +126,18 @@ function show(own, data) {
     return known || makeCard(own, { ...card, text }, handlersOf(own))
   })
   own.grid.replaceChildren(...own.cards.map((card) => card.root))
+  if (shown.length && isOtherPage(shown, imagesOf(own))) toTop(own)
   own.cursor = placeAmong(imagesOf(own), { shown, cursor: own.cursor, start: own.start })
   own.cards.forEach((card) => heat(own, card))
   select(own, own.selected)
   if (focused || outcome) own.cards[own.cursor]?.root.focus({ preventScroll: true })
   if (outcome) own.cards[own.cursor]?.root.scrollIntoView({ block: "nearest" })
   describe(own)
+}
+
+// The next page begins with its first card, however far down its button was pressed.
+function toTop(own) {
+  if (own.root.getBoundingClientRect().top < 0) own.root.scrollIntoView({ block: "start" })
 }
 
 function handlersOf(own) {

@@ -29,3 +29,9 @@ export function placeAfter(key, { cursor, count, columns }) {
   if (Object.hasOwn(steps, key)) return cursor + steps[key]
   return { Home: 0, End: count - 1 }[key]
 }
+
+// Whether no card of those that were shown is shown any more.
+export function isOtherPage(shown, images) {
+  const now = new Set(images)
+  return !shown.some((image) => now.has(image))
+}
