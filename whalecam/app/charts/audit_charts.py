@@ -383,7 +383,7 @@ def _counts(grid: pd.DataFrame, share: pd.DataFrame) -> list[dict[str, object]]:
     cells = zip(names, grid.to_numpy().ravel().tolist(), share.to_numpy().ravel().tolist(), strict=True)
     look = {"showarrow": False}
     return [
-        {"x": x, "y": y, "text": f"{images:,.0f}", "font": {"color": ink_on(shade(part))}, **look}
+        {"x": x, "y": y, "text": count(images), "font": {"color": ink_on(shade(part))}, **look}
         for (y, x), images, part in cells
         if images
     ]

@@ -55,8 +55,8 @@ def write(outgoing: Outgoing) -> dict[str, bytes]:
 
 def _label_of(subject: str) -> str:
     """The name of the masks' label. A label of CVAT has one name and one type, so it is none of the tags' names."""
-    taken = {*REVIEW_VERDICTS, SENT}
-    return f"{subject} (mask)" if subject.strip().casefold() in taken else subject
+    reserved = {*REVIEW_VERDICTS, SENT}
+    return f"{subject} (mask)" if subject.strip().casefold() in reserved else subject
 
 
 def read(source: Source) -> Contents | None:
