@@ -13,7 +13,7 @@ NAMES = {
     *(run.MANIFEST, run.METRICS, run.JOURNAL, run.JOB, run.JOB_LOG),
     *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT),
 }
-FOLDERS = {run.MODEL, run.AUDIT, run.THUMBS, run.PROPERTIES, run.REMEDIED}
+FOLDERS = {run.MODEL, run.AUDIT, run.THUMBS, run.PROPERTIES, run.REMEDIED, run.CUES}
 BEGINNINGS = ("part-", "fold-")
 CODE = [ROOT / "dashboard.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "whalecam").rglob("*.py")]
 OTHERS = sorted(path for path in CODE if path != Path(run.__file__))

@@ -9,6 +9,7 @@ import pandas as pd
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
+from whalecam.analysis.cues import cue_findings, cue_sentence
 from whalecam.analysis.placement import placement_of
 from whalecam.analysis.recommendation import (
     Advice,
@@ -28,6 +29,7 @@ from whalecam.commands import to_argv
 from whalecam.config import ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.masks import sentences
+from whalecam.store.cue_rows import cue_rows
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run, list_runs, open_run
 from whalecam.store.table import Table, Totals
@@ -54,6 +56,7 @@ def run_lines(run: Run, level: Thresholds = Thresholds()) -> Iterator[str]:
     if order := proposed_order(table.confusion(), run.manifest.classes):
         yield order.sentence
     yield from _reliance(table, facts, level, run.words.background)
+    yield from (cue_sentence(finding, run.words) for finding in cue_findings(cue_rows(run)))
     yield from ("", *_labels(labels, bool(facts["measured"])))
     yield from ("", f"The leaks: {leaks_summary(facts, labels, run.words)}")
     yield from advice_lines(run, advice_of(run, facts))

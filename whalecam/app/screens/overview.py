@@ -9,7 +9,7 @@ import streamlit as st
 from whalecam.analysis.recommendation import leaks_summary
 from whalecam.app.charts import audit_charts
 from whalecam.app.components.deferred_charts import charts_first
-from whalecam.app.screens import recommendation_panel, reliance_panel
+from whalecam.app.screens import cues_panel, recommendation_panel, reliance_panel
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_sliders
 from whalecam.app.state import session
@@ -31,6 +31,7 @@ def show() -> None:
         sentence(run, facts)
         show_metrics(run, facts)
         reliance_panel.note_uncontrolled(facts)
+        cues_panel.first_cues(run)
         charts_first()
         verdicts(table)
         if facts["assessable"]:
@@ -176,7 +177,8 @@ def limits(words: Words) -> None:
             "It judges this network on these images, with the masks it was given: where a mask is wrong, so is the "
             f"score. Whether a prediction *relies* on the {words.background} is measured by exchanging all of it with "
             f"that of other images in this set; a cue that all of them share cannot be seen, nor one on the "
-            f"{words.subject} itself. A clean verdict means that no exchange mattered, not that the network knows the "
+            f"{words.subject} itself. Marks, image quality, exposure and scale have a test of their own: *Patterns*, "
+            "*Cues*. A clean verdict means that no exchange mattered, not that the network knows the "
             f"{words.subject}. Colour, brightness and texture then say what of the {words.background} it is; what none "
             "of them carries is only seen in the images."
         )
