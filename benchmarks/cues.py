@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.cues DATA [--cue NAME]... [--seed 0]... [--keep FOLDER] [--images 300] [--tested 80]
 
-DATA: photos/ and masks/ with masks.csv. Sixteen cut-out animals, eight of each label, are pasted on backgrounds that
+DATA: photos/ and masks/ with masks.csv. Thirty cut-out animals, fifteen of each label, are pasted on backgrounds that
 tell nothing. Half of the images of the first label carry the cue; in the clean twin as many of all images do, whatever
 their label. A linear head over a frozen EfficientNet-Lite0 at 128 px is trained on each. The truth, per image and
 network: the probability of the prediction falls by more than 0.5 when this very image is drawn without the cue.
@@ -43,7 +43,7 @@ SCALE = "scale"
 KINDS = (*CUES, SCALE)
 LABELS = ("A", "B")
 Values = NDArray[np.float64]
-ANIMALS, SHARE, FALL, DONORS, BATCH, SIZE = 16, 0.5, 0.5, 48, 8, 128
+ANIMALS, SHARE, FALL, DONORS, BATCH, SIZE = 30, 0.5, 0.5, 48, 8, 128
 SMALL = 0.55
 """How large an animal with the cue SCALE is beside the others."""
 NETWORKS = ("leaking", "clean")

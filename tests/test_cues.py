@@ -268,12 +268,28 @@ def patch_of(cells: list[int], look: list[float] | None = None, side: int = 4) -
 
 
 def test_patches_are_grouped_by_shared_cells_and_by_looks() -> None:
-    several = [patch_of([15])] * 4 + [patch_of([14, 15])] * 3 + [patch_of([0])] * 5 + [patch_of([5])] * 2
+    several = [patch_of([63], side=8)] * 4 + [patch_of([61, 62], side=8)] * 3 + [patch_of([0], side=8)] * 5
+    several += [patch_of([35], side=8)] * 2 + [patch_of([15])] * 4
     assert [group.tolist() for group in at_places(several, 5)] == [list(range(7)), list(range(7, 12))]
     rng = np.random.default_rng(0)
     looks = [(np.eye(6)[at % 2] + rng.normal(0, 0.01, 6)).tolist() for at in range(12)]
     groups = with_looks([patch_of([at], look) for at, look in enumerate(looks)], [0] * 12, 5)
     assert sorted(group.tolist() for group in groups) == [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]]
+
+
+@pytest.mark.parametrize(("placebo", "net"), [([0.8, 0.9], 0.75), ([0.5, 0.7], 0.5), ([1.0, 1.0], 0.8), ([], 0.0)])
+def test_a_placebo_that_raises_the_probability_counts_as_nothing(placebo: list[float], net: float) -> None:
+    row: CueRow = {
+        "image": "a.jpg",
+        "label": "x",
+        "predicted": "x",
+        "unit": 1,
+        "fold": 0,
+        "before": 0.9,
+        "exchanges": [],
+        "patch": {**patch_of([1]), "placebo": placebo},
+    }
+    assert cue_scores([row], PATCH)["a.jpg"] == pytest.approx(net)
 
 
 @pytest.mark.parametrize(

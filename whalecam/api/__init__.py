@@ -2,7 +2,7 @@
 
 from whalecam.api.datasets import check, open_dataset, unpack
 from whalecam.api.models import Cams, explain, open_model
-from whalecam.api.runs import Run, audit, compare, open_run, train
+from whalecam.api.runs import Run, audit, compare, cues, open_run, train
 
 __all__ = [
     "Cams",
@@ -10,6 +10,7 @@ __all__ = [
     "audit",
     "check",
     "compare",
+    "cues",
     "explain",
     "open_dataset",
     "open_model",

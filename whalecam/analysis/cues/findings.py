@@ -23,7 +23,8 @@ FEWEST = 3
 """Images that rely on a cue, at least."""
 SHARED = 0.5
 """Of two groups of patches that share so many of their images only the costlier is shown."""
-DRAWS = 1999
+DRAWS, TESTS_PER_CLASS = 1999, 12
+"""Assignments drawn for each test, at least; for many classes more, so that corrected p-values can be below LEVEL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,9 @@ class CueFinding:
 
 def cue_findings(rows: Sequence[CueRow]) -> list[CueFinding]:
     """The cues that are beyond chance and material: by class, in each the costliest first."""
-    candidates = [candidate for part in _by_class(rows).values() for candidate in _candidates(part)]
+    parts = _by_class(rows)
+    draws = max(DRAWS, int(TESTS_PER_CLASS * len(parts) / LEVEL) * 2)
+    candidates = [candidate for part in parts.values() for candidate in _candidates(part, draws)]
     corrected = holm([candidate.p_value for candidate in candidates])
     kept: list[CueFinding] = []
     for candidate, p_value in sorted(zip(candidates, corrected, strict=True), key=lambda pair: -pair[0].cost):
@@ -90,19 +93,19 @@ def _by_class(rows: Sequence[CueRow]) -> dict[str, list[CueRow]]:
     return parts
 
 
-def _candidates(rows: Sequence[CueRow]) -> list[CueFinding]:
+def _candidates(rows: Sequence[CueRow], draws: int = DRAWS) -> list[CueFinding]:
     """All that is tested in one class."""
     names = dict.fromkeys(each["name"] for row in rows for each in row["exchanges"])
-    properties = [candidate for name in names if (candidate := _property(rows, name)) is not None]
-    return [*properties, *_patches(rows)]
+    properties = [candidate for name in names if (candidate := _property(rows, name, draws)) is not None]
+    return [*properties, *_patches(rows, draws)]
 
 
-def _property(rows: Sequence[CueRow], name: str) -> CueFinding | None:
+def _property(rows: Sequence[CueRow], name: str, draws: int) -> CueFinding | None:
     pairs = [(row, each) for row in rows if (each := _exchange(row, name)) is not None]
     if not pairs:
         return None
     exchanges = [each for _, each in pairs]
-    test = class_tests(_as_exchanges(exchanges), DRAWS)[0]
+    test = class_tests(_as_exchanges(exchanges), draws)[0]
     drops = np.array([_drop(each) for each in exchanges])
     own = np.array([each["null"] - np.mean(each["own"]) for each in exchanges])
     carrying = [at for at in np.argsort(-drops, kind="stable").tolist() if drops[at] >= CARRIES]
@@ -120,17 +123,17 @@ def _property(rows: Sequence[CueRow], name: str) -> CueFinding | None:
     )
 
 
-def _patches(rows: Sequence[CueRow]) -> list[CueFinding]:
+def _patches(rows: Sequence[CueRow], draws: int) -> list[CueFinding]:
     """Groups of patches that were erased against a placebo."""
     pairs = [(row, patch) for row in rows if (patch := row.get("patch")) and patch["placebo"]]
     patches, smallest = [patch for _, patch in pairs], patch_groups.smallest_group(len(rows))
     folds = [row["fold"] for row, _ in pairs]
     groups = [*patch_groups.at_places(patches, smallest), *patch_groups.with_looks(patches, folds, smallest)]
     distinct = {tuple(group.tolist()): group for group in groups}
-    return [_group([pairs[at] for at in group.tolist()], len(rows)) for group in distinct.values()]
+    return [_group([pairs[at] for at in group.tolist()], len(rows), draws) for group in distinct.values()]
 
 
-def _group(pairs: Sequence[tuple[CueRow, PatchRow]], tested: int) -> CueFinding:
+def _group(pairs: Sequence[tuple[CueRow, PatchRow]], tested: int, draws: int) -> CueFinding:
     net_drop = np.array([_net_drop(row) for row, _ in pairs])
     drops = np.array([row["before"] - patch["erased"] for row, patch in pairs])
     order = [at for at in np.argsort(-net_drop, kind="stable").tolist() if net_drop[at] >= CARRIES]
@@ -144,7 +147,7 @@ def _group(pairs: Sequence[tuple[CueRow, PatchRow]], tested: int) -> CueFinding:
         drop=float(drops.mean()),
         placebo=float((drops - net_drop).mean()),
         cost=float(net_drop.sum()) / tested,
-        p_value=sign_test(net_drop, np.array([row["unit"] for row, _ in pairs])),
+        p_value=sign_test(net_drop, np.array([row["unit"] for row, _ in pairs]), draws),
     )
 
 
@@ -169,9 +172,14 @@ def _is_same(finding: CueFinding, other: CueFinding) -> bool:
 
 
 def _net_drop(row: CueRow) -> float:
-    """How much more of the probability goes with the patch than with the same area elsewhere; 0 without either."""
+    """How much more of the probability goes with the patch than with the same area elsewhere; 0 without either.
+
+    A placebo that raises the probability counts as nothing, or a patch that costs nothing would seem to cost that much.
+    """
     patch = row.get("patch")
-    return float(np.mean(patch["placebo"]) - patch["erased"]) if patch and patch["placebo"] else 0.0
+    if not patch or not patch["placebo"]:
+        return 0.0
+    return float(row["before"] - patch["erased"] - max(0.0, row["before"] - float(np.mean(patch["placebo"]))))
 
 
 def _exchange(row: CueRow, name: str) -> ExchangeRow | None:

@@ -8,32 +8,51 @@ from numpy.typing import NDArray
 from whalecam.store.cue_rows import PatchRow
 
 Whole = NDArray[np.int64]
-SMALLEST, LEAST_SHARE = 5, 0.08
-"""Images, and share of a class's tested images, that a group needs."""
+SMALLEST, LEAST_SHARE, MOST = 8, 0.1, 2
+"""Images, and share of a class's tested images, that a group needs: fewer cannot be beyond chance after a correction.
+Groups of each kind that are tested, at most, the largest ones."""
+OVER = 0.5
+"""Share of patches that lies over one another, from which groups are merged, on average over their pairs."""
 ROUNDING = 1e-9
 ALIKE = 0.5
 """Cosine from which groups of looks are merged, on average over their pairs."""
 
 
 def at_places(patches: Sequence[PatchRow], smallest: int) -> list[Whole]:
-    """Groups of patches that share a cell, the largest first; each patch is in one of them at most.
+    """Groups of patches that lie over one another, by average linkage, the largest first.
 
-    Args:
-        patches: of one class; grids of different sizes share no cell.
+    The distance of two patches is the share of the smaller one that lies beyond the other and the cells around it;
+    patches of grids of different sizes are 1 apart.
     """
-    left, groups = set(range(len(patches))), list[Whole]()
-    while left:
-        counts: dict[tuple[int, int, int], list[int]] = {}
-        for at in sorted(left):
-            patch = patches[at]
-            for cell in patch["cells"]:
-                counts.setdefault((patch["rows"], patch["columns"], cell), []).append(at)
-        members = max(counts.values(), key=len, default=[])
-        if len(members) < smallest:
-            break
-        groups.append(np.array(members, np.int64))
-        left -= set(members)
-    return groups
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    if len(patches) < smallest:
+        return []
+    apart = np.array([[_apart(first, second) for second in patches] for first in patches])
+    labels = fcluster(linkage(squareform(apart, checks=False), "average"), 1 - OVER, "distance")
+    return _groups(labels, smallest)
+
+
+def _apart(first: PatchRow, second: PatchRow) -> float:
+    """See `at_places`; 0 to 1, the same either way."""
+    if (first["rows"], first["columns"]) != (second["rows"], second["columns"]):
+        return 1.0
+    one_side, other_side = _cells(first), _cells(second)
+    shared = [
+        len(cells & _around(others)) / len(cells) for cells, others in ((one_side, other_side), (other_side, one_side))
+    ]
+    return 1 - max(shared)
+
+
+def _around(cells: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """The cells and their neighbours."""
+    near = (-1, 0, 1)
+    return {(row + down, column + right) for row, column in cells for down in near for right in near}
+
+
+def _cells(patch: PatchRow) -> set[tuple[int, int]]:
+    return {divmod(cell, patch["columns"]) for cell in patch["cells"]}
 
 
 def with_looks(patches: Sequence[PatchRow], folds: Sequence[int], smallest: int) -> list[Whole]:
@@ -47,8 +66,13 @@ def with_looks(patches: Sequence[PatchRow], folds: Sequence[int], smallest: int)
     if len(patches) < smallest:
         return []
     labels = fcluster(linkage(_centred(patches, folds), "average", "cosine"), 1 - ALIKE, "distance")
+    return _groups(labels, smallest)
+
+
+def _groups(labels: Whole, smallest: int) -> list[Whole]:
+    """The MOST largest groups of at least `smallest`, the largest first."""
     groups = [np.flatnonzero(labels == number).astype(np.int64) for number in np.unique(labels)]
-    return sorted((group for group in groups if len(group) >= smallest), key=lambda group: -len(group))
+    return sorted((group for group in groups if len(group) >= smallest), key=lambda group: -len(group))[:MOST]
 
 
 def smallest_group(tested: int) -> int:
