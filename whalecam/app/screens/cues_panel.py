@@ -54,7 +54,8 @@ def cues(run: Run, table: Table) -> None:
         "One property of the whole image takes the value of other images (sharpness, JPEG quality, exposure, white "
         f"balance, scale and place of the {run.words.subject}, border), or the patch beside the {run.words.subject} "
         "that speaks most for the prediction is erased. A placebo shows what the editing itself costs: the value of "
-        "an image of the same class, the same area erased elsewhere. Horizon and sky are part of the background test."
+        "an image of the same class, the same area erased elsewhere. An edit of the whole image changes its "
+        f"{run.words.background} too: read white balance, exposure and sharpness beside the background test."
     )
     left = set(table.confusion(unseen_only=False)["predicted"]) - classes
     _start(run, len(left) if images and left else len(run.manifest.classes), bool(images), bool(left))
