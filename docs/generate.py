@@ -26,7 +26,7 @@ FOLDER = Path(__file__).resolve().parent
 MARKER = "<!-- Everything below is written by `python -m docs.generate`. -->\n"
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Data sets": ("open_dataset", "Dataset", "check", "unpack"),
-    "Training and audit": ("train", "TrainOptions", "audit", "AuditOptions"),
+    "Training and audit": ("train", "TrainOptions", "audit", "AuditOptions", "cues"),
     "Runs": ("open_run", "Run", "compare", "remask", "step_mask", "Thresholds"),
     "Remedies": ("simulate", "retrain", "embed"),
     "Maps of a network in memory": ("explain", "open_model", "inspect", "Cams"),

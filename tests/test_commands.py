@@ -142,6 +142,7 @@ FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     ),
     commands.Compare: st.builds(commands.Compare, runs=st.lists(PATHS, min_size=1, max_size=4).map(tuple)),
     commands.Embed: st.builds(commands.Embed, run=PATHS),
+    commands.Cues: st.builds(commands.Cues, run=PATHS, per_class=st.integers(1, 10_000), restart=st.booleans()),
     commands.Selftest: st.builds(commands.Selftest, save=st.none() | PATHS),
 }
 

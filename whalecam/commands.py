@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
-from whalecam.config import BACKGROUND, AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.config import BACKGROUND, CUES_PER_CLASS, AuditOptions, Columns, MaskOptions, TrainOptions
 from whalecam.errors import RunError
 
 OPTION_NAMES = {"body_from": "from"}
@@ -166,6 +166,16 @@ class Embed(Command):
 
     verb = "embed"
     run: str = _argument()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cues(Command):
+    """Test a run for cues beyond the background's looks; `restart` tests all classes anew."""
+
+    verb = "cues"
+    run: str = _argument()
+    per_class: int = CUES_PER_CLASS
+    restart: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

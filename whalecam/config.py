@@ -41,6 +41,8 @@ BACKGROUND, FLAGGED, LEAKS = "background", "flagged", "leaks"
 CUES = (BACKGROUND, FLAGGED, LEAKS)
 """What PROJECT can remove: the background of each label; what flagged images, or those that the audit lists as relying
 on their background, have and others of their label have not. Else a file lists the images that carry the cue."""
+CUES_PER_CLASS = 60
+"""Images of each predicted class that are tested for cues beyond the background's looks, at most."""
 SIMULATED = ("crop", "neutral")
 """Remedies that need no new network, so that the present one can be asked what they would do."""
 FORESEEN = (*LAYER_REMEDIES, *SIMULATED)

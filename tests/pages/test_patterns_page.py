@@ -24,7 +24,7 @@ def tab(name: str, **query: str) -> AppTest:
     return app.run()
 
 
-@pytest.mark.parametrize("name", ["Map", "Strategies", "Attention atlas", "Confused pairs"])
+@pytest.mark.parametrize("name", ["Map", "Strategies", "Attention atlas", "Confused pairs", "Cues"])
 def test_each_tab_opens(runs: Path, name: str) -> None:
     app = tab(name)
     assert not app.exception and not app.error, texts(app)

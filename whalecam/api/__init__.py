@@ -3,7 +3,7 @@
 from whalecam.api.datasets import check, open_dataset, unpack
 from whalecam.api.models import Cams, explain, open_model
 from whalecam.api.remedies import embed, retrain, simulate
-from whalecam.api.runs import Run, audit, compare, open_run, remask, step_mask, train
+from whalecam.api.runs import Run, audit, compare, cues, open_run, remask, step_mask, train
 
 __all__ = [
     "Cams",
@@ -11,6 +11,7 @@ __all__ = [
     "audit",
     "check",
     "compare",
+    "cues",
     "embed",
     "explain",
     "open_dataset",

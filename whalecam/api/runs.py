@@ -9,6 +9,7 @@ import pandas as pd
 
 from whalecam import data as dataset
 from whalecam.analysis.compare import Comparison, compare_runs
+from whalecam.analysis.cues import CueFinding, cue_findings
 from whalecam.api.options import PathLike, with_options
 from whalecam.arrays import Report, silent
 from whalecam.audit import remask as remasking
@@ -16,7 +17,8 @@ from whalecam.audit import run_audit
 from whalecam.audit.fold_job import Engine
 from whalecam.audit.remask import Remasked
 from whalecam.audit.run_audit import LOCAL, AuditSummary
-from whalecam.config import CSV, AuditOptions, Thresholds, TrainOptions
+from whalecam.audit.run_cues import run_cues
+from whalecam.config import CSV, CUES_PER_CLASS, AuditOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset
 from whalecam.data.groups import INDIVIDUAL, candidate
 from whalecam.data.split_file import read_split
@@ -24,6 +26,7 @@ from whalecam.errors import DatasetError
 from whalecam.network import Network
 from whalecam.output.csv import MergeReport, split_table
 from whalecam.output.interchange.transfer import export_run, import_file
+from whalecam.store.cue_rows import cue_rows
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Added, Review, sign
 from whalecam.store.run import DatasetRecord, create_run, words_for
@@ -298,6 +301,27 @@ def step_mask(
     """
     network = model or (run.model if isinstance(run, Run) else None)
     return remasking.step(run, run_audit.open_data(run), image, reviewer, name, report, model=network)
+
+
+def cues(
+    run: StoredRun, *, per_class: int = CUES_PER_CLASS, restart: bool = False, report: Report = silent
+) -> list[CueFinding]:
+    """Test an audited run for cues beyond the background's looks. Resumable, class by class.
+
+    One property of each image (sharpness, JPEG quality, exposure, white balance, scale and place of the object, border)
+    takes the value of other images, or the patch beside the object that speaks most for the prediction is erased, each
+    against a placebo.
+
+    Args:
+        per_class: images of each predicted class that are tested, at most.
+        restart: whether classes that were tested before are tested anew.
+
+    Returns: the cues that are beyond chance and material, by class, the costliest first: `cue`, `place`, `images` that
+    rely on it, `drop` and `placebo` (of probability, in [-1, 1]), `cost` (the mean over all tested images of the class)
+    and `p_value`, corrected by Holm. Raises RunError where nothing is audited, DatasetError as `audit`.
+    """
+    run_cues(run, per_class, report, restart=restart)
+    return cue_findings(cue_rows(run))
 
 
 def open_run(path: PathLike) -> Run:

@@ -8,8 +8,10 @@ import click
 
 from whalecam.cli.options import FOLDER, JSON, RUN, threshold_options
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import DATA_REMEDIES, AuditOptions, Thresholds
+from whalecam.config import CUES_PER_CLASS, DATA_REMEDIES, AuditOptions, Thresholds
 from whalecam.errors import DatasetError, RunError
+
+NO_CUES = "No class relies on such a cue beyond chance."
 
 
 @click.command()
@@ -145,6 +147,47 @@ def embed(run: Path) -> None:
     print_facts({"images": count, "run": str(run)}, False)
 
 
+@click.command("cues")
+@RUN
+@click.option(
+    "--per-class",
+    default=CUES_PER_CLASS,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Images of each predicted class, at most.",
+)
+@click.option("--restart/--no-restart", default=False, help="Test classes anew that were tested before.")
+@click.option("--out", type=FOLDER, help="CSV file to write: which images rely on which cue.")
+@JSON
+def cues(run: Path, per_class: int, restart: bool, out: Path | None, as_json: bool) -> None:
+    """Test an audited run for cues beyond the background's looks: sharpness, JPEG quality, exposure, scale, marks …
+
+    One property of each image is exchanged, or the patch beside its object that speaks most for the prediction is
+    erased, against a placebo. Interrupted, it goes on where it was. Exit status 1 where a class relies on such a cue.
+    """
+    from whalecam.analysis.cues import cue_findings, cue_sentence
+    from whalecam.audit.run_cues import run_cues
+    from whalecam.output.csv.cue_list import write_cue_list
+    from whalecam.store.cue_rows import cue_rows
+    from whalecam.store.run import open_run
+
+    opened = open_run(run)
+    count = run_cues(opened, per_class, reporter(), restart=restart)
+    findings = cue_findings(cue_rows(opened))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(write_cue_list(findings, opened))
+    if as_json:
+        print_facts({**vars(count), "findings": [vars(finding) for finding in findings]}, True)
+    else:
+        click.echo(
+            f"Tested: {count.images:,} images of {count.classes:,} predicted classes, {count.new:,} of them now."
+        )
+        click.echo("\n".join(cue_sentence(finding, opened.words) for finding in findings) or NO_CUES)
+    if findings:
+        raise SystemExit(1)
+
+
 def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, object]:
     """Counts, rates, verdicts, reasons, species and the advice of an audited run."""
     from whalecam.cli.summaries import advice_of
@@ -166,4 +209,4 @@ def facts_of(run: Any, level: Thresholds = Thresholds()) -> dict[str, object]:
     }
 
 
-VERBS = (info, compare, report, export_dataset, export_split, embed)
+VERBS = (info, compare, report, export_dataset, export_split, embed, cues)

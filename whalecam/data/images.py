@@ -152,6 +152,16 @@ def read_mask(path: Path) -> MaskFile:
     return replace(mask, hue=hue, alpha=alpha if alpha.min(initial=255) < 255 else None)
 
 
+def read_quantization(path: Path) -> list[int] | None:
+    """The 64 steps by which a JPEG's lightness was rounded, of its first table; None for a file of another format.
+
+    Raises DatasetError as `read_sample`.
+    """
+    with _decoding(path), _image(path) as image:
+        tables = getattr(image, "quantization", None)
+        return list(tables[min(tables)]) if image.format == "JPEG" and tables else None
+
+
 def _format(path: Path) -> str:
     with _decoding(path), _image(path) as image:
         return image.format or ""

@@ -34,6 +34,7 @@ from whalecam.words import Words
 MANIFEST, METRICS, JOURNAL = "run.json", "metrics.json", "reviews.sqlite"
 MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "properties", "mended"
 CORRECTED, DRAWN = "corrected-masks", "drawn-masks"
+CUES = "cues"
 """Folders of a run folder."""
 PART = "part-*.parquet"
 REVISION = re.compile(r"(?P<first>part-.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
@@ -370,6 +371,11 @@ class Run:
     def property_parts(self) -> list[Path]:
         """The files of what was measured on the data set's images, in the order of writing."""
         return parts_in(self.properties)
+
+    @property
+    def cues(self) -> Path:
+        """Where what the cue test measured lies."""
+        return self.path / CUES
 
     @property
     def remedied(self) -> Path:

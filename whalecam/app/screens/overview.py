@@ -263,7 +263,8 @@ def limits(words: Words) -> None:
             "It judges this network on these images, with the masks it was given: where a mask is wrong, so is the "
             f"score. Whether a prediction *relies* on the {words.background} is measured by exchanging all of it with "
             f"that of other images in this set; a cue that all of them share cannot be seen, nor one on the "
-            f"{words.subject} itself. A clean verdict means that no exchange mattered, not that the network knows the "
+            f"{words.subject} itself. Marks, image quality, exposure and scale have a test of their own: *Patterns*, "
+            "*Cues*. A clean verdict means that no exchange mattered, not that the network knows the "
             f"{words.subject}. Colour, brightness and texture then say what of the {words.background} it is; what none "
             "of them carries is only seen in the images."
         )

@@ -1,0 +1,70 @@
+"""Cues beyond the background on Patterns: named, with their images, and a list to take along."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages.test_pages import open_page, texts
+from whalecam.store.cue_rows import CueRow, write_cue_rows
+from whalecam.store.open_table import open_table
+from whalecam.store.run import Run, open_run
+
+CELLS, CARRYING, TESTED = [63], 10, 24
+
+
+def planted(run: Run) -> list[str]:
+    """What a test would give of a class, ten images of which rely on a mark in the lower right corner."""
+    table = open_table(run).all_rows()
+    predicted = table["predicted"].value_counts().index[0]
+    images = [str(name) for name in table.loc[table["predicted"] == predicted, "image"]][:TESTED]
+    rows: list[CueRow] = [
+        {
+            "image": image,
+            "label": predicted,
+            "predicted": predicted,
+            "unit": at,
+            "fold": 0,
+            "before": 0.9,
+            "exchanges": [],
+            "patch": {
+                "rows": 8,
+                "columns": 8,
+                "cells": CELLS if at < CARRYING else [at - CARRYING],
+                "share": 0.5,
+                "look": [float(at < CARRYING), float(at % 3), float(at % 5)],
+                "erased": 0.1 if at < CARRYING else 0.9,
+                "placebo": [0.88, 0.88],
+            },
+        }
+        for at, image in enumerate(images)
+    ]
+    write_cue_rows(run, rows)
+    return images[:CARRYING]
+
+
+def test_the_tab_names_a_cue_and_opens_its_images(runs: Path) -> None:
+    images = planted(open_run(runs / "demo"))
+    app = open_page("pages/8_Patterns.py")
+    app.query_params["patterns_tab"] = "Cues"
+    app.run()
+    shown = texts(app).replace("\\", "")
+    assert "Experimental" in shown
+    assert "(lower right); erasing it costs 0.80 of probability (placebo 0.02" in shown
+    (button,) = [each for each in app.button if str(each.label).startswith("Open the ")]
+    assert button.label == f"Open the {len(images)} images"
+    button.click().run()
+    region = app.session_state["leaks_region"]
+    assert region.startswith("images [") and all(f'"{image}"' in region for image in images)
+
+
+@pytest.mark.parametrize("is_tested", [False, True])
+def test_the_tab_starts_the_test_and_shows_what_it_gave(runs: Path, is_tested: bool) -> None:
+    if is_tested:
+        planted(open_run(runs / "demo"))
+    app = open_page("pages/8_Patterns.py")
+    app.query_params["patterns_tab"] = "Cues"
+    app.run()
+    assert not app.exception and not app.error, texts(app)
+    assert app.button(key="test_cues").label == ("Go on testing" if is_tested else "Test for cues")
+    assert ("A mark, lower right" in texts(app)) == is_tested
+    assert ("were tested" in texts(app)) == is_tested

@@ -1,0 +1,110 @@
+"""Cues beyond the background's looks, on Patterns: the test is started here, and what it named stands with its images."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from whalecam.analysis.cues import CueFinding, cue_sentence, cue_title
+from whalecam.app.components.download import download
+from whalecam.app.components.gallery import gallery
+from whalecam.app.shell import jobs, links
+from whalecam.app.shell.page_frame import errors_shown, plain
+from whalecam.app.state import cues_cache
+from whalecam.app.widgets import chart_selection, review_controls
+from whalecam.commands import Cues
+from whalecam.config import CUES_PER_CLASS
+from whalecam.output.csv.cue_list import write_cue_list
+from whalecam.store.run import Run
+from whalecam.store.table import Filters, Table
+from whalecam.words import capital
+
+SHOWN = 12
+PER_CLASS = (20, CUES_PER_CLASS, 200)
+PASSES, PASSES_PER_SECOND = 30, 40
+"""Forward passes an image takes, about, and how many a usual machine makes, edits included."""
+TESTING = "Cue test"
+
+
+def cues(run: Run, table: Table) -> None:
+    """The tab of the Patterns page: start, all findings with their images, and the list to take along."""
+    images, classes = cues_cache.tested_of(run)
+    st.warning(
+        "Experimental: how often this test names a cue where there is none has not been measured on enough sets. Look "
+        "at the images before you act on what it names.",
+        icon=":material/science:",
+    )
+    st.caption(
+        "One property of the whole image takes the value of other images (sharpness, JPEG quality, exposure, white "
+        f"balance, scale and place of the {run.words.subject}, border), or the patch beside the {run.words.subject} "
+        "that speaks most for the prediction is erased. A placebo shows what the editing itself costs: the value of "
+        "an image of the same class, the same area erased elsewhere. An edit of the whole image changes its "
+        f"{run.words.background} too: read white balance, exposure and sharpness beside the background test."
+    )
+    left = set(table.confusion(unseen_only=False)["predicted"]) - classes
+    _start(run, len(left) if images and left else len(run.manifest.classes), bool(images), bool(left))
+    if not images:
+        return
+    findings = cues_cache.cues_of(run)
+    st.markdown(f"**{images:,} images of {len(classes):,} predicted {run.words.labels} were tested.**")
+    if not findings:
+        st.success("No class relies on such a cue beyond chance.", icon=":material/check_circle:")
+        return
+    download(
+        "Download the cue list",
+        lambda: write_cue_list(findings, run),
+        f"{run.name}-cues.csv",
+        "text/csv",
+        key="get_cues",
+        icon=":material/download:",
+    )
+    for finding in findings:
+        _finding(run, table, finding)
+
+
+def _start(run: Run, classes: int, was_tested: bool, is_partial: bool) -> None:
+    """Args: classes: to be tested; is_partial: whether some were not yet, so that the test goes on with these."""
+    job = jobs.status(run.path)
+    is_running = job is not None and job.state == "running"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        per_class = int(
+            st.selectbox("Images of each class", PER_CLASS, index=1, key="cues_per_class", width=200) or CUES_PER_CLASS
+        )
+        label = "Test for cues" if not was_tested else "Go on testing" if is_partial else "Test again"
+        if st.button(label, key="test_cues", type="primary", icon=":material/biotech:", disabled=is_running):
+            with errors_shown():
+                jobs.start(run.path, TESTING, Cues(run=str(run.path), per_class=per_class, restart=not is_partial))
+                st.rerun()
+    minutes = max(1, round(per_class * classes * PASSES / PASSES_PER_SECOND / 60))
+    st.caption(f"About {minutes:,} min on two cores; it can be cancelled, and goes on with the classes that are left.")
+
+
+def _finding(run: Run, table: Table, finding: CueFinding) -> None:
+    with st.container(border=True):
+        st.markdown(_heading(run, finding))
+        rows = table.page(Filters(images=finding.images[:SHOWN]), "name", SHOWN)
+        by_name = {card.image: card for card in review_controls.cards_of(run, table, rows)}
+        key = _key(finding)
+        cards = [by_name[name] for name in finding.images[:SHOWN] if name in by_name]
+        event = gallery(cards, key=f"cue_{key}", selectable=False, columns_min_px=110)
+        if event.opened:
+            review_controls.open_image(event.opened)
+        _open_button(finding)
+
+
+def _heading(run: Run, finding: CueFinding) -> str:
+    title = capital(cue_title(finding, run.words))
+    return f"**{plain(f'{finding.predicted}: {title}')}** · {plain(cue_sentence(finding, run.words))}"
+
+
+def _open_button(finding: CueFinding) -> None:
+    count = len(finding.images)
+    if st.button(f"Open the {count:,} images", key=f"open_{_key(finding)}", icon=":material/photo_library:"):
+        links.go("Leaks", leaks_region=_region(finding.images))
+
+
+def _region(images: Sequence[str]) -> str:
+    return chart_selection.encode({"points": [{"customdata": [image]} for image in images]}, "")
+
+
+def _key(finding: CueFinding) -> str:
+    return f"{finding.predicted}_{finding.cue}_{finding.place}".replace(" ", "_")

@@ -1,0 +1,34 @@
+"""What the pages show of a run's cues beyond the background's looks, computed once for each state of its table."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from whalecam.analysis.cues import CueFinding, cue_findings
+from whalecam.store.cue_rows import CueRow, classes_in, cue_rows
+from whalecam.store.run import Run, parts_in
+
+
+def cues_of(run: Run) -> list[CueFinding]:
+    """See `analysis.cues.cue_findings`; empty where nothing was tested."""
+    return _findings(run, *_key(run))
+
+
+def tested_of(run: Run) -> tuple[int, frozenset[str]]:
+    """How many images were tested, and the predicted classes of these."""
+    rows = _rows(run, *_key(run))
+    return len(rows), classes_in(rows)
+
+
+def _key(run: Run) -> tuple[str, str, tuple[str, ...]]:
+    return str(run.path), run.manifest.model_sha256, tuple(part.name for part in parts_in(run.cues))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _rows(_run: Run, path: str, model: str, parts: Sequence[str]) -> list[CueRow]:
+    return cue_rows(_run)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing cues with their placebos …")
+def _findings(_run: Run, path: str, model: str, parts: Sequence[str]) -> list[CueFinding]:
+    return cue_findings(_rows(_run, path, model, parts))

@@ -1,0 +1,46 @@
+"""Cues beyond the background's looks: properties of the whole image, and patches beside the object."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from whalecam.arrays import ByteArray
+from whalecam.data.readers.registered import with_offered
+from whalecam.explain.cues.border import border, bordered
+from whalecam.explain.cues.framing import framing, reframed, scale, scaled
+from whalecam.explain.cues.jpeg import jpeg_quality, recompressed
+from whalecam.explain.cues.light import balanced, exposed, exposure, white_balance
+from whalecam.explain.cues.seen import Seen, Values
+from whalecam.explain.cues.sharpness import sharpened, sharpness
+
+__all__ = ["IMAGE_PROPERTIES", "ImageProperty", "Seen", "Values", "image_properties"]
+
+
+@dataclass(frozen=True)
+class ImageProperty:
+    """A property of a whole image that can be measured and exchanged.
+
+    Attributes:
+        measure: an image → its value; None where the image has none, as without an object.
+        edit: (image, value of a donor) → the image with that value, uint8 of the same shape, all else as it was as far
+            as can be. With the image's own value it is the null edit, which only costs what the editing costs.
+    """
+
+    measure: Callable[[Seen], Values | None]
+    edit: Callable[[Seen, Values], ByteArray]
+
+
+IMAGE_PROPERTIES: Mapping[str, ImageProperty] = {
+    "sharpness": ImageProperty(sharpness, sharpened),
+    "jpeg_quality": ImageProperty(jpeg_quality, recompressed),
+    "exposure": ImageProperty(exposure, exposed),
+    "white_balance": ImageProperty(white_balance, balanced),
+    "scale": ImageProperty(scale, scaled),
+    "framing": ImageProperty(framing, reframed),
+    "border": ImageProperty(border, bordered),
+}
+"""Name → property. Other packages offer theirs under the entry point `whalecam.image_properties`."""
+
+
+def image_properties() -> dict[str, ImageProperty]:
+    """All properties of this package and those that other packages offer."""
+    return with_offered(IMAGE_PROPERTIES, "whalecam.image_properties")

@@ -1,0 +1,290 @@
+"""The cue test: each image with one of its properties, or one patch of it, changed, and the network asked again."""
+
+import functools
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from whalecam.arrays import ByteArray
+from whalecam.data import geometry
+from whalecam.explain import cam, occlusion, score
+from whalecam.explain.cues import ImageProperty, Seen, Values, patches
+from whalecam.network import Network
+
+Vector = NDArray[np.float32]
+BATCH = 64
+FIRST_OTHER, FIRST_OWN, MORE_OTHER = 2, 1, 2
+"""Donors of other labels and of the predicted one, and those that follow where the first ones moved the prediction."""
+SETTLED = 0.1
+"""A mean drop below this after the first donors ends the question."""
+PLACEBOS = 2
+CROP = 12
+"""Side in pixels of what a patch looks like where there are no activations."""
+RIM = 0.02
+"""How far around an object nothing is erased, in shares of the input's side."""
+
+
+@dataclass(frozen=True)
+class ValueDonor:
+    """An image whose values others take: `unit` is one code for all images of a group."""
+
+    image: str
+    label: str
+    unit: int
+    values: Mapping[str, Values]
+
+
+@dataclass(frozen=True)
+class CueQuestion:
+    """One image to be tested: its name, how it looks, and the class predicted, as its place."""
+
+    image: str
+    seen: Seen
+    predicted: int
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One property exchanged: probabilities of the predicted class.
+
+    Attributes:
+        null: after the null edit, towards the image's own value.
+        own, other: towards values of images of the predicted label, and of other labels; their first donors alone.
+        own_units, other_units: the donors of these.
+        more: towards values of further images of other labels, where the first ones moved the prediction.
+    """
+
+    null: float
+    own: tuple[float, ...]
+    other: tuple[float, ...]
+    own_units: tuple[int, ...]
+    other_units: tuple[int, ...]
+    more: tuple[float, ...] = ()
+
+    @property
+    def drop(self) -> float:
+        """From the null edit to other labels' values, in the mean over all donors; in [-1, 1]."""
+        return self.null - float(np.mean([*self.other, *self.more]))
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One patch erased: where it is, how it looks to the network, and the probabilities of the predicted class.
+
+    Attributes:
+        region: (h, w), its cells on the grid of the map.
+        share: of the positive evidence of the whole map, in [0, 1].
+        look: what the network saw there, (K,), of any length.
+        erased: probability with the patch erased.
+        placebo: probability with the same area erased elsewhere, for each place; empty where there is none.
+    """
+
+    region: patches.Region
+    share: float
+    look: Vector
+    erased: float
+    placebo: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CueAnswers:
+    """What came of one image; `before` is the untouched image's probability of the predicted class."""
+
+    before: float
+    exchanges: Mapping[str, Exchange]
+    patch: Patch | None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """An image to be changed: its place among the questions, and what makes the network's input."""
+
+    at: int
+    make: Callable[[], ByteArray]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A patch before it is erased; `near` is the object with its rim and all padding, in pixels, (S, S)."""
+
+    region: patches.Region
+    share: float
+    look: Vector
+    elsewhere: list[patches.Region]
+    near: patches.Region
+
+
+Drawn = tuple[list[ValueDonor], list[ValueDonor]]
+"""Donors of other labels, and of the predicted one."""
+
+
+@dataclass
+class CueTest:
+    """Asks one network about images of which one property or one patch was changed.
+
+    Attributes:
+        network: in eval mode, on its device.
+        properties: by name, as `image_properties()` gives them.
+        donors: images whose values others take, of every label.
+        maps: how maps are drawn: `auto` by the network's positions, else by `occlusion`; `none` for no patches.
+        passes: forward passes so far, without those of occlusion maps.
+    """
+
+    network: Network
+    properties: Mapping[str, ImageProperty]
+    donors: Sequence[ValueDonor]
+    maps: str = "auto"
+    passes: int = field(default=0, init=False)
+
+    def __call__(self, questions: Sequence[CueQuestion]) -> list[CueAnswers]:
+        """Answer all questions together, in their order."""
+        inputs = [self._input(each.seen.pixels) for each in questions]
+        before = self._after(
+            [_Request(at, functools.partial(inputs.__getitem__, at)) for at in range(len(questions))], questions
+        )
+        erased = self._patches(questions, inputs)
+        by_property = {name: self._exchanged(name, questions) for name in self.properties}
+        return [
+            CueAnswers(before[at], {name: each[at] for name, each in by_property.items() if at in each}, erased[at])
+            for at in range(len(questions))
+        ]
+
+    def _input(self, pixels: ByteArray) -> ByteArray:
+        return geometry.to_input(pixels, self.network.size, self.network.resize)
+
+    def _after(self, requests: Sequence[_Request], questions: Sequence[CueQuestion]) -> list[float]:
+        """The probability of each request's predicted class."""
+        answers: list[float] = []
+        for start in range(0, len(requests), BATCH):
+            part = requests[start : start + BATCH]
+            activations = self.network.look(np.stack([request.make() for request in part]))
+            with torch.no_grad():
+                probabilities = self.network.head(activations).double().softmax(1).cpu().numpy()
+            answers += [
+                float(row[questions[request.at].predicted]) for request, row in zip(part, probabilities, strict=True)
+            ]
+        self.passes += len(requests)
+        return answers
+
+    def _exchanged(self, name: str, questions: Sequence[CueQuestion]) -> dict[int, Exchange]:
+        """The exchange of one property, by the place of the image; for those that have it, and donors on both sides."""
+        own_values = {at: self.properties[name].measure(each.seen) for at, each in enumerate(questions)}
+        values = {at: value for at, value in own_values.items() if value is not None}
+        drawn = {at: self._drawn(name, questions[at]) for at in values}
+        usable = {at: pair for at, pair in drawn.items() if all(pair)}
+        null = self._at_values(name, questions, {at: [values[at]] for at in usable})
+        other = self._at_values(
+            name, questions, {at: _values(name, pair[0][:FIRST_OTHER]) for at, pair in usable.items()}
+        )
+        own = self._at_values(name, questions, {at: _values(name, pair[1]) for at, pair in usable.items()})
+        exchanges = {at: _exchange(null[at], own[at], other[at], usable[at]) for at in usable}
+        later = {
+            at: _values(name, usable[at][0][FIRST_OTHER:]) for at, each in exchanges.items() if each.drop >= SETTLED
+        }
+        for at, more in self._at_values(name, questions, later).items():
+            exchanges[at] = replace(exchanges[at], more=more)
+        return exchanges
+
+    def _at_values(
+        self, name: str, questions: Sequence[CueQuestion], wanted: Mapping[int, Sequence[Values]]
+    ) -> dict[int, tuple[float, ...]]:
+        """For each image the probabilities with its property at each of some values."""
+        requests = [
+            _Request(at, functools.partial(self._edited, name, questions[at].seen, value))
+            for at, values in wanted.items()
+            for value in values
+        ]
+        answers = iter(self._after(requests, questions))
+        return {at: tuple(itertools.islice(answers, len(values))) for at, values in wanted.items()}
+
+    def _edited(self, name: str, seen: Seen, value: Values) -> ByteArray:
+        return self._input(self.properties[name].edit(seen, value))
+
+    def _drawn(self, name: str, each: CueQuestion) -> Drawn:
+        """Donors for one image; the same for the same name in every run."""
+        label, rng = self.network.classes[each.predicted], _chance(f"{name} {each.image}")
+        able = [donor for donor in self.donors if name in donor.values and donor.image != each.image]
+        other = [donor for donor in able if donor.label != label]
+        own = [donor for donor in able if donor.label == label]
+        others = [other[at] for at in rng.permutation(len(other))[: FIRST_OTHER + MORE_OTHER]]
+        return others, [own[at] for at in rng.permutation(len(own))[:FIRST_OWN]]
+
+    def _patches(self, questions: Sequence[CueQuestion], inputs: Sequence[ByteArray]) -> list[Patch | None]:
+        """The strongest patch of each image, erased; None where its map has no evidence beside the object."""
+        if self.maps == "none":
+            return [None] * len(questions)
+        places = [self._strongest(each, shown) for each, shown in zip(questions, inputs, strict=True)]
+        requests = [
+            _Request(at, functools.partial(patches.erased, inputs[at], self._pixels(region), place.near))
+            for at, place in enumerate(places)
+            if place is not None
+            for region in (place.region, *place.elsewhere)
+        ]
+        answers = iter(self._after(requests, questions))
+        return [None if place is None else _patch(place, answers) for place in places]
+
+    def _pixels(self, region: patches.Region) -> patches.Region:
+        return patches.pixels_of(region, self.network.size)
+
+    def _strongest(self, each: CueQuestion, shown: ByteArray) -> _Place | None:
+        evidence, activations = self._evidence(shown, each.predicted)
+        mask = np.zeros(each.seen.pixels.shape[:2], np.float32) if each.seen.mask is None else each.seen.mask
+        values, seen = geometry.mask_to_input(mask, self.network.size, self.network.resize)
+        background = score.weigh(values, seen, evidence.shape).background
+        region = patches.strongest(evidence, background)
+        if region is None:
+            return None
+        weights = np.maximum(evidence, 0) * region
+        look = _crop(shown, self._pixels(region)) if activations is None else _mean(activations, weights)
+        elsewhere = patches.placebos(region, background, PLACEBOS, _chance(each.image))
+        reach = 2 * max(1, round(RIM * self.network.size)) + 1
+        near = cv2.dilate((values > 0.5).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+        share = float(weights.sum() / np.maximum(evidence, 0).sum())
+        return _Place(region, share, look, elsewhere, near if seen is None else near | (seen < 0.5))
+
+    def _evidence(self, shown: ByteArray, predicted: int) -> tuple[patches.Grid, Vector | None]:
+        """The relative map of the predicted class, (h, w), and the activations (K, h, w) where there are any."""
+        if self.maps == "occlusion" or not self.network.has_positions:
+            maps = occlusion.explain(self.network, shown[None]).maps[0].numpy()
+            return score.contrast(maps, "relative", predicted), None
+        activations = self.network.look(shown[None])
+        maps = cam.explain(self.network.head, activations).maps[0].detach().double().cpu().numpy()
+        return score.contrast(maps, "relative", predicted), activations[0].float().cpu().numpy()
+
+
+def _values(name: str, donors: Sequence[ValueDonor]) -> list[Values]:
+    return [donor.values[name] for donor in donors]
+
+
+def _exchange(null: tuple[float, ...], own: tuple[float, ...], other: tuple[float, ...], donors: Drawn) -> Exchange:
+    units = [tuple(donor.unit for donor in side) for side in donors]
+    return Exchange(null[0], own, other, own_units=units[1], other_units=units[0][: len(other)])
+
+
+def _patch(place: _Place, answers: Iterator[float]) -> Patch:
+    """Takes the next answers: the patch itself, then its placebos."""
+    erased = next(answers)
+    return Patch(place.region, place.share, place.look, erased, tuple(itertools.islice(answers, len(place.elsewhere))))
+
+
+def _mean(activations: Vector, weights: patches.Grid) -> Vector:
+    return np.asarray((activations * weights).sum((1, 2)) / weights.sum(), np.float32)
+
+
+def _crop(shown: ByteArray, patch: patches.Region) -> Vector:
+    """What a patch looks like without a network's activations: its pixels, small and of mean 0 and deviation 1."""
+    rows, columns = np.nonzero(patch)
+    cut = shown[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    small = cv2.resize(cut, (CROP, CROP), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray((small - small.mean()) / max(float(small.std()), 1e-3), np.float32).ravel()
+
+
+def _chance(name: str) -> np.random.Generator:
+    """The same for the same name in every run."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little"))

@@ -1,0 +1,127 @@
+"""What the cue test measured of each image, as the run folder has it: one Parquet part for each predicted class."""
+
+from collections.abc import Iterable, Sequence
+from typing import NotRequired, TypedDict, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whalecam.errors import RunError
+from whalecam.store.run import Run, next_part, parts_in
+
+NUMBERS, UNITS = pa.list_(pa.float64()), pa.list_(pa.int64())
+EXCHANGE = pa.struct(
+    [
+        ("name", pa.string()),
+        ("null", pa.float64()),
+        ("own", NUMBERS),
+        ("other", NUMBERS),
+        ("own_units", UNITS),
+        ("other_units", UNITS),
+        ("more", NUMBERS),
+    ]
+)
+PATCH = pa.struct(
+    [
+        ("rows", pa.int32()),
+        ("columns", pa.int32()),
+        ("cells", pa.list_(pa.int32())),
+        ("share", pa.float64()),
+        ("look", pa.list_(pa.float32())),
+        ("erased", pa.float64()),
+        ("placebo", NUMBERS),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        ("image", pa.string()),
+        ("label", pa.string()),
+        ("predicted", pa.string()),
+        ("unit", pa.int64()),
+        ("fold", pa.int32()),
+        ("before", pa.float64()),
+        ("exchanges", pa.list_(EXCHANGE)),
+        ("patch", PATCH),
+    ]
+)
+STAMP = b"whalecam.cues"
+
+
+class ExchangeRow(TypedDict):
+    """One property exchanged; see `explain.cues.cue_test.Exchange`."""
+
+    name: str
+    null: float
+    own: list[float]
+    other: list[float]
+    own_units: list[int]
+    other_units: list[int]
+    more: list[float]
+
+
+class PatchRow(TypedDict):
+    """One patch erased; `cells` are numbers of cells, row by row. See `explain.cues.cue_test.Patch`."""
+
+    rows: int
+    columns: int
+    cells: list[int]
+    share: float
+    look: list[float]
+    erased: float
+    placebo: list[float]
+
+
+class CueRow(TypedDict):
+    """One image: `unit` is one code for all images of a group, `before` the probability of the predicted class."""
+
+    image: str
+    label: str
+    predicted: str
+    unit: int
+    fold: int
+    before: float
+    exchanges: list[ExchangeRow]
+    patch: NotRequired[PatchRow | None]
+
+
+def cue_rows(run: Run) -> list[CueRow]:
+    """All rows of the run's present network, in the order of writing; empty where none were measured.
+
+    Raises RunError for a part that cannot be read.
+    """
+    rows: list[CueRow] = []
+    for part in parts_in(run.cues):
+        try:
+            stored = pq.read_table(part)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(f"{part} cannot be read: {error}. Delete it, then run again: whalecam cues RUN.") from error
+        if _network_of(stored.schema) == run.manifest.model_sha256:
+            rows += cast(list[CueRow], stored.to_pylist())
+    return rows
+
+
+def write_cue_rows(run: Run, rows: Iterable[CueRow]) -> None:
+    """Add the rows of one predicted class; they appear whole or not at all."""
+    run.cues.mkdir(exist_ok=True)
+    schema = SCHEMA.with_metadata({STAMP: run.manifest.model_sha256.encode()})
+    target = next_part(run.cues)
+    aside = target.with_suffix(".writing")
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), aside, compression="zstd")
+    aside.replace(target)
+
+
+def clear_cue_rows(run: Run, of_others: bool = False) -> None:
+    """Forget what was measured; with `of_others` only what another network of the run gave."""
+    for part in parts_in(run.cues):
+        if not of_others or _network_of(pq.read_schema(part)) != run.manifest.model_sha256:
+            part.unlink(missing_ok=True)
+
+
+def classes_in(rows: Sequence[CueRow]) -> frozenset[str]:
+    """The predicted classes of some rows."""
+    return frozenset(row["predicted"] for row in rows)
+
+
+def _network_of(schema: pa.Schema) -> str:
+    stamp: bytes = (schema.metadata or {}).get(STAMP, b"")
+    return stamp.decode()
