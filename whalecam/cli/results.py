@@ -164,6 +164,7 @@ def cues(run: Path, per_class: int, restart: bool, out: Path | None, as_json: bo
 
     One property of each image is exchanged, or the patch beside its object that speaks most for the prediction is
     erased, against a placebo. Interrupted, it goes on where it was. Exit status 1 where a class relies on such a cue.
+    Experimental: how often it names a cue where there is none is not known yet.
     """
     from whalecam.analysis.cues import cue_findings, cue_sentence
     from whalecam.audit.run_cues import run_cues

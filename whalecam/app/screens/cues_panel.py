@@ -1,4 +1,4 @@
-"""Cues beyond the background's looks, on Patterns: the test is started here, and what it named stands with its images."""
+"""Cues beyond the background's looks, on Patterns: the test starts here, and what it named stands with its images."""
 
 from collections.abc import Sequence
 
