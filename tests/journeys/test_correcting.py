@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.journeys.conftest import Dashboard, expect, settled, sign_in
+from tests.journeys.conftest import LONG, Dashboard, expect, settled, sign_in
 from tests.journeys.test_queue import run  # noqa: F401
 from whalecam.config import Thresholds
 from whalecam.store.reviews import Corrections
@@ -59,7 +59,7 @@ def test_a_mask_is_corrected_by_mouse_and_taken_back(dashboard: Dashboard, visit
     page.mouse.click(*place((0.3, 0.4)))
     page.mouse.click(*place((0.6, 0.6)))
     page.get_by_role("button", name="Save mask").click()
-    page.get_by_text("mask corrected by Ana").wait_for()
+    page.get_by_text("mask corrected by Ana").wait_for(timeout=LONG)
     settled(page)
     mask, row = drawn(run, image), run.row_of(image).to_pylist()[0]
     height, width = mask.shape
@@ -98,7 +98,7 @@ def test_a_mask_is_corrected_by_keys_alone(dashboard: Dashboard, visitor: Any, r
     page.keyboard.press("Space")
     page.keyboard.press("z")
     page.keyboard.press("s")
-    page.get_by_text("mask corrected by Ben").wait_for()
+    page.get_by_text("mask corrected by Ben").wait_for(timeout=LONG)
     mask = drawn(run, image)
     height, width = mask.shape
     step = 3 * 5 * max(1, round(max(2, round(max(height, width) / 40)) / 2))
