@@ -148,7 +148,7 @@ def _measured(
     """One row with the columns MASKED, as an audit with these masks beside the corrected ones of the run writes it."""
     options = AuditOptions.stored(run.manifest.audit)
     report(Progress("opening the network", 0, 1))
-    networks = fold_job.prepared(run, before["fold"][0].as_py(), data, options, _given(run, model))
+    networks = fold_job.prepared(run, before["fold"][0].as_py(), data, options, given=_given(run, model))
     sources = run_audit.joined_sources(data, options, report, run=run).sources
     sources = replace(sources, corrected={**sources.corrected, **masks})
     row = _explained(run, data, rows, networks, sources, options, report, before["fold"][0].as_py())
@@ -177,7 +177,7 @@ def _explained(
     report: Report,
     fold: int,
 ) -> dict[str, Any]:
-    donors = fold_job.donors_of(run, data, sources, options, report)
+    donors = fold_job.donors_of(run, data, sources, options, report=report)
     report(Progress(STAGE, 0, 1))
     probes = fold_job.probes_of(data, options)
     work = fold_job.Work(networks, sources, options, frozenset(), donors, probes, fold)
