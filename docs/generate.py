@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Data sets": ("open_dataset", "Dataset", "check", "unpack"),
     "Training and audit": ("train", "TrainOptions", "audit", "AuditOptions"),
     "Runs": ("open_run", "Run", "compare", "Thresholds"),
+    "Individuals": ("matches", "MatchOptions", "match_table", "open_encoder"),
     "Maps of a network in memory": ("explain", "open_model", "inspect", "Cams"),
     "Columns of the CSV": ("Columns",),
     "Errors": ("WhalecamError", "DatasetError", "ModelError", "RunError", "ReviewError"),

@@ -22,6 +22,7 @@ from whalecam.config import (
     MAPS,
     MASK_FALLBACKS,
     ORIENTATIONS,
+    POOLINGS,
     RECIPES,
     REGIONS,
     RESIZES,
@@ -32,6 +33,7 @@ from whalecam.config import (
     AuditOptions,
     Columns,
     MaskOptions,
+    MatchOptions,
     TrainOptions,
 )
 from whalecam.errors import RunError
@@ -114,6 +116,24 @@ AUDIT = masks(
     device=WORDS,
     maps=st.sampled_from(MAPS),
 )
+MATCHES = masks(
+    MatchOptions,
+    encounter=st.lists(WORDS, max_size=3).map(tuple),
+    network=st.just("") | WORDS,
+    pooling=st.sampled_from(POOLINGS),
+    fit=st.booleans(),
+    length=st.integers(1, 4096),
+    centres=st.integers(1, 8),
+    share=st.floats(0.01, 0.99),
+    candidates=st.integers(1, 50),
+    limit=st.integers(0, 10_000),
+    donors=st.integers(1, 64),
+    size=st.integers(*SIDES),
+    mask_method=st.sampled_from(MASK_FALLBACKS),
+    batch=st.integers(1, 512),
+    device=WORDS,
+    seed=st.integers(0, 9999),
+)
 FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     commands.Demo: st.builds(commands.Demo, folder=PATHS, images=st.integers(12, 100_000), run=st.none() | PATHS),
     commands.Check: st.builds(
@@ -123,6 +143,7 @@ FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     commands.Load: st.builds(commands.Load, **DATA, **CHECKPOINT, audit=st.booleans(), masks=masks()),
     commands.Inspect: st.builds(commands.Inspect, **CHECKPOINT, run=st.none() | PATHS, save=st.none() | PATHS),
     commands.Audit: st.builds(commands.Audit, run=PATHS, options=AUDIT),
+    commands.Matches: st.builds(commands.Matches, run=PATHS, options=MATCHES),
     commands.Simulate: st.builds(commands.Simulate, run=PATHS),
     commands.Retrain: st.builds(
         commands.Retrain,
@@ -183,7 +204,7 @@ def plain(value: Any) -> Any:
 
 
 def test_every_command_of_a_form_is_tested() -> None:
-    assert set(FORMS) == set(KINDS) and len(KINDS) == 11
+    assert set(FORMS) == set(KINDS) and len(KINDS) == 12
     assert {kind.verb for kind in KINDS} <= set(cli.commands)
 
 

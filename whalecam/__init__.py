@@ -18,13 +18,16 @@ if TYPE_CHECKING:
         check,
         compare,
         explain,
+        match_table,
+        matches,
         open_dataset,
+        open_encoder,
         open_model,
         open_run,
         train,
         unpack,
     )
-    from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
+    from whalecam.config import AuditOptions, Columns, MatchOptions, Thresholds, TrainOptions
     from whalecam.data import Dataset
     from whalecam.errors import DatasetError, ModelError, ReviewError, RunError, WhalecamError
     from whalecam.explain.inspection import inspect
@@ -35,6 +38,7 @@ __all__ = [
     "Columns",
     "Dataset",
     "DatasetError",
+    "MatchOptions",
     "ModelError",
     "ReviewError",
     "Run",
@@ -48,14 +52,17 @@ __all__ = [
     "compare",
     "explain",
     "inspect",
+    "match_table",
+    "matches",
     "open_dataset",
+    "open_encoder",
     "open_model",
     "open_run",
     "train",
     "unpack",
 ]
 _HOMES = {
-    "whalecam.config": ("AuditOptions", "Columns", "Thresholds", "TrainOptions"),
+    "whalecam.config": ("AuditOptions", "Columns", "MatchOptions", "Thresholds", "TrainOptions"),
     "whalecam.data": ("Dataset",),
     "whalecam.explain.inspection": ("inspect",),
     "whalecam.errors": ("DatasetError", "ModelError", "ReviewError", "RunError", "WhalecamError"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
-from whalecam.config import BACKGROUND, AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.config import BACKGROUND, AuditOptions, Columns, MaskOptions, MatchOptions, TrainOptions
 from whalecam.errors import RunError
 
 OPTION_NAMES = {"body_from": "from"}
@@ -113,6 +113,15 @@ class Audit(Command):
     verb = "audit"
     run: str = _argument()
     options: AuditOptions = AuditOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches(Command):
+    """Look the individuals of a run up, and test which matches rest on the background."""
+
+    verb = "matches"
+    run: str = _argument()
+    options: MatchOptions = MatchOptions()
 
 
 @dataclass(frozen=True, kw_only=True)

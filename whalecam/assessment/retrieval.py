@@ -191,17 +191,28 @@ def accuracy(rank: Codes, chosen: NDArray[np.bool_] | None = None) -> Accuracy:
     return Accuracy(queries=len(mine), top1=top1, top5=top5, map5=map5)
 
 
-def encounter_leak(vectors: Vectors, individual: Codes, encounter: Codes, seed: int = 0) -> EncounterLeak:
-    """What the images of the same encounter do to the accuracy, each image looked up among all others."""
+def encounter_leak(
+    vectors: Vectors,
+    individual: Codes,
+    encounter: Codes,
+    chosen: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+) -> EncounterLeak:
+    """What the images of the same encounter do to the accuracy, each image looked up among all others.
+
+    Args:
+        chosen: (N,) the images that are looked up; None: all.
+    """
     gallery, queries = gallery_of(vectors, individual, encounter), unit(vectors)
     who, themselves = _own_where_unknown(individual), np.arange(len(individual))
     everything = ranks(gallery, queries, who, themselves)
     apart = ranks(gallery, queries, who, themselves, encounter)
-    both = (everything.rank > 0) & (apart.rank > 0)
+    looked_up = np.ones(len(who), bool) if chosen is None else chosen
+    both = (everything.rank > 0) & (apart.rank > 0) & looked_up
     without = _placebos(who, encounter, np.random.default_rng(seed))
     placebo = ranks(gallery, queries, who, themselves, without=without)
     return EncounterLeak(
-        random=accuracy(everything.rank),
+        random=accuracy(everything.rank, looked_up),
         with_encounter=accuracy(everything.rank, both),
         without_encounter=accuracy(apart.rank, both),
         placebo=accuracy(placebo.rank, both),

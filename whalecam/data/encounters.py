@@ -88,7 +88,8 @@ def _seen_again(
     for person, encounter in pairs.tolist():
         members.setdefault(encounter, []).append(person)
     order = rng.permutation(np.unique(pairs[:, 1]))
-    wanted, chosen = max(1, round(share * len(order))), []
+    wanted = max(1, round(share * len(order)))
+    chosen: list[int] = []
     for encounter in order.tolist():
         if len(chosen) < wanted and all(left[person] > 1 for person in members[encounter]):
             left[members[encounter]] -= 1

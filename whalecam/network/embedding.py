@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,14 @@ AS_BUILT = "own"
 """The pooling that a network came with, and the layers behind it up to its classifier."""
 TRIED = 2
 PROJECTED, BASE = "projection.", "base."
+
+
+class EmbeddingSpec(TypedDict):
+    """All of an embedding network but its weights, fit for JSON."""
+
+    base: dict[str, object]
+    pooling: str
+    projected: int
 
 
 @dataclass
@@ -170,7 +178,24 @@ def projected(network: EmbeddingNetwork, projection: Projection) -> EmbeddingNet
     return made
 
 
-def embedding_spec(network: EmbeddingNetwork) -> dict[str, Any]:
+def projection_tensors(network: EmbeddingNetwork) -> dict[str, NDArray[Any]]:
+    """The weights and statistics of a fitted projection by name, on the CPU."""
+    state = cast(nn.Sequential, network.head)[-1].state_dict()
+    return {name: value.cpu().numpy() for name, value in state.items()}
+
+
+def with_projection(network: EmbeddingNetwork, tensors: Mapping[str, NDArray[Any]]) -> EmbeddingNetwork:
+    """The network with a projection out of `projection_tensors`. Raises ModelError where it does not fit."""
+    state = {name: torch.from_numpy(np.array(values)) for name, values in tensors.items()}
+    try:
+        projection = Projection(int(state["0.running_mean"].shape[0]), int(state["1.weight"].shape[0]))
+        projection.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        raise ModelError("The projection of the embedding network does not fit it. Fit it again.") from error
+    return projected(network, projection)
+
+
+def embedding_spec(network: EmbeddingNetwork) -> EmbeddingSpec:
     """All but the weights, fit for JSON. Raises ModelError for a network in memory alone."""
     if network.base is None or network.base.way in (BLACK_BOX, IN_MEMORY):
         raise ModelError(f"{network.arch} is in memory alone, so it cannot be kept in a folder.")
@@ -183,24 +208,15 @@ def embedding_tensors(network: EmbeddingNetwork) -> dict[str, NDArray[Any]]:
         return {}
     stored = {f"{BASE}{name}": values for name, values in network.base.tensors().items()}
     if network.projected:
-        state = cast(nn.Sequential, network.head)[-1].state_dict()
-        stored |= {f"{PROJECTED}{name}": value.cpu().numpy() for name, value in state.items()}
+        stored |= {f"{PROJECTED}{name}": values for name, values in projection_tensors(network).items()}
     return stored
 
 
-def from_embedding_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> EmbeddingNetwork:
+def from_embedding_spec(spec: EmbeddingSpec, tensors: Mapping[str, NDArray[Any]]) -> EmbeddingNetwork:
     """Build a network from what `embedding_spec` and `embedding_tensors` gave. Raises ModelError where they differ."""
     base = from_spec(spec["base"], _named(tensors, BASE))
-    network = of_network(base, str(spec["pooling"]))
-    if not (length := int(spec["projected"])):
-        return network
-    state = {name: torch.from_numpy(np.array(values)) for name, values in _named(tensors, PROJECTED).items()}
-    try:
-        projection = Projection(int(state["0.running_mean"].shape[0]), length)
-        projection.load_state_dict(state)
-    except (RuntimeError, KeyError) as error:
-        raise ModelError("The projection of the embedding network does not fit it. Fit it again.") from error
-    return projected(network, projection)
+    network = of_network(base, spec["pooling"])
+    return with_projection(network, _named(tensors, PROJECTED)) if spec["projected"] else network
 
 
 def _named(tensors: Mapping[str, NDArray[Any]], beginning: str) -> dict[str, NDArray[Any]]:

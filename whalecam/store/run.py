@@ -30,6 +30,9 @@ from whalecam.words import Words
 MANIFEST, METRICS, JOURNAL = "run.json", "metrics.json", "reviews.sqlite"
 MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "properties", "mended"
 """Folders of a run folder."""
+MATCHES, MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES = "matches", "images", "pairs", "queries"
+"""The folder of the matches of individuals, and its tables."""
+MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
 JOB, JOB_LOG = "job.json", "job.log"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
@@ -255,6 +258,24 @@ class Run:
     def embedding(self) -> Path:
         """The file of the places of the images by UMAP."""
         return self.path / EMBEDDING
+
+    def match_table(self, name: str) -> Path:
+        """The folder of one table of the matches of individuals, out of MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES."""
+        return self.path / MATCHES / name
+
+    @property
+    def match_record(self) -> Path:
+        """The file of how the matches were made and what they say as a whole."""
+        return self.path / MATCHES / MATCH_RECORD
+
+    @property
+    def match_network(self) -> Path:
+        """The file of the weights of the network whose vectors are compared."""
+        return self.path / MATCHES / MATCH_NETWORK
+
+    def clear_matches(self) -> None:
+        """Forget all matches; verdicts of people stay."""
+        shutil.rmtree(self.path / MATCHES, ignore_errors=True)
 
     @property
     def selftest(self) -> Path:

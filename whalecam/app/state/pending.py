@@ -73,6 +73,16 @@ class FallbackQuestion:
     command: Train
 
 
+@dataclass(frozen=True)
+class MatchAction:
+    """A verdict on a match, or `undo`."""
+
+    verdict: str
+    query: str
+    candidate: str
+
+
+MATCH = Pending[MatchAction]("match")
 REVIEW = Pending[ReviewAction]("review")
 GROUP_REVIEW = Pending[ReviewAction]("group_review")
 """A verdict on a group of images of the Patterns page."""
