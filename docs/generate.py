@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Training and audit": ("train", "TrainOptions", "audit", "AuditOptions", "cues"),
     "Runs": ("open_run", "Run", "compare", "remask", "step_mask", "Thresholds"),
     "Remedies": ("simulate", "retrain", "embed"),
+    "Individuals": ("matches", "MatchOptions", "match_table", "open_encoder"),
     "Maps of a network in memory": ("explain", "open_model", "inspect", "Cams"),
     "Columns of the CSV": ("Columns",),
     "Errors": ("WhalecamError", "DatasetError", "ModelError", "RunError", "ReviewError"),

@@ -22,6 +22,7 @@ from whalecam.config import (
     MAPS,
     MASK_FALLBACKS,
     ORIENTATIONS,
+    POOLINGS,
     RECIPES,
     REGIONS,
     RESIZES,
@@ -32,6 +33,7 @@ from whalecam.config import (
     AuditOptions,
     Columns,
     MaskOptions,
+    MatchOptions,
     TrainOptions,
 )
 from whalecam.errors import RunError
@@ -114,6 +116,24 @@ AUDIT = masks(
     device=WORDS,
     maps=st.sampled_from(MAPS),
 )
+MATCHES = masks(
+    MatchOptions,
+    encounter=st.lists(WORDS, max_size=3).map(tuple),
+    network=st.just("") | WORDS,
+    pooling=st.sampled_from(POOLINGS),
+    fit=st.booleans(),
+    length=st.integers(1, 4096),
+    centres=st.integers(1, 8),
+    share=st.floats(0.01, 0.99),
+    candidates=st.integers(1, 50),
+    limit=st.integers(0, 10_000),
+    donors=st.integers(1, 64),
+    size=st.integers(*SIDES),
+    mask_method=st.sampled_from(MASK_FALLBACKS),
+    batch=st.integers(1, 512),
+    device=WORDS,
+    seed=st.integers(0, 9999),
+)
 FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
     commands.Demo: st.builds(commands.Demo, folder=PATHS, images=st.integers(12, 100_000), run=st.none() | PATHS),
     commands.Check: st.builds(
@@ -132,6 +152,7 @@ FORMS: Mapping[type[Command], "st.SearchStrategy[Any]"] = {
         undo=st.booleans(),
         redo=st.booleans(),
     ),
+    commands.Matches: st.builds(commands.Matches, run=PATHS, options=MATCHES),
     commands.Simulate: st.builds(commands.Simulate, run=PATHS),
     commands.Retrain: st.builds(
         commands.Retrain,

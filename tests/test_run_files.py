@@ -12,8 +12,19 @@ from whalecam.store import run
 NAMES = {
     *(run.MANIFEST, run.METRICS, run.JOURNAL, run.JOB, run.JOB_LOG, run.LOCK),
     *(run.SIMULATION, run.EMBEDDING, run.SELFTEST, run.CHECKPOINT, run.ROWS, run.VIEWS),
+    *(run.MATCH_RECORD, run.MATCH_NETWORK),
 }
-FOLDERS = {run.MODEL, run.AUDIT, run.THUMBS, run.PROPERTIES, run.REMEDIED, run.CORRECTED, run.DRAWN, run.CUES}
+FOLDERS = {
+    run.MODEL,
+    run.AUDIT,
+    run.THUMBS,
+    run.PROPERTIES,
+    run.REMEDIED,
+    run.CORRECTED,
+    run.DRAWN,
+    run.CUES,
+    run.MATCHES,
+}
 BEGINNINGS = ("part-", "fold-")
 CODE = [ROOT / "dashboard.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "whalecam").rglob("*.py")]
 OTHERS = sorted(path for path in CODE if path != Path(run.__file__))

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
         cues,
         embed,
         explain,
+        match_table,
+        matches,
         open_dataset,
+        open_encoder,
         open_model,
         open_run,
         remask,
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
         train,
         unpack,
     )
-    from whalecam.config import AuditOptions, Columns, Thresholds, TrainOptions
+    from whalecam.config import AuditOptions, Columns, MatchOptions, Thresholds, TrainOptions
     from whalecam.data import Dataset
     from whalecam.errors import DatasetError, ModelError, ReviewError, RunError, WhalecamError
     from whalecam.explain.inspection import inspect
@@ -41,6 +44,7 @@ __all__ = [
     "Columns",
     "Dataset",
     "DatasetError",
+    "MatchOptions",
     "ModelError",
     "ReviewError",
     "Run",
@@ -56,7 +60,10 @@ __all__ = [
     "embed",
     "explain",
     "inspect",
+    "match_table",
+    "matches",
     "open_dataset",
+    "open_encoder",
     "open_model",
     "open_run",
     "remask",
@@ -67,7 +74,7 @@ __all__ = [
     "unpack",
 ]
 _HOMES = {
-    "whalecam.config": ("AuditOptions", "Columns", "Thresholds", "TrainOptions"),
+    "whalecam.config": ("AuditOptions", "Columns", "MatchOptions", "Thresholds", "TrainOptions"),
     "whalecam.data": ("Dataset",),
     "whalecam.explain.inspection": ("inspect",),
     "whalecam.errors": ("DatasetError", "ModelError", "ReviewError", "RunError", "WhalecamError"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
-from whalecam.config import BACKGROUND, CUES_PER_CLASS, AuditOptions, Columns, MaskOptions, TrainOptions
+from whalecam.config import BACKGROUND, CUES_PER_CLASS, AuditOptions, Columns, MaskOptions, MatchOptions, TrainOptions
 from whalecam.errors import RunError
 
 OPTION_NAMES = {"body_from": "from"}
@@ -131,6 +131,15 @@ class Remask(Command):
     reviewer: str
     undo: bool = False
     redo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches(Command):
+    """Look the individuals of a run up, and test which matches rest on the background."""
+
+    verb = "matches"
+    run: str = _argument()
+    options: MatchOptions = MatchOptions()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,10 @@ ASSESSMENTS = (
 )
 SUSPECT_ASSESSMENTS = ("suspect", "confirmed_leak", "hidden_reliance", "background_reliance")
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
+MATCH_VERDICTS = ("same", "different", "unsure", "background")
+"""What a person says of a match: the same individual, another one, cannot tell, or that it rests on the background."""
+POOLINGS = ("gem", "average", "own")
+"""How activations become a vector to compare."""
 CSV = "csv"
 INTERCHANGE = ("fiftyone", "label-studio", "cvat", "coco", "camtrap-dp", "huggingface")
 """Formats of other tools that verdicts go out to and come back from, beside CSV."""
@@ -276,6 +280,43 @@ class AuditOptions(MaskOptions):
         """What `Manifest.audit` holds; the defaults before the first audit."""
         known = {name: value for name, value in cls.normalized(record).items() if name in cls.__dataclass_fields__}
         return cls(**known)
+
+
+@dataclass(frozen=True)
+class MatchOptions(MaskOptions):
+    """How matches of individuals are made and tested. Where masks and boxes are, and how they are read: docs/data.md.
+
+    Attributes:
+        encounter: what an encounter is: `day`, `place`, `camera`, `source` or a column, or several of them together;
+            empty: the day, where it is known.
+        network: whose vectors are compared: a checkpoint, or a name of torchvision or timm; empty: the run's own.
+        pooling: `gem` or `average` of its activations; `own`: as the network pools them, with what follows.
+        fit: fit an ArcFace projection on the individuals of one part of the encounters, and look up the others.
+        length: of the projected vectors.
+        centres: for each individual of the projection.
+        share: about which share of the encounters is looked up after a fit, in (0, 1).
+        candidates: how many individuals a match lists.
+        limit: at most so many queries are tested, drawn by chance; all are evaluated.
+        donors: how many images of other encounters lend a query their background.
+        size: side of the input of a network that is named, px.
+        seed: of the split and of what is drawn.
+    """
+
+    encounter: tuple[str, ...] = ()
+    network: str = ""
+    pooling: str = "gem"
+    fit: bool = False
+    length: int = 128
+    centres: int = 1
+    share: float = 0.3
+    candidates: int = 5
+    limit: int = 400
+    donors: int = 6
+    size: int = 224
+    mask_method: str = "net"
+    batch: int = 32
+    device: str = "auto"
+    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from whalecam.config import AuditOptions, MaskOptions, TrainOptions
+from whalecam.config import AuditOptions, MaskOptions, MatchOptions, TrainOptions
 
 PathLike = str | Path
-Options = TypeVar("Options", TrainOptions, AuditOptions, MaskOptions)
+Options = TypeVar("Options", TrainOptions, AuditOptions, MatchOptions, MaskOptions)
 
 
 def with_options(default: Options, given: Mapping[str, object]) -> Options:

@@ -9,7 +9,7 @@ from types import FrameType
 import click
 
 from whalecam import __version__
-from whalecam.cli import data, model, remedy, results, review, selftest, serving
+from whalecam.cli import data, matches, model, remedy, results, review, selftest, serving
 from whalecam.cli.output import finish
 from whalecam.errors import WhalecamError
 from whalecam.extras import missing
@@ -26,7 +26,7 @@ def cli() -> None:
 
 ALIASES = {"flag": review.review, "map": results.embed}
 """Other names of verbs: a short form, and one that an earlier version gave."""
-for group in (serving, data, model, remedy, review, results, selftest):
+for group in (serving, data, model, remedy, review, results, matches, selftest):
     for verb in group.VERBS:
         cli.add_command(verb)
 for name, verb in ALIASES.items():

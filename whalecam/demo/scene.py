@@ -46,7 +46,7 @@ def draw_scene(
     here = scene[:, *place]
     here += area * (body - here)
     _foam(here, area, u, v - swell, rng, weather)
-    return _developed(scene, rng, weather, width, height), _shrunk(area, place, width, height)
+    return developed(scene, rng, weather, width, height), _shrunk(area, place, width, height)
 
 
 def _pose(who: Individual, horizon: float, rng: np.random.Generator, w: int, h: int) -> Pose:
@@ -137,7 +137,7 @@ def _foam(scene: Field, area: Field, u: Field, above: Field, rng: np.random.Gene
         plane += amount * (white * weather.light - plane)
 
 
-def _developed(scene: Field, rng: np.random.Generator, weather: Weather, width: int, height: int) -> NDArray[np.uint8]:
+def developed(scene: Field, rng: np.random.Generator, weather: Weather, width: int, height: int) -> NDArray[np.uint8]:
     """Lens and sensor: blur, vignette, tone curve, color cast, grain."""
     blur = float(rng.uniform(0.6, 1.7))
     planes = [cv2.GaussianBlur(plane, (0, 0), blur) for plane in scene]

@@ -28,6 +28,43 @@ class Written(nn.Module):
         return (placed + rest).sum(dim=(2, 3))
 
 
+class GeM(nn.Module):
+    """Generalised mean over the positions, `(mean a^p)^(1/p)` (Radenović et al., arXiv 1711.02512); p is not learnt.
+
+    (N, K, h, w) → (N, K, 1, 1). 1 is the average; the larger p, the nearer to the maximum. What is below `eps` counts
+    as `eps`.
+    """
+
+    def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p, self.eps = p, eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(min=self.eps).pow(self.p).mean(dim=(2, 3), keepdim=True).pow(1 / self.p)
+
+
+class ArcFace(nn.Module):
+    """Cosines of vectors (N, D) with each class's nearest centre, times a scale: (N, C).
+
+    As ArcFace has it at inference (Deng et al., arXiv 1801.07698), with several centres for each class (Deng et al.,
+    ECCV 2020). The rows of `weight` are the centres, those of one class next to each other.
+    """
+
+    def __init__(self, length: int, classes: int, centres: int = 1, scale: float = 30.0) -> None:
+        super().__init__()
+        self.classes, self.centres, self.scale = classes, centres, scale
+        self.weight = nn.Parameter(torch.empty(classes * centres, length))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.cosines(x)
+
+    def cosines(self, x: Tensor) -> Tensor:
+        """(N, C) in [-1, 1]."""
+        every = nn.functional.normalize(x) @ nn.functional.normalize(self.weight).T
+        return every.view(len(x), self.classes, self.centres).amax(dim=2)
+
+
 def linear_head(channels: int, classes: int, p: float = 0.25) -> nn.Sequential:
     """Average pooling and one linear layer; the shape of fastai's `create_head(lin_ftrs=[], concat_pool=False)`."""
     return nn.Sequential(

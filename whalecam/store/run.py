@@ -36,6 +36,9 @@ MODEL, AUDIT, THUMBS, PROPERTIES, REMEDIED = "model", "audit", "thumbs", "proper
 CORRECTED, DRAWN = "corrected-masks", "drawn-masks"
 CUES = "cues"
 """Folders of a run folder."""
+MATCHES, MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES = "matches", "images", "pairs", "queries"
+"""The folder of the matches of individuals, and its tables."""
+MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
 REVISION = re.compile(r"(?P<first>part-.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
 """A part, and its revisions: the same rows, of which one was made anew. Of all of them the last counts."""
@@ -401,6 +404,24 @@ class Run:
         noted = read_json(self.path / ROWS) if (self.path / ROWS).is_file() else {}
         rows, images = noted.get("rows"), noted.get("images")
         return RowCounts(rows=rows, images=images) if isinstance(rows, int) and isinstance(images, int) else None
+
+    def match_table(self, name: str) -> Path:
+        """The folder of one table of the matches of individuals, out of MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES."""
+        return self.path / MATCHES / name
+
+    @property
+    def match_record(self) -> Path:
+        """The file of how the matches were made and what they say as a whole."""
+        return self.path / MATCHES / MATCH_RECORD
+
+    @property
+    def match_network(self) -> Path:
+        """The file of the weights of the network whose vectors are compared."""
+        return self.path / MATCHES / MATCH_NETWORK
+
+    def clear_matches(self) -> None:
+        """Forget all matches; verdicts of people stay."""
+        shutil.rmtree(self.path / MATCHES, ignore_errors=True)
 
     @property
     def selftest(self) -> Path:

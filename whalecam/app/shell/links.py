@@ -19,6 +19,7 @@ PAGES = (
     ("pages/4_Heatmaps.py", "Heatmaps", ":material/local_fire_department:"),
     ("pages/5_Leaks.py", "Leaks", ":material/water_drop:"),
     ("pages/8_Patterns.py", "Patterns", ":material/bubble_chart:"),
+    ("pages/9_Matches.py", "Matches", ":material/fingerprint:"),
     ("pages/6_Export.py", "Export", ":material/download:"),
     ("pages/7_Compare.py", "Compare", ":material/compare_arrows:"),
 )

@@ -76,6 +76,16 @@ class FallbackQuestion:
     command: Train
 
 
+@dataclass(frozen=True)
+class MatchAction:
+    """A verdict on a match, or `undo`."""
+
+    verdict: str
+    query: str
+    candidate: str
+
+
+MATCH = Pending[MatchAction]("match")
 REVIEW = Pending[ReviewAction]("review")
 UNSIGNED = Pending[ReviewAction]("unsigned")
 """A verdict that waits for the name of who signs it."""

@@ -1,0 +1,111 @@
+"""Matches that rest on the water, against the exact counterfactual: the query drawn again on another sea.
+
+    python -m benchmarks.matches FOLDER [--individuals 16] [--seed 0] [--seed 1] [--queries 144]
+
+Truth, for each match: the probability of the matched individual falls by more than 0.5, in the mean over four other
+seas on which the same fin is drawn again in the same pose, light and waves; nothing else changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from whalecam.assessment import retrieval
+from whalecam.audit.match_audit import audit_matches
+from whalecam.config import FALLBACK_ARCH, MatchOptions, Thresholds
+from whalecam.data import geometry, open_dataset, read_sample
+from whalecam.demo.encounters import write_encounters
+from whalecam.explain.background_test.match_exchange import Lookup, fitted_sharpness
+from whalecam.network import embedding
+from whalecam.store.matches import MatchTables
+from whalecam.store.run import MATCH_IMAGES, DatasetRecord, create_run
+
+SIZE, FALLS, POOLING = 160, 0.5, "gem"
+SETS = ("leaky", "clean")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One set: its matches, with `fall`, the truth, and whether each is listed."""
+
+    rows: pd.DataFrame
+    top1: float
+    without_encounter: float
+    placebo: float
+
+
+def measure(folder: Path, kind: str, elsewhere: Sequence[Path], queries: int) -> Measured:
+    """Make the matches of one drawn set, and look each query up again as it is drawn elsewhere."""
+    data = open_dataset(folder / kind / "train.csv", folder / kind / "images")
+    run = create_run(folder / f"run-{kind}", DatasetRecord.of(data))
+    masks = str(folder / kind / "masks")
+    options = MatchOptions(network=FALLBACK_ARCH, pooling=POOLING, size=SIZE, limit=queries, masks=masks)
+    record = audit_matches(run, data, options).record
+    tables = MatchTables(run)
+    rows = tables.assessed()
+    rows["fall"] = falls(tables, rows, elsewhere)
+    reached = (record.with_encounter, record.without_encounter, record.placebo)
+    return Measured(rows, *(float(each.top1 or 0) for each in reached))
+
+
+def falls(tables: MatchTables, rows: pd.DataFrame, elsewhere: Sequence[Path]) -> NDArray[np.float64]:
+    """How far the probability of each matched individual falls where the query is drawn elsewhere, in the mean."""
+    images, vectors = tables.read(MATCH_IMAGES), tables.vectors()
+    who = np.unique(images["individual"], return_inverse=True)[1].astype(np.int64)
+    lookup = Lookup(
+        retrieval.gallery_of(vectors, who), fitted_sharpness(retrieval.gallery_of(vectors, who), vectors, who)
+    )
+    encoder = embedding.of_network(embedding.of_body(FALLBACK_ARCH, SIZE), POOLING)
+    place = {name: at for at, name in enumerate(images["image"])}
+    fallen = []
+    for row in rows.itertuples():
+        files = [sea / "images" / str(row.query) for sea in elsewhere]
+        inputs = [geometry.to_input(read_sample(file, file.name).pixels, SIZE, "squish") for file in files]
+        again = retrieval.unit(encoder.vectors(np.stack(inputs)).numpy())
+        at, column = place[row.query], who[place[row.candidate]]
+        before = lookup.probabilities(vectors[at : at + 1], at)[0, column]
+        fallen.append(before - lookup.probabilities(again, at)[:, column].mean())
+    return np.array(fallen)
+
+
+def summary(name: str, measured: Measured) -> str:
+    """AUROC, recall and false ones of one set, a line."""
+    rows = measured.rows[measured.rows["drop"].notna()]
+    truth, listed = rows["fall"] > FALLS, rows["q_value"] <= Thresholds().false_rate
+    both = bool(truth.any() and (~truth).any())
+    auroc = roc_auc_score(truth, rows["drop"]) if both else float("nan")
+    heat = roc_auc_score(truth, rows["attention_score"].fillna(0)) if both else float("nan")
+    return (
+        f"{name}: {len(rows)} matches, {int(truth.sum())} rest on the water; AUROC {auroc:.3f}, of the map alone "
+        f"{heat:.3f}; listed {int(listed.sum())}, false {int((listed & ~truth).sum())}, recall "
+        f"{float((listed & truth).sum() / max(1, truth.sum())):.2f}; top-1 {measured.top1:.3f}, without the encounter "
+        f"{measured.without_encounter:.3f}, placebo {measured.placebo:.3f}"
+    )
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--individuals", default=16, show_default=True)
+@click.option("--seed", "seeds", multiple=True, type=int, default=(0,))
+@click.option("--queries", default=144, show_default=True)
+def main(folder: Path, individuals: int, seeds: Sequence[int], queries: int) -> None:
+    """Draw, match and compare with the counterfactual."""
+    torch.set_num_threads(1)
+    for seed in seeds:
+        place = folder / f"seed-{seed}"
+        sets = write_encounters(place, individuals, seed)
+        for kind in SETS:
+            measured = measure(place, kind, sets.elsewhere, queries)
+            measured.rows.to_parquet(place / f"{kind}.parquet")
+            click.echo(summary(f"seed {seed}, {kind}", measured))
+
+
+if __name__ == "__main__":
+    main()

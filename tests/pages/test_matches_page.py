@@ -1,0 +1,59 @@
+"""The Matches page: what it says before there are matches, the queue, verdicts by button and undo, without torch."""
+
+from pathlib import Path
+
+import pytest
+
+import whalecam as wc
+from tests import individuals
+from tests.pages.test_pages import open_page, texts
+from whalecam.store.matches import MatchTables
+from whalecam.store.reviews.match_verdicts import MatchJournal
+from whalecam.store.run import open_run
+
+PAGE = "pages/9_Matches.py"
+
+
+@pytest.fixture
+def matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    csv = individuals.draw(tmp_path / "set")
+    run = individuals.run_of(tmp_path / "runs" / "fins", csv)
+    encoder = wc.open_encoder(encode=individuals.water_reader, size=individuals.SIDE)
+    wc.matches(run, model=encoder, masks=csv.parent / "masks")
+    monkeypatch.setenv("WHALECAM_RUNS", str(tmp_path / "runs"))
+    return run.path
+
+
+def test_a_run_without_matches_says_how_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    csv = individuals.draw(tmp_path / "set")
+    individuals.run_of(tmp_path / "runs" / "fins", csv)
+    monkeypatch.setenv("WHALECAM_RUNS", str(tmp_path / "runs"))
+    app = open_page(PAGE, run="fins")
+    assert not app.exception and "the day instead of" in texts(app)
+    assert [button.label for button in app.button if "matches" in button.label] == ["Make the matches"]
+
+
+def test_a_suspicious_match_is_signed_and_taken_back(matched: Path) -> None:
+    app = open_page(PAGE, run="fins")
+    assert not app.exception and "rest on the encounter" in texts(app)
+    app.text_input(key="reviewer").set_value("Ann").run()
+    app.button(key="match_background").click().run()
+    journal = MatchJournal.of(open_run(matched))
+    first = (
+        MatchTables(open_run(matched))
+        .assessed()
+        .sort_values(["drop", "query"], ascending=[False, True])["query"]
+        .iloc[0]
+    )
+    signed = journal.latest()
+    assert signed[["query", "verdict", "reviewer"]].to_numpy().tolist() == [[first, "background", "Ann"]]
+    app.button(key="match_undo").click().run()
+    assert not app.exception and journal.latest().empty
+    assert journal.history(first)["event"].tolist() == ["sign", "undo"]
+
+
+def test_a_verdict_without_a_name_is_refused_in_words(matched: Path) -> None:
+    app = open_page(PAGE, run="fins")
+    app.button(key="match_same").click().run()
+    assert not app.exception and any("must be signed" in error.value for error in app.error)
+    assert MatchJournal.of(open_run(matched)).latest().empty

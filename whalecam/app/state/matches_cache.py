@@ -1,0 +1,66 @@
+"""Which match the Matches page shows, and its tables, read once for all sessions."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from whalecam.app.state import session
+from whalecam.config import Thresholds
+from whalecam.store.matches import MatchRecord, MatchTables
+from whalecam.store.reviews.match_verdicts import MatchJournal
+from whalecam.store.run import MATCH_QUERIES, Run, open_run, parts_in
+
+QUERY = "match_query"
+"""The field of the query that is shown."""
+
+
+def matches_of(run: Run) -> pd.DataFrame:
+    """One row per query: see `MatchTables.assessed`, at this session's thresholds."""
+    return _assessed(str(run.path), _parts(run), session.thresholds())
+
+
+def record_of(run: Run) -> MatchRecord | None:
+    """How the matches were made."""
+    return MatchTables(run).record
+
+
+def pairs_of(run: Run, query: str) -> pd.DataFrame:
+    """The candidates of one query, with their maps."""
+    return _pairs(str(run.path), _parts(run), query)
+
+
+def journal_of(run: Run) -> MatchJournal:
+    """The journal of verdicts on matches."""
+    return _journal(run.reviews_url, run.reviews_key)
+
+
+def show(query: str) -> None:
+    """Show another query in the next run of the page."""
+    st.session_state[QUERY] = query
+
+
+def shown(queries: list[str]) -> str:
+    """The query in view, the first of the list where it is none of them; its field is filled in."""
+    wanted = st.session_state.get(QUERY) or st.query_params.get(QUERY) or ""
+    st.session_state[QUERY] = wanted if wanted in queries else queries[0]
+    return str(st.session_state[QUERY])
+
+
+def _parts(run: Run) -> tuple[str, ...]:
+    return tuple(part.name for part in parts_in(run.match_table(MATCH_QUERIES)))
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the matches …")
+def _assessed(path: str, parts: tuple[str, ...], thresholds: Thresholds) -> pd.DataFrame:
+    return MatchTables(open_run(Path(path))).assessed(thresholds)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _pairs(path: str, parts: tuple[str, ...], query: str) -> pd.DataFrame:
+    return MatchTables(open_run(Path(path))).pairs_of(query)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _journal(url: str, run: str) -> MatchJournal:
+    return MatchJournal(url, run)
