@@ -13,15 +13,16 @@ PACKAGE = ROOT / "whalecam"
 MAX_POSITIONAL, MAX_LINES = 4, 50
 LEFT: dict[str, int] = {
     "analysis": 1,
-    "app": 5,
-    "assessment": 1,
-    "audit": 1,
-    "data": 2,
-    "demo": 1,
+    "app": 6,
+    "assessment": 3,
+    "audit": 4,
+    "data": 3,
+    "demo": 3,
     "explain": 1,
     "network": 11,
     "output": 1,
     "remedies": 6,
+    "store": 2,
 }
 """By package: its public functions with more positional parameters; those of the command line are given by name."""
 

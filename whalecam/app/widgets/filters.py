@@ -305,15 +305,15 @@ def _chips(key: str, filters: Filters, words: Words) -> None:
 
 def _set(key: str, words: Words) -> list[tuple[str, str, FieldValue]]:
     """What is set, in words, each with the name of its field and the value of that without it."""
-    found: list[tuple[str, str, FieldValue]] = []
+    chips: list[tuple[str, str, FieldValue]] = []
     for name, shown in (("assessment", "{}"), ("label", "{}"), ("predicted", "predicted {}"), ("source", "mask: {}")):
         chosen = _now(key, name)
-        found += [
+        chips += [
             (shown.format(WORDS.get(value, value)), name, [other for other in chosen if other != value])
             for value in chosen
         ]
     for name in ("review", "right", "seen", "group", "text"):
-        found += [
+        chips += [
             (f"“{value}”" if name == "text" else VERDICTS_SHOWN.get(value, value), name, EMPTY[name])
             for value in _now(key, name)
         ]
@@ -321,8 +321,8 @@ def _set(key: str, words: Words) -> list[tuple[str, str, FieldValue]]:
         spans = [_span(part) for part in "".join(_now(key, "spans")).split(";") if part.strip()]
         for span in spans:
             rest = _spans_text([other for other in spans if other is not span])
-            found.append((f"{_title(span.score, words)} {_span_words(span)}", "spans", rest))
-    return found
+            chips.append((f"{_title(span.score, words)} {_span_words(span)}", "spans", rest))
+    return chips
 
 
 def _span_words(span: Span) -> str:

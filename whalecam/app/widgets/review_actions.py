@@ -15,7 +15,7 @@ from whalecam.store.run import Run
 
 STEPS = ("undo", "redo")
 FIELDS = ("reason", "note", "suggested_label")
-ONE = "one"
+SINGLE = "one"
 """The review bar of the Heatmaps page."""
 
 
@@ -67,7 +67,7 @@ def decide(
         added = hand.sign(images, verdict)
     except ReviewError as error:
         if not hand.reviewer:
-            pending.UNSIGNED.set(ReviewAction(verdict, tuple(images), gallery or ONE, of_gallery=bool(gallery)))
+            pending.UNSIGNED.set(ReviewAction(verdict, tuple(images), gallery or SINGLE, of_gallery=bool(gallery)))
         if not by_key:
             st.error(plain(str(error)), icon=":material/error:")
             return
