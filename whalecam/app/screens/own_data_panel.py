@@ -68,7 +68,7 @@ def next_step(run: Run) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown("**Next** · " + ("audit the network on these images" if run.trained else "train a network on them"))
         if run.trained:
-            _lead("Audit", "Audit", ":material/search:", "primary")
+            _lead("Set up the audit", "Audit", ":material/search:", "primary")
         else:
             _lead("Train a network", "Train", ":material/model_training:", "primary")
             _lead("Load a checkpoint", "Load a checkpoint", ":material/upload_file:", "secondary")

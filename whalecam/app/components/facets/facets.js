@@ -21,26 +21,26 @@ function show(own) {
 }
 
 function sectionOf(own, section) {
-  const part = document.createElement("details")
+  const whole = document.createElement("div")
+  whole.className = "section"
+  const part = element(whole, "details")
   const isSet = section.kind === "range" ? section.chosen.some((end) => end !== null) : section.options.some((o) => o.isChosen)
   part.open = own.open.get(section.name) ?? (section.isOpen || isSet)
   part.ontoggle = () => own.open.set(section.name, part.open)
   const head = element(part, "summary", isSet ? "set" : "", section.title)
   head.id = `head-${section.name}`
-  if (isSet) clearer(own, section, head)
   if (section.kind === "range") histogram(own, section, element(part, "div", "range"))
   else list(own, section, element(part, "div", "list"))
-  return part
+  if (isSet) clearer(own, section, whole)
+  return whole
 }
 
-function clearer(own, section, head) {
-  const button = element(head, "button", "clear", "clear")
+// Beside the heading and not in it: a control inside a control is not read out.
+function clearer(own, section, whole) {
+  const button = element(whole, "button", "clear", "clear")
   button.id = `clear-${section.name}`
   button.setAttribute("aria-label", `Clear ${section.title}`)
-  button.onclick = (event) => {
-    event.preventDefault()
-    own.choose(section.name, { several: [], one: null, range: [null, null] }[section.kind])
-  }
+  button.onclick = () => own.choose(section.name, { several: [], one: null, range: [null, null] }[section.kind])
 }
 
 function list(own, section, place) {
