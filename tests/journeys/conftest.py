@@ -37,9 +37,8 @@ ENDED = pytest.StashKey[pytest.TestReport]()
 OPTIONS = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all journeys of a worker; it ends before other tests, which cannot run beside its event loop."""
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):

@@ -20,7 +20,8 @@ GROUPS = {
     "what comes of it": ("Patterns", "Export", "Compare"),
 }
 SCREENS = (("light", 1440, 900), ("light", 720, 450), ("dark", 390, 844), ("dark", 1440, 900))
-"""Theme, width and height; 720 px is 1440 px at a zoom of 200 %."""
+"""Theme, width and height; 720 px is 1440 px at a zoom of 200 %. The first of each theme are looked at in every run."""
+FIRST = (SCREENS[0], SCREENS[2])
 UNFADED = ".stElementContainer { opacity: 1 !important; transition: none !important }"
 """While a part of a page runs again, Streamlit fades what it will replace; on a busy machine, as long as axe reads."""
 SEVERE = ("serious", "critical")
@@ -44,19 +45,24 @@ def is_streamlits(rule: str, place: str) -> bool:
     return any(rule == known and re.search(part, place) for known, part, _ in STREAMLITS)
 
 
+@pytest.mark.parametrize("screens", [FIRST, pytest.param(SCREENS, marks=pytest.mark.slow)], ids=["two", "all"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_axe_finds_nothing_serious(
-    visitor: Callable[[], Any], dashboard: Dashboard, prepared: Path, group: str
+    visitor: Callable[[], Any],
+    dashboard: Dashboard,
+    prepared: Path,
+    group: str,
+    screens: tuple[tuple[str, int, int], ...],
 ) -> None:
     run, page = dashboard.copy(prepared / "runs" / "demo"), visitor()
     faults = list[str]()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for name in GROUPS[group]:
-            screens = [(width, height) for theme, width, height in SCREENS if theme == scheme]
-            page.set_viewport_size({"width": screens[0][0], "height": screens[0][1]})
+            sizes = [(width, height) for theme, width, height in screens if theme == scheme]
+            page.set_viewport_size({"width": sizes[0][0], "height": sizes[0][1]})
             page.goto(f"{dashboard.address}/{name}?run={run.name}")
-            for width, height in screens:
+            for width, height in sizes:
                 page.set_viewport_size({"width": width, "height": height})
                 settled(page).add_style_tag(content=UNFADED)
                 faults += [f"{name or 'Overview'}, {scheme}, {width} px: {fault}" for fault in severe_in(page)]
