@@ -214,7 +214,7 @@ def plain(value: Any) -> Any:
 
 
 def test_every_command_of_a_form_is_tested() -> None:
-    assert set(FORMS) == set(KINDS) and len(KINDS) == 12
+    assert set(FORMS) == set(KINDS) and len(KINDS) == 14
     assert {kind.verb for kind in KINDS} <= set(cli.commands)
 
 

@@ -151,6 +151,7 @@ def test_only_what_cannot_run_does_not_run_and_says_why() -> None:
     assert excused == {
         ("docs/review.md", "FiftyOne is not among the test tools"),
         ("docs/data.md", "SAM and its weights are not part of WhaleCAM"),
+        ("docs/individuals.md", "needs a data set with individuals"),
     }
     text = "<!-- not run: because -->\n```python\na\n```\n\n```python\nb\n```\n"
     assert documentation.python_blocks(text) == [Block("a\n", "because"), Block("b\n", "")]

@@ -76,7 +76,7 @@ def test_every_component_is_given_one_script_with_one_function(node: str, tmp_pa
 
 
 def test_every_component_has_its_script() -> None:
-    assert len(entries()) == len(set(entries())) == 9
+    assert len(entries()) == len(set(entries())) == 10
     assert all("export default function" in module(name) for name in entries())
 
 

@@ -353,12 +353,12 @@ def test_pages_that_hold_the_rows_read_the_new_revision_alone(writable: Run) -> 
     store, name = Store(), sorted(writable.audited())[3]
     store.take(writable.parts())
     assert "exchange_own" in SCHEMA.names
-    count, proven = store.rows("select count(*) from held.rows"), store.rows("select count(*) from held.proven")
+    count, proven = store.rows("select count(*) from audited.rows"), store.rows("select count(*) from audited.proven")
     writable.replace_row(name, numbered(writable, name, 0.5))
     store.take(writable.parts())
-    assert store.rows("select count(*) from held.rows") == count
-    assert store.rows("select count(*) from held.proven") == proven
-    assert store.rows("select floor from held.rows where image = $image", {"image": name}) == [(0.5,)]
+    assert store.rows("select count(*) from audited.rows") == count
+    assert store.rows("select count(*) from audited.proven") == proven
+    assert store.rows("select floor from audited.rows where image = $image", {"image": name}) == [(0.5,)]
     fresh = Store()
     fresh.take(writable.parts())
     held, read = (Table((), Thresholds(), store=each).page(Filters(), "name", 100) for each in (store, fresh))

@@ -44,7 +44,8 @@ def opened(image: str, name: str = "Ana", **query: str) -> AppTest:
 def send(app: AppTest, run: Run, image: str, name: str, **value: Any) -> AppTest:
     """As the browser sends what was done on the canvas."""
     shown = zlib.crc32(image_cache.image_uri(run, image).encode())
-    app.session_state["_events_canvas"]["waiting"].append((name, {"id": "7", "shown": shown} | value, time.monotonic()))
+    waiting = (name, {"id": "7", "shown": shown} | value, time.monotonic())
+    app.session_state["_events_canvas"]["waiting"].extend([waiting])
     app.run()
     assert not app.exception, app.exception
     return app

@@ -35,7 +35,6 @@ from whalecam.explain.cam import Evidence, stored
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import embedding
 from whalecam.network.embedding import EmbeddingNetwork
-from whalecam.network.training.arcface import ArcFaceOptions, fit_arcface
 from whalecam.store.matches import MatchRecord, MatchTables, Pair, Query, Reached
 from whalecam.store.run import MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES, Run
 
@@ -264,6 +263,8 @@ def _projected(
     base: EmbeddingNetwork, features: NDArray[np.float32], who: Codes, options: MatchOptions, report: Report
 ) -> EmbeddingNetwork:
     individuals = np.unique(who, return_inverse=True)[1].astype(np.int64)
+    from whalecam.network.training.arcface import ArcFaceOptions, fit_arcface
+
     chosen = ArcFaceOptions(length=options.length, centres=options.centres, seed=options.seed)
     return embedding.projected(base, fit_arcface(features, individuals, chosen, report).projection)
 

@@ -42,10 +42,16 @@ DEFAULT = MatchOptions()
 @click.option(
     "--size", default=DEFAULT.size, show_default=True, type=click.IntRange(32, 1024), help="Of --network, px."
 )
-@click.option("--mask-method", default=DEFAULT.mask_method, show_default=True, type=click.Choice(MASK_FALLBACKS))
-@click.option("--batch", default=DEFAULT.batch, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--mask-method",
+    default=DEFAULT.mask_method,
+    show_default=True,
+    type=click.Choice(MASK_FALLBACKS),
+    help="How a subject without a given mask or box is found.",
+)
+@click.option("--batch", default=DEFAULT.batch, show_default=True, type=click.IntRange(1), help="Images at once.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--seed", default=DEFAULT.seed, show_default=True, type=int)
+@click.option("--seed", default=DEFAULT.seed, show_default=True, type=int, help="Of all that is drawn by chance.")
 @mask_options
 @JSON
 def matches(run: Path, as_json: bool, **given: Any) -> None:

@@ -35,7 +35,7 @@ HEIGHT_PX = 380
 UNIT = "similarity"
 EXPERIMENTAL = (
     "The test of single matches is experimental: on a drawn set it put those that rest on the background first, but "
-    "listed none of them at 5 %. Read the queue by its order."
+    "listed none of them at 5\u00a0%. Read the queue by its order."
 )
 TABLE = ("query", "individual", "matched", "similarity", "same_encounter", "drop", "q_value", "assessment", "verdict")
 

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label as components
 
 from whalecam.arrays import ByteArray
 
@@ -30,6 +29,8 @@ def strongest(evidence: Grid, background: Grid) -> Region | None:
 
     Returns: (h, w); None where no cell beside the object has positive evidence.
     """
+    from scipy.ndimage import label as components
+
     weighed = np.where(background >= BESIDE, np.maximum(evidence, 0) * background, 0)
     if weighed.max() <= 0:
         return None

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +47,8 @@ class Drawing:
     def start(cls, mask: NDArray[np.generic] | None, width: int, height: int) -> "Drawing":
         """What a person begins with, of the grid for an image of `width` × `height` pixels: a mask of any size, its
         edges smoothed where it is coarser; blank without a mask."""
+        import cv2
+
         wide, high = grid_of(width, height)
         if mask is None:
             return cls.of(np.zeros((high, wide), bool))
