@@ -84,7 +84,8 @@ def test_a_mask_is_corrected_by_keys_alone(dashboard: Dashboard, visitor: Any, r
     opened(page, dashboard, run, image, "Ben")
     for key in ("f", "k", "n"):
         page.keyboard.press(key)
-    assert page.get_by_role("button", name="Save mask").is_visible(), "keys of verdicts wait while a mask is drawn"
+    # Keys of verdicts wait while a mask is drawn.
+    expect(page.get_by_role("button", name="Save mask")).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Correct the mask").wait_for()
     page.keyboard.press("m")

@@ -138,9 +138,8 @@ def test_a_range_is_drawn_on_a_histogram_and_stands_in_the_address(visit: Callab
     page.mouse.up()
     page.wait_for_url(re.compile("losses_spans=attention_score"))
     settled(page)
-    found = re.search(r"attention_score(?::|%3A)([\d.]+)", page.url)
-    assert found is not None
-    expected = table.count(Filters(spans=(Span("attention_score", float(found[1]), None),)))
+    (low,) = re.findall(r"attention_score(?::|%3A)([\d.]+)", page.url)
+    expected = table.count(Filters(spans=(Span("attention_score", float(low), None),)))
     assert 0 < expected < table.count()
     until(page, lambda: counted(page) == expected)
     page.get_by_role("slider", name="Attention score: from").press("Home")

@@ -33,7 +33,7 @@ def test_a_box_over_the_map_narrows_the_images_beside_it(page: Any) -> None:
     page.mouse.move(at["x"] + at["width"] - 4, at["y"] + at["height"] - 4, steps=5)
     page.mouse.up()
     page.get_by_text("Selected in the chart:").wait_for()
-    assert int(counted.inner_text().split()[0]) < int(every.split()[0])
+    until(page, lambda: int(counted.inner_text().split()[0]) < int(every.split()[0]))
     expect(page.get_by_role("button", name="Flag").first).to_be_visible()
     assert until(page, lambda: "map_region=" in page.url), "the selection stands in the address"
 
