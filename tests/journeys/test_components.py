@@ -82,7 +82,7 @@ def runs(page: Any) -> int:
 
 
 def log(page: Any) -> list[str]:
-    words = page.get_by_text("runs=").inner_text().split("log=")[1].strip()
+    words = page.get_by_text("runs=").first.inner_text().split("log=")[1].strip()
     return words.split(" | ") if words else []
 
 
