@@ -43,6 +43,8 @@ CUES = (BACKGROUND, FLAGGED, LEAKS)
 on their background, have and others of their label have not. Else a file lists the images that carry the cue."""
 CUES_PER_CLASS = 60
 """Images of each predicted class that are tested for cues beyond the background's looks, at most."""
+SIMULATION_LIMIT = 600
+"""Held-out images on which remedies are simulated, at most."""
 SIMULATED = ("crop", "neutral")
 """Remedies that need no new network, so that the present one can be asked what they would do."""
 FORESEEN = (*LAYER_REMEDIES, *SIMULATED)

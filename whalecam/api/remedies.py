@@ -10,8 +10,7 @@ from whalecam.analysis.recommendation import Simulation
 from whalecam.api.options import PathLike
 from whalecam.api.runs import Run, open_run
 from whalecam.arrays import Report, silent
-from whalecam.config import BACKGROUND
-from whalecam.remedies import retraining, simulation
+from whalecam.config import BACKGROUND, SIMULATION_LIMIT
 from whalecam.store.run import Run as StoredRun
 
 
@@ -19,7 +18,7 @@ def simulate(
     run: StoredRun,
     remedies: Sequence[str] | None = None,
     *,
-    limit: int = simulation.LIMIT,
+    limit: int = SIMULATION_LIMIT,
     cue: str = BACKGROUND,
     report: Report = silent,
 ) -> Simulation:
@@ -35,6 +34,8 @@ def simulate(
     their 95 % intervals, and differences between them; `impossible`: why a remedy could not be simulated. Raises
     RunError for an untrained run and where no held-out image has a mask, ModelError for a network without maps.
     """
+    from whalecam.remedies import simulation  # fastai and scikit-learn, which `import whalecam` must not cost
+
     return simulation.simulate(run, remedies, limit, report, cue)
 
 
@@ -65,6 +66,8 @@ def retrain(
     options that it would not use, RunError where there is a run in `path` and for one that cannot be trained again,
     ModelError where pretrained weights cannot be had.
     """
+    from whalecam.remedies import retraining
+
     made = retraining.retrain(
         run,
         remedy,

@@ -19,7 +19,16 @@ from whalecam import network, remedies
 from whalecam.analysis.recommendation import PRESENT, Simulation, metrics_of
 from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
 from whalecam.audit import run_audit
-from whalecam.config import BACKGROUND, FORESEEN, LAYER_REMEDIES, AuditOptions, Columns, TrainOptions, mending_of
+from whalecam.config import (
+    BACKGROUND,
+    FORESEEN,
+    LAYER_REMEDIES,
+    SIMULATION_LIMIT,
+    AuditOptions,
+    Columns,
+    TrainOptions,
+    mending_of,
+)
 from whalecam.data import Dataset, folds, geometry, inspect_images, open_dataset
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
@@ -30,7 +39,6 @@ from whalecam.remedies import REMEDIES, Case
 from whalecam.store.run import Run, now, read_json, write_json
 
 WATERS = 2
-LIMIT = 600
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ def source_of(run: Run) -> Source:
 def simulate(
     run: Run,
     wanted: Sequence[str] | None = None,
-    limit: int = LIMIT,
+    limit: int = SIMULATION_LIMIT,
     report: Report = silent,
     cue: str = BACKGROUND,
 ) -> Simulation:
