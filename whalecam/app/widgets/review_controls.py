@@ -203,6 +203,7 @@ def _take_name(key: str) -> None:
     if name and action:
         fields.set_values(reviewer=name)
         pending.REVIEW.set(replace(action, is_first=True))
+        pending.UNSIGNED.clear()
 
 
 @st.fragment(run_every=2.0)
