@@ -66,18 +66,29 @@ def black_box(predict: Predict, classes: Sequence[str], size: int, resize: str) 
     return Network(Pixels(), head, BLACK_BOX, tuple(classes), size, resize, *frame)
 
 
+def answers_of(function: Predict, images: ByteArray, name: str) -> NDArray[np.float64]:
+    """What a function that others wrote gives for images, as numbers of any shape.
+
+    Args:
+        name: what the function is called in messages.
+
+    Raises ModelError where it fails, or gives what are no numbers.
+    """
+    try:
+        with TURN:
+            given = function(images)
+        return np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given, np.float64)
+    except Exception as error:  # It is anybody's code.
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(f"{name} fails on uint8 images of shape {images.shape}: {reason}") from error
+
+
 def probabilities_of(predict: Predict, images: ByteArray, classes: int) -> NDArray[np.float64]:
     """What a function gives for images, (N, classes) float64. NaN stays NaN.
 
     Raises ModelError where it fails, or gives another shape, or rows that do not add up to 1.
     """
-    try:
-        with TURN:
-            given = predict(images)
-        values = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given, np.float64)
-    except Exception as error:  # It is anybody's code.
-        reason = f"{type(error).__name__}: {error}"
-        raise ModelError(f"predict fails on uint8 images of shape {images.shape}: {reason}") from error
+    values = answers_of(predict, images, "predict")
     if values.shape != (len(images), classes):
         raise ModelError(
             f"predict gives {values.shape} for {len(images)} images; {(len(images), classes)} is needed: one "

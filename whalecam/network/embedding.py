@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from whalecam.arrays import ByteArray
 from whalecam.config import BLACK_BOX, IN_MEMORY
 from whalecam.errors import ModelError
-from whalecam.network.black_box import TURN
+from whalecam.network.black_box import answers_of
 from whalecam.network.bodies import IMAGENET, Stats, build_body
 from whalecam.network.cut import Network
 from whalecam.network.exactness import closed_form, is_cosine
@@ -135,13 +135,7 @@ class Encoder(Opaque):
 
 def vectors_from(encode: Encode, images: ByteArray) -> NDArray[np.float32]:
     """What a function gives for images, (N, D). Raises ModelError where it fails, or gives another shape or NaN."""
-    try:
-        with TURN:
-            given = encode(images)
-        values = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given, np.float32)
-    except Exception as error:  # It is anybody's code.
-        reason = f"{type(error).__name__}: {error}"
-        raise ModelError(f"The function fails on uint8 images of shape {images.shape}: {reason}") from error
+    values = answers_of(encode, images, "The function").astype(np.float32)
     if values.ndim != 2 or len(values) != len(images) or not values.shape[1]:
         raise ModelError(f"The function gives {values.shape} for {len(images)} images; one vector each is needed.")
     if not np.isfinite(values).all():

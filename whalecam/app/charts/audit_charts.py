@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from whalecam.analysis.reliability import Bin
+from whalecam.assessment.meanings import TITLES
 from whalecam.text import count, percent
 from whalecam.words import Words
 
@@ -34,16 +35,7 @@ SHAPES = {
     "not_assessable": "x",
 }
 """The second mark of an assessment, for those to whom colours say nothing: its symbol, in the words of Plotly."""
-WORDS = {
-    "confirmed_leak": "Confirmed leak",
-    "hidden_reliance": "Hidden reliance",
-    "background_reliance": "Background reliance",
-    "suspect": "Suspect",
-    "cosmetic": "Cosmetic",
-    "clean": "Clean",
-    "not_tested": "Not tested",
-    "not_assessable": "Not assessable",
-}
+WORDS = TITLES
 MAX_WRITTEN = 15
 """Classes of a confusion matrix whose cells have room for their numbers."""
 MIDDLE = 0.179
