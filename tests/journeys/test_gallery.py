@@ -93,8 +93,6 @@ def test_the_review_bar_stays_in_view(visit: Callable[..., Any]) -> None:
     expect(page.get_by_text("Top losses", exact=True).last).not_to_be_in_viewport()
 
 
-# On a busy machine the name that was just given is sometimes asked again: an open fault of the page.
-@pytest.mark.slow
 def test_who_signs_is_asked_where_it_is_needed(visit: Callable[..., Any], journal: Journal) -> None:
     page = visit(size=PHONE)
     page.locator(".card").nth(1).click()
@@ -157,8 +155,6 @@ def test_the_next_page_is_below_the_cards_and_begins_with_its_first(visit: Calla
     until(page, lambda: page.locator(".card").first.get_attribute("aria-label") == first)
 
 
-# On a busy machine the name that was just given is sometimes asked again: an open fault of the page.
-@pytest.mark.slow
 def test_a_first_reader_needs_few_clicks_from_the_first_page_to_the_signed_list(
     visitor: Callable[[], Any], dashboard: Dashboard, run: Run, journal: Journal
 ) -> None:

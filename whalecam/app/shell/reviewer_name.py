@@ -20,7 +20,7 @@ def reviewer_name() -> None:
     state.restore("reviewer_memory")
     name = st.text_input(
         "Reviewer",
-        key="reviewer",
+        key=state.field_key(),
         persist_state="session",
         placeholder="your name, to sign verdicts",
         max_chars=60,

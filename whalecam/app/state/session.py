@@ -19,6 +19,7 @@ from whalecam.analysis.findings import Evidence, Finding, properties
 from whalecam.analysis.findings.outliers import MOST
 from whalecam.analysis.placement import Placement
 from whalecam.app.shell import access
+from whalecam.app.state import reviewer_name
 from whalecam.app.widgets.signer import Results, Signer
 from whalecam.arrays import Report, silent
 from whalecam.config import THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
@@ -172,7 +173,7 @@ def is_behind(run: Run) -> bool:
 
 def reviewer() -> str:
     """Who signs verdicts in this session; empty until asked."""
-    return access.who() or str(st.session_state.get("reviewer", "") or "").strip()
+    return access.who() or reviewer_name.name()
 
 
 def signer(run: Run, **words: Any) -> Signer:

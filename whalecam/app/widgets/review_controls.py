@@ -18,7 +18,7 @@ from whalecam.app.screens import reliance_panel
 from whalecam.app.screens.reliance_panel import is_measured
 from whalecam.app.shell import links
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import fields, pending, session
+from whalecam.app.state import fields, pending, reviewer_name, session
 from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import filters, review_actions
 from whalecam.app.widgets.filters import QUEUE, View
@@ -201,7 +201,7 @@ def _ask_name(key: str) -> None:
 def _take_name(key: str) -> None:
     name, action = str(fields.value(f"{key}_name") or "").strip(), pending.UNSIGNED.get()
     if name and action:
-        fields.set_values(reviewer=name)
+        reviewer_name.give(name)
         pending.REVIEW.set(replace(action, is_first=True))
         pending.UNSIGNED.clear()
 
