@@ -1,5 +1,6 @@
 """Thumbnails: packed into few files, found by name, exact to the byte, whatever was killed in between."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,6 +64,14 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(run: Run) -> None:
     assert {name: thumbnail_of(run, name) for name in many(0, 12)} == many(0, 12)
     assert not list(run.thumbs.glob("*.writing"))
     assert unpacked(max(run.thumbs.iterdir())) == many(0, 12)
+
+
+def test_audits_that_save_at_once_lose_nothing(run: Run) -> None:
+    starts = range(0, 200, 5)
+    with ThreadPoolExecutor(8) as pool:  # the lock is of each open file, so threads exclude each other as processes do
+        list(pool.map(lambda start: save_thumbs(run, many(start, start + 5)), starts))
+    assert {name: thumbnail_of(run, name) for name in many(0, 200)} == many(0, 200)
+    assert len(list(run.thumbs.iterdir())) == 1
 
 
 def test_the_last_saved_counts_though_it_lies_in_another_pack(run: Run) -> None:

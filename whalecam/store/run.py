@@ -42,7 +42,7 @@ MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
 REVISION = re.compile(r"(?P<first>part-.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
 """A part, and its revisions: the same rows, of which one was made anew. Of all of them the last counts."""
-JOB, JOB_LOG, LOCK = "job.json", "job.log", "audit.lock"
+JOB, JOB_LOG, LOCK, THUMBS_LOCK = "job.json", "job.log", "audit.lock", "thumbs.lock"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
 ROWS, VIEWS = "rows.json", "views.json"
 
@@ -357,6 +357,12 @@ class Run:
     def thumbs(self) -> Path:
         """Where thumbnails lie."""
         return self.path / THUMBS
+
+    @contextmanager
+    def saving_thumbs(self) -> Iterator[None]:
+        """While thumbnails are being saved: others who save some wait, for half a minute at most."""
+        with FileLock(self.path / THUMBS_LOCK).alone(30.0):
+            yield
 
     def earlier_thumb(self, image: str) -> Path:
         """Where an earlier version kept an image's thumbnail: each in a file.

@@ -45,10 +45,14 @@ def save_thumbs(run: Run, thumbs: Mapping[str, bytes]) -> None:
     """Keep thumbnails, WebP or JPEG, in place of those before; all of them appear, or none.
 
     The newest pack is written anew with them until it is FULL, so that the number of files follows the number of
-    images and not that of calls. One process at a time may save.
+    images and not that of calls. Audits of one run that save at once wait for each other.
     """
-    if not thumbs:
-        return
+    if thumbs:
+        with run.saving_thumbs():
+            _save(run, thumbs)
+
+
+def _save(run: Run, thumbs: Mapping[str, bytes]) -> None:
     run.thumbs.mkdir(exist_ok=True)
     for half in run.thumbs.glob("*.writing"):  # of a writer that was killed
         half.unlink(missing_ok=True)
