@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,16 @@ from whalecam.store.run import open_run
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def alone(folder: Path, images: int, engine: str) -> dict[str, Any]:
+def alone(folder: Path, images: int, engine: str, background_test: str = "none") -> dict[str, Any]:
     """One audit in a process of its own: `seconds`, `peak_mb`, `pace` of the last tenth to the first, `start`."""
-    code = f"from benchmarks.scaling import audited; audited({str(folder)!r}, {images}, {engine!r})"
+    given = (str(folder), images, engine, background_test)
+    code = f"from benchmarks.scaling import audited; audited(*{given!r})"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return found
 
 
-def audited(folder: str, images: int, engine: str) -> None:
+def audited(folder: str, images: int, engine: str, background_test: str) -> None:
     """Prints what `alone` returns, as JSON."""
     run = open_run(Path(folder) / "run")
     run.clear_audit()
@@ -53,7 +55,8 @@ def audited(folder: str, images: int, engine: str) -> None:
         how.audited(run)
         started = time.perf_counter() - before
     before = time.perf_counter()
-    run_audit.run_audit(run, data, setting.options_of(run, images), note, engine=how)
+    options = replace(setting.options_of(run, images), background_test=background_test)
+    run_audit.run_audit(run, data, options, note, engine=how)
     passed = time.perf_counter() - before
     print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
 

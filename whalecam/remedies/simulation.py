@@ -104,7 +104,7 @@ def simulate(
     results, impossible = list[dict[str, Any]](), dict[str, str]()
     for fold, part in rows.groupby("fold"):
         number = int(str(fold))
-        model = network.from_spec(run.manifest.network, run.load_checkpoint(number))
+        model = network.quick(network.from_spec(run.manifest.network, run.load_checkpoint(number)), halves=False)
         changed = change(number, model)
         impossible |= changed.reasons
         for row in records(part):

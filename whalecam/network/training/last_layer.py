@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from whalecam.arrays import Report, silent
 from whalecam.errors import ModelError
-from whalecam.network import Network
+from whalecam.network import Network, quick
 from whalecam.network.training.fitting import Fit
 from whalecam.network.training.regression import Values, regress
 from whalecam.network.training.versions import AsTheyAre, Backgrounds, Versions, inputs_of, versions_of
@@ -173,8 +173,9 @@ def refit(
 ) -> Fit:
     """`change` by some rows, measured on the others, `is_valid` (N,); result as of `fitting.fit`."""
     started, held_out = time.perf_counter(), rows[is_valid]
-    train_loss = change(model, layer_versions(model, rows[~is_valid], backgrounds, seed, report))
-    probabilities = _probabilities(model, held_out, report)
+    quicker = quick(model, halves=False)  # with the same head, which `change` changes in place
+    train_loss = change(model, layer_versions(quicker, rows[~is_valid], backgrounds, seed, report))
+    probabilities = _probabilities(quicker, held_out, report)
     truth = _codes(model, held_out["label"].to_numpy(str))
     epoch = {
         "epoch": 0,
