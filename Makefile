@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
-# What the code of the package looks like: banned names, where state, names of files, formats and JavaScript may stand.
+# What the code looks like: banned names, types of rows, named parameters, short functions, and where state, names of
+# files, formats and JavaScript may stand.
 RULES := tests/test_words.py tests/test_state.py tests/test_run_files.py tests/test_text.py tests/test_typed_rows.py \
-  tests/test_javascript.py::test_no_javascript_hides_in_python
+  tests/test_parameters.py tests/test_javascript.py::test_no_javascript_hides_in_python
 
 .PHONY: dashboard test selftest test-slow check fix bench docs browser node postgres office clean
 

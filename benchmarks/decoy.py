@@ -132,7 +132,7 @@ def repaired(model: nn.Sequential, part: Decoyed, seed: int) -> nn.Sequential:
             path = Path(folder) / f"{at:05}.png"
             Image.fromarray(pixels).save(path, compress_level=1)
             rows.append({"image": path.name, "path": str(path), "label": CLASSES[label]})
-        fit_last_layer(product, pd.DataFrame(rows), Corners(), seed)
+        fit_last_layer(product, pd.DataFrame(rows), Corners(), seed=seed)
     return nn.Sequential(product.features, product.head)
 
 

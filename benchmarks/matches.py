@@ -100,7 +100,7 @@ def main(folder: Path, individuals: int, seeds: Sequence[int], queries: int) -> 
     torch.set_num_threads(1)
     for seed in seeds:
         place = folder / f"seed-{seed}"
-        sets = write_encounters(place, individuals, seed)
+        sets = write_encounters(place, individuals=individuals, seed=seed)
         for kind in SETS:
             measured = measure(place, kind, sets.elsewhere, queries)
             measured.rows.to_parquet(place / f"{kind}.parquet")

@@ -76,7 +76,7 @@ def flipped(run: Run, folder: Path) -> "pd.Series[float]":
     )
     model, right = network.from_spec(run.manifest.network, run.load_checkpoint()), {}
     for row in records(rows):
-        case = remedies.case_of(row, find, {}, (red, green, blue))
+        case = remedies.case_of(row, find, {}, water=(red, green, blue))
         mended = remedies.REMEDIES[remedy](case) if remedy in SIMULATED else None
         pixels = case.sample.pixels if mended is None or mended.pixels is None else mended.pixels
         inputs = geometry.to_input(pixels, model.size, model.resize)

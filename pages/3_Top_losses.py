@@ -16,7 +16,7 @@ with page("Top losses") as run:
     table = session.table_of(run)
     overlay_controls(has_maps=run.has_maps)
     orders = ("loss", "least confident", "confidence", "evidence", "name", "random")
-    view = filters.filter_bar(table, "losses", run, orders, rail)
+    view = filters.filter_bar(table, "losses", run, orders=orders, rail=rail)
     with view.tools:
         bulk_review.offer(run, filters.shown_words(view), lambda: table.images(view.filters), "losses")
     review_controls.reviewing_gallery(run, view, "losses")

@@ -62,9 +62,9 @@ def test_points_without_a_place_are_not_sent() -> None:
             "assessment": ["confirmed_leak", "not_tested", "not_tested"],
         }
     )
-    (confirmed,) = audit_charts.scatter(scores, "attention_score", "reliance", {}).data
+    (confirmed,) = audit_charts.scatter(scores, "attention_score", "reliance", words={}).data
     assert confirmed.customdata.tolist() == [["a"]] and list(confirmed.y) == [0.5]
-    by_loss = audit_charts.scatter(scores, "attention_score", "loss", {}).data
+    by_loss = audit_charts.scatter(scores, "attention_score", "loss", words={}).data
     assert [trace.customdata.ravel().tolist() for trace in by_loss] == [["a"], ["b", "c"]]
 
 
@@ -190,6 +190,7 @@ def test_each_assessment_has_a_mark_of_its_own_on_charts_and_cards() -> None:
         {"image": list("ab"), "attention_score": [0.1, 0.9], "loss": [1.0, 2.0], "assessment": ["clean", "suspect"]}
     )
     symbols = {
-        trace.name: trace.marker.symbol for trace in audit_charts.scatter(scores, "attention_score", "loss", {}).data
+        trace.name: trace.marker.symbol
+        for trace in audit_charts.scatter(scores, "attention_score", "loss", words={}).data
     }
     assert symbols == {"Clean": "circle", "Suspect": "triangle-up"}

@@ -182,7 +182,7 @@ def test_what_a_random_split_leaks_counted_slowly() -> None:
     rows = [*herd("orca", 40, 3), *herd("beluga", 80), *[("beluga", "")] * 20]
     [finding] = found(rows, "split_leak")
     who = [individual for _, individual in rows]
-    valid = folds.split_rows(who, [species for species, _ in rows], "random", 0.2, 0)
+    valid = folds.split_rows(who, [species for species, _ in rows], kind="random", valid_share=0.2, seed=0)
     training = [name for name, judged in zip(who, valid, strict=True) if not judged]
     slow = [number for number, judged in enumerate(valid) if judged and who[number] and who[number] in training]
     assert finding.rows["image"].tolist() == [f"{number:05d}.jpg" for number in slow]

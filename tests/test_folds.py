@@ -22,9 +22,9 @@ def test_a_grouped_split_shares_no_individual(rows: list[tuple[str, str]], seed:
     individuals, labels = zip(*rows, strict=True)
     if len(set(groups_of(individuals).tolist())) < 2:
         with pytest.raises(DatasetError, match="one individual"):
-            split_rows(individuals, labels, "group", 0.2, seed)
+            split_rows(individuals, labels, kind="group", valid_share=0.2, seed=seed)
         return
-    is_valid = split_rows(individuals, labels, "group", 0.2, seed)
+    is_valid = split_rows(individuals, labels, kind="group", valid_share=0.2, seed=seed)
     assert is_valid.any() and not is_valid.all()
     train = {name for name, valid in rows_with(individuals, is_valid) if not valid and name}
     valid = {name for name, valid in rows_with(individuals, is_valid) if valid and name}
@@ -42,14 +42,14 @@ def test_any_share_of_few_rows_leaves_both_sides_a_row(n: int, share: float, kin
     individuals, labels = [f"i{row}" for row in range(n)], ["xy"[row % 2] for row in range(n)]
     if n < 2:
         with pytest.raises(DatasetError, match="at least two"):
-            split_rows(individuals, labels, kind, share, 0)
+            split_rows(individuals, labels, kind=kind, valid_share=share, seed=0)
         return
-    is_valid = split_rows(individuals, labels, kind, share, 0)
+    is_valid = split_rows(individuals, labels, kind=kind, valid_share=share, seed=0)
     assert is_valid.any() and not is_valid.all()
 
 
 def test_no_class_large_enough_to_stratify() -> None:
-    is_valid = split_rows([""] * 8, list("aabbccdd"), "group", 0.2, 0)
+    is_valid = split_rows([""] * 8, list("aabbccdd"), kind="group", valid_share=0.2, seed=0)
     assert 1 <= is_valid.sum() <= 2
 
 
@@ -61,22 +61,22 @@ def test_the_same_seed_gives_the_same_split_and_another_another() -> None:
     labels = ["x", "y"] * 100
     individuals = [f"i{n // 2}" for n in range(200)]
     for kind in ("random", "group"):
-        one = split_rows(individuals, labels, kind, 0.2, 1)
-        np.testing.assert_array_equal(one, split_rows(individuals, labels, kind, 0.2, 1))
-        assert (one != split_rows(individuals, labels, kind, 0.2, 2)).any()
+        one = split_rows(individuals, labels, kind=kind, valid_share=0.2, seed=1)
+        np.testing.assert_array_equal(one, split_rows(individuals, labels, kind=kind, valid_share=0.2, seed=1))
+        assert (one != split_rows(individuals, labels, kind=kind, valid_share=0.2, seed=2)).any()
         assert one.mean() == pytest.approx(0.2, abs=0.05)
 
 
 def test_labels_stand_on_both_sides_in_proportion() -> None:
     labels = ["rare"] * 20 + ["common"] * 180
-    is_valid = split_rows([""] * 200, labels, "group", 0.2, 0)
+    is_valid = split_rows([""] * 200, labels, kind="group", valid_share=0.2, seed=0)
     assert 2 <= is_valid[:20].sum() <= 6
 
 
 def test_a_random_split_of_the_real_table_leaks_individuals(real_data: Path) -> None:
     table = data.open_dataset(real_data / "happywhale" / "train.csv", None).table
     individuals, labels = table["group"].tolist(), table["label"].tolist()
-    is_valid = split_rows(individuals, labels, "random", 0.2, 0)
+    is_valid = split_rows(individuals, labels, kind="random", valid_share=0.2, seed=0)
     assert shared_individuals(individuals, is_valid) == pytest.approx(0.79, abs=0.02)
 
 
@@ -90,7 +90,7 @@ def test_shared_equals_a_loop() -> None:
 )
 def test_impossible_splits_are_explained(kind: str, share: float, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
-        split_rows(["a", "b"], ["x", "y"], kind, share, 0)
+        split_rows(["a", "b"], ["x", "y"], kind=kind, valid_share=share, seed=0)
 
 
 @given(
@@ -110,9 +110,9 @@ def test_folds_judge_every_row_once_and_unseen(rows: list[tuple[str, int]], kind
     enough = len(set().union(*(own for label, own in of_label.items() if label not in alone)))
     if enough < folds:
         with pytest.raises(DatasetError, match="Use fewer folds"):
-            fold_rows(individuals, labels, kind, folds, seed)
+            fold_rows(individuals, labels, kind=kind, folds=folds, seed=seed)
         return
-    found, never = fold_rows(individuals, labels, kind, folds, seed)
+    found, never = fold_rows(individuals, labels, kind=kind, folds=folds, seed=seed)
     assert never == alone
     assert [label in alone for label in labels] == (found == -1).tolist()
     assert set(found[found >= 0].tolist()) == set(range(folds)), "each network judges something"
@@ -131,7 +131,7 @@ def groups(individuals: list[str], kind: str) -> list[int]:
 
 def test_folds_keep_the_species_in_proportion() -> None:
     labels = ["x"] * 90 + ["y"] * 30
-    found, never = fold_rows([""] * 120, labels, "group", 3, 0)
+    found, never = fold_rows([""] * 120, labels, kind="group", folds=3, seed=0)
     assert never == []
     for fold in range(3):
         counts = [sum(found[i] == fold and labels[i] == label for i in range(120)) for label in "xy"]
@@ -140,4 +140,4 @@ def test_folds_keep_the_species_in_proportion() -> None:
 
 def test_one_fold_is_no_fold() -> None:
     with pytest.raises(DatasetError, match="two folds"):
-        fold_rows([""] * 8, list("xxxxyyyy"), "group", 1, 0)
+        fold_rows([""] * 8, list("xxxxyyyy"), kind="group", folds=1, seed=0)

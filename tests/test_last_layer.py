@@ -134,7 +134,7 @@ def test_it_predicts_as_scikit_learns_regression_on_all_versions_does(images: pd
     slow.fit(scaler.transform(features), labels, sample_weight=share / share.mean())
     own = [at for at in range(len(pairs)) if at % (BACKGROUNDS + 1) == 0]
     expected = slow.predict_proba(scaler.transform(np.array(features)[own]))
-    loss = fit_last_layer(model, images, painted, 3)
+    loss = fit_last_layer(model, images, painted, seed=3)
     with torch.no_grad():
         logits = model.head(model.look(np.stack(list(pixels.values()))))
     np.testing.assert_allclose(logits.softmax(1).numpy(), expected, atol=2e-3)
@@ -149,7 +149,7 @@ def test_it_predicts_as_scikit_learns_regression_on_all_versions_does(images: pd
 @pytest.mark.parametrize("name", HEADS)
 def test_maps_of_a_network_fitted_again_still_add_up(images: pd.DataFrame, name: str) -> None:
     model = network_of(HEADS[name])
-    fit_last_layer(model, images, Painted(), 0)
+    fit_last_layer(model, images, Painted(), seed=0)
     activations = model.look(np.random.default_rng(1).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8))
     seen = cam.explain(model.head, activations)
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_maps_of_a_network_fitted_again_still_add_up(images: pd.DataFrame, name:
 
 def test_the_background_tells_nothing_any_more(images: pd.DataFrame) -> None:
     model, painted = network_of(HEADS["plain"]), Painted()
-    fit_last_layer(model, images, painted, 0)
+    fit_last_layer(model, images, painted, seed=0)
     correct = []
     for row in images.to_dict("records"):
         versions = painted.on_others(row["image"], np.asarray(Image.open(row["path"])), 2, np.random.default_rng(0))
@@ -185,7 +185,7 @@ def test_heads_that_end_otherwise_are_refused(images: pd.DataFrame) -> None:
             last_layer(network_of(head))
     unbiased = nn.Sequential(ConcatPool(), nn.Flatten(), nn.Linear(16, 2, bias=False))
     with pytest.raises(ModelError, match="has no bias"):
-        fit_last_layer(network_of(unbiased), images, Painted(), 0)
+        fit_last_layer(network_of(unbiased), images, Painted(), seed=0)
 
 
 class Nothing(Painted):
@@ -197,7 +197,7 @@ class Nothing(Painted):
 
 def test_images_without_masks_leave_nothing_to_fit(images: pd.DataFrame) -> None:
     with pytest.raises(ModelError, match="No training image could be put on the background"):
-        fit_last_layer(network_of(HEADS["plain"]), images, Nothing(), 0)
+        fit_last_layer(network_of(HEADS["plain"]), images, Nothing(), seed=0)
 
 
 OPTIONS = TrainOptions(arch="efficientnet_lite0_fine", recipe=PROBE, size=64, split="random", folds=2)

@@ -384,13 +384,13 @@ def test_a_q_value_decides_in_place_of_needs(attention_score: float, reason: str
     cases = {(0.1, 0.0): listed, (0.0, NAN): listed, (np.nextafter(0.1, 1), 1.0): passed, (1.0, NAN): passed}
     reliance = np.array([row[1] for row in cases])
     q_value = np.array([row[0] for row in cases])
-    verdicts = assess(np.full(4, attention_score), reliance, np.full(4, reason, object), level, q_value)
+    verdicts = assess(np.full(4, attention_score), reliance, np.full(4, reason, object), level, q_value=q_value)
     assert verdicts.tolist() == list(cases.values())
 
 
 def test_needs_decides_where_no_rate_was_controlled() -> None:
     attention_score, reliance, rate = np.full(3, 0.5), np.array([0.5, 0.1, NAN]), np.full(3, NAN)
-    verdicts = assess(attention_score, reliance, np.full(3, "", object), Thresholds(), rate)
+    verdicts = assess(attention_score, reliance, np.full(3, "", object), Thresholds(), q_value=rate)
     assert verdicts.tolist() == ["hidden_reliance", "clean", "not_tested"]
 
 

@@ -182,7 +182,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def test_a_network_without_the_cue_is_the_old_one_on_projected_features(halves: pd.DataFrame, name: str) -> None:
     model = network_of(HEADS[name])
     before = {key: value.copy() for key, value in model.tensors().items()}
-    versions = layer_versions(model, halves, Painted(), 3)
+    versions = layer_versions(model, halves, Painted(), seed=3)
     removed, _ = removal(versions, Cue(name=BACKGROUND))
     weights, bias = last_layer(model).affine
     change = RemoveCue(Cue(name=BACKGROUND))
@@ -203,7 +203,7 @@ def test_a_network_without_the_cue_is_the_old_one_on_projected_features(halves: 
 @pytest.mark.parametrize("name", HEADS)
 def test_maps_without_the_cue_add_up(halves: pd.DataFrame, name: str) -> None:
     model = network_of(HEADS[name])
-    RemoveCue(Cue(name=BACKGROUND))(model, layer_versions(model, halves, Painted(), 0))
+    RemoveCue(Cue(name=BACKGROUND))(model, layer_versions(model, halves, Painted(), seed=0))
     activations = model.look(np.random.default_rng(1).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8))
     seen = cam.explain(model.head, activations)
     with torch.no_grad():

@@ -87,7 +87,7 @@ def done(source: Run, tmp_path_factory: pytest.TempPathFactory) -> Done:
     subject = np.zeros((shape.height, shape.width), bool)
     subject[shape.height // 4 : -shape.height // 5, shape.width // 5 : shape.width // 2] = True
     before = rows_of(run)
-    result = remask.remask(run, data, name, white(home / "drawn.png", subject), "Ana")
+    result = remask.remask(run, data, name, white(home / "drawn.png", subject), reviewer="Ana")
     return Done(run, data, name, before, result)
 
 
@@ -200,7 +200,7 @@ def test_after_another_audit_an_undo_measures_anew(done: Done, tmp_path: Path) -
     run.replace_row(done.name, row.set_column(SCHEMA.get_field_index("background_share"), "background_share", again))
     with pytest.raises(corrected.StaleRowError, match=r"whalecam remask .* --undo"):
         corrected.step(run, done.name, "Ana", "undo")
-    result = remask.step(run, done.data, done.name, "Ana", "undo")
+    result = remask.step(run, done.data, done.name, reviewer="Ana", name="undo")
     assert result.changed and Corrections.of(run).standing(done.name) is None
     back = run.row_of(done.name).to_pylist()[0]
     assert alike(back, done.before[done.name], 1e-6) == []
@@ -216,7 +216,7 @@ def test_images_that_were_not_predicted_are_refused(source: Run, tmp_path: Path,
         row = run.row_of(name).to_pylist()[0] | {"predicted": None, "reason": "truncated"}
         run.replace_row(name, pa.Table.from_pylist([row], schema=SCHEMA))
     with pytest.raises(RunError, match=what):
-        remask.remask(run, run_audit.open_data(run), name, tmp_path / "m.png", "Ana")
+        remask.remask(run, run_audit.open_data(run), name, tmp_path / "m.png", reviewer="Ana")
 
 
 def test_masks_that_cannot_be_used_are_refused_and_nothing_is_written(source: Run, tmp_path: Path) -> None:
@@ -234,9 +234,9 @@ def test_masks_that_cannot_be_used_are_refused_and_nothing_is_written(source: Ru
         (tmp_path / "missing.png", "."),
     ):
         with pytest.raises(DatasetError, match=what):
-            remask.remask(run, data, name, path, "Ana")
+            remask.remask(run, data, name, path, reviewer="Ana")
     with pytest.raises(ReviewError, match="signed"):
-        remask.remask(run, data, name, white(tmp_path / "good.png", np.ones(size, bool)), "  ")
+        remask.remask(run, data, name, white(tmp_path / "good.png", np.ones(size, bool)), reviewer="  ")
     assert rows_of(run) == rows_of(source) and Corrections.of(run).version() == 0
     assert not run.corrected_masks.exists()
 
@@ -245,7 +245,7 @@ def test_no_mask_is_corrected_while_an_audit_goes_on(source: Run, tmp_path: Path
     run = open_run(shutil.copytree(source.path, tmp_path / "run"))
     name = sorted(run.audited())[0]
     with run.auditing(), pytest.raises(RunError, match="An audit of run 'run' is going on"):
-        remask.remask(run, run_audit.open_data(run), name, tmp_path / "m.png", "Ana")
+        remask.remask(run, run_audit.open_data(run), name, tmp_path / "m.png", reviewer="Ana")
     with run.correcting(), pytest.raises(RunError), run.correcting(patience=0.2):
         pass
     with run.auditing(), run.auditing():
@@ -270,7 +270,7 @@ def test_a_network_in_memory_has_to_be_given(tmp_path: Path) -> None:
     mask = white(tmp_path / "m.png", subject)
     opened = open_run(run.path)
     with pytest.raises(RunError, match="model="):
-        remask.remask(opened, data, "0.png", mask, "Ana")
+        remask.remask(opened, data, "0.png", mask, reviewer="Ana")
     result = wc.remask(run, "0.png", mask, reviewer="Ana")
     row = opened.row_of("0.png").to_pylist()[0]
     assert (result.mask_source, row["mask_source"], row["maps"]) == ("given", "given", None)
@@ -381,7 +381,7 @@ def _compare_with_an_editor(corrections: Corrections, row: pa.Table, steps: list
     undone: list[bytes] = []
     for number, name in enumerate(steps):
         if name == "correction":
-            corrections.add("a.jpg", "Ana", str(number).encode(), row, row)
+            corrections.add("a.jpg", reviewer="Ana", mask=str(number).encode(), before=row, after=row)
             standing.append(str(number).encode())
             undone.clear()
         elif name == "undo" and (top := corrections.standing("a.jpg")):

@@ -196,7 +196,13 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
     before, home = digest(source.csv.parent), source.csv.parent
     reviews = pd.DataFrame([{"image": "a.jpg", "verdict": "flag", "reason": "", "suggested_label": "narwhal"}])
     done = remedies.mend(
-        source, masks_of(source), reviews, remedy, tmp_path / "out", {"run": "r"}, merges={"orca": "k"}
+        source,
+        masks_of(source),
+        reviews,
+        remedy=remedy,
+        out=tmp_path / "out",
+        provenance={"run": "r"},
+        merges={"orca": "k"},
     )
     assert digest(home) == before
     mended = open_dataset(tmp_path / "out" / "train.csv", tmp_path / "out" / "images", source.columns)
@@ -216,7 +222,7 @@ def test_source_files_are_byte_identical_after_every_remedy(source: Dataset, tmp
 
 
 def test_what_a_remedy_leaves_alone_is_copied_byte_for_byte(source: Dataset, tmp_path: Path) -> None:
-    remedies.mend(source, lambda _: None, NO_REVIEWS, "crop", tmp_path / "out", {})
+    remedies.mend(source, lambda _: None, NO_REVIEWS, remedy="crop", out=tmp_path / "out", provenance={})
     for row in records(source.good()):
         assert (tmp_path / "out" / "images" / row["image"]).read_bytes() == Path(row["path"]).read_bytes()
 
@@ -226,7 +232,7 @@ def test_a_rejected_mask_counts_as_none(source: Dataset, tmp_path: Path) -> None
         [{"image": "d.bmp", "verdict": "unsure", "reason": config.WRONG_MASK, "suggested_label": ""}]
     )
     assert source.images is not None
-    remedies.mend(source, masks_of(source), reviews, "neutral", tmp_path / "out", {})
+    remedies.mend(source, masks_of(source), reviews, remedy="neutral", out=tmp_path / "out", provenance={})
     assert (tmp_path / "out/images/d.bmp").read_bytes() == (source.images / "d.bmp").read_bytes()
     assert not (tmp_path / "out/masks/d.bmp.png").exists()
 
@@ -252,13 +258,13 @@ def test_where_a_mended_set_cannot_go_is_said(source: Dataset, tmp_path: Path, p
     (tmp_path / "file").touch()
     before = digest(tmp_path)
     with pytest.raises(DatasetError, match="Name a"):
-        remedies.mend(source, masks_of(source), NO_REVIEWS, "crop", tmp_path / place, {})
+        remedies.mend(source, masks_of(source), NO_REVIEWS, remedy="crop", out=tmp_path / place, provenance={})
     assert digest(tmp_path) == before
 
 
 def test_an_unknown_remedy_lists_the_known(source: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="crop, neutral, drop, relabel"):
-        remedies.mend(source, masks_of(source), NO_REVIEWS, "pray", tmp_path / "out", {})
+        remedies.mend(source, masks_of(source), NO_REVIEWS, remedy="pray", out=tmp_path / "out", provenance={})
 
 
 # --- shuffle --------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_candidates_are_those_of_a_slow_search(block: int, monkeypatch: pytest.M
 def test_ranks_are_the_places_among_all_candidates() -> None:
     vectors, individual, _ = drawn()
     gallery = retrieval.gallery_of(vectors, individual)
-    found = retrieval.ranks(gallery, vectors, individual, np.arange(len(vectors)))
+    found = retrieval.ranks(gallery, vectors, individual, leave_out=np.arange(len(vectors)))
     for query in range(len(vectors)):
         every = slow_candidates(vectors, individual, query)
         places = [at for at, (_, _, person) in enumerate(every, 1) if person == individual[query] >= 0]
@@ -62,7 +62,7 @@ def test_ranks_are_the_places_among_all_candidates() -> None:
 def test_without_the_encounter_its_images_are_not_compared() -> None:
     vectors, individual, encounter = drawn(seed=1)
     gallery = retrieval.gallery_of(vectors, individual, encounter)
-    found = retrieval.ranks(gallery, vectors, individual, np.arange(len(vectors)), encounter)
+    found = retrieval.ranks(gallery, vectors, individual, leave_out=np.arange(len(vectors)), encounter=encounter)
     for query in range(len(vectors)):
         kept = [
             at for at in range(len(vectors)) if at == query or encounter[at] < 0 or encounter[at] != encounter[query]
@@ -75,7 +75,7 @@ def test_without_the_encounter_its_images_are_not_compared() -> None:
 def test_equal_similarities_count_against_the_query() -> None:
     vectors = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], np.float32)
     gallery = retrieval.gallery_of(vectors, np.array([0, 0, 1]))
-    assert retrieval.ranks(gallery, vectors[:1], np.array([0]), np.array([0])).rank.tolist() == [2]
+    assert retrieval.ranks(gallery, vectors[:1], np.array([0]), leave_out=np.array([0])).rank.tolist() == [2]
 
 
 def test_accuracy_by_hand() -> None:
@@ -115,7 +115,7 @@ def test_no_encounter_is_on_both_sides(pairs: list[tuple[str, str]], kind: str, 
     who = [person for person, _ in pairs]
     when = [encounter.strip() for _, encounter in pairs]
     try:
-        part = encounter_split(who, when, kind, 0.3, seed).part
+        part = encounter_split(who, when, kind, share=0.3, seed=seed).part
     except DatasetError as error:
         assert "No individual is seen" in str(error)
         return

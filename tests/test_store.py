@@ -59,7 +59,7 @@ def test_verdicts_in_sql_are_those_of_the_rule(
     found = [name for (name,) in con.execute(asked).fetchall()]
     looks, falls, rates = (frame[name].to_numpy(np.float64) for name in ("attention_score", "reliance", "q_value"))
     reasons = frame["reason"].fillna("").to_numpy(object)
-    assert found == assess(looks, falls, reasons, level, rates).tolist()
+    assert found == assess(looks, falls, reasons, level, q_value=rates).tolist()
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_rows_carry_what_the_exchanges_prove(run: Run) -> None:
         images["reliance"].to_numpy(float),
         images["reason"].to_numpy(object),
         Thresholds(),
-        images["q_value"].to_numpy(),
+        q_value=images["q_value"].to_numpy(),
     )
     assert images["assessment"].tolist() == words.tolist() and "hidden_reliance" in words
     tests = table(store, run).class_tests()

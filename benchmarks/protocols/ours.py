@@ -64,7 +64,7 @@ def repaired(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Classifier:
     model = network_of(trial.stages, trial.erm, side)
     with tempfile.TemporaryDirectory() as folder:
         rows = table_of(part, Path(folder))
-        fit_last_layer(model, rows, Shuffle(masks(part), side, SQUISH, trial.seed), trial.seed)
+        fit_last_layer(model, rows, Shuffle(masks(part), side, SQUISH, trial.seed), seed=trial.seed)
     assert isinstance(model.head, nn.Sequential)
     return Classifier(trial.erm.upper, model.head)
 

@@ -90,7 +90,9 @@ def test_undo_and_redo_on_the_page(run: Run, image: str) -> None:
     row = before.to_pylist()[0]
     values = {name: row[name] for name in MASKED} | {"background_share": 0.125, "attention_score": 0.25}
     after = pa.Table.from_pylist([values], pa.schema([SCHEMA.field(name) for name in MASKED]))
-    corrected.correct(run, image, "Ben", mask_png(np.ones((row["height"], row["width"]), bool)), after)
+    corrected.correct(
+        run, image, reviewer="Ben", mask=mask_png(np.ones((row["height"], row["width"]), bool)), after=after
+    )
     app = opened(image)
     assert "mask corrected by Ben" in texts(app).replace("\\", "")
     assert [metric.value for metric in app.metric if metric.label == "Attention score"] == ["0.25"]
@@ -107,7 +109,7 @@ def test_undo_and_redo_on_the_page(run: Run, image: str) -> None:
 def test_an_undo_without_a_name_asks_for_it(run: Run, image: str) -> None:
     row = run.row_of(image)
     png = mask_png(np.ones((row["height"][0].as_py(), row["width"][0].as_py()), bool))
-    corrected.correct(run, image, "Ben", png, corrected.masked(row))
+    corrected.correct(run, image, reviewer="Ben", mask=png, after=corrected.masked(row))
     app = opened(image, "")
     app.button(key="mask_undo").click().run()
     assert not app.exception and "name" in app.error[0].value.lower()

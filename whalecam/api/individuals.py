@@ -63,7 +63,7 @@ def matches(
     if isinstance(options.get("encounter"), str):
         options["encounter"] = (options["encounter"],)
     images = data or run_audit.open_data(run)
-    return audit_matches(run, images, with_options(MatchOptions(), options), report, model)
+    return audit_matches(run, images, with_options(MatchOptions(), options), report, model=model)
 
 
 def match_table(run: StoredRun) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def simulate(
     """
     from whalecam.remedies import simulation  # fastai and scikit-learn, which `import whalecam` must not cost
 
-    return simulation.simulate(run, remedies, limit, report, cue)
+    return simulation.simulate(run, remedies, limit, report=report, cue=cue)
 
 
 def retrain(

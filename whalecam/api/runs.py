@@ -166,7 +166,7 @@ class Run(StoredRun):
         """
         from whalecam.output.report import write_report
 
-        return write_report(self, run_audit.open_data(self), Path(path), cases, thresholds)
+        return write_report(self, run_audit.open_data(self), Path(path), cases=cases, thresholds=thresholds)
 
     def split(self) -> pd.DataFrame:
         """Which images its networks were trained and validated on, as a file that `split_file` of `train` takes.
@@ -281,7 +281,7 @@ def remask(
     network = model or (run.model if isinstance(run, Run) else None)
     words = {"mask_class": mask_class, "mask_orientation": mask_orientation}
     data = run_audit.open_data(run)
-    return remasking.remask(run, data, image, Path(mask), reviewer, report, model=network, **words)
+    return remasking.remask(run, data, image, Path(mask), reviewer=reviewer, report=report, model=network, **words)
 
 
 def step_mask(
@@ -300,7 +300,9 @@ def step_mask(
     Returns: the scores before and after; `changed` is False where there was nothing to do. Raises as `remask`.
     """
     network = model or (run.model if isinstance(run, Run) else None)
-    return remasking.step(run, run_audit.open_data(run), image, reviewer, name, report, model=network)
+    return remasking.step(
+        run, run_audit.open_data(run), image, reviewer=reviewer, name=name, report=report, model=network
+    )
 
 
 def cues(

@@ -148,6 +148,7 @@ def ranks(
     gallery: Gallery,
     queries: Vectors,
     individual: Codes,
+    *,
     leave_out: Codes | None = None,
     encounter: Codes | None = None,
     without: list[Codes] | None = None,
@@ -195,6 +196,7 @@ def encounter_leak(
     vectors: Vectors,
     individual: Codes,
     encounter: Codes,
+    *,
     chosen: NDArray[np.bool_] | None = None,
     seed: int = 0,
 ) -> EncounterLeak:
@@ -205,12 +207,12 @@ def encounter_leak(
     """
     gallery, queries = gallery_of(vectors, individual, encounter), unit(vectors)
     who, themselves = _own_where_unknown(individual), np.arange(len(individual))
-    everything = ranks(gallery, queries, who, themselves)
-    apart = ranks(gallery, queries, who, themselves, encounter)
+    everything = ranks(gallery, queries, who, leave_out=themselves)
+    apart = ranks(gallery, queries, who, leave_out=themselves, encounter=encounter)
     looked_up = np.ones(len(who), bool) if chosen is None else chosen
     both = (everything.rank > 0) & (apart.rank > 0) & looked_up
     without = _placebos(who, encounter, np.random.default_rng(seed))
-    placebo = ranks(gallery, queries, who, themselves, without=without)
+    placebo = ranks(gallery, queries, who, leave_out=themselves, without=without)
     return EncounterLeak(
         random=accuracy(everything.rank, looked_up),
         with_encounter=accuracy(everything.rank, both),

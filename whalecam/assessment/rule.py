@@ -14,6 +14,7 @@ def assess(
     reliance: FloatArray,
     reason: NDArray[Any],
     thresholds: Thresholds,
+    *,
     q_value: FloatArray | None = None,
 ) -> NDArray[Any]:
     """The assessment of each image: one of `config.ASSESSMENTS`.

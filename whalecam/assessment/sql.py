@@ -25,7 +25,9 @@ def assessment_sql(thresholds: Thresholds) -> str:
     levels = [(np.nan, at - 1, at) for at in (attention_score, reliance)] + [(np.nan, rate, rate + 1)]
     cases = list(product(("", "some reason"), *levels))
     reasons, *scores = (list(values) for values in zip(*cases, strict=True))
-    names = assess(np.array(scores[0]), np.array(scores[1]), np.array(reasons, object), thresholds, np.array(scores[2]))
+    names = assess(
+        np.array(scores[0]), np.array(scores[1]), np.array(reasons, object), thresholds, q_value=np.array(scores[2])
+    )
     which = (
         f"(coalesce(rows.reason, '') <> '')::int * 27 + {_level('rows.attention_score', '<', attention_score)} * 9 + "
     )

@@ -137,7 +137,7 @@ def _drawn(maps: str, mapper: Network) -> str:
 def _sized(model: Network, run: Run, fold: int, data: Dataset, options: AuditOptions) -> tuple[Network, Network, str]:
     if options.size in (None, model.size):
         return model, model, ""
-    larger, drop = at_map_size(model, run, data, int(options.size or 0), fold)
+    larger, drop = at_map_size(model, run, data, int(options.size or 0), fold=fold)
     note = f"Maps at {larger.size} px: accuracy differs by {points(-drop, 1)} from {model.size} px, "
     note += "at which predictions and loss are taken."
     return model, larger, note + (" Do not trust them: train at this size." if drop > TOLERATED_DROP else "")

@@ -81,6 +81,7 @@ def audit_matches(
     data: Dataset,
     options: MatchOptions,
     report: Report = silent,
+    *,
     model: EmbeddingNetwork | None = None,
 ) -> MatchSummary:
     """Look every image up among all others, and test up to `options.limit` of the matches by their backgrounds.
@@ -253,7 +254,7 @@ def _fitted(
     base: EmbeddingNetwork, features: NDArray[np.float32], images: _Set, options: MatchOptions, report: Report
 ) -> tuple[EmbeddingNetwork, Vectors, _Set]:
     """A projection that is fitted on one part of the encounters."""
-    part = encounter_split(images.individual, images.encounter, "open", options.share, options.seed).part
+    part = encounter_split(images.individual, images.encounter, "open", share=options.share, seed=options.seed).part
     training = (part == TRAIN) & (images.who >= 0)
     encoder = _projected(base, features[training], images.who[training], options, report)
     return encoder, _through(encoder, features), replace(images, part=part.tolist())
@@ -285,7 +286,7 @@ def _record(
 ) -> MatchRecord:
     part = np.array(images.part)
     looked_up = (part != TRAIN) & (images.who >= 0)
-    leak = retrieval.encounter_leak(vectors, images.who, images.when, looked_up, options.seed)
+    leak = retrieval.encounter_leak(vectors, images.who, images.when, chosen=looked_up, seed=options.seed)
     random = leak.random
     if options.fit:
         random = _random_split(features, images, encoder, options)
@@ -293,8 +294,8 @@ def _record(
         retrieval.gallery_of(vectors, images.who, images.when),
         vectors,
         _own(images.who),
-        np.arange(len(vectors)),
-        images.when,
+        leave_out=np.arange(len(vectors)),
+        encounter=images.when,
     )
     known, new = looked_up & (ranks.rank > 0), looked_up & (ranks.rank == 0)
     auroc = retrieval.new_individual(ranks.best[known], ranks.best[new])
@@ -331,7 +332,7 @@ def _random_split(
         _through(_projected(base, features[training], images.who[training], options, silent), features)
     )
     ranks = retrieval.ranks(
-        retrieval.gallery_of(vectors, images.who), vectors, _own(images.who), np.arange(len(vectors))
+        retrieval.gallery_of(vectors, images.who), vectors, _own(images.who), leave_out=np.arange(len(vectors))
     )
     return retrieval.accuracy(ranks.rank, chosen & (images.who >= 0))
 

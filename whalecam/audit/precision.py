@@ -22,7 +22,7 @@ TOLERATED_ROUNDING = 0.03
 """Of the largest value of a map; beyond it maps and predictions are computed in float32."""
 
 
-def at_map_size(model: Network, run: Run, data: Dataset, size: int, fold: int = 0) -> tuple[Network, float]:
+def at_map_size(model: Network, run: Run, data: Dataset, size: int, *, fold: int = 0) -> tuple[Network, float]:
     """A network for maps at `size` pixels, its BatchNorm statistics estimated on the run's training images.
 
     Returns: the network, and how far its accuracy falls behind the one at the training size, in [-1, 1], on up to 512

@@ -49,9 +49,9 @@ def remask(
     data: Dataset,
     image: str,
     mask: Path,
+    *,
     reviewer: str,
     report: Report = silent,
-    *,
     model: Network | None = None,
     mask_orientation: str = "auto",
     mask_class: str = "",
@@ -85,7 +85,7 @@ def remask(
             after = _measured(run, data, rows, before, {image: waiting}, report, model)
         finally:
             waiting.unlink(missing_ok=True)
-        corrected.correct(run, image, reviewer, png, after)
+        corrected.correct(run, image, reviewer=reviewer, mask=png, after=after)
         if mask.parent.resolve() == waiting.parent:
             mask.unlink(missing_ok=True)  # it was drawn on a page and waited here
     return _summary(image, before, after)
@@ -95,10 +95,10 @@ def step(
     run: Run,
     data: Dataset,
     image: str,
+    *,
     reviewer: str,
     name: str,
     report: Report = silent,
-    *,
     model: Network | None = None,
 ) -> Remasked:
     """Take the newest corrected mask of an image back (`undo`), or let it count again (`redo`).

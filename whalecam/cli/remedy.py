@@ -50,7 +50,7 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, cue: str, as_json: 
     _check_cue(wanted or FORESEEN)
     from whalecam.remedies.simulation import simulate as run_simulation
 
-    results = run_simulation(opened, wanted or None, limit, reporter(), cue)
+    results = run_simulation(opened, wanted or None, limit, report=reporter(), cue=cue)
     advice = advice_of(opened, open_table(opened).overview()) if opened.parts() else None
     if as_json:
         shown = {name: results[name] for name in ("pictures", "without_mask", "not_finite", "waters", "figures")}

@@ -84,7 +84,9 @@ def report(run: Path, out: Path, cases: int, **levels: float) -> None:
     from whalecam.store.run import open_run
 
     opened = open_run(run)
-    click.echo(str(write_report(opened, run_audit.open_data(opened), out, cases, Thresholds.of(levels))))
+    click.echo(
+        str(write_report(opened, run_audit.open_data(opened), out, cases=cases, thresholds=Thresholds.of(levels)))
+    )
 
 
 @click.command("export-dataset")
@@ -112,7 +114,7 @@ def export_dataset(run: Path, remedy: str, out: Path, labels_map: Path | None, a
     joined = run_audit.joined_sources(data, options, progress, run=opened)
     find = functools.partial(find_mask, sources=joined.sources, fallback=options.mask_method)
     reviews = latest_reviews(Journal.of(opened), Corrections.of(opened))
-    done = remedies.export_dataset(opened, data, find, reviews, remedy, out, progress, merges)
+    done = remedies.export_dataset(opened, data, find, reviews, remedy=remedy, out=out, report=progress, merges=merges)
     joins = {join.kind: join.record() if as_json else join.sentence for join in joined.joins}
     print_facts({"remedy": remedy, "out": str(out), **vars(done), "joins": joins}, as_json)
 

@@ -45,7 +45,7 @@ def encounters_of(data: Dataset, names: Sequence[str]) -> list[str]:
 
 
 def encounter_split(
-    individuals: Sequence[str], encounters: Sequence[str], kind: str = "closed", share: float = 0.2, seed: int = 0
+    individuals: Sequence[str], encounters: Sequence[str], kind: str = "closed", *, share: float = 0.2, seed: int = 0
 ) -> EncounterSplit:
     """Divide images by encounter. A blank individual or encounter is one of its own.
 

@@ -15,7 +15,7 @@ from whalecam.errors import DatasetError
 
 
 def split_rows(
-    individuals: Sequence[str], labels: Sequence[str], kind: str, valid_share: float, seed: int
+    individuals: Sequence[str], labels: Sequence[str], *, kind: str, valid_share: float, seed: int
 ) -> NDArray[np.bool_]:
     """True where a row is for validation.
 
@@ -47,7 +47,7 @@ def split_rows(
 
 
 def fold_rows(
-    individuals: Sequence[str], labels: Sequence[str], kind: str, folds: int, seed: int
+    individuals: Sequence[str], labels: Sequence[str], *, kind: str, folds: int, seed: int
 ) -> tuple[NDArray[np.int64], list[str]]:
     """The fold that judges each row, stratified by label; under `group`, one fold for all rows of an individual.
 

@@ -117,7 +117,7 @@ def silhouette(points: Points, width: int, height: int) -> Field:
     return np.asarray(area, np.float32) / np.float32(255)
 
 
-def skin(who: Individual, area: Field, u: Field, v: Field, light: float) -> Field:
+def skin(who: Individual, area: Field, u: Field, v: Field, *, light: float) -> Field:
     """Colors of the body, as planes: (3, H, W).
 
     Args:

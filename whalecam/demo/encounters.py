@@ -112,13 +112,13 @@ def draw_photograph(
     u, v = across * cos - up * sin, across * sin + up * cos
     alpha = alpha * np.clip((up + 0.01) * height / FINER, 0, 1)
     scene += alpha * (_skin(fin, u, v, weather.light)[None] - scene)
-    pixels = developed(scene, np.random.default_rng(seeds[1]), weather, WIDTH, HEIGHT)
+    pixels = developed(scene, np.random.default_rng(seeds[1]), weather, width=WIDTH, height=HEIGHT)
     small = cv2.resize(alpha, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return pixels, np.asarray((small > 0.5) * 255, np.uint8)
 
 
 def write_encounters(
-    folder: Path, individuals: int = 24, seed: int = 0, seas: int = SEAS, report: Report = silent
+    folder: Path, *, individuals: int = 24, seed: int = 0, seas: int = SEAS, report: Report = silent
 ) -> Drawn:
     """Draw ENCOUNTERS × IMAGES photographs of each individual in several sets.
 

@@ -41,12 +41,12 @@ def draw_scene(
     u, v = _body_coordinates(pose, place)
     swell = _waterline(rng, u, pose, weather)
     area = silhouette(points, *reversed(u.shape)) * np.clip((v - swell) * (pose.length / FINER) + 0.5, 0, 1)
-    body = skin(who, area, u, v, weather.light)
+    body = skin(who, area, u, v, light=weather.light)
     _reflect(scene, body, area, place, slope, pose, weather)
     here = scene[:, *place]
     here += area * (body - here)
     _foam(here, area, u, v - swell, rng, weather)
-    return developed(scene, rng, weather, width, height), _shrunk(area, place, width, height)
+    return developed(scene, rng, weather, width=width, height=height), _shrunk(area, place, width, height)
 
 
 def _pose(who: Individual, horizon: float, rng: np.random.Generator, w: int, h: int) -> Pose:
@@ -137,7 +137,9 @@ def _foam(scene: Field, area: Field, u: Field, above: Field, rng: np.random.Gene
         plane += amount * (white * weather.light - plane)
 
 
-def developed(scene: Field, rng: np.random.Generator, weather: Weather, width: int, height: int) -> NDArray[np.uint8]:
+def developed(
+    scene: Field, rng: np.random.Generator, weather: Weather, *, width: int, height: int
+) -> NDArray[np.uint8]:
     """Lens and sensor: blur, vignette, tone curve, color cast, grain."""
     blur = float(rng.uniform(0.6, 1.7))
     planes = [cv2.GaussianBlur(plane, (0, 0), blur) for plane in scene]

@@ -117,7 +117,7 @@ def read_graph(path: Path) -> Graph:
 
 
 def built(
-    graph: Graph, classes: tuple[str, ...], size: int, resize: str, frame: tuple[Stats, Stats]
+    graph: Graph, classes: tuple[str, ...], *, size: int, resize: str, frame: tuple[Stats, Stats]
 ) -> tuple[Network, str]:
     """The network of a graph, cut before its pooling where that is proven; and why it has no maps, "" where it has.
 
@@ -152,7 +152,8 @@ def rebuilt(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Net
     content = next(values for name, values in tensors.items() if name.endswith("session.graph")).tobytes()
     graph = Graph(content, str(spec["arch"]).removesuffix(" (ONNX)"))
     mean, std = (tuple(spec[name]) for name in ("mean", "std"))
-    return built(graph, tuple(spec["classes"]), int(spec["size"]), str(spec["resize"]), (mean, std))[0]
+    classes, side, resize = tuple(spec["classes"]), int(spec["size"]), str(spec["resize"])
+    return built(graph, classes, size=side, resize=resize, frame=(mean, std))[0]
 
 
 def _cut(graph: Graph, place: Place, images: Tensor) -> tuple[nn.Module, nn.Module]:

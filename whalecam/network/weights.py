@@ -191,7 +191,9 @@ def _of_onnx(
     if given.size and given.size != side:
         raise ModelError(f"{path.name} takes images of {side} px only, not {given.size}. Leave the size out.")
     frame = (given.mean or IMAGENET[0], given.std or IMAGENET[1])
-    network, why = built(graph, names, side, resize_text(given.resize, given.crop_share, given.interpolation), frame)
+    network, why = built(
+        graph, names, size=side, resize=resize_text(given.resize, given.crop_share, given.interpolation), frame=frame
+    )
     notes = [*_notes(stored, UNSAID, classes=classes or None, arch=None, given=given), why]
     notes += [f"An ONNX file is built by its own graph, so the architecture {arch} is not used."] if arch else []
     return Loaded(network, tuple(filter(None, notes)))

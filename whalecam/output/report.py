@@ -36,7 +36,9 @@ LARGEST = 5_000_000
 ORIGINS = {"given": "given as a file", "boxes": "a box that was given", "net": "found by the mask network"}
 
 
-def write_report(run: Run, data: Dataset, out: Path, cases: int = CASES, thresholds: Thresholds = Thresholds()) -> Path:
+def write_report(
+    run: Run, data: Dataset, out: Path, *, cases: int = CASES, thresholds: Thresholds = Thresholds()
+) -> Path:
     """Write `report_html` to the file `out`. Raises what it raises."""
     text = report_html(run, data, cases, thresholds)
     out.parent.mkdir(parents=True, exist_ok=True)

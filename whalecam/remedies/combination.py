@@ -13,7 +13,7 @@ from whalecam.store.run import Run
 
 
 def apply(
-    data: Dataset, run: Run, source: Run, options: TrainOptions, report: Report = silent, cue: Cue | None = None
+    data: Dataset, run: Run, source: Run, options: TrainOptions, *, report: Report = silent, cue: Cue | None = None
 ) -> None:
     """Apply `options.remedy` and write the networks to `run`, under its full name when all of it is done.
 
@@ -31,14 +31,14 @@ def apply(
         raise DatasetError(clash)
     first, *rest = parts_of(options.remedy)
     if first in LAYER_REMEDIES:
-        refit(data, run, source, options, report, cue)
+        refit(data, run, source, options, report=report, cue=cue)
         return
     train(data, run, replace(options, remedy=first), report)
     if not rest:
         return
     seen = inspect_images(run_audit.open_data(run), report)
     where = mended_masks(run) if mending_of(first) else options
-    refit(seen, run, run, options, report, cue, where)
+    refit(seen, run, run, options, report=report, cue=cue, where=where)
 
 
 def mended_masks(run: Run) -> MaskOptions:

@@ -41,6 +41,7 @@ def mend(
     data: Dataset,
     find: MaskMethod,
     reviews: pd.DataFrame,
+    *,
     remedy: str,
     out: Path,
     provenance: Mapping[str, Any],
@@ -75,7 +76,7 @@ def mend(
     rows, sources, changed = [], Counter[str](), 0
     for number, row in enumerate(records(good)):
         report(Progress(f"remedy {remedy}", number, len(good)))
-        case = case_of(row, find, latest.get(row["image"], {}), water, merges)
+        case = case_of(row, find, latest.get(row["image"], {}), water=water, merges=merges)
         mended = REMEDIES[remedy](case)
         if mended is not None:
             changed += mended.pixels is not None or mended.label != row["label"]
@@ -93,6 +94,7 @@ def export_dataset(
     data: Dataset,
     find: MaskMethod,
     reviews: pd.DataFrame,
+    *,
     remedy: str,
     out: Path,
     report: Report = silent,
@@ -100,13 +102,14 @@ def export_dataset(
 ) -> Export:
     """`mend` from a run's data set, masks and verdicts."""
     provenance = {"run": run.name, "model_sha256": run.manifest.model_sha256}
-    return mend(data, find, reviews, remedy, out, provenance, report, merges)
+    return mend(data, find, reviews, remedy=remedy, out=out, provenance=provenance, report=report, merges=merges)
 
 
 def case_of(
     row: Mapping[str, Any],
     find: MaskMethod,
     review: Mapping[str, Any],
+    *,
     water: Rgb = GREY,
     merges: Mapping[str, str] | None = None,
 ) -> Case:

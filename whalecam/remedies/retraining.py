@@ -67,7 +67,7 @@ def retrain(
     if remedy not in LAYER_REMEDIES:
         training.check_start(options)
     made = create_run(out, DatasetRecord.of(data), run.words)
-    apply(inspect_images(data, report), made, run, options, report, removed)
+    apply(inspect_images(data, report), made, run, options, report=report, cue=removed)
     # Mended images are judged by the masks they were mended with.
     masks = vars(mended_masks(made)) if mending_of(remedy) else {}
     audited = replace(AuditOptions.stored(run.manifest.audit), **masks)

@@ -72,6 +72,7 @@ def simulate(
     run: Run,
     wanted: Sequence[str] | None = None,
     limit: int = SIMULATION_LIMIT,
+    *,
     report: Report = silent,
     cue: str = BACKGROUND,
 ) -> Simulation:
@@ -178,7 +179,7 @@ def _changing(
         heads, reasons = dict[str, nn.Module](), dict[str, str]()
         try:
             fitted = rows[~training.held_out(run, source.data, rows, options)[0][fold]]
-            versions = training.layer_versions(model, fitted, exchange, options.seed, report)
+            versions = training.layer_versions(model, fitted, exchange, seed=options.seed, report=report)
         except ModelError as error:
             return _Changed(reasons=dict.fromkeys(names, str(error)))
         for name in names:
@@ -210,7 +211,7 @@ def _outcomes(
         wanted: remedies that change the image.
         heads: by remedy, those that change the network alone.
     """
-    case = remedies.case_of(row, source.find, {}, water)
+    case = remedies.case_of(row, source.find, {}, water=water)
     if case.mask is None or not (case.mask.values > 0.5).any():
         return {}
     drawn = _drawn(row["image"], row["label"], donors)

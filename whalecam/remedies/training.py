@@ -49,7 +49,7 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
         training.train(data, run, options, report, restriction=restriction)
     elif name in AUGMENTS:
         augment = AUGMENTS[name](find, options.size, options.resize, options.seed, report)
-        training.train(data, run, options, report, augment)
+        training.train(data, run, options, report, augment=augment)
     else:
         _on_mended(data, run, options, find, report)
 
@@ -59,6 +59,7 @@ def refit(
     run: Run,
     source: Run,
     options: TrainOptions,
+    *,
     report: Report = silent,
     cue: Cue | None = None,
     where: MaskOptions | None = None,
@@ -78,7 +79,7 @@ def refit(
         run.update(joins=masks.records_of(joined.joins))
         exchange = backgrounds(joined.sources, source, report)
     change = RemoveCue(cue) if exchange is None else layer_change(remedy, exchange, cue)
-    training.change_last_layers(data, run, source, options, change, exchange, report)
+    training.change_last_layers(data, run, source, options=options, change=change, backgrounds=exchange, report=report)
 
 
 def layer_change(remedy: str, exchange: Shuffle, cue: Cue) -> LayerChange:
@@ -110,7 +111,7 @@ def _on_mended(data: Dataset, run: Run, options: TrainOptions, find: MaskMethod,
     with tempfile.TemporaryDirectory(prefix="mending-", dir=run.path) as aside:
         mended = Path(aside) / home.name
         none = pd.DataFrame(columns=["image"])
-        mend(data, find, none, options.remedy, mended, {"run": run.name}, report)
+        mend(data, find, none, remedy=options.remedy, out=mended, provenance={"run": run.name}, report=report)
         remedied = open_dataset(mended / "train.csv", mended / "images", data.columns)
         training.train(remedied, run, options, report, source=data)
         shutil.rmtree(home, ignore_errors=True)

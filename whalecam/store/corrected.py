@@ -27,7 +27,7 @@ def masked(row: pa.Table) -> pa.Table:
     return row.select(list(MASKED))
 
 
-def correct(run: Run, image: str, reviewer: str, mask: bytes, after: pa.Table) -> None:
+def correct(run: Run, image: str, *, reviewer: str, mask: bytes, after: pa.Table) -> None:
     """Sign a corrected mask and put what was measured under it into the image's row.
 
     Args:
@@ -38,7 +38,7 @@ def correct(run: Run, image: str, reviewer: str, mask: bytes, after: pa.Table) -
     the run cannot be written to, ReviewError without a reviewer's name.
     """
     row = run.row_of(image)
-    Corrections.of(run).add(image, signed(reviewer), mask, masked(row), after)
+    Corrections.of(run).add(image, reviewer=signed(reviewer), mask=mask, before=masked(row), after=after)
     _put(run, image, row, after, mask)
 
 

@@ -267,7 +267,9 @@ class MatchTables:
         attention = rows[["query_attention", "candidate_attention"]].max(axis=1).to_numpy(np.float64)
         reason = np.array(["" if known else "no map" for known in np.isfinite(attention)], object)
         drop, rate = (rows[name].to_numpy(np.float64) for name in ("drop", "q_value"))
-        return rows.assign(attention_score=attention, assessment=assess(attention, drop, reason, thresholds, rate))
+        return rows.assign(
+            attention_score=attention, assessment=assess(attention, drop, reason, thresholds, q_value=rate)
+        )
 
 
 @dataclass(frozen=True)

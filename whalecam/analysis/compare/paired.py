@@ -87,7 +87,7 @@ def bootstrap(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0) -
     return float(low), float(high)
 
 
-def exchange(pairs: Pairs, reduce: Reduce, times: int = TIMES, seed: int = 0, spread: float = 0.0) -> float:
+def exchange(pairs: Pairs, reduce: Reduce, *, times: int = TIMES, seed: int = 0, spread: float = 0.0) -> float:
     """Two-sided p that it does not matter which run is which: the runs change places, individual by individual.
 
     Fisher's (1935) paired randomisation test; of a share over single images it is McNemar's. Valid for any `reduce`,

@@ -95,7 +95,7 @@ def _corrected(trials: Sequence[Trial]) -> list[Trial]:
 def _shared(own: Candidate, good: pd.DataFrame) -> float:
     """The share of the validation images of a random split whose group is in training too."""
     values = own.values[good.index].tolist()
-    valid = folds.split_rows(values, good["label"].tolist(), "random", VALID_SHARE, SEED)
+    valid = folds.split_rows(values, good["label"].tolist(), kind="random", valid_share=VALID_SHARE, seed=SEED)
     return folds.shared_individuals(values, valid)
 
 

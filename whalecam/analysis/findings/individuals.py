@@ -99,7 +99,7 @@ def _leaks(good: pd.DataFrame, words: Words) -> list[Finding]:
     if len(good) < 2:
         return []
     names = good["group"].to_numpy(object)
-    valid = folds.split_rows(names.tolist(), good["label"].tolist(), "random", VALID_SHARE, SEED)
+    valid = folds.split_rows(names.tolist(), good["label"].tolist(), kind="random", valid_share=VALID_SHARE, seed=SEED)
     both = valid & good["group"].isin(set(names[~valid]) - {""}).to_numpy()
     leaking, grouped = folds.shared_individuals(names.tolist(), valid), _grouped(good)
     says = "no grouped split exists" if grouped is None else f"with a grouped split it is {percent(grouped)}"
@@ -130,5 +130,5 @@ def _grouped(good: pd.DataFrame) -> float | None:
     names, species = rows["group"].tolist(), rows["label"].tolist()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        valid = folds.split_rows(names, species, "group", VALID_SHARE, SEED)
+        valid = folds.split_rows(names, species, kind="group", valid_share=VALID_SHARE, seed=SEED)
     return folds.shared_individuals(names, valid)

@@ -84,7 +84,7 @@ def _out_of_fold(
     from whalecam.data import folds
 
     parts = min(FOLDS, len(np.unique(groups)))
-    fold, _ = folds.fold_rows([str(g) for g in groups], [str(c) for c in codes], "group", parts, SEED)
+    fold, _ = folds.fold_rows([str(g) for g in groups], [str(c) for c in codes], kind="group", folds=parts, seed=SEED)
     odds = np.zeros((len(codes), int(codes.max()) + 1))
     for number in range(parts):
         is_held_out = fold == number

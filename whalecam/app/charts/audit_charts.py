@@ -290,7 +290,7 @@ def _occupied(bars: NDArray[np.int64]) -> list[float]:
 
 
 def scatter(
-    scores: pd.DataFrame, x: str, y: str, words: dict[str, str], levels: Mapping[str, float] = NO_LEVELS
+    scores: pd.DataFrame, x: str, y: str, *, words: dict[str, str], levels: Mapping[str, float] = NO_LEVELS
 ) -> go.Figure:
     """A point per image that has both values, coloured by verdict, for a lasso; `customdata` carries its name."""
     placed = scores[scores[x].notna() & scores[y].notna()]

@@ -52,8 +52,8 @@ def cues(run: Run, table: Table) -> None:
     download(
         "Download the cue list",
         lambda: write_cue_list(findings, run),
-        f"{run.name}-cues.csv",
-        "text/csv",
+        name=f"{run.name}-cues.csv",
+        mime="text/csv",
         key="get_cues",
         icon=":material/download:",
     )

@@ -74,8 +74,8 @@ def downloads(run: Run, table: Table, only: str) -> None:
         download(
             "Download the CSV",
             lambda: csv.verdict_file(rows(run, table, only), run),
-            f"{run.name}-{only}.csv",
-            "text/csv",
+            name=f"{run.name}-{only}.csv",
+            mime="text/csv",
             key="get_csv",
             type="primary",
             icon=":material/download:",
@@ -88,8 +88,8 @@ def downloads(run: Run, table: Table, only: str) -> None:
             download(
                 "Download train.csv without the flagged rows",
                 lambda: csv.cleaned_source(Path(record.csv), record.columns["image"], flagged),
-                f"{Path(record.csv).stem}-cleaned.csv",
-                "text/csv",
+                name=f"{Path(record.csv).stem}-cleaned.csv",
+                mime="text/csv",
                 key="get_clean",
                 icon=":material/filter_alt:",
                 disabled=not flagged,
@@ -116,8 +116,8 @@ def other_tools(run: Run, table: Table, only: str) -> None:
     download(
         f"Download for {forms[name].title}",
         made,
-        f"{run.name}-{only}-{forms[name].file or f'{name}.zip'}",
-        "application/octet-stream",
+        name=f"{run.name}-{only}-{forms[name].file or f'{name}.zip'}",
+        mime="application/octet-stream",
         key="get_other",
         icon=":material/download:",
         disabled=not table.count(csv.CHOSEN[only]),

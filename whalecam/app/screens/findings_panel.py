@@ -98,8 +98,8 @@ def _merges(problems: Sequence[Finding]) -> None:
         download(
             f"Download the labels map · {len(merges)} merge{'' if len(merges) == 1 else 's'}",
             lambda: safe_csv(merges),
-            "labels-map.csv",
-            "text/csv",
+            name="labels-map.csv",
+            mime="text/csv",
             key="get_labels_map",
             icon=":material/call_merge:",
             help="old,new as train --labels-map takes it; the source CSV stays as it is.",
@@ -140,8 +140,8 @@ def _affected(run: Run, data: Dataset, finding: Finding) -> None:
     download(
         "Download these rows" if len(rows) <= SHOWN_ROWS else f"Download all {len(rows):,} rows",
         lambda: safe_csv(rows),
-        f"{finding.code.replace('_', '-')}.csv",
-        "text/csv",
+        name=f"{finding.code.replace('_', '-')}.csv",
+        mime="text/csv",
         key=f"get_{finding.key}",
         icon=":material/download:",
     )

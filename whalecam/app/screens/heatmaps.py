@@ -129,7 +129,7 @@ def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
         if isinstance(pressed, Saved | CutRequest):
             mask_panel.act_on_drawing(run, row, pressed, hand.reviewer)
         else:
-            act_on_key(run, hand, pressed, image, line)
+            act_on_key(run, hand, pressed=pressed, image=image, line=line)
         review_controls.review_bar(run, (image,), "one")
         history = session.journal_of(run).history(image)
         if len(history):
@@ -277,7 +277,7 @@ def _mask_words(row: ImageRow) -> str:
     )
 
 
-def act_on_key(run: Run, hand: Signer, pressed: str | None, image: str, line: Queue) -> None:
+def act_on_key(run: Run, hand: Signer, *, pressed: str | None, image: str, line: Queue) -> None:
     """What a key on the canvas means."""
     if pressed in ("next", "previous"):
         if goal := line.after(image) if pressed == "next" else line.before(image):

@@ -131,7 +131,7 @@ def lasso(scores: pd.DataFrame, words: Words) -> None:
     finding = f"{both:,} look at the {words.background} and rely on it, {hidden:,} rely on it without looking"
     st.markdown(f"**{finding if y != 'loss' else 'Attention and loss'}** · draw around points to see them")
     st.plotly_chart(
-        audit_charts.scatter(scores, "attention_score", y, titles, _levels(scores)),
+        audit_charts.scatter(scores, "attention_score", y, words=titles, levels=_levels(scores)),
         key="lasso",
         on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
         selection_mode=("lasso", "box", "points"),

@@ -274,16 +274,16 @@ def files(run: Run) -> None:
         download(
             "Download the matches",
             lambda: match_file.write_matches(run, level),
-            f"{run.name}-matches.csv",
-            "text/csv",
+            name=f"{run.name}-matches.csv",
+            mime="text/csv",
             key="get_matches",
             icon=":material/download:",
         )
         download(
             "For Wildbook",
             lambda: match_file.write_wildbook(run),
-            f"{run.name}-wildbook.csv",
-            "text/csv",
+            name=f"{run.name}-wildbook.csv",
+            mime="text/csv",
             key="get_wildbook",
             icon=":material/download:",
         )

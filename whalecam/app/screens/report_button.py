@@ -17,4 +17,4 @@ def report_button(run: Run) -> None:
             return report.report_html(run, session.data_of(run), thresholds=session.thresholds()).encode()
 
     look = {"icon": ":material/description:"}
-    download("Download the report", made, f"{run.name}-report.html", "text/html", "get_report", **look)
+    download("Download the report", made, name=f"{run.name}-report.html", mime="text/html", key="get_report", **look)

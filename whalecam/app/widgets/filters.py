@@ -76,7 +76,7 @@ class View:
 
 
 def filter_bar(
-    table: Table, key: str, run: Run, orders: Sequence[str] = tuple(ORDERS), rail: DeltaGenerator | None = None
+    table: Table, key: str, run: Run, *, orders: Sequence[str] = tuple(ORDERS), rail: DeltaGenerator | None = None
 ) -> View:
     """What is set and the order in a row above the cards, the pages below them, all of it in the URL.
 

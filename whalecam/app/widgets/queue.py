@@ -26,7 +26,9 @@ def choose(run: Run, table: Table) -> Queue:
     which = st.selectbox("Queue", (ALL, NEW, SUSPECTS), key="image_queue", bind="query-params", help=_QUEUE_HINT)
     place = st.container(width="content")
     share = _controls() if which == SUSPECTS else 0.0
-    queue = queue_of(run, table, filters.choose(table, filters.QUEUE, run, place), order, which, share)
+    queue = queue_of(
+        run, table, chosen=filters.choose(table, filters.QUEUE, run, place), order=order, which=which, share=share
+    )
     session.hide_scores(queue.controls)
     return queue
 
@@ -49,7 +51,7 @@ def start(queue: Queue) -> str:
     return next(iter(queue.left or queue.line), "")
 
 
-def queue_of(run: Run, table: Table, chosen: Filters, order: str, which: str, share: float) -> Queue:
+def queue_of(run: Run, table: Table, *, chosen: Filters, order: str, which: str, share: float) -> Queue:
     """The queue as it stands: its order is kept until one of the choices or a threshold changes."""
     me, level = session.reviewer(), session.thresholds()
     key = (str(run.path), len(run.parts()), chosen, order, which == SUSPECTS, share, level, me if share else "")

@@ -47,9 +47,9 @@ def decide(
     hand: Signer,
     images: Sequence[str],
     verdict: str,
+    *,
     gallery: str = "",
     by_key: bool = False,
-    *,
     whole_page: bool = False,
 ) -> None:
     """Sign a verdict (see `Signer.sign`), note what is to be said of it, and draw anew.

@@ -116,7 +116,7 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
     hand = review_actions.signer(run, key)
     event = gallery(cards, key=key, outcome=hand.results.outcomes.get(key)) if cards else late_event(key)
     if event.key in REVIEW_VERDICTS and event.selected:
-        review_actions.decide(hand, event.selected, event.key, key, by_key=True)
+        review_actions.decide(hand, event.selected, event.key, gallery=key, by_key=True)
     elif event.key in review_actions.STEPS:
         review_actions.step(hand, event.key)
     if event.opened:
@@ -244,7 +244,7 @@ def _carry_out(run: Run, key: str) -> None:
         review_actions.step(hand, action.verdict)
     elif action.images:
         gallery_key = key if action.of_gallery else ""
-        review_actions.decide(hand, action.images, action.verdict, gallery_key, whole_page=action.is_first)
+        review_actions.decide(hand, action.images, action.verdict, gallery=gallery_key, whole_page=action.is_first)
 
 
 def _lines(row: ListedRow) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def joined(data: Dataset, sources: MaskSources, report: Report = silent, *, look
         sources = replace(sources, given=given, rule=rule)
     if sources.boxes is not None:
         table = replace(sources.box_table or BoxTable(sources.boxes), rows=sources.boxes)
-        join, boxes = join_boxes(images, table, options, data.images, report, looked_at=looked_at)
+        join, boxes = join_boxes(images, table, options, home=data.images, report=report, looked_at=looked_at)
         joins.append(join)
         sources = replace(sources, boxes=boxes)
     return Joined(sources, tuple(joins))

@@ -30,9 +30,9 @@ def join_boxes(
     images: Mapping[str, str],
     table: BoxTable,
     options: MaskOptions,
+    *,
     home: Path | None = None,
     report: Report = silent,
-    *,
     looked_at: int | None = None,
 ) -> tuple[Join, pd.DataFrame]:
     """What box files have for the images, and the usable rows by image, each with its `place` where it is known.

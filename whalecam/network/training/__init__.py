@@ -62,6 +62,7 @@ def train(
     run: Run,
     options: TrainOptions,
     report: Report = silent,
+    *,
     augment: Augment | None = None,
     source: Dataset | None = None,
     restriction: Restriction | None = None,
@@ -111,6 +112,7 @@ def change_last_layers(
     data: Dataset,
     run: Run,
     source: Run,
+    *,
     options: TrainOptions,
     change: LayerChange,
     backgrounds: Backgrounds | None,
@@ -134,7 +136,7 @@ def change_last_layers(
     validations, never = held_out(source, data, rows, options)
     device = network.pick_device(options.device)
     fits = [
-        refit(model.to(device), rows, is_valid, backgrounds, change, options.seed, report)
+        refit(model.to(device), rows, is_valid, backgrounds, change=change, seed=options.seed, report=report)
         for model, is_valid in zip(models, validations, strict=True)
     ]
     note = change.note(source.name)
@@ -200,7 +202,7 @@ def _stored(
         for fold, (trained, is_valid) in enumerate(zip(fits, validations, strict=True))
     ]
     run.drop_checkpoints(len(fits))
-    store(run, fits[0].model, every, "-".join(digests), options)
+    store(run, fits[0].model, metrics=every, digest="-".join(digests), options=options)
     return every
 
 
@@ -236,7 +238,7 @@ def _fit(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How) -> Fit:
     if how.restriction is not None:
         return _restricted(rows, is_valid, how, how.restriction)
     recipe = probe if how.options.recipe == PROBE else fit
-    return recipe(rows, is_valid, copy.deepcopy(how.body), how.options, how.watch, how.augment)
+    return recipe(rows, is_valid, copy.deepcopy(how.body), how.options, watch=how.watch, augment=how.augment)
 
 
 def _restricted(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How, restriction: Restriction) -> Fit:
@@ -244,7 +246,16 @@ def _restricted(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How, rest
     regions = restriction.regions(rows[~is_valid])
 
     def fitted(of: pd.DataFrame, held_out: NDArray[np.bool_], weight: float) -> Fit:
-        return fit(of, held_out, copy.deepcopy(how.body), how.options, how.watch, how.augment, regions, weight)
+        return fit(
+            of,
+            held_out,
+            copy.deepcopy(how.body),
+            how.options,
+            watch=how.watch,
+            augment=how.augment,
+            regions=regions,
+            weight=weight,
+        )
 
     if restriction.weight is not None:
         return replace(fitted(rows, is_valid, restriction.weight), facts={"weight": restriction.weight})
@@ -253,7 +264,7 @@ def _restricted(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How, rest
     for weight in WEIGHTS:
         model = fitted(training, aside, weight).model
         backgrounds = restriction.backgrounds
-        trials.append(tried(weight, model, training[aside], backgrounds, how.options.seed))
+        trials.append(tried(weight, model, training[aside], backgrounds, seed=how.options.seed))
     chosen = choose(trials).weight
     facts = {"weight": chosen, "trials": [trial.plain() for trial in trials]}
     return replace(fitted(rows, is_valid, chosen), facts=facts)
@@ -290,13 +301,13 @@ def adopt(run: Run, model: Network, notes: Sequence[str] = (), training: Collect
     store(
         run,
         model,
-        {"arch": model.arch, "note": " ".join([LOADED if not training else STATED, *notes])},
-        digest,
-        {},
+        metrics={"arch": model.arch, "note": " ".join([LOADED if not training else STATED, *notes])},
+        digest=digest,
+        options={},
     )
 
 
-def store(run: Run, model: Network, metrics: dict[str, Any], digest: str, options: dict[str, Any]) -> None:
+def store(run: Run, model: Network, *, metrics: dict[str, Any], digest: str, options: dict[str, Any]) -> None:
     """Write metrics and, last, the manifest."""
     run.save_metrics(metrics)
     run.update(

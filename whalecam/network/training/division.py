@@ -76,7 +76,7 @@ def divide(rows: pd.DataFrame, data: Dataset, options: TrainOptions) -> Division
         if group is not None and options.split == "group":
             fold, never = folds.group_folds(groups, labels, options.folds, options.seed)
         else:
-            fold, never = folds.fold_rows(groups, labels, options.split, options.folds, options.seed)
+            fold, never = folds.fold_rows(groups, labels, kind=options.split, folds=options.folds, seed=options.seed)
         validations = [fold == number for number in range(options.folds)]
     return Division(rows=rows, kind=options.split, validations=validations, never=never, groups=groups, group=group)
 
@@ -95,7 +95,7 @@ def _once(
     """One validation part, and the labels that it lacks because only one group has them."""
     labels = rows["label"].tolist()
     if group is None or kind != "group":
-        return folds.split_rows(groups, labels, kind, options.valid_share, options.seed), []
+        return folds.split_rows(groups, labels, kind=kind, valid_share=options.valid_share, seed=options.seed), []
     parts = max(2, round(1 / options.valid_share))
     present = len(set(folds.groups_of(groups).tolist()))
     for count in range(min(parts, present), 1, -1):

@@ -83,6 +83,7 @@ def fit(
     is_valid: NDArray[np.bool_],
     body: Body,
     options: TrainOptions,
+    *,
     watch: "Watch",
     augment: Augment | None = None,
     regions: Mapping[str, ByteArray] | None = None,

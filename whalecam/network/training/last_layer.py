@@ -167,6 +167,7 @@ def refit(
     rows: pd.DataFrame,
     is_valid: NDArray[np.bool_],
     backgrounds: Backgrounds | None,
+    *,
     change: LayerChange,
     seed: int,
     report: Report = silent,
@@ -174,7 +175,7 @@ def refit(
     """`change` by some rows, measured on the others, `is_valid` (N,); result as of `fitting.fit`."""
     started, held_out = time.perf_counter(), rows[is_valid]
     quicker = quick(model, halves=False)  # with the same head, which `change` changes in place
-    train_loss = change(model, layer_versions(quicker, rows[~is_valid], backgrounds, seed, report))
+    train_loss = change(model, layer_versions(quicker, rows[~is_valid], backgrounds, seed=seed, report=report))
     probabilities = _probabilities(quicker, held_out, report)
     truth = _codes(model, held_out["label"].to_numpy(str))
     epoch = {
@@ -188,7 +189,7 @@ def refit(
 
 
 def layer_versions(
-    model: Network, training: pd.DataFrame, backgrounds: Backgrounds | None, seed: int, report: Report = silent
+    model: Network, training: pd.DataFrame, backgrounds: Backgrounds | None, *, seed: int, report: Report = silent
 ) -> Versions:
     """What the last layer of `model` takes of images as they are, and on other backgrounds where there are any.
 
@@ -198,14 +199,14 @@ def layer_versions(
     Raises ModelError as `last_layer`.
     """
     layer, exchanger = last_layer(model), AsTheyAre() if backgrounds is None else backgrounds(training)
-    return versions_of(model, layer.inputs, training, exchanger, np.random.default_rng(seed), report)
+    return versions_of(model, layer.inputs, training, exchanger, rng=np.random.default_rng(seed), report=report)
 
 
 def fit_last_layer(
-    model: Network, training: pd.DataFrame, backgrounds: Backgrounds, seed: int, report: Report = silent
+    model: Network, training: pd.DataFrame, backgrounds: Backgrounds, *, seed: int, report: Report = silent
 ) -> float:
     """`fit_versions` by training images on their own and on other backgrounds; see `layer_versions`."""
-    return fit_versions(model, layer_versions(model, training, backgrounds, seed, report))
+    return fit_versions(model, layer_versions(model, training, backgrounds, seed=seed, report=report))
 
 
 def fit_versions(model: Network, versions: Versions) -> float:

@@ -28,6 +28,7 @@ def probe(
     is_valid: NDArray[np.bool_],
     body: Body,
     options: TrainOptions,
+    *,
     watch: Watch,
     augment: Augment | None = None,
 ) -> Fit:

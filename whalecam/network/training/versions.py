@@ -77,6 +77,7 @@ def versions_of(
     layer: Callable[[Tensor], Tensor],
     rows: pd.DataFrame,
     exchanger: Exchanger,
+    *,
     rng: np.random.Generator,
     report: Report,
 ) -> Versions:

@@ -51,22 +51,22 @@ def held_out_of(training: pd.DataFrame, seed: int) -> NDArray[np.bool_]:
     labels, groups = training["label"].tolist(), [str(group) for group in training["group"]]
     for kind in ("group", "random"):
         try:
-            is_valid = folds.split_rows(groups, labels, kind, HELD_OUT, seed)
+            is_valid = folds.split_rows(groups, labels, kind=kind, valid_share=HELD_OUT, seed=seed)
         except DatasetError:
             continue
         if set(training["label"][~is_valid]) == set(labels):
             return is_valid
-    return folds.split_rows([""] * len(labels), labels, "random", HELD_OUT, seed)
+    return folds.split_rows([""] * len(labels), labels, kind="random", valid_share=HELD_OUT, seed=seed)
 
 
-def tried(weight: float, model: Network, rows: pd.DataFrame, backgrounds: Backgrounds, seed: int) -> Trial:
+def tried(weight: float, model: Network, rows: pd.DataFrame, backgrounds: Backgrounds, *, seed: int) -> Trial:
     """What a network trained with a weight gives on rows that it has not seen.
 
     Args:
         rows: `image`, `path`, `label`; those whose label is no class of the network are left out.
     """
     known = rows[rows["label"].isin(model.classes)]
-    versions = layer_versions(model, known, backgrounds, seed)
+    versions = layer_versions(model, known, backgrounds, seed=seed)
     weights, bias = last_layer(model).affine
     predicted = np.array(model.classes)[(versions.features @ weights.T + bias).argmax(axis=1)]
     is_right = predicted == versions.labels

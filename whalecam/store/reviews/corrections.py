@@ -71,7 +71,7 @@ class Corrections:
     def of(cls, run: Run) -> "Corrections":
         return cls(run.reviews_url, run.reviews_key)
 
-    def add(self, image: str, reviewer: str, mask: bytes, before: pa.Table, after: pa.Table) -> str:
+    def add(self, image: str, *, reviewer: str, mask: bytes, before: pa.Table, after: pa.Table) -> str:
         """Append a corrected mask; returns its action. Raises ReviewError without a reviewer's name."""
         action = uuid4().hex
         contents = {"mask": mask, "before": _packed(before), "after": _packed(after)}

@@ -20,7 +20,7 @@ _saver = st.components.v2.component(
 )
 
 
-def download(label: str, made: Callable[[], bytes], name: str, mime: str, key: str, **look: Any) -> None:
+def download(label: str, made: Callable[[], bytes], *, name: str, mime: str, key: str, **look: Any) -> None:
     """A button that makes a file and hands it to the browser.
 
     Args:
