@@ -1,5 +1,12 @@
-"""The Parquet parts of an audit, read under the present names of their columns whatever version wrote them."""
+"""The Parquet parts of an audit: their revisions, and their rows under the present names of the columns.
 
+A part is never changed. Where one of its rows is made anew, all of them are written once more, as its next revision; of
+all revisions the last counts.
+"""
+
+import os
+import re
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -35,6 +42,55 @@ EARLIER: Mapping[str, str] = {
 """Present name of a column → its name in parts of schema version 4 and before."""
 EARLIER_COLOR = "colour"
 """The word for `color` among the values of `reliance_on` in those parts."""
+REVISION = re.compile(r"(?P<first>.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
+"""The name of a part: that of its first revision, and the number of a later one."""
+
+
+def first_of(name: str) -> str:
+    """The name of a part without its revision."""
+    match = REVISION.fullmatch(name)
+    return match["first"] if match else name
+
+
+def last_revisions(names: Sequence[str]) -> list[str]:
+    """Of sorted names of parts, the last revision of each."""
+    return list({first_of(name): name for name in names}.values())
+
+
+def with_row(part: Path, image: str, row: pa.Table) -> pa.Table | None:
+    """The rows of a part with `row` in the place of the image's; None where the image is not among them."""
+    names = pq.read_table(part, columns=["image"])["image"].to_pylist()
+    if image not in names:
+        return None
+    rows, at = whole_part(part), names.index(image)
+    return pa.concat_tables([rows.slice(0, at), row, rows.slice(at + 1)])
+
+
+def write_revision(part: Path, rows: pa.Table) -> bool:
+    """Write the revision after `part`, which appears whole; those before `part` are removed.
+
+    Returns: False where somebody else wrote the next revision meanwhile.
+    """
+    target = part.with_name(_next_revision(part.name))
+    aside = target.with_suffix(f".{uuid.uuid4().hex[:8]}.writing")
+    pq.write_table(rows, aside, compression="zstd", row_group_size=64)
+    try:
+        os.link(aside, target)  # a rename would take the place of what is there
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink()
+    for earlier in part.parent.glob(f"{first_of(part.name)}*.parquet"):
+        # The one before stays a while, for pages that are about to read it.
+        if earlier not in (part, target) and first_of(earlier.name) == first_of(part.name):
+            earlier.unlink(missing_ok=True)
+    return True
+
+
+def _next_revision(name: str) -> str:
+    match = REVISION.fullmatch(name)
+    number = int(match["number"] or 0) if match else 0
+    return f"{first_of(name)}.r{number + 1:06d}.parquet"
 
 
 def names_in(part: Path) -> set[str]:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import uuid
 from collections import Counter
@@ -26,7 +25,7 @@ from whalecam.config import BLACK_BOX, IN_MEMORY, NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
 from whalecam.store.locks import FileLock
 from whalecam.store.migration import present_manifest
-from whalecam.store.parts import whole_part
+from whalecam.store.parts import first_of, last_revisions, whole_part, with_row, write_revision
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.words import Words
@@ -40,8 +39,6 @@ MATCHES, MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES = "matches", "images", "pairs"
 """The folder of the matches of individuals, and its tables."""
 MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
-REVISION = re.compile(r"(?P<first>part-.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
-"""A part, and its revisions: the same rows, of which one was made anew. Of all of them the last counts."""
 JOB, JOB_LOG, LOCK, THUMBS_LOCK = "job.json", "job.log", "audit.lock", "thumbs.lock"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
 ROWS, VIEWS = "rows.json", "views.json"
@@ -226,7 +223,7 @@ class Run:
         names = sorted(glob(PART, root_dir=self.path / AUDIT))  # noqa: PTH207 - which makes paths of all
         listed = self._listed
         if listed[0] != names:
-            self._listed = listed = names, [self.path / AUDIT / name for name in _last_revisions(names)]
+            self._listed = listed = names, [self.path / AUDIT / name for name in last_revisions(names)]
         return list(listed[1])
 
     def write_part(self, rows: Sequence[Mapping[str, object]]) -> Path:
@@ -258,30 +255,13 @@ class Run:
         """
         is_known = False
         for part in self.parts():
-            while (rows := _with_row(part, image, row)) is not None:
+            while (rows := with_row(part, image, row)) is not None:
                 is_known = True
-                if self._write_revision(part, rows):
+                if write_revision(part, rows):
                     break
-                part = next(path for path in self.parts() if _first_of(path.name) == _first_of(part.name))
+                part = next(path for path in self.parts() if first_of(path.name) == first_of(part.name))
         if not is_known:
             raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
-
-    def _write_revision(self, part: Path, rows: pa.Table) -> bool:
-        """False where somebody else wrote the next revision of the part meanwhile."""
-        target = part.with_name(_next_revision(part.name))
-        aside = target.with_suffix(f".{uuid.uuid4().hex[:8]}.writing")
-        pq.write_table(rows, aside, compression="zstd", row_group_size=64)
-        try:
-            os.link(aside, target)  # a rename would take the place of what is there
-        except FileExistsError:
-            return False
-        finally:
-            aside.unlink()
-        for earlier in (self.path / AUDIT).glob(f"{_first_of(part.name)}*.parquet"):
-            # The one before stays a while, for pages that are about to read it.
-            if earlier not in (part, target) and _first_of(earlier.name) == _first_of(part.name):
-                earlier.unlink(missing_ok=True)
-        return True
 
     def row_of(self, image: str) -> pa.Table:
         """The row of an image, by the columns of SCHEMA. Raises RunError where it has none."""
@@ -484,32 +464,6 @@ def next_part(folder: Path) -> Path:
     """Where the next part of a table in a folder is to lie: behind all others, some of which may be gone."""
     numbers = [int(number) for path in parts_in(folder) if (number := path.name.split("-")[1]).isdecimal()]
     return folder / _part_name(max(numbers, default=-1) + 1)
-
-
-def _first_of(name: str) -> str:
-    """The name of a part without its revision."""
-    match = REVISION.fullmatch(name)
-    return match["first"] if match else name
-
-
-def _next_revision(name: str) -> str:
-    match = REVISION.fullmatch(name)
-    number = int(match["number"] or 0) if match else 0
-    return f"{_first_of(name)}.r{number + 1:06d}.parquet"
-
-
-def _last_revisions(names: Sequence[str]) -> list[str]:
-    """Of sorted names of parts, the last revision of each."""
-    return list({_first_of(name): name for name in names}.values())
-
-
-def _with_row(part: Path, image: str, row: pa.Table) -> pa.Table | None:
-    """The rows of a part with `row` in the place of the image's; None where the image is not among them."""
-    names = pq.read_table(part, columns=["image"])["image"].to_pylist()
-    if image not in names:
-        return None
-    rows, at = whole_part(part), names.index(image)
-    return pa.concat_tables([rows.slice(0, at), row, rows.slice(at + 1)])
 
 
 def _below(image: str, ending: str) -> str:
