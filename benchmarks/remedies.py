@@ -31,9 +31,9 @@ import pandas as pd
 from benchmarks.planted_leaks import load
 from whalecam import network, remedies
 from whalecam.analysis.recommendation import RemedyMetrics, interval, measured_of
-from whalecam.arrays import records
+from whalecam.arrays import typed_records
 from whalecam.config import FINE_ARCH, HEAD, RETRAIN_REMEDIES, SIMULATED, TrainOptions
-from whalecam.data import geometry, inspect_images, open_dataset
+from whalecam.data import ImageRow, geometry, inspect_images, open_dataset
 from whalecam.data.folds import groups_of
 from whalecam.remedies.simulation import simulate
 from whalecam.stats import Interval
@@ -75,7 +75,7 @@ def flipped(run: Run, folder: Path) -> "pd.Series[float]":
         read_json(run.path / "mended" / "remedy.json")["mean_water"] if remedy in SIMULATED else (0, 0, 0)
     )
     model, right = network.from_spec(run.manifest.network, run.load_checkpoint()), {}
-    for row in records(rows):
+    for row in typed_records(rows, ImageRow):
         case = remedies.case_of(row, find, {}, water=(red, green, blue))
         mended = remedies.REMEDIES[remedy](case) if remedy in SIMULATED else None
         pixels = case.sample.pixels if mended is None or mended.pixels is None else mended.pixels

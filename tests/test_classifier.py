@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,11 @@ from whalecam.errors import ModelError
 from whalecam.network import training
 from whalecam.store.run import DatasetRecord, Run, create_run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
+from whalecam.store.training_metrics import TrainingMetrics
 
 OPTIONS = TrainOptions(arch="resnet18", epochs=1, size=32, batch=16, pretrained=False, resize="crop")
 PER_CLASS = 16
-Trained = tuple[Run, dict[str, Any], list[Progress]]
+Trained = tuple[Run, TrainingMetrics, list[Progress]]
 
 
 @pytest.fixture(scope="module")

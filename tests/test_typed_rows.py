@@ -1,7 +1,6 @@
-"""Rows that cross modules have types: how many functions still give or take untyped ones, which may only be fewer."""
+"""Rows that cross modules have types: no public function gives or takes an untyped one, but where nobody knows it."""
 
 import ast
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,20 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "whalecam"
-LEFT: dict[str, int] = {
-    "arrays": 1,
-    "config": 4,
-    "data": 3,
-    "explain": 6,
-    "network": 16,
-    "remedies": 2,
-    "store": 2,
+UNKNOWN = {
+    "arrays.records",  # a table whose columns only its caller knows; one that knows them takes `typed_records`
+    "data.readers.boxes.coco.dicts",  # of a JSON file that another tool wrote
+    "network.checkpoint_files.config_beside",  # of a checkpoint's folder, as another library wrote it
+    "network.preparation.of_transformers",
+    "network.transformers_model.build",
+    "network.transformers_model.classifier_name",
+    "network.transformers_model.config_of",
+    "network.transformers_model.is_transformers",
+    "network.transformers_model.native_size",
+    "store.migration.present_manifest",  # of a run of any version
+    "store.run.read_json",  # of any file of a run folder, which its readers check
 }
-"""By package: its public functions that give or take a `dict[str, Any]` or `Mapping[str, Any]`."""
+"""The functions that rightly give or take an untyped mapping: what is in it is not known until it was looked at."""
 
 
 def is_untyped(annotation: ast.expr | None) -> bool:
@@ -38,8 +41,8 @@ def untyped_in(source: str) -> list[str]:
     ]
 
 
-def package_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +62,8 @@ def test_private_functions_and_named_options_are_none() -> None:
     assert untyped_in("def _f() -> dict[str, Any]: ...\ndef g(**options: Any) -> dict[str, int]: ...") == []
 
 
-def test_no_package_has_more_untyped_rows_than_before() -> None:
-    found = Counter[str]()
-    for path in PACKAGE.rglob("*.py"):
-        if untyped := untyped_in(path.read_text("utf-8")):
-            found[package_of(path)] += len(untyped)
-    assert found == LEFT, "write down what is fewer; where it is more, give the row a TypedDict or a dataclass"
+def test_rows_that_cross_modules_are_typed() -> None:
+    found = {
+        f"{module_of(path)}.{name}" for path in PACKAGE.rglob("*.py") for name in untyped_in(path.read_text("utf-8"))
+    }
+    assert found == UNKNOWN, "give the row a TypedDict or a dataclass"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypedDict
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
@@ -178,11 +178,12 @@ class MaskOptions:
     mask_class: str = ""
     mask_orientation: str = "auto"
 
-    @staticmethod
-    def normalized(record: Mapping[str, Any]) -> dict[str, Any]:
-        """A record of options as JSON holds it, or as an earlier version wrote it → the same as keyword arguments."""
+    @classmethod
+    def _from_json(cls, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments out of a record of options as JSON holds it, or as an earlier version wrote it."""
         orientation = record.get("box_orientation") or MaskOptions.box_orientation
-        return {**record, "boxes": tuple(record.get("boxes") or ()), "box_orientation": orientation}
+        options = {**record, "boxes": tuple(record.get("boxes") or ()), "box_orientation": orientation}
+        return {name: value for name, value in options.items() if name in cls.__dataclass_fields__}
 
 
 MASK_OPTIONS = tuple(field.name for field in fields(MaskOptions))
@@ -243,10 +244,9 @@ class TrainOptions(MaskOptions):
     weight: float | None = None
 
     @classmethod
-    def stored(cls, record: Mapping[str, Any]) -> "TrainOptions":
+    def stored(cls, record: Mapping[str, object]) -> "TrainOptions":
         """What was asked for by `Manifest.train`, which also notes what was `used`."""
-        known = {name: value for name, value in cls.normalized(record).items() if name in cls.__dataclass_fields__}
-        return cls(**known)
+        return cls(**cls._from_json(record))
 
 
 @dataclass(frozen=True)
@@ -278,10 +278,9 @@ class AuditOptions(MaskOptions):
     maps: str = "auto"
 
     @classmethod
-    def stored(cls, record: Mapping[str, Any]) -> "AuditOptions":
+    def stored(cls, record: Mapping[str, object]) -> "AuditOptions":
         """What `Manifest.audit` holds; the defaults before the first audit."""
-        known = {name: value for name, value in cls.normalized(record).items() if name in cls.__dataclass_fields__}
-        return cls(**known)
+        return cls(**cls._from_json(record))
 
 
 @dataclass(frozen=True)
@@ -321,6 +320,14 @@ class MatchOptions(MaskOptions):
     seed: int = 0
 
 
+class NotedThresholds(TypedDict):
+    """Thresholds by the names that verdicts, the flag CSV and the options of the command line have for them."""
+
+    attention_threshold: float
+    reliance_threshold: float
+    false_rate: float
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """Where a score becomes a verdict.
@@ -338,7 +345,7 @@ class Thresholds:
     reliance: float = 0.25
     false_rate: float = 0.05
 
-    def noted(self) -> dict[str, Any]:
+    def noted(self) -> NotedThresholds:
         """As verdicts, the flag CSV and the options of the command line name them."""
         return {
             "attention_threshold": self.attention,

@@ -20,6 +20,7 @@ from whalecam.explain import masks, occlusion
 from whalecam.explain.masks import Joined, MaskSources, mask_methods
 from whalecam.network import Network
 from whalecam.store.corrected import corrected_masks
+from whalecam.store.join_record import JoinRecord
 from whalecam.store.run import Run
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class AuditSummary:
     refused_boxes: tuple[str, ...] = ()
     note: str = ""
     passes: int = 0
-    joins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    joins: Mapping[str, JoinRecord] = field(default_factory=dict)
     mask_sources: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -202,7 +202,7 @@ def threshold_options(verb: Callable[..., Any]) -> Callable[..., Any]:
         "attention_threshold": (10.0, "From this attention score on the network looks at the background."),
     }.items():
         option = f"--{name.replace('_', '-')}"
-        default = Thresholds().noted()[name]
+        default = dict(Thresholds().noted())[name]
         verb = click.option(option, default=default, show_default=True, type=click.FloatRange(0, high), help=what)(verb)
     return verb
 

@@ -1,6 +1,6 @@
 """A CSV and a folder become a checked table of samples. The only reader of image files."""
 
-from whalecam.data.boxes import BoxTable, read_boxes
+from whalecam.data.boxes import BoxRow, BoxTable, read_boxes
 from whalecam.data.images import (
     Exif,
     Header,
@@ -17,6 +17,7 @@ from whalecam.data.table import (
     IN_MEMORY,
     OK,
     Dataset,
+    ImageRow,
     inspect_images,
     merge_labels,
     of_frame,
@@ -28,10 +29,12 @@ from whalecam.data.table import (
 __all__ = [
     "IN_MEMORY",
     "OK",
+    "BoxRow",
     "BoxTable",
     "Dataset",
     "Exif",
     "Header",
+    "ImageRow",
     "MaskFile",
     "Shape",
     "inspect_images",

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from whalecam.config import BOX_UNITS, MaskOptions
 from whalecam.data.faults import fault
+from whalecam.data.outlines import Outline
 from whalecam.data.readers.boxes import BoxContents, Source, read_source
 from whalecam.data.readers.boxes.contents import NO_AREA, NO_NUMBERS
 from whalecam.errors import DatasetError
@@ -41,6 +43,30 @@ LARGEST_SHARE = 1.01
 SMALLEST_PIXELS = 2.0
 """A file none of whose boxes ends beyond this has no pixels."""
 SHOWN_LABELS = 5
+
+
+class BoxRow(TypedDict):
+    """A row of a BoxTable; `place` is what its join with an image found out, where that is known."""
+
+    image: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    kind: str
+    relative: bool
+    kind_raw: NotRequired[str]
+    source: NotRequired[str]
+    confidence: NotRequired[float]
+    stated_width: NotRequired[float]
+    stated_height: NotRequired[float]
+    outline: NotRequired[Outline | None]
+    orientation: NotRequired[str]
+    where: NotRequired[str]
+    units_stated: NotRequired[bool]
+    is_percent: NotRequired[bool]
+    file: NotRequired[int]
+    place: NotRequired[object]
 
 
 @dataclass(frozen=True)

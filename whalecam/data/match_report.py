@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from whalecam.data.spelling import SENTENCES, folded, plain, split_extension
 
@@ -81,7 +81,7 @@ class MatchReport:
         """`spelled`, and the reason where names have no file."""
         return (*self.spelled, *([self.reason] if self.reason else []))
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """The same as JSON can hold it, with its sentences."""
         words = {"sentence": self.sentence, "notes": list(self.notes)}
         return {**asdict(self), "spellings": dict(self.spellings), "ambiguous": self.ambiguous[:NAMED], **words}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ __all__ = [
     "OK",
     "SEVERAL_LABELS",
     "Dataset",
+    "ImageRow",
     "column_of",
     "fault",
     "inspect_images",
@@ -50,6 +52,16 @@ SEVERAL_LABELS = "several labels"
 CHUNK = 64
 IN_MEMORY = Path("table in memory")
 """Stands for the file of a data set that was given as a table."""
+
+
+class ImageRow(TypedDict):
+    """A row of `Dataset.table`."""
+
+    image: str
+    label: str
+    group: str
+    path: str
+    status: str
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ class Explainer:
             return Explained(row | {"reason": NOT_FINITE}, thumb), None
         height, width = sample.shape
         row |= {"width": width, "height": height, "logits": logits.tolist(), **_stored(facts)}
-        row |= outcome(logits, self.network.classes, row["label"])
+        row |= _outcome(logits, self.network.classes, row["label"])
         mask = masks.find_mask(sample, self.sources, self.fallback)
         row |= self._leak(sample, mask, facts, int(logits.argmax()), row["label"])
         question = None
@@ -333,7 +333,7 @@ def _stored(facts: Facts) -> dict[str, Any]:
     return row | {"embedding": vector.tobytes() if np.isfinite(vector).all() else None}
 
 
-def outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:
+def _outcome(logits: NDArray[Any], classes: tuple[str, ...], label: str) -> dict[str, Any]:
     """Prediction, its probability, the label's probability and the cross-entropy loss (nats) of one image."""
     scores = np.asarray(logits, np.float64)
     log_p = scores - scores.max()

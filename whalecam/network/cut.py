@@ -14,6 +14,7 @@ from whalecam.network.bodies import Stats
 from whalecam.network.exactness import NONE, exactness
 from whalecam.network.fusion import bfloat16
 from whalecam.network.opaque import Opaque
+from whalecam.store.network_spec import NetworkSpec
 
 
 @dataclass
@@ -35,13 +36,21 @@ class Network:
     way: str = ""
     whole_classes: int = 0
 
-    def spec(self) -> dict[str, Any]:
-        """All but the weights and classes, fit for JSON; `from_spec` builds the network again."""
-        names = ["arch", "size", "resize", "mean", "std", "head_kind"]
-        names += ["way", "whole_classes"] if self.way else []
+    def spec(self) -> NetworkSpec:
+        """All but the weights, fit for JSON; `from_spec` builds the network again."""
+        spec: NetworkSpec = {
+            "classes": list(self.classes),
+            "arch": self.arch,
+            "size": self.size,
+            "resize": self.resize,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "head_kind": self.head_kind,
+        }
+        if self.way:
+            spec |= {"way": self.way, "whole_classes": self.whole_classes}
         # Where maps are drawn by occlusion, an audit's exactness no longer shows that the network has no positions.
-        stated = {} if self.has_positions else {"has_positions": False}
-        return {"classes": list(self.classes), **{name: _plain(getattr(self, name)) for name in names}, **stated}
+        return spec if self.has_positions else {**spec, "has_positions": False}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Every weight and statistic by name, on the CPU; what features and head share, by its first name alone."""
@@ -111,7 +120,3 @@ def pick_device(name: str = "auto") -> torch.device:
 def fast_halves(device: torch.device) -> bool:
     """Whether bfloat16 is faster than float32 here: on CPUs that compute in it, about twice."""
     return device.type == "cpu" and bfloat16.fast()
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -20,6 +20,7 @@ from whalecam.network.heads import OWN, GeM, probe_head
 from whalecam.network.modules import cut
 from whalecam.network.opaque import Opaque, Pixels
 from whalecam.network.weights import from_spec
+from whalecam.store.network_spec import NetworkSpec
 
 Encode = Callable[[ByteArray], ArrayLike]
 """Images uint8 (N, S, S, 3), RGB → vectors (N, D)."""
@@ -33,7 +34,7 @@ PROJECTED, BASE = "projection.", "base."
 class EmbeddingSpec(TypedDict):
     """All of an embedding network but its weights, fit for JSON."""
 
-    base: dict[str, object]
+    base: NetworkSpec
     pooling: str
     projected: int
 

@@ -118,7 +118,7 @@ class Graph:
         return {name: numpy_helper.to_array(tensor) for name, tensor in known.items()}
 
     @cached_property
-    def makers(self) -> dict[str, Any]:
+    def _makers(self) -> dict[str, Any]:
         """The operation that each tensor comes from, by its name."""
         return {name: node for node in self.model.graph.node for name in node.output}
 
@@ -155,15 +155,15 @@ class Graph:
 
     @property
     def ends_in_softmax(self) -> bool:
-        return self.makers[self.output].op_type in SOFTMAX
+        return self._makers[self.output].op_type in SOFTMAX
 
     def place(self) -> Place:
         """The last place with positions, and the layers from there on. Raises UnknownGraphError where there is none."""
         name, layers = self.output, list[nn.Module]()
         if self.ends_in_softmax:
-            name = self.makers[name].input[0]
+            name = self._makers[name].input[0]
         for _ in range(DEEPEST):
-            node = self.makers.get(name)
+            node = self._makers.get(name)
             if node is None:
                 break
             if (pool := self._pool(node)) is not None:
@@ -184,7 +184,7 @@ class Graph:
             name = waiting.pop()
             if name and name not in needed:
                 needed.add(name)
-                waiting += self.makers[name].input if name in self.makers else ()
+                waiting += self._makers[name].input if name in self._makers else ()
         nodes = [node for node in part.graph.node if needed & set(node.output)]
         weights = [weight for weight in part.graph.initializer if weight.name in needed]
         for field, kept in (("node", nodes), ("initializer", weights), ("value_info", [])):
@@ -222,7 +222,7 @@ class Graph:
 
     def _concat_pool(self, node: Any) -> tuple[nn.Module, str, tuple[int, ...] | None] | None:
         """fastai's two poolings side by side, the maximum first, of one tensor."""
-        parts = [self.makers[name] for name in node.input if name in self.makers]
+        parts = [self._makers[name] for name in node.input if name in self._makers]
         pools = [pool for part in parts if part.op_type in POOLS and (pool := self._pool(part)) is not None]
         if len(parts) != 2 or len(pools) != 2:
             return None
@@ -284,10 +284,10 @@ class Graph:
 
     def _normalised(self, node: Any) -> tuple[str, list[nn.Module]] | None:
         """A LayerNorm without gain as graphs before opset 17 have it: (x − mean x) / sqrt(mean (x − mean x)² + ε)."""
-        centred, root = (self.makers.get(name) for name in node.input)
+        centred, root = (self._makers.get(name) for name in node.input)
         if not centred or not root or (centred.op_type, root.op_type) != ("Sub", "Sqrt"):
             return None
-        mean, shifted = self.makers.get(centred.input[1]), self.makers.get(root.input[0])
+        mean, shifted = self._makers.get(centred.input[1]), self._makers.get(root.input[0])
         if not mean or mean.op_type != "ReduceMean" or mean.input[0] != centred.input[0]:
             return None
         if not shifted or shifted.op_type != "Add":

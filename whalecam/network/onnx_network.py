@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from whalecam.network.layout import TOLERANCE, first_line, largest_difference
 from whalecam.network.onnx_graph import Graph, Place, UnknownGraphError, grid_axes, square
 from whalecam.network.opaque import Opaque, Pixels
 from whalecam.network.positions import out_of_place
+from whalecam.store.network_spec import NetworkSpec
 
 ONNX, SUFFIX = "onnx", ".onnx"
 TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
@@ -147,13 +148,13 @@ def built(
     return Network(Pixels(), OnnxOutput(whole, is_probability).eval(), *known), why
 
 
-def rebuilt(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Network:
+def rebuilt(spec: NetworkSpec, tensors: Mapping[str, NDArray[Any]]) -> Network:
     """The network from what `Network.spec` and `Network.tensors` gave."""
     content = next(values for name, values in tensors.items() if name.endswith("session.graph")).tobytes()
     graph = Graph(content, str(spec["arch"]).removesuffix(" (ONNX)"))
-    mean, std = (tuple(spec[name]) for name in ("mean", "std"))
+    frame = (cast(Stats, tuple(spec["mean"])), cast(Stats, tuple(spec["std"])))
     classes, side, resize = tuple(spec["classes"]), int(spec["size"]), str(spec["resize"])
-    return built(graph, classes, size=side, resize=resize, frame=(mean, std))[0]
+    return built(graph, classes, size=side, resize=resize, frame=frame)[0]
 
 
 def _cut(graph: Graph, place: Place, images: Tensor) -> tuple[nn.Module, nn.Module]:

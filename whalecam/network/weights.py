@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import timm
@@ -27,6 +27,7 @@ from whalecam.network.preparation import UNSAID, Preparation, of_timm, resize_te
 from whalecam.network.pretrained import INSTALLED, family_of
 from whalecam.network.transformers_model import build, config_of
 from whalecam.network.transformers_ways import TRANSFORMERS
+from whalecam.store.network_spec import NetworkSpec
 from whalecam.text import listed
 
 SHOWN = 3
@@ -42,7 +43,7 @@ WORDS = {
 """Fields of `Preparation` in words."""
 
 
-def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Network:
+def from_spec(spec: NetworkSpec, tensors: Mapping[str, NDArray[Any]]) -> Network:
     """Build a network from what `Network.spec` and `Network.tensors` gave.
 
     Raises ModelError where they do not fit, and for weights that are NaN or infinite.
@@ -67,7 +68,7 @@ def from_spec(spec: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     else:
         features, head = _built(arch, kind, size, len(classes), way, whole)
     _fill(nn.ModuleDict({"features": features, "head": head}), state, arch)
-    mean, std = (tuple(spec[name]) for name in ("mean", "std"))
+    mean, std = cast(Stats, tuple(spec["mean"])), cast(Stats, tuple(spec["std"]))
     resize = str(spec["resize"])
     return Network(features.eval(), head.eval(), arch, classes, size, resize, mean, std, kind, way, whole)
 

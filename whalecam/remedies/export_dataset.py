@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from whalecam.arrays import ByteArray, Mask, Progress, Report, records, silent
+from whalecam.arrays import ByteArray, Mask, Progress, Report, records, silent, typed_records
 from whalecam.config import WRONG_MASK
-from whalecam.data import Dataset, read_sample
+from whalecam.data import Dataset, ImageRow, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain.masks import MaskMethod
 from whalecam.remedies.kinds import GREY, Case, Mended, Rgb
@@ -44,7 +44,7 @@ def mend(
     *,
     remedy: str,
     out: Path,
-    provenance: Mapping[str, Any],
+    provenance: Mapping[str, object],
     report: Report = silent,
     merges: Mapping[str, str] | None = None,
 ) -> Export:
@@ -74,7 +74,7 @@ def mend(
     latest = {row["image"]: row for row in records(reviews)}
     water = mean_water(good, find, report) if remedy in ("crop", "neutral") else GREY
     rows, sources, changed = [], Counter[str](), 0
-    for number, row in enumerate(records(good)):
+    for number, row in enumerate(typed_records(good, ImageRow)):
         report(Progress(f"remedy {remedy}", number, len(good)))
         case = case_of(row, find, latest.get(row["image"], {}), water=water, merges=merges)
         mended = REMEDIES[remedy](case)
@@ -106,9 +106,9 @@ def export_dataset(
 
 
 def case_of(
-    row: Mapping[str, Any],
+    row: ImageRow,
     find: MaskMethod,
-    review: Mapping[str, Any],
+    review: Mapping[str, str],
     *,
     water: Rgb = GREY,
     merges: Mapping[str, str] | None = None,

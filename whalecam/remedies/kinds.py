@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +26,7 @@ class Case:
     sample: Sample
     label: str
     mask: Mask | None
-    review: Mapping[str, Any]
+    review: Mapping[str, str]
     water: Rgb = GREY
     merges: Mapping[str, str] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from whalecam import network, remedies
 from whalecam.analysis.recommendation import PRESENT, Simulation, metrics_of
-from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, records, silent
+from whalecam.arrays import ByteArray, Mask, Progress, Report, Sample, silent, typed_records
 from whalecam.audit import run_audit
 from whalecam.config import (
     BACKGROUND,
@@ -29,7 +29,7 @@ from whalecam.config import (
     TrainOptions,
     mending_of,
 )
-from whalecam.data import Dataset, folds, geometry, inspect_images, open_dataset
+from whalecam.data import Dataset, ImageRow, folds, geometry, inspect_images, open_dataset
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
@@ -108,7 +108,7 @@ def simulate(
         model = network.quick(network.from_spec(run.manifest.network, run.load_checkpoint(number)), halves=False)
         changed = change(number, model)
         impossible |= changed.reasons
-        for row in records(part):
+        for row in typed_records(part, ImageRow):
             report(Progress("simulation", len(results), len(rows)))
             heads = {} if row["image"] in changed.training else changed.heads
             results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, mended, heads)})
@@ -196,7 +196,7 @@ def _changing(
 
 def _outcomes(
     model: Network,
-    row: Mapping[str, Any],
+    row: ImageRow,
     source: Source,
     donors: Sequence[background_test.Donor],
     water: remedies.Rgb,

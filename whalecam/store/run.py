@@ -23,8 +23,10 @@ from safetensors.numpy import load_file, save_file
 
 from whalecam.config import BLACK_BOX, IN_MEMORY, NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
+from whalecam.store.join_record import JoinRecord
 from whalecam.store.locks import FileLock
 from whalecam.store.migration import present_manifest
+from whalecam.store.network_spec import NetworkSpec
 from whalecam.store.parts import first_of, last_revisions, whole_part, with_row, write_revision
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
@@ -95,10 +97,10 @@ class Manifest:
 
     dataset: DatasetRecord
     classes: tuple[str, ...] = ()
-    network: Mapping[str, Any] = field(default_factory=dict)
+    network: NetworkSpec = field(default_factory=NetworkSpec)
     train: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=dict)
-    joins: Mapping[str, Any] = field(default_factory=dict)
+    joins: Mapping[str, JoinRecord] = field(default_factory=dict)
     exactness: str = ""
     model_sha256: str = ""
     words: Words = Words()

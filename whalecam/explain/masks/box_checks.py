@@ -1,15 +1,14 @@
 """Whether the boxes of a file can be those of their images, and what to say where they cannot."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from whalecam.config import MaskOptions
-from whalecam.data import Shape
+from whalecam.data import BoxRow, Shape
 from whalecam.errors import DatasetError
 from whalecam.explain.masks.place import OUTSIDE, UNDECIDED, Place
 from whalecam.text import percent
 
-CORNERS = ("x1", "y1", "x2", "y2")
 MANY_OUTSIDE = 0.1
 """Where a larger share of the boxes lie outside their images, they belong to images of another size."""
 COPIES = (1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20)
@@ -23,7 +22,7 @@ PERCENT = 100.5
 class PlacedBox(NamedTuple):
     """A row of a BoxTable, the shape of its image, and its place there."""
 
-    row: Mapping[str, Any]
+    row: BoxRow
     shape: Shape
     place: Place
 
@@ -105,7 +104,7 @@ def _check_units(boxes: Sequence[PlacedBox], options: MaskOptions) -> None:
             f"{percent(reach)} of a side: they look like boxes of a copy of 1/{copy:g} of the size, or percent. State "
             "it: --box-units pixels if they are right, --box-units percent, or give shares of the sides."
         )
-    values = [box.row[name] for box in used for name in CORNERS]
+    values = [side for box in used for side in (box.row["x1"], box.row["y1"], box.row["x2"], box.row["y2"])]
     small = min(min(box.shape.width, box.shape.height) for box in used)
     if max(values) <= PERCENT < small and any(value != round(value) for value in values):
         raise DatasetError(
@@ -114,7 +113,7 @@ def _check_units(boxes: Sequence[PlacedBox], options: MaskOptions) -> None:
         )
 
 
-def _states_units(row: Mapping[str, Any]) -> bool:
+def _states_units(row: BoxRow) -> bool:
     return bool(row["relative"] or row.get("stated_width") or row.get("units_stated"))
 
 

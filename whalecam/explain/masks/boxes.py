@@ -1,13 +1,12 @@
 """Boxes as masks: coarse, but there are many of them; outlines inside boxes are as good as masks."""
 
 import logging
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whalecam.arrays import Mask, Sample
-from whalecam.data import Shape
+from whalecam.data import BoxRow, Shape
 from whalecam.explain.masks.place import Place, place
 from whalecam.explain.masks.sources import MaskMethod, MaskSources
 
@@ -47,7 +46,7 @@ def _places(sample: Sample, sources: MaskSources, kind: str) -> list[Place]:
     return [place for place in places if not place.reason]
 
 
-def _place(row: dict[str, Any], shape: Shape, sources: MaskSources) -> Place:
+def _place(row: BoxRow, shape: Shape, sources: MaskSources) -> Place:
     """What the join found out; rows of images whose file it did not know are placed now."""
     known = row.get("place")
     return known if isinstance(known, Place) else place(row, shape, sources.options)

@@ -1,8 +1,9 @@
 """How masks and boxes join with the images of a data set: what is used, what is not, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from whalecam.store.join_record import JoinRecord
 
 NAMED = 3
 """How many of the files or rows that were not used are named."""
@@ -40,10 +41,14 @@ class Join:
             text += f": {', '.join(self.first_unused)}{', …' if self.unused > len(self.first_unused) else ''}"
         return " ".join((f"{text}.", *self.notes, *self.read_as))
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> JoinRecord:
         """The same as JSON can hold it, with the sentence."""
         return {
-            **asdict(self),
+            "kind": self.kind,
+            "images": self.images,
+            "matched": self.matched,
+            "given": self.given,
+            "unused": self.unused,
             "first_unused": list(self.first_unused),
             "notes": list(self.notes),
             "read_as": list(self.read_as),
@@ -51,12 +56,12 @@ class Join:
         }
 
 
-def records_of(joins: Sequence[Join]) -> dict[str, dict[str, Any]]:
+def records_of(joins: Sequence[Join]) -> dict[str, JoinRecord]:
     """By kind, as a run stores them."""
     return {join.kind: join.record() for join in joins}
 
 
-def sentences(record: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def sentences(record: Mapping[str, JoinRecord]) -> list[str]:
     """Of what a run stores: one line per kind, as in `Masks: matched 4 of 4 images, …`."""
     return [f"{kind.capitalize()}: {join['sentence']}" for kind, join in record.items()]
 

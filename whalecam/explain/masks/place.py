@@ -1,14 +1,12 @@
 """Where one box lies in the upright image: its units, the size of the image that it speaks of, and its orientation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whalecam.config import MaskOptions
-from whalecam.data import Shape
+from whalecam.data import BoxRow, Shape
 from whalecam.data.geometry import TURNED, rotate_array, rotate_box
 from whalecam.data.outlines import Corners, Outline, Runs
 
@@ -63,7 +61,7 @@ class Place:
     reason: str = ""
 
 
-def place(row: Mapping[str, Any], shape: Shape, options: MaskOptions) -> Place:
+def place(row: BoxRow, shape: Shape, options: MaskOptions) -> Place:
     """The place of a row of a BoxTable in an image of this shape."""
     stated = (row.get("stated_width") or 0.0, row.get("stated_height") or 0.0)
     choices = _choices(shape, stated)
@@ -118,7 +116,7 @@ def _has_aspect(sides: Sides, stated: Sides) -> bool:
     return abs(sides[0] * stated[1] / (sides[1] * stated[0]) - 1) <= tolerance
 
 
-def _orientation(row: Mapping[str, Any], shape: Shape, options: MaskOptions, choices: list[str]) -> tuple[str, str]:
+def _orientation(row: BoxRow, shape: Shape, options: MaskOptions, choices: list[str]) -> tuple[str, str]:
     if shape.orientation == 1:
         return "upright", ""
     if options.box_orientation != "auto":
@@ -128,7 +126,7 @@ def _orientation(row: Mapping[str, Any], shape: Shape, options: MaskOptions, cho
     return (choices[0], "size") if len(choices) == 1 else ("", "")
 
 
-def _outline(row: Mapping[str, Any], units: Sides, exif: int) -> PlacedOutline | None:
+def _outline(row: BoxRow, units: Sides, exif: int) -> PlacedOutline | None:
     shape = row.get("outline")
     if shape is None or not isinstance(shape, Outline):
         return None

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from whalecam.arrays import Progress, Report, records, silent
+from whalecam.arrays import Progress, Report, silent, typed_records
 from whalecam.config import MaskOptions
-from whalecam.data import BoxTable, Shape, read_shape
+from whalecam.data import BoxRow, BoxTable, Shape, read_shape
 from whalecam.data.matching import match
 from whalecam.data.outlines import Corners
 from whalecam.errors import DatasetError
@@ -55,7 +54,7 @@ def join_boxes(
     owners = own["image"].unique().tolist()
     chosen = owners if looked_at is None or len(owners) <= looked_at else _drawn(owners, looked_at)
     shapes = _shapes({name: images[name] for name in chosen}, report)
-    rows = records(own)
+    rows = typed_records(own, BoxRow)
     places = [place(row, shapes[row["image"]], options) if row["image"] in shapes else None for row in rows]
     boxes = [
         PlacedBox(row, shapes[row["image"]], place_of)
@@ -138,15 +137,15 @@ def _kept(own: pd.DataFrame, places: Sequence[Place | None], shapes: Mapping[str
     kept = own[usable].copy()
     chosen = [where for where, is_usable in zip(places, usable, strict=True) if is_usable]
     corners = [
-        _corners(row, where, shapes) if where else tuple(row[name] for name in CORNERS)
-        for row, where in zip(records(kept), chosen, strict=True)
+        _corners(row, where, shapes) if where else (row["x1"], row["y1"], row["x2"], row["y2"])
+        for row, where in zip(typed_records(kept, BoxRow), chosen, strict=True)
     ]
     kept[CORNERS] = pd.DataFrame(corners, columns=CORNERS, index=kept.index, dtype=float)
     kept["place"] = pd.Series(chosen, index=kept.index, dtype=object)
     return kept.reset_index(drop=True)
 
 
-def _corners(row: Mapping[str, Any], where: Place, shapes: Mapping[str, Shape]) -> Corners:
+def _corners(row: BoxRow, where: Place, shapes: Mapping[str, Shape]) -> Corners:
     if not row["relative"]:
         return where.corners
     width, height, _ = shapes[row["image"]]

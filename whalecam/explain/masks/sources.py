@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from whalecam.arrays import Mask, Sample, records
+from whalecam.arrays import Mask, Sample, typed_records
 from whalecam.config import MaskOptions
-from whalecam.data import BoxTable, read_boxes
+from whalecam.data import BoxRow, BoxTable, read_boxes
 from whalecam.errors import DatasetError
 from whalecam.explain.masks.values import MaskRule
 
@@ -42,13 +41,13 @@ class MaskSources:
     corrected: Mapping[str, Path] = field(default_factory=dict)
 
     @cached_property
-    def _by_image(self) -> dict[str, list[dict[str, Any]]]:
-        by_image: dict[str, list[dict[str, Any]]] = {}
-        for row in records(self.boxes) if self.boxes is not None else ():
+    def _by_image(self) -> dict[str, list[BoxRow]]:
+        by_image: dict[str, list[BoxRow]] = {}
+        for row in typed_records(self.boxes, BoxRow) if self.boxes is not None else ():
             by_image.setdefault(str(row["image"]), []).append(row)
         return by_image
 
-    def rows_of(self, image: str) -> list[dict[str, Any]]:
+    def rows_of(self, image: str) -> list[BoxRow]:
         """The boxes of one image."""
         return self._by_image.get(image, [])
 

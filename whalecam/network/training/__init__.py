@@ -2,10 +2,10 @@
 
 import copy
 import importlib.metadata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from whalecam.network.training.versions import Backgrounds
 from whalecam.network.training.weight_choice import WEIGHTS, Trial, choose, held_out_of, tried
 from whalecam.network.written import PatchWrites
 from whalecam.store.run import Run, open_run
+from whalecam.store.training_metrics import SplitMetrics, TrainingMetrics
 
 __all__ = [
     "LEAST_BATCH",
@@ -66,7 +67,7 @@ def train(
     augment: Augment | None = None,
     source: Dataset | None = None,
     restriction: Restriction | None = None,
-) -> dict[str, Any]:
+) -> TrainingMetrics:
     """Train on the usable rows of `data` and write checkpoints, metrics and manifest to `run`, in this order.
 
     With `folds` above 1 there are as many networks, and each image is judged by the one that saw neither it nor its
@@ -92,7 +93,7 @@ def train(
     watch = Watch(report, each * (len(validations) + options.compare_splits))
     how = _How(body, options, watch, augment, restriction)
     fits = [_fit(rows, is_valid, how) for is_valid in validations]
-    metrics: dict[str, Any] = division.facts(validations) | {
+    metrics = cast(TrainingMetrics, division.facts(validations)) | {
         "split": division.kind,
         "arch": body.arch,
         "note": body.note,
@@ -101,9 +102,10 @@ def train(
     }
     if options.compare_splits:
         metrics["other_split"] = _other_split(division, how)
-    metrics["remedy"] = {"name": options.remedy} | dict(augment.facts if augment is not None else {})
+    remedy: dict[str, object] = {"name": options.remedy, **(augment.facts if augment is not None else {})}
     if restriction is not None:
-        metrics["remedy"] |= {**restriction.facts, "networks": [dict(trained.facts) for trained in fits]}
+        remedy |= {**restriction.facts, "networks": [dict(trained.facts) for trained in fits]}
+    metrics["remedy"] = remedy
     used = {"arch": body.arch, "pretrained": start.pretrained, "note": body.note}
     return _stored(run, rows, validations, fits, metrics, asdict(options) | {"used": used})
 
@@ -117,7 +119,7 @@ def change_last_layers(
     change: LayerChange,
     backgrounds: Backgrounds | None,
     report: Report = silent,
-) -> dict[str, Any]:
+) -> TrainingMetrics:
     """Change the last layer of each of a run's networks (`last_layer.refit`) and write them to `run`.
 
     Every network keeps the images that it was trained on and those that it had not seen. Where it is not known what a
@@ -142,10 +144,10 @@ def change_last_layers(
     note = change.note(source.name)
     if not source.manifest.train:
         note += " The body may have seen the held-out images: what it was trained on is not known."
-    parent: dict[str, Any] = {"parent": source.name, "parent_sha256": source.manifest.model_sha256}
+    parent: dict[str, object] = {"parent": source.name, "parent_sha256": source.manifest.model_sha256}
     if source.path == run.path:  # trained just now, so it has no parent but a training
         parent = {"training": source.metrics().get("remedy")}
-    metrics = {
+    metrics: TrainingMetrics = {
         "split": options.split,
         "arch": models[0].arch,
         "note": note,
@@ -190,9 +192,9 @@ def _stored(
     rows: pd.DataFrame,
     validations: list[NDArray[np.bool_]],
     fits: list[Fit],
-    metrics: dict[str, Any],
-    options: dict[str, Any],
-) -> dict[str, Any]:
+    metrics: TrainingMetrics,
+    options: Mapping[str, object],
+) -> TrainingMetrics:
     """Write checkpoints, metrics and manifest, in this order; the metrics with what `_metrics` adds."""
     for trained in fits:
         network.check_finite(trained.model, "The trained network")
@@ -202,7 +204,7 @@ def _stored(
         for fold, (trained, is_valid) in enumerate(zip(fits, validations, strict=True))
     ]
     run.drop_checkpoints(len(fits))
-    store(run, fits[0].model, metrics=every, digest="-".join(digests), options=options)
+    _store(run, fits[0].model, metrics=every, digest="-".join(digests), options=options)
     return every
 
 
@@ -298,7 +300,7 @@ def adopt(run: Run, model: Network, notes: Sequence[str] = (), training: Collect
     network.check_finite(model, "The network")
     digest = run.save_checkpoint(0, model.tensors(), training)
     run.drop_checkpoints(1)
-    store(
+    _store(
         run,
         model,
         metrics={"arch": model.arch, "note": " ".join([LOADED if not training else STATED, *notes])},
@@ -307,7 +309,7 @@ def adopt(run: Run, model: Network, notes: Sequence[str] = (), training: Collect
     )
 
 
-def store(run: Run, model: Network, *, metrics: dict[str, Any], digest: str, options: dict[str, Any]) -> None:
+def _store(run: Run, model: Network, *, metrics: TrainingMetrics, digest: str, options: Mapping[str, object]) -> None:
     """Write metrics and, last, the manifest."""
     run.save_metrics(metrics)
     run.update(
@@ -336,7 +338,7 @@ def _usable(data: Dataset, least: int) -> tuple[pd.DataFrame, list[str]]:
     return rows, dropped
 
 
-def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: list[Fit]) -> dict[str, Any]:
+def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: list[Fit]) -> TrainingMetrics:
     """Accuracy, balanced accuracy, loss and confusion over all rows that some network was judged on."""
     classes = fits[0].model.classes
     labels = np.array([classes.index(name) for name in rows["label"]])
@@ -363,13 +365,20 @@ def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: lis
     }
 
 
-def _other_split(division: Division, how: _How) -> dict[str, Any]:
+def _other_split(division: Division, how: _How) -> SplitMetrics:
     """The same recipe on the other kind of split: what its accuracy is worth when groups are shared, or not."""
     other = next(kind for kind in SPLITS if kind != how.options.split)
     rows, is_valid = division.rows, division.once(other, how.options)
     metrics = _metrics(rows, [is_valid], [_fit(rows, is_valid, how)])
-    kept = ("accuracy", "balanced_accuracy", "valid_loss", "n_valid", "shared_individuals")
-    return {"split": other} | {name: metrics[name] for name in kept} | division.facts([is_valid])
+    return {
+        "split": other,
+        "accuracy": metrics["accuracy"],
+        "balanced_accuracy": metrics["balanced_accuracy"],
+        "valid_loss": metrics["valid_loss"],
+        "n_valid": metrics["n_valid"],
+        "shared_individuals": metrics["shared_individuals"],
+        **division.facts([is_valid]),
+    }
 
 
 def _body(options: TrainOptions, start: Start) -> Body:

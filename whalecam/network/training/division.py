@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from whalecam.data.groups import INDIVIDUAL, Candidate, candidate
 from whalecam.data.split_columns import TEST, VALID
 from whalecam.data.split_file import read_split
 from whalecam.errors import DatasetError, ModelError
+from whalecam.store.training_metrics import SplitMetrics
 
 FILE = "file"
 """The kind of a split that a file states."""
@@ -46,9 +46,9 @@ class Division:
         """One validation part of the same rows by another kind of split. (N,) bool."""
         return _once(self.rows, self.groups, self.group, kind, options)[0]
 
-    def facts(self, validations: Sequence[NDArray[np.bool_]]) -> dict[str, Any]:
+    def facts(self, validations: Sequence[NDArray[np.bool_]]) -> SplitMetrics:
         """What `metrics.json` has of groups and a split file; nothing where neither was named."""
-        facts: dict[str, Any] = {"split_notes": list(self.notes)} if self.notes else {}
+        facts: SplitMetrics = {"split_notes": list(self.notes)} if self.notes else {}
         if self.group is not None:
             shares = [folds.shared_individuals(self.groups, is_valid) for is_valid in validations]
             facts |= {"group": self.group.name, "group_origin": self.group.origin, "groups": self.group.count}

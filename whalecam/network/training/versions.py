@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from whalecam.arrays import ByteArray, Progress, Report, records
-from whalecam.data import geometry, read_sample
+from whalecam.arrays import ByteArray, Progress, Report, typed_records
+from whalecam.data import ImageRow, geometry, read_sample
 from whalecam.network import Network
 from whalecam.network.training.regression import Values
 
@@ -104,12 +104,12 @@ def versions_of(
 
 def inputs_of(
     model: Network, rows: pd.DataFrame, stage: str, report: Report
-) -> Iterator[tuple[list[dict[str, Any]], list[ByteArray]]]:
+) -> Iterator[tuple[list[ImageRow], list[ByteArray]]]:
     """Rows and their network inputs, a batch at a time."""
     need = geometry.needed(model.size)
     for start in range(0, len(rows), BATCH):
         report(Progress(stage, start, len(rows)))
-        batch = list(records(rows.iloc[start : start + BATCH]))
+        batch = typed_records(rows.iloc[start : start + BATCH], ImageRow)
         samples = (read_sample(Path(row["path"]), row["image"], need) for row in batch)
         yield batch, [geometry.to_input(sample.pixels, model.size, model.resize) for sample in samples]
 

@@ -134,7 +134,7 @@ def _points(points: Any) -> list[list[Any]]:
     return pairs if isinstance(points, list) and len(pairs) == len(points) else []
 
 
-def image_of(data: Mapping[str, Any]) -> str:
+def image_of(data: Mapping[str, object]) -> str:
     """The name of the image: of an uploaded file the name that it had, else the path, without what follows a `?`.
 
     Paths of URLs and of local files begin on another machine, which a `/` or a scheme in front shows.
