@@ -104,6 +104,25 @@ def fault_in_span(span: str) -> str:
     return f"{verb} has no option {unknown[0]}" if unknown else ""
 
 
+def fault_of_module(line: str) -> str:
+    """What is wrong with `python -m …` of a module of ours: it is not there, or does not name an option."""
+    name, *words = line.split()
+    source = ROOT / f"{name.replace('.', '/')}.py"
+    if not source.is_file():
+        return f"there is no {name}"
+    code = source.read_text(encoding="utf-8")
+    shared = [ROOT / "benchmarks" / f"{part}.py" for part in re.findall(r"^from benchmarks\.(\w+) import", code, re.M)]
+    known = code + "".join(path.read_text(encoding="utf-8") for path in shared if path.is_file())
+    unknown = [word for word in words if word.startswith("--") and f'"{word}"' not in known]
+    return f"{name} has no option {unknown[0]}" if unknown else ""
+
+
+def modules_called(text: str) -> list[str]:
+    """What follows `python -m` where it is a module of ours, without the brackets of usage lines."""
+    lines = re.findall(r"python -m ((?:benchmarks|training|docs)\.[^`\n#]*)", text)
+    return [re.sub(r"[\[\]|…]", " ", line) for line in lines]
+
+
 def is_call(words: Sequence[str]) -> bool:
     """Whether words look like a verb with a run or an option after it."""
     called_alike = bool(re.fullmatch(r"[a-z][a-z-]+", words[0])) and words[0] not in PROGRAMS

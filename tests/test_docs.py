@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,26 @@ def test_a_command_that_does_not_exist_is_noticed(line: str, fault: str) -> None
 )
 def test_code_in_a_line_that_does_not_exist_is_noticed(span: str, fault: str) -> None:
     assert documentation.fault_in_span(span) == fault
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_measurement_is_one_that_can_be_made(page: Path) -> None:
+    lines = documentation.modules_called(page.read_text(encoding="utf-8"))
+    assert not [fault for line in lines if (fault := documentation.fault_of_module(line))]
+
+
+def test_a_measurement_that_does_not_exist_is_noticed() -> None:
+    text = "`python -m benchmarks.twins clean --seeds 3`, `python -m benchmarks.twins [--sedes 3]` and\n"
+    text += "```sh\n.venv/bin/python -m benchmarks.twin  # long\npython -m whalecam info RUN\n```\n"
+    faults = [documentation.fault_of_module(line) for line in documentation.modules_called(text)]
+    assert faults == ["", "benchmarks.twins has no option --sedes", "there is no benchmarks.twin"]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name_of)
+def test_every_target_of_make_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.M)) <= targets
 
 
 def test_only_what_cannot_run_does_not_run_and_says_why() -> None:
