@@ -244,7 +244,7 @@ def test_figures_changes_and_notes_of_a_toy(tmp_path: Path) -> None:
     assert found.changed("b", "got_better") == [f"o{n}" for n in range(8)]
     assert found.changed("b", "got_better", 2) == ["o0", "o1"] and found.counts["b"]["got_better"] == 8
     assert "11 of 12 images are shared" in found.notes[0] and "10 of 11" in found.notes[1]
-    assert "Nothing tells b from a" in sentence(found, "b") and "not beyond chance" in sentence(found, "b")
+    assert "b and a do not differ" in sentence(found, "b") and "not beyond chance" in sentence(found, "b")
     # Eight coins that fall alike: beyond chance for these two networks, not among all figures.
     assert (found.leaks["b"].before, found.leaks["b"].after, found.leaks["b"].state) == (8, 0, "gone")
     assert told["confirmed_leak"].reseeded >= told["confirmed_leak"].p and told["confirmed_leak"].verdict == "none"
@@ -299,7 +299,7 @@ def test_a_run_compared_with_itself_shows_no_difference(runs: Path, tmp_path: Pa
         assert not any(one.difference or one.low or one.high for one in told.values() if one.images >= 2)
         assert all(one.p == 1 and not one.beyond_chance for one in told.values() if one.images >= 2)
         assert not any(found.counts[later].values())
-        assert "Nothing tells" in sentence(found, later)
+        assert "do not differ" in sentence(found, later)
     shares = found.rows["demo"]["swapped_accuracy"].dropna()
     assert len(shares) and shares.between(0, 1).all() and told["swapped_accuracy"].images > 0
 
@@ -349,5 +349,5 @@ def test_runs_with_other_labels_are_compared_by_their_own() -> None:
     assert labels == {"first": ["orca", "minke"], "second": ["orca", "orca"]}
     assert notes(rows_by_run, 3, np.array([True, True])) == [
         "2 of 3 images are shared; the others are left out.",
-        "1 images have another label in another run; each is judged by its own.",
+        "1 images have another label in another run; each run counts its own.",
     ]

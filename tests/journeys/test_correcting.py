@@ -74,7 +74,7 @@ def test_a_mask_is_corrected_by_mouse_and_taken_back(dashboard: Dashboard, visit
     page.get_by_text("correction undone by Ana").wait_for()
     assert run.row_of(image).equals(before)
     settled(page).get_by_role("button", name="Redo the mask").click()
-    page.get_by_text("correction done again by Ana").wait_for()
+    page.get_by_text("correction redone by Ana").wait_for()
     assert run.row_of(image).to_pylist()[0] == row
 
 

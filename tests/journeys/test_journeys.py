@@ -226,7 +226,7 @@ def test_reload_keeps_the_view_the_name_and_the_verdicts(page: Any, address: str
     until(page, lambda: page.get_by_role("textbox", name="Reviewer").input_value() == "Ben")
     expect(page.get_by_role("textbox", name="File name")).to_have_value(name)
     assert "Ben" not in page.url and "attention=0.5" in page.url
-    page.get_by_text("What people said about this image").wait_for()
+    page.get_by_text("Reviews of this image").wait_for()
 
 
 @pytest.mark.parametrize("slower", [1, 4])

@@ -39,7 +39,7 @@ def test_skip_judge_refresh_and_come_back_by_keyboard(
     whole = runs.whole
     page.keyboard.press("f")
     until(page, lambda: len(journal.latest()) == 1)
-    page.get_by_text(f"1 of {len(names)} judged by you").wait_for()
+    page.get_by_text(f"1 of {len(names)} reviewed by you").wait_for()
     assert runs.whole == whole, "the progress moves on without a run of the whole page"
     page.keyboard.press("n")
     until(page, lambda: name_of(page) == names[2])

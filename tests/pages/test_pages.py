@@ -79,7 +79,7 @@ def test_the_overview_answers_in_order_and_says_where_each_row_went(runs: Path) 
     app = open_page()
     assert [header.value for header in app.header] == [
         "Can I trust this network?",
-        "What does it lean on?",
+        "What does it rely on?",
         "Which images?",
         "What now?",
     ]
@@ -337,7 +337,7 @@ def test_an_audit_from_before_says_that_it_controlled_no_rate(runs: Path) -> Non
         pq.write_table(rows.drop_columns([name for name in rows.column_names if name.startswith("exchange")]), part)
     for path in ("dashboard.py", "pages/5_Leaks.py"):
         app = open_page(path)
-        assert not app.exception and "before rates of false ones were controlled" in " ".join(i.value for i in app.info)
+        assert not app.exception and "did not control the false discovery rate" in " ".join(i.value for i in app.info)
     app.slider(key="reliance").set_value(1.0).run()
     none = {m.label: int(m.value) for m in app.metric if m.value.isdigit()}
     assert none["Confirmed leaks"] == none["Hidden reliance"] == 0
@@ -406,7 +406,7 @@ def test_the_export_page_writes_for_other_tools_and_takes_their_verdicts(runs: P
     app.file_uploader(key="verdicts").set_value(("samples.json", content, "application/json")).run()
     app.button(key="merge").click().run()
     assert not app.exception and not app.error
-    assert app.success[0].value == "1 verdicts taken in, 1 were known already."
+    assert app.success[0].value == "1 verdicts added, 1 were known already."
     assert journal.latest()[["image", "verdict", "reviewer"]].to_numpy().tolist() == [[name, "flag", "Bo"]]
 
 

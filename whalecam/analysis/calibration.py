@@ -201,7 +201,7 @@ def _unfair(scores: NDArray[np.float64], known: NDArray[np.bool_], above: NDArra
         spread = ranks.std() * np.sqrt((images - reviewed) / (reviewed * max(1, images - 1)))
         if abs(ranks[known[side]].mean() - ranks.mean()) > UNFAIR * spread:
             return (
-                f"The images judged {words} are no random part of it, so the figures lean. Order the gallery at "
+                f"The images reviewed {words} are no random sample, so the estimates are biased. Order the gallery at "
                 "random and review some more.",
             )
     return ()

@@ -36,7 +36,7 @@ class Placement:
         text += f"{self.images:,} images); the rest belongs to no position."
         if self.share >= LEAST:
             return text
-        return text + " Most of what this network decides by is on no map: let the background test decide."
+        return text + " Most of what its predictions rest on is on no map: let the background test decide."
 
 
 def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> float:

@@ -20,27 +20,53 @@ DEFAULT = MatchOptions()
     "--network", default="", help="Checkpoint or architecture whose vectors are compared.  [default: the run's]"
 )
 @click.option(
-    "--pooling", default=DEFAULT.pooling, show_default=True, type=click.Choice(POOLINGS), help="Of activations."
+    "--pooling",
+    default=DEFAULT.pooling,
+    show_default=True,
+    type=click.Choice(POOLINGS),
+    help="How activations become a vector.",
 )
 @click.option("--fit/--no-fit", default=DEFAULT.fit, help="Fit an ArcFace projection on one part of the encounters.")
-@click.option("--length", default=DEFAULT.length, show_default=True, type=click.IntRange(1), help="Of fitted vectors.")
 @click.option(
-    "--centres", default=DEFAULT.centres, show_default=True, type=click.IntRange(1, 8), help="Per individual."
+    "--length", default=DEFAULT.length, show_default=True, type=click.IntRange(1), help="Length of a fitted vector."
+)
+@click.option(
+    "--centres",
+    default=DEFAULT.centres,
+    show_default=True,
+    type=click.IntRange(1, 8),
+    help="Centres of each individual in the fit.",
 )
 @click.option(
     "--share",
     default=DEFAULT.share,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Of the encounters that are looked up after a fit.",
+    help="Share of the encounters that are looked up after a fit.",
 )
-@click.option("--candidates", default=DEFAULT.candidates, show_default=True, type=click.IntRange(1, 50), help="Listed.")
 @click.option(
-    "--limit", default=DEFAULT.limit, show_default=True, type=click.IntRange(0), help="Matches that are tested."
+    "--candidates",
+    default=DEFAULT.candidates,
+    show_default=True,
+    type=click.IntRange(1, 50),
+    help="Individuals that a match lists.",
 )
-@click.option("--donors", default=DEFAULT.donors, show_default=True, type=click.IntRange(1, 64), help="Of backgrounds.")
 @click.option(
-    "--size", default=DEFAULT.size, show_default=True, type=click.IntRange(32, 1024), help="Of --network, px."
+    "--limit", default=DEFAULT.limit, show_default=True, type=click.IntRange(0), help="Matches to test, at most."
+)
+@click.option(
+    "--donors",
+    default=DEFAULT.donors,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Images that lend a query their background.",
+)
+@click.option(
+    "--size",
+    default=DEFAULT.size,
+    show_default=True,
+    type=click.IntRange(32, 1024),
+    help="Side of the input of --network, px.",
 )
 @click.option(
     "--mask-method",
@@ -51,7 +77,7 @@ DEFAULT = MatchOptions()
 )
 @click.option("--batch", default=DEFAULT.batch, show_default=True, type=click.IntRange(1), help="Images at once.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
-@click.option("--seed", default=DEFAULT.seed, show_default=True, type=int, help="Of all that is drawn by chance.")
+@click.option("--seed", default=DEFAULT.seed, show_default=True, type=int, help="Seed of all that is drawn at random.")
 @mask_options
 @JSON
 def matches(run: Path, as_json: bool, **given: Any) -> None:

@@ -73,7 +73,7 @@ class MaskMethodName(click.Choice[str]):
 @click.argument("csv", type=FOLDER)
 @click.argument("images", type=FOLDER, required=False)
 @click.option("--run", "run_path", type=FOLDER, required=True, help="Run folder to write to.")
-@click.option("--label", help="Column to tell apart, e.g. individual_id; stands above --label-column.")
+@click.option("--label", help="Column that the network learns, e.g. individual_id; instead of --label-column.")
 @click.option("--from", "body_from", type=FOLDER, help="Start from the body of this run's network.")
 @column_options
 @word_options
@@ -86,7 +86,7 @@ class MaskMethodName(click.Choice[str]):
 @click.option("--epochs", default=DEFAULT.epochs, show_default=True, help="Epochs after the frozen one.")
 @click.option("--lr", default=DEFAULT.lr, show_default=True, help="Peak learning rate.")
 @click.option("--size", default=DEFAULT.size, show_default=True, help="Side of the network's input, px.")
-@click.option("--batch", default=DEFAULT.batch, show_default=True, help="Images a step; less for small sets.")
+@click.option("--batch", default=DEFAULT.batch, show_default=True, help="Images in a step; fewer for small sets.")
 @click.option("--split", default=DEFAULT.split, show_default=True, type=click.Choice(SPLITS), help="How to validate.")
 @GROUP
 @click.option(
@@ -94,7 +94,13 @@ class MaskMethodName(click.Choice[str]):
     type=FOLDER,
     help="Table of image and split or fold, or lists train.txt, val.txt; in place of a split.",
 )
-@click.option("--folds", default=1, show_default=True, type=click.IntRange(1, 20), help="Networks; each judges a part.")
+@click.option(
+    "--folds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 20),
+    help="Number of networks; each is validated on a part.",
+)
 @click.option("--compare-splits", is_flag=True, help="Train once more on the other split, for comparison.")
 @click.option(
     "--recipe",
@@ -104,24 +110,37 @@ class MaskMethodName(click.Choice[str]):
     help="fast: fine-tune. linear-probe: fit a head only, in seconds. notebook: from files through 224 px, in float32.",
 )
 @click.option(
-    "--remedy", default=DEFAULT.remedy, show_default=True, type=click.Choice(TRAIN_REMEDIES), help="Against leaks."
+    "--remedy",
+    default=DEFAULT.remedy,
+    show_default=True,
+    type=click.Choice(TRAIN_REMEDIES),
+    help="Remedy against leaks.",
 )
 @restriction_options
 @mask_options
-@click.option("--resize", default=DEFAULT.resize, show_default=True, type=click.Choice(RESIZES), help="To the input.")
+@click.option(
+    "--resize",
+    default=DEFAULT.resize,
+    show_default=True,
+    type=click.Choice(RESIZES),
+    help="How an image becomes the input.",
+)
 @click.option("--pretrained/--no-pretrained", default=True, show_default=True, help="Start from ImageNet weights.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="What to train where those cannot be had; else nothing.")
-@click.option("--seed", default=DEFAULT.seed, show_default=True, help="Of split, augmentation and head.")
+@click.option("--seed", default=DEFAULT.seed, show_default=True, help="Seed of split, augmentation and head.")
 @click.option("--device", default=DEFAULT.device, show_default=True, help="auto, cpu or cuda.")
 @click.option(
     "--checkpoint", type=FOLDER, help="Load these weights, a folder of them, or an ONNX file, instead of training."
 )
-@click.option("--mean", type=Channels(), help="Of the loaded network's input, R,G,B in [0, 1]; else as the file says.")
-@click.option("--std", type=Channels(), help="Standard deviation of the same.")
-@click.option("--crop-share", type=float, help="Of its input, central, of the sides of what --resize shows, in (0, 1].")
-@click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="Of images resized to its input.")
 @click.option(
-    "--classes", help="Of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file."
+    "--mean", type=Channels(), help="Mean of the loaded network's input, R,G,B in [0, 1]; else as the file says."
+)
+@click.option("--std", type=Channels(), help="Standard deviation of the same.")
+@click.option("--crop-share", type=float, help="Central share of the sides of what --resize shows, in (0, 1].")
+@click.option("--interpolation", type=click.Choice(INTERPOLATIONS), help="How images are resized to its input.")
+@click.option(
+    "--classes",
+    help="Classes of the checkpoint, in the order of its outputs: separated by commas, or a text or JSON file.",
 )
 @click.option("--audit", "audits", is_flag=True, help="Audit with the network at once; --masks and --boxes are its.")
 @JSON
@@ -213,8 +232,10 @@ def _check_used(given: dict[str, Any]) -> None:
 @click.option("--run", "run_path", type=FOLDER, help="Run it is meant for, whose labels name the classes if need be.")
 @click.option("--arch", help=f"Any torchvision or timm name; else as the file says, else {LOADED_ARCH}.")
 @click.option("--size", type=click.IntRange(*SIDES), help="Side of its input, px; else as the file says, else 128.")
-@click.option("--resize", type=click.Choice(RESIZES), help="To the input; else as the file says, else squish.")
-@click.option("--classes", help="In the order of its outputs: separated by commas, or a text or JSON file.")
+@click.option(
+    "--resize", type=click.Choice(RESIZES), help="How an image becomes the input; else as the file says, else squish."
+)
+@click.option("--classes", help="Classes in the order of its outputs: separated by commas, or a text or JSON file.")
 @click.option("--save", type=FOLDER, help="Also write the result to this JSON file.")
 @JSON
 def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json: bool, **given: Any) -> None:
@@ -243,11 +264,13 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
 @RUN
 @click.option("--csv", type=FOLDER, help="Another data set to audit with this run's network.")
 @click.option("--images", type=FOLDER, help="Its image folder.")
-@click.option("--size", type=click.IntRange(*SIDES), help="Of the maps' network input, px; else the training size.")
+@click.option(
+    "--size", type=click.IntRange(*SIDES), help="Side of the input that maps are made from, px; else the training size."
+)
 @word_options
 @mask_options
 @click.option(
-    "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What they show."
+    "--box-kind", default=AUDIT.box_kind, show_default=True, type=click.Choice(BOX_KINDS), help="What the boxes show."
 )
 @click.option("--mask-method", default=AUDIT.mask_method, show_default=True, type=MaskMethodName(), help="Otherwise.")
 @click.option(
@@ -266,7 +289,11 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
     help="Backgrounds of other labels, at most.",
 )
 @click.option(
-    "--precision", default=AUDIT.precision, show_default=True, type=click.Choice(PRECISIONS), help="Of the network."
+    "--precision",
+    default=AUDIT.precision,
+    show_default=True,
+    type=click.Choice(PRECISIONS),
+    help="Precision of the network.",
 )
 @click.option(
     "--maps",
@@ -281,10 +308,12 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
 @click.option(
     "--engine", default="local", show_default=True, type=click.Choice(ENGINES), help="This machine, or a Ray cluster."
 )
-@click.option("--address", help="Of the Ray cluster, as in ray://host:10001; else Ray is started here.")
+@click.option("--address", help="Address of the Ray cluster, as in ray://host:10001; else Ray is started here.")
 @click.option("--images-url", help="The image folder as Ray's workers see it: s3://…, file:///…")
 @click.option("--parts-url", help="Where Ray's workers write rows to, instead of sending them here.")
-@click.option("--workers", type=click.IntRange(1), help="Of Ray; else one a core, or one a GPU.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Number of Ray's workers; else one for each core, or for each GPU."
+)
 @gate_options
 @JSON
 def audit(run: Path, csv: Path | None, images: Path | None, as_json: bool, **given: Any) -> None:

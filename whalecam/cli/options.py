@@ -84,7 +84,9 @@ class CueName(click.ParamType[str]):
 
 def restriction_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """--region and --weight, which are of RESTRICT alone; see `check_restricted`."""
-    weight = "Of evidence off the region in the loss, beside the cross-entropy.  [default: chosen on held-out images]"
+    weight = (
+        "Weight in the loss of evidence off the region, beside the cross-entropy.  [default: chosen on held-out images]"
+    )
     for option in (
         click.option("--weight", type=click.FloatRange(0, min_open=True), help=weight),
         click.option(
@@ -176,7 +178,7 @@ def mask_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             "--boxes",
             multiple=True,
             type=FOLDER,
-            help="Of the subjects: CSV, MegaDetector, COCO, YOLO, VOC, CVAT, Label Studio …; may be repeated.",
+            help="Boxes of the subjects: CSV, MegaDetector, COCO, YOLO, VOC, CVAT, Label Studio …; may be repeated.",
         ),
         click.option("--masks", type=FOLDER, help="Folder of masks named like the images."),
     ):

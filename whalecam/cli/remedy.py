@@ -33,7 +33,9 @@ CUE = click.option(
 @click.command()
 @RUN
 @click.option("--remedy", "wanted", multiple=True, type=click.Choice(FORESEEN), help="Only this one; else all.")
-@click.option("--limit", default=600, show_default=True, type=click.IntRange(1), help="Images, drawn at random.")
+@click.option(
+    "--limit", default=600, show_default=True, type=click.IntRange(1), help="Images to simulate on, drawn at random."
+)
 @CUE
 @JSON
 def simulate(run: Path, wanted: tuple[str, ...], limit: int, cue: str, as_json: bool) -> None:
@@ -70,7 +72,7 @@ def simulate(run: Path, wanted: tuple[str, ...], limit: int, cue: str, as_json: 
 @CUE
 @restriction_options
 @click.option("--out", required=True, type=FOLDER, help="New run folder.")
-@click.option("--seed", type=int, help="Another seed than the run's, for a twin.")
+@click.option("--seed", type=int, help="A seed other than the run's, for a twin.")
 @click.option("--fallback", type=click.Choice(FALLBACKS), help="As in train, where pretrained weights cannot be had.")
 @JSON
 def retrain(run: Path, remedy: str, cue: str, out: Path, as_json: bool, **given: Any) -> None:

@@ -12,7 +12,9 @@ from whalecam.cli.output import plainly, print_facts, reporter
 
 @click.command()
 @click.option("--plant", "plants", multiple=True, help="Only this planted leak; may be given several times.")
-@click.option("--images", default=160, show_default=True, type=click.IntRange(40, 5000), help="Images a planted set.")
+@click.option(
+    "--images", default=160, show_default=True, type=click.IntRange(40, 5000), help="Images in each planted set."
+)
 @click.option("--out", type=FOLDER, help="Keep drawings and runs in this new folder.")
 @click.option("--save", type=FOLDER, help="Also write the result to this JSON file.")
 @JSON

@@ -207,9 +207,8 @@ def _reliance(table: Table, facts: Totals, level: Thresholds, background: str) -
         return
     if not facts["controlled"]:
         yield (
-            f"This audit is from before rates of false ones were controlled: what needs the {background} is listed by "
-            "a "
-            "threshold. Audit again to list at a stated rate."
+            f"An earlier version made this audit and did not control the false discovery rate: what relies on the "
+            f"{background} is listed by a threshold. Audit again to list at a stated rate."
         )
         return
     tests = table.class_tests()

@@ -135,7 +135,7 @@ METRICS: Mapping[str, Metric] = {
         -1,
         unseen=False,
         share=False,
-        why="fall that the label's own {words.background} spares",
+        why="gain in probability from the label's own {words.background}",
         seeds=0.19,
     ),
     "background_only_accuracy": Metric(

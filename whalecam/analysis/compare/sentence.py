@@ -38,7 +38,7 @@ def sentence(comparison: Comparison, later: str) -> str:
     if worse:
         parts.append(f"{later} is worse than {first} on {'; '.join(worse)}.")
     if not parts:
-        parts.append(f"Nothing tells {later} from {first} beyond chance.")
+        parts.append(f"{later} and {first} do not differ beyond chance.")
     return " ".join([*parts, _accuracy(by_metric["accuracy"])])
 
 

@@ -72,7 +72,7 @@ def notes(rows_by_run: Rows, most: int, unseen: NDArray[np.bool_]) -> list[str]:
     first, *others = rows_by_run.values()
     differ = np.logical_or.reduce([(rows["label"] != first["label"]).to_numpy() for rows in others])
     if differ.any():
-        texts.append(f"{int(differ.sum()):,} images have another label in another run; each is judged by its own.")
+        texts.append(f"{int(differ.sum()):,} images have another label in another run; each run counts its own.")
     if any(rows["swapped_accuracy"].isna().all() for rows in rows_by_run.values()):
         texts.append("Accuracy on swapped backgrounds was not measured in every run: audit the others anew.")
     return texts

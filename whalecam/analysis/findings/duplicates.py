@@ -107,7 +107,7 @@ def _finding(kind: str, differ: bool, rows: pd.DataFrame, words: Words) -> Findi
         f"{len(rows):,} images in {groups:,} set{'' if groups == 1 else 's'} {how}, {under}.",
         "At most one of the labels is right, and the network is punished for either."
         if differ
-        else "An image in training and in validation at once is judged by memory; and it counts twice.",
+        else "An image in training and in validation at once is predicted from memory; and it counts twice.",
         "Look at them side by side and correct the wrong ones." if differ else "Keep one of each set.",
         ("different labels" if differ else "one label",),
         {"images": len(rows), "groups": groups},

@@ -111,7 +111,7 @@ def _leaks(good: pd.DataFrame, words: Words) -> list[Finding]:
             f"images ({int(both.sum()):,} of {int(valid.sum()):,}) into training too; {says}.",
             f"A network that knows the {words.group}, or the day of the photograph, need not know the {words.label}; "
             "the accuracy of such a split promises too much.",
-            "Train with --split group, which is what WhaleCAM does unless told otherwise.",
+            "Train with --split group, which is the default.",
             facts={"share": leaking, "leaking": int(both.sum()), "validation": int(valid.sum()), "grouped": grouped},
             rows=good.loc[both].drop(columns=["path", "status"]),
         )

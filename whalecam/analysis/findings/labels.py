@@ -16,7 +16,7 @@ IMBALANCE, GREAT_IMBALANCE = 10.0, 100.0
 APART = 5
 """Individuals of the rarer of two names from which none in common says something about where they come from."""
 FEWEST_IMAGES, FEWEST_INDIVIDUALS = 10, 2
-"""Below these a class cannot be learnt on one part and judged on another."""
+"""Below these a class cannot be learnt on one part and validated on another."""
 SOURCE = (
     "No {group} stands under both, so most likely they come from different sources, and a network can tell the two by "
     "who took and cropped the image: a source shortcut."
@@ -143,7 +143,7 @@ def _imbalance(counts: "pd.Series[int]") -> list[Finding]:
             "medium" if most >= GREAT_IMBALANCE * least else "low",
             f"Imbalance {most:,} : {least:,} images, of '{counts.idxmax()}' and '{counts.idxmin()}'.",
             "Plain accuracy is ruled by the large classes: a network may never name a small one and still look good.",
-            "Judge by balanced accuracy and by the confusion matrix, not by accuracy alone.",
+            "Use balanced accuracy and the confusion matrix, not accuracy alone.",
             facts={"most": most, "least": least, "largest": counts.idxmax(), "smallest": counts.idxmin()},
             rows=pd.DataFrame({"label": counts.index.astype(str), "images": counts.to_numpy()}),
         )
@@ -166,7 +166,7 @@ def _too_small(good: pd.DataFrame, counts: "pd.Series[int]", words: Words) -> li
             "medium",
             f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_IMAGES} images or a single "
             f"{words.group}: {listed}{' and others' if len(small) > 5 else ''}.",
-            "Such a class cannot be learnt on one part and judged on another; its score is luck.",
+            "Such a class cannot be learnt on one part and validated on another; its score is luck.",
             "Collect more images, or leave the classes out with train --min-per-class.",
             facts={"classes": len(small)},
             rows=small,

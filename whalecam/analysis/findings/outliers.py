@@ -62,7 +62,8 @@ def _none_in_sample(total: int, words: Words) -> Finding:
     return Finding(
         "outlier",
         "info",
-        f"None of a sample of {total:,} images looks to the network like no other; the others were not looked at.",
+        f"None of a sample of {total:,} images lies far from all others by what the network saw; the rest was not "
+        "looked at.",
         f"A text page, a drawing or another {words.subject} teaches the network nothing of its label.",
         "Nothing, unless you know of such images.",
         facts={"images": 0, "of": total},
@@ -77,7 +78,8 @@ def _finding(far: pd.DataFrame, total: int, good: pd.DataFrame, sampled: bool, w
     return Finding(
         "outlier",
         "low",
-        f"{len(far):,} of {among} images ({percent_of(len(far), total)}) look to the network like no other: they lie "
+        f"{len(far):,} of {among} images ({percent_of(len(far), total)}) lie far from all others by what the network "
+        "saw: "
         f"{FAR:g} times as far from the rest as is usual, or farther.{rest}",
         f"A text page, a drawing or another {words.subject} teaches the network nothing of its label.",
         f"Look at them, the farthest first; flag those that do not show the {words.label}.",

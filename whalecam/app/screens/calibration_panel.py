@@ -91,18 +91,18 @@ def _calibration(table: Table) -> None:
         st.info(caution, icon=":material/hourglass_empty:")
     st.caption(
         f"From {result.reviewed:,} of {result.images:,} images that people flagged or kept, taken for the truth; with "
-        "95\u00a0% intervals. Each stratum of the score stands for its own unjudged images, as if the judged ones had "
-        "been taken from it at random."
+        "95\u00a0% intervals. Each stratum of the score stands for its own images without a verdict, as if those "
+        "with one had been drawn from it at random."
     )
 
 
 def _agreement(run: Run) -> None:
     result = reviewer_agreement.agreement(session.journal_of(run).standing())
     if result.pairs.empty:
-        st.caption("No two reviewers have judged the same image yet, so their agreement cannot be told.")
+        st.caption("No image has verdicts of two people yet, so their agreement is not known.")
         return
     note = ", too few for a kappa to say much" if result.shared < reviewer_agreement.FEW else ""
-    st.markdown(f"**{result.shared:,}** images were judged by several people{note}.")
+    st.markdown(f"**{result.shared:,}** images have verdicts of several people{note}.")
     st.dataframe(
         result.pairs.assign(agreed=100 * result.pairs["agreed"]),
         hide_index=True,
@@ -130,7 +130,9 @@ def _disagreements(differ: pd.DataFrame) -> None:
 def _false_alarms(run: Run) -> None:
     rates = reviewer_agreement.false_alarms(session.journal_of(run).controls())
     if rates.empty:
-        st.caption("Nobody has judged a blind control yet; they are switched on in the queue of the Heatmaps page.")
+        st.caption(
+            "No blind control has a verdict yet; blind controls are switched on in the queue of the Heatmaps page."
+        )
         return
     st.markdown("**False alarms**: how often reviewers flag blind controls, which the audit does not suspect.")
     shares = ["rate", "low", "high"]

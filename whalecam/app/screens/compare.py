@@ -53,7 +53,7 @@ def choose(run: Run) -> list[str]:
         default=start,
         key="compared",
         bind="query-params",
-        help="Every other run is held against the first, on the images that all of them audited.",
+        help="Every other run is compared with the first, on the images that all of them audited.",
     )
     if len(names) < 2:
         alone = f"No other audited run seems to share an image with {plain(run.name)}. "
@@ -81,7 +81,7 @@ def choose_later(comparison: Comparison) -> str:
     if len(comparison.names) == 2:
         return comparison.names[1]
     options = comparison.names[1:]
-    chosen = st.segmented_control("Held against the first", options, default=options[0], key="later", required=True)
+    chosen = st.segmented_control("Compared with the first", options, default=options[0], key="later", required=True)
     return str(chosen)
 
 
@@ -106,11 +106,11 @@ def show_metrics(comparison: Comparison, later: str) -> None:
             pd.DataFrame([_line(difference, comparison.words) for difference in by_metric.values()]), hide_index=True
         )
         st.caption(
-            f"95\u00a0% intervals of the difference by drawing the same {comparison.words.groups} anew for both runs; "
-            "p of McNemar's exact test for accuracy, else of the runs changing places, all images of each "
-            f"{comparison.words.group} together: whether these two networks differ. The corrected p counts what "
-            "another seed brings as chance too, as twins on the demo measured it, "
-            "and all figures of the table (Holm): whether the two ways of training differ."
+            f"95\u00a0% intervals of the difference: bootstrap over {comparison.words.groups}, the same for both runs. "
+            "p tells whether these two networks differ: McNemar's exact test for accuracy, else a permutation test "
+            f"that swaps the two runs, all images of each {comparison.words.group} together. The corrected p tells "
+            "whether the two ways of training differ: it adds the variance between seeds, as measured on twins of the "
+            "demo, and corrects for all figures of the table (Holm)."
         )
         st.download_button(
             "Download every image as CSV", lambda: write_csv(comparison), "compare.csv", "text/csv", key="get_compare"

@@ -133,7 +133,9 @@ def outline_cards(table: Table) -> list[Card]:
 def batch(run: Run, data: Dataset) -> None:
     """A sample of images with their labels, as fastai's show_batch; the seed is in the URL."""
     rows = chosen(data.good(), run.words)
-    seed = st.number_input("Sample", 1, 9999, key="dataset_sample", bind="query-params", help="Another number, others")
+    seed = st.number_input(
+        "Sample", 1, 9999, key="dataset_sample", bind="query-params", help="Another number shows other images"
+    )
     if rows.empty or not (rows["path"] != "").any():
         st.info("There are no readable images to show. Name the image folder under “Open your own data”.")
         return

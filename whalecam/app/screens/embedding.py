@@ -26,7 +26,7 @@ from whalecam.words import capital
 COLOURINGS = {"assessment": "Assessment", "fold": "Fold", "right": "Right or wrong"}
 """By what points are coloured, besides the label, which has the run's word."""
 WAYS = {"pca": "PCA", "umap": "UMAP"}
-LAYING = "Laying out the map"
+LAYING = "Laying out the images"
 NO_VECTORS = (
     "This network gives probabilities alone, so there are no vectors to lay out. *Confused pairs* needs none of them."
 )
@@ -45,7 +45,7 @@ def embedding_map(run: Run, table: Table, rail: DeltaGenerator) -> None:
         if not run.has_positions:
             st.info(NO_VECTORS, icon=":material/info:")
             return
-        st.info(places.AGAIN, title="This audit holds no vectors", icon=":material/replay:")
+        st.info(places.AGAIN, title="This audit has no vectors", icon=":material/replay:")
         st.page_link("pages/2_Model.py", label="Start the audit", icon=":material/arrow_forward:")
         return
     chart, cards = st.columns([2, 3], gap="medium")
@@ -146,7 +146,7 @@ def _chart(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str, 
         key="map_points",
         on_select=functools.partial(chart_selection.note, "map_points", "map_region", axes),
         selection_mode=("lasso", "box", "points"),
-        alt="Map of the images by what the network saw in them",
+        alt="Embedding of the images by what the network saw in them",
     )
 
 

@@ -161,10 +161,10 @@ def take_in(run: Run) -> None:
     except WhalecamError as error:
         st.error(plain(str(error)))
         return
-    st.success(f"{len(report.added)} verdicts taken in, {len(report.unchanged)} were known already.")
+    st.success(f"{len(report.added)} verdicts added, {len(report.unchanged)} were known already.")
     for title, items in (
         ("Conflicts between reviewers; the newest counts", report.conflicts),
-        ("Images that this run does not hold", report.unknown),
+        ("Images that this run does not have", report.unknown),
         ("Rows that could not be used", report.refused),
     ):
         if len(items):

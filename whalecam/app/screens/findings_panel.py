@@ -44,7 +44,7 @@ def findings(run: Run, data: Dataset) -> None:
         if finding.severity in wanted:
             _card(run, data, finding)
     if not any(finding.severity != "info" for finding in open_):
-        st.success("Nothing that is not dismissed stands above “info”.", icon=":material/check_circle:")
+        st.success("No open finding is more severe than “info”.", icon=":material/check_circle:")
     if dismissed:
         st.header(f"Dismissed · {len(dismissed)}", anchor=False)
         for finding in dismissed:
@@ -162,7 +162,7 @@ def _set_aside(run: Run, finding: Finding, texts: dict[str, str]) -> None:
         st.markdown(_headline(finding))
         st.caption(plain(f"Dismissed by {texts['reviewer']}, {texts['at'][:10]}: {texts['reason']}"))
         if texts["sentence"] != finding.sentence:
-            st.caption(plain(f"It said then: {texts['sentence']}"))
+            st.caption(plain(f"At that time it said: {texts['sentence']}"))
         if st.button("Restore", key=f"restore_{finding.key}", icon=":material/undo:"):
             with errors_shown():
                 session.dismissals_of(run).restore(finding.key, session.reviewer())

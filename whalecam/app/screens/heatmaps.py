@@ -133,7 +133,7 @@ def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
         review_controls.review_bar(run, (image,), "one")
         history = session.journal_of(run).history(image)
         if len(history):
-            st.caption("What people said about this image")
+            st.caption("Reviews of this image")
             st.dataframe(history, hide_index=True, height=140)
         mask_panel.history(run, row, hand.reviewer)
 

@@ -28,7 +28,7 @@ IN_MEMORY = (
 NO_OUTLINE = "Nothing in this box stands out. Choose a box a little larger than the subject, or paint it."
 PATIENCE_S = 5.0
 """How long an undo waits for somebody else who corrects a mask."""
-EVENTS = {"correction": "mask corrected", "undo": "correction undone", "redo": "correction done again"}
+EVENTS = {"correction": "mask corrected", "undo": "correction undone", "redo": "correction redone"}
 
 
 def drawing_of(run: Run, row: ImageRow) -> Drawing | None:

@@ -169,7 +169,7 @@ def _carry_out(run: Run, queries: Sequence[str]) -> None:
     try:
         if action.verdict == UNDO.verdict:
             undone = journal.undo(who)
-            st.toast("Nothing to undo." if undone is None else plain(f"Taken back: {undone.query}, {undone.verdict}."))
+            st.toast("Nothing to undo." if undone is None else plain(f"Undone: {undone.query}, {undone.verdict}."))
             if undone is not None and undone.query in queries:
                 matches_cache.show(undone.query)
             return
@@ -257,7 +257,7 @@ def _facts(run: Run, row: "pd.Series[Any]", pair: "pd.Series[Any]", *, is_best: 
 def _history(run: Run, query: str) -> None:
     history = matches_cache.journal_of(run).history(query)
     if len(history):
-        st.caption("What people said about this match")
+        st.caption("Reviews of this match")
         st.dataframe(history, hide_index=True, height=140)
 
 
@@ -291,5 +291,6 @@ def files(run: Run) -> None:
     if uploaded is not None and st.button("Read it", key="match_read", icon=":material/upload:"):
         done = match_file.import_matches(run, uploaded.getvalue())
         st.success(
-            f"{done.added:,} verdicts added, {done.unchanged:,} stood already, {len(done.unknown):,} unknown matches."
+            f"{done.added:,} verdicts added, {done.unchanged:,} were known already, {len(done.unknown):,} are of no "
+            "match of this run."
         )

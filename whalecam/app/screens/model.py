@@ -60,7 +60,8 @@ GROUPS = "What a split keeps on one side: folder, source, photographer, camera, 
 SPLIT_FILES = "In place of a split: a table with the columns image and split or fold, or a folder of train.txt, val.txt"
 REMEDIES = (
     "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch · "
-    "restrict: looking away from the {words.subject} costs; four trainings, the last of which counts; fine-tuning only"
+    "restrict: the loss penalizes evidence off the {words.subject}; four trainings, the last of which counts; "
+    "fine-tuning only"
 )
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
@@ -130,11 +131,12 @@ def _split_fields(words: Words) -> TrainOptions:
         1,
         10,
         1,
-        help="More than one: every image is judged by a network that "
-        f"saw neither it nor its {words.group}, at as many times the time",
+        help="More than one: every image is predicted by a network that was trained on neither it nor its "
+        f"{words.group}; it takes as many times as long",
     )
     compare = st.checkbox(
-        "Compare with the other split", help=f"One more training: what sharing {words.groups} is worth"
+        "Compare with the other split",
+        help=f"One more training, which shows what shared {words.groups} add to the accuracy",
     )
     return TrainOptions(
         split=split,
@@ -208,7 +210,7 @@ def results(run: Run, metrics: TrainingMetrics) -> None:
         names = ", ".join(metrics["never_judged"])
         st.info(
             plain(
-                "Judged by no network that had not seen them, because all their images are of one "
+                "Labels without a held-out prediction, because all images of each are of one "
                 f"{metrics.get('group') or run.words.group}: {names}."
             ),
             icon=":material/info:",
@@ -243,8 +245,8 @@ def _splits(metrics: TrainingMetrics, words: Words) -> None:
     shared = random["shared_groups"] if metrics.get("group") else random["shared_individuals"]
     st.markdown(
         f"On a **random** split the same recipe is right in {percent(random['accuracy'], 1)}, with the {group} "
-        f"of {percent(shared)} of the judged images in training too; **grouped** by {group} in "
-        f"{percent(grouped['accuracy'], 1)}. What a random split owes to the {group}: **{points(drop, 1)}**."
+        f"of {percent(shared)} of the validation images in training too; **grouped** by {group} in "
+        f"{percent(grouped['accuracy'], 1)}. The random split owes to the {group}: **{points(drop, 1)}**."
     )
 
 

@@ -48,7 +48,7 @@ def show() -> None:
         sentence(run, table, facts)
         st.header("Can I trust this network?", anchor=False)
         trust(run, table, facts)
-        st.header("What does it lean on?", anchor=False)
+        st.header("What does it rely on?", anchor=False)
         reliance_panel.note_uncontrolled(facts)
         charts_first()
         verdicts(table, run.words, has_maps=bool(facts["assessable"]))
@@ -260,7 +260,7 @@ def limits(words: Words) -> None:
     """What an audit cannot tell."""
     with st.expander("What this audit cannot tell"):
         st.markdown(
-            "It judges this network on these images, with the masks it was given: where a mask is wrong, so is the "
+            "It assesses this network on these images, with the masks it was given: where a mask is wrong, so is the "
             f"score. Whether a prediction *relies* on the {words.background} is measured by exchanging all of it with "
             f"that of other images in this set; a cue that all of them share cannot be seen, nor one on the "
             f"{words.subject} itself. Marks, image quality, exposure and scale have a test of their own: *Patterns*, "

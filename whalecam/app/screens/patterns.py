@@ -59,7 +59,7 @@ def strategies(run: Run, table: Table) -> None:
         st.info(few, icon=":material/info:")
         return
     if all(group.usual for group in groups):
-        st.success("All of them are looked at in much the same way.", icon=":material/check_circle:")
+        st.success("The network looks at all of them in much the same way.", icon=":material/check_circle:")
     for number, group in enumerate(groups, 1):
         _group(run, table, f"{species}_{number}", group)
     with st.container(horizontal=True):

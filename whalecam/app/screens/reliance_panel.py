@@ -11,8 +11,8 @@ from whalecam.text import number, percent
 from whalecam.words import Words
 
 UNCONTROLLED = (
-    "This audit is from before rates of false ones were controlled: its list goes by the threshold of *reliance* (see "
-    "*Advanced*). Audit again on the Model page to list at a stated rate."
+    "An earlier version made this audit and did not control the false discovery rate: its list goes by the "
+    "threshold of *reliance* (see *Advanced*). Audit again on the Model page to list at a stated rate."
 )
 
 

@@ -127,7 +127,7 @@ def status(folder: Path) -> Job | None:
     if end is None and _alive(int(record["pid"])):
         return Job(record["title"], "running", record["started"], steps)
     if end is None:
-        end = {"state": "failed", "message": "It stopped without a word; the machine may have run out of memory."}
+        end = {"state": "failed", "message": "It stopped without a message; the machine may have run out of memory."}
     return Job(record["title"], end["state"], record["started"], steps, end.get("message", ""))
 
 

@@ -152,7 +152,7 @@ def _single_thresholds(words: Words) -> None:
         key="reliance",
         bind="query-params",
         help=f"How far the probability of the prediction drops when one property of the {words.background} changes. It "
-        "decides only in audits from before rates of false ones were controlled.",
+        "decides only in audits of earlier versions, which did not control the false discovery rate.",
     )
 
 
@@ -226,7 +226,7 @@ def _first_start(run: Run | None) -> NoReturn:
         jobs.start(folder, PREPARING, Demo(folder=str(folder_of_images), images=images, run=str(folder)))
     if job is None or job.state == "running":
         st.markdown(
-            "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and asking the network "
+            "WhaleCAM is drawing a demo set of whales and dolphins, training a network on it and measuring "
             "*where it looks*. Two of the six species give themselves away by their water. You will see the audit "
             "find them. This happens once; the bar says how long each step will take."
         )

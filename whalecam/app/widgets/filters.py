@@ -28,7 +28,7 @@ QUEUE = "queue"
 """The list that the queue of the Heatmaps page goes through."""
 PAGE_SIZES = (24, 48, 96)
 RIGHTNESS = {"right": True, "wrong": False}
-NOT_MINE = "not yet judged by me"
+NOT_MINE = "not yet reviewed by me"
 SEEN = {"not trained on": False, "trained on": True}
 NAMES = ("label", "predicted", "assessment", "review", "right", "seen", "source", "group", "spans", "text", "region")
 """Each is the field `{key}_{name}` of the session and of the URL."""

@@ -83,7 +83,7 @@ def progress(run: Run, queue: Queue) -> None:
         st.caption("Give your name in the sidebar to sign verdicts and to see how far you are.")
         return
     speed, left = pace(reviews), len(queue.line) - own
-    words = [f"**{own:,} of {len(queue.line):,}** judged by you"]
+    words = [f"**{own:,} of {len(queue.line):,}** reviewed by you"]
     if speed:
         words.append(f"{number(speed, 1)} images a minute")
         words.append(f"about {max(1, round(left / speed)):,} min left" if left else "done")
@@ -114,16 +114,16 @@ def skip(run: Run, image: str, after: str | None) -> None:
 def scores_are_hidden() -> None:
     """Stands where the scores would."""
     st.info(
-        "Scores and automatic verdicts are hidden while blind controls are mixed in: some of these images are not "
-        "suspect, and nothing here tells which. How often you flag those stands on the Leaks page, under *Calibration "
+        "Scores and assessments are hidden while blind controls are mixed in: some of these images are not "
+        "suspect, and nothing here shows which. How often you flag those is on the Leaks page, under *Calibration "
         "and agreement*.",
         icon=":material/visibility_off:",
     )
 
 
-_QUEUE_HINT = "New to me: not yet judged by you, whatever others said."
+_QUEUE_HINT = "New to me: not yet reviewed by you, whatever others decided."
 _ORDER_HINT = (
-    "Uncertainty: images whose automatic verdict is nearest to flipping at the present thresholds come first. "
+    "Uncertainty: images whose assessment is nearest to changing at the present thresholds come first. "
     "Evidence: confirmed leaks first, the strongest in front."
 )
 
