@@ -206,6 +206,8 @@ class TrainOptions(MaskOptions):
         resize: how an image becomes a square: `squish`, `crop` or `pad`.
         pretrained: start from ImageNet weights.
         min_per_class: labels with fewer images are left out.
+        seed: of the split, of augmentation and of the new last layer.
+        device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         recipe: `fast` fine-tunes the whole network; `notebook` does so from files, through 224 px and in float32, for
             comparison; `linear-probe` fits a linear head over the body as it is, in seconds, and takes no `epochs`,
             `lr` and `batch`.
@@ -260,6 +262,8 @@ class AuditOptions(MaskOptions):
         background_test: which images are tested: `all`, `auto` (the suspects and 2,000 others) or `none`.
         donors: how many images of other labels lend each image their background.
         limit: only the first rows; None: all.
+        batch: images in a forward pass.
+        device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         precision: `float32`, or `auto`: bfloat16 where the CPU has it and the maps hardly change; the audit says by how
             much.
         maps: `auto` where the network has positions, `occlusion` (Zeiler & Fergus 2014) by covering parts of the image,
@@ -300,6 +304,8 @@ class MatchOptions(MaskOptions):
         limit: at most so many queries are tested, drawn by chance; all are evaluated.
         donors: how many images of other encounters lend a query their background.
         size: side of the input of a network that is named, px.
+        batch: images in a forward pass.
+        device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         seed: of the split and of what is drawn.
     """
 

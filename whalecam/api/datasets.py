@@ -40,6 +40,9 @@ def open_dataset(
     Args:
         csv: a file with a table (docs/data.md), a folder of class folders, or a table of pandas, polars or pyarrow.
         images: the folder of the images; None for class folders, and for a look at the table only.
+        image_column, label_column, group_column: names of its columns. Where a default name is absent, the only usual
+            name that is present is taken, and `notes` says so. A table need not have groups, unless you name their
+            column.
         group: what `train` and `check` keep together in a split: `folder`, `source`, `photographer`, `camera`, `day`,
             `place` or a column of the table (docs/data.md); empty: the individual, which is the `group_column`.
 

@@ -31,8 +31,8 @@ def open_encoder(
         size: side of the input, px.
         resize: how an image becomes a square: `squish`, `crop` or `pad`.
 
-    Raises TypeError for a model and a function together or for neither, ModelError where the module cannot be cut or
-    the function gives no vectors.
+    Returns: the network, cut before its pooling, in eval mode. Raises TypeError for a model and a function together or
+    for neither, ModelError where the module cannot be cut or the function gives no vectors.
     """
     if (model is None) == (encode is None):
         raise TypeError("open_encoder takes either a model, or a function as encode=…")

@@ -75,8 +75,9 @@ def open_model(
         crop_share: of the sides of what `resize` shows, in (0, 1]; None: as the file or timm says, else 1.
         interpolation: `bilinear`, `bicubic` or another of Pillow's; None: as the file or timm says, else `bilinear`.
 
-    Raises TypeError for a model and a function together, and for what it would not use; ModelError where the network
-    cannot be read, cut or called, or has another number of outputs than classes.
+    Returns: the network, cut in two, in eval mode. Raises TypeError for a model and a function together, and for what
+    it would not use; ModelError where the network cannot be read, cut or called, or has another number of outputs than
+    classes.
     """
     if (model is None) == (predict is None):
         raise TypeError("open_model takes either a model, or a function as predict=…")

@@ -62,7 +62,7 @@ def retrain(
         region, weight: as in `TrainOptions`, of `restrict` alone; None: as in the run where it was restricted too, else
             the default.
 
-    Returns: the new run, audited; `compare(run, it)` tells what changed. Raises DatasetError for another remedy and for
+    Returns: the new run, audited; `compare(run, it)` shows what changed. Raises DatasetError for another remedy and for
     options that it would not use, RunError where there is a run in `path` and for one that cannot be trained again,
     ModelError where pretrained weights cannot be had.
     """
@@ -85,8 +85,8 @@ def retrain(
 def embed(run: StoredRun, *, report: Report = silent) -> pd.DataFrame:
     """Lay the images of an audited run out on a plane by UMAP (McInnes et al. 2018), for the Patterns page too.
 
-    Returns: one row per image, of at most 8,000: `image`, and `x` and `y`, without a unit; images in which the network
-    saw alike lie near each other. Raises RunError where UMAP is not installed, and where fewer than 10 images have
+    Returns: one row per image, of at most 8,000: `image`, and `x` and `y`, without a unit; images with similar
+    activations lie near each other. Raises RunError where UMAP is not installed, and where fewer than 10 images have
     vectors.
     """
     places.lay_out(run, report)

@@ -84,6 +84,7 @@ class Run(StoredRun):
     def to_pandas(self, thresholds: Thresholds = Thresholds()) -> pd.DataFrame:
         """The table without its maps, one row per image by name, with assessments at these thresholds.
 
+        Returns: the columns that docs/concepts.md explains, in their units; NaN or None where a value is unknown.
         Raises RunError where nothing is audited yet.
         """
         return open_table(self, thresholds).all_rows()
@@ -162,7 +163,7 @@ class Run(StoredRun):
         Args:
             cases: how many images it shows, flagged ones first, then suspects, each by evidence; 0 or more.
 
-        Returns: its path. Raises RunError where nothing is audited yet.
+        Returns: the path of the page. Raises RunError where nothing is audited yet.
         """
         from whalecam.output.report import write_report
 
@@ -294,6 +295,12 @@ def step_mask(
     report: Report = silent,
 ) -> Remasked:
     """Take the newest corrected mask of an image back (`undo`), or let it count again (`redo`).
+
+    Args:
+        image: its name in the table.
+        name: `undo` or `redo`.
+        reviewer: who does it, for the journal.
+        model: the network itself, where it was in memory when the run was made.
 
     The row before comes back exactly. Where the run was audited again since, it is measured anew.
 
