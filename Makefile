@@ -7,20 +7,21 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/pip install -q --no-compile --disable-pip-version-check
 PORT ?= 8501
+WORKERS ?= 2
 # What the code looks like: banned names, types of rows, named parameters, short functions, and where state, names of
 # files, formats and JavaScript may stand.
 RULES := tests/test_words.py tests/test_state.py tests/test_run_files.py tests/test_text.py tests/test_typed_rows.py \
   tests/test_parameters.py tests/test_javascript.py::test_no_javascript_hides_in_python
 
-.PHONY: dashboard test selftest test-slow check fix bench docs browser node postgres office clean
+.PHONY: dashboard test selftest test-slow check types style rules fix bench docs browser node postgres office clean
 
 dashboard: $(VENV)/app
 	$(BIN)/python -m whalecam dashboard --port $(PORT)
 
 # The rules ran in `check` already.
 test: $(VENV)/dev browser node postgres check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(RULES:%=--deselect=%) \
-	  tests/journeys tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  $(RULES:%=--deselect=%) tests/journeys tests
 
 selftest: $(VENV)/app
 	$(BIN)/python -m whalecam selftest
@@ -28,12 +29,20 @@ selftest: $(VENV)/app
 test-slow: $(VENV)/dev browser postgres office
 	$(BIN)/python -m pytest -m slow
 
+# Types take longest: the others are checked beside them.
 check: $(VENV)/dev
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types style rules
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+style: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/oxlint --deny-warnings whalecam tests/js
+
+rules: $(VENV)/dev
 	$(BIN)/python -m pytest $(RULES)
 
 fix: $(VENV)/dev
@@ -48,7 +57,9 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks ../shared/data
 
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
+	@command -v chromium >/dev/null && command -v chromium-headless-shell >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium chromium-headless-shell; } \
+	  || command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -qq chromium; } \
 	  || echo "no chromium and no root: browser journeys will be skipped"
 
 node:

@@ -33,13 +33,21 @@ STATES = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   return [document.visibilityState, app?.dataset.testConnectionState, app?.dataset.testScriptState].join(" ")
 }"""
+CALM = """addEventListener('DOMContentLoaded', () => {
+  const calm = document.createElement('style')
+  calm.textContent = '*, *::before, *::after { animation: none !important; transition: none !important }'
+  document.head.append(calm)
+})"""
+"""Without a graphics card, half of what a browser computes here would be the frames of spinners and fading elements."""
+BROWSERS = ("chromium-headless-shell", "chromium")
+"""The same browser without and with its own window, whose parts are pages too that nobody sees here."""
 ENDED = pytest.StashKey[pytest.TestReport]()
 OPTIONS = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = shutil.which("chromium")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("no chromium on this machine, and CI must run the journeys")
@@ -49,6 +57,14 @@ def browser() -> Iterator[Any]:
         chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+def profile(browser: Any, **options: Any) -> Any:
+    """A browser profile of its own, of a person who wants nothing to move; `options` are those of Playwright."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **options})
+    context.set_default_timeout(120_000)
+    context.add_init_script(CALM)
+    return context
 
 
 def settled(page: Any) -> Any:
@@ -160,8 +176,7 @@ def visitor(browser: Any, request: pytest.FixtureRequest) -> Iterator[Callable[[
     contexts = []
 
     def come() -> Any:
-        contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True))
-        contexts[-1].set_default_timeout(120_000)
+        contexts.append(profile(browser, accept_downloads=True))
         return contexts[-1].new_page()
 
     yield come

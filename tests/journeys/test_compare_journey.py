@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import expect, serving, settled
+from tests.journeys.conftest import expect, profile, serving, settled
 from tests.pages.test_mending import write_simulation
 from whalecam.analysis.compare import compare_runs
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
@@ -38,8 +38,7 @@ def shown(page: Any) -> str:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(120_000)
+    context = profile(browser)
     yield context.new_page()
     context.close()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.journeys.conftest import expect, serving
+from tests.journeys.conftest import expect, profile, serving
 from whalecam.app.components.assets import module
 from whalecam.app.components.canvas import Layer, packed_layer
 from whalecam.data.geometry import Frame
@@ -43,11 +43,11 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
     """Open the app at a query string; fails the test when the page logged a JavaScript error."""
-    pages, faults = [], []
+    profiles, faults = [], []
 
     def go(query: str, width: int = 1440, height: int = 900, before: str = "") -> Any:
-        page = browser.new_page(viewport={"width": width, "height": height})
-        pages.append(page)
+        profiles.append(profile(browser, viewport={"width": width, "height": height}))
+        page = profiles[-1].new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         if before:
             page.add_init_script(before)
@@ -58,8 +58,8 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
         return page
 
     yield go
-    for page in pages:
-        page.close()
+    for person in profiles:
+        person.close()
     assert not faults
 
 

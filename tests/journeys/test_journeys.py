@@ -12,7 +12,7 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.conftest import ROOT
-from tests.journeys.conftest import LONG, expect, faults_of, serving, settled, sign_in, until
+from tests.journeys.conftest import LONG, expect, faults_of, profile, serving, settled, sign_in, until
 from whalecam.analysis.findings.properties import kept
 from whalecam.store.reviews import Dismissals, Journal
 from whalecam.store.run import open_run
@@ -36,8 +36,7 @@ def address(place: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(120_000)
+    context = profile(browser, accept_downloads=True)
     yield context.new_page()
     context.close()
 
@@ -279,8 +278,7 @@ def test_errors_are_words(page: Any, address: str, place: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_a_phone(browser: Any, address: str, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    context.set_default_timeout(120_000)
+    context = profile(browser, viewport={"width": 390, "height": 844}, color_scheme=scheme)
     page = context.new_page()
     for name in ("", "Dataset", "Model", "Top_losses", "Heatmaps", "Leaks", "Export"):
         page.goto(f"{address}/{name}?run=demo")
