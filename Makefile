@@ -21,7 +21,8 @@ dashboard: $(VENV)/app
 # The rules ran in `check` already.
 test: $(VENV)/dev browser node postgres check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  $(RULES:%=--deselect=%) tests/journeys tests
+	  $(patsubst %,--ignore=%,$(filter %.py,$(RULES))) $(patsubst %,--deselect=%,$(filter-out %.py,$(RULES))) \
+	  tests/journeys tests
 
 selftest: $(VENV)/app
 	$(BIN)/python -m whalecam selftest

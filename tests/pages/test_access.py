@@ -17,8 +17,7 @@ def opened(page: str | None, **secrets: Any) -> AppTest:
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
     for name, value in secrets.items():
         app.secrets[name] = value
-    app.run()
-    return app.switch_page(page).run() if page else app
+    return (app.switch_page(page) if page else app).run()
 
 
 @pytest.mark.parametrize("page", PAGES)

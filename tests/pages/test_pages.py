@@ -39,13 +39,11 @@ EXPLORING = [page for page in PAGES if "2_Model" not in page]
 
 
 def open_page(page: str | None = None, **query: str) -> AppTest:
+    """A page at its own address, as a link opens it: the Overview is not drawn before."""
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    if page:
-        app.switch_page(page).run()
-    return app
+    return (app.switch_page(page) if page else app).run()
 
 
 def texts(app: AppTest) -> str:

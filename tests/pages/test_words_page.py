@@ -33,8 +33,7 @@ def opened(page: str | None, query: dict[str, str]) -> AppTest:
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
-    app.run()
-    return app.switch_page(page).run() if page else app
+    return (app.switch_page(page) if page else app).run()
 
 
 def shown(app: AppTest) -> Iterator[str]:
