@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests import journal_writers as writers
 from tests.conftest import ROOT
 from tests.postgres import Server
 from whalecam.arrays import records
@@ -432,20 +433,10 @@ def test_any_text_comes_back_as_it_was(
     assert journal.latest()[["image", "note", "suggested_label"]].to_numpy().tolist() == [[image, note, label]]
 
 
-def _review_in_turn(url: str, worker: int, verdicts: int) -> None:
-    journal = Journal(url)
-    for number in range(verdicts):
-        journal.add([Review(f"{number}.jpg", "flag", f"reviewer {worker}", note=f"{worker}-{number}")])
-
-
-def _undo_some(url: str, times: int) -> None:
-    journal = Journal(url)
-    for _ in range(times):
-        journal.undo("ana")
-
-
 def _in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]], seconds: int = 120) -> None:
-    context = multiprocessing.get_context("spawn")
+    # Each is forked from a process that imported what they need and has opened no journal.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([writers.__name__])
     workers = [context.Process(target=work, args=given) for given in arguments]
     for worker in workers:
         worker.start()
@@ -462,7 +453,7 @@ def _in_processes(work: Callable[..., None], arguments: list[tuple[Any, ...]], s
     ],
 )
 def test_several_processes_lose_nothing(url: str, processes: int, verdicts: int) -> None:
-    _in_processes(_review_in_turn, [(url, worker, verdicts) for worker in range(processes)], 1500)
+    _in_processes(writers.review_in_turn, [(url, worker, verdicts) for worker in range(processes)], 1500)
     journal = Journal(url)
     assert journal.version() == processes * verdicts
     said = journal.standing()
@@ -475,7 +466,7 @@ def test_undos_from_several_processes_take_back_different_actions(url: str) -> N
     journal = Journal(url)
     for number in range(20):
         journal.add([Review(f"{number:02}", "flag", "ana")])
-    _in_processes(_undo_some, [(url, 5)] * 3)
+    _in_processes(writers.undo_some, [(url, 5)] * 3)
     assert sorted(stands(journal)) == ["00", "01", "02", "03", "04"]
 
 
@@ -721,13 +712,9 @@ def test_a_journal_of_a_newer_whalecam_is_left_alone(url: str) -> None:
         Journal(url)
 
 
-def _open(url: str) -> None:
-    Journal(url)
-
-
 def test_several_processes_open_an_old_journal_at_once(url: str) -> None:
     first_version(url)
-    _in_processes(_open, [(url,)] * PROCESSES)
+    _in_processes(writers.open_journal, [(url,)] * PROCESSES)
     assert stands(Journal(url)) == {"a": ("flag", "ana")}
 
 
