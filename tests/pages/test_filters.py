@@ -190,7 +190,6 @@ def test_an_image_opened_from_a_list_leads_the_queue_through_that_list(runs: Pat
     verdicts = [WORDS[name] for name in SUSPECT_ASSESSMENTS]
     for name, value in {"queue_label": ["sei_whale"], "queue_assessment": verdicts, "image_order": "name"}.items():
         app.query_params[name] = value
-    app.run()
     app.switch_page("pages/4_Heatmaps.py").run()
     table = session.table_of(open_run(runs / "demo"))
     rows = table.all_rows()
