@@ -104,7 +104,7 @@ def test_the_page_never_ends_in_a_traceback(
     from whalecam.store.run import DatasetRecord, create_run
 
     create_run(tmp_path / "seed", DatasetRecord(str(tmp_path / "seed.csv"), None, vars(Columns()), ""))
-    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
     for number, case in enumerate(corpus):
         app.switch_page("pages/1_Dataset.py").run()
         app.text_input(key="own_csv").set_value(str(case.csv))

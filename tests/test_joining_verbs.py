@@ -206,7 +206,7 @@ def test_the_model_page_has_the_option_and_shows_what_joined(
     audited(run, "--boxes", tmp_path / "boxes.csv", "--box-orientation", "stored")
     monkeypatch.setenv("WHALECAM_RUNS", str(tmp_path / "runs"))
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)
-    app.run().switch_page("pages/2_Model.py").run()
+    app.switch_page("pages/2_Model.py").run()
     assert not app.exception and not app.error, app.error
     for label, value in (("Boxes of turned images", "stored"), ("Masks of turned images", "auto")):
         box = next(box for box in app.selectbox if box.label == label)
