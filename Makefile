@@ -58,9 +58,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks ../shared/data
 
 browser:
-	@command -v chromium >/dev/null && command -v chromium-headless-shell >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium chromium-headless-shell; } \
-	  || command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y -qq chromium; } \
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } \
 	  || echo "no chromium and no root: browser journeys will be skipped"
 
 node:

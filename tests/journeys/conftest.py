@@ -39,15 +39,13 @@ CALM = """addEventListener('DOMContentLoaded', () => {
   document.head.append(calm)
 })"""
 """Without a graphics card, half of what a browser computes here would be the frames of spinners and fading elements."""
-BROWSERS = ("chromium-headless-shell", "chromium")
-"""The same browser without and with its own window, whose parts are pages too that nobody sees here."""
 ENDED = pytest.StashKey[pytest.TestReport]()
 OPTIONS = ["--server.headless=true", "--server.fileWatcherType=none", "--browser.gatherUsageStats=false"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("no chromium on this machine, and CI must run the journeys")
