@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT
 from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.assets import text
 from whalecam.app.screens import dataset
@@ -111,6 +113,13 @@ def test_the_text_on_every_assessment_is_legible_and_level() -> None:
     for bar in bars:
         assert _contrast(bar.insidetextfont.color, bar.marker.color) >= 4.5, bar.name
         assert bar.textangle == 0
+
+
+def test_every_assessment_shows_on_the_grounds_of_the_dark_theme() -> None:
+    grounds = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]["dark"]
+    for name, color in audit_charts.COLOURS.items():
+        for ground in ("backgroundColor", "secondaryBackgroundColor"):
+            assert _contrast(color, grounds[ground]) >= 3, (name, ground)
 
 
 def test_what_a_chart_shows_stands_in_its_text_with_the_numbers() -> None:

@@ -14,16 +14,17 @@ from whalecam.text import count, percent
 from whalecam.words import Words
 
 COLOURS = {
-    "confirmed_leak": "#9b1519",
-    "hidden_reliance": "#7d1ee0",
-    "background_reliance": "#e04ac7",
-    "suspect": "#f05a08",
-    "cosmetic": "#f2da90",
-    "clean": "#00946f",
-    "not_tested": "#3b475e",
-    "not_assessable": "#bad8da",
+    "confirmed_leak": "#d70f35",
+    "hidden_reliance": "#a11ff9",
+    "background_reliance": "#dd61e5",
+    "suspect": "#e57702",
+    "cosmetic": "#f4db7f",
+    "clean": "#28a873",
+    "not_tested": "#68748c",
+    "not_assessable": "#b8d2df",
 }
-"""At least 25 apart in CIE L*a*b*, for full colour vision and for protan, deutan and tritan eyes (Machado 2009)."""
+"""At least 25 apart in CIE L*a*b*, for full colour vision and for protan, deutan and tritan eyes (Machado 2009); each
+with a contrast of 3 or more on the grounds of the dark theme (WCAG 2.2, 1.4.11)."""
 SHAPES = {
     "confirmed_leak": "diamond",
     "hidden_reliance": "square",
