@@ -68,6 +68,17 @@ def count(value: Any) -> str:
     return DASH if _is_missing(value) else f"{value:,.0f}"
 
 
+def duration(seconds: float) -> str:
+    """A time in the two largest of hours, minutes and seconds: "2 h 5 min", "3 min 20 s", "45 s", "below 1 s"."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    if minutes:
+        return f"{minutes} min {rest} s"
+    return f"{rest} s" if rest else "below 1 s"
+
+
 def listed(names: Sequence[str], shown: int) -> str:
     """The first `shown` names, and how many more there are: `a, b, c and 12 more`."""
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""

@@ -17,6 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from whalecam.analysis.training_pace import pace_of
 from whalecam.app.charts import audit_charts
 from whalecam.app.screens import dataset, overview
 from whalecam.app.shell import jobs
@@ -32,6 +33,7 @@ from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run, write_json
 from whalecam.store.table import Table
+from whalecam.text import duration
 from whalecam.words import MARINE
 
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
@@ -123,6 +125,7 @@ def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPa
         for (stage, done, total), at in zip(steps[:3], (0, 30, 60), strict=True)
     )
     job = jobs.Job("A job", "running", 0, lines)
+    assert job.progress == "reading, 4 of 10" and jobs.Job("A job", "running", 0).progress == "starting"
     assert job.seconds_left == 90 and jobs.Job("A job", "running", 0).seconds_left is None
 
 
@@ -259,6 +262,14 @@ def test_the_last_self_test_is_shown(runs: Path) -> None:
     assert any("every bound was kept" in box.value for box in app.success)
     write_json(runs / "demo" / "selftest.json", {**result, "failed": ["maps add up"]})
     assert any("1 of 1 bounds missed" in box.value for box in open_page().error)
+
+
+def test_the_model_page_says_how_long_an_epoch_took(runs: Path) -> None:
+    pace = pace_of(open_run(runs / "demo"))
+    assert pace is not None
+    assert f"took {duration(pace.seconds)} for {pace.images} images in the run demo" in texts(
+        open_page("pages/2_Model.py")
+    )
 
 
 def test_the_model_page_says_what_shared_individuals_are_worth(runs: Path) -> None:

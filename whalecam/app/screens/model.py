@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from whalecam.analysis.training_pace import pace_sentence
 from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.gallery import gallery
 from whalecam.app.shell import jobs, links
@@ -53,6 +54,8 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
+LOOKED_AT = 8
+"""Other runs whose trainings may say how long one takes."""
 HEAD_ONLY = "0: head only"
 """Name of the epoch in which the body is frozen."""
 FINDERS = "net: a small network of ours, with how sure it is · border: what differs in colour from the image's border"
@@ -88,10 +91,17 @@ def train_form(run: Run) -> None:
         with st.container(horizontal=True):
             both = st.form_submit_button("Train and audit", type="primary", help=note or None, disabled=busy)
             alone = st.form_submit_button("Train", help=note or None, disabled=busy)
+        st.caption(plain(_how_long(run)))
         if both or alone:
             with errors_shown():
                 train_or_ask(run, train_of(run, options, audit=both))
     ask_fallback(run)
+
+
+def _how_long(run: Run) -> str:
+    """How long a training may take, by those of this run and of the newest others."""
+    usable = len(session.data_of(run).good())
+    return pace_sentence((run, *session.other_runs(run, LOOKED_AT)), round((1 - TrainOptions.valid_share) * usable))
 
 
 def _training_fields(run: Run) -> TrainOptions:
@@ -290,6 +300,7 @@ def open_cell(event: Any) -> None:
 def show_results(run: Run, table: Table) -> None:
     """A fixed random sample of unseen images with label and prediction, as fastai's show_results."""
     rows = table.page(Filters(in_training=False), "random", SHOWN)
+    rows = rows[rows["predicted"].notna()]  # an image that cannot be read has no result
     event = gallery(review_controls.cards_of(run, table, rows, heat=False), key="results", selectable=False)
     if event.opened:
         review_controls.open_image(event.opened)

@@ -57,6 +57,12 @@ class Job:
         return self.steps[-1]["stage"] if self.steps else "starting"
 
     @property
+    def progress(self) -> str:
+        """The present stage and how far it is, as "training, 34 of 96"."""
+        last = self.steps[-1] if self.steps else None
+        return f"{self.stage}, {last['done']:,} of {last['total']:,}" if last and last["total"] else self.stage
+
+    @property
     def seconds_left(self) -> float | None:
         """Of the present stage, from its own pace; None before there is a pace."""
         stage = [step for step in self.steps if step["stage"] == self.stage]

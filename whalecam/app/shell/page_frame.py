@@ -199,7 +199,7 @@ def _watch(folder: str, made: tuple[bool, bool] | None = None) -> None:
         return
     note = jobs.time_left(job.seconds_left)
     with st.container(border=True):
-        st.progress(job.share, text=f"**{plain(job.title)}** · {plain(job.stage)} · {note}")
+        st.progress(job.share, text=f"**{plain(job.title)}** · {plain(job.progress)} · {note}")
         st.button("Cancel", key="job_cancel", icon=":material/stop_circle:", on_click=jobs.cancel, args=(path,))
 
 

@@ -5,7 +5,7 @@ import base64
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from whalecam.app.widgets.signer import Results, Signer
 from whalecam.arrays import Report, silent
 from whalecam.config import THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
 from whalecam.data import Dataset, open_dataset
-from whalecam.errors import DatasetError, RunError
+from whalecam.errors import DatasetError, RunError, WhalecamError
 from whalecam.store.corrected import latest_reviews as latest_reviews_of
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Corrections, Dismissals, Journal
@@ -65,6 +65,14 @@ def open_named(name: str) -> Run:
     if path is None:
         raise RunError(f"There is no run '{name}'. Choose one of: {', '.join(run_paths())}.")
     return _run(str(path), stamp_of(manifest_in(path)))
+
+
+def other_runs(run: Run, most: int) -> Iterator[Run]:
+    """The newest other runs that can be opened, at most so many."""
+    for name, path in list(run_paths().items())[:most]:
+        with suppress(WhalecamError):
+            if path != run.path:
+                yield open_named(name)
 
 
 def run_name(text: str) -> str:
