@@ -9,9 +9,9 @@ from whalecam.app.shell.page_frame import page, threshold_sliders
 with page("Matches", needs="data") as run:
     threshold_sliders(run)
     matches.start(run)
-    overlay_controls()
     matches.summary(run)
     rows = matches.queue(run)
+    overlay_controls(has_maps=matches.has_maps(run, rows), has_masks=False, of="these matches have")
     if rows.empty:
         st.info("No match is in this list. Choose another one.", icon=":material/filter_alt_off:")
     else:

@@ -61,7 +61,7 @@ def test_the_advice_leads_to_a_training_and_its_comparison(page: Any, prepared: 
 
 
 def test_the_last_layer_is_fitted_again_from_the_advice_on(page: Any, prepared: Path, tmp_path: Path) -> None:
-    """By buttons and links alone: no training, and the comparison says what the library finds of the new layer."""
+    """By buttons and links alone: no training, the leaks are gone, and the comparison says what the library finds."""
     runs = tmp_path / "runs"
     shutil.copytree(prepared / "runs", runs)
     unseen = sorted(open_run(runs / "demo").audited() - open_run(runs / "demo").training_images())
@@ -76,6 +76,8 @@ def test_the_last_layer_is_fitted_again_from_the_advice_on(page: Any, prepared: 
     before, after = (run.load_checkpoint() for run in runs_compared)
     assert {name.partition(".")[0] for name in before if (before[name] != after[name]).any()} == {"head"}
     assert leaks_sentence(found, "demo-head") in said and sentence(found, "demo-head") in said
+    fate = found.leaks["demo-head"]
+    assert fate.state == "gone" and fate.before > 10 and "The confirmed leaks are gone: " in said
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ def test_a_run_without_matches_says_how_they_are_made(tmp_path: Path, monkeypatc
 def test_a_suspicious_match_is_signed_and_taken_back(matched: Path) -> None:
     app = open_page(PAGE, run="fins")
     assert not app.exception and "rest on the encounter" in texts(app)
+    assert "these matches have no maps" in texts(app) and not app.toggle, "no heat, no outline"
     app.text_input(key="reviewer").set_value("Ann").run()
     app.button(key="match_background").click().run()
     journal = MatchJournal.of(open_run(matched))

@@ -104,6 +104,11 @@ def queue(run: Run) -> pd.DataFrame:
     return _listed(rows, str(chosen)).reset_index(drop=True)
 
 
+def has_maps(run: Run, rows: pd.DataFrame) -> bool:
+    """Whether the matches have maps: those of a network that is a function, or pools otherwise, have none."""
+    return len(rows) > 0 and bool(matches_cache.pairs_of(run, str(rows["query"].iloc[0]))["query_map"].notna().any())
+
+
 def _listed(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     if name == SUSPICIOUS:
         return rows[rows["assessment"].isin(SUSPECT_ASSESSMENTS)]
