@@ -7,7 +7,6 @@ from whalecam.app.screens import heatmaps
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
 from whalecam.app.widgets import queue, review_controls
-from whalecam.text import PERCENT_COLUMN
 
 with page("Heatmaps") as run:
     threshold_sliders(run)
@@ -17,7 +16,7 @@ with page("Heatmaps") as run:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         line = queue.choose(run, table)
     with place:
-        image = heatmaps.choose_image(line)
+        image = heatmaps.choose_image(line, table)
         queue.buttons(run, line, image)
     row = table.row(image)
     view = heatmaps.choose_view(run, row)
@@ -31,17 +30,5 @@ with page("Heatmaps") as run:
         else:
             heatmaps.facts(run, row)
             heatmaps.show_me(run, row)
-            st.dataframe(
-                heatmaps.class_table(run, row),
-                hide_index=True,
-                height=320,
-                column_config={
-                    "probability": st.column_config.ProgressColumn(format=PERCENT_COLUMN, min_value=0, max_value=100),
-                    "logit": st.column_config.NumberColumn(format="%.2f"),
-                    "evidence": st.column_config.NumberColumn(
-                        format="%.2f", help="Sum of the map; with the bias, the logit"
-                    ),
-                    "bias": st.column_config.NumberColumn(format="%.2f"),
-                },
-            )
+            heatmaps.classes(run, row)
     review_controls.news(run)

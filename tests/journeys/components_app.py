@@ -10,14 +10,14 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from whalecam.app.components.canvas import Layer, heat_canvas, overlay_controls
+from whalecam.app.components.canvas import Layer, Sides, heat_canvas, overlay_controls
 from whalecam.app.components.gallery import Card, gallery, selected_now
 from whalecam.config import MASK_GRID
 from whalecam.data.geometry import frame_of
 
 WIDE, HIGH = 300, 200
 VALUES = np.array([[-2.0, 0.5, 0.0, 1.0], [0.25, 4.0, -0.75, 3.0], [0.0, 0.0, 1.5, 2.0]], np.float32)
-CARDS = 8
+CARDS, REASONS = 8, 3
 SHOWN, LEAVING = 6, 20
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
@@ -36,7 +36,10 @@ def show_canvas() -> None:
     mask[30:60, 20:70] = True
     layer = Layer.of(VALUES, frame_of(WIDE, HIGH, resize))
     bits = np.packbits(mask).tobytes()
-    pressed = heat_canvas(picture(number), layer, bits, f"image {number}", key="canvas")
+    sides = Sides(
+        f"image {number}", "as it is: 90 %", picture(number + 50), "colour of the water: 10 %", "no verdict yet"
+    )
+    pressed = heat_canvas(picture(number), layer, bits, f"image {number}", key="canvas", sides=sides, reasons=REASONS)
     if pressed == "next":
         st.session_state["picture"] = number + 1
     if pressed:
@@ -64,7 +67,7 @@ def show_gallery() -> None:
         for _ in range(8):
             time.sleep(0.1)
             st.empty()
-    event = gallery(cards, key="gallery")
+    event = gallery(cards, key="gallery", reasons=REASONS)
     st.text(f"selected={','.join(event.selected)}")
     if event.opened:
         note(f"opened:{event.opened}")

@@ -252,6 +252,99 @@ def test_keys_on_the_canvas_reach_python_but_not_from_a_field(visit: Any) -> Non
     assert len(log(page)) == 5
 
 
+def hold(page: Any, key: str) -> None:
+    """Press a key and keep it down, as long as the system takes to repeat it."""
+    page.keyboard.down(key)
+    page.keyboard.down(key)
+
+
+@pytest.mark.parametrize(("query", "canvas"), [("", "canvas.heat"), ("show=gallery", ".card canvas")])
+def test_the_heat_goes_by_a_tap_and_for_as_long_as_its_key_is_held(visit: Any, query: str, canvas: str) -> None:
+    page = visit(query)
+    until(page, lambda: page.evaluate(ALPHAS, canvas) > 0, True)
+    full, started = page.evaluate(ALPHAS, canvas), runs(page)
+    hold(page, "h")
+    until(page, lambda: page.evaluate(ALPHAS, canvas), 0)
+    page.keyboard.up("h")
+    until(page, lambda: page.evaluate(ALPHAS, canvas), full)
+    page.keyboard.press("h")
+    until(page, lambda: page.evaluate(ALPHAS, canvas), 0)
+    hold(page, "h")
+    until(page, lambda: page.evaluate(ALPHAS, canvas), full)
+    page.keyboard.up("h")
+    until(page, lambda: page.evaluate(ALPHAS, canvas), 0)
+    assert runs(page) == started
+
+
+def test_plain_heat_and_changed_background_stand_side_by_side_and_keys_go_on(visit: Any) -> None:
+    page = visit("")
+    sides = page.get_by_role("dialog", name="Side by side")
+    page.keyboard.press("c")
+    expect(sides).to_be_visible()
+    assert sides.locator("figcaption").all_inner_texts() == ["as it is: 90 %", "image 0", "colour of the water: 10 %"]
+    tops = [round(box["y"]) for box in (image.bounding_box() for image in sides.locator("img").all())]
+    assert len(set(tops)) == 1 and len(tops) == 3, "in one row"
+    pixels = page.evaluate(ALPHAS, ".sides canvas")
+    assert pixels > 0
+    page.keyboard.press("n")
+    expect(sides.locator("strong")).to_have_text("image 1")
+    page.keyboard.press("f")
+    until(page, lambda: log(page), ["next:0", "flag:1"])
+    page.keyboard.press("Escape")
+    expect(sides).to_have_count(0)
+    page.keyboard.press("c")
+    expect(sides).to_be_visible()
+    page.keyboard.press("c")
+    expect(sides).to_have_count(0)
+
+
+@pytest.mark.parametrize("query", ["", "show=gallery"])
+def test_numbers_of_reasons_reach_python_and_no_others(visit: Any, query: str) -> None:
+    page = visit(query)
+    for key in ("4", "2"):
+        page.keyboard.press(key)
+    until(page, lambda: log(page), ["2:0" if not query else "2:"])
+
+
+def drag(page: Any, first: Any, last: Any, modifier: str = "") -> None:
+    """Draw a frame from the middle of one card to that of another."""
+    ends = [each.bounding_box() for each in (first, last)]
+    if modifier:
+        page.keyboard.down(modifier)
+    for place, box in enumerate(ends):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+        if not place:
+            page.mouse.down()
+    page.mouse.up()
+    if modifier:
+        page.keyboard.up(modifier)
+
+
+def test_a_frame_drawn_over_cards_selects_them_and_a_key_signs_them(visit: Any) -> None:
+    page = visit("show=gallery", width=1100)
+    cards = page.locator(".card")
+    drag(page, cards.nth(1), cards.nth(3))
+    until(page, lambda: selected(page), "1.jpg,2.jpg,3.jpg")
+    drag(page, cards.nth(5), cards.nth(4), "Shift")
+    until(page, lambda: selected(page), "1.jpg,2.jpg,3.jpg,4.jpg,5.jpg")
+    expect(page.locator(".band")).to_have_count(0)
+    page.keyboard.press("k")
+    until(page, lambda: log(page), ["keep:1.jpg,2.jpg,3.jpg,4.jpg,5.jpg"])
+    cards.nth(0).click()
+    until(page, lambda: selected(page), "0.jpg")
+
+
+def test_the_first_stop_of_the_keyboard_leads_to_the_first_card(visit: Any) -> None:
+    page = visit("show=gallery")
+    page.evaluate("document.activeElement?.blur()")
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("button", name="Skip to the images")
+    expect(skip).to_be_focused()
+    assert skip.bounding_box()["y"] >= 0, "in view while it has the focus"
+    page.keyboard.press("Enter")
+    until(page, lambda: focused(page), "0.jpg")
+
+
 def test_keys_in_a_quick_row_all_arrive_but_no_verdict_lands_on_a_picture_not_yet_seen(visit: Any) -> None:
     page = visit("")
     for key in ("u", "n", "n", "f"):

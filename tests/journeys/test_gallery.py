@@ -9,6 +9,7 @@ import pytest
 
 from tests.journeys.conftest import Dashboard, expect, settled, until
 from tests.journeys.test_queue import journal, run  # noqa: F401
+from whalecam.app.screens.heatmaps import class_table
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.reviews import Journal
 from whalecam.store.run import Run
@@ -143,6 +144,33 @@ def test_a_range_is_drawn_on_a_histogram_and_stands_in_the_address(visit: Callab
     until(page, lambda: 0 < expected < table.count() and counted(page) == expected)
     page.get_by_role("slider", name="Attention score: from").press("Home")
     until(page, lambda: counted(page) == table.count())
+
+
+def choose_row(page: Any, number: int) -> None:
+    """Click before a row of the last table of a page, whose cells are drawn and no elements."""
+    grid = page.get_by_test_id("stDataFrame").last
+    grid.locator("canvas").first.wait_for()
+    grid.scroll_into_view_if_needed()
+    box = settled(page).get_by_test_id("stDataFrame").last.bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 35 * (number + 1) + 17)
+
+
+def test_a_row_of_a_table_leads_to_its_images_or_to_the_map_of_its_class(
+    visit: Callable[..., Any], table: Table, run: Run
+) -> None:
+    page = visit()
+    page.get_by_text("Per species", exact=True).click()
+    label = table.per_label()["label"].tolist()[1]
+    choose_row(page, 1)
+    page.wait_for_url(re.compile(f"leaks_label={label}"))
+    until(page, lambda: counted(page) == table.count(Filters(assessments=SUSPECT_ASSESSMENTS, labels=(label,))))
+    image = table.images(Filters(correct=True), "loss", 1)[0]
+    page.goto(page.url.replace("/Leaks?", f"/Heatmaps?image={image}&"))
+    page.get_by_text("evidence for").first.wait_for()
+    choose_row(settled(page), 1)
+    name = class_table(run, table.row(image))["class"][1]
+    page.get_by_text(f"evidence for {name}").wait_for()
+    assert f"class_a={name}" in page.url and "show=one+class" in page.url
 
 
 def test_the_next_page_is_below_the_cards_and_begins_with_its_first(visit: Callable[..., Any]) -> None:

@@ -62,7 +62,7 @@ def test_ten_images_by_key_and_six_at_once_are_the_ones_that_were_seen(
     cards = page.locator(".card")
     cards.nth(0).click()
     page.get_by_role("button", name="Reason, note").click()
-    page.get_by_text("water", exact=True).first.click()
+    page.get_by_text("1 · water", exact=True).first.click()
     settled(page)
     page.keyboard.press("Escape")
     settled(page)

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 
-import { keyIsOurs, keyOf } from "../../whalecam/app/components/shared/keys.js"
+import { keyIsOurs, keyOf, reasonKey } from "../../whalecam/app/components/shared/keys.js"
 
 // node has no elements. This one matches the selectors that it is told to, whatever stands around them in a list.
 globalThis.Element = class {
@@ -46,3 +46,8 @@ for (const selector of ["[role=slider]", "[role=tab]", "[role=radio]", "[role=sp
     assert.equal(keyIsOurs(pressed("ArrowLeft", [new Element(selector)]), {}), false)
   })
 }
+
+test("keys of reasons are the numbers from one to how many there are", () => {
+  assert.deepEqual(["1", "3", "4", "0", "a", "12", ""].map((key) => reasonKey(key, 3)), ["1", "3", ...Array(5).fill(undefined)])
+  assert.equal(reasonKey("1", undefined), undefined)
+})

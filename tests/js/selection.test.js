@@ -50,7 +50,8 @@ test("the count names the first and how many more", () => {
 })
 
 test("the hint says what the keys would sign, and of opening only where that is", () => {
-  assert.equal(hintWords([], false), "arrows · X select · F K U verdict · Z undo · Y redo")
-  assert.equal(hintWords(["a"], true), "arrows · X select · Enter open · F K U sign a · Z undo · Y redo")
+  assert.equal(hintWords([], false), "arrows · X or drag: select · F K U verdict · Z undo · Y redo · H heat")
+  assert.equal(hintWords(["a"], true), "arrows · X or drag: select · Enter open · F K U sign a · Z undo · Y redo · H heat")
+  assert.match(hintWords([], true, 8), / · F K U verdict · 1–8 reason · Z undo/)
   assert.match(hintWords(["a", "b"], true), / · F K U sign a and 1 more · /)
 })

@@ -41,10 +41,10 @@ def opened(image: str, name: str = "Ana", **query: str) -> AppTest:
     return app.text_input(key="reviewer").set_value(name).run() if name else app
 
 
-def send(app: AppTest, run: Run, image: str, name: str, **value: Any) -> AppTest:
+def send(app: AppTest, run: Run, image: str, kind: str, **value: Any) -> AppTest:
     """As the browser sends what was done on the canvas."""
     shown = zlib.crc32(image_cache.image_uri(run, image).encode())
-    waiting = (name, {"id": "7", "shown": shown} | value, time.monotonic())
+    waiting = (kind, {"id": "7", "shown": shown} | value, time.monotonic())
     app.session_state["_events_canvas"]["waiting"].extend([waiting])
     app.run()
     assert not app.exception, app.exception

@@ -7,13 +7,17 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from tests.least_sure import least_sure_first
+from tests.pages.test_correcting_page import send
 from tests.pages.test_pages import open_page, texts
+from whalecam.app.screens.heatmaps import sides_of
+from whalecam.app.shell.page_frame import plain
 from whalecam.app.widgets.filters import View
 from whalecam.app.widgets.review_controls import reasons
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.reviews import Journal, Review, Skips
-from whalecam.store.run import open_run
+from whalecam.store.run import Run, open_run
 from whalecam.store.table import NO_REVIEWS, Filters, Table
+from whalecam.text import percent
 from whalecam.words import MARINE
 
 HEATMAPS, LEAKS = "pages/4_Heatmaps.py", "pages/5_Leaks.py"
@@ -43,6 +47,62 @@ def press(app: AppTest, key: str) -> AppTest:
 
 def shown(app: AppTest) -> str:
     return str(app.text_input(key="image").value)
+
+
+@pytest.fixture
+def run(runs: Path) -> Run:
+    return open_run(runs / "demo")
+
+
+def test_a_reason_by_its_key_counts_for_the_next_verdict_and_no_further(run: Run, journal: Journal) -> None:
+    app = heatmaps()
+    image, known = shown(app), reasons(MARINE)
+    assert len(known) == 8
+    send(app, run, image, "pressed", name="2")
+    assert any(f"**{known[1]}**" in caption.value for caption in app.caption)
+    for key in ("3", "flag"):
+        send(app, run, image, "pressed", name=key)
+    assert journal.latest()["reason"].tolist() == [known[2]]
+    for key in ("4", "4"):
+        send(app, run, image, "pressed", name=key)
+    assert not any("by its key" in caption.value for caption in app.caption), "taken back by the same key"
+    send(app, run, image, "pressed", name="5")
+    press(press(app, "queue_next"), "one_keep")
+    assert journal.latest().set_index("image").loc[shown(app), "reason"] == "", "it was for the image before"
+
+
+def test_classes_to_compare_begin_with_what_was_predicted_and_what_is_true(runs: Path, table: Table) -> None:
+    row = next(table.row(name) for name in table.images(Filters(correct=False), "loss", 1))
+    app = open_page(HEATMAPS, image=row["image"], show="A versus B")
+    assert [app.selectbox(key=f"class_{letter}").value for letter in "ab"] == [row["predicted"], row["label"]]
+    right = next(table.row(name) for name in table.images(Filters(correct=True), "loss", 1))
+    app = open_page(HEATMAPS, image=right["image"], show="A versus B")
+    assert app.selectbox(key="class_a").value == right["predicted"] == right["label"]
+    frame = app.dataframe[-1].value
+    assert frame["logit"].is_monotonic_decreasing
+    assert app.selectbox(key="class_b").value == frame["class"][1], "the runner-up"
+    chosen = open_page(HEATMAPS, image=right["image"], show="A versus B", class_a=frame["class"][2])
+    assert chosen.selectbox(key="class_a").value == frame["class"][2], "the address counts before"
+
+
+def test_a_part_of_a_name_opens_its_image_and_one_of_several_names_some(runs: Path, table: Table) -> None:
+    names = table.images(Filters(), "name")
+    only = next(name for name in names if sum(name[3:5] in other for other in names) == 1)
+    app = open_page(HEATMAPS, image=only[3:5].upper())
+    assert f"**{plain(only)}**" in texts(app) and not app.error
+    several = open_page(HEATMAPS, image="0")
+    said = several.error[0].value.replace("\\", "")
+    assert f"no row for '0'. Names that contain it: {', '.join(names[:4])}, …" in said
+
+
+def test_what_stands_side_by_side_says_both_probabilities(table: Table) -> None:
+    rows = [table.row(name) for name in table.images(Filters(), "name", 30)]
+    tested = next(row for row in rows if row["reliance_image"] is not None)
+    sides = sides_of(tested, "keep", "water")
+    assert sides.uri.startswith("data:image/webp;base64,") and str(tested["reliance_donor"]) in sides.changed
+    assert sides.verdict == "verdict: keep" and percent(tested["reliance_before"]) in sides.plain
+    bare = sides_of({**tested, "reliance_image": None}, None, "water")
+    assert (bare.uri, bare.changed, bare.verdict) == ("", "", "no verdict yet")
 
 
 def test_uncertainty_goes_through_the_pictures_least_sure_first(runs: Path, table: Table) -> None:
@@ -113,7 +173,8 @@ def test_without_a_name_nothing_is_put_off_and_the_page_says_why(runs: Path) -> 
 def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(runs: Path, journal: Journal) -> None:
     app = heatmaps(image_order="name")
     first = shown(app)
-    assert [option.content for option in app.button_group(key="one_reason").proto.options] == list(reasons(MARINE))
+    numbered = [f"{place} · {reason}" for place, reason in enumerate(reasons(MARINE), 1)]
+    assert [option.content for option in app.button_group(key="one_reason").proto.options] == numbered
     app.button_group(key="one_reason").set_value("boat").run()
     app.text_input(key="one_note").set_value("a ferry").run()
     app.selectbox(key="one_suggested_label").set_value("beluga").run()

@@ -1,6 +1,7 @@
 """One image large: which map, how it is scaled, its numbers, its neighbours."""
 
 import base64
+import functools
 from typing import TypedDict
 
 import numpy as np
@@ -10,18 +11,19 @@ from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.analysis.token_caution import row_sentence
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
-from whalecam.app.components.canvas import heat_canvas
+from whalecam.app.components.canvas import Sides, heat_canvas
 from whalecam.app.components.canvas.drawing import CutRequest, Saved
 from whalecam.app.screens import mask_panel
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import image_cache, image_in_view, mask_answers, session
+from whalecam.app.state import fields, image_cache, image_in_view, mask_answers, session
 from whalecam.app.widgets import queue, review_actions, review_controls
+from whalecam.app.widgets.row_choice import choosing_table
 from whalecam.app.widgets.signer import Signer
 from whalecam.config import OTHER
-from whalecam.errors import DatasetError
+from whalecam.errors import DatasetError, RunError
 from whalecam.store.run import Run
-from whalecam.store.table import ImageRow, Queue, Table
-from whalecam.text import number, percent, scientific
+from whalecam.store.table import Filters, ImageRow, Queue, Table
+from whalecam.text import PERCENT_COLUMN, number, percent, scientific
 from whalecam.words import capital
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
@@ -32,19 +34,33 @@ KINDS = {
     "raw": "this class alone, with the part all classes share",
 }
 SCALES = ("this image", "whole run")
+SUGGESTED = 4
+"""Names that are listed where a part of a name fits several."""
 BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='640' height='64'/%3E"
 HELP = (
-    "n j → next · p ← previous · f flag · k keep · u unsure · s skip · z undo · y redo · m correct the mask · "
-    "h heat on or off · + − zoom · 0 fit"
+    "n j → next · p ← previous · f flag · k keep · u unsure · 1 to 8 reason · s skip · z undo · y redo · "
+    "m correct the mask · h heat on or off, held down: for that long · c side by side · + − zoom · 0 fit"
 )
 
 
-def choose_image(line: Queue) -> str:
-    """The image in view, from the URL, from another page, or the first of the queue."""
+def choose_image(line: Queue, table: Table) -> str:
+    """The image in view, from the URL, from another page, or the first of the queue; a part of one name is enough.
+
+    Raises RunError for what is no name, and for a part of several, with some of them.
+    """
     image_in_view.fill_in(queue.start(line))
-    return str(
-        st.text_input("File name", key="image", bind="query-params", help="As in the CSV. Arrow keys move on.")
-    ).strip()
+    hint = "As in the CSV, or a part of it. Arrow keys move on."
+    given = str(st.text_input("File name", key="image", bind="query-params", help=hint)).strip()
+    if not given or given in line.line:
+        return given
+    similar = [name for name in table.images(Filters(text=given), "name") if given.lower() in name.lower()]
+    if not similar or given in similar:
+        return given
+    if len(similar) == 1:
+        return similar[0]
+    more = ", …" if len(similar) > SUGGESTED else ""
+    names = ", ".join(similar[:SUGGESTED])
+    raise RunError(f"This run has no row for '{given}'. Names that contain it: {names}{more}")
 
 
 class View(TypedDict):
@@ -66,6 +82,7 @@ def choose_view(run: Run, row: ImageRow) -> View:
         choice = st.selectbox("Show the evidence for", CHOICES, key="show", bind="query-params")
         of = {"predicted": row["predicted"], "actual": row["label"]}.get(choice)
         against = None
+        _first_classes(row, classes)
         if choice in ("one class", "A versus B"):
             of = st.selectbox("Class A", classes, key="class_a", bind="query-params")
         if choice == "A versus B":
@@ -84,8 +101,28 @@ def choose_view(run: Run, row: ImageRow) -> View:
     return {"kind": kind, "of": of, "against": against, "scale": scale}
 
 
-def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | Saved | CutRequest | None:
-    """The photograph under its heat. Returns what was done on it, as `heat_canvas` does."""
+def _first_classes(row: ImageRow, classes: list[str]) -> None:
+    """Where nobody has chosen classes, A is the predicted one; B is the actual one, or the runner-up if that is A."""
+    if row["predicted"] not in classes or row["logits"] is None:
+        return
+    if fields.shared_value("class_a") is None:
+        fields.set_values(class_a=row["predicted"])
+    others = [name for name in classes if name != fields.shared_value("class_a")]
+    if fields.shared_value("class_b") is None and others:
+        logits = dict(zip(classes, row["logits"], strict=True))
+        fields.set_values(
+            class_b=row["label"] if row["label"] in others else max(others, key=lambda name: logits[name])
+        )
+
+
+def show_canvas(
+    run: Run, table: Table, row: ImageRow, view: View, *, is_blind: bool = False
+) -> str | Saved | CutRequest | None:
+    """The photograph under its heat. Returns what was done on it, as `heat_canvas` does.
+
+    Args:
+        is_blind: whether scores are hidden, and with them what stands beside the image.
+    """
     top = table.top() if view["scale"] == "whole run" else None
     resize = str(run.manifest.network.get("resize", "squish"))
     layer = review_controls.layer_of(
@@ -111,7 +148,44 @@ def show_canvas(run: Run, table: Table, row: ImageRow, view: View) -> str | Save
     versus = f" versus {view['against']}" if view["against"] else ""
     caption = f"evidence for {view['of']}{versus}"
     drawing, answer = mask_panel.drawing_of(run, row), mask_answers.latest()
-    return heat_canvas(uri, layer, row["mask_bits"], caption, key="canvas", fills=True, drawing=drawing, answer=answer)
+    sides = None if is_blind else sides_of(row, table.row(str(row["image"]))["review"], run.words.background)
+    reasons = len(review_controls.reasons(run.words))
+    return heat_canvas(
+        uri,
+        layer,
+        row["mask_bits"],
+        caption,
+        key="canvas",
+        fills=True,
+        drawing=drawing,
+        answer=answer,
+        sides=sides,
+        reasons=reasons,
+    )
+
+
+def sides_of(row: ImageRow, verdict: str | None, background: str) -> Sides:
+    """What stands beside the image under its heat: the image as it is and, if it was tested, on a changed background.
+
+    Args:
+        verdict: the latest of a person.
+    """
+    title = f"{row['image']} · {row['label']}, predicted {row['predicted']}"
+    words = f"verdict: {verdict}" if verdict else "no verdict yet"
+    if row["reliance_image"] is None:
+        return Sides(title, "as it is; no changed background is kept of it", verdict=words)
+    plain_words, changed = _tested_words(row, background)
+    return Sides(title, plain_words, _edited(row["reliance_image"]), changed, words)
+
+
+def _edited(image: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(image).decode()
+
+
+def _tested_words(row: ImageRow, background: str) -> tuple[str, str]:
+    """Under the image as it is, and under that on a changed background; as they are, not as markup."""
+    changed = f"{_edit_words(row, background)} {row['reliance_donor']}: {percent(row['reliance_after'])}"
+    return f"as it is: {percent(row['reliance_before'])}", changed
 
 
 @st.fragment
@@ -125,7 +199,7 @@ def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
         review_actions.empty_words()
         hand = review_actions.signer(run, "one")
         queue.progress(run, line)
-        pressed = show_canvas(run, session.table_of(run), row, view)
+        pressed = show_canvas(run, session.table_of(run), row, view, is_blind=bool(line.controls))
         if isinstance(pressed, Saved | CutRequest):
             mask_panel.act_on_drawing(run, row, pressed, hand.reviewer)
         else:
@@ -150,6 +224,29 @@ def class_table(run: Run, row: ImageRow) -> pd.DataFrame:
     )
     frame["bias"] = frame["logit"] - frame["evidence"]
     return frame.sort_values("logit", ascending=False, ignore_index=True)
+
+
+def classes(run: Run, row: ImageRow) -> None:
+    """The table of classes; a click on a row shows the evidence for that class."""
+    frame = class_table(run, row)
+    if frame.empty:
+        return
+    look = {
+        "probability": st.column_config.ProgressColumn(format=PERCENT_COLUMN, min_value=0, max_value=100),
+        "logit": st.column_config.NumberColumn(format="%.2f"),
+        "evidence": st.column_config.NumberColumn(format="%.2f", help="Sum of the map; with the bias, the logit"),
+        "bias": st.column_config.NumberColumn(format="%.2f"),
+    }
+    choose = functools.partial(_show_class, tuple(frame["class"]))
+    choosing_table(frame, f"classes~{row['image']}", choose, look=look, height=320)
+    st.caption("A click before a row shows the evidence for its class.")
+
+
+def _show_class(names: tuple[str, ...], at: int | None) -> None:
+    if at is None:
+        fields.set_values(show=CHOICES[0])
+    else:
+        fields.set_values(show="one class", class_a=names[at])
 
 
 def facts(run: Run, row: ImageRow) -> None:
@@ -201,12 +298,10 @@ def show_me(run: Run, row: ImageRow) -> None:
     ):
         if row["reliance_image"] is not None:
             before, after = st.columns(2)
-            _shown(before, session.thumb_uri(run, str(row["image"])), f"as it is: {percent(row['reliance_before'])}")
-            edited = "data:image/webp;base64," + base64.b64encode(row["reliance_image"]).decode()
-            edit, donor = _edit_words(row, run.words.background), plain(str(row["reliance_donor"]))
-            caption = f"{edit} {donor}: {percent(row['reliance_after'])}"
-            _shown(after, edited, caption)
-        words = " · ".join(
+            words = _tested_words(row, run.words.background)
+            _shown(before, session.thumb_uri(run, str(row["image"])), words[0])
+            _shown(after, _edited(row["reliance_image"]), plain(words[1]))
+        drops = " · ".join(
             f"{DROPS.get(name, name)} {number(value, signed=True)}"
             for name, value in falls.items()
             if value is not None
@@ -216,7 +311,7 @@ def show_me(run: Run, row: ImageRow) -> None:
             if row["background_only_p"] is not None
             else ""
         )
-        st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {words}.{only}")
+        st.caption(f"Drop in the probability of {plain(str(row['predicted']))}: {drops}.{only}")
 
 
 def _edit_words(row: ImageRow, background: str) -> str:
@@ -289,5 +384,7 @@ def act_on_key(run: Run, hand: Signer, *, pressed: str | None, image: str, line:
         review_actions.decide(hand, (image,), pressed)
     elif pressed in review_actions.STEPS:
         review_actions.step(hand, pressed)
+    elif pressed and pressed.isdecimal():
+        review_actions.take_reason(hand, pressed, review_controls.reasons(run.words))
     elif pressed == "help":
         st.toast(HELP, icon=":material/keyboard:")

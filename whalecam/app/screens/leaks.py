@@ -11,6 +11,7 @@ from whalecam.app.screens import heatmaps
 from whalecam.app.shell.page_frame import errors_shown
 from whalecam.app.state import fields, session
 from whalecam.app.widgets import chart_selection
+from whalecam.app.widgets.row_choice import choosing_table, filter_by
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table, Totals
@@ -158,4 +159,6 @@ def species_table(table: Table, words: Words) -> None:
         if part.open:
             rows = table.per_label()
             rows[shares] *= 100
-            st.dataframe(rows, hide_index=True, column_config=percents | scores)
+            chosen = functools.partial(filter_by, "leaks_label", tuple(rows["label"]))
+            choosing_table(rows, "leaks_labels", chosen, look=percents | scores)
+            st.caption(f"A click before a row shows the images of its {words.label} above.")

@@ -1,10 +1,12 @@
 """What the exchanged backgrounds prove: by class, by image, and what an earlier audit cannot say."""
 
+import functools
 from typing import TypeGuard
 
 import pandas as pd
 import streamlit as st
 
+from whalecam.app.widgets.row_choice import choosing_table, filter_by
 from whalecam.config import Thresholds
 from whalecam.store.table import ListedRow, Table, Totals
 from whalecam.text import number, percent
@@ -31,22 +33,21 @@ def class_table(table: Table, words: Words) -> None:
     with st.expander(question, key="class_tests", on_change="rerun") as part:
         if not part.open:
             return
-        st.dataframe(
-            tests[["predicted", "relies", "gap", "p_value", "images", "donors"]],
-            hide_index=True,
-            column_config={
-                "relies": st.column_config.CheckboxColumn("relies beyond chance"),
-                "gap": st.column_config.NumberColumn(format="%+.2f"),
-                "p_value": st.column_config.NumberColumn("p", format="%.4f"),
-            },
-        )
+        look = {
+            "relies": st.column_config.CheckboxColumn("relies beyond chance"),
+            "gap": st.column_config.NumberColumn(format="%+.2f"),
+            "p_value": st.column_config.NumberColumn("p", format="%.4f"),
+        }
+        chosen = functools.partial(filter_by, "leaks_predicted", tuple(tests["predicted"]))
+        shown = tests[["predicted", "relies", "gap", "p_value", "images", "donors"]]
+        choosing_table(shown, "leaks_classes", chosen, look=look)
         st.caption(
             f"Each image was put on the {words.background} of other images. *Gap*: how much more probable the "
             "predicted "
             f"class is on the {words.background} of its own label than on that of other labels. *p*: how often chance "
             "alone gives such a gap "
             "(permutation of the donors). Images are listed only within classes that rely beyond chance (p of 5\u00a0% "
-            "after Holm's correction over all classes)."
+            "after Holm's correction over all classes). A click before a row shows the images predicted so above."
         )
 
 

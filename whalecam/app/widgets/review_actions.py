@@ -21,8 +21,25 @@ SINGLE = "one"
 
 def signer(run: Run, key: str) -> Signer:
     """Who signs, with the words that stand in the review bar `key`; to be read before an event is taken."""
-    words = {name: fields.value(field_key(key, name)) or "" for name in FIELDS}
-    return session.signer(run, **words)
+    return session.signer(run, **words_given(key))
+
+
+def words_given(key: str) -> dict[str, str]:
+    """Reason, note and suggested label for the next verdict; the reason that a key gave counts before the field's."""
+    words = {name: str(fields.value(field_key(key, name)) or "") for name in FIELDS}
+    return words | {"reason": session.results().reason or words["reason"]}
+
+
+def take_reason(hand: Signer, pressed: str, reasons: Sequence[str]) -> None:
+    """The reason of a key, from "1" on, for the next verdict; the same key again takes it back."""
+    reason = reasons[int(pressed) - 1] if 0 < int(pressed) <= len(reasons) else ""
+    hand.results.reason = "" if reason == hand.results.reason else reason
+    start_over()
+
+
+def forget_reason() -> None:
+    """What is chosen in the field counts from now on."""
+    session.results().reason = ""
 
 
 def field_key(key: str, place: str) -> str:
@@ -40,7 +57,7 @@ def empty_words() -> None:
     results = session.results()
     if results.signed:
         results.emptied += 1
-        results.signed = False
+        results.signed, results.reason = False, ""
 
 
 def decide(

@@ -114,11 +114,14 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
     bar = st.container(key=f"{key}_reviewbar")
     review_actions.empty_words()
     hand = review_actions.signer(run, key)
-    event = gallery(cards, key=key, outcome=hand.results.outcomes.get(key)) if cards else late_event(key)
+    outcome, known = hand.results.outcomes.get(key), reasons(run.words)
+    event = gallery(cards, key=key, outcome=outcome, reasons=len(known)) if cards else late_event(key)
     if event.key in REVIEW_VERDICTS and event.selected:
         review_actions.decide(hand, event.selected, event.key, gallery=key, by_key=True)
     elif event.key in review_actions.STEPS:
         review_actions.step(hand, event.key)
+    elif event.key and event.key.isdecimal():
+        review_actions.take_reason(hand, event.key, known)
     if event.opened:
         open_image(event.opened, key)
     with bar:
@@ -175,10 +178,16 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
 def _words(run: Run, key: str) -> None:
     """Reason, note and suggested label, in a form that opens on demand and says whether anything stands in it."""
     at = {name: review_actions.field_key(key, name) for name in review_actions.FIELDS}
-    given = [str(fields.value(at[name]) or "") for name in review_actions.FIELDS]
-    label = next((plain(word[:24]) for word in given if word), "Reason, note")
+    given = review_actions.words_given(key)
+    label = next((plain(word[:24]) for word in given.values() if word), "Reason, note")
+    known = reasons(run.words)
+    numbered = {reason: f"{place} · {reason}" for place, reason in enumerate(known, 1)}
     with st.popover(label, icon=":material/edit_note:", key=f"{key}_words"):
-        st.pills("Reason", reasons(run.words), key=at["reason"])
+        if by_key := session.results().reason:
+            place = known.index(by_key) + 1 if by_key in known else ""
+            st.caption(f"Reason, by its key: **{plain(by_key)}**. The key {place} again takes it back.")
+        look: dict[str, Any] = {"format_func": lambda reason: numbered[reason], "help": "Keys 1 to 8"}
+        st.pills("Reason", known, key=at["reason"], on_change=review_actions.forget_reason, **look)
         st.text_input("Note", key=at["note"], placeholder="note", max_chars=500)
         hint = "suggested label"
         st.selectbox("Suggested label", run.manifest.classes, index=None, key=at["suggested_label"], placeholder=hint)

@@ -23,6 +23,7 @@ class Results:
         messages: what to tell, oldest first.
         signed: whether reason, note and label of the review bar are to be emptied.
         emptied: how often they have been.
+        reason: for the next verdict, as a key gave it.
         outcomes: gallery → what its browser is to do.
         entries: the address of the journal that the page shows, and how many entries of it.
         waiting: entries that this session wrote since, and that the page is about to show.
@@ -31,6 +32,7 @@ class Results:
     messages: list[str] = field(default_factory=list)
     signed: bool = False
     emptied: int = 0
+    reason: str = ""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     entries: tuple[str, int] = ("", 0)
     waiting: int = 0

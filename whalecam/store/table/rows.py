@@ -96,7 +96,7 @@ class Table:
     def _row(self, image: str) -> ImageRow:
         matches = self._store.ask(f"select * from {self._joined} where image = $image", {"image": image})
         if matches.empty:
-            raise RunError(f"This run has no row for '{image}'. Audit it, or pick a name from the table.")
+            raise RunError(f"This run has no row for '{image}'. Give a name as in the CSV, or audit it first.")
         row: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in matches.iloc[0].items()}
         row |= self._heavy(Path(row.pop("part")), image)
         row["maps"] = unpack_maps(row["maps"], row["map_height"], row["map_width"])

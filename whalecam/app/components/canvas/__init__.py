@@ -66,6 +66,25 @@ class Layer:
         return cls(signed.tobytes(), height, width, full if peak > 0 else 0.0, frame)
 
 
+@dataclass(frozen=True)
+class Sides:
+    """What stands beside the image under its heat when a key asks for it. All texts are shown as they are.
+
+    Attributes:
+        title: what the three are of.
+        plain: under the image as it is.
+        uri: the image on a changed background, as a data URI; "" where there is none.
+        changed: under that.
+        verdict: what people decided, "" where nobody has.
+    """
+
+    title: str
+    plain: str
+    uri: str = ""
+    changed: str = ""
+    verdict: str = ""
+
+
 def heat_canvas(
     image_uri: str,
     layer: Layer | None,
@@ -78,6 +97,8 @@ def heat_canvas(
     fills: bool = False,
     drawing: Drawing | None = None,
     answer: Answer | None = None,
+    sides: Sides | None = None,
+    reasons: int = 0,
 ) -> str | Saved | CutRequest | None:
     """The photograph under its heat, with the value under the cursor and a legend with numbers.
 
@@ -88,47 +109,51 @@ def heat_canvas(
         layer: what to paint; None where there is no map.
         mask_bits: the mask of the whole image, MASK_GRID × MASK_GRID bits, packed; None where there is none.
         caption: what is shown, in plain text.
-        height: largest height of the image in CSS pixels.
+        height: largest height of the image in CSS pixels; `fills`: whether it takes the height of a tall window.
         colours: colour maps that can be chosen.
-        fills: whether the image takes the height of a tall window.
-        drawing: the mask from which a person may go on to draw; None: it cannot be corrected here.
-        answer: the server's last to such a drawing.
+        drawing: the mask to go on drawing from, None: it cannot be corrected here; `answer`: the server's last to one.
+        sides: what the key C shows beside the image; `reasons`: for how many there are keys, at most 9.
 
     Returns:
-        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip` or
-        `help`; a mask that was drawn and is to be saved; two corners to cut the subject out of; else None.
+        The key pressed since the last run: `next`, `previous`, `flag`, `keep`, `unsure`, `undo`, `redo`, `skip`,
+        `help` or the number of a reason; a mask that was drawn and is to be saved; two corners to cut the subject out
+        of; else None.
     """
     shown = zlib.crc32(image_uri.encode())
+    looks = {"height": height, "fills": fills, "tables": colour_tables(colours), "maskGrid": MASK_GRID}
     data = {
         "inbox": events.inbox(key),
         "picture": image_uri,
         "shown": shown,
         "layer": packed_layer(layer),
         "mask": text64(mask_bits) if mask_bits else None,
-        "maskGrid": MASK_GRID,
         "caption": caption,
-        "height": height,
-        "fills": fills,
-        "tables": colour_tables(colours),
         "drawing": drawing.packed() if drawing else None,
         "answer": answer,
+        "sides": vars(sides) if sides else None,
+        "reasons": reasons,
     }
-    _component(key=key, data=data, on_did_change=events.noting(key))
+    _component(key=key, data=looks | data, on_did_change=events.noting(key))
     return _event(events.take(key), shown)
 
 
-def overlay_controls(*, has_maps: bool = True) -> None:
+def overlay_controls(*, has_maps: bool = True, has_masks: bool = True, of: str = "this audit has") -> None:
     """Opacity, threshold, colours, outline and heat in the sidebar; without maps, the outline alone.
 
     They act in the browser: no server run.
+
+    Args:
+        has_masks: whether there are outlines to show.
+        of: what has no maps, as the beginning of a clause.
     """
     with st.sidebar:
         st.subheader("Heat", anchor=False)
         if has_maps:
             _heat_controls()
         else:
-            st.caption("No heat is shown, because this audit has no maps.")
-        st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
+            st.caption(f"No heat is shown, because {of} no maps.")
+        if has_masks:
+            st.toggle("Outline of the mask", True, key="outline", bind="query-params", on_change="ignore")
     fields.unbind("heat", "opacity", "threshold", "colours", "outline")
 
 
@@ -183,7 +208,7 @@ def text64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-ABOUT_IT = (*REVIEW_VERDICTS, "skip")
+ABOUT_IT = (*REVIEW_VERDICTS, "skip", *"123456789")
 
 
 def _event(event: tuple[str, Any] | None, shown: int) -> str | Saved | CutRequest | None:

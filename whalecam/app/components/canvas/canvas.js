@@ -1,14 +1,16 @@
 import { watchSettings } from "../shared/address.js"
+import { watchBare } from "../shared/bare.js"
 import { bytesOf } from "../shared/bytes.js"
 import { element } from "../shared/elements.js"
 import { report } from "../shared/events.js"
 import { colourise, isLit, readable, tablesOf } from "../shared/evidence.js"
-import { keyIsOurs, keyOf } from "../shared/keys.js"
+import { keyIsOurs, keyOf, reasonKey } from "../shared/keys.js"
 import { contoursOf } from "../shared/outlines.js"
 import { drawOutline, paintLayer, placeFrame } from "../shared/paint.js"
 import { settingsOf } from "../shared/settings.js"
 import { cellAt, frameOf, pixelsOf } from "./cells.js"
 import { editorIn, pressKey, updateEditor } from "./editor.js"
+import { drawSides, sidesIn, toggleSides } from "./sides.js"
 import { FIT, panned, transformOf, zoomed } from "./zoom.js"
 import { cellWords, noteOf, restWords, thresholdWords, ticksOf } from "./words.js"
 
@@ -25,10 +27,7 @@ const LOOKS = {
   "+": (view) => enlarge(view, STEP),
   "=": (view) => enlarge(view, STEP),
   "-": (view) => enlarge(view, 1 / STEP),
-  h: (view) => {
-    view.isBare = !view.isBare
-    paint(view)
-  },
+  c: (view) => showSides(view),
 }
 
 export default function (component) {
@@ -59,6 +58,7 @@ function build(root) {
   view.cell = element(view.frame, "div", "cell")
   view.outline = element(plane, "canvas", "outline")
   view.editor = editorIn(view, root)
+  view.sides = sidesIn(root)
   const strip = element(root, "div", "strip")
   const words = element(strip, "div", "words")
   view.caption = element(words, "div", "caption")
@@ -95,7 +95,7 @@ function listen(view) {
       LOOKS[keyOf(event)](view)
       return
     }
-    const name = KEYS[keyOf(event)]
+    const name = KEYS[keyOf(event)] || reasonKey(keyOf(event), view.data.reasons)
     if (!name || view.editor.isOn || !keyIsOurs(event, view.stage)) return
     event.preventDefault()
     view.press(name)
@@ -103,6 +103,10 @@ function listen(view) {
   document.addEventListener("keydown", onKey)
   const unwatch = watchSettings((settings) => {
     view.settings = settings
+    paint(view)
+  })
+  const unwatchBare = watchBare((event) => !view.editor.isOn && keyIsOurs(event, view.stage), (isBare) => {
+    view.isBare = isBare
     paint(view)
   })
   const resized = new ResizeObserver(() => paint(view))
@@ -125,8 +129,15 @@ function listen(view) {
   view.stop = () => {
     document.removeEventListener("keydown", onKey)
     unwatch()
+    unwatchBare()
     resized.disconnect()
   }
+}
+
+function showSides(view) {
+  if (!view.data.sides) return
+  toggleSides(view.sides)
+  paint(view)
 }
 
 // The wheel enlarges; where all is shown already, turning back scrolls the page.
@@ -174,6 +185,7 @@ function paint(view) {
   const wide = stage.clientWidth
   const high = stage.clientHeight
   if (!view.data || !wide || !high) return
+  drawSides(view.sides, { data: view.data, layer, table: view.tableOf(settings.colours), settings })
   const density = Math.min(2, window.devicePixelRatio || 1)
   const lit = isLit(layer)
   view.frame.hidden = !layer

@@ -71,7 +71,7 @@ class GalleryEvent:
         selected: the selected images in the order of the cards; with a `key`, those that the key was pressed for:
             the card with the focus, or the whole selection where that holds it or no card has the focus. They may
             stand on cards that are not shown any more.
-        key: `flag`, `keep`, `unsure`, `undo` or `redo`.
+        key: `flag`, `keep`, `unsure`, `undo` or `redo`; or the number of a reason for the next verdict, "1" and on.
     """
 
     opened: str | None = None
@@ -88,6 +88,7 @@ def gallery(
     columns_min_px: int = 150,
     openable: bool = True,
     outcome: Outcome | None = None,
+    reasons: int = 0,
 ) -> GalleryEvent:
     """Show cards in a responsive grid.
 
@@ -98,6 +99,7 @@ def gallery(
         columns_min_px: smallest width of a card in CSS pixels.
         openable: whether images can be opened at all.
         outcome: what came of the last verdict.
+        reasons: for how many there are keys, at most 9.
     """
     data = {
         "key": key,
@@ -110,6 +112,7 @@ def gallery(
         "columns": columns_min_px,
         "maskGrid": MASK_GRID,
         "outcome": outcome,
+        "reasons": reasons,
     }
     result = _component(
         key=key,

@@ -92,5 +92,7 @@ function outline(own, card) {
 
 export function heat(own, card) {
   outline(own, card)
-  if (card.canvas) paintLayer(card.canvas, card.heat, own.tableOf(own.settings.colours), own.settings, FIELD, FIELD)
+  if (!card.canvas) return
+  const settings = { ...own.settings, heat: own.settings.heat && !own.settings.isBare }
+  paintLayer(card.canvas, card.heat, own.tableOf(settings.colours), settings, FIELD, FIELD)
 }

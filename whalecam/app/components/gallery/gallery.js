@@ -1,13 +1,16 @@
 import { watchSettings } from "../shared/address.js"
+import { watchBare } from "../shared/bare.js"
 import { element } from "../shared/elements.js"
 import { report } from "../shared/events.js"
 import { tablesOf } from "../shared/evidence.js"
-import { keyIsOurs, keyOf } from "../shared/keys.js"
+import { keyIsOurs, keyOf, reasonKey } from "../shared/keys.js"
 import { settingsOf } from "../shared/settings.js"
+import { touched, watchBand } from "./band.js"
 import { heat, makeCard } from "./card.js"
 import { keptScale, SCALES, keepScale } from "./density.js"
 import { isOtherPage, nearestSelected, placeAfter, placeAmong, placeBehind } from "./places.js"
 import { countWords, hintWords, inOrder, rangeOf, targetsOf, toggled } from "./selection.js"
+import { skipButton } from "./skip.js"
 import { afterOutcome, stepOf, verdictOf, withPress } from "./verdicts.js"
 
 const galleries = new WeakMap()
@@ -74,20 +77,55 @@ function build(root, data) {
     tell(own)
     describe(own)
   })
+  const repaint = () => own.cards.forEach((card) => heat(own, card))
   const unwatch = watchSettings((settings) => {
-    own.settings = settings
-    own.cards.forEach((card) => heat(own, card))
+    own.settings = { ...settings, isBare: own.settings.isBare }
+    repaint()
   })
+  const unwatchBare = watchBare((event) => own.cards.length && keyIsOurs(event, own.grid), (isBare) => {
+    own.settings = { ...own.settings, isBare }
+    repaint()
+  })
+  dragging(own)
+  const unskip = data.selectable ? skipButton(root, () => move(own, own.cursor, true)) : () => {}
   own.stop = () => {
     document.removeEventListener("keydown", onKey)
     document.removeEventListener("pointerdown", onPoint, true)
     unwatch()
+    unwatchBare()
+    unskip()
     clearTimeout(own.timer)
     const [selected, cursor] = [[...own.selected], own.cards[own.cursor]?.image]
     const { outcome, keepsFocus } = own
     remembered.set(own.data.key, { selected, cursor, outcome, keepsFocus, path: location.pathname, left: Date.now() })
   }
   return own
+}
+
+// A frame that is dragged over the cards selects those that it touches; with Shift or Ctrl, beside those before.
+function dragging(own) {
+  let before = []
+  let places = []
+  watchBand(own.grid, {
+    begin: (event) => {
+      before = event.shiftKey || event.ctrlKey || event.metaKey ? [...own.selected] : []
+      return own.data.selectable
+    },
+    drawn: (band) => {
+      places = touched(own.cards.map((card) => boxOf(card.root)), band)
+      select(own, [...before, ...places.map((place) => own.cards[place].image)])
+    },
+    ended: () => {
+      if (!places.length) return
+      own.anchor = places[0]
+      move(own, places.at(-1), true)
+    },
+  })
+}
+
+// Where a card lies in its grid.
+function boxOf({ offsetLeft: left, offsetTop: top, offsetWidth, offsetHeight }) {
+  return { left, top, right: left + offsetWidth, bottom: top + offsetHeight }
 }
 
 // How large the cards are, which is a matter of one's screen: kept by the browser, in no link.
@@ -210,7 +248,7 @@ function selectedInOrder(own) {
 }
 
 function describe(own) {
-  own.hint.textContent = hintWords(targets(own, hasFocus(own)), own.data.openable)
+  own.hint.textContent = hintWords(targets(own, hasFocus(own)), own.data.openable, own.data.reasons)
 }
 
 function tell(own) {
@@ -262,8 +300,9 @@ function walk(own, key) {
 // however late Python is.
 function judge(own, key, inside) {
   if (!own.data.selectable) return false
-  if (stepOf(key)) {
-    own.trigger("pressed", { name: stepOf(key), images: [] })
+  const step = stepOf(key) || reasonKey(key, own.data.reasons)
+  if (step) {
+    own.trigger("pressed", { name: step, images: [] })
     return true
   }
   const name = verdictOf(key)

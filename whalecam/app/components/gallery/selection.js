@@ -27,9 +27,10 @@ export function countWords(chosen, count) {
 }
 
 // Which images the keys would sign now.
-export function hintWords(images, isOpenable) {
+export function hintWords(images, isOpenable, reasons = 0) {
   const verdict = images.length ? `F K U sign ${named(images)}` : "F K U verdict"
-  return `arrows · X select${isOpenable ? " · Enter open" : ""} · ${verdict} · Z undo · Y redo`
+  const reason = reasons ? ` · 1–${reasons} reason` : ""
+  return `arrows · X or drag: select${isOpenable ? " · Enter open" : ""} · ${verdict}${reason} · Z undo · Y redo · H heat`
 }
 
 function named(images) {

@@ -18,3 +18,8 @@ export function keyIsOurs(event, own) {
 export function keyOf(event) {
   return event.key.length === 1 ? event.key.toLowerCase() : event.key
 }
+
+// The key of a reason for the next verdict, of which there are `count`, from "1" on.
+export function reasonKey(key, count) {
+  return /^[1-9]$/.test(key) && Number(key) <= count ? key : undefined
+}
