@@ -85,6 +85,22 @@ def test_classes_to_compare_begin_with_what_was_predicted_and_what_is_true(runs:
     assert chosen.selectbox(key="class_a").value == frame["class"][2], "the address counts before"
 
 
+def test_a_verdict_leads_on_to_the_next_image_where_that_is_wished(run: Run, table: Table, journal: Journal) -> None:
+    names = table.images(Filters(), "name", 3)
+    app = heatmaps(image=names[0], image_order="name")
+    app.toggle(key="advance").set_value(True).run()
+    assert shown(press(app, "one_flag")) == names[1]
+    send(app, run, names[1], "pressed", name="keep")
+    assert shown(app) == names[2]
+    app.toggle(key="advance").set_value(False).run()
+    assert shown(press(app, "one_unsure")) == names[2]
+    assert dict(zip(*journal.latest()[["image", "verdict"]].to_numpy().T, strict=True)) == dict(
+        zip(names, ("flag", "keep", "unsure"), strict=True)
+    )
+    unnamed = heatmaps("", image=names[0], image_order="name", advance="true")
+    assert shown(press(unnamed, "one_flag")) == names[0] and unnamed.error, "nothing was signed"
+
+
 def test_a_part_of_a_name_opens_its_image_and_one_of_several_names_some(runs: Path, table: Table) -> None:
     names = table.images(Filters(), "name")
     only = next(name for name in names if sum(name[3:5] in other for other in names) == 1)

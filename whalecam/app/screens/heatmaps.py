@@ -204,7 +204,7 @@ def review(run: Run, row: ImageRow, view: View, line: Queue) -> None:
             mask_panel.act_on_drawing(run, row, pressed, hand.reviewer)
         else:
             act_on_key(run, hand, pressed=pressed, image=image, line=line)
-        review_controls.review_bar(run, (image,), "one")
+        review_controls.review_bar(run, (image,), "one", following=queue.next_of(line, image))
         history = session.journal_of(run).history(image)
         if len(history):
             st.caption("Reviews of this image")
@@ -381,7 +381,7 @@ def act_on_key(run: Run, hand: Signer, *, pressed: str | None, image: str, line:
     elif pressed == "skip":
         queue.skip(run, image, line.after(image))
     elif pressed in ("flag", "keep", "unsure"):
-        review_actions.decide(hand, (image,), pressed)
+        review_actions.decide(hand, (image,), pressed, following=queue.next_of(line, image))
     elif pressed in review_actions.STEPS:
         review_actions.step(hand, pressed)
     elif pressed and pressed.isdecimal():

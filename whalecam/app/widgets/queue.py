@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from whalecam.app.shell.page_frame import errors_shown
-from whalecam.app.state import image_in_view, pending, reviewer_progress, session
+from whalecam.app.state import fields, image_in_view, pending, reviewer_progress, session
 from whalecam.app.state.pending import Skip
 from whalecam.app.state.queue_cache import QueueOrder, queue_order
 from whalecam.app.widgets import filters
@@ -16,6 +16,8 @@ from whalecam.text import PERCENT_SLIDER, number
 
 ALL, NEW, SUSPECTS = "all images", "new to me", "suspects new to me"
 CONTROLS = 0.1
+ADVANCE = "advance"
+"""The switch that lets a verdict lead on to the next image."""
 MOST = 5_000
 """Images in a queue: nobody judges more before the thresholds or the run change, and each must be held."""
 
@@ -25,6 +27,7 @@ def choose(run: Run, table: Table) -> Queue:
     order = st.selectbox("Order", list(ORDERS), key="image_order", bind="query-params", help=_ORDER_HINT)
     which = st.selectbox("Queue", (ALL, NEW, SUSPECTS), key="image_queue", bind="query-params", help=_QUEUE_HINT)
     place = st.container(width="content")
+    st.toggle("Next after a verdict", key=ADVANCE, bind="query-params", help="A verdict shows the next image at once.")
     share = _controls() if which == SUSPECTS else 0.0
     queue = queue_of(
         run, table, chosen=filters.choose(table, filters.QUEUE, run, place), order=order, which=which, share=share
@@ -44,6 +47,11 @@ def buttons(run: Run, queue: Queue, image: str) -> None:
     place = queue.place(image)
     st.caption(f"{place + 1:,} of {len(queue.line):,}" if place >= 0 else f"beside a queue of {len(queue.line):,}")
     _carry_out_skip(run)
+
+
+def next_of(queue: Queue, image: str) -> str | None:
+    """The image that a verdict on this one leads on to; None where it stays, or is the last."""
+    return queue.after(image) if fields.value(ADVANCE) else None
 
 
 def start(queue: Queue) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import fields, pending, session
+from whalecam.app.state import fields, image_in_view, pending, session
 from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets.signer import Signer
 from whalecam.errors import ReviewError
@@ -68,6 +68,7 @@ def decide(
     gallery: str = "",
     by_key: bool = False,
     whole_page: bool = False,
+    following: str | None = None,
 ) -> None:
     """Sign a verdict (see `Signer.sign`), note what is to be said of it, and draw anew.
 
@@ -77,6 +78,7 @@ def decide(
         gallery: the gallery whose images these are; its browser then moves on to the next image, which it has done
             already where a verdict was given `by_key`.
         whole_page: whether all of the page is drawn anew, and not its fragment alone.
+        following: the image to show large afterwards, in place of that which was signed.
     """
     # Nothing from here to the notes may ask Streamlit: see `Signer`.
     results = hand.results
@@ -95,7 +97,9 @@ def decide(
         results.signed = True
         if gallery and not by_key:
             results.answer(gallery, "signed", images)
-        if whole_page or verdict == "reject":  # which changes every figure
+        if following:
+            image_in_view.show_next(following)
+        if following or whole_page or verdict == "reject":  # which changes every figure
             st.rerun()
     start_over()
 

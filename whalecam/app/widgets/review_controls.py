@@ -133,10 +133,13 @@ def _reviewed(run: Run, cards: list[Card], key: str, detail: Callable[[str], Non
             detail(event.selected[0])
 
 
-def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = False) -> None:
+def review_bar(
+    run: Run, images: tuple[str, ...], key: str, of_gallery: bool = False, *, following: str | None = None
+) -> None:
     """Verdict buttons for `images`, with reason, note and suggested label, which are empty again after a verdict.
 
-    With `of_gallery`, the buttons sign what is selected in the gallery `key` when they are pressed.
+    With `of_gallery`, the buttons sign what is selected in the gallery `key` when they are pressed. After a verdict,
+    the image `following` is shown large.
     """
     review_actions.empty_words()
     given = None if of_gallery else images
@@ -171,7 +174,7 @@ def review_bar(run: Run, images: tuple[str, ...], key: str, of_gallery: bool = F
         for name, icon, hint in (("undo", ":material/undo:", UNDO_HINT), ("redo", ":material/redo:", REDO_HINT)):
             arguments = (name, (), key)
             st.button(name.capitalize(), key=f"{key}_{name}", icon=icon, help=hint, on_click=_remember, args=arguments)
-    _carry_out(run, key)
+    _carry_out(run, key, following)
     _ask_name(key)
 
 
@@ -241,7 +244,7 @@ def _remember(verdict: str, images: tuple[str, ...] | None, key: str) -> None:
     pending.REVIEW.set(ReviewAction(verdict, shown, key, of_gallery=images is None))
 
 
-def _carry_out(run: Run, key: str) -> None:
+def _carry_out(run: Run, key: str, following: str | None) -> None:
     """Do what a button asked for: outside the callback, so that an error becomes a message on the page."""
     review_actions.say()
     action = pending.REVIEW.get()
@@ -253,7 +256,10 @@ def _carry_out(run: Run, key: str) -> None:
         review_actions.step(hand, action.verdict)
     elif action.images:
         gallery_key = key if action.of_gallery else ""
-        review_actions.decide(hand, action.images, action.verdict, gallery=gallery_key, whole_page=action.is_first)
+        whole = action.is_first
+        review_actions.decide(
+            hand, action.images, action.verdict, gallery=gallery_key, whole_page=whole, following=following
+        )
 
 
 def _lines(row: ListedRow) -> tuple[str, ...]:

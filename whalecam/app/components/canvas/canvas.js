@@ -63,6 +63,8 @@ function build(root) {
   const words = element(strip, "div", "words")
   view.caption = element(words, "div", "caption")
   view.readout = element(words, "div", "readout")
+  view.beside = element(words, "button", "beside", "Side by side (C)")
+  view.beside.onclick = () => showSides(view)
   view.legend = legendIn(strip)
   view.note = element(root, "div", "note")
   listen(view)
@@ -174,6 +176,7 @@ function show(view, data) {
   }
   if (view.layer) placeFrame(view.frame, view.layer.frame)
   view.caption.textContent = data.caption
+  view.beside.hidden = !data.sides
   updateEditor(view.editor, data)
   point(view, null)
   paint(view)
