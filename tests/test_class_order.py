@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import whalecam as wc
 from tests.commandline import whalecam
 from tests.conftest import ROOT
-from whalecam.analysis.class_order import ClassOrder, _best, proposed_order
+from whalecam.analysis.class_order import MIN_AS_PROPOSED, ClassOrder, _best, _may_explain, proposed_order
 from whalecam.audit import run_audit
 from whalecam.config import AuditOptions
 from whalecam.data import open_dataset
@@ -161,3 +161,16 @@ def test_permuted_names_of_a_network_on_photographs_are_noticed(real_data: Path,
         orders.append(proposed_order(open_table(one).confusion(), one.manifest.classes))
     assert orders[0] is None and orders[1] is not None
     assert orders[1].classes == right
+
+
+@given(st.lists(st.lists(st.integers(0, 12), min_size=4, max_size=4), min_size=4, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_what_is_left_unsearched_has_no_order_that_explains_it(rows: list[list[int]]) -> None:
+    counts = np.array(rows)
+    if _may_explain(counts):
+        return
+    for order in permutations(range(4)):
+        moved = [label for label, output in enumerate(order) if label != output]
+        images = counts[moved].sum()
+        as_proposed = sum(counts[label, order[label]] for label in moved)
+        assert not images or as_proposed < MIN_AS_PROPOSED * images

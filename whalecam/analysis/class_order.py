@@ -61,7 +61,7 @@ def proposed_order(confusion: pd.DataFrame, classes: Sequence[str]) -> ClassOrde
     if len(classes) > MAX_CLASSES:
         return None
     counts = _counts(confusion, classes)
-    if (counts.diagonal() > MAX_AS_NAMED * counts.sum(axis=1)).all():
+    if (counts.diagonal() > MAX_AS_NAMED * counts.sum(axis=1)).all() or not _may_explain(counts):
         return None
     order = _best(counts)
     moved = np.flatnonzero(order != np.arange(len(order)))
@@ -85,6 +85,15 @@ def _counts(confusion: pd.DataFrame, classes: Sequence[str]) -> Counts:
         if label in at and predicted in at:
             counts[at[label], at[predicted]] += int(images)
     return counts
+
+
+def _may_explain(counts: Counts) -> bool:
+    """Whether another order may make enough images right: then some label's images mostly fall under one other class.
+
+    Asked first, for the search needs scipy, which takes longer to import than all else that a verb does.
+    """
+    others = counts - np.diag(counts.diagonal())
+    return bool((others.max(axis=1, initial=0) >= MIN_AS_PROPOSED * counts.sum(axis=1))[counts.any(axis=1)].any())
 
 
 def _best(counts: Counts) -> NDArray[np.intp]:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from whalecam.store.parts import read_part
 from whalecam.store.run import Run
 from whalecam.store.table import unpack_maps
 from whalecam.text import percent
@@ -61,7 +61,7 @@ def placement_of(run: Run) -> Placement | None:
     if not parts:
         return None
     names = ["maps", "map_height", "map_width", "logits"]
-    rows = pq.read_table(parts[0], columns=names).slice(0, IMAGES).to_pylist()
+    rows = read_part(parts[0], names).slice(0, IMAGES).to_pylist()
     shares = [
         placed_share(maps, np.asarray(row["logits"]))
         for row in rows

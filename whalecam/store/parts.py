@@ -59,7 +59,7 @@ def last_revisions(names: Sequence[str]) -> list[str]:
 
 def with_row(part: Path, image: str, row: pa.Table) -> pa.Table | None:
     """The rows of a part with `row` in the place of the image's; None where the image is not among them."""
-    names = pq.read_table(part, columns=["image"])["image"].to_pylist()
+    names = read_part(part, ["image"])["image"].to_pylist()
     if image not in names:
         return None
     rows, at = whole_part(part), names.index(image)

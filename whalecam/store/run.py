@@ -27,7 +27,7 @@ from whalecam.store.join_record import JoinRecord
 from whalecam.store.locks import FileLock
 from whalecam.store.migration import present_manifest
 from whalecam.store.network_spec import NetworkSpec
-from whalecam.store.parts import first_of, last_revisions, whole_part, with_row, write_revision
+from whalecam.store.parts import first_of, last_revisions, read_part, whole_part, with_row, write_revision
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.words import Words
@@ -268,7 +268,7 @@ class Run:
     def row_of(self, image: str) -> pa.Table:
         """The row of an image, by the columns of SCHEMA. Raises RunError where it has none."""
         for part in reversed(self.parts()):
-            names = pq.read_table(part, columns=["image"])["image"].to_pylist()
+            names = read_part(part, ["image"])["image"].to_pylist()
             if image in names:
                 return whole_part(part).slice(names.index(image), 1).combine_chunks()
         raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
@@ -321,13 +321,13 @@ class Run:
         return self._names_in(self.parts()[:parts])
 
     def _names_in(self, parts: Sequence[Path]) -> set[str]:
-        return {name for part in parts for name in pq.read_table(part, columns=["image"])["image"].to_pylist()}
+        return {name for part in parts for name in read_part(part, ["image"])["image"].to_pylist()}
 
     def mask_sources(self) -> dict[str, int]:
         """How many rows of the audit have a mask of each source; `none` counts those without one."""
         counts = Counter[str]()
         for part in self.parts():
-            counts.update(name or "none" for name in pq.read_table(part, columns=["mask_source"])[0].to_pylist())
+            counts.update(name or "none" for name in read_part(part, ["mask_source"])[0].to_pylist())
         return dict(counts)
 
     def clear_audit(self) -> None:

@@ -3,17 +3,19 @@ and after."""
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from whalecam.store.reviews.database import Database
+from whalecam.store.reviews.database import Database, texts
 from whalecam.store.reviews.review import signed, storable
 from whalecam.store.run import Run, now
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CORRECTION, UNDO, REDO = "correction", "undo", "redo"
 ENTRIES = sa.Table(
@@ -94,11 +96,11 @@ class Corrections:
         """What the latest undo took back, unless a correction came since."""
         return self._correction(image, [row.action for row in self._events(image)[1]])
 
-    def history(self, image: str) -> pd.DataFrame:
+    def history(self, image: str) -> "pd.DataFrame":
         """All that was done to the mask of an image, in the order of writing: `event`, `reviewer`, `at`."""
         question = self._of(image, *(ENTRIES.c[name] for name in COLUMNS))
         rows = self._database.do(lambda connection: connection.execute(question).all())
-        return pd.DataFrame([tuple(row) for row in rows], columns=list(COLUMNS), dtype=str)
+        return texts(rows, COLUMNS)
 
     def moments(self) -> dict[str, str]:
         """Image → when the correction that stands was made, ISO 8601; images without one are left out."""

@@ -1,9 +1,9 @@
 """How a database is reached: one transaction at a time, patient with other processes, errors in words."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from random import random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -11,6 +11,9 @@ from sqlalchemy.pool import NullPool
 
 from whalecam.errors import ReviewError
 from whalecam.extras import install
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
@@ -59,6 +62,13 @@ class Database:
             f"The journal of verdicts {place} cannot be used: {cause}. Check that the place exists and may be written "
             "to, or restore the journal from a copy."
         )
+
+
+def texts(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> "pd.DataFrame":
+    """Rows of a question as a table of texts."""
+    import pandas as pd  # Who signs a verdict need not wait for it.
+
+    return pd.DataFrame([tuple(row) for row in rows], columns=list(columns), dtype=str)
 
 
 def _engine(url: str) -> sa.Engine:

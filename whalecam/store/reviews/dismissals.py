@@ -1,14 +1,17 @@
 """Findings that somebody set aside, and why: append-only as the verdicts, in the same database."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import sqlalchemy as sa
 
 from whalecam.errors import ReviewError
-from whalecam.store.reviews.database import Database
+from whalecam.store.reviews.database import Database, texts
 from whalecam.store.reviews.review import signed, storable
 from whalecam.store.run import now
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("finding", "sentence", "reason", "reviewer", "at")
 
@@ -61,7 +64,7 @@ class Dismissals:
         """Take a dismissal back; the entry stays. Raises ReviewError without a reviewer."""
         self._append("restore", Dismissal(finding, "", "", reviewer))
 
-    def standing(self) -> pd.DataFrame:
+    def standing(self) -> "pd.DataFrame":
         """What is dismissed now, oldest first: COLUMNS, all str."""
         later = ENTRIES.alias()
         same = (later.c.dataset == ENTRIES.c.dataset, later.c.finding == ENTRIES.c.finding)
@@ -70,14 +73,14 @@ class Dismissals:
             ENTRIES.c.dataset == self._dataset, latest, ENTRIES.c.event == "dismiss"
         )
         rows = self._database.do(lambda connection: connection.execute(question.order_by(ENTRIES.c.id)).all())
-        return pd.DataFrame([tuple(row) for row in rows], columns=list(COLUMNS), dtype=str)
+        return texts(rows, COLUMNS)
 
-    def history(self) -> pd.DataFrame:
+    def history(self) -> "pd.DataFrame":
         """All that was ever said, in the order of writing: `event` and COLUMNS, all str."""
         names = ("event", *COLUMNS)
         question = sa.select(*(ENTRIES.c[name] for name in names)).where(ENTRIES.c.dataset == self._dataset)
         rows = self._database.do(lambda connection: connection.execute(question.order_by(ENTRIES.c.id)).all())
-        return pd.DataFrame([tuple(row) for row in rows], columns=list(names), dtype=str)
+        return texts(rows, names)
 
     def _append(self, event: str, dismissal: Dismissal) -> None:
         entry = {

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pandas as pd
 import sqlalchemy as sa
 
 from whalecam.config import REVIEW_VERDICTS
@@ -15,6 +14,9 @@ from whalecam.store.reviews.earlier import Earlier
 from whalecam.store.reviews.review import Review, checked, signed, storable
 from whalecam.store.reviews.schema import ENTRIES, prepare
 from whalecam.store.run import Run, now
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "image",
@@ -102,24 +104,24 @@ class Journal:
         """Restore what the reviewer's latest undo took back, unless a new verdict came since; return its images."""
         return self._toggle("redo", reviewer, _to_redo)
 
-    def latest(self) -> pd.DataFrame:
+    def latest(self) -> "pd.DataFrame":
         """One row per reviewed image, by name: COLUMNS; thresholds float with NaN, all else str."""
         newest = _newest(self._mine())
         return self._frame(sa.select(*(newest.c[name] for name in COLUMNS)).order_by(newest.c.image))
 
-    def standing(self) -> pd.DataFrame:
+    def standing(self) -> "pd.DataFrame":
         """Every verdict of every reviewer that is not undone, oldest first: COLUMNS."""
         return self._standing(COLUMNS)
 
-    def controls(self) -> pd.DataFrame:
+    def controls(self) -> "pd.DataFrame":
         """Every verdict on a blind control that is not undone, oldest first: `image verdict reviewer`."""
         return self._standing(("image", "verdict", "reviewer"), ENTRIES.c.blind == 1)
 
-    def reviewed_by(self, reviewer: str) -> pd.DataFrame:
+    def reviewed_by(self, reviewer: str) -> "pd.DataFrame":
         """What one reviewer has judged, oldest first: `image action reviewed_at` of each verdict that is not undone."""
         return self._standing(("image", "action", "reviewed_at"), ENTRIES.c.reviewer == reviewer)
 
-    def history(self, image: str) -> pd.DataFrame:
+    def history(self, image: str) -> "pd.DataFrame":
         """All that was ever said of one image, in the order of writing: `event`, `action`, `target`, COLUMNS.
 
         `event` is review, import, undo or redo; the last two name in `target` the action that they speak of.
@@ -148,7 +150,7 @@ class Journal:
         """The entry belongs to this run, or to every one."""
         return sa.true() if self._run is None else ENTRIES.c.run.is_(None) | (ENTRIES.c.run == self._run)
 
-    def _standing(self, names: Sequence[str], *conditions: Condition) -> pd.DataFrame:
+    def _standing(self, names: Sequence[str], *conditions: Condition) -> "pd.DataFrame":
         columns = (ENTRIES.c[name] for name in names)
         question = sa.select(*columns).where(_counts(ENTRIES), self._mine(), *conditions)
         return self._frame(question.order_by(ENTRIES.c.reviewed_at, ENTRIES.c.id))
@@ -174,7 +176,9 @@ class Journal:
 
         return self._database.do(write, writes=True)
 
-    def _frame(self, question: "sa.Select[Any]") -> pd.DataFrame:
+    def _frame(self, question: "sa.Select[Any]") -> "pd.DataFrame":
+        import pandas as pd  # Who signs a verdict need not wait for it.
+
         names = list(question.selected_columns.keys())
 
         def read(connection: sa.Connection) -> list[list[Any]]:
@@ -186,7 +190,9 @@ class Journal:
             return columns
 
         columns = self._database.do(read)
-        return pd.DataFrame({name: _column(name, values) for name, values in zip(names, columns, strict=True)})
+        kinds = (float if name.endswith(("_threshold", "_rate")) else "str" for name in names)
+        named = zip(names, columns, kinds, strict=True)
+        return pd.DataFrame({name: pd.Series(values, dtype=kind) for name, values, kind in named})
 
 
 def _news(reviews: Sequence[Review], earlier: Earlier, imported: bool) -> list[Review]:
@@ -241,7 +247,3 @@ def _to_redo(reviewer: str, mine: Condition) -> "sa.Select[Any]":
     newest = sa.select(sa.func.coalesce(sa.func.max(ENTRIES.c.id), 0)).where(own, ENTRIES.c.event == "review")
     undone = (own, ENTRIES.c.event == "undo", _last_word(ENTRIES), ENTRIES.c.id > newest.scalar_subquery())
     return sa.select(ENTRIES.c.target).where(*undone).order_by(ENTRIES.c.id.desc()).limit(1)
-
-
-def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
-    return pd.Series(values, dtype=float if name.endswith(("_threshold", "_rate")) else "str")

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import sqlalchemy as sa
 
 from whalecam.config import MATCH_VERDICTS
 from whalecam.errors import ReviewError
-from whalecam.store.reviews.database import Database
+from whalecam.store.reviews.database import Database, texts
 from whalecam.store.reviews.review import signed, storable
 from whalecam.store.run import Run, now
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("query", "candidate", "verdict", "note", "reviewer", "reviewed_at")
 SIGNED, UNDONE = "sign", "undo"
@@ -76,20 +79,20 @@ class MatchJournal:
 
         return self._database.do(work, writes=True)
 
-    def latest(self) -> pd.DataFrame:
+    def latest(self) -> "pd.DataFrame":
         """The verdict that stands for each match, the last one that was written: COLUMNS, all str."""
         rows = self._database.do(lambda connection: connection.execute(self._standing().order_by(ENTRIES.c.id)).all())
-        frame = pd.DataFrame([tuple(row)[1:] for row in rows], columns=list(COLUMNS), dtype=str)
+        frame = texts((row[1:] for row in rows), COLUMNS)
         return frame.drop_duplicates(["query", "candidate"], keep="last").reset_index(drop=True)
 
-    def history(self, query: str) -> pd.DataFrame:
+    def history(self, query: str) -> "pd.DataFrame":
         """All that was ever said of a query's matches, in the order of writing: `event` and COLUMNS, all str."""
         names = ("event", *COLUMNS)
         question = sa.select(*(ENTRIES.c[name] for name in names)).where(
             ENTRIES.c.run == self._run, ENTRIES.c.query == query
         )
         rows = self._database.do(lambda connection: connection.execute(question.order_by(ENTRIES.c.id)).all())
-        return pd.DataFrame([tuple(row) for row in rows], columns=list(names), dtype=str)
+        return texts(rows, names)
 
     def _standing(self) -> "sa.Select[tuple[int, str]]":
         """The signed verdicts that nothing took back: `id` and COLUMNS."""

@@ -9,8 +9,6 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 import pandas as pd
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from whalecam.data.csv_text import read_text
 from whalecam.data.faults import fault
@@ -113,6 +111,9 @@ def parsed_xml(path: Path) -> Element:
 
     No box format has a document type; its entities could grow without bounds or read other files.
     """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
     try:
         return Element("none") if (root := fromstring(path.read_bytes(), forbid_dtd=True)) is None else root
     except DefusedXmlException as error:
