@@ -17,6 +17,7 @@ UNREAD_SUFFIXES = (
 MAX_PIXELS = 120_000_000
 SPLITS = ("random", "group")
 PRECISIONS = ("auto", "float32")
+RUNTIMES = ("auto", "torch", "onnxruntime")
 ENGINES = ("local", "ray")
 PROBE = "linear-probe"
 RECIPES = ("fast", "notebook", PROBE)
@@ -266,6 +267,7 @@ class AuditOptions(MaskOptions):
         device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         precision: `float32`, or `auto`: bfloat16 where the CPU has it and the maps hardly change; the audit says by how
             much.
+        runtime: which library computes the network: `torch`, `onnxruntime`, or `auto`, the faster one.
         maps: `auto` where the network has positions, `occlusion` (Zeiler & Fergus 2014) by covering parts of the image,
             or `none`, which measures the reliance on the background alone.
     """
@@ -279,6 +281,7 @@ class AuditOptions(MaskOptions):
     batch: int = 32
     device: str = "auto"
     precision: str = "auto"
+    runtime: str = "auto"
     maps: str = "auto"
 
     @classmethod

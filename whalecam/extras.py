@@ -14,6 +14,7 @@ EXTRAS = MappingProxyType(
         "auth": ("authlib",),
         "umap": ("umap",),
         "onnx": ("onnx", "onnxruntime"),
+        "fast": ("onnxruntime",),
         "transformers": ("transformers",),
         "heif": ("pillow_heif",),
         "excel": ("python_calamine",),

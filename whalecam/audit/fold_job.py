@@ -12,7 +12,14 @@ import pandas as pd
 
 from whalecam import network
 from whalecam.audit import pipeline
-from whalecam.audit.precision import TOLERATED_DROP, TOLERATED_ROUNDING, at_map_size, check_answers, rounding
+from whalecam.audit.precision import (
+    TOLERATED_DROP,
+    TOLERATED_ROUNDING,
+    at_map_size,
+    check_answers,
+    rounding,
+    some_inputs,
+)
 from whalecam.config import TESTED_SAMPLE, AuditOptions
 from whalecam.data import Dataset
 from whalecam.explain import background_test, occlusion
@@ -20,12 +27,15 @@ from whalecam.explain.explainer import Explained, Explainer
 from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.network.exactness import NONE, exactness
+from whalecam.network.runtime import ONNX_RUNTIME, TORCH, Computed, with_runtime
 from whalecam.store.run import Run
 from whalecam.store.thumbnails import save_thumbs
 from whalecam.text import percent, points
 
 PART_ROWS, PART_SECONDS = 512, 10.0
 """How much work a crash can cost."""
+MIN_PASSES = 8192
+"""Forward passes of an audit from which on it pays to export its network to another library, which takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +106,27 @@ class Engine(Protocol):
         """Explain the batches of one fold and store their rows."""
 
 
-def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, *, given: Network | None = None) -> Networks:
+def prepared(
+    run: Run,
+    fold: int,
+    data: Dataset,
+    options: AuditOptions,
+    *,
+    given: Network | None = None,
+    runtime: str = TORCH,
+) -> Networks:
     """One fold's network prepared for all it has to do, with what precision and another size cost, in words.
 
     Args:
         given: the network itself, where the run cannot build it.
+        runtime: which library computes it in float32, out of `config.RUNTIMES`.
     """
     model = given or network.from_spec(run.manifest.network, run.load_checkpoint(fold))
     device = network.pick_device(options.device)
     model.to(device)
     check_answers(model, data, f"run '{run.name}', fold {fold}")
     predictor, mapper, note = _sized(model, run, fold, data, options)
-    in_torch = mapper.has_positions and not mapper.is_opaque
+    in_torch = mapper.has_positions and not mapper.is_opaque and runtime != ONNX_RUNTIME
     wanted = options.precision == "auto" and network.fast_halves(device) and in_torch
     quick = network.quick(mapper, wanted)
     apart = rounding(mapper, quick, data) if wanted else float("inf")
@@ -118,7 +137,23 @@ def prepared(run: Run, fold: int, data: Dataset, options: AuditOptions, *, given
     quick_mapper = quick if halves == wanted else network.quick(mapper, halves)
     note = f"{_drawn(options.maps, mapper)} {note}".strip()
     quick_predictor = quick_mapper if predictor is mapper else network.quick(predictor, halves)
-    return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper))
+    if halves:
+        return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper))
+    drawing = _computed(mapper, quick_mapper, data, options, runtime)
+    predicting = drawing if predictor is mapper else _computed(predictor, quick_predictor, data, options, runtime)
+    note = f"{note} {drawing.note or predicting.note}".strip()
+    return Networks(predicting.network, drawing.network, note, _exactness(options.maps, mapper))
+
+
+def _computed(exact: Network, quick: Network, data: Dataset, options: AuditOptions, runtime: str) -> Computed:
+    """The network in the library that is wanted, or that is the fastest; small audits stay in torch."""
+    good = data.good()
+    passes = 1 + 2 * options.donors * (options.background_test == "all")
+    is_small = passes * min(len(good), options.limit or len(good)) < MIN_PASSES
+    if runtime == TORCH or (is_small and runtime != ONNX_RUNTIME):
+        return Computed(quick)
+    inputs = some_inputs(exact, good[good["path"] != ""])
+    return Computed(quick) if inputs is None else with_runtime(exact, quick, exact.batch(inputs), runtime)
 
 
 def _exactness(maps: str, mapper: Network) -> str:

@@ -79,14 +79,20 @@ def rounding(exact: Network, quick: Network, data: Dataset) -> float:
 
     On up to 32 images of known labels; 0 where none can be read.
     """
-    good = _known(exact, data)
-    for inputs, _ in _batches(good.sample(min(len(good), BATCH), random_state=0), exact, exact.size):
-        with torch.no_grad():
-            maps, quick_maps = (
-                cam.explain(model.head, model.features(model.batch(inputs))).maps for model in (exact, quick)
-            )
-        return float((maps - quick_maps).abs().max() / maps.abs().max().clamp_min(1e-12))
-    return 0.0
+    inputs = some_inputs(exact, _known(exact, data))
+    if inputs is None:
+        return 0.0
+    with torch.no_grad():
+        maps, quick_maps = (
+            cam.explain(model.head, model.features(model.batch(inputs))).maps for model in (exact, quick)
+        )
+    return float((maps - quick_maps).abs().max() / maps.abs().max().clamp_min(1e-12))
+
+
+def some_inputs(model: Network, rows: pd.DataFrame) -> ByteArray | None:
+    """Network inputs (N, S, S, 3) of up to 32 of the rows, drawn by chance; None where none can be read."""
+    drawn = rows.sample(min(len(rows), BATCH), random_state=0)
+    return next((inputs for inputs, _ in _batches(drawn, model, model.size)), None)
 
 
 def _known(model: Network, data: Dataset) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks, occlusion
 from whalecam.explain.masks import Joined, MaskSources, mask_methods
 from whalecam.network import Network
+from whalecam.network.runtime import TORCH
 from whalecam.store.corrected import corrected_masks
 from whalecam.store.join_record import JoinRecord
 from whalecam.store.run import Run
@@ -94,7 +95,9 @@ def _audited(
     sources, joins = joined.sources, masks.records_of(joined.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
-    networks = [fold_job.prepared(run, fold, data, options, given=model) for fold in range(run.folds)]
+    # Workers on other machines need not have the library that is the fastest here.
+    runtime = options.runtime if isinstance(engine, fold_job.Local) else TORCH
+    networks = [fold_job.prepared(run, fold, data, options, given=model, runtime=runtime) for fold in range(run.folds)]
     restarted = bool(run.parts()) and not _goes_on(run, data, options, settings, engine)
     if restarted:
         run.clear_audit()
@@ -161,7 +164,8 @@ def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> 
 
 def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
     """What must stay the same between two calls for their rows to stand in one table."""
-    free = replace(options, limit=None, batch=AuditOptions.batch, device=AuditOptions.device)
+    default = AuditOptions
+    free = replace(options, limit=None, batch=default.batch, device=default.device, runtime=default.runtime)
     fixed = {"model_sha256": run.manifest.model_sha256, "reading": READING, "reliance": RELIANCE}
     return {**asdict(free), "boxes": list(options.boxes), **fixed}
 
@@ -169,7 +173,7 @@ def _settings(run: Run, options: AuditOptions) -> dict[str, Any]:
 def _goes_on(run: Run, data: Dataset, options: AuditOptions, settings: dict[str, Any], engine: fold_job.Engine) -> bool:
     """Whether the rows that the run holds can stay with those that this call would add."""
     # Audits from before the later options read as their defaults do.
-    before = {**vars(MaskOptions()), "maps": AuditOptions.maps, **run.manifest.audit}
+    before = {**vars(MaskOptions()), "maps": AuditOptions.maps, "runtime": AuditOptions.runtime, **run.manifest.audit}
     before["box_orientation"] = before["box_orientation"] or MaskOptions.box_orientation
     if before == settings:
         return True

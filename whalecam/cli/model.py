@@ -38,6 +38,7 @@ from whalecam.config import (
     PRECISIONS,
     RECIPES,
     RESIZES,
+    RUNTIMES,
     SIDES,
     SPLITS,
     TRAIN_REMEDIES,
@@ -294,6 +295,13 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
     show_default=True,
     type=click.Choice(PRECISIONS),
     help="Precision of the network.",
+)
+@click.option(
+    "--runtime",
+    default=AUDIT.runtime,
+    show_default=True,
+    type=click.Choice(RUNTIMES),
+    help="Library that computes the network; auto: the fastest on this CPU that gives torch's numbers.",
 )
 @click.option(
     "--maps",

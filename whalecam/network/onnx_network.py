@@ -17,13 +17,13 @@ from whalecam.network.cut import Network
 from whalecam.network.heads import OWN
 from whalecam.network.layout import TOLERANCE, first_line, largest_difference
 from whalecam.network.onnx_graph import Graph, Place, UnknownGraphError, grid_axes, square
+from whalecam.network.onnx_runtime import open_session
 from whalecam.network.opaque import Opaque, Pixels
 from whalecam.network.positions import out_of_place
 from whalecam.store.network_spec import NetworkSpec
 
 ONNX, SUFFIX = "onnx", ".onnx"
 TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
-ALL_BUT_ERRORS = 3
 IMAGES = 2
 
 
@@ -41,7 +41,7 @@ class Session(nn.Module):
         super().__init__()
         self.content, self.input = content, source.input
         self.register_buffer("graph", torch.frombuffer(bytearray(source.content), dtype=torch.uint8))
-        self.engine = _engine(content, source.name)
+        self.engine = open_session(content, source.name)
 
     def forward(self, images: Tensor) -> Tensor:
         """Raises ModelError where the graph refuses the images."""
@@ -77,7 +77,7 @@ class Session(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self.engine = _engine(self.content, "The network")
+        self.engine = open_session(self.content, "The network")
 
 
 class OnnxFeatures(Opaque):
@@ -185,16 +185,3 @@ def _prove(features: nn.Module, head: nn.Module, images: Tensor, expected: Tenso
         raise UnknownGraphError("its last layers are other than they seem, as the logits show")
     if out_of_place(features, images.shape[-1]):
         raise UnknownGraphError("its positions are in another order than the image's rows and columns")
-
-
-def _engine(content: bytes, name: str) -> Any:
-    """ONNX Runtime's session: one core, for an audit runs as many batches beside one another as there are cores."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = ALL_BUT_ERRORS
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises a dozen kinds of its own.
-        raise ModelError(f"{name} cannot be computed by ONNX Runtime: {first_line(error)}.") from error
