@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import architectures, audit, full_size, opening, pages, ratios, scaling, training
+from benchmarks import architectures, audit, full_size, opening, pages, ratios, runtimes, scaling, training
 
 PAGE = Path(__file__).parent.parent / "docs" / "method" / "benchmarks.md"
 IMAGES, ROUNDS = 8192, 5
@@ -46,6 +46,7 @@ def main() -> None:
     parts: dict[str, tuple[str | None, Callable[[], str]]] = {
         "Audit": (audit.__doc__, audits),
         "Other networks": (architectures.__doc__, others),
+        "Libraries": (runtimes.__doc__, lambda: runtimes.measured(runtimes.ARCHS, 224, 32, 7)),
         "Memory, pace and Ray": (scaling.__doc__, lambda: scaling.table(scaling.measure(SIZES))),
         "Pages": (pages.__doc__, opened),
         "Opening": (opening.__doc__, lambda: opening.table(opening.measure(ROWS, ROUNDS))),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from whalecam.assessment.reliance import Exchanges, reliance_of
 from whalecam.store.parts import names_in, read_part
 
+Number = TypeVar("Number", np.float64, np.int64)
 SIDES = ("own", "other")
 LISTS = tuple(f"exchange_{side}{what}" for side in SIDES for what in ("", "_donors"))
 COLUMNS = ["image", "predicted", "reliance_swap", *LISTS]
@@ -63,8 +65,8 @@ def exchanged_of(rows: pa.Table) -> Exchanged:
     """What was predicted on exchanged backgrounds, from `read_exchanges`."""
     rows = _latest(rows)
     labels, predicted = np.unique(rows["predicted"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
-    sides = {side: _padded(rows[f"exchange_{side}"], np.nan) for side in SIDES}
-    units = {side: _padded(rows[f"exchange_{side}_donors"], -1).astype(np.int64) for side in SIDES}
+    sides = {side: _padded(rows[f"exchange_{side}"], np.float64(np.nan)) for side in SIDES}
+    units = {side: _padded(rows[f"exchange_{side}_donors"], np.int64(-1)) for side in SIDES}
     drop = rows["reliance_swap"].to_numpy(zero_copy_only=False).astype(np.float64)
     probabilities = Exchanges(
         predicted=np.asarray(predicted, np.int64),
@@ -105,12 +107,13 @@ def _latest(rows: pa.Table) -> pa.Table:
     order = np.argsort(rows["image"].to_numpy(zero_copy_only=False).astype(str), kind="stable")
     rows = rows.take(pa.array(order)).combine_chunks()
     names = rows["image"].to_numpy(zero_copy_only=False)
-    return rows.filter(pa.array(np.append(names[1:] != names[:-1], True)[: len(names)], pa.bool_()))
+    is_last = np.append(names[1:] != names[:-1], True)[: len(names)]
+    return rows if is_last.all() else rows.filter(pa.array(is_last, pa.bool_()))
 
 
-def _padded(lists: pa.ChunkedArray, empty: float) -> NDArray[np.float64]:
-    """Lists of any length as rows of one array, (N, longest)."""
+def _padded(lists: pa.ChunkedArray, empty: Number) -> NDArray[Number]:
+    """Lists of any length as rows of one array, (N, longest), of the type of what fills them up."""
     lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), np.int64)
-    padded = np.full((len(lengths), int(lengths.max(initial=0))), empty, np.float64)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.asarray(pc.list_flatten(lists), np.float64)
+    padded = np.full((len(lengths), int(lengths.max(initial=0))), empty)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.asarray(pc.list_flatten(lists))
     return padded

@@ -130,10 +130,14 @@ class Store:
 
     def _hold_assessed(self) -> None:
         """Without the images whose mask a person rejected: what was exchanged there was not the background."""
-        is_rejected = pc.is_in(self._exchanges["image"], pa.array(sorted(self._rejected), pa.string()))
-        kept = self._exchanges.filter(pc.invert(is_rejected))
+        kept = self._exchanges
+        if self._rejected:
+            kept = kept.filter(pc.invert(pc.is_in(kept["image"], pa.array(sorted(self._rejected), pa.string()))))
+        # Arrow keeps what it took to read the parts, and then to assess them, of which nothing is used again.
+        pa.default_memory_pool().release_unused()
         for name, rows in zip(("proven", "classes"), assessed(kept), strict=True):
             self._hold(name, rows)
+        pa.default_memory_pool().release_unused()
 
     def _present(self, files: list[str]) -> list[str]:
         sql = "select column_name from (describe select * from read_parquet($files, union_by_name = true))"
