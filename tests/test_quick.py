@@ -1,18 +1,21 @@
 """Ways to compute the same activations in less time: fewer products on small grids, first layers in portions."""
 
 import copy
+from typing import Any, Literal
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from whalecam.network import bodies
+from whalecam.network import bodies, modules
 from whalecam.network.fusion import bfloat16, portions, winograd
 from whalecam.network.fusion.folding import folded
 from whalecam.network.fusion.fusing import Joined, joined
+from whalecam.network.tokens import has_patches, with_patches
 
 
 def close(one: Tensor, other: Tensor, share: float) -> bool:
@@ -92,6 +95,23 @@ class TestPortions:
         with torch.no_grad():
             assert close(found, torch.cat([plain(one[None]) for one in inputs]), 1e-5)
 
+    def test_a_stem_of_longer_strides_takes_more_images_at_once(self) -> None:
+        plain = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.Conv2d(8, 8, 3, groups=8)).eval()
+        assert self.largest_batches(portions.portioned(plain), torch.rand(34, 3, 128, 128))[1] == [32, 2]
+
+    @pytest.mark.parametrize("pooling", ["token", "avg"])
+    def test_a_transformer_is_taken_in_portions_with_its_tokens(self, pooling: Literal["token", "avg"]) -> None:
+        torch.manual_seed(0)
+        frame: dict[str, Any] = {"img_size": 64, "patch_size": 4, "embed_dim": 8, "depth": 1, "num_heads": 2}
+        plain = modules.cut(VisionTransformer(**frame, num_classes=3, global_pool=pooling), 64).features
+        parts, inputs = portions.portioned(plain), torch.rand(9, 3, 64, 64)
+        found, met = self.largest_batches(parts, inputs)
+        assert met == [8, 1] and has_patches(parts)
+        with torch.no_grad():
+            assert close(found, plain(inputs), 1e-5)
+            for some, all_at_once in zip(with_patches(parts, inputs), with_patches(plain, inputs), strict=True):
+                assert some is not None and all_at_once is not None and close(some, all_at_once, 1e-5)
+
     def test_what_is_read_twice_or_never_pooled_stays_whole(self) -> None:
         class Twice(nn.Module):
             def __init__(self) -> None:
@@ -109,6 +129,10 @@ class TestPortions:
             assert met == [5]
             with torch.no_grad():
                 assert torch.equal(found, plain(inputs))
+
+    def test_a_module_in_which_nothing_is_joined_stays_as_it_is(self) -> None:
+        plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU())
+        assert joined(plain) is plain
 
     def test_a_module_that_was_not_traced_stays_as_it_is(self) -> None:
         plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from whalecam.network.fusion.folding import Halved
+from whalecam.network.fusion.portions import Portions
 from whalecam.network.positions import TOKENS, Positions, grid
 from whalecam.network.written import PatchWrites
 
@@ -23,6 +24,10 @@ def with_patches(features: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | 
             features.inner, images.to(torch.bfloat16, memory_format=torch.channels_last)
         )
         return activations.float(), None if patches is None else patches.float()
+    if isinstance(features, Portions):
+        several = [with_patches(features.layers, part) for part in features.portions(images)]
+        lasts = [patches for _, patches in several if patches is not None]
+        return torch.cat([activations for activations, _ in several]), torch.cat(lasts) if lasts else None
     if isinstance(features, PatchWrites):
         activations, tokens = features.with_tokens(images)
         placed = grid(tokens[:, features.prefix(tokens.shape[1]) :], (activations.shape[2], activations.shape[3]))
@@ -34,6 +39,7 @@ def with_patches(features: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | 
 def has_patches(features: nn.Module) -> bool:
     """Whether `with_patches` gives tokens."""
     inner = features.inner if isinstance(features, Halved) else features
+    inner = inner.layers if isinstance(inner, Portions) else inner
     return isinstance(inner, PatchWrites) or _is_plain(inner)
 
 

@@ -53,13 +53,12 @@ class ClassToken(PatchWrites):
     def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
         tokens = self._embedded(images)
         before = self.prefix(tokens.shape[1])
-        rest, written = tokens[:, 0], torch.zeros_like(tokens[:, before:])
+        written = tokens.new_zeros(len(tokens), tokens.shape[1] - before, tokens.shape[2])
         for block in self._layers():
-            after, by_each = _through(block, tokens)
-            written = written + by_each[:, before:]
-            rest = rest + after[:, 0] - tokens[:, 0] - by_each[:, before:].sum(dim=1)
-            tokens = after
-        return self._laid_out(written, rest), tokens
+            tokens, read, projection = _through(block, tokens)
+            # In place, and the rest taken once from the sum: no more arrays of all tokens are written than are needed.
+            written.flatten(0, 1).addmm_(read[:, before:].flatten(0, 1), projection)
+        return self._laid_out(written, tokens[:, 0] - written.sum(dim=1)), tokens
 
     def _layers(self) -> list[Any]:
         return _blocks(self.whole)
@@ -90,7 +89,7 @@ class AttentionPooled(PatchWrites):
         split = (batch, count, 2, pool.num_heads, width // pool.num_heads)
         key, value = pool.kv(placed).reshape(split).permute(2, 0, 3, 1, 4)
         query = pool.q(pool.latent.expand(batch, -1, -1)).reshape(batch, 1, pool.num_heads, -1).transpose(1, 2)
-        by_each = _written(pool.q_norm(query), pool.k_norm(key), value, pool.proj)
+        by_each = F.linear(_read(pool.q_norm(query), pool.k_norm(key), value), pool.proj.weight)
         written = by_each[:, before:] if whole.pool_include_prefix else by_each
         return self._laid_out(written, vector - written.sum(dim=1)), unnormed
 
@@ -125,35 +124,40 @@ def _blocks(whole: nn.Module) -> list[Any]:
     return list(model.encoder.layers if hasattr(model, "conv_proj") else model.blocks)
 
 
-def _through(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens (N, T, K) after a layer, and what its attention wrote into the first token from each one, (N, T, K)."""
+def _through(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (N, T, K) after a layer, and what the first token read from each one.
+
+    The latter in two: values by their shares (N, T, K), and the matrix (K, K) that turns them into what is written.
+    """
     if isinstance(getattr(block, "self_attention", None), nn.MultiheadAttention):  # torchvision
         attention = block.self_attention
         normed = block.ln_1(tokens)
         mixed = F.linear(normed, attention.in_proj_weight, attention.in_proj_bias)
-        added, by_each = _attended(mixed, attention.num_heads, attention.out_proj, nn.Identity(), nn.Identity())
-        tokens = tokens + added
-        return tokens + block.mlp(block.ln_2(tokens)), by_each
+        joined, read = _attended(mixed, attention.num_heads, nn.Identity(), nn.Identity())
+        tokens = tokens + attention.out_proj(joined)
+        return tokens + block.mlp(block.ln_2(tokens)), read, cast(Tensor, attention.out_proj.weight).T
     attention, scale = block.attn, block.ls1
     mixed = attention.qkv(block.norm1(tokens))
-    added, by_each = _attended(mixed, attention.num_heads, attention.proj, attention.q_norm, attention.k_norm)
-    tokens = tokens + scale(added)
-    return tokens + block.ls2(block.mlp(block.norm2(tokens))), scale(by_each)
+    joined, read = _attended(mixed, attention.num_heads, attention.q_norm, attention.k_norm)
+    tokens = tokens + scale(attention.proj(joined))
+    # The scale of what is written is that of the matrix's columns; it may work in place.
+    return tokens + block.ls2(block.mlp(block.norm2(tokens))), read, scale(attention.proj.weight.T.clone())
 
 
-def _attended(
-    mixed: Tensor, heads: int, project: nn.Linear, q_norm: nn.Module, k_norm: nn.Module
-) -> tuple[Tensor, Tensor]:
-    """Self-attention from queries, keys and values side by side (N, T, 3K): its output, and the first token's parts."""
+def _attended(mixed: Tensor, heads: int, q_norm: nn.Module, k_norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Self-attention from queries, keys and values side by side (N, T, 3K), all heads in a row (N, T, K).
+
+    Returns: what each token read, and what the first one read from each.
+    """
     images, count, width = mixed.shape
     query, key, value = mixed.reshape(images, count, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
     query, key = q_norm(query), k_norm(key)
     joined = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-    return project(joined), _written(query[:, :, :1], key, value, project)
+    return joined, _read(query[:, :, :1], key, value)
 
 
-def _written(query: Tensor, key: Tensor, value: Tensor, project: nn.Linear) -> Tensor:
-    """What one query (N, heads, 1, d) read from each token, through the output projection: (N, T, K)."""
+def _read(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """What one query (N, heads, 1, d) read from each token, all heads in a row: (N, T, K)."""
     share = (query @ key.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(dim=-1)
-    parts = (share.transpose(2, 3) * value).transpose(1, 2).flatten(2)
-    return F.linear(parts, project.weight)
+    parts: Tensor = share.transpose(2, 3) * value
+    return parts.transpose(1, 2).flatten(2)

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from whalecam.network.cut import Network, fast_halves
 from whalecam.network.fusion.fusing import joined
-from whalecam.network.fusion.portions import portioned
+from whalecam.network.fusion.portions import Portions, portioned
 from whalecam.network.layout import largest_difference
 
 TOLERANCE = 1e-3
@@ -57,6 +57,8 @@ def folded(module: nn.Module, size: int = SIDE) -> nn.Module:
         size: px that the network takes, asked where it takes no smaller probe.
     """
     changed = copy.deepcopy(module)
+    if not any(isinstance(layer, nn.BatchNorm2d) for layer in changed.modules()):
+        return changed
     fold(changed)
     kept = _where_alike(module, changed, size)
     return changed if kept is changed else copy.deepcopy(module)
@@ -64,6 +66,8 @@ def folded(module: nn.Module, size: int = SIDE) -> nn.Module:
 
 def _where_alike(module: nn.Module, changed: nn.Module, size: int) -> nn.Module:
     """The changed module where it does the same on a probe, else the module as it was."""
+    if changed is module or (isinstance(changed, Portions) and changed.layers is module):
+        return changed
     probe, before = _probed(module, size)
     with torch.no_grad():
         after = changed(probe)

@@ -93,7 +93,7 @@ def available() -> bool:
 
 
 def joined(module: nn.Module) -> nn.Module:
-    """The same function with convolutions joined with what follows; the module itself where it cannot be traced.
+    """The same function with convolutions joined with what follows; the module itself where none is, or no trace.
 
     Args:
         module: in eval mode, its BatchNorms folded; its parts are shared with the result, not copied.
@@ -111,7 +111,7 @@ def joined(module: nn.Module) -> nn.Module:
     traced.graph.eliminate_dead_code()
     traced.delete_all_unused_submodules()
     traced.recompile()
-    return traced
+    return traced if any(isinstance(layer, Joined) for layer in traced.modules()) else module
 
 
 def _drop_identities(traced: fx.GraphModule) -> None:

@@ -1,15 +1,21 @@
 """Layers whose activations are larger than a core's cache, for a few images at a time."""
 
+import math
+
 import torch
 from torch import Tensor, fx, nn
 
 from whalecam.network.fusion.fusing import Joined
+from whalecam.network.positions import TOKENS as TOKEN_LAYOUT
+from whalecam.network.written import PatchWrites
 
 PIXELS = 65_536
 """Of inputs at once: what the first layers make of them then stays in a core's cache until the next one reads it."""
-DEPTHWISE_PIXELS = 131_072
-"""Of inputs at once through a network of depthwise convolutions: each value that these read meets one weight, so what
-they cost is the way to memory. Dense layers take more images at once, for which their weights are read once."""
+DEPTHWISE_POSITIONS = 32_768
+"""Behind the first layer at once, of a network of depthwise convolutions: each value that these read meets one weight,
+so what they cost is the way to memory. Dense layers take more images at once, for which their weights are read once."""
+TOKENS = 2_048
+"""Patches at once through a transformer, for the same reason: its norms and sums read each value for one operation."""
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 PARTS = (Joined, nn.Conv2d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Identity, nn.BatchNorm2d, *POOLINGS)
 """Layers to which, in eval mode, each image is its own."""
@@ -23,23 +29,28 @@ class Portions(nn.Module):
         self.layers, self.pixels = layers, pixels
 
     def forward(self, inputs: Tensor) -> Tensor:
-        some = max(1, self.pixels // (inputs.shape[2] * inputs.shape[3]))
-        activations: Tensor
-        if inputs.device.type != "cpu" or some >= len(inputs):
-            activations = self.layers(inputs)
-        else:
-            activations = torch.cat([self.layers(part) for part in torch.split(inputs, some)])
+        parts = self.portions(inputs)
+        activations: Tensor = self.layers(inputs) if len(parts) == 1 else torch.cat([self.layers(x) for x in parts])
         return activations
+
+    def portions(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """The images (N, 3, S, S) that go through the layers together."""
+        some = max(1, self.pixels // (inputs.shape[2] * inputs.shape[3]))
+        alone = inputs.device.type != "cpu" or some >= len(inputs)
+        return (inputs,) if alone else torch.split(inputs, some)
 
 
 def portioned(module: nn.Module) -> nn.Module:
     """A network that takes what its cache cannot hold in portions.
 
-    Returns: one of depthwise convolutions in portions as a whole, and a traced one up to its first pooling; any other
-    module as it is.
+    Returns: one of depthwise convolutions or of tokens in portions as a whole, and a traced one up to its first
+    pooling; any other module as it is.
     """
-    if any(isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1 for layer in module.modules()):
-        return Portions(module, DEPTHWISE_PIXELS)
+    convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    if any(layer.groups == layer.in_channels > 1 for layer in convolutions):
+        return Portions(module, DEPTHWISE_POSITIONS * math.prod(convolutions[0].stride))
+    if convolutions and (isinstance(module, PatchWrites) or getattr(module, "layout", "") == TOKEN_LAYOUT):
+        return Portions(module, TOKENS * math.prod(convolutions[0].stride))
     if not isinstance(module, fx.GraphModule):
         return module
     first = next(node for node in module.graph.nodes if node.op == "placeholder")
