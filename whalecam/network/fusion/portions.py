@@ -34,10 +34,10 @@ class Portions(nn.Module):
         return activations
 
     def portions(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """The images (N, 3, S, S) that go through the layers together."""
+        """The images (N, 3, S, S) that go through the layers together, in parts as equal as can be."""
         some = max(1, self.pixels // (inputs.shape[2] * inputs.shape[3]))
         alone = inputs.device.type != "cpu" or some >= len(inputs)
-        return (inputs,) if alone else torch.split(inputs, some)
+        return (inputs,) if alone else torch.tensor_split(inputs, math.ceil(len(inputs) / some))
 
 
 def portioned(module: nn.Module) -> nn.Module:
