@@ -102,8 +102,10 @@ def judged(folder: Path, kind: str, seed: int) -> pd.DataFrame:
 
 
 def auroc(truth: Any, score: Any, times: int = 300) -> list[float]:
-    """AUROC of one score, with its 95 % bootstrap interval over images: [value, low, high]."""
+    """AUROC of one score, with its 95 % bootstrap interval over images: [value, low, high]; NaN for equal truths."""
     truth, score = np.asarray(truth, bool), np.nan_to_num(np.asarray(score, float))
+    if truth.all() or not truth.any():
+        return [float("nan")] * 3
     rng = np.random.default_rng(0)
     found: list[float] = []
     while len(found) < times:
