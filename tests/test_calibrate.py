@@ -173,7 +173,7 @@ def test_a_review_by_evidence_is_called_unfair_and_one_at_random_is_not() -> Non
         for side in (np.flatnonzero(scores >= 1.0), np.flatnonzero(scores < 1.0)):
             first = side[np.argsort(-scores[side])][:25]
             known[first] = leaks[first]
-        assert "no random part" in calibrate(scores, known, 1.0).cautions[0]
+        assert "no random sample" in calibrate(scores, known, 1.0).cautions[0]
     assert alarms <= 3
 
 

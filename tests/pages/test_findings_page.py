@@ -95,5 +95,5 @@ def test_a_clean_set_says_so(runs: Path, tmp_path: Path) -> None:
     data = open_dataset(tmp_path / "clean.csv", None)
     create_run(runs / "clean", DatasetRecord(str(data.csv), None, vars(data.columns), data.fingerprint))
     app = findings_tab(run="clean")
-    assert any("Nothing" in box.value for box in app.success), texts(app)
+    assert any("No open finding" in box.value for box in app.success), texts(app)
     assert "duplicate" not in shown(app).lower()

@@ -358,7 +358,7 @@ def test_calibration_says_what_is_missing_and_then_how_far_to_trust(runs: Path, 
     app.run()
     assert not app.exception, app.exception
     assert "Nobody has flagged or kept" in texts(app)
-    assert "No two reviewers" in texts(app)
+    assert "No image has verdicts of two people" in texts(app)
     assert "the expected calibration error is" in texts(app)
     names = sorted(open_run(runs / "demo").audited())
     journal.add([Review(name, "flag" if number % 3 else "keep", "Ana") for number, name in enumerate(names)])
