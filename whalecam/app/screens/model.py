@@ -50,7 +50,7 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("Balanced accuracy", "balanced_accuracy", partial(percent, digits=1)),
     ("Validation loss", "valid_loss", partial(number, digits=3)),
     ("Trained on", "n_train", count),
-    ("Judged on", "n_valid", count),
+    ("Evaluated on", "n_valid", count),
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
