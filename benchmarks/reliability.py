@@ -1,6 +1,6 @@
 """Whether `reliance_probability` is borne out: all rows that `benchmarks.reliance --keep FOLDER` left, put together.
 
-usage: python -m benchmarks.reliability FOLDER [--write whalecam/reliability.json] [--diagram FILE.svg]
+usage: python -m benchmarks.reliability FOLDER [--write whalecam/analysis/reliability.json] [--diagram FILE.svg]
 
 The probability of each row is fitted on frozen bodies over water alone: on the other kinds of leak, and on the other
 half of the animals. So networks trained end to end, other sceneries and other sizes of image were not fitted on at all.
