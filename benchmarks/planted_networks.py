@@ -73,7 +73,7 @@ def pixels_of(images: Path, names: list[str], size: int) -> Pixels:
 
 def probed(module: Any, data: Dataset, size: int) -> tuple[Network, Predict]:
     """A network whose last layer is fitted on the first images of a data set, and the function of images that it is."""
-    labels, rows = labels_of(data), data.table.head(int(FITTED * len(data.table)))
+    labels, rows = list(data.classes()), data.table.head(int(FITTED * len(data.table)))
     model = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
     pixels = pixels_of(Path(str(data.images)), rows["image"].tolist(), size)
     pooled = in_batches(lambda some: module.forward_head(module.forward_features(model.batch(some)), True), pixels)
@@ -87,10 +87,6 @@ def probed(module: Any, data: Dataset, size: int) -> tuple[Network, Predict]:
         last.bias.copy_(torch.tensor([-bias / 2, bias / 2]))
     fitted = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
     return fitted, lambda some: in_batches(lambda few: module(model.batch(few)).double().softmax(1), some)
-
-
-def labels_of(data: Dataset) -> list[str]:
-    return sorted(set(data.table["label"]))
 
 
 def in_batches(function: Callable[[Pixels], torch.Tensor], images: Pixels) -> NDArray[Any]:

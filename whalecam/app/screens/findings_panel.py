@@ -162,7 +162,7 @@ def _set_aside(run: Run, finding: Finding, texts: dict[str, str]) -> None:
         st.markdown(_headline(finding))
         st.caption(plain(f"Dismissed by {texts['reviewer']}, {texts['at'][:10]}: {texts['reason']}"))
         if texts["sentence"] != finding.sentence:
-            st.caption(plain(f"At that time it said: {texts['sentence']}"))
+            st.caption(plain(f"Its sentence at that time: {texts['sentence']}"))
         if st.button("Restore", key=f"restore_{finding.key}", icon=":material/undo:"):
             with errors_shown():
                 session.dismissals_of(run).restore(finding.key, session.reviewer())

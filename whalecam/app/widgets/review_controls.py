@@ -189,7 +189,7 @@ def _words(run: Run, key: str) -> None:
         if by_key := session.results().reason:
             place = known.index(by_key) + 1 if by_key in known else ""
             st.caption(f"Reason, by its key: **{plain(by_key)}**. The key {place} again takes it back.")
-        look: dict[str, Any] = {"format_func": lambda reason: numbered[reason], "help": "Keys 1 to 8"}
+        look: dict[str, Any] = {"format_func": lambda reason: numbered[reason], "help": f"Keys 1 to {len(known)}"}
         st.pills("Reason", known, key=at["reason"], on_change=review_actions.forget_reason, **look)
         st.text_input("Note", key=at["note"], placeholder="note", max_chars=500)
         hint = "suggested label"
