@@ -10,8 +10,8 @@ PORT ?= 8501
 WORKERS ?= 2
 # What the code looks like: banned names, types of rows, named parameters, short functions, and where state, names of
 # files, formats and JavaScript may stand.
-RULES := tests/test_words.py tests/test_state.py tests/test_run_files.py tests/test_text.py tests/test_typed_rows.py \
-  tests/test_parameters.py tests/test_javascript.py::test_no_javascript_hides_in_python
+RULES := $(addprefix tests/rules/,test_words.py test_state.py test_run_files.py test_text.py test_typed_rows.py \
+  test_parameters.py test_tests.py test_javascript.py::test_no_javascript_hides_in_python)
 
 .PHONY: dashboard test selftest test-slow check types style rules fix bench docs browser node postgres office clean
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import whalecam as wc
 from tests import tiny
+from tests.analysis.test_recommendation import counts
 from tests.commandline import whalecam
-from tests.test_recommendation import counts
 from whalecam.analysis.compare import METRICS, compare_runs
 from whalecam.analysis.compare.sentence import leaks_sentence, sentence
 from whalecam.analysis.recommendation import Measured, recommend

@@ -20,7 +20,7 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.conftest import ROOT
 from tests.journeys.conftest import expect, free_port, relay, serving, settled, until
-from tests.openid import Provider
+from tests.journeys.openid import Provider
 from whalecam.store.reviews import Journal
 from whalecam.store.run import Run, open_run
 

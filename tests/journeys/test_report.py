@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_report import HOSTILE, data_of
+from tests.output.test_report import HOSTILE, data_of
 from whalecam.output.report import write_report
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from tests.network.test_checkpoint_forms import CLASSES, RIGHT, SIDE, WRONG
 from tests.pages.test_checkpoint_page import PAGE, buttons, looked, wait_for, words
 from tests.pages.test_pages import open_page
-from tests.test_checkpoint_forms import CLASSES, RIGHT, SIDE, WRONG
 from whalecam.app.shell import jobs
 from whalecam.store.checkpoint_record import read_record
 from whalecam.store.run import open_run

@@ -9,9 +9,9 @@ import torch
 import torchvision
 from streamlit.testing.v1 import AppTest
 
+from tests.explain.test_inspection import RECORD
 from tests.pages.test_pages import open_page, texts
 from tests.pages.test_starting import command
-from tests.test_inspection import RECORD
 from whalecam.app.shell import jobs
 from whalecam.store.checkpoint_record import Given, read_record, save_record
 from whalecam.store.run import job_in, open_run

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.analysis.test_patterns import looks
 from tests.pages.test_pages import open_page, texts
-from tests.test_patterns import looks
 from whalecam.analysis.patterns import places
 from whalecam.store.reviews import Journal
 from whalecam.store.run import open_run
