@@ -32,7 +32,8 @@ from whalecam.config import AuditOptions
 from whalecam.data import Dataset, geometry, open_dataset, read_sample
 from whalecam.demo import write_planted
 from whalecam.network import Network, training
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 
 CLASSES, DRAWN, SOME = 30, 128, 256
 Task = Callable[[], int]

@@ -24,8 +24,9 @@ from whalecam.data import geometry, open_dataset, read_sample
 from whalecam.demo.encounters import write_encounters
 from whalecam.explain.background_test.match_exchange import Lookup, fitted_sharpness
 from whalecam.network import embedding
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.matches import MatchTables
-from whalecam.store.run import MATCH_IMAGES, DatasetRecord, create_run
+from whalecam.store.run import MATCH_IMAGES, create_run
 
 SIZE, FALLS, POOLING = 160, 0.5, "gem"
 SETS = ("leaky", "clean")

@@ -30,7 +30,8 @@ from whalecam.config import AuditOptions, Thresholds, TrainOptions
 from whalecam.data import Dataset, open_dataset
 from whalecam.explain.background_test.backgrounds import split
 from whalecam.network import training
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 from whalecam.store.table import NO_REVIEWS, Table, wilson
 
 SCORES = ("attention_score", "background_share", "reliance_swap", "bg_gap", "reliance_probability")

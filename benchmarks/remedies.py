@@ -37,7 +37,9 @@ from whalecam.data import ImageRow, geometry, inspect_images, open_dataset
 from whalecam.data.folds import groups_of
 from whalecam.remedies.simulation import simulate
 from whalecam.stats import Interval
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run, read_json
+from whalecam.store.json_file import read_json
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 
 PLANTED = TrainOptions(arch=FINE_ARCH, epochs=8, lr=1e-2, size=96, batch=32, split="random", valid_share=0.3)
 PHOTOS = TrainOptions(arch=FINE_ARCH, epochs=8, lr=5e-3, size=128, batch=32, folds=3, min_per_class=10)

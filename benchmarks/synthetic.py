@@ -21,7 +21,8 @@ from whalecam.config import MASK_GRID
 from whalecam.explain import render
 from whalecam.network import Network
 from whalecam.network.training import adopt
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 from whalecam.store.schema import SCHEMA
 from whalecam.store.thumbnails import FULL, save_thumbs
 

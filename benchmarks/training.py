@@ -19,7 +19,8 @@ from scipy import stats
 from whalecam.config import FINE_ARCH, TrainOptions
 from whalecam.data import Dataset, inspect_images, open_dataset
 from whalecam.network import training
-from whalecam.store.run import DatasetRecord, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import create_run
 
 COMPARED = ("fast", "notebook")
 

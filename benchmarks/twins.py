@@ -33,8 +33,9 @@ from whalecam.config import FINE_ARCH, PROBE, SIMULATED, SUSPECT_ASSESSMENTS, Au
 from whalecam.data import inspect_images, open_dataset
 from whalecam.demo import PLANTED, WATERS, write_demo
 from whalecam.stats import holm
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.table import wilson
 
 DEMO = TrainOptions(arch=FINE_ARCH, recipe=PROBE)

@@ -54,7 +54,8 @@ def _prepare(folder: Path) -> None:
     from whalecam.config import AuditOptions, TrainOptions
     from whalecam.data import inspect_images, open_dataset
     from whalecam.network import training
-    from whalecam.store.run import DatasetRecord, create_run
+    from whalecam.store.manifest import DatasetRecord
+    from whalecam.store.run import create_run
     from whalecam.words import MARINE
 
     csv = demo.write_demo(folder / "pictures", images=PICTURES, seed=0)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 
 SIDE = 48
 PEOPLE, ENCOUNTERS, IMAGES = 6, 2, 3

@@ -13,7 +13,9 @@ from whalecam.analysis.accounting import rows_sentence
 from whalecam.analysis.recommendation import unassessed_sentence
 from whalecam.assessment.meanings import TITLES, glossary, meaning
 from whalecam.config import ASSESSMENTS
-from whalecam.store.run import DatasetRecord, create_run, write_json
+from whalecam.store.json_file import write_json
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import create_run
 from whalecam.store.table import Totals
 from whalecam.store.table.stats import clustered_share, wilson
 from whalecam.words import MARINE

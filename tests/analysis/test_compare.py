@@ -22,7 +22,8 @@ from whalecam.config import FALSE_LEAKS, Thresholds
 from whalecam.errors import RunError
 from whalecam.explain.background_test import Effect
 from whalecam.stats import holm
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.words import MARINE
 
 

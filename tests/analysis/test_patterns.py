@@ -21,7 +21,8 @@ from whalecam.config import MASK_GRID
 from whalecam.data.geometry import frame_of
 from whalecam.errors import RunError
 from whalecam.explain import render
-from whalecam.store.run import DatasetRecord, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import create_run, open_run
 from whalecam.store.table import MapRow, aligned
 from whalecam.store.table.maps import stored_maps
 from whalecam.words import MARINE

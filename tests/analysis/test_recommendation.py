@@ -24,7 +24,8 @@ from whalecam.analysis.recommendation import (
 from whalecam.analysis.recommendation.leaks import standing_out
 from whalecam.commands import Compare, Retrain, Simulate
 from whalecam.stats import Interval
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.table import LeakCounts
 from whalecam.words import MARINE
 

@@ -24,7 +24,8 @@ from whalecam.errors import DatasetError, ModelError, RunError
 from whalecam.explain import cam, score
 from whalecam.explain.background_test.exchange import EXPLAINED, SETTLED
 from whalecam.explain.explainer import Explained, Explainer, Looked
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.schema import SCHEMA_VERSION
 from whalecam.store.table import Table
 from whalecam.store.table.exchanges import exchanged_of, read_exchanges

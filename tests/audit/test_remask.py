@@ -145,13 +145,13 @@ def test_every_view_of_the_table_has_the_new_row_once(done: Done) -> None:
 
 def test_undo_and_redo_bring_the_rows_back_to_the_bit(done: Done, tmp_path: Path) -> None:
     run = open_run(shutil.copytree(done.run.path, tmp_path / "run"))
-    new, mask = run.row_of(done.name), run.corrected_mask(done.name).read_bytes()
+    new, mask = run.row_of(done.name), corrected.corrected_path(run, done.name).read_bytes()
     assert corrected.step(run, done.name, "Ben", "undo") is not None
     assert repr(run.row_of(done.name).to_pylist()[0]) == repr(done.before[done.name])
-    assert not run.corrected_mask(done.name).exists() and corrected.corrected_masks(run) == {}
+    assert not corrected.corrected_path(run, done.name).exists() and corrected.corrected_masks(run) == {}
     assert corrected.step(run, done.name, "Ben", "undo") is None, "there was one correction"
     assert corrected.step(run, done.name, "Cleo", "redo") is not None
-    assert run.row_of(done.name).equals(new) and run.corrected_mask(done.name).read_bytes() == mask
+    assert run.row_of(done.name).equals(new) and corrected.corrected_path(run, done.name).read_bytes() == mask
     history = Corrections.of(run).history(done.name)
     assert history["event"].tolist() == ["correction", "undo", "redo"]
     assert history["reviewer"].tolist() == ["Ana", "Ben", "Cleo"]
@@ -163,13 +163,13 @@ def test_the_journal_keeps_the_scores_before_and_after(done: Done) -> None:
     assert standing is not None and (standing.reviewer, standing.image) == ("Ana", done.name)
     assert repr(standing.before.to_pylist()[0]) == repr({name: done.before[done.name][name] for name in MASKED})
     assert standing.after.equals(corrected.masked(done.run.row_of(done.name)).cast(standing.after.schema))
-    assert standing.mask == done.run.corrected_mask(done.name).read_bytes()
+    assert standing.mask == corrected.corrected_path(done.run, done.name).read_bytes()
 
 
 def test_a_later_audit_of_the_run_uses_the_corrected_mask(done: Done) -> None:
     options = AuditOptions.stored(done.run.manifest.audit)
     sources = run_audit.joined_sources(done.data, options, run=done.run).sources
-    assert sources.corrected == {done.name: done.run.corrected_mask(done.name)}
+    assert sources.corrected == {done.name: corrected.corrected_path(done.run, done.name)}
     sample = read_sample(path_of(done.data, done.name), done.name)
     mask, plain = MASK_METHODS["given"](sources)(sample), run_audit.joined_sources(done.data, options).sources
     own = MASK_METHODS["given"](plain)(sample)
@@ -318,7 +318,7 @@ def test_a_mask_lies_right_in_an_image_that_exif_turns(orientation: int, size: t
     ],
 )
 def test_no_name_leads_out_of_the_folder(source: Run, image: str, expected: str | None) -> None:
-    path = source.corrected_mask(image)
+    path = corrected.corrected_path(source, image)
     assert path.resolve().is_relative_to(source.corrected_masks)
     assert expected is None or path == source.corrected_masks / expected
     assert expected is not None or (path.parent == source.corrected_masks and len(path.name) == 28)

@@ -101,7 +101,8 @@ def test_the_page_never_ends_in_a_traceback(
     monkeypatch.setenv("WHALECAM_RUNS", str(tmp_path))
     (tmp_path / "seed.csv").write_text("image,species\na.jpg,orca\n")
     from whalecam.config import Columns
-    from whalecam.store.run import DatasetRecord, create_run
+    from whalecam.store.manifest import DatasetRecord
+    from whalecam.store.run import create_run
 
     create_run(tmp_path / "seed", DatasetRecord(str(tmp_path / "seed.csv"), None, vars(Columns()), ""))
     app = AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=60)

@@ -11,7 +11,8 @@ import torchvision
 
 from tests.journeys.conftest import LONG, Dashboard, expect, settled, until
 from whalecam.data import open_dataset
-from whalecam.store.run import DatasetRecord, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import create_run, open_run
 
 pytestmark = pytest.mark.journey
 SIDE = 64

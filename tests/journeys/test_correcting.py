@@ -10,8 +10,9 @@ from PIL import Image
 from tests.journeys.conftest import LONG, Dashboard, expect, settled, sign_in
 from tests.journeys.test_queue import run  # noqa: F401
 from whalecam.config import Thresholds
+from whalecam.store.corrected import corrected_path
 from whalecam.store.reviews import Corrections
-from whalecam.store.run import Run, open_run
+from whalecam.store.run import Run
 from whalecam.store.table import NO_REVIEWS, Table
 
 pytestmark = pytest.mark.journey
@@ -38,7 +39,7 @@ def opened(page: Any, dashboard: Dashboard, run: Run, image: str, name: str) -> 
 
 
 def drawn(run: Run, image: str) -> Any:
-    with Image.open(open_run(run.path).corrected_mask(image)) as file:
+    with Image.open(corrected_path(run, image)) as file:
         return np.asarray(file)
 
 

@@ -18,7 +18,8 @@ from whalecam.data import Dataset, open_dataset, read_sample
 from whalecam.data.geometry import to_input
 from whalecam.errors import ModelError
 from whalecam.network import training
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.table import NO_REVIEWS, Table
 from whalecam.store.training_metrics import TrainingMetrics
 

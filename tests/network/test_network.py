@@ -25,7 +25,8 @@ from whalecam.errors import ModelError
 from whalecam.network import Network, bodies
 from whalecam.network.fusion.folding import folded
 from whalecam.network.fusion.fusing import Joined, joined
-from whalecam.store.run import DatasetRecord, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import create_run, open_run
 
 CLASSES = ("beluga", "orca")
 

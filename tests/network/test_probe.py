@@ -23,7 +23,8 @@ from whalecam.network.exactness import exactness
 from whalecam.network.training.fitting import Change
 from whalecam.network.training.probe import DRAWN
 from whalecam.network.training.regression import INVERSE_PENALTY
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 
 OPTIONS = TrainOptions(arch="efficientnet_lite0_fine", recipe=PROBE, size=32, split="random", seed=3)
 

@@ -17,9 +17,10 @@ from whalecam.app.shell import jobs
 from whalecam.app.state import image_cache
 from whalecam.explain.masks.corrected import mask_png
 from whalecam.store import corrected
+from whalecam.store.json_file import write_json
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Corrections
-from whalecam.store.run import Run, job_in, open_run, write_json
+from whalecam.store.run import Run, job_in, open_run
 from whalecam.store.schema import MASKED, SCHEMA
 
 # ruff: noqa: F811
@@ -65,7 +66,7 @@ def test_a_mask_without_a_name_or_of_another_size_is_refused_and_stays_drawn(run
     app = send(opened(image), run, image, "mask", mask=dict(blank(run, image).packed()))
     answer = app.session_state["_mask_answer"]
     assert (answer["id"], answer["kind"]) == ("7", "refused") and "is empty" in answer["note"]
-    assert jobs.status(run.path) is None and not run.drawn_mask(image).parent.exists()
+    assert jobs.status(run.path) is None and not run.drawn_masks.exists()
 
 
 def test_a_mask_is_refused_while_another_job_runs(run: Run, image: str) -> None:

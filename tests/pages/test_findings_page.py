@@ -10,8 +10,9 @@ from tests.pages.test_pages import open_page, texts
 from whalecam.analysis.findings import Evidence, find
 from whalecam.app.shell import jobs
 from whalecam.data import open_dataset
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.reviews import Dismissals
-from whalecam.store.run import DatasetRecord, create_run, open_run
+from whalecam.store.run import create_run, open_run
 from whalecam.words import MARINE
 
 TWINS = "look_alike|bottlenose_dolphin|bottlenose_dolpin"

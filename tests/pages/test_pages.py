@@ -29,9 +29,10 @@ from whalecam.config import Thresholds
 from whalecam.errors import DatasetError
 from whalecam.explain.render import unpack_mask
 from whalecam.output import interchange
+from whalecam.store.json_file import write_json
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal, Review
-from whalecam.store.run import Run, open_run, write_json
+from whalecam.store.run import Run, open_run
 from whalecam.store.table import Table
 from whalecam.text import duration
 from whalecam.words import MARINE
@@ -444,7 +445,8 @@ def test_exploring_pages_never_import_torch(runs: Path) -> None:
 
 def test_the_real_table_opens_whole(real_data: Path, runs: Path) -> None:
     from whalecam.data import open_dataset
-    from whalecam.store.run import DatasetRecord, create_run
+    from whalecam.store.manifest import DatasetRecord
+    from whalecam.store.run import create_run
 
     csv = real_data / "happywhale" / "train.csv"
     data = open_dataset(csv, None)

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_pages import open_page, texts
 from whalecam.app.shell import jobs
 from whalecam.config import TrainOptions
-from whalecam.store.run import job_in, open_run, read_json
+from whalecam.store.json_file import read_json
+from whalecam.store.run import job_in, open_run
 
 NEVER = "lcnet_035"
 """Of which timm has no pretrained weights, with a hub or without; so this needs no network to fail or to pass."""

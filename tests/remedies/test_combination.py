@@ -18,7 +18,8 @@ from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError
 from whalecam.explain import cam
 from whalecam.remedies.simulation import source_of
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.words import Words
 
 

@@ -31,8 +31,9 @@ from whalecam.network.training.last_layer import fit_last_layer, last_layer
 from whalecam.network.training.regression import INVERSE_PENALTY
 from whalecam.network.training.versions import BACKGROUNDS
 from whalecam.remedies.simulation import simulate
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.run import Run, create_run, open_run
 
 SIDE = 32
 

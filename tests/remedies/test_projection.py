@@ -30,9 +30,10 @@ from whalecam.network.training.last_layer import last_layer, layer_versions
 from whalecam.network.training.projection import Cue, Projection, RemoveCue, removal
 from whalecam.network.training.regression import Values
 from whalecam.network.training.versions import Versions
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal, Review
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.table import Filters
 
 RNG = np.random.default_rng(7)

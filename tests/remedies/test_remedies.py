@@ -26,7 +26,8 @@ from whalecam.explain.masks import joined as joined_masks
 from whalecam.network.training import train as train_plainly
 from whalecam.remedies import AUGMENTS, REMEDIES, Case, Mended, Shuffle, inside
 from whalecam.remedies.shuffle import Exchange, laid
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 
 SEA, ANIMAL, MEAN = (10, 40, 200), (220, 210, 190), (70.0, 80.0, 90.0)
 NO_REVIEWS = pd.DataFrame(columns=["image", "verdict", "reason", "suggested_label"])

@@ -24,7 +24,8 @@ from whalecam.network.heads import fastai_head, linear_head, probe_head
 from whalecam.network.training.restriction import label_maps, off_region, penalty
 from whalecam.network.training.weight_choice import Trial, choose, held_out_of
 from whalecam.remedies.restrict import Restrict
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 
 # --- the penalty -------------------------------------------------------------------------------------------------
 

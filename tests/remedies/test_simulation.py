@@ -19,7 +19,8 @@ from whalecam.data import open_dataset
 from whalecam.demo.planted import Planted
 from whalecam.errors import RunError
 from whalecam.remedies.simulation import exchanged, simulate, source_of
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.table import unseen_odds
 
 

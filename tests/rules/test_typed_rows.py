@@ -19,7 +19,7 @@ UNKNOWN = {
     "network.transformers_model.is_transformers",
     "network.transformers_model.native_size",
     "store.migration.present_manifest",  # of a run of any version
-    "store.run.read_json",  # of any file of a run folder, which its readers check
+    "store.json_file.read_json",  # of any file of a run folder, which its readers check
 }
 """The functions that rightly give or take an untyped mapping: what is in it is not known until it was looked at."""
 

@@ -11,7 +11,8 @@ import pytest
 from tests.store.test_table import make_rows
 from whalecam.config import Thresholds
 from whalecam.data import open_dataset, read_sample
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.schema import SCHEMA
 from whalecam.store.table import NO_REVIEWS, Table, aligned, embeddings
 

@@ -24,9 +24,10 @@ from tests.store import journal_writers as writers
 from whalecam.arrays import records
 from whalecam.config import WRONG_MASK
 from whalecam.errors import ReviewError
+from whalecam.store.manifest import DatasetRecord, Manifest
 from whalecam.store.reviews import COLUMNS, Added, Journal, Review, checked, database, schema
 from whalecam.store.reviews.messages import signed_message
-from whalecam.store.run import DatasetRecord, Manifest, Run
+from whalecam.store.run import Run
 
 OLD, MIDDLE, NEW = (f"2024-0{month}-01T12:00:00+00:00" for month in (1, 2, 3))
 KINDS = ("sqlite", "postgresql")

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from whalecam.errors import RunError
-from whalecam.store.run import DatasetRecord, Run, create_run, list_runs, open_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, list_runs, open_run
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 
 RECORD = DatasetRecord("/data/train.csv", "/data/images", {"image": "image", "label": "species", "group": "id"}, "ab12")
@@ -71,13 +70,6 @@ def test_clearing_the_audit_keeps_verdicts(run: Run) -> None:
     run.clear_audit()
     assert run.parts() == []
     assert (run.path / "reviews.sqlite").read_bytes() == b"journal"
-
-
-@given(st.text(min_size=1))
-@settings(max_examples=50)
-def test_no_name_leads_a_thumbnail_out_of_its_folder(name: str) -> None:
-    run = Run(Path("/runs/mine"), None)  # type: ignore[arg-type]
-    assert run.earlier_thumb(name).parent == Path("/runs/mine/thumbs")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from whalecam.assessment.reliance import Exchanges, reliance_of
 from whalecam.assessment.sql import assessment_sql
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 from whalecam.store.table import NO_REVIEWS, ORDERS, Filters, Store, Table
 from whalecam.store.table.exchanges import exchanged_of, read_exchanges
 from whalecam.store.table.store import KEPT

@@ -12,7 +12,8 @@ from scipy.stats import binomtest
 
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 from whalecam.store.table import ORDERS, Filters, ImageRow, Span, Table, Totals, unpack_maps, wilson
 from whalecam.store.table.stats import bootstrap
 

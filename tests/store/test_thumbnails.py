@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whalecam.store.run import DatasetRecord, Run, create_run, open_run
-from whalecam.store.thumbnails import FULL, GROUP, SCHEMA, Packs, packed, save_thumbs, thumbnail_of, unpacked
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, open_run
+from whalecam.store.thumbnails import (
+    FULL,
+    GROUP,
+    SCHEMA,
+    Packs,
+    earlier_path,
+    packed,
+    save_thumbs,
+    thumbnail_of,
+    unpacked,
+)
 
 JPEG, WEBP = b"\xff\xd8\xff a jpeg", b"RIFF....WEBP a webp"
 THUMBS = st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=6), st.binary(max_size=9))
@@ -94,8 +105,8 @@ def test_a_reader_follows_an_audit_that_starts_anew(run: Run) -> None:
 
 def test_runs_of_earlier_versions_show_their_single_files_beside_packs(run: Run) -> None:
     run.thumbs.mkdir()
-    run.earlier_thumb("a.jpg").with_suffix(".jpg").write_bytes(JPEG)
-    run.earlier_thumb("b.jpg").write_bytes(WEBP)
+    earlier_path(run, "a.jpg").with_suffix(".jpg").write_bytes(JPEG)
+    earlier_path(run, "b.jpg").write_bytes(WEBP)
     assert (thumbnail_of(run, "a.jpg"), thumbnail_of(run, "b.jpg")) == (JPEG, WEBP)
     save_thumbs(run, {"b.jpg": JPEG, "c.jpg": JPEG})
     assert [thumbnail_of(run, name) for name in ("a.jpg", "b.jpg", "c.jpg")] == [JPEG] * 3
@@ -124,3 +135,10 @@ def test_packs_hold_what_a_dictionary_would(saves: list[dict[str, bytes]]) -> No
             save_thumbs(run, thumbs)
             wanted |= thumbs
             assert {name: thumbnail_of(run, name) for name in [*wanted, "\0"]} == {"\0": None} | wanted
+
+
+@given(st.text(min_size=1))
+@settings(max_examples=50)
+def test_no_name_leads_a_thumbnail_out_of_its_folder(name: str) -> None:
+    run = Run(Path("/runs/mine"), None)  # type: ignore[arg-type]
+    assert earlier_path(run, name).parent == Path("/runs/mine/thumbs")

@@ -27,10 +27,11 @@ from whalecam.network import Network
 from whalecam.output.csv import MergeReport, split_table
 from whalecam.output.interchange.transfer import export_run, import_file
 from whalecam.store.cue_rows import cue_rows
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Added, Review, sign
-from whalecam.store.run import DatasetRecord, create_run, words_for
 from whalecam.store.run import Run as StoredRun
+from whalecam.store.run import create_run, words_for
 from whalecam.store.run import open_run as open_stored
 from whalecam.store.table import Totals
 

@@ -63,7 +63,7 @@ def audit_matches(
     record = tables.record
     restarted = record is not None and record.settings != settings
     if record is None or restarted:
-        run.clear_matches()
+        tables.clear()
     encoder, images, vectors, record = encoded(tables, images, base, options, settings=settings, report=report)
     new, passes = audit_queries(tables, images, vectors, encoder, find=find, options=options, report=report)
     return MatchSummary(len(tables.queries_done()), new, passes, restarted, record)

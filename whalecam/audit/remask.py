@@ -78,7 +78,7 @@ def remask(
         shape = read_shape(Path(rows["path"].iloc[0]))
         subject = read_subject(mask, shape, mask_orientation, mask_class)
         png = mask_png(subject, shape.orientation)
-        waiting = run.drawn_mask(image)
+        waiting = corrected.drawn_path(run, image)
         with corrected.written(run, image):
             corrected.write_mask(waiting, png)
         try:

@@ -19,7 +19,8 @@ from whalecam.demo import PLANTS, write_planted
 from whalecam.explain import cam, masks, score
 from whalecam.explain.background_test import PROPERTIES
 from whalecam.network import training
-from whalecam.store.run import DatasetRecord, Run, create_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run
 from whalecam.store.table import NO_REVIEWS, Table
 
 TRAINING = TrainOptions(arch=FINE_ARCH, epochs=6, lr=1e-2, size=96, batch=16, split="random", valid_share=0.4)

@@ -188,7 +188,8 @@ def _loaded(data: Any, run_path: Path, words: dict[str, str | None], given: dict
     """The run of a checkpoint. What nobody stated of its input is as the file says."""
     from whalecam.network import training
     from whalecam.network.checkpoints import class_names_of
-    from whalecam.store.run import DatasetRecord, create_run, words_for
+    from whalecam.store.manifest import DatasetRecord
+    from whalecam.store.run import create_run, words_for
 
     context = click.get_current_context()
     stated = {

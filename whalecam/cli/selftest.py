@@ -31,7 +31,8 @@ def selftest(plants: tuple[str, ...], images: int, out: Path | None, save: Path 
     if out is not None and out.exists():
         raise DatasetError(f"{out} exists. Name a new folder.")
     from whalecam.audit.selftest import run_selftest
-    from whalecam.store.run import now, write_json
+    from whalecam.store.json_file import write_json
+    from whalecam.store.run import now
 
     with tempfile.TemporaryDirectory(prefix="whalecam-selftest-") as aside:
         checks = run_selftest(out or Path(aside), plants or tuple(demo.PLANTS), images, reporter())

@@ -20,7 +20,8 @@ from whalecam.errors import DatasetError
 from whalecam.explain.masks import MaskMethod
 from whalecam.remedies.kinds import GREY, Case, Mended, Rgb
 from whalecam.remedies.menu import REMEDIES
-from whalecam.store.run import Run, now, write_json
+from whalecam.store.json_file import write_json
+from whalecam.store.run import Run, now
 
 JPEG: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
 WATERS = 200

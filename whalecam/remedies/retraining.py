@@ -24,7 +24,8 @@ from whalecam.network import training
 from whalecam.remedies.combination import apply, mended_masks
 from whalecam.remedies.cues import cue_of
 from whalecam.remedies.simulation import simulate
-from whalecam.store.run import DatasetRecord, Run, create_run, is_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, is_run
 
 
 def retrain(

@@ -36,7 +36,8 @@ from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import Network, training
 from whalecam.network.training import Cue
 from whalecam.remedies import REMEDIES, Case
-from whalecam.store.run import Run, now, read_json, write_json
+from whalecam.store.json_file import read_json, write_json
+from whalecam.store.run import Run, now
 
 WATERS = 2
 

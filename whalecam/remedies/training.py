@@ -19,7 +19,8 @@ from whalecam.remedies.export_dataset import mend
 from whalecam.remedies.menu import AUGMENTS
 from whalecam.remedies.restrict import Restrict, check_restriction
 from whalecam.remedies.shuffle import Shuffle
-from whalecam.store.run import DatasetRecord, Run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run
 
 
 def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silent) -> None:

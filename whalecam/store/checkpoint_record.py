@@ -8,7 +8,7 @@ from typing import Any
 from whalecam.config import EXACTNESS
 from whalecam.data.geometry import resize_of
 from whalecam.errors import RunError
-from whalecam.store.run import read_json, write_json
+from whalecam.store.json_file import read_json, write_json
 from whalecam.text import listed, percent
 
 NAMED = 6

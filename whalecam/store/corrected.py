@@ -1,5 +1,7 @@
 """A run's row under another mask: put in the place of the one before, taken back, and done again."""
 
+import hashlib
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +18,31 @@ from whalecam.store.run import Run
 from whalecam.store.schema import MASKED, SCHEMA
 
 STEPS = ("undo", "redo")
+NAME_BYTES = 255
+"""Of a file's name, as file systems take it."""
 
 
 class StaleRowError(RunError):
     """The row is not the one that an undo or redo would replace: the run was audited again since."""
+
+
+def corrected_path(run: Run, image: str) -> Path:
+    """Where the corrected mask of an image lies: under the image's whole name, from which no path leads out."""
+    return run.corrected_masks / _below(image, ".png")
+
+
+def drawn_path(run: Run, image: str) -> Path:
+    """Where a mask waits that was drawn on a page, until its row is made; another name in each call."""
+    digest = hashlib.sha256(image.encode()).hexdigest()[:16]
+    return run.drawn_masks / f"{digest}-{uuid.uuid4().hex[:8]}.png"
+
+
+def _below(image: str, ending: str) -> str:
+    """A name of an image as the path of a file in a folder; a hash where it would lead out of it, or is too long."""
+    parts = image.replace("\\", "/").split("/")
+    is_safe = all(part not in ("", ".", "..") and part.isprintable() for part in parts) and ":" not in parts[0]
+    is_short = all(len(f"{part}{ending}".encode()) <= NAME_BYTES for part in parts)
+    return f"{image}{ending}" if is_safe and is_short else f"{hashlib.sha256(image.encode()).hexdigest()[:24]}{ending}"
 
 
 def masked(row: pa.Table) -> pa.Table:
@@ -94,13 +117,13 @@ def put_row(run: Run, image: str, after: pa.Table) -> None:
 def put_mask(run: Run, image: str) -> None:
     """Put the corrected mask of an image that stands into the folder, or none."""
     with written(run, image):
-        write_mask(run.corrected_mask(image), mask_after(run, image))
+        write_mask(corrected_path(run, image), mask_after(run, image))
 
 
 def corrected_masks(run: Run, corrections: Corrections | None = None) -> dict[str, Path]:
     """Image → the file of its corrected mask that stands; files that are missing are written from the journal."""
     corrections = corrections or Corrections.of(run)
-    paths = {image: run.corrected_mask(image) for image in corrections.moments()}
+    paths = {image: corrected_path(run, image) for image in corrections.moments()}
     for image, path in paths.items():
         standing = None if path.is_file() else corrections.standing(image)
         if standing is not None:
@@ -123,7 +146,7 @@ def _put(run: Run, image: str, row: pa.Table, values: pa.Table, mask: bytes | No
         row = row.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), column)
     with written(run, image):
         run.replace_row(image, row)
-        write_mask(run.corrected_mask(image), mask)
+        write_mask(corrected_path(run, image), mask)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """The matches of individuals in a run folder: vectors, candidates with their maps, what the background test found."""
 
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TypedDict, cast
 
 import numpy as np
@@ -18,7 +20,17 @@ from whalecam.assessment.match_reliance import match_reliance
 from whalecam.assessment.reliance import ClassTest, Exchanges
 from whalecam.config import Thresholds
 from whalecam.errors import RunError
-from whalecam.store.run import MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES, Run, next_part, parts_in, read_json, write_json
+from whalecam.store.json_file import read_json, write_json
+from whalecam.store.run import (
+    MATCH_IMAGES,
+    MATCH_NETWORK,
+    MATCH_PAIRS,
+    MATCH_QUERIES,
+    MATCH_RECORD,
+    Run,
+    next_part,
+    parts_in,
+)
 
 FLOAT, TEXT = pa.float32(), pa.string()
 SCHEMAS: Mapping[str, pa.Schema] = {
@@ -179,43 +191,50 @@ class MatchRecord:
 
 
 class MatchTables:
-    """The tables of one run."""
+    """The tables of one run, each in a folder, beside how they were made and the network whose vectors are compared."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._record, self._network = run.matches / MATCH_RECORD, run.matches / MATCH_NETWORK
+
+    def parts(self, table: str) -> list[Path]:
+        """The files of one table, out of MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES, in the order of writing."""
+        return parts_in(self.run.matches / table)
+
+    def clear(self) -> None:
+        """Forget all matches; verdicts of people stay."""
+        shutil.rmtree(self.run.matches, ignore_errors=True)
 
     @property
     def record(self) -> MatchRecord | None:
         """None before the first matches are complete. Raises RunError for a file that is none."""
-        if not self.run.match_record.is_file():
+        if not self._record.is_file():
             return None
-        content = read_json(self.run.match_record)
+        content = read_json(self._record)
         try:
             for name in ("random", "with_encounter", "without_encounter", "placebo"):
                 content[name] = Reached(**content[name])
             return MatchRecord(**content | {"notes": tuple(content["notes"])})
         except (TypeError, KeyError) as error:
-            raise RunError(
-                f"{self.run.match_record} is no record of matches: {error}. Make the matches again."
-            ) from error
+            raise RunError(f"{self._record} is no record of matches: {error}. Make the matches again.") from error
 
     def write_record(self, record: MatchRecord) -> None:
-        self.run.match_record.parent.mkdir(exist_ok=True)
-        write_json(self.run.match_record, asdict(record))
+        self.run.matches.mkdir(exist_ok=True)
+        write_json(self._record, asdict(record))
 
     def write_network(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
-        self.run.match_network.parent.mkdir(exist_ok=True)
-        save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, self.run.match_network)
+        self.run.matches.mkdir(exist_ok=True)
+        save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, self._network)
 
     def network(self) -> dict[str, NDArray[np.float32]]:
         """The weights by name. Raises RunError where there are none."""
-        if not self.run.match_network.is_file():
+        if not self._network.is_file():
             raise RunError(f"Run '{self.run.name}' has no network of its own for matches. Use: whalecam matches.")
-        return cast(dict[str, NDArray[np.float32]], load_file(self.run.match_network))
+        return cast(dict[str, NDArray[np.float32]], load_file(self._network))
 
     def add(self, table: str, rows: Sequence[ImageVector | Pair | Query]) -> None:
         """Store rows as one part of a table, which appears whole or not at all."""
-        folder = self.run.match_table(table)
+        folder = self.run.matches / table
         folder.mkdir(parents=True, exist_ok=True)
         content, target = io.BytesIO(), next_part(folder)
         pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]), content, compression="zstd")
@@ -225,7 +244,7 @@ class MatchTables:
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows of a table; no rows where there is no part."""
-        parts = parts_in(self.run.match_table(table))
+        parts = self.parts(table)
         wanted = list(columns or SCHEMAS[table].names)
         read = [pq.read_table(part, columns=wanted) for part in parts]
         empty = SCHEMAS[table].empty_table().select(wanted)
@@ -249,7 +268,7 @@ class MatchTables:
 
     def pairs_of(self, query: str) -> pd.DataFrame:
         """The candidates of one query with their maps, best first."""
-        parts = parts_in(self.run.match_table(MATCH_PAIRS))
+        parts = self.parts(MATCH_PAIRS)
         read = [pq.read_table(part, filters=[("query", "==", query)]) for part in parts]
         rows: pd.DataFrame = pa.concat_tables(read or [SCHEMAS[MATCH_PAIRS].empty_table()]).to_pandas()
         return rows.drop_duplicates(["query", "rank"], keep="last").sort_values("rank").reset_index(drop=True)
@@ -328,4 +347,4 @@ def map_of(raw: bytes | None, height: int, width: int) -> NDArray[np.float32] | 
 
 def has_matches(run: Run) -> bool:
     """Whether any match of the run was made."""
-    return bool(parts_in(run.match_table(MATCH_QUERIES)))
+    return bool(MatchTables(run).parts(MATCH_QUERIES))

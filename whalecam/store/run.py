@@ -1,19 +1,18 @@
-"""The run folder: manifest, checkpoints, Parquet parts, thumbnails. The only reader and writer of it."""
+"""The run folder: its networks, its table, and the names and places of all its files, which no other module knows."""
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +22,10 @@ from safetensors.numpy import load_file, save_file
 
 from whalecam.config import BLACK_BOX, IN_MEMORY, NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
-from whalecam.store.join_record import JoinRecord
+from whalecam.store.json_file import read_json, write_json
 from whalecam.store.locks import FileLock
+from whalecam.store.manifest import DatasetRecord, Described, Manifest
 from whalecam.store.migration import present_manifest
-from whalecam.store.network_spec import NetworkSpec
 from whalecam.store.parts import first_of, last_revisions, read_part, whole_part, with_row, write_revision
 from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
@@ -38,7 +37,7 @@ CORRECTED, DRAWN = "corrected-masks", "drawn-masks"
 CUES = "cues"
 """Folders of a run folder."""
 MATCHES, MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES = "matches", "images", "pairs", "queries"
-"""The folder of the matches of individuals, and its tables."""
+"""The folder of the matches of individuals, and the folders of its tables."""
 MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
 JOB, JOB_LOG, LOCK, THUMBS_LOCK = "job.json", "job.log", "audit.lock", "thumbs.lock"
@@ -51,62 +50,6 @@ class RowCounts(TypedDict):
 
     rows: int
     images: int
-
-
-NAME_BYTES = 255
-"""Of a file's name, as file systems take it."""
-
-
-class Described(Protocol):
-    """What `dataset.Dataset` knows of its source."""
-
-    @property
-    def csv(self) -> Path: ...
-
-    @property
-    def images(self) -> Path | None: ...
-
-    @property
-    def columns(self) -> Columns: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def words(self, subject: str = "", background: str = "") -> Words: ...
-
-
-@dataclass(frozen=True)
-class DatasetRecord:
-    """Where a run's images came from. Paths are absolute; `fingerprint` is a SHA-256 of the CSV's content."""
-
-    csv: str
-    images: str | None
-    columns: Mapping[str, str]
-    fingerprint: str
-
-    @classmethod
-    def of(cls, data: Described) -> "DatasetRecord":
-        """The record of a data set that was opened."""
-        images = str(data.images.resolve()) if data.images else None
-        return cls(str(data.csv.resolve()), images, vars(data.columns), data.fingerprint)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What `run.json` holds; written last, so a run without it does not exist."""
-
-    dataset: DatasetRecord
-    classes: tuple[str, ...] = ()
-    network: NetworkSpec = field(default_factory=NetworkSpec)
-    train: Mapping[str, Any] = field(default_factory=dict)
-    audit: Mapping[str, Any] = field(default_factory=dict)
-    joins: Mapping[str, JoinRecord] = field(default_factory=dict)
-    exactness: str = ""
-    model_sha256: str = ""
-    words: Words = Words()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    created: str = ""
-    schema_version: int = SCHEMA_VERSION
 
 
 class Run:
@@ -301,14 +244,10 @@ class Run:
         """The folder of the masks that people corrected, as `--masks` takes it."""
         return self.path / CORRECTED
 
-    def corrected_mask(self, image: str) -> Path:
-        """Where the corrected mask of an image lies: under the image's whole name, from which no path leads out."""
-        return self.corrected_masks / _below(image, ".png")
-
-    def drawn_mask(self, image: str) -> Path:
-        """Where a mask waits that was drawn on a page, until its row is made; another name in each call."""
-        digest = hashlib.sha256(image.encode()).hexdigest()[:16]
-        return self.path / DRAWN / f"{digest}-{uuid.uuid4().hex[:8]}.png"
+    @property
+    def drawn_masks(self) -> Path:
+        """The folder of the masks that were drawn on a page and whose rows are not made yet."""
+        return self.path / DRAWN
 
     def audited(self) -> set[str]:
         """Names of the images that have a row; what an interrupted writer left half done is removed."""
@@ -339,20 +278,6 @@ class Run:
     def thumbs(self) -> Path:
         """Where thumbnails lie."""
         return self.path / THUMBS
-
-    @contextmanager
-    def saving_thumbs(self) -> Iterator[None]:
-        """While thumbnails are being saved: others who save some wait, for half a minute at most."""
-        with FileLock(self.path / THUMBS_LOCK).alone(30.0):
-            yield
-
-    def earlier_thumb(self, image: str) -> Path:
-        """Where an earlier version kept an image's thumbnail: each in a file.
-
-        The name is a hash, so no name in a CSV can lead out of the folder.
-        """
-        jpeg = self.thumbs / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.jpg"
-        return jpeg if jpeg.is_file() else jpeg.with_suffix(".webp")
 
     @property
     def properties(self) -> Path:
@@ -393,23 +318,10 @@ class Run:
         rows, images = noted.get("rows"), noted.get("images")
         return RowCounts(rows=rows, images=images) if isinstance(rows, int) and isinstance(images, int) else None
 
-    def match_table(self, name: str) -> Path:
-        """The folder of one table of the matches of individuals, out of MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES."""
-        return self.path / MATCHES / name
-
     @property
-    def match_record(self) -> Path:
-        """The file of how the matches were made and what they say as a whole."""
-        return self.path / MATCHES / MATCH_RECORD
-
-    @property
-    def match_network(self) -> Path:
-        """The file of the weights of the network whose vectors are compared."""
-        return self.path / MATCHES / MATCH_NETWORK
-
-    def clear_matches(self) -> None:
-        """Forget all matches; verdicts of people stay."""
-        shutil.rmtree(self.path / MATCHES, ignore_errors=True)
+    def matches(self) -> Path:
+        """The folder of the matches of individuals."""
+        return self.path / MATCHES
 
     @property
     def selftest(self) -> Path:
@@ -466,14 +378,6 @@ def next_part(folder: Path) -> Path:
     """Where the next part of a table in a folder is to lie: behind all others, some of which may be gone."""
     numbers = [int(number) for path in parts_in(folder) if (number := path.name.split("-")[1]).isdecimal()]
     return folder / _part_name(max(numbers, default=-1) + 1)
-
-
-def _below(image: str, ending: str) -> str:
-    """A name of an image as the path of a file in a folder; a hash where it would lead out of it, or is too long."""
-    parts = image.replace("\\", "/").split("/")
-    is_safe = all(part not in ("", ".", "..") and part.isprintable() for part in parts) and ":" not in parts[0]
-    is_short = all(len(f"{part}{ending}".encode()) <= NAME_BYTES for part in parts)
-    return f"{image}{ending}" if is_safe and is_short else f"{hashlib.sha256(image.encode()).hexdigest()[:24]}{ending}"
 
 
 def _part_name(number: int) -> str:
@@ -546,24 +450,6 @@ def list_runs(folder: Path) -> list[Path]:
     """The run folders directly below `folder`, newest first."""
     folders: Iterable[Path] = (path.parent for path in folder.glob(f"*/{MANIFEST}"))
     return sorted(folders, key=lambda path: manifest_in(path).stat().st_mtime, reverse=True)
-
-
-def write_json(target: Path, content: Mapping[str, object]) -> None:
-    """Write JSON aside and rename it, so that a reader never sees half of it."""
-    aside = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.writing")
-    aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
-    aside.replace(target)
-
-
-def read_json(source: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises RunError with the place where it breaks off."""
-    try:
-        content = json.loads(source.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise RunError(f"{source} cannot be read: {error}. Restore it from a copy, or train again.") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{source} holds no JSON object. Restore it from a copy, or train again.")
-    return content
 
 
 def now() -> str:

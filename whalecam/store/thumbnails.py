@@ -1,6 +1,7 @@
 """The thumbnails of a run, packed: Parquet files of about a thousand, of which a reader decodes a few rows."""
 
 import functools
+import hashlib
 import io
 import threading
 import time
@@ -13,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from whalecam.store.run import Run, next_part, parts_in
+from whalecam.store.locks import FileLock
+from whalecam.store.run import THUMBS_LOCK, Run, next_part, parts_in
 
 SCHEMA = pa.schema([("image", pa.string()), ("thumb", pa.binary())])
 FULL = 1024
@@ -45,10 +47,10 @@ def save_thumbs(run: Run, thumbs: Mapping[str, bytes]) -> None:
     """Keep thumbnails, WebP or JPEG, in place of those before; all of them appear, or none.
 
     The newest pack is written anew with them until it is FULL, so that the number of files follows the number of
-    images and not that of calls. Audits of one run that save at once wait for each other.
+    images and not that of calls. Audits of one run that save at once wait for each other, half a minute at most.
     """
     if thumbs:
-        with run.saving_thumbs():
+        with FileLock(run.path / THUMBS_LOCK).alone(30.0):
             _save(run, thumbs)
 
 
@@ -67,10 +69,19 @@ def _save(run: Run, thumbs: Mapping[str, bytes]) -> None:
         pack.unlink(missing_ok=True)
 
 
+def earlier_path(run: Run, image: str) -> Path:
+    """Where an earlier version kept an image's thumbnail: each in a file.
+
+    The name is a hash, so no name in a CSV can lead out of the folder.
+    """
+    jpeg = run.thumbs / f"{hashlib.sha256(image.encode()).hexdigest()[:24]}.jpg"
+    return jpeg if jpeg.is_file() else jpeg.with_suffix(".webp")
+
+
 def thumbnail_of(run: Run, image: str) -> bytes | None:
     """The file of an image's thumbnail, WebP or JPEG; None where there is none."""
     thumb = _packs_of(str(run.thumbs)).get(image)
-    if thumb is None and (earlier := run.earlier_thumb(image)).is_file():
+    if thumb is None and (earlier := earlier_path(run, image)).is_file():
         return earlier.read_bytes()
     return thumb
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from whalecam.errors import RunError
-from whalecam.store.run import read_json, write_json
+from whalecam.store.json_file import read_json, write_json
 
 MAX_VIEWS = 100
 MAX_NAME = 60

@@ -19,7 +19,8 @@ from whalecam.config import (
     mending_of,
 )
 from whalecam.stats import Interval
-from whalecam.store.run import Run, read_json
+from whalecam.store.json_file import read_json
+from whalecam.store.run import Run
 from whalecam.store.table import LeakCounts
 
 Rights = Mapping[str, float | None]

@@ -41,7 +41,7 @@ def drawing_of(run: Run, row: ImageRow) -> Drawing | None:
 
 def _corrected(run: Run, row: ImageRow) -> NDArray[np.generic]:
     """The present mask: as it was drawn where a person corrected it, else as the table has it."""
-    path = run.corrected_mask(row["image"])
+    path = corrected.corrected_path(run, row["image"])
     if path.is_file():
         shape = read_shape(path)
         with Image.open(path) as image:
@@ -77,7 +77,7 @@ def _save(run: Run, row: ImageRow, saved: Saved, reviewer: str) -> None:
         subject = Drawing.read(saved.content, row["width"], row["height"]).mask()
         shape = read_shape(image_cache.image_file(run, image))
         png = mask_png(resized(subject.astype(np.uint8) * np.uint8(255), shape), shape.orientation)
-        path = run.drawn_mask(image)
+        path = corrected.drawn_path(run, image)
         with corrected.written(run, image):
             corrected.write_mask(path, png)
         jobs.start(

@@ -21,7 +21,8 @@ from whalecam.assessment.meanings import meaning
 from whalecam.commands import Selftest
 from whalecam.config import EXACTNESS
 from whalecam.stats import Interval
-from whalecam.store.run import Run, read_json
+from whalecam.store.json_file import read_json
+from whalecam.store.run import Run
 from whalecam.store.table import Table, Totals
 from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.text import number, percent, percent_range, scientific

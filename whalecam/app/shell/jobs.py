@@ -13,7 +13,8 @@ from typing import Any, TypedDict, cast
 from whalecam.arrays import Progress
 from whalecam.commands import Command, to_argv
 from whalecam.errors import RunError
-from whalecam.store.run import job_in, job_log_in, read_json, write_json
+from whalecam.store.json_file import read_json, write_json
+from whalecam.store.run import job_in, job_log_in
 from whalecam.text import number
 
 _children: dict[int, subprocess.Popen[bytes]] = {}

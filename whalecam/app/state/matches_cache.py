@@ -9,7 +9,7 @@ from whalecam.app.state import session
 from whalecam.config import Thresholds
 from whalecam.store.matches import MatchRecord, MatchTables
 from whalecam.store.reviews.match_verdicts import MatchJournal
-from whalecam.store.run import MATCH_QUERIES, Run, open_run, parts_in
+from whalecam.store.run import MATCH_QUERIES, Run, open_run
 
 QUERY = "match_query"
 """The field of the query that is shown."""
@@ -48,7 +48,7 @@ def shown(queries: list[str]) -> str:
 
 
 def _parts(run: Run) -> tuple[str, ...]:
-    return tuple(part.name for part in parts_in(run.match_table(MATCH_QUERIES)))
+    return tuple(part.name for part in MatchTables(run).parts(MATCH_QUERIES))
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the matches …")

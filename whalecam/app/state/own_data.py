@@ -16,7 +16,8 @@ from whalecam.data import open_dataset
 from whalecam.data.preview import layout_of, sorted_files
 from whalecam.errors import DatasetError, RunError, WhalecamError
 from whalecam.store import uploads
-from whalecam.store.run import DatasetRecord, Run, create_run, is_run
+from whalecam.store.manifest import DatasetRecord
+from whalecam.store.run import Run, create_run, is_run
 from whalecam.store.uploads import Upload
 from whalecam.words import Words
 

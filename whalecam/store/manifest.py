@@ -1,0 +1,64 @@
+"""What `run.json` says of a run: its data set, its network, how it was trained and audited, and its words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from whalecam.config import Columns
+from whalecam.store.join_record import JoinRecord
+from whalecam.store.network_spec import NetworkSpec
+from whalecam.store.schema import SCHEMA_VERSION
+from whalecam.words import Words
+
+
+class Described(Protocol):
+    """What `dataset.Dataset` knows of its source."""
+
+    @property
+    def csv(self) -> Path: ...
+
+    @property
+    def images(self) -> Path | None: ...
+
+    @property
+    def columns(self) -> Columns: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def words(self, subject: str = "", background: str = "") -> Words: ...
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """Where a run's images came from. Paths are absolute; `fingerprint` is a SHA-256 of the CSV's content."""
+
+    csv: str
+    images: str | None
+    columns: Mapping[str, str]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, data: Described) -> "DatasetRecord":
+        """The record of a data set that was opened."""
+        images = str(data.images.resolve()) if data.images else None
+        return cls(str(data.csv.resolve()), images, vars(data.columns), data.fingerprint)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `run.json` holds; written last, so a run without it does not exist."""
+
+    dataset: DatasetRecord
+    classes: tuple[str, ...] = ()
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    joins: Mapping[str, JoinRecord] = field(default_factory=dict)
+    exactness: str = ""
+    model_sha256: str = ""
+    words: Words = Words()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    schema_version: int = SCHEMA_VERSION
