@@ -80,12 +80,17 @@ _HOMES = {
     "whalecam.errors": ("DatasetError", "ModelError", "ReviewError", "RunError", "WhalecamError"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+_PACKAGES = ("audit", "explain")
+"""Functions that share their name with a package."""
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_") or name not in __all__:
         raise AttributeError(f"module 'whalecam' has no attribute '{name}'")
     value = getattr(importlib.import_module(_HOME.get(name, "whalecam.api")), name)
+    if name in _PACKAGES:
+        # `import whalecam.explain.cam as cam` looks for `cam` in what stands here.
+        value.__dict__ = importlib.import_module(f"{__name__}.{name}").__dict__
     globals()[name] = value
     return value
 
@@ -96,10 +101,10 @@ def __dir__() -> list[str]:
 
 class _Package(ModuleType):
     """Keeps `whalecam.audit` and `whalecam.explain` the functions: an import of the packages of these names, which
-    would otherwise become attributes here, leaves them alone."""
+    would otherwise become attributes here, leaves them alone. The functions have the packages' modules."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
+        if not (name in _PACKAGES and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

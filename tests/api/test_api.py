@@ -91,6 +91,25 @@ def test_a_package_never_takes_the_place_of_the_function_of_its_name(first: str)
     assert done.stdout.splitlines() == ["['function', 'function']", "True True whalecam.explain.cam"]
 
 
+@pytest.mark.parametrize("before", ["", "import whalecam; whalecam.explain, whalecam.audit\n", "import whalecam.api\n"])
+def test_the_packages_named_like_functions_are_imported_in_every_way(before: str) -> None:
+    code = (
+        f"{before}import whalecam.explain.cam as cam, whalecam.audit.pipeline as pipeline\n"
+        "import whalecam.explain.score\n"
+        "from whalecam.explain import cam as other\n"
+        "import inspect, whalecam\n"
+        "print(cam.__name__, cam is other is whalecam.explain.cam, pipeline.__name__)\n"
+        "print(whalecam.explain.score.__name__, whalecam.explain is whalecam.api.explain)\n"
+        "print(list(inspect.signature(whalecam.explain).parameters)[:2])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines() == [
+        "whalecam.explain.cam True whalecam.audit.pipeline",
+        "whalecam.explain.score True",
+        "['model', 'images']",
+    ]
+
+
 def test_a_run_gives_its_table_and_summary(runs: Path, tmp_path: Path) -> None:
     run = wc.open_run(runs / "demo")
     plain = open_table(open_stored(runs / "demo"))
