@@ -22,6 +22,7 @@ from whalecam.data.spelling import (
     differences,
     folded,
     folded_all,
+    is_plain,
     plain,
     split_extension,
     without_ending,
@@ -94,6 +95,8 @@ class Index:
         """What a name means by itself, whatever the other names are."""
         if (exact := name.removeprefix("./")) in self.files:
             return Match(exact)
+        if (file := self._bare_tail(name)) and not ABSOLUTE.match(name.lstrip()):
+            return Match(file)
         written = plain(name)
         if not written or written[-1] == "/" or (".." in written and ".." in written.split("/")):
             return Match()
@@ -116,6 +119,10 @@ class Index:
         whole = [match for match in candidates if match.file.count("/") == depth - 1 and _cost(match) == least]
         return whole or candidates
 
+    def _bare_tail(self, name: str) -> str:
+        """The only file of this name in any folder, for a name without a folder; else empty."""
+        return "" if self.by_stem or "/" in name else self._by_exact_tail(1).get(name, "")
+
     def _is_inside(self, name: str) -> bool:
         """Whether an absolute path begins with that of the folder, in any case."""
         path = folded(name)
@@ -123,6 +130,8 @@ class Index:
 
     def _below_home(self, name: str, *, whole: bool) -> list[Match]:
         """Files by a name that begins with the folder's own path, all of it or its end."""
+        if is_plain(name) and name.partition("/")[0].lower() not in self._home_parts and name[0] != "/":
+            return []  # most names, without a look at their parts
         own = _parts(name)
         if not own or folded(own[0]) not in self._home_parts:
             return []
