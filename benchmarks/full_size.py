@@ -1,6 +1,7 @@
 """Time and memory of an audit at its real size: 51,033 files under the real names, with the real train.csv.
 
-usage: python -m benchmarks.full_size DATA [--masks given|net] [--rows N] [--background-test all|none] [--json FILE]
+usage: python -m benchmarks.full_size DATA [--masks given|net] [--rows N] [--background-test all|none]
+           [--runtime auto|torch|onnxruntime] [--json FILE]
 
 The photographs of DATA/photos, scaled to 128 px, have the names of DATA/happywhale/train.csv, each name with a
 photograph of its species if there is one. With `given`, DATA/pseudo_masks are the given masks; with `net`, the mask
@@ -29,6 +30,7 @@ from benchmarks import scaling
 from benchmarks.synthetic import SIZE
 from whalecam.arrays import Progress
 from whalecam.audit import run_audit
+from whalecam.config import RUNTIMES
 from whalecam.data import open_dataset
 from whalecam.store.run import Run, open_run
 
@@ -64,13 +66,16 @@ def _scaled(folder: Path, data: Path, name: str) -> tuple[bytes, bytes]:
     return picture.read_bytes(), mask.read_bytes()
 
 
-def measure(data: Path, masks: str = "given", rows: int | None = None, background_test: str = "none") -> dict[str, Any]:
+def measure(
+    data: Path, masks: str, *, rows: int | None = None, background_test: str = "none", runtime: str = "auto"
+) -> dict[str, Any]:
     """`seconds`, `images`, `peak_mb`, `pace` of the last tenth to the first, seconds until it has `resumed`."""
     with TemporaryDirectory() as folder:
         _, images = prepare(Path(folder), data, rows)
         if masks == "net":
             (Path(folder) / "masks").rename(Path(folder) / "set_aside")
-        found = scaling.alone(Path(folder), images, "local", background_test) | {"images": images}
+        found = scaling.alone(Path(folder), images, "local", background_test=background_test, runtime=runtime)
+        found["images"] = images
         return found | {"resumed": resumed(open_run(Path(folder) / "run"))}
 
 
@@ -92,7 +97,9 @@ def resumed(run: Run) -> float:
 def table(found: dict[str, Any], masks: str = "given") -> str:
     seconds = found["seconds"]
     told = f"{found['images']:,} images, masks: {masks}"
-    words = f"In {seconds // 60:.0f} min {seconds % 60:.0f} s; called again, it went on after {found['resumed']:.1f} s."
+    each_ms = found["cpu_s"] / found["images"] * 1000
+    words = f"In {seconds // 60:.0f} min {seconds % 60:.0f} s, {each_ms:.0f} ms of CPU for each image; "
+    words += f"called again, it went on after {found['resumed']:.1f} s."
     return f"{scaling.table({told: found})}\n\n{words}"
 
 
@@ -102,10 +109,12 @@ def main() -> None:
     parser.add_argument("--masks", choices=("given", "net"), default="given")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--background-test", choices=("all", "none"), default="none")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="auto")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    found = measure(given.data, given.masks, given.rows, given.background_test)
-    print(table(found, f"{given.masks}, background test: {given.background_test}"))
+    how = {"background_test": given.background_test, "runtime": given.runtime}
+    found = measure(given.data, given.masks, rows=given.rows, **how)
+    print(table(found, f"{given.masks}, background test: {given.background_test}, computed by: {given.runtime}"))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

@@ -27,16 +27,18 @@ from whalecam.store.run import open_run
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def alone(folder: Path, images: int, engine: str, background_test: str = "none") -> dict[str, Any]:
-    """One audit in a process of its own: `seconds`, `peak_mb`, `pace` of the last tenth to the first, `start`."""
-    given = (str(folder), images, engine, background_test)
-    code = f"from benchmarks.scaling import audited; audited(*{given!r})"
+def alone(
+    folder: Path, images: int, engine: str, *, background_test: str = "none", runtime: str = "auto"
+) -> dict[str, Any]:
+    """One audit in its own process: `seconds`, `cpu_s`, `peak_mb`, `pace` of the last tenth to the first, `start`."""
+    given, how = (str(folder), images, engine), {"background_test": background_test, "runtime": runtime}
+    code = f"from benchmarks.scaling import audited; audited(*{given!r}, **{how!r})"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return found
 
 
-def audited(folder: str, images: int, engine: str, background_test: str) -> None:
+def audited(folder: str, images: int, engine: str, *, background_test: str, runtime: str) -> None:
     """Prints what `alone` returns, as JSON."""
     run = open_run(Path(folder) / "run")
     run.clear_audit()
@@ -54,11 +56,11 @@ def audited(folder: str, images: int, engine: str, background_test: str) -> None
         how, before = OnRay(workers=os.cpu_count()), time.perf_counter()
         how.audited(run)
         started = time.perf_counter() - before
-    before = time.perf_counter()
-    options = replace(setting.options_of(run, images), background_test=background_test)
+    before, spent = time.perf_counter(), time.process_time()
+    options = replace(setting.options_of(run, images), background_test=background_test, runtime=runtime)
     run_audit.run_audit(run, data, options, note, engine=how)
-    passed = time.perf_counter() - before
-    print(json.dumps({"seconds": passed, "peak_mb": peak_mb(), "pace": _pace(marks, images), "start": started}))
+    figures = {"seconds": time.perf_counter() - before, "cpu_s": time.process_time() - spent, "peak_mb": peak_mb()}
+    print(json.dumps(figures | {"pace": _pace(marks, images), "start": started}))
 
 
 def _pace(marks: list[tuple[float, int]], images: int) -> float:
