@@ -146,9 +146,16 @@ def test_what_a_chart_shows_stands_in_its_text_with_the_numbers() -> None:
     many = pd.Series(range(40), index=[f"n{number}" for number in range(40)])
     assert alternatives.counts(many, "Images per species").startswith("Images per species: n39 39; n38 38; ")
     assert alternatives.counts(many, "x").endswith("; and 10 more.")
-    assert alternatives.losses([{"train_loss": 2.0}, {"train_loss": 1.5, "valid_loss": 1.25}, {}]) == (
-        "Cross-entropy in nats after 3 reports: train loss 1.500; valid loss 1.250."
+
+
+def test_losses_stand_at_the_training_steps_that_reported_them() -> None:
+    reports, steps = [{"train_loss": 2.0}, {"train_loss": 1.5}, {"train_loss": 1.5, "valid_loss": 1.25}], [4, 11, 12]
+    assert alternatives.losses(reports, steps) == (
+        "Cross-entropy in nats after 12 training steps: train loss 1.500; valid loss 1.250."
     )
+    trained, validated = audit_charts.losses(reports, steps).data
+    assert (list(trained.x), list(trained.y)) == ([4, 11, 12], [2.0, 1.5, 1.5])
+    assert (list(validated.x), list(validated.y)) == ([12], [1.25])
 
 
 MACHADO = {

@@ -58,11 +58,11 @@ def counts(values: "pd.Series[int]", title: str) -> str:
     return text_of(title, (f"{name} {n:,}" for name, n in ordered.items()))
 
 
-def losses(reports: Sequence[Mapping[str, float]]) -> str:
-    """The last training and validation loss of the curve."""
+def losses(reports: Sequence[Mapping[str, float]], steps: Sequence[int]) -> str:
+    """The last training and validation loss of the curve, whose points stand at these training steps."""
     last = {name: values[name] for values in reports for name in ("train_loss", "valid_loss") if name in values}
     texts = (f"{name.replace('_', ' ')} {number(value, 3)}" for name, value in last.items())
-    return text_of(f"Cross-entropy in nats after {count(len(reports))} reports", texts)
+    return text_of(f"Cross-entropy in nats after {count(max(steps, default=0))} training steps", texts)
 
 
 def group_sizes(groups: Mapping[str, int], words: Words) -> str:

@@ -398,11 +398,15 @@ def _cells(grid: pd.DataFrame, share: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def losses(reports: Sequence[Mapping[str, float]]) -> go.Figure:
-    """Live training and validation loss over the batches reported so far; `train_loss` and `valid_loss` in nats."""
+def losses(reports: Sequence[Mapping[str, float]], steps: Sequence[int]) -> go.Figure:
+    """Live training and validation loss; `train_loss` and `valid_loss` in nats.
+
+    Args:
+        steps: how many batches were trained on by each report.
+    """
     lines = []
     for name, colour, mode in (("train_loss", "#0e7490", "lines"), ("valid_loss", "#d97706", "lines+markers")):
-        points = [(at, values[name]) for at, values in enumerate(reports) if name in values]
+        points = [(at, values[name]) for at, values in zip(steps, reports, strict=True) if name in values]
         lines.append(
             {
                 "type": "scatter",
@@ -414,7 +418,7 @@ def losses(reports: Sequence[Mapping[str, float]]) -> go.Figure:
             }
         )
     axes = {
-        "xaxis": {"title": {"text": "reports of the training"}},
+        "xaxis": {"title": {"text": "training steps"}},
         "yaxis": {"title": {"text": "cross-entropy (nats)"}},
     }
     return figure(lines, height=260, legend=_legend(), **axes)

@@ -54,6 +54,8 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
+LOSSES = {"train_loss", "valid_loss"}
+"""What a training reports of its batches and epochs."""
 LOOKED_AT = 8
 """Other runs whose trainings may say how long one takes."""
 HEAD_ONLY = "0: head only"
@@ -198,11 +200,11 @@ def audit_form(run: Run) -> None:
 def live(run: Run) -> None:
     """The loss curve while a training runs."""
     job = jobs.status(run.path)
-    reports = [step["values"] for step in job.steps] if job else []
-    has_losses = any("train_loss" in values or "valid_loss" in values for values in reports)
-    if job and job.state == "running" and job.title == "Training" and has_losses:
-        alt = alternatives.losses(reports)
-        st.plotly_chart(audit_charts.losses(reports), key="live_losses", config=audit_charts.NO_TOOLS, alt=alt)
+    steps = [step for step in job.steps if LOSSES & set(step["values"])] if job else []
+    if job and job.state == "running" and steps:
+        reports, done = [step["values"] for step in steps], [step["done"] for step in steps]
+        chart, alt = audit_charts.losses(reports, done), alternatives.losses(reports, done)
+        st.plotly_chart(chart, key="live_losses", config=audit_charts.NO_TOOLS, alt=alt)
 
 
 def results(run: Run, metrics: TrainingMetrics) -> None:

@@ -15,7 +15,7 @@ from whalecam.commands import Command, to_argv
 from whalecam.errors import RunError
 from whalecam.store.json_file import read_json, write_json
 from whalecam.store.run import job_in, job_log_in
-from whalecam.text import number
+from whalecam.text import duration
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -82,7 +82,7 @@ def time_left(seconds: float | None) -> str:
         return "estimating time left"
     if seconds < 1:
         return "the next step begins"
-    return f"{number(seconds // 60, 0)} min {number(seconds % 60, 0)} s left in this step"
+    return f"{duration(seconds)} left in this step"
 
 
 class Pace:
