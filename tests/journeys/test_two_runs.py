@@ -82,7 +82,7 @@ def test_every_page_keeps_the_run_and_what_was_moved(page: Any, address: str) ->
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text("Outline of the mask").click()
     until_address(page, outline="false")
-    sidebar.get_by_text("Advanced", exact=True).click()
+    sidebar.get_by_text("Thresholds", exact=True).click()
     # The heat's controls act in the browser alone: the server hears of them with the thresholds, which come last.
     for name, key, field in (
         ("Opacity", "ArrowLeft", "opacity"),
@@ -250,7 +250,7 @@ def test_a_threshold_moved_there_and_back_leaves_the_list_as_it_was(page: Any, a
     is_well(page)
     page.locator(".card").first.wait_for()
     shown = counted(page)
-    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_text("Thresholds", exact=True).click()
     for key, value in (("ArrowRight", "1.05"), ("ArrowLeft", None)):
         page.get_by_role("slider", name="Attention threshold").focus()
         page.keyboard.press(key)
@@ -300,7 +300,7 @@ def test_a_selection_in_the_chart_is_counted_linked_and_cleared(page: Any, addre
     until_selected(page, "leaks_region")
     selected = counted(page)
     assert selected != shown
-    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_text("Thresholds", exact=True).click()
     page.get_by_role("slider", name="Attention threshold").focus()
     page.keyboard.press("ArrowRight")
     until_address(page, attention="1.05")

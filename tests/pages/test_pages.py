@@ -25,7 +25,7 @@ from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import image_cache, session
 from whalecam.app.widgets import review_controls
 from whalecam.arrays import Progress
-from whalecam.config import Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, THRESHOLDS, Thresholds
 from whalecam.errors import DatasetError
 from whalecam.explain.render import unpack_mask
 from whalecam.output import interchange
@@ -33,7 +33,7 @@ from whalecam.store.json_file import write_json
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Journal, Review
 from whalecam.store.run import Run, open_run
-from whalecam.store.table import Table
+from whalecam.store.table import Filters, Table
 from whalecam.text import duration
 from whalecam.words import MARINE
 
@@ -93,11 +93,20 @@ def test_the_overview_answers_in_order_and_says_where_each_row_went(runs: Path) 
     assert {"Download the report"} <= {button.label for button in app.button}
 
 
-def test_thresholds_are_taken_back_by_one_button(runs: Path) -> None:
-    app = open_page(attention="0.9")
-    assert app.slider(key="attention").value == 0.9
+def test_thresholds_say_how_many_suspects_they_make_and_are_taken_back_by_one_button(runs: Path) -> None:
+    def suspects(level: Thresholds) -> str:
+        return f"{open_table(open_run(runs / 'demo'), level).count(Filters(assessments=SUSPECT_ASSESSMENTS)):,}"
+
+    strict, usual = suspects(Thresholds(attention=0.3, false_rate=0.25)), suspects(Thresholds())
+    assert strict != usual
+    app = open_page(attention="0.3", false_rate="0.25")
+    (place,) = (part for part in app.sidebar.expander if part.label == "Thresholds")
+    assert {slider.key for slider in place.slider} == set(THRESHOLDS)
+    assert app.slider(key="attention").value == 0.3
+    assert f"= {strict} suspects; {usual} at the defaults" in [caption.value for caption in app.sidebar.caption]
     app.button(key="reset_thresholds").click().run()
     assert app.slider(key="attention").value == Thresholds.attention
+    assert f"= {usual} suspects" in [caption.value for caption in app.sidebar.caption]
     assert "reset_thresholds" not in {button.key for button in app.button}
 
 
@@ -120,7 +129,7 @@ def test_the_time_left_is_that_of_the_present_stage(monkeypatch: pytest.MonkeyPa
     steps = [("reading", 0, 10), ("reading", 1, 10), ("reading", 4, 10), ("comparing", 3, 9), ("comparing", 5, 9)]
     told = [pace.left_after(Progress(*step)) for step in steps]
     started, left = "estimating time left", "left in this step"
-    assert told == [started, f"4 min 30 s {left}", f"1 min 30 s {left}", started, f"0 min 4 s {left}"]
+    assert told == [started, f"4 min 30 s {left}", f"1 min 30 s {left}", started, f"4 s {left}"]
     lines = tuple(
         jobs.Step(stage=stage, done=done, total=total, values={}, seconds=at)
         for (stage, done, total), at in zip(steps[:3], (0, 30, 60), strict=True)

@@ -14,9 +14,10 @@ from whalecam.app.shell.glossary import glossary_button
 from whalecam.app.shell.reviewer_name import reviewer_name
 from whalecam.app.state import fields, next_run, session
 from whalecam.commands import Demo
-from whalecam.config import THRESHOLDS, Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
 from whalecam.store.run import Run
+from whalecam.store.table import Filters
 from whalecam.words import Words
 
 PREPARING = "Preparing the demo"
@@ -114,21 +115,23 @@ def _choose_run() -> Run | None:
 
 def threshold_sliders(run: Run) -> None:
     """How many false ones a list may hold, and the thresholds of single scores; assessments on every page follow."""
-    st.sidebar.slider(
-        "False discovery rate, at most",
-        0.01,
-        0.25,
-        Thresholds.false_rate,
-        0.01,
-        format="percent",
-        key="false_rate",
-        bind="query-params",
-        help=f"Of the images listed as relying on the {run.words.background}, how many may be false on average.",
-    )
-    with st.sidebar.expander("Advanced"):
+    with st.sidebar.expander("Thresholds", icon=":material/tune:"):
+        st.slider(
+            "False discovery rate, at most",
+            0.01,
+            0.25,
+            Thresholds.false_rate,
+            0.01,
+            format="percent",
+            key="false_rate",
+            bind="query-params",
+            help=f"Of the images listed as relying on the {run.words.background}, how many may be false on average.",
+        )
         _single_thresholds(run.words)
-        _reset_thresholds()
     fields.unbind(*THRESHOLDS)
+    if run.parts():
+        with st.sidebar.container(horizontal=True, vertical_alignment="center"):
+            _outcome_of_thresholds(run)
 
 
 def _single_thresholds(words: Words) -> None:
@@ -156,11 +159,20 @@ def _single_thresholds(words: Words) -> None:
     )
 
 
-def _reset_thresholds() -> None:
-    """A button that takes all thresholds back, where one was moved."""
-    defaults = {name: getattr(Thresholds, name) for name in THRESHOLDS}
-    if any(fields.value(name, default) != default for name, default in defaults.items()):
-        st.button("Back to the defaults", key="reset_thresholds", on_click=fields.set_values, kwargs=defaults)
+def _outcome_of_thresholds(run: Run) -> None:
+    """How many suspects the thresholds make, and where one was moved, how many there were, and a way back to them."""
+    level, defaults = session.thresholds(), Thresholds()
+    suspects = _suspects(run, level)
+    if level == defaults:
+        st.caption(f"= {suspects:,} suspects")
+        return
+    st.caption(f"= {suspects:,} suspects; {_suspects(run, defaults):,} at the defaults")
+    values = {name: getattr(defaults, name) for name in THRESHOLDS}
+    st.button("Reset", key="reset_thresholds", type="tertiary", on_click=fields.set_values, kwargs=values)
+
+
+def _suspects(run: Run, level: Thresholds) -> int:
+    return session.table_of(run, level).count(Filters(assessments=SUSPECT_ASSESSMENTS))
 
 
 def _require(run: Run, needs: str) -> None:
