@@ -10,7 +10,7 @@ from tests.least_sure import least_sure_first
 from tests.pages.test_correcting_page import send
 from tests.pages.test_pages import open_page, texts
 from whalecam.app.screens.heatmaps import sides_of
-from whalecam.app.shell.page_frame import plain
+from whalecam.app.shell.marks import mark
 from whalecam.app.widgets.filters import View
 from whalecam.app.widgets.review_controls import reasons
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
@@ -105,10 +105,32 @@ def test_a_part_of_a_name_opens_its_image_and_one_of_several_names_some(runs: Pa
     names = table.images(Filters(), "name")
     only = next(name for name in names if sum(name[3:5] in other for other in names) == 1)
     app = open_page(HEATMAPS, image=only[3:5].upper())
-    assert f"**{plain(only)}**" in texts(app) and not app.error
+    assert shown(app) == only and not app.error
     several = open_page(HEATMAPS, image="0")
     said = several.error[0].value.replace("\\", "")
     assert f"no row for '0'. Names that contain it: {', '.join(names[:4])}, …" in said
+    assert shown(press(several, "suggested_2")) == names[2] and not several.error
+
+
+def test_a_mistyped_name_leads_to_those_like_it_or_to_the_first_of_the_queue(runs: Path, table: Table) -> None:
+    name = table.images(Filters(), "name")[3]
+    mistyped = f"{name[:-3]}gjp"
+    app = open_page(HEATMAPS, image=mistyped)
+    assert f"no row for '{mistyped}'. Names like it: {name}" in app.error[0].value.replace("\\", "")
+    assert shown(press(app, "suggested_0")) == name and not app.error
+    lost = open_page(HEATMAPS, image="something else altogether", image_order="name")
+    assert "Type a part of a name" in lost.error[0].value
+    assert shown(press(lost, "suggested_0")) == table.images(Filters(), "name")[0] and not lost.error
+
+
+def test_an_image_has_the_mark_of_its_assessment_and_says_that_it_was_trained_on(runs: Path, table: Table) -> None:
+    rows = [table.row(name) for name in table.images(Filters(), "name")]
+    leak = next(row for row in rows if row["assessment"] == "confirmed_leak" and row["in_training"])
+    held_out = next(row for row in rows if not row["in_training"] and row["predicted"])
+    pages = [open_page(HEATMAPS, image=row["image"]) for row in (leak, held_out)]
+    written = ["".join(str(element.proto.body) for element in app.get("html")) for app in pages]
+    assert mark("confirmed_leak") in written[0] and "<strong>Confirmed leak</strong>" in written[0]
+    assert ["trained on this image" in texts(app) for app in pages] == [True, False]
 
 
 def test_what_stands_side_by_side_says_both_probabilities(table: Table) -> None:
@@ -183,7 +205,7 @@ def test_skipped_pictures_come_last_for_me_after_a_restart_too(runs: Path, table
 def test_without_a_name_nothing_is_put_off_and_the_page_says_why(runs: Path) -> None:
     app = press(heatmaps(""), "queue_skip")
     assert "signed" in app.error[0].value
-    assert "Give your name" in texts(app)
+    assert "asks for your name" in texts(app)
 
 
 def test_a_reason_and_a_note_are_stored_and_do_not_stick_to_the_next_picture(runs: Path, journal: Journal) -> None:

@@ -210,6 +210,12 @@ def test_maps_come_back_as_they_were_stored(table: Table) -> None:
         table.row("x.jpg")
 
 
+def test_the_names_like_a_mistyped_one_come_nearest_first(table: Table) -> None:
+    assert table.alike("O21.jpg", 3)[0] == "021.jpg"
+    assert table.alike("021.jpg", 3)[0] == "021.jpg" and len(table.alike("021.jpg", 3)) == 3
+    assert table.alike("something else altogether", 3) == []
+
+
 def test_no_page_carries_maps(table: Table) -> None:
     assert not {"maps", "logits", "mask_bits"} & set(table.page(Filters()).columns)
 

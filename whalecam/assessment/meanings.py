@@ -30,8 +30,8 @@ TERMS = {
     "Class activation map": "How much each place of an image adds to a class's logit. All places and a bias add up to "
     "the logit; what is missing is the completeness error.",
     "Attention score": "How much of the evidence lies on the {words.background}, whatever the size of the "
-    "{words.subject}. 0: a map shaped like the {words.subject}. 1: no better than a flat map. From 0.5 on, the network "
-    "counts as looking at the {words.background}.",
+    "{words.subject}. 0: a map shaped like the {words.subject}. 1: no better than a flat map; from there on, the "
+    "network counts as looking at the {words.background}, unless the threshold is moved.",
     "Background test": "The {words.subject} is put on the {words.background} of other images, and the network predicts "
     "again.",
     "Reliance": "How far the probability of the prediction drops in the background test. 0: not at all. 0.9: from "

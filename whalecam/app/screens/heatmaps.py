@@ -2,7 +2,9 @@
 
 import base64
 import functools
-from typing import TypedDict
+import html
+from collections.abc import Sequence
+from typing import NoReturn, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -14,13 +16,15 @@ from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import Sides, heat_canvas
 from whalecam.app.components.canvas.drawing import CutRequest, Saved
 from whalecam.app.screens import mask_panel
+from whalecam.app.shell.marks import mark
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import fields, image_cache, image_in_view, mask_answers, session
 from whalecam.app.widgets import queue, review_actions, review_controls
 from whalecam.app.widgets.row_choice import choosing_table
 from whalecam.app.widgets.signer import Signer
+from whalecam.assessment.meanings import meaning
 from whalecam.config import OTHER
-from whalecam.errors import DatasetError, RunError
+from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, ImageRow, Queue, Table
 from whalecam.text import PERCENT_COLUMN, number, percent, scientific
@@ -46,21 +50,37 @@ HELP = (
 def choose_image(line: Queue, table: Table) -> str:
     """The image in view, from the URL, from another page, or the first of the queue; a part of one name is enough.
 
-    Raises RunError for what is no name, and for a part of several, with some of them.
+    What is no name ends the page, with names that are meant perhaps.
     """
-    image_in_view.fill_in(queue.start(line))
+    first = queue.start(line)
+    image_in_view.fill_in(first)
     hint = "As in the CSV, or a part of it. Arrow keys move on."
     given = str(st.text_input("File name", key="image", bind="query-params", help=hint)).strip()
-    if not given or given in line.line:
-        return given
+    if given and given not in line.line and not table.known([given]):
+        _meant(given, table, first)
+    return given
+
+
+def _meant(given: str, table: Table, first: str) -> NoReturn:
+    """Show the only image whose name contains what was typed, else offer some; the page ends here."""
     similar = [name for name in table.images(Filters(text=given), "name") if given.lower() in name.lower()]
-    if not similar or given in similar:
-        return given
     if len(similar) == 1:
-        return similar[0]
+        queue.go(similar[0])
+        st.rerun()
+    _suggest(given, similar, table.alike(given, SUGGESTED), first)
+    st.stop()
+
+
+def _suggest(given: str, similar: Sequence[str], alike: Sequence[str], first: str) -> None:
+    """That there is no such image, and ways to those that may be meant, else to the first of the queue."""
+    names = (similar or alike)[:SUGGESTED]
     more = ", …" if len(similar) > SUGGESTED else ""
-    names = ", ".join(similar[:SUGGESTED])
-    raise RunError(f"This run has no row for '{given}'. Names that contain it: {names}{more}")
+    kind = "Names that contain it" if similar else "Names like it"
+    listed = f" {kind}: {', '.join(names)}{more}" if names else " Type a part of a name of this run."
+    st.error(plain(f"This run has no row for '{given}'.{listed}"), icon=":material/image_search:")
+    with st.container(horizontal=True):
+        for place, name in enumerate(names or filter(None, [first])):
+            st.button(f"Show {plain(name)}", key=f"suggested_{place}", on_click=queue.go, args=(name,))
 
 
 class View(TypedDict):
@@ -252,10 +272,11 @@ def _show_class(names: tuple[str, ...], at: int | None) -> None:
 def facts(run: Run, row: ImageRow) -> None:
     """Actual, predicted, loss, scores, assessment, exactness and completeness error of one image."""
     right = row["label"] == row["predicted"]
+    seen = " :orange-badge[trained on this image]" if row["in_training"] else ""
     with st.container(border=True):
         st.markdown(
             f"**{plain(str(row['label']))}** · predicted **{plain(str(row['predicted']))}** "
-            f"{':green-badge[right]' if right else ':red-badge[wrong]'}"
+            f"{':green-badge[right]' if right else ':red-badge[wrong]'}{seen}"
         )
         with st.container(horizontal=True):
             st.metric("Probability", percent(row["confidence"]))
@@ -276,9 +297,16 @@ def facts(run: Run, row: ImageRow) -> None:
             else:
                 hint = _reliance_hint(row, run.words.background)
                 st.metric(f"Relies on the {run.words.background}", percent(row["reliance_probability"]), help=hint)
-        why = f" — {plain(row['reason'])}" if row["reason"] else ""
-        st.markdown(f"Assessment: **{WORDS[row['assessment']]}**{why}")
+        st.html(_assessment(run, row))
         st.caption(_small_print(run, row))
+
+
+def _assessment(run: Run, row: ImageRow) -> str:
+    """The assessment under its mark, as HTML, and why, where that is known; hover: what it means."""
+    name = row["assessment"]
+    why = f": {html.escape(row['reason'])}" if row["reason"] else ""
+    means = html.escape(meaning(name, run.words, has_maps=run.has_maps))
+    return f'<div title="{means}">{mark(name)} <strong>{WORDS[name]}</strong>{why}</div>'
 
 
 def show_me(run: Run, row: ImageRow) -> None:
@@ -349,13 +377,13 @@ def _small_print(run: Run, row: ImageRow) -> str:
         lines.append(f"Share of evidence on the fin: {percent(row['fin_share'])}")
     if row["group"]:
         lines.append(f"{capital(run.words.group)} {plain(str(row['group']))}")
-    return " · ".join(lines)
+    return "  \n".join(lines)
 
 
 def _training_words(run: Run, row: ImageRow) -> str:
     """Whether the network was trained on the image; of a loaded network that is known only where somebody stated it."""
     if row["in_training"]:
-        return "The network trained on this image."
+        return "The network trained on this image, so its probability and its loss say little."
     if run.metrics().get("split"):
         return "The network did not train on this image."
     return "Whether the network trained on this image is not known."

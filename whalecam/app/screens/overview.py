@@ -15,6 +15,7 @@ from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import recommendation_panel, reliance_panel
 from whalecam.app.screens.report_button import report_button
 from whalecam.app.shell import jobs, links
+from whalecam.app.shell.marks import mark
 from whalecam.app.shell.page_frame import errors_shown, page, plain, threshold_sliders
 from whalecam.app.state import session
 from whalecam.assessment.meanings import meaning
@@ -139,7 +140,7 @@ def trust(run: Run, table: Table, facts: Totals) -> None:
         st.metric("Images", f"{facts['images']:,}", counted, **QUIET)
         suspects = f"{facts['suspects']:,} suspects"
         st.metric("Reviewed", f"{facts['reviewed']:,}", suspects, **QUIET)
-        st.metric("Flagged", f"{facts['flagged']:,}", border=True)
+        st.metric("Flagged", f"{facts['flagged']:,}", f"of {facts['reviewed']:,} reviewed", **QUIET)
     rows = rows_sentence(run.row_counts(), facts, table.unassessed())
     st.caption(f"{plain(rows)}. {plain(split_sentence(run.metrics(), words))}")
     exactness(run, facts)
@@ -172,12 +173,11 @@ def verdicts(table: Table, words: Words, *, has_maps: bool) -> None:
 
 
 def legend(images: Mapping[str, int], words: Words, *, has_maps: bool = True) -> str:
-    """HTML: colour, name and number of images of each verdict that occurs, in the order of the bar; hover: meaning."""
+    """HTML: mark, name and number of images of each verdict that occurs, in the order of the bar; hover: meaning."""
     entries = [
         f'<span style="white-space:nowrap;cursor:help" title="{html.escape(meaning(name, words, has_maps=has_maps))}">'
-        '<span style="display:inline-block;width:.8em;height:.8em;'
-        f'border-radius:2px;background:{colour}"></span> {audit_charts.WORDS[name]} · {images[name]:,}</span>'
-        for name, colour in audit_charts.COLOURS.items()
+        f"{mark(name)} {audit_charts.WORDS[name]} · {images[name]:,}</span>"
+        for name in audit_charts.COLOURS
         if name in images
     ]
     return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em;font-size:.87em">{"".join(entries)}</div>'

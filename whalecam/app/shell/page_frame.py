@@ -9,7 +9,7 @@ from typing import NoReturn
 import streamlit as st
 
 from whalecam.app.components.history import one_entry_per_page
-from whalecam.app.shell import access, jobs, links
+from whalecam.app.shell import access, jobs, links, marks
 from whalecam.app.shell.glossary import glossary_button
 from whalecam.app.shell.reviewer_name import reviewer_name
 from whalecam.app.state import fields, next_run, session
@@ -58,6 +58,7 @@ def page(title: str, needs: str = "audit") -> Iterator[Run]:
     st.set_page_config(page_title=f"{title} · WhaleCAM", page_icon="🐋", layout="wide")
     st.logo(LOGO)
     st.html(STYLE)
+    st.html(marks.STYLE)
     run = None
     with _errors_written():
         access.gate()

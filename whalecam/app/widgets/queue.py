@@ -88,7 +88,7 @@ def progress(run: Run, queue: Queue) -> None:
     reviews = reviewer_progress.reviewed(run)
     own = len(set(queue.line) & set(reviews["image"]))
     if not session.reviewer():
-        st.caption("Give your name in the sidebar to sign verdicts and to see how far you are.")
+        st.caption("Your first verdict asks for your name; then this line says how far you are.")
         return
     speed, left = pace(reviews), len(queue.line) - own
     words = [f"**{own:,} of {len(queue.line):,}** reviewed by you"]

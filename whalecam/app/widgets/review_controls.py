@@ -144,8 +144,7 @@ def review_bar(
     review_actions.empty_words()
     given = None if of_gallery else images
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"{key}_reviewline"):
-        if not of_gallery:
-            st.markdown(f"**{plain(images[0])}**", width="content")
+        signed = "the selected images" if of_gallery else plain(images[0])
         for verdict, icon, hint in (
             ("flag", ":material/flag:", "F"),
             ("keep", ":material/check:", "K"),
@@ -157,7 +156,7 @@ def review_bar(
                 icon=icon,
                 type="primary" if verdict == "flag" else "secondary",
                 disabled=not images,
-                help=f"Sign the selected images: {verdict} (key {hint})",
+                help=f"Sign {signed}: {verdict} (key {hint})",
                 on_click=_remember,
                 args=(verdict, given, key),
             )

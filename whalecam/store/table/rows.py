@@ -22,6 +22,8 @@ from whalecam.store.table.store import HEAVY, NO_REVIEWS, Store
 from whalecam.store.table.typed_rows import ImageRow, Totals
 
 SAMPLE, SMALL = 20_000, 200
+FEW_LETTERS = 2
+"""By so many letters at least a mistyped name may differ."""
 _TERM = re.compile(r"(?P<what>.+?)(?P<how> desc| asc)?(?P<nulls> nulls last)?")
 
 
@@ -86,6 +88,15 @@ class Table:
         """Those of `images` that have a row."""
         sql = "select image from audited.rows where image in (select unnest($images::varchar[]))"
         return {image for (image,) in self._store.rows(sql, {"images": list(images)})}
+
+    def alike(self, name: str, most: int) -> list[str]:
+        """The names nearest to a mistyped one, at most so many: those that a few letters make of it (Levenshtein)."""
+        sql = (
+            "select image from (select image, levenshtein(lower(image), lower($name)) as letters from audited.rows) "
+            "where letters <= $few order by letters, image limit $most"
+        )
+        few = max(FEW_LETTERS, len(name) // 3)
+        return [image for (image,) in self._store.rows(sql, {"name": name, "few": few, "most": most})]
 
     def row(self, image: str) -> ImageRow:
         """One image with its maps."""
