@@ -86,6 +86,26 @@ def test_a_chosen_card_shows_its_background_test_and_no_card_moves(visit: Callab
     expect(test).to_have_count(0)
 
 
+def test_back_from_an_image_finds_the_list_as_it_was_left(visit: Callable[..., Any]) -> None:
+    page = visit("Top_losses", size={"width": 1440, "height": 600})
+    for place in (8, 22):
+        page.locator(".card").nth(place).click()
+    page.get_by_text(re.compile("^2 of [0-9]+ selected")).wait_for()
+    opened = page.locator(".card").nth(22)
+    before = top_of(opened)
+    opened.hover()
+    opened.locator(".open").click()
+    page.wait_for_url(re.compile("/Heatmaps"))
+    settled(page)
+    page.go_back()
+    page.wait_for_url(re.compile("/Top_losses"))
+    settled(page).locator(".card img").first.wait_for()
+    page.get_by_text(re.compile("^2 of [0-9]+ selected")).wait_for()
+    until(page, lambda: abs(top_of(opened) - before) < 2)
+    page.get_by_role("button", name="Keep", exact=True).wait_for()
+    expect(page.get_by_role("button", name="Keep", exact=True)).to_be_enabled()
+
+
 def test_the_review_bar_stays_in_view(visit: Callable[..., Any]) -> None:
     page = visit("Top_losses")
     page.locator(".card").nth(23).click()

@@ -9,15 +9,15 @@ import { touched, watchBand } from "./band.js"
 import { heat, makeCard } from "./card.js"
 import { keptScale, SCALES, keepScale } from "./density.js"
 import { isOtherPage, nearestSelected, placeAfter, placeAmong, placeBehind } from "./places.js"
+import { holdAt, isBack, keptOf, standing } from "./returning.js"
 import { countWords, hintWords, inOrder, rangeOf, targetsOf, toggled } from "./selection.js"
 import { skipButton } from "./skip.js"
 import { afterOutcome, stepOf, verdictOf, withPress } from "./verdicts.js"
 
 const galleries = new WeakMap()
 // Selection, cursor and focus outlive a remount in the same page (a message above the gallery comes or goes), however
-// busy the browser is with it; by gallery key.
+// busy the browser is with it, and a visit of another page that Back ends; by gallery key.
 const remembered = new Map()
-const STAYS_MS = 10000
 const REST_MS = 250
 
 export default function (component) {
@@ -38,7 +38,7 @@ export default function (component) {
 
 function build(root, data) {
   root.replaceChildren()
-  const own = { root, cards: [], cursor: 0, anchor: 0, presses: [], sent: "[]", timer: 0, settings: settingsOf(location.search) }
+  const own = { root, cards: [], cursor: 0, anchor: 0, presses: [], sent: "[]", timer: 0, settings: settingsOf(location.search), path: location.pathname }
   const bar = element(root, "div", "bar")
   own.count = element(bar, "span", "count")
   own.all = element(bar, "button", "", "Select all")
@@ -48,24 +48,28 @@ function build(root, data) {
   density(own, bar)
   own.grid.setAttribute("role", "listbox")
   own.grid.setAttribute("aria-label", "Images")
-  const last = remembered.get(data.key)
-  const before = last && last.path === location.pathname && Date.now() - last.left < STAYS_MS ? last : null
+  const back = isBack()
+  const before = keptOf(remembered.get(data.key), { path: location.pathname, now: Date.now(), back })
   own.selected = new Set(before?.selected)
   own.start = before?.cursor
   // Focus that has gone elsewhere meanwhile stays there.
   own.takesFocus = Boolean(before?.keepsFocus) && isNowhere()
   own.outcome = before ? before.outcome : data.outcome?.id
+  own.stood = back ? before?.stood : undefined
   own.all.onclick = () => select(own, imagesOf(own))
   own.none.onclick = () => select(own, [])
   const onKey = (event) => press(own, event)
   // Python knows the selection before a button outside acts on it.
+  const note = () => (own.stands = standing(own.cards))
   const onPoint = (event) => {
+    note()
     if (event.composedPath().includes(own.grid)) return
     own.keepsFocus = false
     tell(own)
   }
   document.addEventListener("keydown", onKey)
   document.addEventListener("pointerdown", onPoint, true)
+  addEventListener("popstate", note)
   own.grid.addEventListener("focusin", () => {
     own.keepsFocus = true
     describe(own)
@@ -91,13 +95,14 @@ function build(root, data) {
   own.stop = () => {
     document.removeEventListener("keydown", onKey)
     document.removeEventListener("pointerdown", onPoint, true)
+    removeEventListener("popstate", note)
     unwatch()
     unwatchBare()
     unskip()
     clearTimeout(own.timer)
     const [selected, cursor] = [[...own.selected], own.cards[own.cursor]?.image]
-    const { outcome, keepsFocus } = own
-    remembered.set(own.data.key, { selected, cursor, outcome, keepsFocus, path: location.pathname, left: Date.now() })
+    const { outcome, keepsFocus, path, stands: stood } = own
+    remembered.set(own.data.key, { selected, cursor, outcome, keepsFocus, path, stood, left: Date.now() })
   }
   return own
 }
@@ -170,7 +175,14 @@ function show(own, data) {
   select(own, own.selected)
   if (focused || outcome) own.cards[own.cursor]?.root.focus({ preventScroll: true })
   if (outcome) own.cards[own.cursor]?.root.scrollIntoView({ block: "nearest" })
+  standAsBefore(own)
   describe(own)
+}
+
+function standAsBefore(own) {
+  const card = own.stood && own.cards.find((each) => each.image === own.stood.image)
+  if (card) holdAt(card.root, own.stood.top)
+  own.stood = undefined
 }
 
 // The next page begins with its first card, however far down its button was pressed.
@@ -264,6 +276,7 @@ function tell(own) {
 function open(own, card) {
   if (!own.data.openable) return
   clearTimeout(own.timer)
+  own.stands = standing(own.cards)
   own.trigger("opened", card.image)
 }
 
