@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whalecam.analysis.accounting import rows_sentence
-from whalecam.analysis.recommendation import unassessed_sentence
+from whalecam.analysis.recommendation import many_unassessed, unassessed_sentence
 from whalecam.assessment.meanings import TITLES, glossary, meaning
 from whalecam.config import ASSESSMENTS
 from whalecam.store.json_file import write_json
@@ -76,6 +76,8 @@ def test_many_unassessed_images_are_said_first_with_reason_and_remedy() -> None:
     unread = unassessed_sentence(facts(10, 4), reasons(("missing file", False, 4)), MARINE)
     assert unread.endswith("missing file (4). Mend the files, or their names in the table, and audit again.")
     assert unassessed_sentence(facts(0, 0), reasons(), MARINE) == ""
+    given = [(few, 60), (many, 60), (reasons(("missing file", False, 4)), 10), (reasons(), 0)]
+    assert [many_unassessed(facts(images, 0), rows) for rows, images in given] == [0, 26, 0, 0]
 
 
 def sums(images: list[int], hits: list[int]) -> dict[str, float]:

@@ -148,6 +148,26 @@ def test_what_a_chart_shows_stands_in_its_text_with_the_numbers() -> None:
     assert alternatives.counts(many, "x").endswith("; and 10 more.")
 
 
+def test_points_have_a_text_with_their_numbers() -> None:
+    scores = pd.DataFrame(
+        {
+            "attention_score": [0.1, 0.3, 0.2, 1.2, math.nan],
+            "reliance": [0.0, 0.1, 0.2, 0.9, 0.5],
+            "assessment": ["clean", "clean", "clean", "confirmed_leak", "clean"],
+        }
+    )
+    assert alternatives.histogram(scores, "attention_score") == (
+        "Attention score by assessment: Confirmed leak 1, median 1.20 (1.20 to 1.20); Clean 3, median 0.20 (0.10 to "
+        "0.30)."
+    )
+    assert alternatives.scatter(scores, "attention_score", "reliance") == (
+        "Attention score and reliance, medians by assessment: Confirmed leak 1 at 1.20, 0.90; Clean 3 at 0.20, 0.10."
+    )
+    assert alternatives.embedding(pd.Series(["a", "b", "b"]), "PCA") == (
+        "3 images by what the network saw in them, laid out by PCA: b 2; a 1."
+    )
+
+
 def test_losses_stand_at_the_training_steps_that_reported_them() -> None:
     reports, steps = [{"train_loss": 2.0}, {"train_loss": 1.5}, {"train_loss": 1.5, "valid_loss": 1.25}], [4, 11, 12]
     assert alternatives.losses(reports, steps) == (

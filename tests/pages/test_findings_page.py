@@ -8,9 +8,11 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
 from whalecam.analysis.findings import Evidence, find
+from whalecam.analysis.findings.properties import with_faults
 from whalecam.app.shell import jobs
 from whalecam.data import open_dataset
 from whalecam.store.manifest import DatasetRecord
+from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals
 from whalecam.store.run import create_run, open_run
 from whalecam.words import MARINE
@@ -35,8 +37,10 @@ def dismissals(runs: Path) -> Dismissals:
 
 
 def test_the_tab_shows_what_the_library_finds(runs: Path) -> None:
-    record = open_run(runs / "demo").manifest.dataset
-    found = find(Evidence(open_dataset(Path(record.csv), Path(record.images or "")), run_words=MARINE))
+    run = open_run(runs / "demo")
+    record, table = run.manifest.dataset, open_table(run)
+    data = with_faults(open_dataset(Path(record.csv), Path(record.images or "")), table.unread())
+    found = find(Evidence(data, run_words=MARINE))
     app = findings_tab()
     assert not app.exception and not app.error, texts(app)
     text = shown(app)
@@ -45,6 +49,18 @@ def test_the_tab_shows_what_the_library_finds(runs: Path) -> None:
             assert words in text
     assert text.index("badge[:material/error: High]") < text.index("badge[:material/info: Info]")
     assert f"Affected rows · {len(found[0].rows):,}" in [box.label for box in app.expander]
+
+
+def test_images_that_the_audit_could_not_read_are_listed_and_shown_where_a_link_asks_for_them(runs: Path) -> None:
+    unread = open_table(open_run(runs / "demo")).unread()
+    names = {*unread["image"]}
+    assert len(names) == 2, "one is missing, one is truncated, which the table alone does not say"
+    app = findings_tab(finding="unusable")
+    shown_names = [set(frame.value["image"]) for frame in app.dataframe if "image" in frame.value]
+    assert any("truncated" in reason for reason in unread["status"]) and "Truncated: 1 of" in shown(app)
+    assert names <= set().union(*shown_names)
+    closed = [frame for frame in findings_tab().dataframe if "image" in frame.value]
+    assert not closed, "rows are drawn where they are asked for"
 
 
 def test_dismissing_needs_a_name_and_a_reason(runs: Path, dismissals: Dismissals) -> None:
@@ -74,6 +90,7 @@ def test_a_dismissed_finding_stays_countable_and_can_be_restored(runs: Path, dis
 
 
 def test_looking_at_every_picture_finds_what_the_table_cannot_know(runs: Path) -> None:
+    open_run(runs / "demo").clear_audit()
     app = findings_tab()
     assert "0 of 119 images looked at" in shown(app) and "Truncated" not in shown(app)
     app.button(key="inspect").click().run()

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import ROOT
 from tests.least_sure import least_sure_first
 from tests.pages.test_correcting_page import send
-from tests.pages.test_pages import open_page, texts
+from tests.pages.test_pages import drawn, open_page, texts
 from whalecam.app.screens.heatmaps import sides_of
 from whalecam.app.shell.marks import mark
 from whalecam.app.widgets.filters import View
@@ -128,8 +128,7 @@ def test_an_image_has_the_mark_of_its_assessment_and_says_that_it_was_trained_on
     leak = next(row for row in rows if row["assessment"] == "confirmed_leak" and row["in_training"])
     held_out = next(row for row in rows if not row["in_training"] and row["predicted"])
     pages = [open_page(HEATMAPS, image=row["image"]) for row in (leak, held_out)]
-    written = ["".join(str(element.proto.body) for element in app.get("html")) for app in pages]
-    assert mark("confirmed_leak") in written[0] and "<strong>Confirmed leak</strong>" in written[0]
+    assert f"{mark('confirmed_leak')} <strong>Confirmed leak</strong>" in drawn(pages[0])
     assert ["trained on this image" in texts(app) for app in pages] == [True, False]
 
 

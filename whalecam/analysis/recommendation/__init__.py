@@ -1,7 +1,7 @@
 """Which remedy the evidence supports: what was simulated, what was measured, and what follows."""
 
 from whalecam.analysis.recommendation.advice import Advice, Measured, recommend, remedy_words
-from whalecam.analysis.recommendation.leaks import leaks_summary, unassessed_sentence
+from whalecam.analysis.recommendation.leaks import leaks_summary, many_unassessed, unassessed_sentence
 from whalecam.analysis.recommendation.simulated_metrics import (
     PRESENT,
     RemedyMetrics,
@@ -24,6 +24,7 @@ __all__ = [
     "columns_of",
     "interval",
     "leaks_summary",
+    "many_unassessed",
     "metrics_of",
     "name_of",
     "unassessed_sentence",

@@ -68,6 +68,17 @@ def _others(facts: LeakCounts, words: Words, strong: Stress) -> str:
     return text
 
 
+def many_unassessed(facts: Totals, reasons: pd.DataFrame) -> int:
+    """How many readable images are not assessed, where that is much of all; else 0.
+
+    Args:
+        facts: `Table.overview()`.
+        reasons: `Table.unassessed()`.
+    """
+    images = int(reasons.loc[reasons["is_readable"].astype(bool), "images"].sum())
+    return images if images and images >= MANY_UNASSESSED * facts["images"] else 0
+
+
 def unassessed_sentence(facts: Totals, reasons: pd.DataFrame, words: Words, strong: Stress = str) -> str:
     """That many images are not assessed, why, and what would help; empty where they are few.
 

@@ -65,6 +65,38 @@ def losses(reports: Sequence[Mapping[str, float]], steps: Sequence[int]) -> str:
     return text_of(f"Cross-entropy in nats after {count(max(steps, default=0))} training steps", texts)
 
 
+def histogram(scores: pd.DataFrame, column: str) -> str:
+    """Where a score lies: per assessment how many images have it, their median and their ends."""
+    parts = _by_assessment(scores, (column,))
+    texts = (
+        f"{name} {len(part):,}, median {number(part[column].median())} ({number(part[column].min())} to "
+        f"{number(part[column].max())})"
+        for name, part in parts.items()
+    )
+    return text_of(f"{column.replace('_', ' ').capitalize()} by assessment", texts)
+
+
+def scatter(scores: pd.DataFrame, x: str, y: str) -> str:
+    """The middle of the points of each assessment."""
+    names = [name.replace("_", " ") for name in (x, y)]
+    texts = (
+        f"{name} {len(part):,} at {number(part[x].median())}, {number(part[y].median())}"
+        for name, part in _by_assessment(scores, (x, y)).items()
+    )
+    return text_of(f"{names[0].capitalize()} and {names[1]}, medians by assessment", texts)
+
+
+def _by_assessment(scores: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The rows that have these scores, by the titles of their assessments."""
+    placed = scores[scores[list(columns)].notna().all(axis=1)]
+    return {TITLES[name]: part for name in TITLES if len(part := placed[placed["assessment"] == name])}
+
+
+def embedding(groups: "pd.Series[str]", way: str) -> str:
+    """What the points of an embedding are coloured by, the most frequent first."""
+    return counts(groups.value_counts(), f"{len(groups):,} images by what the network saw in them, laid out by {way}")
+
+
 def group_sizes(groups: Mapping[str, int], words: Words) -> str:
     """How many groups have how many images."""
     title = f"{words.groups[:1].upper()}{words.groups[1:]} by their number of images"

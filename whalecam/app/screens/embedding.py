@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
 from whalecam.analysis.patterns import places
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.gallery import Card, gallery
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
@@ -146,7 +146,7 @@ def _chart(rows: pd.DataFrame, positions: NDArray[np.floating], colouring: str, 
         key="map_points",
         on_select=functools.partial(chart_selection.note, "map_points", "map_region", axes),
         selection_mode=("lasso", "box", "points"),
-        alt="Embedding of the images by what the network saw in them",
+        alt=alternatives.embedding(rows[colouring].astype(str), WAYS[axes]),
     )
 
 

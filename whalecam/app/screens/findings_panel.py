@@ -12,7 +12,7 @@ from whalecam.app.screens import dataset
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.shell.run_commands import check_of
-from whalecam.app.state import session
+from whalecam.app.state import fields, session
 from whalecam.app.widgets import bulk_review
 from whalecam.arrays import records, typed_records
 from whalecam.data import Dataset
@@ -29,6 +29,8 @@ ICONS = {
 }
 SHOWN_ROWS, SHOWN_IMAGES = 200, 16
 MEASURING = "Looking at every image"
+ASKED_FOR = "finding"
+"""The parameter of a link that names the kind of finding whose rows it is about."""
 
 
 def findings(run: Run, data: Dataset) -> None:
@@ -113,7 +115,11 @@ def _card(run: Run, data: Dataset, finding: Finding) -> None:
         if finding.severity != "info":
             _dismissing(run, finding)
         if len(finding.rows):
-            rows = st.expander(f"Affected rows · {len(finding.rows):,}", key=f"rows_{finding.key}", on_change="rerun")
+            label, is_asked_for = (
+                f"Affected rows · {len(finding.rows):,}",
+                fields.shared_value(ASKED_FOR) == finding.code,
+            )
+            rows = st.expander(label, key=f"rows_{finding.key}", on_change="rerun", expanded=is_asked_for)
             if rows.open:
                 with rows:
                     _affected(run, data, finding)

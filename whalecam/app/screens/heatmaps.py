@@ -328,7 +328,7 @@ def show_me(run: Run, row: ImageRow) -> None:
             before, after = st.columns(2)
             words = _tested_words(row, run.words.background)
             _shown(before, session.thumb_uri(run, str(row["image"])), words[0])
-            _shown(after, _edited(row["reliance_image"]), plain(words[1]))
+            _shown(after, _edited(row["reliance_image"]), words[1])
         drops = " · ".join(
             f"{DROPS.get(name, name)} {number(value, signed=True)}"
             for name, value in falls.items()
@@ -357,10 +357,10 @@ def _reliance_hint(row: ImageRow, background: str) -> str:
     )
 
 
-def _shown(place: DeltaGenerator, uri: str | None, caption: str) -> None:
+def _shown(place: DeltaGenerator, uri: str | None, words: str) -> None:
     if uri:
-        place.html(f'<img src="{uri}" alt="" style="width:100%;border-radius:6px">')
-    place.caption(caption)
+        place.html(f'<img src="{uri}" alt="{html.escape(words)}" style="width:100%;border-radius:6px">')
+    place.caption(plain(words))
 
 
 def _small_print(run: Run, row: ImageRow) -> str:

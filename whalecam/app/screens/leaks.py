@@ -5,7 +5,7 @@ import functools
 import pandas as pd
 import streamlit as st
 
-from whalecam.app.charts import audit_charts
+from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.deferred_charts import charts_first
 from whalecam.app.screens import heatmaps
 from whalecam.app.shell.page_frame import errors_shown
@@ -112,7 +112,7 @@ def charts(table: Table, words: Words) -> None:
         st.plotly_chart(
             audit_charts.histogram(scores, "attention_score", session.thresholds().attention),
             key="attention_bins",
-            alt="Histogram of the attention score",
+            alt=alternatives.histogram(scores, "attention_score"),
         )
     with right:
         lasso(scores, words)
@@ -136,7 +136,7 @@ def lasso(scores: pd.DataFrame, words: Words) -> None:
         key="lasso",
         on_select=functools.partial(chart_selection.note, "lasso", "leaks_region", f"attention_score~{y}"),
         selection_mode=("lasso", "box", "points"),
-        alt=f"Scatter of attention score and {y}",
+        alt=alternatives.scatter(scores, "attention_score", y),
     )
 
 

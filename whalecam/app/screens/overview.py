@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis.accounting import rows_sentence
-from whalecam.analysis.recommendation import leaks_summary, unassessed_sentence
+from whalecam.analysis.recommendation import leaks_summary, many_unassessed, unassessed_sentence
 from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.deferred_charts import charts_first
-from whalecam.app.screens import recommendation_panel, reliance_panel
+from whalecam.app.screens import findings_panel, recommendation_panel, reliance_panel
 from whalecam.app.screens.report_button import report_button
 from whalecam.app.shell import jobs, links
 from whalecam.app.shell.marks import mark
@@ -58,7 +58,7 @@ def show() -> None:
         st.header("Which images?", anchor=False)
         which_images(run, table, facts)
         st.header("What now?", anchor=False)
-        next_steps(run, facts)
+        next_steps(run, facts, many_unassessed(facts, table.unassessed()))
         recommendation_panel.advice(run, facts)
         limits(run.words)
         selftest(run)
@@ -183,8 +183,12 @@ def legend(images: Mapping[str, int], words: Words, *, has_maps: bool = True) ->
     return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em;font-size:.87em">{"".join(entries)}</div>'
 
 
-def next_steps(run: Run, facts: Totals) -> None:
-    """What to do next, first things first, and the report for whoever was not here."""
+def next_steps(run: Run, facts: Totals, unassessed: int) -> None:
+    """What to do next, first things first, and the report for whoever was not here.
+
+    Args:
+        unassessed: how many images could be assessed with masks, where they are many.
+    """
     left_open = facts["suspects"] and facts["reviewed"] < facts["suspects"]
     with st.container(border=True):
         st.markdown("**What to do next**")
@@ -193,7 +197,14 @@ def next_steps(run: Run, facts: Totals) -> None:
                 "pages/1_Dataset.py",
                 label=f"Look at {facts['unreadable']:,} images that cannot be read",
                 icon=":material/broken_image:",
-                query_params={"dataset_tab": "Findings"},
+                query_params={"dataset_tab": "Findings", findings_panel.ASKED_FOR: "unusable"},
+            )
+        if unassessed:
+            st.page_link(
+                "pages/2_Model.py",
+                label=f"Give masks or boxes for the {unassessed:,} images that cannot be assessed",
+                icon=":material/visibility_off:",
+                query_params={"model_tab": "Audit"},
             )
         if left_open:
             label = f"Review the {facts['suspects']:,} suspects"

@@ -100,7 +100,7 @@ def properties_of(run: Run) -> pd.DataFrame:
 
 
 def findings_of(run: Run) -> list[Finding]:
-    """What is wrong with the run's data set, from its table and from what was measured on its images so far."""
+    """What is wrong with the run's data set, from its table, its audit and what was measured on its images so far."""
     data, options = data_of(run), AuditOptions.stored(run.manifest.audit)
     parts = len(run.property_parts())
     audited = run.parts()
@@ -235,6 +235,8 @@ def _findings(_run: Run, _data: Dataset, options: MaskOptions, key: tuple[object
     rows = rows[rows["image"].isin(_data.good()["image"])]
     upright, refused = _boxes(_data, options, _run.words)
     data = properties.with_faults(_data, rows) if len(rows) else _data
+    if _run.parts():
+        data = properties.with_faults(data, table_of(_run).unread())
     odds = unseen_odds(_run.parts(), _run.manifest.classes) if _run.trained else None
     vectors = embeddings(_run.parts(), MOST, unseen=True) if _run.trained else None
     evidence = Evidence(data, upright, rows if len(rows) else None, odds, vectors, _run.words)

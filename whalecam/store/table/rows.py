@@ -190,6 +190,10 @@ class Table:
         answer: Interval = self._store.answered("accuracy", lambda: totals.accuracy(self._store))
         return answer
 
+    def unread(self) -> pd.DataFrame:
+        """See `totals.unread`."""
+        return self._frame("unread", lambda: totals.unread(self._store))
+
     def unassessed(self) -> pd.DataFrame:
         """See `totals.unassessed`."""
         return self._frame("unassessed", lambda: totals.unassessed(self._store, self._joined))

@@ -64,6 +64,13 @@ def unassessed(store: Store, joined: str) -> pd.DataFrame:
     )
 
 
+def unread(store: Store) -> pd.DataFrame:
+    """The images that could not be read, by name: `image` and `status`, the reason."""
+    return store.ask(
+        "select image, coalesce(reason, '') as status from audited.rows where predicted is null order by image"
+    )
+
+
 def quadrants(store: Store, joined: str, attention_score: float) -> pd.DataFrame:
     """The 2×2: `correct`, `on_animal` (attention_score below the threshold), `images`; assessable images only."""
     return store.ask(
