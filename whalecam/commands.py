@@ -53,6 +53,7 @@ class Train(Command):
     """Train a network on a data set.
 
     Attributes:
+        labels_map: CSV of old,new label names to merge.
         audit: whether to audit the data set with it at once, with the masks of `options`.
     """
 
@@ -61,6 +62,7 @@ class Train(Command):
     images: str | None = _argument(None)
     run: str
     columns: Columns = Columns()
+    labels_map: str | None = None
     options: TrainOptions = TrainOptions()
     audit: bool = False
 
@@ -70,6 +72,7 @@ class Load(Command):
     """Load a checkpoint in place of a training; see `load_checkpoint` for what None means.
 
     Attributes:
+        labels_map: as in `Train`.
         audit: whether to audit the data set with it at once, with these masks.
     """
 
@@ -79,6 +82,7 @@ class Load(Command):
     run: str
     checkpoint: str
     columns: Columns = Columns()
+    labels_map: str | None = None
     arch: str | None = None
     size: int | None = None
     resize: str | None = None

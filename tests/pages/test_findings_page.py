@@ -1,16 +1,18 @@
 """The Findings tab: the library's list, opened, downloaded, set aside and restored."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import open_page, texts
+from tests.pages.test_starting import command
 from whalecam.analysis.findings import Evidence, find
 from whalecam.analysis.findings.properties import with_faults
 from whalecam.app.shell import jobs
-from whalecam.data import open_dataset
+from whalecam.data import open_dataset, read_labels_map
 from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Dismissals
@@ -105,6 +107,29 @@ def test_looking_at_every_picture_finds_what_the_table_cannot_know(runs: Path) -
     assert "119 of 119 images looked at" in shown(app)
     assert "Truncated: 1 of 121 rows cannot be used." in shown(app)
     assert not app.exception and not app.error
+
+
+def test_a_merge_is_trained_with_by_one_button_and_then_kept(runs: Path) -> None:
+    app = findings_tab()
+    (button,) = [button for button in app.button if button.key == "train_merged"]
+    assert button.label == "Train with this merge"
+    button.click().run()
+    assert not app.exception and not app.error, texts(app)
+    run = open_run(runs / "demo")
+    words = command(run.path)
+    merges = read_labels_map(Path(words[words.index("--labels-map") + 1]))
+    assert merges == {"bottlenose_dolpin": "bottlenose_dolphin"} and "--audit" in words
+    assert words[words.index("--arch") + 1] == run.manifest.train["arch"], "as it was trained before"
+    jobs.dismiss(run.path)
+    run.update(dataset=replace(run.manifest.dataset, merges=merges))
+    merged = findings_tab()
+    assert "train_merged" not in [button.key for button in merged.button], "nothing is left to merge"
+    assert "Labels are merged: bottlenose_dolpin → bottlenose_dolphin." in shown(merged)
+    assert {metric.label: metric.value for metric in merged.metric}["Species"] == "6"
+    model = open_page("pages/2_Model.py")
+    assert "bottlenose_dolpin" in model.checkbox(key="train_merges").label.replace("\\", "")
+    next(button for button in model.button if button.label == "Train").click().run()
+    assert "--labels-map" in command(run.path)
 
 
 def test_a_clean_set_says_so(runs: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
 from whalecam.audit.token_places import check_places
 from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
-from whalecam.data import OK, Dataset, open_dataset
+from whalecam.data import OK, Dataset, open_dataset, with_merges
 from whalecam.data.columns import no_groups
 from whalecam.errors import DatasetError, RunError
 from whalecam.explain import masks, occlusion
@@ -150,13 +150,13 @@ def joined_sources(data: Dataset, options: AuditOptions, report: Report = silent
 
 
 def open_data(run: Run, csv: Path | None = None, images: Path | None = None) -> Dataset:
-    """The run's own data set, or another one to audit with its network.
+    """The run's own data set, or another one to audit with its network, under the run's labels map.
 
     A group column that is not in the table any more is logged; the data set has no groups then.
     """
     record = run.manifest.dataset
     folder, columns = images or (Path(record.images) if record.images else None), Columns(**record.columns)
-    data = open_dataset(csv or Path(record.csv), folder, columns, needs_group=False)
+    data = with_merges(open_dataset(csv or Path(record.csv), folder, columns, needs_group=False), record.merges)
     if (note := no_groups(data.csv.name, columns.group)) in data.reading:
         log.warning(note)
     return data

@@ -23,6 +23,7 @@ from whalecam.data.table import (
     of_frame,
     open_dataset,
     read_labels_map,
+    with_merges,
     write_table,
 )
 
@@ -49,5 +50,6 @@ __all__ = [
     "read_mask",
     "read_sample",
     "read_shape",
+    "with_merges",
     "write_table",
 ]

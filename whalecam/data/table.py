@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from whalecam.data.readers.tables import TableContents, as_texts, read_table
 from whalecam.data.readers.tables.delimited import read_delimited
 from whalecam.data.split_columns import proposed_split
 from whalecam.errors import DatasetError
+from whalecam.text import listed
 from whalecam.words import Words
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "open_dataset",
     "read_frame",
     "read_labels_map",
+    "with_merges",
     "write_table",
 ]
 
@@ -50,6 +52,8 @@ OK = "ok"
 DUPLICATE, NO_LABEL, NO_NAME = "duplicate row", "empty label", "empty image name"
 SEVERAL_LABELS = "several labels"
 CHUNK = 64
+NAMED = 6
+"""Labels that a note lists."""
 IN_MEMORY = Path("table in memory")
 """Stands for the file of a data set that was given as a table."""
 
@@ -78,6 +82,7 @@ class Dataset:
         reading: what was recognized in the table and guessed about it; a sentence each.
         others: the other columns of the table, as texts, row by row; candidates for groups.
         group: what a split keeps together (`groups.KINDS`, or a column); empty: the individual.
+        merges: the labels that were renamed, old → new.
     """
 
     csv: Path
@@ -89,6 +94,7 @@ class Dataset:
     reading: tuple[str, ...] = ()
     others: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
     group: str = ""
+    merges: Mapping[str, str] = field(default_factory=dict)
 
     def good(self) -> pd.DataFrame:
         """The rows that can be used."""
@@ -152,14 +158,14 @@ def _csv_of(data: Dataset) -> bytes:
 
 def write_table(data: Dataset, csv: Path) -> Dataset:
     """The rows of a data set as a CSV of `image`, `label`, `group` and its other columns, and the data set with that as
-    its source. Another column of one of these three names is left out."""
+    its source. Another column of one of these three names is left out; labels that were renamed stand there as such."""
     own = data.table[["image", "label", "group"]]
     others = data.others.drop(columns=list(own.columns), errors="ignore").set_index(own.index)
     content = pd.concat([own, others], axis=1).to_csv(index=False).encode("utf-8", "replace")
     csv.parent.mkdir(parents=True, exist_ok=True)
     csv.write_bytes(content)
     columns = Columns("image", "label", "group")
-    return replace(data, csv=csv, columns=columns, fingerprint=hashlib.sha256(content).hexdigest())
+    return replace(data, csv=csv, columns=columns, fingerprint=hashlib.sha256(content).hexdigest(), merges={})
 
 
 def of_contents(
@@ -202,7 +208,18 @@ def inspect_images(data: Dataset, report: Report = silent) -> Dataset:
 
 def merge_labels(data: Dataset, mapping: Path) -> Dataset:
     """Labels renamed by a CSV of `old,new`; the source file stays as it is. Raises DatasetError for another layout."""
-    return replace(data, table=data.table.assign(label=data.table["label"].replace(read_labels_map(mapping))))
+    return with_merges(data, read_labels_map(mapping))
+
+
+def with_merges(data: Dataset, merges: Mapping[str, str]) -> Dataset:
+    """Labels renamed, old → new, which the notes say."""
+    own = {old: new for old, new in merges.items() if old != new}
+    if not own:
+        return data
+    known = {old: own.get(new, new) for old, new in data.merges.items()} | own
+    renamed = listed([f"{old} → {new}" for old, new in own.items()], NAMED)
+    table = data.table.assign(label=data.table["label"].replace(own))
+    return replace(data, table=table, merges=known, reading=(*data.reading, f"Labels are merged: {renamed}."))
 
 
 def read_labels_map(mapping: Path) -> dict[str, str]:

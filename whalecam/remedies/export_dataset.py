@@ -176,7 +176,8 @@ def _describe(data: Dataset, rows: list[tuple[str, str, str]], out: Path, facts:
         csv.writer(file).writerows([tuple(columns), *(row[: len(columns)] for row in rows)])
     images = str(data.images.resolve()) if data.images else None
     source = {"source": str(data.csv.resolve()), "images": images, "fingerprint": data.fingerprint}
-    write_json(record_in(out), {"created": now(), **source, "columns": vars(data.columns), **facts})
+    read = {"columns": vars(data.columns), "merges": dict(data.merges)}
+    write_json(record_in(out), {"created": now(), **source, **read, **facts})
 
 
 def _save(pixels: ByteArray, target: Path) -> None:

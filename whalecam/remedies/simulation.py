@@ -29,7 +29,7 @@ from whalecam.config import (
     TrainOptions,
     mending_of,
 )
-from whalecam.data import Dataset, ImageRow, folds, geometry, inspect_images, open_dataset
+from whalecam.data import Dataset, ImageRow, folds, geometry, inspect_images, open_dataset, with_merges
 from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
@@ -62,6 +62,7 @@ def source_of(run: Run) -> Source:
         record, options = read_json(mended), TrainOptions.stored(run.manifest.train)
         columns = Columns(**record["columns"])
         data = open_dataset(Path(record["source"]), Path(record["images"]), columns, needs_group=False)
+        data = with_merges(data, record.get("merges", {}))
         return Source(data, remedies.finder(data, options), remedy)
     stored = AuditOptions.stored(run.manifest.audit)
     data = run_audit.open_data(run)

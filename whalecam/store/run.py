@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
@@ -42,7 +42,7 @@ MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
 JOB, JOB_LOG, LOCK, THUMBS_LOCK = "job.json", "job.log", "audit.lock", "thumbs.lock"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
-ROWS, VIEWS = "rows.json", "views.json"
+ROWS, VIEWS, LABELS_MAP = "rows.json", "views.json", "labels-map.csv"
 
 
 class RowCounts(TypedDict):
@@ -109,7 +109,7 @@ class Run:
     def update(self, **changes: Any) -> None:
         """Replace fields of the manifest and write it."""
         self.manifest = replace(self.manifest, **changes)
-        write_json(manifest_in(self.path), asdict(self.manifest))
+        write_json(manifest_in(self.path), self.manifest.content())
 
     def save_checkpoint(
         self, fold: int, tensors: Mapping[str, NDArray[Any]], training: Iterable[str], validation: Iterable[str] = ()
@@ -337,6 +337,11 @@ class Run:
     def checkpoint_record(self) -> Path:
         """The file of what the checkpoint was recognized as that somebody last looked at for this run."""
         return self.path / CHECKPOINT
+
+    @property
+    def labels_map(self) -> Path:
+        """Where a labels map lies that the pages hand to a training."""
+        return self.path / LABELS_MAP
 
     @property
     def own_table(self) -> Path:

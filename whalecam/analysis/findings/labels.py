@@ -88,7 +88,8 @@ def _look_alike(good: pd.DataFrame, kept: str, dropped: str, words: Words) -> Fi
         "high",
         f"'{dropped}' ({len(rows):,} images) is spelt almost like '{kept}' ({more:,} images); the two {common}.",
         f"One {words.label} under two names is a class that exists only by its spelling. {source}",
-        f"Merge '{dropped}' into '{kept}' with the labels map, which train --labels-map takes; the CSV stays as it is.",
+        f"Merge '{dropped}' into '{kept}': Train with this merge on the Dataset page, or train --labels-map. The CSV "
+        "stays as it is.",
         (kept, dropped),
         {
             "kept": kept,
@@ -167,7 +168,7 @@ def _too_small(good: pd.DataFrame, counts: "pd.Series[int]", words: Words) -> li
             f"{len(small):,} of {len(counts):,} classes have fewer than {FEWEST_IMAGES} images or a single "
             f"{words.group}: {listed}{' and others' if len(small) > 5 else ''}.",
             "Such a class cannot be learnt on one part and validated on another; its score is luck.",
-            "Collect more images, or leave the classes out with train --min-per-class.",
+            "Collect more images, or leave the classes out: Images per class, at least (train --min-per-class).",
             facts={"classes": len(small)},
             rows=small,
         )

@@ -1,6 +1,6 @@
 """The Findings tab of the Dataset page: what is wrong with the data set, and what people said about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -11,10 +11,12 @@ from whalecam.app.components.gallery import gallery
 from whalecam.app.screens import dataset
 from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.shell.run_commands import check_of
+from whalecam.app.shell.run_commands import check_of, train_of
+from whalecam.app.shell.start_job import ask_fallback, train_or_ask
 from whalecam.app.state import fields, session
 from whalecam.app.widgets import bulk_review
 from whalecam.arrays import records, typed_records
+from whalecam.config import TrainOptions, mending_of
 from whalecam.data import Dataset
 from whalecam.data.csv_text import safe_csv
 from whalecam.store.reviews import Dismissal
@@ -29,7 +31,7 @@ ICONS = {
 }
 SHOWN_ROWS, SHOWN_IMAGES = 200, 16
 MEASURING = "Looking at every image"
-ASKED_FOR = "finding"
+LINKED_FINDING = "finding"
 """The parameter of a link that names the kind of finding whose rows it is about."""
 
 
@@ -41,7 +43,7 @@ def findings(run: Run, data: Dataset) -> None:
     open_ = [finding for finding in problems if finding.key not in aside]
     dismissed = [finding for finding in problems if finding.key in aside]
     wanted = _summary(open_, len(dismissed))
-    _merges(problems)
+    _merges(run, problems)
     for finding in open_:
         if finding.severity in wanted:
             _card(run, data, finding)
@@ -94,9 +96,14 @@ def _summary(open_: Sequence[Finding], dismissed: int) -> list[str]:
     return chosen
 
 
-def _merges(problems: Sequence[Finding]) -> None:
+def _merges(run: Run, problems: Sequence[Finding]) -> None:
+    """The merges that findings suggest: trained with at once, or as a file."""
     merges = labels_map(problems)
-    if len(merges):
+    if not len(merges):
+        return
+    those = f"these {len(merges):,} merges" if len(merges) > 1 else "this merge"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _train_merged(run, dict(zip(merges["old"], merges["new"], strict=True)), those)
         download(
             f"Download the labels map · {len(merges)} merge{'' if len(merges) == 1 else 's'}",
             lambda: safe_csv(merges),
@@ -108,6 +115,28 @@ def _merges(problems: Sequence[Finding]) -> None:
         )
 
 
+def _train_merged(run: Run, merges: Mapping[str, str], those: str) -> None:
+    """Train and audit with merged labels, which the run keeps, by the options of its last training."""
+    trained, busy = run.manifest.train, jobs.is_running(run.path)
+    options = TrainOptions() if trained.get("loaded") else TrainOptions.stored(trained)
+    if mending_of(options.remedy) or not run.manifest.dataset.images:
+        return
+    replaced = "It replaces the network of this run and its audit; verdicts of people stay. " if run.trained else ""
+    pressed = st.button(
+        f"Train with {those}",
+        key="train_merged",
+        icon=":material/call_merge:",
+        type="primary",
+        disabled=busy,
+        help=f"Trains and audits. {replaced}The run keeps the merges; the CSV stays as it is.",
+    )
+    if pressed:
+        with errors_shown():
+            known = {old: merges.get(new, new) for old, new in run.manifest.dataset.merges.items()}
+            train_or_ask(run, train_of(run, options, audit=True, merges={**known, **merges}))
+    ask_fallback(run)
+
+
 def _card(run: Run, data: Dataset, finding: Finding) -> None:
     with st.container(border=True, gap="small"):
         st.markdown(_headline(finding))
@@ -115,11 +144,11 @@ def _card(run: Run, data: Dataset, finding: Finding) -> None:
         if finding.severity != "info":
             _dismissing(run, finding)
         if len(finding.rows):
-            label, is_asked_for = (
+            label, is_open = (
                 f"Affected rows · {len(finding.rows):,}",
-                fields.shared_value(ASKED_FOR) == finding.code,
+                fields.shared_value(LINKED_FINDING) == finding.code,
             )
-            rows = st.expander(label, key=f"rows_{finding.key}", on_change="rerun", expanded=is_asked_for)
+            rows = st.expander(label, key=f"rows_{finding.key}", on_change="rerun", expanded=is_open)
             if rows.open:
                 with rows:
                     _affected(run, data, finding)

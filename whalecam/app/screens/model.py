@@ -33,7 +33,7 @@ from whalecam.explain.masks import mask_fallbacks
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
 from whalecam.store.training_metrics import SplitMetrics, TrainingMetrics
-from whalecam.text import count, number, percent, points
+from whalecam.text import count, listed, number, percent, points
 from whalecam.words import Words, capital
 
 ARCHS = (
@@ -88,6 +88,7 @@ def train_form(run: Run) -> None:
     """How to train; starts `whalecam train` beside the pages."""
     with st.form("train"):
         options = _training_fields(run)
+        merges = _merges(run)
         note = "Training again replaces the network and its audit; verdicts of people stay." if run.trained else ""
         busy = jobs.is_running(run.path)
         with st.container(horizontal=True):
@@ -96,8 +97,17 @@ def train_form(run: Run) -> None:
         st.caption(plain(_how_long(run)))
         if both or alone:
             with errors_shown():
-                train_or_ask(run, train_of(run, options, audit=both))
+                train_or_ask(run, train_of(run, options, audit=both, merges=merges))
     ask_fallback(run)
+
+
+def _merges(run: Run) -> Mapping[str, str]:
+    """The labels map of the run, or none, where somebody wants its labels as the table has them."""
+    merges = run.manifest.dataset.merges
+    if not merges:
+        return {}
+    renamed = listed([f"{old} → {new}" for old, new in merges.items()], SHOWN)
+    return merges if st.checkbox(f"Merge labels: {plain(renamed)}", True, key="train_merges") else {}
 
 
 def _how_long(run: Run) -> str:

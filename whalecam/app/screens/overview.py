@@ -197,7 +197,7 @@ def next_steps(run: Run, facts: Totals, unassessed: int) -> None:
                 "pages/1_Dataset.py",
                 label=f"Look at {facts['unreadable']:,} images that cannot be read",
                 icon=":material/broken_image:",
-                query_params={"dataset_tab": "Findings", findings_panel.ASKED_FOR: "unusable"},
+                query_params={"dataset_tab": "Findings", findings_panel.LINKED_FINDING: "unusable"},
             )
         if unassessed:
             st.page_link(

@@ -35,7 +35,7 @@ def image_file(run: Run, image: str) -> Path:
 @st.cache_resource(max_entries=4000, show_spinner=False)
 def _file(source: session.Source, image: str) -> str:
     """Where an image lies; "" for one without a readable file. Looking for it in a million rows takes 10 ms."""
-    rows = session.read_data(*source).table
+    rows = session.read_data(source).table
     paths = rows.loc[rows["image"] == image, "path"]
     return str(paths.iloc[0] or "") if len(paths) else ""
 

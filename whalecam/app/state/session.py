@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -23,7 +23,7 @@ from whalecam.app.state import reviewer_name
 from whalecam.app.widgets.signer import Results, Signer
 from whalecam.arrays import Report, silent
 from whalecam.config import THRESHOLDS, AuditOptions, Columns, MaskOptions, Thresholds
-from whalecam.data import Dataset, open_dataset
+from whalecam.data import Dataset, open_dataset, with_merges
 from whalecam.errors import DatasetError, RunError, WhalecamError
 from whalecam.store.corrected import latest_reviews as latest_reviews_of
 from whalecam.store.open_table import open_table
@@ -34,8 +34,17 @@ from whalecam.store.thumbnails import thumbnail_of
 from whalecam.words import Words
 
 DEMO = "demo"
-Source = tuple[str, str | None, tuple[tuple[str, str], ...], int]
-"""CSV, folder of images, columns, and when the CSV was changed."""
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Source(NamedTuple):
+    """What a data set is read from, its columns and labels map as pairs, and when its CSV was changed."""
+
+    csv: str
+    images: str | None
+    columns: Pairs
+    merges: Pairs
+    stamp: int
 
 
 def runs_folder() -> Path:
@@ -82,7 +91,7 @@ def run_name(text: str) -> str:
 
 def data_of(run: Run) -> Dataset:
     """The run's data set; read again when its CSV changed."""
-    return read_data(*source_of(run))
+    return read_data(source_of(run))
 
 
 def source_of(run: Run) -> Source:
@@ -91,7 +100,8 @@ def source_of(run: Run) -> Source:
     csv = Path(record.csv)
     if not csv.exists():
         raise DatasetError(f"The CSV of run '{run.name}' is gone: {csv}. Put it back, or open the data set anew.")
-    return record.csv, record.images, tuple(sorted(record.columns.items())), stamp_of(csv)
+    columns, merges = (tuple(sorted(pairs.items())) for pairs in (record.columns, record.merges))
+    return Source(record.csv, record.images, columns, merges, stamp_of(csv))
 
 
 def properties_of(run: Run) -> pd.DataFrame:
@@ -107,6 +117,7 @@ def findings_of(run: Run) -> list[Finding]:
     key = (
         str(data.csv),
         data.fingerprint,
+        tuple(sorted(data.merges.items())),
         str(run.path),
         parts,
         len(audited),
@@ -214,9 +225,9 @@ def _run(path: str, stamp: int) -> Run:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the data set …")
-def read_data(csv: str, images: str | None, columns: tuple[tuple[str, str], ...], stamp: int) -> Dataset:
-    """Of a `Source`."""
-    return open_dataset(Path(csv), Path(images) if images else None, Columns(**dict(columns)), needs_group=False)
+def read_data(source: Source) -> Dataset:
+    folder, columns = Path(source.images) if source.images else None, Columns(**dict(source.columns))
+    return with_merges(open_dataset(Path(source.csv), folder, columns, needs_group=False), dict(source.merges))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
