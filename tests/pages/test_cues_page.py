@@ -68,3 +68,5 @@ def test_the_tab_starts_the_test_and_shows_what_it_gave(runs: Path, is_tested: b
     assert app.button(key="test_cues").label == ("Go on testing" if is_tested else "Test for cues")
     assert ("A mark, lower right" in texts(app)) == is_tested
     assert ("were tested" in texts(app)) == is_tested
+    behind = [part for part in app.expander if part.label == "How the test works, and testing again"]
+    assert [button.key for part in behind for button in part.button] == (["test_cues"] if is_tested else [])

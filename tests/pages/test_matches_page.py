@@ -6,7 +6,7 @@ import pytest
 
 import whalecam as wc
 from tests import individuals
-from tests.pages.test_pages import open_page, texts
+from tests.pages.test_pages import drawn, open_page, texts
 from whalecam.store.matches import MatchTables
 from whalecam.store.reviews.match_verdicts import MatchJournal
 from whalecam.store.run import open_run
@@ -36,6 +36,12 @@ def test_a_run_without_matches_says_how_they_are_made(tmp_path: Path, monkeypatc
 def test_a_suspicious_match_is_signed_and_taken_back(matched: Path) -> None:
     app = open_page(PAGE, run="fins")
     assert not app.exception and "rest on the encounter" in texts(app)
+    (behind,) = [part for part in app.expander if part.label.startswith("What was compared")]
+    assert (
+        any("experimental" in caption.value for caption in behind.caption) and "compared by" in behind.markdown[0].value
+    )
+    assert app.markdown[0].value.startswith("Top"), "what the matches say stands first"
+    assert '<i class="mark ' in drawn(app)
     assert "these matches have no maps" in texts(app) and not app.toggle, "no heat, no outline"
     app.text_input(key="reviewer").set_value("Ann").run()
     app.button(key="match_background").click().run()

@@ -16,7 +16,7 @@ from whalecam.config import CUES_PER_CLASS
 from whalecam.output.csv.cue_list import write_cue_list
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, Table
-from whalecam.words import capital
+from whalecam.words import Words, capital
 
 SHOWN = 12
 PER_CLASS = (20, CUES_PER_CLASS, 200)
@@ -26,8 +26,31 @@ TESTING = "Cue test"
 
 
 def cues(run: Run, table: Table) -> None:
-    """The tab of the Patterns page: start, all findings with their images, and the list to take along."""
+    """The tab of the Patterns page: all findings with their images, a list to take along, and the start of the test."""
     images, classes = cues_cache.tested_of(run)
+    left = set(table.confusion(unseen_only=False)["predicted"]) - classes
+    if not images:
+        _explain(run.words)
+        _start(run, len(run.manifest.classes), was_tested=False, is_partial=bool(left))
+        return
+    findings = cues_cache.cues_of(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{images:,} images of {len(classes):,} predicted {run.words.labels} were tested.**")
+        if findings:
+            _download(run, findings)
+    if not findings:
+        st.success("No class relies on such a cue beyond chance.", icon=":material/check_circle:")
+    else:
+        st.caption("Experimental: look at the images before you act on what is named.")
+    for finding in findings:
+        _finding(run, table, finding)
+    with st.expander("How the test works, and testing again", expanded=bool(left) or not findings):
+        _explain(run.words)
+        _start(run, len(left) or len(run.manifest.classes), was_tested=True, is_partial=bool(left))
+
+
+def _explain(words: Words) -> None:
+    """What is changed, what the placebo is for, and how far the test can be trusted."""
     st.warning(
         "Experimental: how often this test names a cue where there is none has not been measured on enough sets. Look "
         "at the images before you act on what it names.",
@@ -35,20 +58,14 @@ def cues(run: Run, table: Table) -> None:
     )
     st.caption(
         "One property of the whole image takes the value of other images (sharpness, JPEG quality, exposure, white "
-        f"balance, scale and place of the {run.words.subject}, border), or the patch beside the {run.words.subject} "
+        f"balance, scale and place of the {words.subject}, border), or the patch beside the {words.subject} "
         "that speaks most for the prediction is erased. A placebo shows what the editing itself costs: the value of "
         "an image of the same class, the same area erased elsewhere. An edit of the whole image changes its "
-        f"{run.words.background} too: read white balance, exposure and sharpness beside the background test."
+        f"{words.background} too: read white balance, exposure and sharpness beside the background test."
     )
-    left = set(table.confusion(unseen_only=False)["predicted"]) - classes
-    _start(run, len(left) if images and left else len(run.manifest.classes), bool(images), bool(left))
-    if not images:
-        return
-    findings = cues_cache.cues_of(run)
-    st.markdown(f"**{images:,} images of {len(classes):,} predicted {run.words.labels} were tested.**")
-    if not findings:
-        st.success("No class relies on such a cue beyond chance.", icon=":material/check_circle:")
-        return
+
+
+def _download(run: Run, findings: Sequence[CueFinding]) -> None:
     download(
         "Download the cue list",
         lambda: write_cue_list(findings, run),
@@ -57,11 +74,9 @@ def cues(run: Run, table: Table) -> None:
         key="get_cues",
         icon=":material/download:",
     )
-    for finding in findings:
-        _finding(run, table, finding)
 
 
-def _start(run: Run, classes: int, was_tested: bool, is_partial: bool) -> None:
+def _start(run: Run, classes: int, *, was_tested: bool, is_partial: bool) -> None:
     """Args: classes: to be tested; is_partial: whether some were not yet, so that the test goes on with these."""
     job = jobs.status(run.path)
     is_running = job is not None and job.state == "running"

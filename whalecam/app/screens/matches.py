@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
 from whalecam.app.components.download import download
+from whalecam.app.shell.marks import mark
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.shell.run_commands import masks_of
 from whalecam.app.shell.start_job import launch
@@ -22,7 +23,7 @@ from whalecam.config import FALLBACK_ARCH, SUSPECT_ASSESSMENTS, MatchOptions
 from whalecam.data import geometry
 from whalecam.errors import DatasetError, ReviewError
 from whalecam.output.csv import match_file
-from whalecam.output.match_sentences import record_lines, share_sentence
+from whalecam.output.match_sentences import encounter_sentence, record_lines, share_sentence
 from whalecam.store.matches import has_matches, map_of
 from whalecam.store.reviews.match_verdicts import MatchVerdict
 from whalecam.store.run import Run
@@ -78,10 +79,20 @@ def start(run: Run) -> None:
 
 
 def summary(run: Run) -> None:
-    """What the matches say as a whole, and how far the test of single ones can be trusted."""
-    st.caption(EXPERIMENTAL)
-    for line in record_lines(run, session.thresholds()):
-        st.markdown(plain(line))
+    """What the matches say as a whole in one line; behind it, what was compared and how far that can be trusted."""
+    first, *rest = _first_finding(run)
+    st.markdown(plain(first))
+    with st.expander("What was compared and tested, and how far it can be trusted"):
+        for line in rest:
+            st.markdown(plain(line))
+        st.caption(EXPERIMENTAL)
+
+
+def _first_finding(run: Run) -> list[str]:
+    """What the matches say as a whole, the share of the encounters first."""
+    lines, record = record_lines(run, session.thresholds()), matches_cache.record_of(run)
+    first = encounter_sentence(record) if record else ""
+    return [first, *(line for line in lines if line != first)]
 
 
 def queue(run: Run) -> pd.DataFrame:
@@ -99,6 +110,7 @@ def queue(run: Run) -> pd.DataFrame:
         key="match_list",
         bind="query-params",
         required=True,
+        label_visibility="collapsed",
         format_func=lambda name: f"{name} ({counts[name]:,})",
     )
     return _listed(rows, str(chosen)).reset_index(drop=True)
@@ -197,7 +209,12 @@ def _choose_candidate(pairs: pd.DataFrame) -> int:
     if len(labels) < 2:
         return 0
     chosen = st.segmented_control(
-        "Candidate", range(len(labels)), default=0, required=True, format_func=labels.__getitem__
+        "Candidate",
+        range(len(labels)),
+        default=0,
+        required=True,
+        format_func=labels.__getitem__,
+        label_visibility="collapsed",
     )
     return int(chosen)
 
@@ -243,10 +260,10 @@ def _facts(run: Run, row: "pd.Series[Any]", pair: "pd.Series[Any]", *, is_best: 
     background = run.words.background
     lines = [share_sentence(pair["query_share"], pair["candidate_share"], background)]
     if is_best and pd.notna(row["drop"]):
+        st.html(f"{mark(row['assessment'])} <strong>{WORDS[row['assessment']]}</strong>")
         lines.append(
             f"Probability of the match {percent(row['before'])}; it drops by {percent(row['drop'])} on the "
-            f"{background} of other encounters, by {percent(row['placebo'])} on that of its own: "
-            f"**{WORDS[row['assessment']]}**."
+            f"{background} of other encounters, by {percent(row['placebo'])} on that of its own."
         )
         lines.append(
             f"Similarity {number(row['similarity'])}; {number(row['query_exchanged'])} with the query's {background} "
