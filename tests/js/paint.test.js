@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 
-import { labelOf } from "../../whalecam/app/components/gallery/card.js"
+import { labelOf, onCards } from "../../whalecam/app/components/gallery/card.js"
 import { paintLayer, placeFrame } from "../../whalecam/app/components/shared/paint.js"
 
 globalThis.ImageData = class {
@@ -56,4 +56,9 @@ test("a card's label says all its words, and leaves out what is not there", () =
   const card = { title: "species 1", lines: ["1.jpg", "loss 0.10"], badge: { word: "Suspect" }, review: "flag" }
   assert.equal(labelOf(card), "species 1, 1.jpg, loss 0.10, Suspect, flagged")
   assert.equal(labelOf({ title: "species 1", lines: [], badge: null, review: "" }), "species 1")
+})
+
+test("heat on cards is fainter than on the large image, and off while a key is held", () => {
+  assert.deepEqual(onCards({ opacity: 1, heat: true, outline: true }), { opacity: 0.75, heat: true, outline: true })
+  assert.equal(onCards({ opacity: 0.6, heat: true, isBare: true }).heat, false)
 })

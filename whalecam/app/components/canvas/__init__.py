@@ -159,7 +159,17 @@ def overlay_controls(*, has_maps: bool = True, has_masks: bool = True, of: str =
 
 def _heat_controls() -> None:
     st.toggle("Show the heat", True, key="heat", bind="query-params", on_change="ignore")
-    st.slider("Opacity", 0.0, 1.0, 0.6, 0.05, key="opacity", bind="query-params", on_change="ignore")
+    st.slider(
+        "Opacity",
+        0.0,
+        1.0,
+        0.6,
+        0.05,
+        key="opacity",
+        bind="query-params",
+        on_change="ignore",
+        help="Of the strongest heat on the large image. On cards it is three quarters of that.",
+    )
     st.slider(
         "Heat threshold",
         0.0,

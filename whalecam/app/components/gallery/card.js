@@ -8,6 +8,7 @@ import { drawOutline, paintLayer, placeFrame } from "../shared/paint.js"
 
 const WORDS = { flag: "flagged", keep: "kept", unsure: "unsure" }
 const FIELD = 96
+const ON_CARDS = 0.75
 
 export function makeCard(own, card, { click, open, focus }) {
   card.root = document.createElement("article")
@@ -90,9 +91,14 @@ function outline(own, card) {
   if (own.settings.outline && naturalWidth) drawOutline(card.line, card.loops, naturalWidth, naturalHeight, 1)
 }
 
+// Heat on cards is fainter than on the large image: on a small one it would hide the colour that is the finding.
+export function onCards({ isBare, ...settings }) {
+  return { ...settings, opacity: ON_CARDS * settings.opacity, heat: settings.heat && !isBare }
+}
+
 export function heat(own, card) {
   outline(own, card)
   if (!card.canvas) return
-  const settings = { ...own.settings, heat: own.settings.heat && !own.settings.isBare }
+  const settings = onCards(own.settings)
   paintLayer(card.canvas, card.heat, own.tableOf(settings.colours), settings, FIELD, FIELD)
 }
