@@ -62,10 +62,10 @@ def prepare(folder: Path, images: int, scenes: int = DRAWN) -> Run:
     return untrained(folder / "run", open_dataset(folder / "train.csv", folder / "images"))
 
 
-def untrained(path: Path, data: Dataset) -> Run:
-    """A run of this data set with an untrained resnet18."""
+def untrained(path: Path, data: Dataset, arch: str = "resnet18") -> Run:
+    """A run of this data set with an untrained network."""
     run = create_run(path, DatasetRecord.of(data))
-    training.adopt(run, synthetic.untrained(data.classes()))
+    training.adopt(run, synthetic.untrained(data.classes(), arch))
     return run
 
 

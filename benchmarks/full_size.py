@@ -1,12 +1,12 @@
 """Time and memory of an audit at its real size: 51,033 files under the real names, with the real train.csv.
 
 usage: python -m benchmarks.full_size DATA [--masks given|net] [--rows N] [--background-test all|none]
-           [--runtime auto|torch|onnxruntime] [--json FILE]
+           [--runtime auto|torch|onnxruntime] [--arch resnet18] [--json FILE]
 
 The photographs of DATA/photos, scaled to 128 px, have the names of DATA/happywhale/train.csv, each name with a
 photograph of its species if there is one. With `given`, DATA/pseudo_masks are the given masks; with `net`, the mask
-network finds the animals. The network is an untrained resnet18, which costs what a trained one does; but in the
-background test its predictions hardly drop, so most images leave it after the first round of four donors. `--rows`
+network finds the animals. The network is untrained, which costs what a trained one does; but in the background
+test its predictions hardly drop, so most images leave it after the first round of four donors. `--rows`
 takes the first N rows of train.csv alone.
 
 Then the benchmark removes the last part and calls the audit once more: how long until it has new rows, with the table
@@ -35,7 +35,7 @@ from whalecam.data import open_dataset
 from whalecam.store.run import Run, open_run
 
 
-def prepare(folder: Path, data: Path, rows: int | None = None) -> tuple[Run, int]:
+def prepare(folder: Path, data: Path, rows: int | None = None, arch: str = "resnet18") -> tuple[Run, int]:
     """A run over as many files as train.csv has rows, its first `rows` alone where given, and their number."""
     table = pd.read_csv(data / "happywhale" / "train.csv", dtype=str, nrows=rows)
     table.to_csv(folder / "train.csv", index=False)
@@ -53,7 +53,7 @@ def prepare(folder: Path, data: Path, rows: int | None = None) -> tuple[Run, int
         (folder / "images" / str(row.image)).write_bytes(picture)
         (folder / "masks" / f"{Path(str(row.image)).stem}.png").write_bytes(mask)
     opened = open_dataset(folder / "train.csv", folder / "images")
-    return setting.untrained(folder / "run", opened), len(table)
+    return setting.untrained(folder / "run", opened, arch), len(table)
 
 
 def _scaled(folder: Path, data: Path, name: str) -> tuple[bytes, bytes]:
@@ -67,11 +67,17 @@ def _scaled(folder: Path, data: Path, name: str) -> tuple[bytes, bytes]:
 
 
 def measure(
-    data: Path, masks: str, *, rows: int | None = None, background_test: str = "none", runtime: str = "auto"
+    data: Path,
+    masks: str = "given",
+    *,
+    rows: int | None = None,
+    background_test: str = "none",
+    runtime: str = "auto",
+    arch: str = "resnet18",
 ) -> dict[str, Any]:
     """`seconds`, `images`, `peak_mb`, `pace` of the last tenth to the first, seconds until it has `resumed`."""
     with TemporaryDirectory() as folder:
-        _, images = prepare(Path(folder), data, rows)
+        _, images = prepare(Path(folder), data, rows, arch)
         if masks == "net":
             (Path(folder) / "masks").rename(Path(folder) / "set_aside")
         found = scaling.alone(Path(folder), images, "local", background_test=background_test, runtime=runtime)
@@ -107,14 +113,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--masks", choices=("given", "net"), default="given")
+    parser.add_argument("--arch", default="resnet18")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--background-test", choices=("all", "none"), default="none")
     parser.add_argument("--runtime", choices=RUNTIMES, default="auto")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    how = {"background_test": given.background_test, "runtime": given.runtime}
+    how = {"background_test": given.background_test, "runtime": given.runtime, "arch": given.arch}
     found = measure(given.data, given.masks, rows=given.rows, **how)
-    print(table(found, f"{given.masks}, background test: {given.background_test}, computed by: {given.runtime}"))
+    print(table(found, ", ".join((given.masks, *(f"{name}: {value}" for name, value in how.items())))))
     if given.json:
         given.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

@@ -1,15 +1,16 @@
 """Whole audits of a ConvNeXt, a Swin and a class-token ViT, opened up and as black boxes, with a planted leak.
 
 usage: python -m benchmarks.planted_networks TOOLS/planted.py [--kind colour|texture]... [--network NAME]...
-           [--n 240] [--size 96] [--seed 0] [--keep FOLDER]
+           [--epochs 0] [--n 240] [--size 96] [--seed 0] [--keep FOLDER]
 
 The developers' tool pastes real animals on waters of two kinds. A linear layer is fitted over a body of random weights,
-on 60 % of the images: one where the water tells the label, one on the clean twin. Both networks are audited on the
-leaky images that neither was fitted on. The truth, per image and network: the probability of the prediction falls by
-more than 0.5 when this very water is exchanged for the other kind. AUROCs are over the images of both networks, and of
-the leaky one alone. That one is audited once more as a function of images: *apart* is the largest difference of the
-drops that were measured (`reliance`, `reliance_swap`) from those of the network opened up, and then that of
-`reliance_probability`, which rests on logarithms of odds. Both are stored in float32.
+on 60 % of the images: one where the water tells the label, one on the clean twin. With `--epochs`, body and layer are
+trained together on these images instead, from random weights (AdamW, one cycle to 0.001, mirrored at random). Both
+networks are audited on the leaky images that neither was fitted on. The truth, per image and network: the probability
+of the prediction falls by more than 0.5 when this very water is exchanged for the other kind. AUROCs are over the
+images of both networks, and of the leaky one alone. That one is audited once more as a function of images: *apart* is
+the largest difference of the drops that were measured (`reliance`, `reliance_swap`) from those of the network opened
+up, and then that of `reliance_probability`, which rests on logarithms of odds. Both are stored in float32.
 """
 
 import argparse
@@ -63,7 +64,7 @@ COLUMNS = (
 )
 TINTS = ("colour", "texture")
 MEASURED = ("reliance", "reliance_swap")
-RESIZE, FITTED, BATCH = "squish", 0.6, 16
+RESIZE, FITTED, BATCH, RATE = "squish", 0.6, 16, 1e-3
 
 
 def pixels_of(images: Path, names: list[str], size: int) -> Pixels:
@@ -75,7 +76,7 @@ def probed(module: Any, data: Dataset, size: int) -> tuple[Network, Predict]:
     """A network whose last layer is fitted on the first images of a data set, and the function of images that it is."""
     labels, rows = list(data.classes()), data.table.head(int(FITTED * len(data.table)))
     model = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
-    pixels = pixels_of(Path(str(data.images)), rows["image"].tolist(), size)
+    pixels = fitting_pixels(data, size)
     pooled = in_batches(lambda some: module.forward_head(module.forward_features(model.batch(some)), True), pixels)
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
     scaler, regression = (step for _, step in probe.fit(pooled, rows["label"] == labels[1]).steps)
@@ -86,6 +87,32 @@ def probed(module: Any, data: Dataset, size: int) -> tuple[Network, Predict]:
         last.weight.copy_(torch.from_numpy(np.stack([-weight / 2, weight / 2])))
         last.bias.copy_(torch.tensor([-bias / 2, bias / 2]))
     fitted = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
+    return fitted, lambda some: in_batches(lambda few: module(model.batch(few)).double().softmax(1), some)
+
+
+def fitting_pixels(data: Dataset, size: int) -> Pixels:
+    """The images that networks are fitted on."""
+    return pixels_of(Path(str(data.images)), data.table.head(int(FITTED * len(data.table)))["image"].tolist(), size)
+
+
+def trained(module: Any, data: Dataset, size: int, epochs: int) -> tuple[Network, Predict]:
+    """As `probed`, but body and last layer learn together."""
+    labels = list(data.classes())
+    model = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
+    inputs = model.batch(fitting_pixels(data, size))
+    truth = torch.tensor([labels.index(label) for label in data.table.head(len(inputs))["label"]])
+    optimizer = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=0.05)
+    steps = epochs * len(inputs) // BATCH
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    module.train()
+    for _ in range(steps):
+        some = torch.randint(len(inputs), (BATCH,))
+        seen = torch.where(torch.rand(BATCH, 1, 1, 1) < 0.5, inputs[some], inputs[some].flip(-1))
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(module(seen), truth[some]).backward()
+        optimizer.step()
+        cycle.step()
+    fitted = wc.open_model(module.eval(), classes=labels, size=size, resize=RESIZE)
     return fitted, lambda some: in_batches(lambda few: module(model.batch(few)).double().softmax(1), some)
 
 
@@ -105,11 +132,12 @@ def audited(model: Network, leaky: Dataset, folder: Path) -> pd.DataFrame:
     return Table(run.parts(), Thresholds(), NO_REVIEWS).all_rows()
 
 
-def judged(folder: Path, name: str, kind: str, *, size: int, seed: int) -> pd.DataFrame:
+def judged(folder: Path, name: str, kind: str, *, size: int, seed: int, epochs: int) -> pd.DataFrame:
     """Rows of the network that was fitted on `kind`, with their `fall`; on the leak with the `apart` of a black box."""
     torch.manual_seed(seed)
     sets = {each: open_dataset(folder / each / "train.csv", folder / each / "images") for each in (kind, "leaky")}
-    model, predict = probed(NETWORKS[name](size).eval(), sets[kind], size)
+    module = NETWORKS[name](size).eval()
+    model, predict = trained(module, sets[kind], size, epochs) if epochs else probed(module, sets[kind], size)
     rows = audited(model, sets["leaky"], folder / f"run-{kind}")
     names, top = rows["image"].tolist(), [model.classes.index(label) for label in rows["predicted"]]
     before, after = (
@@ -132,11 +160,11 @@ def apart(rows: pd.DataFrame, boxed: pd.DataFrame, columns: Sequence[str]) -> fl
     return float(np.nanmax(np.abs(one - other)))
 
 
-def measured(tool: Path, kind: str, name: str, *, n: int, size: int, seed: int) -> pd.DataFrame:
+def measured(tool: Path, kind: str, name: str, *, n: int, size: int, seed: int, epochs: int = 0) -> pd.DataFrame:
     module = load(tool)
     with tempfile.TemporaryDirectory() as folder:
         write(module, Path(folder), functools.partial(module.tint, kind=kind), n, size, seed)
-        rows = [judged(Path(folder), name, each, size=size, seed=seed) for each in ("leaky", "clean")]
+        rows = [judged(Path(folder), name, each, size=size, seed=seed, epochs=epochs) for each in ("leaky", "clean")]
     shown = pd.concat(rows, ignore_index=True).assign(kind=kind, body=name)
     return shown.select_dtypes(exclude="object").join(shown[["image", "label", "predicted", "network", "kind", "body"]])
 
@@ -168,6 +196,7 @@ def main() -> None:
     parser.add_argument("tool", type=Path)
     parser.add_argument("--kind", action="append", choices=TINTS)
     parser.add_argument("--network", action="append", choices=list(NETWORKS))
+    parser.add_argument("--epochs", type=int, default=0, help="Of training body and layer; 0: the layer alone.")
     parser.add_argument("--n", type=int, default=240)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
@@ -176,9 +205,10 @@ def main() -> None:
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
     for kind in given.kind or TINTS:
         for name in given.network or NETWORKS:
-            settings = f"{given.n}-{given.size}px-{given.seed}"
+            settings = f"{given.n}-{given.size}px-{given.seed}-{given.epochs}"
+            how = {"n": given.n, "size": given.size, "seed": given.seed, "epochs": given.epochs}
             file = given.keep / f"{kind}-{name.split(',')[0]}-{settings}.csv" if given.keep else None
-            work = functools.partial(measured, given.tool, kind, name, n=given.n, size=given.size, seed=given.seed)
+            work = functools.partial(measured, given.tool, kind, name, **how)
             print(line(kept(file, work)), flush=True)
 
 

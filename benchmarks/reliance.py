@@ -144,11 +144,15 @@ def draw(plant: Plant, images: int, size: int = 128) -> Drawn:
     return Drawn(**sets, masks=masks, labels=animals % 2, animals=animals)
 
 
-def measured(plant: Plant, learner: Learner) -> pd.DataFrame:
-    """A row per image and network: what was measured of it, its `fall`, and how often the network is right."""
+def measured(plant: Plant, learner: Learner, count: int = DONORS) -> pd.DataFrame:
+    """A row per image and network: what was measured of it, its `fall`, and how often the network is right.
+
+    Args:
+        count: donors of each label.
+    """
     setting, rng = learner.setting, np.random.default_rng([plant.seed, plant.half, 7])
     drawn = draw(plant, setting.images + PREDICTED, setting.size)
-    donors = np.array([_donors(drawn.labels, image, rng) for image in range(setting.images, len(drawn.labels))])
+    donors = np.array([_donors(drawn.labels, image, rng, count) for image in range(setting.images, len(drawn.labels))])
     exchanged = learner.prepare(_exchanged(drawn, donors))
     unseen = {name: learner.prepare(getattr(drawn, name)[setting.images :]) for name in (*NETWORKS, "flipped")}
     rows = []
@@ -156,7 +160,7 @@ def measured(plant: Plant, learner: Learner) -> pd.DataFrame:
         images = learner.prepare(getattr(drawn, network)[: setting.images])
         predict = learner.train(images, drawn.labels[: setting.images], plant.seed)
         predictions = {name: predict(prepared) for name, prepared in unseen.items()}
-        after = predict(exchanged).reshape(PREDICTED, 2, DONORS, 2)
+        after = predict(exchanged).reshape(PREDICTED, 2, count, 2)
         rows.append(_rows(predictions, after, donors, drawn, network))
     columns = {name: getattr(setting, name) for name in ("body", "tuned", "size")}
     columns |= {name: getattr(plant, name) for name in ("kind", "seed", "half", "scenery")}
@@ -164,16 +168,16 @@ def measured(plant: Plant, learner: Learner) -> pd.DataFrame:
 
 
 def _exchanged(drawn: Drawn, donors: NDArray[np.int64]) -> list[Pixels]:
-    """The last images on the backgrounds of their `donors`, (N, 2, DONORS), in the order of these."""
+    """The last images on the backgrounds of their `donors`, (N, 2, K), in the order of these."""
     scenes = [Scene(image, mask) for image, mask in zip(drawn.leaking, drawn.masks, strict=True)]
     pairs = zip(scenes[-len(donors) :], donors.reshape(len(donors), -1).tolist(), strict=True)
     return [EDITS[WHOLE](scene, scenes[donor].lend()) for scene, row in pairs for donor in row]
 
 
-def _donors(labels: NDArray[np.int64], image: int, rng: np.random.Generator) -> list[list[int]]:
-    """For one image DONORS others of each label, (2, DONORS)."""
+def _donors(labels: NDArray[np.int64], image: int, rng: np.random.Generator, count: int) -> list[list[int]]:
+    """For one image `count` others of each label, (2, count)."""
     others = rng.permutation(len(labels))
-    return [[int(at) for at in others if labels[at] == label and at != image][:DONORS] for label in (0, 1)]
+    return [[int(at) for at in others if labels[at] == label and at != image][:count] for label in (0, 1)]
 
 
 def _rows(
@@ -213,7 +217,11 @@ def _rows(
 def _single(exchanges: Exchanges) -> dict[str, NDArray[Any]]:
     """The probability on each donor's background, and the donors, as columns `own_0` … and `own_unit_0` …"""
     names = ("own", "other", "own_unit", "other_unit")
-    return {f"{name}_{donor}": getattr(exchanges, name)[:, donor] for name in names for donor in range(DONORS)}
+    return {
+        f"{name}_{donor}": getattr(exchanges, name)[:, donor]
+        for name in names
+        for donor in range(exchanges.own.shape[1])
+    }
 
 
 def crossfitted(rows: pd.DataFrame, known: pd.DataFrame | None = None) -> Values:

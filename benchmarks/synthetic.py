@@ -74,11 +74,11 @@ def _pictures(rows: int, rng: np.random.Generator) -> tuple[Texts, Whole, Whole]
     return names, label, rng.integers(0, max(1, rows * 4 // 15), rows)
 
 
-def untrained(classes: Sequence[str]) -> Network:
-    """A resnet18 for inputs of SIZE that has learnt nothing: it costs what a trained one does."""
-    body = network.build_body("resnet18", pretrained=False)
+def untrained(classes: Sequence[str], arch: str = "resnet18") -> Network:
+    """A network for inputs of SIZE that has learnt nothing: it costs what a trained one does."""
+    body = network.build_body(arch, pretrained=False)
     head = network.linear_head(body.channels, len(classes)).eval()
-    return Network(body.features.eval(), head, "resnet18", tuple(classes), SIZE, "squish", body.mean, body.std)
+    return Network(body.features.eval(), head, arch, tuple(classes), SIZE, "squish", body.mean, body.std)
 
 
 def _files(run: Run, images: Path, names: list[str], rng: np.random.Generator) -> None:
