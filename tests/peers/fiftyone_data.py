@@ -14,7 +14,7 @@ data: Any = fo.Dataset.from_dir(source, dataset_type=fo.types.LegacyFiftyOneData
 data.export(rewritten, dataset_type=fo.types.FiftyOneDataset, export_media=False)
 facts = {}
 for sample in data:
-    regions = [{"box": list(region.bounding_box), "mask": region.mask.tolist()} for region in sample.animal.detections]
+    regions = [{"box": list(region.bounding_box), "mask": region.mask.tolist()} for region in sample.subject.detections]
     facts[sample.filename] = {
         "path": sample.filepath,
         "label": sample.label.label,
