@@ -18,6 +18,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,7 +31,7 @@ from benchmarks import scaling
 from benchmarks.synthetic import SIZE
 from whalecam.arrays import Progress
 from whalecam.audit import run_audit
-from whalecam.config import RUNTIMES
+from whalecam.config import RUNTIMES, AuditOptions
 from whalecam.data import open_dataset
 from whalecam.store.run import Run, open_run
 
@@ -82,11 +83,13 @@ def measure(
             (Path(folder) / "masks").rename(Path(folder) / "set_aside")
         found = scaling.alone(Path(folder), images, "local", background_test=background_test, runtime=runtime)
         found["images"] = images
-        return found | {"resumed": resumed(open_run(Path(folder) / "run"))}
+        run = open_run(Path(folder) / "run")
+        options = replace(setting.options_of(run), background_test=background_test, runtime=runtime)
+        return found | {"resumed": resumed(run, options)}
 
 
-def resumed(run: Run) -> float:
-    """Seconds from calling an audit again, its last part lost, to the first row that it stores anew."""
+def resumed(run: Run, options: AuditOptions) -> float:
+    """Seconds from calling an audit again as it was, its last part lost, to the first row that it stores anew."""
     marks = list[float]()
     run.parts()[-1].unlink()
     held = len(run.audited())
@@ -96,7 +99,7 @@ def resumed(run: Run) -> float:
             marks.append(time.perf_counter())
 
     start = time.perf_counter()
-    run_audit.run_audit(run, run_audit.open_data(run), setting.options_of(run), note)
+    run_audit.run_audit(run, run_audit.open_data(run), options, note)
     return marks[0] - start
 
 
