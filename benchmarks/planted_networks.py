@@ -109,7 +109,7 @@ def trained(module: Any, data: Dataset, size: int, epochs: int) -> tuple[Network
         some = torch.randint(len(inputs), (BATCH,))
         seen = torch.where(torch.rand(BATCH, 1, 1, 1) < 0.5, inputs[some], inputs[some].flip(-1))
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(module(seen), truth[some]).backward()
+        torch.autograd.backward(torch.nn.functional.cross_entropy(module(seen), truth[some]))
         optimizer.step()
         cycle.step()
     fitted = wc.open_model(module.eval(), classes=labels, size=size, resize=RESIZE)
@@ -132,7 +132,7 @@ def audited(model: Network, leaky: Dataset, folder: Path) -> pd.DataFrame:
     return Table(run.parts(), Thresholds(), NO_REVIEWS).all_rows()
 
 
-def judged(folder: Path, name: str, kind: str, *, size: int, seed: int, epochs: int) -> pd.DataFrame:
+def judged(folder: Path, name: str, kind: str, *, size: int, seed: int, epochs: int = 0) -> pd.DataFrame:
     """Rows of the network that was fitted on `kind`, with their `fall`; on the leak with the `apart` of a black box."""
     torch.manual_seed(seed)
     sets = {each: open_dataset(folder / each / "train.csv", folder / each / "images") for each in (kind, "leaky")}

@@ -19,6 +19,12 @@ def test_a_black_box_relies_as_the_vit_inside_it(tmp_path: Path) -> None:
     assert rows["reliance_swap"].mean() > 0.25
 
 
+def test_a_body_that_learns_relies_on_the_leak_too(tmp_path: Path) -> None:
+    write_planted(tmp_path, "colour", 50)
+    rows = judged(tmp_path, "vit, 96 wide, 4 layers", "leaky", size=48, seed=0, epochs=12)
+    assert (rows["label"] == rows["predicted"]).mean() >= 0.8 and (rows["fall"] > 0.5).mean() > 0.5
+
+
 def test_what_lies_apart_is_the_largest_difference_of_the_same_image() -> None:
     rows = pd.DataFrame({"image": ["a", "b"], "reliance": [np.nan, 0.5], "reliance_swap": [0.1, 0.2]})
     other = rows.iloc[::-1].assign(reliance_swap=[0.2, 0.4])
