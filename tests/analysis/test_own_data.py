@@ -132,7 +132,7 @@ def test_formats_have_their_names(name: str, format_name: str) -> None:
 
 
 def test_detections_are_no_table_and_a_missing_path_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"md\.json is no table of labels.*given as boxes"):
+    with pytest.raises(DatasetError, match=r"md\.json is not a table of labels.*given as boxes"):
         preview_table(case("10-megadetector-json") / "md.json", None)
     with pytest.raises(DatasetError, match="cannot be read"):
         preview_table(tmp_path / "nothing.csv", None)

@@ -163,7 +163,7 @@ def test_verdicts_are_signed_undone_exported_and_read_back(water: Run, tmp_path:
 @pytest.mark.parametrize(
     ("verdict", "message"),
     [
-        (MatchVerdict("a", "b", "maybe", "Ann"), "no verdict on a match"),
+        (MatchVerdict("a", "b", "maybe", "Ann"), "not a verdict on a match"),
         (MatchVerdict("a", "b", "same", " "), "must be signed"),
         (MatchVerdict("", "b", "same", "Ann"), "names of both"),
         (MatchVerdict("a", "b", "same", "Ann", "\0"), "NUL"),

@@ -59,7 +59,7 @@ def test_only_the_reader_of_a_format_or_those_after_it_take_a_file(name: str, tm
 def test_a_cut_off_file_is_refused_in_words(name: str, tmp_path: Path) -> None:
     path = WRITERS[name](tmp_path, BOXES, WIDTH, HEIGHT)
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(DatasetError, match="that can be read"):
+    with pytest.raises(DatasetError, match="cannot be read as"):
         read_boxes([path])
 
 
@@ -250,7 +250,7 @@ def test_units_can_be_stated(tmp_path: Path) -> None:
         rows = read_boxes([path], MaskOptions(box_units=units)).rows
         assert rows[CORNERS].to_numpy(float)[0] == pytest.approx(expected)
         assert rows["units_stated"].all()
-    with pytest.raises(DatasetError, match="No box units 'feet'"):
+    with pytest.raises(DatasetError, match="There are no box units 'feet'"):
         read_boxes([path], MaskOptions(box_units="feet"))
     small = written(tmp_path / "c.csv", "image,x1,y1,x2,y2\na.jpg,0.2,0.1,0.9,0.8\n")
     with pytest.raises(DatasetError, match="no box reaches beyond 1"):
@@ -296,7 +296,7 @@ def test_the_case_of_megadetector() -> None:
     result = read_boxes([case("10-megadetector-json") / "md.json"])
     assert len(result.rows) == 8 and set(result.rows["confidence"]) == {0.93}
     assert result.refused == (
-        "md.json: 8 of 24 boxes show person, no animal",
+        "md.json: 8 of 24 boxes show person, not an animal",
         "md.json: 8 of 24 boxes are below the confidence 0.2 (--box-confidence)",
     )
     assert len(result.unused) == 16
@@ -312,7 +312,7 @@ def test_species_net_is_upright_and_names_people(tmp_path: Path) -> None:
     content = {"predictions": [{"filepath": "/x/a.jpg", "detections": several}, {"filepath": "b.jpg", "failures": []}]}
     result = read_boxes([written(tmp_path / "p.json", json.dumps(content))])
     assert result.rows["image"].tolist() == ["/x/a.jpg"] and result.rows["orientation"].tolist() == ["upright"]
-    assert len(result.unused) == 2 and "show person, no animal" in result.refused[0]
+    assert len(result.unused) == 2 and "show person, not an animal" in result.refused[0]
 
 
 @pytest.mark.parametrize(
@@ -341,8 +341,8 @@ def test_categories_that_the_file_names_are_used(tmp_path: Path) -> None:
     result = read_boxes([written(tmp_path / "m.json", json.dumps(content))])
     assert result.rows["kind_raw"].tolist() == ["whale"]
     assert [text.partition("boxes ")[2] for text in result.refused] == [
-        "show Vehicle, no animal",
-        "show the category 9, which has no name, no animal",
+        "show Vehicle, not an animal",
+        "show the category 9, which has no name, not an animal",
     ]
 
 
@@ -475,7 +475,7 @@ def test_yolo_takes_folders_confidences_polygons_and_empty_files(tmp_path: Path)
     assert result.rows[CORNERS].to_numpy(float) == pytest.approx(np.array([[0.4, 0.3, 0.6, 0.7], [0.1, 0.1, 0.5, 0.9]]))
     assert result.rows["outline"].tolist()[1] == Polygons(((0.1, 0.1, 0.5, 0.1, 0.5, 0.9),))
     written(home / "train" / "c.txt", "hello world\n")
-    with pytest.raises(DatasetError, match=r"labels/train/c.txt is no YOLO file: .* It has: hello world"):
+    with pytest.raises(DatasetError, match=r"labels/train/c.txt is not a YOLO file: .* It has: hello world"):
         read_boxes([home.parent])
 
 
@@ -585,7 +585,7 @@ def test_camtrap_dp_needs_the_files_of_its_media(tmp_path: Path) -> None:
         result = read_boxes([source])
         assert result.rows["image"].tolist() == ["media/a.jpg"]
         assert [text.partition("boxes ")[2] for text in result.refused] == [
-            "are of the type human, no animal",
+            "are of the type human, not an animal",
             "have no box",
             "have no name or no numbers",
         ]

@@ -86,7 +86,7 @@ def test_shared_equals_a_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "share", "words"), [("odd", 0.2, "No split"), ("random", 0.0, "share"), ("random", 1.0, "share")]
+    ("kind", "share", "words"), [("odd", 0.2, "no split"), ("random", 0.0, "share"), ("random", 1.0, "share")]
 )
 def test_impossible_splits_are_explained(kind: str, share: float, words: str) -> None:
     with pytest.raises(DatasetError, match=words):

@@ -29,7 +29,7 @@ def test_names_become_images_of_the_data_set(name: str, text: str, tmp_path: Pat
 def test_names_that_are_no_image_are_counted(tmp_path: Path) -> None:
     listed = read_image_list(write(tmp_path / "cue.txt", "a.jpg\nx.jpg\ny.jpg\nx.jpg\n"), data_of())
     assert listed.images == ("a.jpg",)
-    assert listed.note == "cue.txt: 2 names are no image of the data set, such as x.jpg."
+    assert listed.note == "cue.txt: 2 names are not images of the data set, such as x.jpg."
 
 
 @pytest.mark.parametrize(

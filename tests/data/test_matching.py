@@ -204,12 +204,12 @@ def test_where_the_folder_is_unknown_the_end_of_a_path_counts() -> None:
 @pytest.mark.parametrize(
     ("names", "files", "words"),
     [
-        (["val/0.jpg"], ["train/0.jpg"], "namesake in another folder, as val/0.jpg and train/0.jpg"),
+        (["val/0.jpg"], ["train/0.jpg"], "namesake in another folder: val/0.jpg and train/0.jpg"),
         (["orca"], ["0.jpg"], "the column may be another one"),
         (["7.jpg"], ["0.jpg"], "may be in another folder"),
         (["7.jpg"], [], "There are no files"),
-        (["0.jpg", "0.png", "0"], ["0.jpg"], "2 names would share a file with another name, as 0.png the file 0.jpg"),
-        (["0"], ["0.jpg", "0.png"], "1 names may mean several files, as 0: 0.jpg, 0.png"),
+        (["0.jpg", "0.png", "0"], ["0.jpg"], "2 names would share a file with another name, such as 0.png"),
+        (["0"], ["0.jpg", "0.png"], "1 names may mean several files, such as 0: 0.jpg, 0.png"),
     ],
 )
 def test_the_reason_is_guessed(names: list[str], files: list[str], words: str) -> None:

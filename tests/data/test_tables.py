@@ -161,12 +161,12 @@ def test_cells_become_the_texts_of_a_csv(cell: object, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("t.xlsx", b"PK\x03\x04" + bytes(40), "no workbook that can be read"),
+        ("t.xlsx", b"PK\x03\x04" + bytes(40), "cannot be read as a workbook"),
         ("t.parquet", b"PAR1" + bytes(40), "cut short or damaged"),
         ("t.csv.gz", b"\x1f\x8b" + bytes(40), "packed by gzip, but damaged"),
         ("t.json", b'{"images": [], "detection_categories": {}}', "are given as boxes"),
-        ("t.jsonl", b'{"image": "a"}\n[1]\n', "row 2 is no JSON object"),
-        ("t.jsonl", b'{"image": "a"}\n{"image"\n', "line 2 is no JSON"),
+        ("t.jsonl", b'{"image": "a"}\n[1]\n', "row 2 is not a JSON object"),
+        ("t.jsonl", b'{"image": "a"}\n{"image"\n', "line 2 is not JSON"),
         ("t.json", b"[]", "has no rows"),
         ("coco.json", b'{"images": [], "annotations": [], "categories": []}', "without images"),
         ("t.csv", b"a.jpg,orca\nb.jpg,orca\n", "no line of column names"),
@@ -298,7 +298,7 @@ def test_encodings_that_people_have(name: str) -> None:
 
 
 def test_a_table_without_column_names_is_explained() -> None:
-    with pytest.raises(DatasetError, match=r"its first line is a row: e00\.jpg, bélouga"):
+    with pytest.raises(DatasetError, match=r"it begins with a row of data, e00\.jpg, bélouga"):
         open_dataset(case("08-encodings") / "noheader.csv", None)
 
 

@@ -115,7 +115,7 @@ def test_classes_of_the_file_that_are_no_labels_are_counted(run: Run, tmp_path: 
     [
         (("--arch", "resnet34"), "do not fit resnet34"),
         (("--arch", "resnet1"), "No architecture 'resnet1'"),
-        (("--classes", "a,b,c"), "tells 2 classes apart, but 3 are named. Name its classes in order."),
+        (("--classes", "a,b,c"), "has 2 outputs, but 3 classes are named. Name its classes in order."),
         (("--classes", "a,a"), "The class 'a' is named twice"),
     ],
 )
@@ -205,7 +205,7 @@ def test_a_record_is_read_as_it_was_saved(tmp_path_factory: pytest.TempPathFacto
 def test_a_file_that_is_no_record_is_an_error(tmp_path: Path) -> None:
     assert read_record(tmp_path / "nothing.json") is None
     (tmp_path / "half.json").write_text(json.dumps({**asdict(RECORD), "extra": 1}))
-    with pytest.raises(RunError, match="is no record of a checkpoint"):
+    with pytest.raises(RunError, match="is not a record of a checkpoint"):
         read_record(tmp_path / "half.json")
     assert "no positions before its logits" in RECORD.sentences[-1]
 
@@ -223,5 +223,5 @@ def test_python_recognizes_the_same_as_the_command_line(run: Run, tmp_path: Path
 def test_python_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"There is no file .*no\.pth\. Give the path of a checkpoint"):
         wc.inspect(tmp_path / "no.pth")
-    with pytest.raises(ModelError, match="tells 2 classes apart, but 3 are named"):
+    with pytest.raises(ModelError, match="has 2 outputs, but 3 classes are named"):
         wc.inspect(resnet(tmp_path / "w.pth"), classes=("a", "b", "c"), size=SIDE)

@@ -248,14 +248,14 @@ WRONG: Mapping[str, tuple[Callable[[], Callable[[Path], Path]], str]] = {
     "a truncated zip": (lambda: truncated, "weights.pth is not a checkpoint that can be read .* Copy it again"),
     "text with another ending": (
         lambda: written("weights.pth", b"epoch,loss\n1,0.5\n"),
-        "weights.pth is no checkpoint: torch.save did not write it, since it begins with b'epoch,loss",
+        "weights.pth is not a checkpoint: torch.save did not write it, since it begins with b'epoch,loss",
     ),
     "a pickled module": (lambda: pickled(Own()), r"weights.pth is a pickle.*torch\.load\('weights.pth', weights_only"),
     "fastai's export": (lambda: pickled({"dls": Own()}, "export.pkl"), r"export\.pkl is a pickle .* Convert it where"),
     "a plain pickle": (lambda: written("weights.pkl", pickle.dumps(CLASSES)), "weights.pkl is "),
     "an optimizer": (
         lambda: saved({"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 0.1}]}),
-        r"weights.pth holds the state of an optimizer.*model\.state_dict",
+        r"weights.pth contains the state of an optimizer.*model\.state_dict",
     ),
     "another architecture": (
         lambda: saved(torchvision.models.resnet34(num_classes=3).state_dict()),
@@ -271,14 +271,14 @@ WRONG: Mapping[str, tuple[Callable[[], Callable[[Path], Path]], str]] = {
     ),
     "another number of classes": (
         lambda: saved(resnet(5).state_dict()),
-        "weights.pth tells 5 classes apart, but 3 are named. Name its classes",
+        "weights.pth has 5 outputs, but 3 classes are named. Name its classes",
     ),
     "weights that are NaN": (lambda: saved(broken()), r"weights.pth has weights that are NaN.* in conv1\.weight\."),
     "whole numbers": (lambda: saved(whole_numbers()), r"quantized to whole numbers, such as conv1\.weight\. Give"),
-    "an adapter": (lambda: saved(LORA), r"weights.pth holds an adapter \(LoRA\), not a whole network\. Merge it"),
+    "an adapter": (lambda: saved(LORA), r"weights.pth contains an adapter \(LoRA\), not a whole network\. Merge it"),
     "a folder of an adapter": (
         lambda: lambda folder: written("adapter_config.json", b"{}")(folder).parent,
-        r"file holds an adapter \(LoRA\)",
+        r"file contains an adapter \(LoRA\)",
     ),
     "a generator of images": (lambda: saved(gan()), r"do not fit resnet18\. Expected and not found: bn1\.bias"),
     "a segmenter": (
@@ -306,7 +306,10 @@ WRONG: Mapping[str, tuple[Callable[[], Callable[[Path], Path]], str]] = {
         lambda: lambda folder: written("config.json", b"[")(folder_of(None, state())(folder)).parent,
         r"config\.json cannot be read as JSON",
     ),
-    "a list": (lambda: saved([torch.ones(2)]), "weights.pth holds no plain state dict. Save model.state_dict"),
+    "a list": (
+        lambda: saved([torch.ones(2)]),
+        "weights.pth does not contain a plain state dict. Save model.state_dict",
+    ),
 }
 
 

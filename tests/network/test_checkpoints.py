@@ -127,7 +127,7 @@ def test_what_a_file_holds_beside_the_network_is_said(tmp_path: Path) -> None:
     content = {"state_dict": under("model.", state) | {"loss.weight": torch.ones(3)}, "state_dict_ema": dict(state)}
     loaded = network.load_checkpoint(saved(content, tmp_path), CLASSES, arch="resnet18", size=SIDE)
     assert loaded.notes == (
-        "Not used of the file: its weights under state_dict_ema.",
+        "Weights of the file that are not used: those under state_dict_ema.",
         "Weights that no logit depends on, and that are not used: loss.weight.",
     )
     assert network.load_checkpoint(saved(state, tmp_path), CLASSES, arch="resnet18", size=SIDE).notes == ()
@@ -163,7 +163,7 @@ def test_names_that_do_not_fit_are_named_on_both_sides(tmp_path: Path) -> None:
 
 def test_another_number_of_classes_is_said(tmp_path: Path) -> None:
     path = saved(whole("torchvision", "resnet18", 5).state_dict(), tmp_path)
-    with pytest.raises(ModelError, match="tells 5 classes apart, but 3 are named"):
+    with pytest.raises(ModelError, match="has 5 outputs, but 3 classes are named"):
         network.load_checkpoint(path, CLASSES, arch="resnet18", size=SIDE)
 
 
@@ -272,7 +272,7 @@ def test_what_a_person_says_stands_above_the_file_and_a_contradiction_is_said(tm
     assert network.load_checkpoint(path, size=SIDE).network.classes == ("a", "b", "c")
     loaded = network.load_checkpoint(path, CLASSES, size=SIDE, otherwise=("x", "y", "z"))
     assert loaded.network.classes == CLASSES
-    assert loaded.notes[-1] == "The file names its classes otherwise: a, b, c …; yours are used."
+    assert loaded.notes[-1] == "The file has other names for its classes: a, b, c …; yours are used."
 
 
 @pytest.mark.parametrize(
@@ -329,4 +329,4 @@ def test_the_command_line_takes_the_files_size_and_classes_and_says_so(prepared:
     (tmp_path / "names.txt").write_text("\n".join(names))
     said = whalecam(*source, "--run", tmp_path / "b", "--size", SIDE, "--classes", tmp_path / "names.txt").stdout
     spec = open_run(tmp_path / "b").manifest.network
-    assert (spec["size"], tuple(spec["classes"])) == (SIDE, names) and "names its classes otherwise" in said
+    assert (spec["size"], tuple(spec["classes"])) == (SIDE, names) and "has other names for its classes" in said

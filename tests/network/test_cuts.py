@@ -150,5 +150,5 @@ def test_tokens_become_rows_and_columns_row_by_row() -> None:
     tokens = torch.arange(12.0).reshape(1, 6, 2)
     assert torch.equal(grid(tokens, (2, 3))[0, 0], torch.tensor([[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]]))
     assert torch.equal(grid(tokens[:, :4], (2, 3))[0, 1], torch.tensor([[1.0, 3.0], [5.0, 7.0]]))
-    with pytest.raises(ValueError, match="6 tokens are no grid"):
+    with pytest.raises(ValueError, match="6 tokens are not a grid"):
         grid(tokens, None)

@@ -258,7 +258,7 @@ class TestForeignCheckpoint:
 
     def test_other_number_of_classes(self, tmp_path: Path) -> None:
         torch.save(create_vision_model(resnet18, 3, pretrained=False).state_dict(), tmp_path / "w.pth")
-        with pytest.raises(ModelError, match="tells 3 classes apart, but 2 are named"):
+        with pytest.raises(ModelError, match="has 3 outputs, but 2 classes are named"):
             network.load_checkpoint(tmp_path / "w.pth", CLASSES, arch="resnet18")
 
     def test_other_architecture(self, tmp_path: Path) -> None:

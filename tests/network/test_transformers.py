@@ -156,7 +156,7 @@ def test_without_preprocessing_the_side_is_the_configurations(tmp_path: Path) ->
 def test_placeholders_are_no_names(tmp_path: Path) -> None:
     theirs("ResNet", names=None).save_pretrained(tmp_path)
     assert network.load_checkpoint(tmp_path, otherwise=("a", "b", "c"), size=64).network.classes == ("a", "b", "c")
-    with pytest.raises(ModelError, match=r"model\.safetensors tells 3 classes apart, but 2 are named"):
+    with pytest.raises(ModelError, match=r"model\.safetensors has 3 outputs, but 2 classes are named"):
         network.load_checkpoint(tmp_path, ("a", "b"), size=64)
 
 

@@ -408,8 +408,8 @@ def test_unicode_text_with_tabs_as_spreadsheets_save_it() -> None:
         (b"image,species\na,orca\n", "no column 'verdict'"),
         (b"image,verdict\na,flag\n", "no column 'reviewer'"),
         (b"image,verdict,reviewer,verdict\n", "two columns 'verdict'"),
-        (b'image,verdict,reviewer\na,flag,"ana\n', r"no CSV that can be read.*line 2"),
-        (b'image,verdict,reviewer\na,flag,"ana"x\n', r"no CSV that can be read.*line 2"),
+        (b'image,verdict,reviewer\na,flag,"ana\n', r"cannot be read as CSV.*line 2"),
+        (b'image,verdict,reviewer\na,flag,"ana"x\n', r"cannot be read as CSV.*line 2"),
         (b'image,verdict,reviewer\na,flag,"' + b"x" * 200_000 + b'"\n', "field larger"),
     ],
 )

@@ -57,7 +57,7 @@ def test_no_rule_runs_or_passes_by_accident(text: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(RunError, match=r"knows no 'leaks'.*confirmed_leak.*got_worse"):
+    with pytest.raises(RunError, match=r"no metric 'leaks' to check.*confirmed_leak.*got_worse"):
         Rule.of("leaks>1", NAMES)
 
 

@@ -241,7 +241,7 @@ def test_an_image_of_another_run_is_listed(name: str, tmp_path: Path, journal: J
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_file_without_a_verdict_says_so(name: str, tmp_path: Path) -> None:
     path = written(name, tmp_path / "out", item("a.jpg"), item("b.jpg"))
-    with pytest.raises(ReviewError, match=r"holds no verdict\. Verdicts may stand in"):
+    with pytest.raises(ReviewError, match=r"has no verdict\. Verdicts may stand in"):
         read_verdicts(path, {"a.jpg", "b.jpg"})
 
 
@@ -315,7 +315,7 @@ def test_other_packages_add_formats(tmp_path: Path, runs: Path, monkeypatch: pyt
     done = whalecam("export", runs / "demo", "--to", "own", "--only", "all", "--out", tmp_path / "x.own")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.own").read_text().split("\n") == sorted(open_run(runs / "demo").audited())
-    with pytest.raises(ReviewError, match="own of 0 images and holds no verdict"):
+    with pytest.raises(ReviewError, match="own of 0 images and has no verdict"):
         read_verdicts(tmp_path / "x.own", set())
 
 
@@ -559,7 +559,7 @@ def test_an_archive_of_a_format_is_unpacked(name: str, inner: str, tmp_path: Pat
 def test_archives_write_nowhere_else_and_are_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.zip").write_bytes(zipped({"../../evil.json": b"{}"}))
-    with pytest.raises(ReviewError, match="no file of verdicts"):
+    with pytest.raises(ReviewError, match="not a file of verdicts"):
         read_verdicts(tmp_path / "in" / "x.zip", set())
     assert not list(tmp_path.parent.rglob("evil.json"))
     whole = zipped({"samples.json": b"x" * 5000})
@@ -571,11 +571,11 @@ def test_archives_write_nowhere_else_and_are_refused_in_words(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('{"samples": [', "no JSON that can be read"),
-        ('{"other": 1}', "no file of verdicts. WhaleCAM reads its own CSV, Hugging Face, FiftyOne"),
-        ("<annotations>", "no XML that can be read"),
+        ('{"samples": [', "cannot be read as JSON"),
+        ('{"other": 1}', "not a file of verdicts. WhaleCAM reads its own CSV, Hugging Face, FiftyOne"),
+        ("<annotations>", "cannot be read as XML"),
         ("a,b\n1,2\n", "has no column 'image'"),
-        ('{"a": 1}\n{"b": 2}\n', "no JSON that can be read"),
+        ('{"a": 1}\n{"b": 2}\n', "cannot be read as JSON"),
     ],
 )
 def test_other_files_are_refused_in_words(content: str, says: str, tmp_path: Path) -> None:

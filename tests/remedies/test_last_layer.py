@@ -284,7 +284,7 @@ def test_a_network_that_has_seen_everything_is_refused(leaky: Run, tmp_path: Pat
     names = data.good()["image"].tolist()
     training.adopt(run, network.from_spec(leaky.manifest.network, leaky.load_checkpoint(0)), training=names)
     options = replace(OPTIONS, remedy=HEAD, masks=leaky.manifest.audit["masks"])
-    with pytest.raises(ModelError, match="has seen all of these images"):
+    with pytest.raises(ModelError, match="was trained on all of these images"):
         remedies.refit(data, create_run(tmp_path / "out", DatasetRecord.of(data)), run, options)
 
 

@@ -160,7 +160,7 @@ def test_what_cannot_be_compared_or_would_take_everything_is_refused() -> None:
     with pytest.raises(ModelError, match="too few of them have a mask"):
         removal(versions, Cue(name=BACKGROUND))
     same = replace(versions, features=np.ones_like(features))
-    with pytest.raises(ModelError, match="are the same to this network"):
+    with pytest.raises(ModelError, match="have the same features in this network"):
         removal(same, Cue(name="list", carriers=frozenset(carriers)))
     narrow = replace(versions, features=features[:, 1:3])
     with pytest.raises(ModelError, match="would take 2 of the network's 2 features"):
@@ -295,7 +295,7 @@ def test_cues_by_name_and_by_file(leaky: Run, tmp_path: Path) -> None:
     pd.DataFrame({"image": [*images[:3], "nowhere.jpg"]}).to_csv(file, index=False)
     named = remedies.cue_of(leaky, data, str(file))
     assert named.carriers == frozenset(images[:3]) and not named.is_per_label
-    assert named.note == "cue.csv: 1 name is no image of the data set, such as nowhere.jpg."
+    assert named.note == "cue.csv: 1 name is not an image of the data set, such as nowhere.jpg."
 
 
 def test_a_listed_cue_needs_no_mask_and_what_is_not_used_is_written_down(leaky: Run, tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_listed_cue_needs_no_mask_and_what_is_not_used_is_written_down(leaky: 
     assert metrics["remedy"]["networks"] == [
         {"directions": 1, "images": len(carriers), "labels": sorted(leaky.manifest.classes)}
     ]
-    assert "1 name is no image of the data set, such as nowhere.jpg." in metrics["note"]
+    assert "1 name is not an image of the data set, such as nowhere.jpg." in metrics["note"]
     assert "all else as it was" in metrics["note"] and not open_run(made.path).manifest.joins
 
 

@@ -15,7 +15,7 @@ from whalecam.data import open_dataset
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run, open_run
 
-WORDS = "has no column 'whale_id', which the run has its groups from. No groups are used: each image counts as one of"
+WORDS = "has no column 'whale_id', which the run takes its groups from. No groups are used: each image counts as one of"
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_what_cannot_be_kept_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
     with pytest.raises(DatasetError, match="has no files"):
         store(tmp_path, [])
     monkeypatch.setattr(uploads, "MAX_BYTES", 5)
-    with pytest.raises(DatasetError, match=r"has 6 bytes; 5 bytes is the most"):
+    with pytest.raises(DatasetError, match=r"has 6 bytes; 5 bytes is the limit"):
         store(tmp_path, [("a", b"123"), ("b", b"456")])
     monkeypatch.setattr(uploads, "SPARE_BYTES", 1 << 62)
     with pytest.raises(DatasetError, match="nearly full"):

@@ -128,7 +128,7 @@ class Run(StoredRun):
         Args:
             reviewer: who gave the verdicts for which the file of another tool names nobody.
 
-        Returns: what became of each of them. Raises ReviewError where the file holds no verdict.
+        Returns: what became of each of them. Raises ReviewError where the file has no verdict.
         """
         return import_file(self, Path(path), reviewer)
 

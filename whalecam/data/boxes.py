@@ -97,7 +97,7 @@ def read_boxes(paths: Sequence[Path], options: MaskOptions = MaskOptions()) -> B
     Raises DatasetError for what is no box file, and for one that mixes pixels and shares.
     """
     if options.box_units not in BOX_UNITS:
-        raise DatasetError(f"No box units '{options.box_units}'. There are: {', '.join(BOX_UNITS)}.")
+        raise DatasetError(f"There are no box units '{options.box_units}'. There are: {', '.join(BOX_UNITS)}.")
     tables = [_table_of(Source(Path(path)), options) for path in paths]
     frames = [table.rows.assign(file=at) for at, table in enumerate(tables) if len(table.rows)]
     return BoxTable(

@@ -60,8 +60,8 @@ def resolved(
 def no_groups(name: str, group: str) -> str:
     """The sentence on a table without the group column that a run names."""
     return (
-        f"{name} has no column '{group}', which the run has its groups from. No groups are used: each image counts as "
-        "one of its own."
+        f"{name} has no column '{group}', which the run takes its groups from. No groups are used: each image counts "
+        "as one of its own."
     )
 
 
@@ -97,5 +97,7 @@ def _spelled(present: Sequence[str], wanted: str) -> str | None:
 def _absent(name: str, present: Sequence[str], wanted: str) -> str:
     has = ", ".join(column[:40] for column in present[:HEADER])
     if any(column.lower().endswith(IMAGE_SUFFIXES) for column in present):
-        return f"{name} has no line of column names, its first line is a row: {has}. Add a line such as image,label."
+        return (
+            f"{name} has no line of column names: it begins with a row of data, {has}. Add a line such as image,label."
+        )
     return f"{name} has no column '{wanted}'. It has: {has}. Name the column with an option."

@@ -78,7 +78,7 @@ class CsvText:
             _check_closed(raw, delimiter, skip_spaces)
         except csv.Error as error:
             raise self.fault(
-                f"{self.name} is no CSV that can be read: {error} (line {reader.line_num}). Each quote needs its twin."
+                f"{self.name} cannot be read as CSV: {error} (line {reader.line_num}). Close each quote that is opened."
             ) from error
 
     def delimiter(self, column: str) -> str:
@@ -134,7 +134,7 @@ def _unpacked(raw: bytes, name: str, fault: type[WhalecamError]) -> bytes:
         with gzip.open(io.BytesIO(raw)) as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise fault(f"{name} is packed by gzip, but damaged or cut short.") from error
+        raise fault(f"{name} is packed by gzip, but damaged or cut short. Copy it again.") from error
     if len(content) > MAX_BYTES:
         raise fault(f"{name} is larger than {MAX_BYTES >> 30} GiB when unpacked.")
     return content

@@ -40,7 +40,7 @@ def split_rows(
     elif kind == "group":
         valid = _grouped(groups_of(individuals), labels, valid_share, seed)
     else:
-        raise DatasetError(f"No split called '{kind}'. There are: random, group.")
+        raise DatasetError(f"There is no split '{kind}'. There are: random, group.")
     chosen = np.zeros(n, bool)
     chosen[valid] = True
     return chosen
@@ -58,7 +58,7 @@ def fold_rows(
     Raises DatasetError for fewer than two folds, another kind, or fewer individuals than folds.
     """
     if kind not in ("random", "group"):
-        raise DatasetError(f"No split called '{kind}'. There are: random, group.")
+        raise DatasetError(f"There is no split '{kind}'. There are: random, group.")
     groups = groups_of(individuals if kind == "group" else [""] * len(labels))
     of_label: dict[str, set[int]] = {}
     for label, group in zip(labels, groups.tolist(), strict=True):
@@ -67,8 +67,8 @@ def fold_rows(
     validated = np.flatnonzero(~np.isin(np.asarray(labels, object), never))
     if folds < 2 or len(set(groups[validated].tolist())) < folds:
         raise DatasetError(
-            f"{folds} folds need two folds or more and {folds} groups of labels with two each; "
-            f"there are {len(set(groups[validated].tolist()))}. Use fewer folds."
+            f"{folds} folds need as many groups whose label occurs in another group too; there are "
+            f"{len(set(groups[validated].tolist()))}. Use fewer folds, but two at least."
         )
     fold_of = np.full(len(labels), -1, np.int64)
     fold_of[validated] = _stratified(groups[validated], np.asarray(labels, object)[validated], folds, seed)
@@ -109,7 +109,9 @@ def group_folds(
         own = Counter(numbers[names == unknown].tolist())
         fold_of[numbers == min(own, key=lambda group: (own[group], group))] = -1
     if set(range(folds)) - set(fold_of.tolist()):
-        raise DatasetError(f"No {folds} parts of these groups know each other's labels. Use fewer folds.")
+        raise DatasetError(
+            f"These groups cannot be divided into {folds} parts whose labels occur in other parts too. Use fewer folds."
+        )
     return fold_of, sorted(set(labels) - set(names[fold_of >= 0].tolist()))
 
 

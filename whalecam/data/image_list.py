@@ -39,8 +39,8 @@ def read_image_list(path: Path, data: Dataset) -> ImageList:
     known = tuple(dict.fromkeys(outcome.file for outcome in matches if outcome.file))
     if not unknown:
         return ImageList(images=known, note="")
-    count = f"{len(unknown):,} name{' is' if len(unknown) == 1 else 's are'} no image of the data set"
-    return ImageList(images=known, note=f"{path.name}: {count}, such as {short(unknown[0])}.")
+    count = "1 name is not an image" if len(unknown) == 1 else f"{len(unknown):,} names are not images"
+    return ImageList(images=known, note=f"{path.name}: {count} of the data set, such as {short(unknown[0])}.")
 
 
 def lines(path: Path) -> list[str]:

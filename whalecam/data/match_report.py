@@ -127,11 +127,11 @@ def _why_unmatched(names: Sequence[str], files: Sequence[str]) -> tuple[str, ...
     if namesakes:
         name, file = map(short, namesakes[0])
         return (
-            f"{len(namesakes):,} of {len(names):,} unmatched names have a namesake in another folder, as {name} and "
+            f"{len(namesakes):,} of {len(names):,} unmatched names have a namesake in another folder: {name} and "
             f"{file}. A name with a folder only matches a file of that folder: give the folder that contains both.",
         )
     if not any(split_extension(name.strip())[1] for name in names) and any(split_extension(file)[1] for file in files):
-        return (f"No unmatched name looks like that of a file, as '{short(names[0])}': the column may be another one.",)
+        return (f"No unmatched name, such as '{short(names[0])}', looks like a file's: the column may be another one.",)
     return ("No file has a name like the unmatched ones: the files may be in another folder.",)
 
 
@@ -152,14 +152,14 @@ def _why_ambiguous(ambiguous: Sequence[Ambiguous], matches: Mapping[str, Match])
     if several:
         name, files = several[0]
         sentences.append(
-            f"{len(several):,} names may mean several files, as {short(name)}: "
+            f"{len(several):,} names may mean several files, such as {short(name)}: "
             f"{', '.join(map(short, files[:NAMED]))}. "
             "Write the folder and the extension into the name."
         )
     if claimed:
         name, file = map(short, claimed[0])
         sentences.append(
-            f"{len(claimed):,} names would share a file with another name, as {name} the file {file}. "
+            f"{len(claimed):,} names would share a file with another name, such as {name} the file {file}. "
             "Write each name as its file is called."
         )
     return tuple(sentences)

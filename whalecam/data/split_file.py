@@ -72,7 +72,7 @@ def read_split(path: Path, data: Dataset) -> Split:
     parts, folds, count = _numbered(path, rows)
     notes = (_matched(path, report), *report.spelled, *([report.reason] if report.reason else []))
     if TEST in (part for part, _ in rows) and TEST not in parts:
-        notes = (*notes, "It has no part for validation, so the test part is validated on.")
+        notes = (*notes, "It has no part for validation, so the test part is used for validation.")
     return Split(parts=pd.Series(parts, dtype=str), folds=folds, count=count, notes=(*notes, _counted(parts, count)))
 
 
@@ -81,7 +81,7 @@ def _listed(path: Path, data: Dataset) -> tuple[list[str], list[Stated], Stated]
     if path.is_file() and path.suffix.lower() in LISTS:
         part = PARTS.get(path.stem.casefold())
         if part is None:
-            raise fault(f"{path.name} is no list of a part: call it train.txt, val.txt or test.txt.")
+            raise fault(f"{path.name} is not named after a part. Call it train.txt, val.txt or test.txt.")
         names = lines(path)
         return names, [(part, "")] * len(names), (VALID if part == TRAIN else TRAIN, "")
     if path.is_dir() and (lists := _lists_in(path)):
@@ -133,7 +133,7 @@ def _numbered(path: Path, rows: list[Stated]) -> tuple[list[str], NDArray[np.int
     """Parts, folds from 0 on, and how many networks there are."""
     numbers = sorted({int(fold) for _, fold in rows if fold})
     if len(numbers) > MOST_FOLDS:
-        raise fault(f"{path.name} has {len(numbers):,} folds; {MOST_FOLDS} are the most.")
+        raise fault(f"{path.name} has {len(numbers):,} folds; at most {MOST_FOLDS} are possible.")
     parts = [part for part, _ in rows]
     if numbers and any(part == VALID and not fold for part, fold in rows):
         raise fault(f"{path.name} has images for validation without a fold beside others with one. Give all a fold.")

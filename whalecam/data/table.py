@@ -180,7 +180,7 @@ def of_contents(
     cells = {"image": frame[present.image].str.strip(), "label": frame[present.label].str.strip(), "group": groups}
     table = pd.DataFrame(cells).reset_index(drop=True)
     if images is not None and not _is_folder(Path(images)):
-        raise fault(f"There is no image folder {images}. Give the folder that holds the images of {csv.name}.")
+        raise fault(f"There is no image folder {images}. Give the folder that contains the images of {csv.name}.")
     folder = Path(images) if images is not None else None
     joined = join(table["image"], folder)
     table["path"] = joined.paths

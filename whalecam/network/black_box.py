@@ -97,7 +97,7 @@ def probabilities_of(predict: Predict, images: ByteArray, classes: int) -> NDArr
     finite = values[np.isfinite(values).all(axis=1)]
     if len(finite) and ((finite < -TOTAL).any() or np.abs(finite.sum(axis=1) - 1).max() > TOTAL):
         raise ModelError(
-            "predict gives rows that are no probabilities: they must be 0 or more and add up to 1. Apply softmax to "
+            "predict gives rows that are not probabilities: they must be 0 or more and add up to 1. Apply softmax to "
             "logits; several labels at a time cannot be audited."
         )
     return values

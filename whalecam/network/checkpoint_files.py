@@ -98,18 +98,20 @@ def content_of(path: Path) -> Any:
     except Exception as error:  # A broken file may break any part of the readers.
         raise ModelError(
             f"{path.name} is not a checkpoint that can be read ({_reason(error)}). Copy it again, or save the weights "
-            "anew with torch.save(model.state_dict(), 'weights.pth')."
+            "again with torch.save(model.state_dict(), 'weights.pth')."
         ) from error
 
 
 def no_weights(content: Any, file: str) -> ModelError:
     """Why what a file holds is no state dict, and what would be one."""
     if isinstance(content, dict) and {"state", "param_groups"} <= set(content):
-        return ModelError(f"{file} holds the state of an optimizer, not of a network. Save model.state_dict() instead.")
+        return ModelError(
+            f"{file} contains the state of an optimizer, not of a network. Save model.state_dict() instead."
+        )
     if isinstance(content, dict) and any(str(key).startswith("optimizer") for key in content):
         keys = ", ".join(map(str, list(content)[:4]))
-        return ModelError(f"{file} holds no weights of a network, only: {keys}. Save model.state_dict() instead.")
-    return ModelError(f"{file} holds no plain state dict. Save model.state_dict(), nothing around it.")
+        return ModelError(f"{file} has no weights of a network, only: {keys}. Save model.state_dict() instead.")
+    return ModelError(f"{file} does not contain a plain state dict. Save model.state_dict(), nothing around it.")
 
 
 def check_kind(tensors: Mapping[str, torch.Tensor], file: str) -> None:
@@ -152,15 +154,15 @@ def _check_beginning(path: Path) -> None:
         raise ModelError(f"{path.name} is empty. Copy it again: a checkpoint has the weights of a network.")
     if not begins.startswith(PICKLES):
         raise ModelError(
-            f"{path.name} is no checkpoint: torch.save did not write it, since it begins with {begins!r}. Give a "
+            f"{path.name} is not a checkpoint: torch.save did not write it, since it begins with {begins!r}. Give a "
             "file of torch.save or, with the ending .safetensors, of safetensors."
         )
 
 
 def _adapter(file: str) -> ModelError:
     return ModelError(
-        f"{file} holds an adapter (LoRA), not a whole network. Merge it first with peft, model.merge_and_unload(), and "
-        "save the merged model."
+        f"{file} contains an adapter (LoRA), not a whole network. Merge it first with peft, model.merge_and_unload(), "
+        "and save the merged model."
     )
 
 

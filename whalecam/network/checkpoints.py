@@ -138,7 +138,9 @@ def class_names_of(text: str) -> tuple[str, ...]:
     elif path.suffix == ".json":
         names = class_names(read_json(path)) or ()
         if not names:
-            raise ModelError(f'{path.name} names no classes. It holds ["beluga", "orca"] or {{"0": "beluga"}}.')
+            raise ModelError(
+                f'{path.name} names no classes. It needs the form ["beluga", "orca"] or {{"0": "beluga"}}.'
+            )
     else:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         names = tuple(line.strip() for line in lines if line.strip())

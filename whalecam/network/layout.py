@@ -34,8 +34,8 @@ def proven_channels(features: nn.Module, arch: str, native: int = 224) -> int:
         at_home, _ = _shape(features, native, native)
         known = f" At {native} × {native} px it gives {at_home}." if at_home else ""
         raise ModelError(
-            f"'{arch}' takes no images of {refused[0]} × {refused[1]} px ({why}), so its channels cannot be told from "
-            f"its positions by a second size.{known} {ADVICE}"
+            f"'{arch}' takes no images of {refused[0]} × {refused[1]} px ({why}), so a second size cannot show which "
+            f"of its axes are channels.{known} {ADVICE}"
         )
     if (complaint := _complaint(first, second)) is not None:
         raise ModelError(
@@ -109,7 +109,7 @@ def _shape(features: nn.Module, height: int, width: int) -> tuple[tuple[int, ...
             out = features.eval()(torch.zeros(1, 3, height, width))
     except Exception as error:  # A forward pass is anybody's code: whatever it raises, it takes no such image.
         return (), first_line(error)
-    return (tuple(out.shape), "") if isinstance(out, Tensor) else ((), f"it gives a {type(out).__name__}, no tensor")
+    return (tuple(out.shape), "") if isinstance(out, Tensor) else ((), f"it gives a {type(out).__name__}, not a tensor")
 
 
 def _complaint(first: tuple[int, ...], second: tuple[int, ...]) -> str | None:

@@ -320,7 +320,7 @@ class _Normalised(nn.LayerNorm):
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Module:
     if weight.ndim != 2:
-        raise UnknownGraphError("a layer before the logits is no plain matrix")
+        raise UnknownGraphError("a layer before the logits is not a plain matrix")
     layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     layer.load_state_dict({"weight": weight.contiguous()} | ({} if bias is None else {"bias": bias.flatten()}))
     return layer

@@ -158,7 +158,7 @@ def rebuilt(spec: NetworkSpec, tensors: Mapping[str, NDArray[Any]]) -> Network:
 
 
 def _cut(graph: Graph, place: Place, images: Tensor) -> tuple[nn.Module, nn.Module]:
-    """Raises UnknownGraphError where the tensor before the pooling is no grid of positions."""
+    """Raises UnknownGraphError where the tensor before the pooling is not a grid of positions."""
     try:
         session = Session(graph.cut_at(place.tensor), graph)
         shape = session(images).shape
@@ -168,7 +168,7 @@ def _cut(graph: Graph, place: Place, images: Tensor) -> tuple[nn.Module, nn.Modu
         ) from error
     axes = grid_axes(place.axes, len(shape))
     if axes is None or (axes == (1,) and square(shape[1]) is None):
-        raise UnknownGraphError(f"what is pooled, {tuple(shape)}, is no grid of positions")
+        raise UnknownGraphError(f"what is pooled, {tuple(shape)}, is not a grid of positions")
     return OnnxFeatures(session, axes).eval(), place.head
 
 
@@ -182,6 +182,6 @@ def _prove(features: nn.Module, head: nn.Module, images: Tensor, expected: Tenso
     if is_softmax:
         given = given.softmax(dim=1) if bool((expected >= 0).all()) else given.log_softmax(dim=1)
     if given.shape != expected.shape or not largest_difference(given, expected) <= TOLERANCE:
-        raise UnknownGraphError("its last layers are other than they seem, as the logits show")
+        raise UnknownGraphError("its last layers are not what they seem, as the logits show")
     if out_of_place(features, images.shape[-1]):
         raise UnknownGraphError("its positions are in another order than the image's rows and columns")

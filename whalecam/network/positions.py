@@ -56,7 +56,7 @@ def grid(tokens: Tensor, shape: tuple[int, int] | None) -> Tensor:
     if shape is None or shape[0] * shape[1] != count:
         side = math.isqrt(count)
         if side * side != count:
-            raise ValueError(f"{count} tokens are no grid")
+            raise ValueError(f"{count} tokens are not a grid")
         shape = (side, side)
     return tokens.transpose(1, 2).reshape(images, channels, *shape)
 

@@ -224,15 +224,15 @@ def _notes(
     if of_library:
         yield f"As timm's configuration of {arch or stored.arch} says: {', '.join(of_library)}."
     if stored.preparation.unused:
-        yield f"Not done of what the file says: {', '.join(stored.preparation.unused)}."
+        yield f"Not applied, though the file states it: {', '.join(stored.preparation.unused)}."
     if stored.classes and classes and stored.classes != classes:
-        yield f"The file names its classes otherwise: {', '.join(stored.classes[:SHOWN])} …; yours are used."
+        yield f"The file has other names for its classes: {', '.join(stored.classes[:SHOWN])} …; yours are used."
 
 
 def _not_used(stored: checkpoints.Checkpoint, unused: Sequence[str]) -> Iterator[str]:
     """What the file holds beside the network's weights."""
     if stored.others:
-        yield f"Not used of the file: its weights under {', '.join(stored.others)}."
+        yield f"Weights of the file that are not used: those under {', '.join(stored.others)}."
     if unused:
         yield f"Weights that no logit depends on, and that are not used: {listed(unused, SHOWN)}."
 
@@ -312,7 +312,7 @@ def _check_shapes(
 def _check_classes(file: str, outputs: int, classes: tuple[str, ...]) -> None:
     if outputs != len(classes):
         raise ModelError(
-            f"{file} tells {outputs} classes apart, but {len(classes)} are named. Name its classes in order."
+            f"{file} has {outputs} outputs, but {len(classes)} classes are named. Name its classes in order."
         )
 
 
@@ -328,8 +328,8 @@ def check_tensors(tensors: Mapping[str, Tensor], owner: str) -> None:
     if bad:
         more = f" and {len(bad) - SHOWN} more tensors" if len(bad) > SHOWN else ""
         raise ModelError(
-            f"{owner} has weights that are NaN or infinite, in {', '.join(bad[:SHOWN])}{more}. Nothing it says can be "
-            "trusted. Use weights from before its training diverged, or train again with a lower learning rate."
+            f"{owner} has weights that are NaN or infinite, in {', '.join(bad[:SHOWN])}{more}. Its predictions cannot "
+            "be trusted. Use weights from before its training diverged, or train again with a lower learning rate."
         )
 
 

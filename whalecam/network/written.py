@@ -98,7 +98,7 @@ def attention_pooled_head(whole: nn.Module) -> nn.Sequential:
     """The layers from the pooled vector to the logits. Raises ModelError for a network of other parts."""
     model = cast(Any, whole)
     if getattr(model, "attn_pool", None) is None or not hasattr(model.attn_pool, "latent"):
-        raise ModelError(f"{type(whole).__name__} pools by no attention that is known here.")
+        raise ModelError(f"{type(whole).__name__} does not pool by an attention that is known here.")
     return _behind(model.fc_norm, model.head_drop, model.head)
 
 
@@ -111,7 +111,7 @@ def class_token_head(whole: nn.Module) -> nn.Sequential:
             return _behind(model.encoder.ln, *model.heads)
         return _behind(model.norm, model.fc_norm, model.head_drop, model.head)
     except AttributeError as error:
-        raise ModelError(f"{type(whole).__name__} is no vision transformer that is known here.") from error
+        raise ModelError(f"{type(whole).__name__} is not a vision transformer that is known here.") from error
 
 
 def _behind(*layers: nn.Module) -> nn.Sequential:

@@ -31,7 +31,7 @@ def record_lines(run: Run, thresholds: Thresholds = Thresholds()) -> list[str]:
         lines.append(sentence)
     if record.new_individual is not None:
         lines.append(
-            f"The similarity tells known individuals from new ones with an AUROC of {number(record.new_individual)}."
+            f"The similarity separates known individuals from new ones: AUROC {number(record.new_individual)}."
         )
     return [line for line in (*lines, *record.notes) if line]
 

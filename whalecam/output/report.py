@@ -47,7 +47,7 @@ def write_report(
 
 
 def report_html(run: Run, data: Dataset, cases: int = CASES, thresholds: Thresholds = Thresholds()) -> str:
-    """The page: overview, species, top cases with overlay and verdict, method, exactness of the maps, versions.
+    """The page: overview, labels, top cases with overlay and verdict, method, exactness of the maps, versions.
 
     Args:
         cases: how many images it shows, flagged ones first, then suspects, each by evidence.
@@ -130,8 +130,8 @@ def _case(run: Run, table: Table, row: Mapping[str, Any], overlay: Overlay, path
     except DatasetError:
         return facts
     seen = {
-        "picture": pixels,
-        "heat and outline": _heated(run, facts, overlay, pixels),
+        "image": pixels,
+        "activation map and outline": _heated(run, facts, overlay, pixels),
     }
     images += [(caption, _uri(image)) for caption, image in seen.items() if image is not None]
     if facts["reliance"] is not None and (edited := table.row(str(row["image"]))["reliance_image"]):

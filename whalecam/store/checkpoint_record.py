@@ -127,4 +127,4 @@ def read_record(path: Path) -> CheckpointRecord | None:
         }
         return CheckpointRecord(**{**values, "given": Given(**content["given"])})
     except (TypeError, KeyError) as error:
-        raise RunError(f"{path} is no record of a checkpoint: {error}. Look at the checkpoint again.") from error
+        raise RunError(f"{path} is not a record of a checkpoint: {error}. Look at the checkpoint again.") from error

@@ -78,8 +78,8 @@ def step(run: Run, image: str, reviewer: str, name: str) -> Correction | None:
     row = run.row_of(image)
     if not _alike(masked(row), here):
         raise StaleRowError(
-            f"'{image}' was audited again since its mask was corrected, so its row is made anew under the mask that "
-            f"counts then: whalecam remask {run.path} {image} --{name} --reviewer NAME"
+            f"'{image}' was audited again since its mask was corrected, so the earlier row does not fit any more. "
+            f"Measure it under the mask that counts then: whalecam remask {run.path} {image} --{name} --reviewer NAME"
         )
     _note(run, correction, reviewer, name)
     _put(run, image, row, goal, mask_after(run, image))

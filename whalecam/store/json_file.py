@@ -23,5 +23,5 @@ def read_json(source: Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise RunError(f"{source} cannot be read: {error}. Restore it from a copy, or train again.") from error
     if not isinstance(content, dict):
-        raise RunError(f"{source} holds no JSON object. Restore it from a copy, or train again.")
+        raise RunError(f"{source} does not contain a JSON object. Restore it from a copy, or train again.")
     return content

@@ -216,7 +216,7 @@ class MatchTables:
                 content[name] = Reached(**content[name])
             return MatchRecord(**content | {"notes": tuple(content["notes"])})
         except (TypeError, KeyError) as error:
-            raise RunError(f"{self._record} is no record of matches: {error}. Make the matches again.") from error
+            raise RunError(f"{self._record} is not a record of matches: {error}. Make the matches again.") from error
 
     def write_record(self, record: MatchRecord) -> None:
         self.run.matches.mkdir(exist_ok=True)

@@ -141,7 +141,7 @@ class Run:
         """Read one fold's weights. Raises RunError where there is none."""
         source = self.path / MODEL / f"fold-{fold}.safetensors"
         if not source.is_file():
-            raise RunError(f"Run '{self.name}' holds no trained network ({source}). Train it first: whalecam train.")
+            raise RunError(f"Run '{self.name}' has no trained network ({source}). Train it first: whalecam train.")
         return load_file(source)
 
     def training_images(self, fold: int = 0) -> set[str]:
@@ -416,7 +416,7 @@ def create_run(path: Path, dataset: DatasetRecord, words: Words | None = None) -
     """
     is_filled = path.is_dir() and any(path.iterdir())
     if is_filled and not any((path / name).is_file() for name in (MANIFEST, JOB)):
-        raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that holds run.json.")
+        raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that contains run.json.")
     path.mkdir(parents=True, exist_ok=True)
     run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
     if is_run(path):

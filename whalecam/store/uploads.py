@@ -66,7 +66,7 @@ def store(home: Path, files: Iterable[tuple[str, bytes]]) -> Upload:
         raise DatasetError("The upload has no files. Choose a folder that contains some.")
     if size > MAX_BYTES:
         raise DatasetError(
-            f"The upload has {in_words(size)}; {in_words(MAX_BYTES)} is the most. Copy the files to the machine that "
+            f"The upload has {in_words(size)}; {in_words(MAX_BYTES)} is the limit. Copy the files to the machine that "
             "runs WhaleCAM, and give their path."
         )
     name = secrets.token_hex(8)

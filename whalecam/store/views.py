@@ -35,7 +35,7 @@ def views_in(file: Path) -> list[SavedView]:
     try:
         rows = [SavedView(str(row["name"]), str(row["of"]), dict(row["fields"])) for row in read_json(file)["views"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{file} holds no views. Restore it from a copy, or delete it.") from error
+        raise RunError(f"{file} does not contain views. Restore it from a copy, or delete it.") from error
     return sorted(rows, key=lambda view: (view.of, view.name.lower()))
 
 

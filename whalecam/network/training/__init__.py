@@ -180,8 +180,8 @@ def held_out(
     unmeasured = [not is_valid.any() or is_valid.all() for is_valid in validations]
     if any(unmeasured):
         raise ModelError(
-            f"Run '{source.name}' holds a network that has seen all of these images, or none of them, so its last "
-            "layer cannot be fitted on some and measured on others. Give the data set that it was trained on."
+            f"Run '{source.name}' has a network that was trained on all of these images, or on none of them, so its "
+            "last layer cannot be fitted on some and measured on others. Give the data set that it was trained on."
         )
     never = sorted(set(rows["label"]) - set(rows["label"][np.any(validations, axis=0)]))
     return validations, never

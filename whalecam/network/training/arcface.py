@@ -64,7 +64,7 @@ def fit_arcface(
     count = int(individuals.max(initial=-1)) + 1
     if count < 2:
         raise DatasetError(
-            "Individuals can only be told apart where there are two or more in the training part. Give a table whose "
+            "A projection needs two or more individuals in the training part. Give a table whose "
             "group column names them."
         )
     generator = torch.Generator().manual_seed(options.seed)

@@ -130,7 +130,7 @@ def _as_stated(rows: pd.DataFrame, data: Dataset, options: TrainOptions, group: 
         for label in set(left.loc[is_valid, "label"]) - set(left.loc[~is_valid, "label"])
     }
     if unknown:
-        notes.append(f"Validated without an image for training: {', '.join(sorted(unknown))}.")
+        notes.append(f"Labels that are validated without an image for training: {', '.join(sorted(unknown))}.")
     held_out = int((stated["part"] == TEST).sum())
     if held_out:
         notes.append(f"{held_out:,} images of the test part are neither trained nor validated on; the audit has them.")

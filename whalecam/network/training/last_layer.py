@@ -77,7 +77,7 @@ class LastLayer:
         if not isinstance(norm, nn.BatchNorm1d) or rest > ROUNDING * max(1.0, float(np.abs(bias).max())):
             raise ModelError(
                 "The last layer of this network has no bias, and nothing before it can take one over, so it cannot be "
-                "fitted again. Train the network anew with another remedy."
+                "fitted again. Train the network again with another remedy."
             )
         norm.bias.add_(torch.from_numpy(shift).to(norm.bias.dtype))
 
@@ -106,7 +106,7 @@ def last_layer(model: Network) -> LastLayer:
     if linear is None or not is_linear or not torch.equal(linear.after, logits):
         raise ModelError(
             f"The network ({model.arch}) does not end in a linear layer, so its last layer cannot be fitted again. "
-            "Train it anew with another remedy."
+            "Train it again with another remedy."
         )
     preceding = steps[-2] if len(steps) > 1 else None
     is_norm = preceding is not None and isinstance(head.get_submodule(preceding.name), nn.BatchNorm1d)

@@ -104,7 +104,7 @@ def removal(versions: Versions, cue: Cue) -> tuple[Projection, Mapping[str, obje
         differences, center, facts = _of_carriers(versions, cue)
     directions = _orthonormal(differences)
     if not len(directions):
-        raise ModelError(f"Images with the cue '{cue.name}' and without it are the same to this network.")
+        raise ModelError(f"Images with the cue '{cue.name}' and without it have the same features in this network.")
     if len(directions) > MOST_DIRECTIONS * len(center):
         raise ModelError(
             f"Removing the cue '{cue.name}' would take {len(directions):,} of the network's {len(center):,} features "
@@ -150,8 +150,8 @@ def _of_carriers(versions: Versions, cue: Cue) -> tuple[Values, Values, Mapping[
 
 def _incomparable(cue: Cue, count: int) -> str:
     return (
-        f"The cue '{cue.name}' is named of {count:,} of the training images, and no label has {LEAST_IMAGES} of them "
-        f"beside {LEAST_IMAGES} without it, to which they could be compared. Name more of them, or fewer."
+        f"The cue '{cue.name}' is named for {count:,} of the training images, and no label has {LEAST_IMAGES} of them "
+        f"beside {LEAST_IMAGES} without it, to compare them with. Name more of them, or fewer."
     )
 
 

@@ -109,7 +109,7 @@ def write_csv(frame: pd.DataFrame) -> bytes:
     try:
         return safe_csv(frame)
     except UnicodeEncodeError as error:
-        raise ReviewError(f"A cell holds half a character (a lone surrogate): {error.object[:40]!a}.") from error
+        raise ReviewError(f"A cell contains half a character (a lone surrogate): {error.object[:40]!a}.") from error
 
 
 def read_csv(source: bytes | Path) -> pd.DataFrame:

@@ -94,7 +94,7 @@ def import_matches(run: Run, source: bytes | Path) -> MatchImport:
     """
     frame = pd.read_csv(io.StringIO(read_text(source, ReviewError).text), dtype=str, keep_default_na=False)
     if missing := [name for name in NEEDED if name not in frame]:
-        raise ReviewError(f"The file has no column '{missing[0]}', so it is no list of matches.")
+        raise ReviewError(f"The file has no column '{missing[0]}', so it is not a list of matches.")
     frame = frame.map(restored)
     known = {(row.query, row.candidate): row for row in match_rows(run).itertuples()}
     verdicts, unchanged, unknown = [], 0, []
@@ -102,7 +102,7 @@ def import_matches(run: Run, source: bytes | Path) -> MatchImport:
         pair = str(row["query"]), str(row["candidate"])
         verdict, note, reviewer = (str(row.get(name, "")).strip() for name in ("verdict", "note", "reviewer"))
         if verdict not in MATCH_VERDICTS:
-            raise ReviewError(f"'{verdict[:40]}' is no verdict on a match. There are: {', '.join(MATCH_VERDICTS)}.")
+            raise ReviewError(f"'{verdict[:40]}' is not a verdict on a match. There are: {', '.join(MATCH_VERDICTS)}.")
         if pair not in known:
             unknown.append(pair)
         elif (known[pair].verdict, known[pair].note, known[pair].reviewer) == (verdict, note, reviewer):

@@ -69,7 +69,7 @@ def evaluate(run: Run, rules: Sequence[Rule], baseline: Run | None = None) -> Ou
         if value != value:
             raise RunError(
                 f"'{rule}' cannot be checked: {rule.name} was not measured. It needs assessable images (or images "
-                "that the network was not trained on), and for figures of the background an audit without "
+                "that the network was not trained on), and for metrics of the background an audit without "
                 "--background-test none."
             )
         checks.append(Check(rule, value, rule.met(value)))

@@ -31,7 +31,7 @@ def junit(run: str, outcome: Outcome) -> str:
 def summary(run: str, outcome: Outcome) -> str:
     """Markdown: whether the gate is passed, every rule with its figure, and the images that got worse."""
     state = "failed" if outcome.failed else "passed"
-    lines = [f"### WhaleCAM gate {state}: {escaped(run)}", "", "| fails if | figure | |", "|---|---|---|"]
+    lines = [f"### WhaleCAM gate {state}: {escaped(run)}", "", "| fails if | measured | |", "|---|---|---|"]
     lines += [
         f"| {escaped(str(check.rule))} | {short(check.value, 4)} | {'**failed**' if check.failed else 'ok'} |"
         for check in outcome.checks
@@ -56,7 +56,9 @@ def append(target: Path, text: str) -> None:
         with target.open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise RunError(f"{target} cannot be written: {error.strerror}. Name a file in a folder of yours.") from error
+        raise RunError(
+            f"{target} cannot be written: {error.strerror}. Name a file in a folder that you may write to."
+        ) from error
 
 
 def write(target: Path, text: str) -> None:
@@ -65,7 +67,9 @@ def write(target: Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{target} cannot be written: {error.strerror}. Name a file in a folder of yours.") from error
+        raise RunError(
+            f"{target} cannot be written: {error.strerror}. Name a file in a folder that you may write to."
+        ) from error
 
 
 def _sentence(check: Check) -> str:

@@ -38,13 +38,15 @@ class Rule:
         """Read `NAME SIGN NUMBER`; `2%` is 0.02. Raises RunError with what would be right."""
         match = PATTERN.fullmatch(text)
         if match is None:
-            raise RunError(f"'{text}' is no gate. Write a name, >, >=, < or <=, and a number: 'confirmed_leak>0.02'.")
+            raise RunError(
+                f"'{text}' is not a rule of a gate. Write a name, >, >=, < or <=, and a number: 'confirmed_leak>0.02'."
+            )
         name, level = match[1].replace("-", "_"), float(match[3]) / (100 if match[4] else 1)
         name = EARLIER.get(name, name)
         if name not in names:
-            raise RunError(f"A gate knows no '{match[1]}'. It knows: {', '.join(names)}.")
+            raise RunError(f"There is no metric '{match[1]}' to check. There are: {', '.join(names)}.")
         if not math.isfinite(level):
-            raise RunError(f"'{text}' has no number that can be reached.")
+            raise RunError(f"'{text}' has a number that no metric can reach.")
         return cls(name, match[2], level)
 
     def met(self, value: float) -> bool:

@@ -47,9 +47,9 @@ HEAD = 4096
 TAGGED = ("verdict", "reason", "suggested_label")
 """Words of a verdict that stand among the tags, as in `verdict:flag | reason:water`."""
 NOTE = (
-    "Camtrap DP requires what a run does not know, and it is left empty: the place, start and end of the deployments, "
-    "the moment of each image and observation, and the project's design. Fill it in, or copy the observations into "
-    "your own package."
+    "Camtrap DP requires fields that a run does not have, and they are left empty: the place, start and end of the "
+    "deployments, the moment of each image and observation, and the project's design. Fill them in, or copy the "
+    "observations into your own package."
 )
 
 

@@ -90,4 +90,4 @@ def read_verdicts(path: Path, known: Collection[str], reviewer: str = "") -> pd.
         if source.kind == "table":
             return read_csv(place)
         titles = ", ".join(form.title for form in formats().values())
-        raise ReviewError(f"{path.name} is no file of verdicts. WhaleCAM reads its own CSV, {titles}. {source.seen}")
+        raise ReviewError(f"{path.name} is not a file of verdicts. WhaleCAM reads its own CSV, {titles}. {source.seen}")

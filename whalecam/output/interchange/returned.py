@@ -82,7 +82,7 @@ def verdict_frame(contents: Contents, known: Collection[str], reviewer: str = ""
     """
     if not any(item.sent.get("verdict") or any(any(given[:4]) for given in item.given) for item in contents.images):
         raise ReviewError(
-            f"The file is {contents.format} of {len(contents.images):,} images and holds no verdict. Verdicts may "
+            f"The file is {contents.format} of {len(contents.images):,} images and has no verdict. Verdicts may "
             f"stand in {contents.places}."
         )
     names = _names(contents.images, set(known))

@@ -57,7 +57,7 @@ class Dismissals:
     def dismiss(self, dismissal: Dismissal) -> None:
         """Raises ReviewError without a reason or a reviewer."""
         if not dismissal.reason.strip():
-            raise ReviewError("A finding is dismissed with a reason. Say why it is none, or why it does not matter.")
+            raise ReviewError("A finding is dismissed with a reason. Write why it is wrong, or why it does not matter.")
         self._append("dismiss", dismissal)
 
     def restore(self, finding: str, reviewer: str) -> None:

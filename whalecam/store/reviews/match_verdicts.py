@@ -105,7 +105,7 @@ class MatchJournal:
     def _entry(self, verdict: MatchVerdict) -> dict[str, object]:
         if verdict.verdict not in MATCH_VERDICTS:
             raise ReviewError(
-                f"'{verdict.verdict[:40]}' is no verdict on a match. There are: {', '.join(MATCH_VERDICTS)}."
+                f"'{verdict.verdict[:40]}' is not a verdict on a match. There are: {', '.join(MATCH_VERDICTS)}."
             )
         if not verdict.query or not verdict.candidate:
             raise ReviewError("A verdict on a match needs the names of both images.")

@@ -81,9 +81,9 @@ def storable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ReviewError(f"The {name} holds half a character (a lone surrogate). Write it anew.") from error
+        raise ReviewError(f"The {name} contains half a character (a lone surrogate). Write it again.") from error
     if "\0" in value:
-        raise ReviewError(f"The {name} holds a NUL character. Remove it.")
+        raise ReviewError(f"The {name} contains a NUL character. Remove it.")
     return value
 
 

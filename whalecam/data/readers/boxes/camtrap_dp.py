@@ -42,7 +42,7 @@ def read_camtrap_dp(source: Source) -> BoxContents | None:
     rows = zip(names, kinds, labels, frame[list(COLUMNS)].to_numpy().tolist(), strict=True)
     for line, (name, kind, label, values) in enumerate(rows, 2):
         if str(kind).strip().lower() in NO_ANIMALS:
-            refusals.append(Refusal(name, f"are of the type {str(kind).strip().lower()}, no animal"))
+            refusals.append(Refusal(name, f"are of the type {str(kind).strip().lower()}, not an animal"))
         elif not any(str(value).strip() for value in values):
             refusals.append(Refusal(name, NO_BOX))
         else:

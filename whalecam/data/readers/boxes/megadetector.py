@@ -81,7 +81,9 @@ def _contents(
         category = text(detection.get("category"))
         label = categories.get(category, "") if categories else category
         if not label or label.lower() in NO_ANIMALS:
-            refusals.append(Refusal(image, f"show {label or f'the category {category}, which has no name'}, no animal"))
+            refusals.append(
+                Refusal(image, f"show {label or f'the category {category}, which has no name'}, not an animal")
+            )
             continue
         corners = corners_of_size(detection.get("bbox")) if units == "shares" else _corners(detection.get("bbox"))
         confidence = confidence_of(detection.get("conf", detection.get("confidence")))

@@ -50,7 +50,7 @@ class Source:
         try:
             return json.loads(self._text())
         except (ValueError, RecursionError) as error:
-            raise fault(f"{self.path.name} is no JSON that can be read: {' '.join(str(error).split())}.") from error
+            raise fault(f"{self.path.name} cannot be read as JSON: {' '.join(str(error).split())}.") from error
 
     @cached_property
     def xml(self) -> Element | None:
@@ -119,4 +119,4 @@ def parsed_xml(path: Path) -> Element:
     except DefusedXmlException as error:
         raise fault(f"{path.name} has a document type (DTD), which box files do not need. Remove it.") from error
     except (ParseError, OSError, ValueError, LookupError) as error:
-        raise fault(f"{path.name} is no XML that can be read: {error}.") from error
+        raise fault(f"{path.name} cannot be read as XML: {error}.") from error

@@ -28,8 +28,8 @@ def read_yolo(source: Source) -> BoxContents | None:
         parts = [(line, line.split()) for line in lines if line.strip()]
         if any(len(words) < 5 or math.isnan(number(words[0])) for _, words in parts):
             raise fault(
-                f"{path.relative_to(source.path).as_posix()} is no YOLO file: a line has a class and four shares of "
-                f"the sides. It has: {parts[0][0][:60]}"
+                f"{path.relative_to(source.path).as_posix()} is not a YOLO file: each line needs a class and four "
+                f"shares of the sides. It has: {parts[0][0][:60]}"
             )
         image = _image(path.relative_to(source.path))
         boxes += [_box(words, image, f"{path.name}, line {at}", names) for at, (_, words) in enumerate(parts, 1)]

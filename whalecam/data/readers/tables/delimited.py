@@ -22,7 +22,7 @@ def read_delimited(path: Path) -> TableContents:
         )
     except ValueError as error:
         reason = " ".join(str(error).split())
-        raise fault(f"{path.name} is no CSV that can be read: {reason}. Quote fields that hold commas.") from error
+        raise fault(f"{path.name} cannot be read as CSV: {reason}. Quote fields that contain commas.") from error
     frame.columns = frame.columns.astype(str).str.strip()
     if not isinstance(frame.index, pd.RangeIndex):
         raise fault(f"{path.name} has rows with more fields than column names ({len(frame.columns)}).")
@@ -39,5 +39,5 @@ def _source(path: Path) -> CsvText:
     except ValueError as error:
         raise fault(f"{path} cannot be the path of a file. Give the path of a CSV.") from error
     if "\0" in source.text:
-        raise fault(f"{path.name} holds NUL bytes, so it is not a text file. Save it as CSV UTF-8.")
+        raise fault(f"{path.name} contains NUL bytes, so it is not a text file. Save it as CSV UTF-8.")
     return source

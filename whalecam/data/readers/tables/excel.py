@@ -22,7 +22,7 @@ def read_excel(path: Path) -> TableContents | None:
         with CalamineWorkbook.from_path(path) as book:
             sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
     except (CalamineError, OSError, ValueError) as error:
-        raise fault(f"{path.name} is no workbook that can be read. Save it anew, or as CSV UTF-8.") from error
+        raise fault(f"{path.name} cannot be read as a workbook. Save it again, or as CSV UTF-8.") from error
     filled = {name: rows for name, rows in sheets.items() if len(rows) > 1}
     if not filled:
         raise fault(f"{path.name} has no sheet with a line of column names and rows.")

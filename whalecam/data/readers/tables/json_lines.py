@@ -20,12 +20,12 @@ def read_json_rows(path: Path) -> TableContents | None:
     rows = _array(text) if text.lstrip().startswith("[") else _lines(text, path)
     if rows is None:
         raise fault(
-            f"{path.name} is no table of labels: neither COCO nor a JSON object per row. "
+            f"{path.name} is not a table of labels: it is neither COCO nor one JSON object per row. "
             "Detections, such as those of MegaDetector, are given as boxes."
         )
     strange = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     if strange is not None:
-        raise fault(f"{path.name}: row {strange:,} is no JSON object. Each row needs names and values.")
+        raise fault(f"{path.name}: row {strange:,} is not a JSON object. Each row needs names and values.")
     if not rows:
         raise fault(f"{path.name} has no rows. It needs one object per image.")
     names = dict.fromkeys(str(name) for row in rows for name in row)
@@ -58,7 +58,7 @@ def _lines(text: str, path: Path) -> list[Any] | None:
         except json.JSONDecodeError as error:
             if number == 1:
                 return None
-            raise fault(f"{path.name}: line {number:,} is no JSON ({error.msg}).") from error
+            raise fault(f"{path.name}: line {number:,} is not JSON ({error.msg}).") from error
     return None if len(rows) == 1 and path.suffix.lower() == ".json" else rows
 
 

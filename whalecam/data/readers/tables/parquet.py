@@ -36,7 +36,7 @@ def read_parquet(path: Path) -> TableContents | None:
 
 def broken(path: Path) -> Exception:
     """The error on a Parquet file that is cut short or damaged."""
-    return fault(f"{path.name} is a Parquet file that cannot be read: it is cut short or damaged.")
+    return fault(f"{path.name} is a Parquet file that cannot be read: it is cut short or damaged. Copy it again.")
 
 
 def _check_flat(path: Path, schema: Any) -> None:
