@@ -56,6 +56,30 @@ def test_only_runs_that_share_images_are_chosen_first(pair: Path) -> None:
     assert sorted(both.multiselect(key="compared").value) == ["demo", "mended"]
 
 
+@pytest.mark.parametrize("opened", ["demo", "mended"])
+def test_the_run_before_the_change_comes_first(pair: Path, opened: str) -> None:
+    demo, mended = open_run(pair / "demo"), open_run(pair / "mended")
+    demo.update(created="2026-01-01T10:00:00+00:00")
+    mended.update(created="2026-01-01T11:00:00+00:00")
+    app = open_page(PAGE, run=opened)
+    assert not app.exception and app.multiselect(key="compared").value == ["demo", "mended"]
+    assert "The confirmed leaks are gone" in texts(app)
+
+
+@pytest.mark.parametrize("opened", ["demo", "mended"])
+def test_a_parent_comes_first_and_before_newer_runs(pair: Path, opened: str) -> None:
+    demo, mended = open_run(pair / "demo"), open_run(pair / "mended")
+    demo.update(created="2026-01-01T11:00:00+00:00")  # as of a run whose folder was copied from elsewhere
+    mended.update(created="2026-01-01T10:00:00+00:00", model_sha256="another")
+    changed = {"name": "head", "parent": "demo", "parent_sha256": demo.manifest.model_sha256}
+    mended.save_metrics({**mended.metrics(), "remedy": changed})
+    if opened == "mended":
+        later = open_run(Path(shutil.copytree(pair / "demo", pair / "later")))
+        later.update(created="2026-01-01T12:00:00+00:00", model_sha256="a third")
+    app = open_page(PAGE, run=opened)
+    assert not app.exception and app.multiselect(key="compared").value == ["demo", "mended"]
+
+
 def test_the_figures_are_those_of_the_library(pair: Path) -> None:
     app = open_page(PAGE)
     app.multiselect(key="compared").set_value(["demo", "mended"]).run()

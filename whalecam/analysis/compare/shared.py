@@ -30,6 +30,22 @@ def seem_comparable(run: Run, other: Run) -> bool:
     return not run.some_audited(LOOKED_AT).isdisjoint(other.some_audited(LOOKED_AT))
 
 
+def is_parent(run: Run, other: Run) -> bool:
+    """Whether `other` is `run` with another last layer."""
+    changed = other.metrics().get("remedy", {})
+    return bool(run.manifest.model_sha256) and changed.get("parent_sha256") == run.manifest.model_sha256
+
+
+def earlier_first(run: Run, other: Run) -> tuple[Run, Run]:
+    """Two runs in the order of a change: the parent of a changed one first, else the one that was made first.
+
+    Of two that were made in the same second, `other`.
+    """
+    if is_parent(run, other) or is_parent(other, run):
+        return (run, other) if is_parent(run, other) else (other, run)
+    return (run, other) if run.manifest.created < other.manifest.created else (other, run)
+
+
 def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The rows of the images that all runs audited, of classes that all of them know, under one index; and notes.
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis.compare import METRICS, Comparison, Difference, seem_comparable
+from whalecam.analysis.compare import METRICS, Comparison, Difference, earlier_first, is_parent, seem_comparable
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, changed_images, leaks_sentence, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
@@ -63,12 +63,16 @@ def choose(run: Run) -> list[str]:
 
 
 def _alike(run: Run, audited: Sequence[str]) -> list[str]:
-    """Another run that can be compared with this one, the newest, and this one; none where there is no such run."""
+    """This run and one that it can be compared with: the parent of its last layer, else the newest; the earlier first.
+
+    Empty where there is no such run.
+    """
     if run.name not in audited:
         return []
-    others = (session.open_named(name) for name in audited if name != run.name)
-    first = next((other.name for other in others if seem_comparable(run, other)), None)
-    return [first, run.name] if first else []
+    others = [session.open_named(name) for name in audited if name != run.name]
+    parents = [other for other in others if is_parent(other, run)]
+    partner = next((other for other in (*parents, *others) if seem_comparable(run, other)), None)
+    return [] if partner is None else [chosen.name for chosen in earlier_first(run, partner)]
 
 
 def comparison(names: Sequence[str]) -> Comparison:
