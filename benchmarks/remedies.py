@@ -2,6 +2,7 @@
 
 usage: python -m benchmarks.remedies planted TOOLS/planted.py [--seeds 3] [--n 700] [--animals 16] [--keep FILE]
        python -m benchmarks.remedies photos DATA [--seeds 1] [--first 0] [--keep FILE] [--join FILE ...]
+       each with [--remedy NAME ...]: these alone, beside the network without a remedy
 
 planted: the developers' tool pastes real animals on waters of two colours, one for each label (97 %). Each arm trains
 on the leaky set with the same split and seed, and is judged on the `flipped` twins of the images it had not seen: the
@@ -32,7 +33,7 @@ from benchmarks.planted_leaks import load
 from whalecam import network, remedies
 from whalecam.analysis.recommendation import RemedyMetrics, interval, measured_of
 from whalecam.arrays import typed_records
-from whalecam.config import FINE_ARCH, HEAD, RETRAIN_REMEDIES, SIMULATED, TrainOptions
+from whalecam.config import FINE_ARCH, LAYER_REMEDIES, RETRAIN_REMEDIES, SIMULATED, TrainOptions
 from whalecam.data import ImageRow, geometry, inspect_images, open_dataset
 from whalecam.data.folds import groups_of
 from whalecam.remedies.simulation import simulate
@@ -58,10 +59,10 @@ def plant(tool_path: Path, out: Path, n: int, size: int, seed: int, animals: int
 
 
 def trained(path: Path, csv: Path, images: Path, options: TrainOptions, untouched: Path) -> Run:
-    """A run with the remedy; `head` starts from the run without one, `untouched`."""
+    """A run with the remedy; another last layer is that of the run without one, `untouched`."""
     data = open_dataset(csv, images)
     run = create_run(path, DatasetRecord.of(data))
-    if options.remedy == HEAD:
+    if options.remedy in LAYER_REMEDIES:
         remedies.refit(inspect_images(data), run, open_run(untouched), options)
     else:
         remedies.train(inspect_images(data), run, options)
@@ -94,7 +95,7 @@ def planted(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str
     table = pd.read_csv(leaky / "train.csv", dtype=str).set_index("image")
     base = pd.Series(dtype=float)
     said: Mapping[str, RemedyMetrics] = {}
-    for remedy in RETRAIN_REMEDIES:
+    for remedy in given.remedy:
         options = TrainOptions(**{**vars(PLANTED), "seed": seed, "remedy": remedy, "masks": str(leaky / "masks")})
         run = trained(folder / f"run-{remedy}", leaky / "train.csv", leaky / "images", options, folder / "run-none")
         right = flipped(run, folder / "flipped").sort_index()
@@ -125,14 +126,14 @@ def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str,
     source, runs, rows = given.source, [], []
     table = pd.read_csv(source / "photos.csv", dtype=str).set_index("image")
     who = table["individual_id"].fillna(table.index.to_series()).to_dict()
-    for remedy in RETRAIN_REMEDIES:
+    for remedy in given.remedy:
         places = {"masks": str(source / "masks"), "boxes": (str(source / "boxes.csv"),)}
         options = TrainOptions(**{**vars(PHOTOS), **places, "seed": seed, "remedy": remedy})
         run = trained(folder / f"run-{remedy}", source / "photos.csv", source / "photos", options, folder / "run-none")
         if remedy not in SIMULATED:
             run.update(audit={"masks": places["masks"], "boxes": list(places["boxes"])})
         runs.append(run)
-        found, metrics = simulate(run, limit=10_000), run.metrics()
+        found, metrics = simulate(run, None if remedy == "none" else (), limit=10_000), run.metrics()
         change = measured_of(runs[0], [run])
         rows.append(
             {
@@ -145,8 +146,8 @@ def photos(given: argparse.Namespace, folder: Path, seed: int) -> list[dict[str,
                 "with_mask": found["pictures"],
                 "own": found["figures"]["present"]["all"]["own"],
                 "unseen": found["figures"]["present"]["all"]["unseen"],
-                "own_change": vars(change[0].own) if change else None,
-                "unseen_change": vars(change[0].unseen) if change else None,
+                "own_change": change[0].own._asdict() if change else None,
+                "unseen_change": change[0].unseen._asdict() if change else None,
                 "simulated": {name: one["all"] for name, one in found["figures"].items() if name != "present"},
                 "right_own": found["own"],
                 "right_unseen": found["unseen"],
@@ -161,7 +162,8 @@ def pooled(rows: list[dict[str, Any]]) -> str:
     """Markdown: every seed, and all seeds together, their images counted as one sample with its individuals."""
     lines = ["| remedy | seed | own water | flipped | gain over none | simulated gain |", "|---|---|---|---|---|---|"]
     for remedy in RETRAIN_REMEDIES:
-        mine = [row for row in rows if row["remedy"] == remedy]
+        if not (mine := [row for row in rows if row["remedy"] == remedy]):
+            continue
         for row in mine:
             figures = (row["flipped"], row["gain"] if remedy != "none" else None, row["simulated"])
             cells = " | ".join(_cell(figure) for figure in figures)
@@ -227,9 +229,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="The first seed.")
     parser.add_argument("--n", type=int, default=700)
     parser.add_argument("--animals", type=int, default=16)
+    parser.add_argument("--remedy", nargs="+", choices=RETRAIN_REMEDIES[1:], default=RETRAIN_REMEDIES[1:])
     parser.add_argument("--keep", type=Path, help="Write every row here as JSON.")
     parser.add_argument("--join", type=Path, nargs="*", default=[], help="Rows that earlier runs kept.")
     given = parser.parse_args()
+    given.remedy = ("none", *given.remedy)
     rows: list[dict[str, Any]] = [row for kept in given.join for row in json.loads(kept.read_text(encoding="utf-8"))]
     for seed in range(given.first, given.first + given.seeds):
         with tempfile.TemporaryDirectory() as folder:
