@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -20,9 +21,9 @@ from whalecam.errors import ModelError
 from whalecam.network import from_spec
 from whalecam.network import training as classifier
 from whalecam.network.exactness import exactness
-from whalecam.network.training.fitting import Change
+from whalecam.network.training.fitted import Change
 from whalecam.network.training.probe import DRAWN
-from whalecam.network.training.regression import INVERSE_PENALTY
+from whalecam.network.training.regression import INVERSE_PENALTY, log_loss
 from whalecam.store.manifest import DatasetRecord
 from whalecam.store.run import Run, create_run
 
@@ -157,3 +158,10 @@ def test_a_class_without_a_training_image_is_never_predicted(tmp_path: Path) -> 
     images = [to_input(read_sample(Path(row["path"]), "").pixels, 32, "squish") for row in records(data.good())]
     with torch.no_grad():
         assert (model.head(model.look(np.stack(images))).argmax(dim=1) != place).all()
+
+
+def test_a_loss_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(4), 50), rng.integers(4, size=50)
+    assert log_loss(labels, probabilities) == pytest.approx(metrics.log_loss(labels, probabilities, labels=range(4)))
+    assert np.isfinite(log_loss(np.zeros(1, np.int64), np.array([[0.0, 1.0]])))

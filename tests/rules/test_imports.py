@@ -78,6 +78,8 @@ def _filled(verb: str, there: dict[str, str]) -> list[str]:
         # What `audit` imports before its first row; torch and timm it needs.
         ("whalecam.api", {"fastai", "sklearn", "scipy", "matplotlib", "jinja2", "plotly", "streamlit"}),
         ("whalecam.audit.run_audit", {"fastai", "sklearn", "scipy", "matplotlib", "jinja2", "plotly", "streamlit"}),
+        # What `retrain` imports where it trains no body.
+        ("whalecam.remedies.retraining", {"fastai", "sklearn", "scipy", "matplotlib", "jinja2", "plotly", "streamlit"}),
         ("whalecam.app.screens.overview", {"torch", "fastai", "sklearn", "scipy", "matplotlib", "cv2", "jinja2"}),
     ],
 )

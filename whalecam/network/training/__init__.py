@@ -10,7 +10,6 @@ from typing import cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
@@ -22,7 +21,7 @@ from whalecam.network.averaged_bodies import trainable_body
 from whalecam.network.exactness import exactness
 from whalecam.network.layout import check_size
 from whalecam.network.training.division import Division, divide
-from whalecam.network.training.fitting import LEAST_BATCH, Augment, Change, Fit, Watch, fit, seed_all
+from whalecam.network.training.fitted import LEAST_BATCH, Augment, Change, Fit, Watch, seed_all
 from whalecam.network.training.last_layer import FitAgain, LayerChange, fit_last_layer, layer_versions, refit
 from whalecam.network.training.probe import probe
 from whalecam.network.training.projection import Cue, RemoveCue
@@ -239,12 +238,18 @@ def _fit(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How) -> Fit:
     """One network by the recipe, from a copy of the body."""
     if how.restriction is not None:
         return _restricted(rows, is_valid, how, how.restriction)
-    recipe = probe if how.options.recipe == PROBE else fit
-    return recipe(rows, is_valid, copy.deepcopy(how.body), how.options, watch=how.watch, augment=how.augment)
+    body = copy.deepcopy(how.body)
+    if how.options.recipe == PROBE:
+        return probe(rows, is_valid, body, how.options, watch=how.watch, augment=how.augment)
+    from whalecam.network.training.fitting import fit  # fastai takes seconds to load
+
+    return fit(rows, is_valid, body, how.options, watch=how.watch, augment=how.augment)
 
 
 def _restricted(rows: pd.DataFrame, is_valid: NDArray[np.bool_], how: _How, restriction: Restriction) -> Fit:
     """One network whose attention is restricted, with its weight, and the trials that it was chosen by."""
+    from whalecam.network.training.fitting import fit
+
     regions = restriction.regions(rows[~is_valid])
 
     def fitted(of: pd.DataFrame, held_out: NDArray[np.bool_], weight: float) -> Fit:
@@ -344,13 +349,15 @@ def _metrics(rows: pd.DataFrame, validations: list[NDArray[np.bool_]], fits: lis
     labels = np.array([classes.index(name) for name in rows["label"]])
     wanted = np.concatenate([labels[is_valid] for is_valid in validations])
     p = np.concatenate([trained.probabilities for trained in fits])
-    predicted = p.argmax(1)
+    predicted, counts = p.argmax(1), np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (wanted, predicted), 1)
+    of_class = counts.sum(axis=1)
     individuals = rows["group"].tolist()
     return {
         "accuracy": float((predicted == wanted).mean()),
-        "balanced_accuracy": float(balanced_accuracy_score(wanted, predicted)),
+        "balanced_accuracy": float((counts.diagonal()[of_class > 0] / of_class[of_class > 0]).mean()),
         "valid_loss": float(-np.log(p[np.arange(len(p)), wanted].clip(1e-12)).mean()),
-        "confusion": confusion_matrix(wanted, predicted, labels=range(len(classes))).tolist(),
+        "confusion": counts.tolist(),
         "epochs": [
             {"fold": fold, **row} if len(fits) > 1 else row
             for fold, trained in enumerate(fits)

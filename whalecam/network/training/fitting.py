@@ -1,11 +1,9 @@
 """One network through fastai: loaders, learner, progress. The only module that imports fastai."""
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,52 +28,20 @@ from fastai.vision.all import (
     aug_transforms,
     create_head,
     params,
-    set_seed,
 )
 from numpy.typing import NDArray
 
 from whalecam import network
-from whalecam.arrays import ByteArray, Progress, Report
+from whalecam.arrays import ByteArray
 from whalecam.config import TrainOptions
 from whalecam.data import geometry, read_sample
 from whalecam.network import Body, Network
+from whalecam.network.training.fitted import LEAST_BATCH, Augment, Change, Fit, Watch, seed_all
 from whalecam.network.training.restriction import penalty
 
 CACHE_BYTES = 1_500_000_000
 SEED_SIDE = 224
 LEAST_STEPS = 8
-LEAST_BATCH = 8
-
-
-Change = Callable[[str, ByteArray, np.random.Generator], ByteArray]
-"""(image, network input uint8 (S, S, 3), source of chance) → the input to train on this time, of the same shape."""
-
-
-class Augment(Protocol):
-    """A change of training images that is drawn anew every epoch."""
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        """What it did, for the metrics."""
-
-    def __call__(self, training: pd.DataFrame) -> Change:
-        """The change for one network, made from the rows it is trained on and from no others."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A trained network and what it says of the images it was not trained on.
-
-    Attributes:
-        probabilities: (V, C), float64, of the validation rows, in the order of the table.
-        epochs: one row each, for `metrics.json`.
-        facts: what else is to be known of its training.
-    """
-
-    model: Network
-    probabilities: NDArray[np.float64]
-    epochs: list[dict[str, float]]
-    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def fit(
@@ -84,7 +50,7 @@ def fit(
     body: Body,
     options: TrainOptions,
     *,
-    watch: "Watch",
+    watch: Watch,
     augment: Augment | None = None,
     regions: Mapping[str, ByteArray] | None = None,
     weight: float = 0.0,
@@ -103,41 +69,22 @@ def fit(
     learner = _learner(loaders, body, options.recipe)
     if regions is not None:
         learner.add_cb(_Restricted(weight))
-    watch.begin(options.epochs + 1)
+    reporter = _Reporter(watch, options.epochs + 1)
     with learner.no_bar(), learner.no_logging():
-        learner.fine_tune(options.epochs, options.lr, cbs=[watch])
+        learner.fine_tune(options.epochs, options.lr, cbs=[reporter])
         scores, _ = learner.get_preds()
     classes = tuple(str(name) for name in loaders.vocab)
     return Fit(_network(learner, body, classes, options), np.asarray(scores.double().numpy()), watch.epochs)
 
 
-def seed_all(seed: int) -> None:
-    """Make what follows the same in every run: initial weights, augmentation, order."""
-    set_seed(seed, reproducible=True)
-
-
-class Watch(Callback):  # type: ignore[misc]
-    """Reports every batch and keeps the epoch table. fine_tune fits twice: one frozen epoch, then the rest."""
+class _Reporter(Callback):  # type: ignore[misc]
+    """Reports to a `Watch` every batch and epoch. fine_tune fits twice: one frozen epoch, then the rest."""
 
     order = 60  # behind the Recorder, whose figures are read
 
-    def __init__(self, report: Report, networks: int = 1) -> None:
-        self.report, self.networks, self.begun, self.step_count = report, networks, 0, 0
-
-    def begin(self, epochs: int) -> None:
-        """Another network follows, of so many epochs with the frozen one."""
-        self.total_epochs, self.step_count = epochs, 0
-        self.begun += 1
-        self.epochs: list[dict[str, float]] = []
-
-    def step(self, done: int, of: int) -> None:
-        """Report one step of a network that fastai does not train."""
-        stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
-        self.report(Progress(stage, (self.begun - 1) * of + done, self.networks * of))
-
-    def note(self, row: dict[str, float]) -> None:
-        """Keep the one row of a network that is not trained in epochs."""
-        self.epochs.append(row)
+    def __init__(self, watch: Watch, epochs: int) -> None:
+        self.watch, self.total_epochs, self.step_count = watch, epochs, 0
+        watch.begin()
 
     def before_epoch(self) -> None:
         self.started = time.perf_counter()
@@ -149,15 +96,12 @@ class Watch(Callback):  # type: ignore[misc]
 
     def after_epoch(self) -> None:
         train_loss, valid_loss, right = (float(value) for value in self.recorder.log[1:4])
-        row = {"epoch": len(self.epochs), "train_loss": train_loss, "valid_loss": valid_loss, "accuracy": right}
-        self.epochs.append(row | {"seconds": time.perf_counter() - self.started})
+        row = {"epoch": len(self.watch.epochs), "train_loss": train_loss, "valid_loss": valid_loss, "accuracy": right}
+        self.watch.note(row | {"seconds": time.perf_counter() - self.started})
         self._say(row)
 
     def _say(self, values: dict[str, float]) -> None:
-        each = self.total_epochs * len(self.dls.train)
-        shown = {name: value for name, value in values.items() if math.isfinite(value)}
-        stage = f"training network {self.begun} of {self.networks}" if self.networks > 1 else "training"
-        self.report(Progress(stage, (self.begun - 1) * each + self.step_count, self.networks * each, shown))
+        self.watch.step(self.step_count, self.total_epochs * len(self.dls.train), values)
 
 
 class _Restricted(Callback):  # type: ignore[misc]

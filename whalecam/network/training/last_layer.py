@@ -15,16 +15,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
 from whalecam.arrays import Report, silent
 from whalecam.errors import ModelError
 from whalecam.network import Network, quick
-from whalecam.network.training.fitting import Fit
-from whalecam.network.training.regression import Values, regress
-from whalecam.network.training.versions import AsTheyAre, Backgrounds, Versions, inputs_of, versions_of
+from whalecam.network.training.fitted import Fit
+from whalecam.network.training.regression import Values, load_ahead, log_loss, regress
+from whalecam.network.training.versions import AsTheyAre, Backgrounds, Versions, inputs_of, looked, versions_of
 
 ROUNDING = 1e-4
 UNMASKED = (
@@ -148,6 +146,9 @@ class FitAgain:
 
     backgrounds: Backgrounds
 
+    def __post_init__(self) -> None:
+        load_ahead()
+
     @property
     def facts(self) -> Mapping[str, object]:
         """How many images could be put on other backgrounds."""
@@ -181,7 +182,7 @@ def refit(
     epoch = {
         "epoch": 0,
         "train_loss": train_loss,
-        "valid_loss": float(log_loss(truth, probabilities, labels=range(len(model.classes)))),
+        "valid_loss": log_loss(truth, probabilities),
         "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
         "seconds": time.perf_counter() - started,
     }
@@ -228,8 +229,8 @@ def fit_versions(model: Network, versions: Versions) -> float:
 def loss_of(model: Network, versions: Versions, weights: Values, bias: Values) -> float:
     """The loss of a last layer with weights (C, J) and bias (C,) on the images as they are, in nats."""
     own = versions.is_own
-    probabilities = softmax(versions.features[own] @ weights.T + bias, axis=1)
-    return float(log_loss(_codes(model, versions.labels[own]), probabilities, labels=range(len(model.classes))))
+    logits = torch.from_numpy(versions.features[own] @ weights.T + bias)
+    return log_loss(_codes(model, versions.labels[own]), logits.softmax(dim=1).numpy())
 
 
 def _codes(model: Network, labels: NDArray[np.str_]) -> NDArray[np.int64]:
@@ -238,8 +239,7 @@ def _codes(model: Network, labels: NDArray[np.str_]) -> NDArray[np.int64]:
 
 def _probabilities(model: Network, rows: pd.DataFrame, report: Report) -> Values:
     """What the network predicts for images as they are, (N, C)."""
-    parts = []
-    for _, inputs in inputs_of(model, rows, "measuring the last layer", report):
-        with torch.no_grad():
-            parts.append(model.head(model.look(np.stack(inputs))).double().softmax(dim=1).cpu().numpy())
-    return np.concatenate(parts)
+    batches = (inputs for _, inputs in inputs_of(model, rows, "measuring the last layer", report))
+    with torch.no_grad():
+        logits = [model.head(activations).double() for activations in looked(model, batches)]
+    return np.asarray(torch.cat(logits).softmax(dim=1).cpu().numpy())

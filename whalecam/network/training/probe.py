@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import log_loss
 from torch import nn
 
 from whalecam import network
@@ -15,8 +14,8 @@ from whalecam.arrays import records
 from whalecam.config import TrainOptions
 from whalecam.data import geometry, read_sample
 from whalecam.network import Body, Network
-from whalecam.network.training.fitting import Augment, Change, Fit, Watch
-from whalecam.network.training.regression import Values, regress
+from whalecam.network.training.fitted import Augment, Change, Fit, Watch
+from whalecam.network.training.regression import Values, log_loss, regress
 
 BATCH = 64
 DRAWN = 4
@@ -42,7 +41,7 @@ def probe(
     training, validation = rows[~is_valid], rows[is_valid]
     change = augment(training) if augment is not None else None
     drawn = 1 if change is None else DRAWN
-    watch.begin(1)
+    watch.begin()
     seen = _Seen(watch, 2 * drawn * len(training) + len(validation))
     rng = np.random.default_rng(options.seed)
     versions = [_pooled(model, training, options, seen, change, rng, mirrored=True) for _ in range(drawn)]
@@ -52,13 +51,12 @@ def probe(
     labels = np.tile(codes[~is_valid], 2 * drawn)
     _fill(model.head, features, labels, len(classes))
     scores = {part: _probabilities(model.head, values) for part, values in (("train", features), ("valid", unseen))}
-    every = list(range(len(classes)))
     truth = codes[is_valid]
     watch.note(
         {
             "epoch": 0,
-            "train_loss": float(log_loss(labels, scores["train"], labels=every)),
-            "valid_loss": float(log_loss(truth, scores["valid"], labels=every)),
+            "train_loss": log_loss(labels, scores["train"]),
+            "valid_loss": log_loss(truth, scores["valid"]),
             "accuracy": float((scores["valid"].argmax(axis=1) == truth).mean()),
             "seconds": time.perf_counter() - started,
         }

@@ -1,11 +1,11 @@
 """A multinomial logistic regression on standardised features, as the weights of one linear layer."""
 
+import importlib
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 INVERSE_PENALTY = 0.1
 """C of scikit-learn's LogisticRegression, on standardised features."""
@@ -43,6 +43,9 @@ def regress(features: Values, labels: NDArray[np.int64], classes: int, share: Va
         labels: (N,) codes below `classes`.
         share: (N,) how much each row counts, 1 on average; None: all alike. Mean and deviation count all alike.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(features)
     fitted = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(scaler.transform(features), labels, share)
     weights, bias = fitted.coef_, fitted.intercept_
@@ -51,3 +54,14 @@ def regress(features: Values, labels: NDArray[np.int64], classes: int, share: Va
     every, intercepts = np.zeros((classes, features.shape[1])), np.full(classes, bias.min() - UNSEEN)
     every[fitted.classes_], intercepts[fitted.classes_] = weights, bias
     return Regression(weights=every, bias=intercepts, mean=scaler.mean_, deviation=scaler.scale_)
+
+
+def load_ahead() -> None:
+    """Begin to load what `regress` needs beside other work: it takes a second."""
+    threading.Thread(target=importlib.import_module, args=("sklearn.linear_model",), daemon=True).start()
+
+
+def log_loss(labels: NDArray[np.int64], probabilities: Values) -> float:
+    """The mean of −log p of labels (N,) under probabilities (N, C), in nats; a p of 0 counts as the smallest step."""
+    p = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(p.clip(np.finfo(np.float64).eps)).mean())

@@ -1,6 +1,6 @@
 """What a last layer takes of images as they are and of the same on other images' backgrounds."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from torch import Tensor
 from whalecam.arrays import ByteArray, Progress, Report, typed_records
 from whalecam.data import ImageRow, geometry, read_sample
 from whalecam.network import Network
+from whalecam.network.beside import side_by_side
 from whalecam.network.training.regression import Values
 
 BATCH = 64
@@ -87,19 +88,30 @@ def versions_of(
         layer: activations (N, K, h, w) → what the last layer takes of them, (N, J).
         rows: `image`, `path`, `label`.
     """
-    features, about = list[Values](), list[tuple[str, str, str, bool]]()
-    for batch, inputs in inputs_of(model, rows, "fitting the last layer", report):
-        drawn: list[ByteArray] = []
-        for row, pixels in zip(batch, inputs, strict=True):
-            image, label = row["image"], row["label"]
-            others = exchanger.on_others(image, pixels, BACKGROUNDS, rng)
-            drawn += [pixels, *(_mirrored(version, rng) for version, _ in others)]
-            about += [(image, label, label, True), *((image, label, other, False) for _, other in others)]
-        for first in range(0, len(drawn), BATCH):
-            activations = model.look(np.stack(drawn[first : first + BATCH]))
-            features.append(layer(activations).double().cpu().numpy())
+    about = list[tuple[str, str, str, bool]]()
+
+    def drawn() -> Iterator[list[ByteArray]]:
+        for batch, inputs in inputs_of(model, rows, "fitting the last layer", report):
+            some: list[ByteArray] = []
+            for row, pixels in zip(batch, inputs, strict=True):
+                image, label = row["image"], row["label"]
+                others = exchanger.on_others(image, pixels, BACKGROUNDS, rng)
+                some += [pixels, *(_mirrored(version, rng) for version, _ in others)]
+                about.extend([(image, label, label, True), *((image, label, other, False) for _, other in others)])
+            yield from (some[first : first + BATCH] for first in range(0, len(some), BATCH))
+
+    features = [layer(activations).double().cpu().numpy() for activations in looked(model, drawn())]
     images, labels, backgrounds, is_own = (np.array(column) for column in zip(*about, strict=True))
     return Versions(np.concatenate(features), images, labels, backgrounds, is_own)
+
+
+def looked(model: Network, batches: Iterable[Sequence[ByteArray]]) -> Iterator[Tensor]:
+    """The activations (N, K, h, w) of each batch of inputs, in their order; on a CPU of several at once."""
+
+    def look(batch: Sequence[ByteArray]) -> Tensor:
+        return model.look(np.stack(batch))
+
+    return side_by_side(look, batches) if model.device.type == "cpu" else map(look, batches)
 
 
 def inputs_of(
