@@ -15,8 +15,9 @@ from PIL import Image
 
 from whalecam import network
 from whalecam.arrays import Progress
-from whalecam.audit import run_audit
-from whalecam.audit.pipeline import overlapped, side_by_side
+from whalecam.audit import fold_job, run_audit
+from whalecam.audit.known import agreements_of
+from whalecam.audit.pipeline import overlapped
 from whalecam.audit.precision import rounding
 from whalecam.config import AuditOptions, Thresholds
 from whalecam.data import geometry, read_grey, read_sample
@@ -24,6 +25,7 @@ from whalecam.errors import DatasetError, ModelError, RunError
 from whalecam.explain import cam, score
 from whalecam.explain.background_test.exchange import EXPLAINED, SETTLED
 from whalecam.explain.explainer import Explained, Explainer, Looked
+from whalecam.network.beside import side_by_side
 from whalecam.store.manifest import DatasetRecord
 from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.schema import SCHEMA_VERSION
@@ -281,6 +283,22 @@ def test_batches_at_once_give_what_one_after_the_other_gives(run: Run, several: 
                 told = wanted.row[name]
                 assert value == (pytest.approx(told, abs=1e-4) if isinstance(told, float) else told) or name in ROUNDED
     assert list(several(explainer, [])) == []
+
+
+def test_what_is_known_of_a_mask_is_not_measured_again(run: Run) -> None:
+    data = run_audit.open_data(run)
+    options = AuditOptions.stored(run.manifest.audit)
+    known = agreements_of(run)
+    image = sorted(known)[0]
+    bits, measured = known[image]
+    assert 0 < measured < 1 and bits
+    networks = fold_job.prepared(run, 0, data, options)
+    sources, rows = run_audit.joined_sources(data, options).sources, data.table[data.table["image"] == image]
+    donors = fold_job.donors_of(run, data, sources, options, report=lambda _: None)
+    for agreement, wanted in (((bits, 0.125), 0.125), ((bits[:-1], 0.125), measured)):
+        agreements = {image: agreement}
+        work = fold_job.Work(networks, sources, options, frozenset(), donors, None, 0, agreements)
+        assert work.explainer()(rows)[0].row["mask_agreement"] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_a_batch_of_large_pictures_is_taken_in_portions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

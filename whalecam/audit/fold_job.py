@@ -4,8 +4,8 @@ import contextlib
 import functools
 import gc
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pandas as pd
@@ -23,7 +23,7 @@ from whalecam.audit.precision import (
 from whalecam.config import TESTED_SAMPLE, AuditOptions
 from whalecam.data import Dataset
 from whalecam.explain import background_test, occlusion
-from whalecam.explain.explainer import Explained, Explainer
+from whalecam.explain.explainer import Agreement, Explained, Explainer
 from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.network.exactness import NONE, exactness
@@ -63,6 +63,7 @@ class Work:
         training: names of the images the fold's network was trained on.
         donors: images that lend their background; None where no background test is wanted.
         probes: images that are tested beyond the suspects; None: every one.
+        agreements: as of an `Explainer`.
     """
 
     networks: Networks
@@ -72,6 +73,7 @@ class Work:
     donors: list[background_test.Donor] | None
     probes: frozenset[str] | None
     fold: int
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
 
     def explainer(self) -> Explainer:
         """An explainer of its own for whoever asks."""
@@ -89,6 +91,7 @@ class Work:
             probes=self.probes,
             fold=self.fold,
             maps=self.options.maps,
+            agreements=self.agreements,
         )
 
 

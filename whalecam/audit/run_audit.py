@@ -11,6 +11,7 @@ import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job
+from whalecam.audit.known import NOTHING, Known
 from whalecam.audit.token_places import check_places
 from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
 from whalecam.data import OK, Dataset, open_dataset, with_merges
@@ -60,6 +61,7 @@ def run_audit(
     *,
     engine: fold_job.Engine = LOCAL,
     model: Network | None = None,
+    known: Known = NOTHING,
 ) -> AuditSummary:
     """Fill or complete the table of `run` with the images of `data`.
 
@@ -67,6 +69,7 @@ def run_audit(
     table never mixes two audits; where nothing is left to do, the way of reading makes no difference and they stay.
     Args:
         model: the run's network itself, where only the process that made the run has it.
+        known: of these images, by audits with the same options.
 
     Raises RunError for an untrained run and for another model than its own, DatasetError for missing mask folders or
     broken box files, and for masks or boxes that join no image or would be read wrongly (`masks.joined`), before
@@ -85,13 +88,19 @@ def run_audit(
     if model is not None:
         check_same(run, model)
     with run.auditing():
-        return _audited(run, data, options, report, engine, model)
+        return _audited(run, data, options, report, engine, model, known)
 
 
 def _audited(
-    run: Run, data: Dataset, options: AuditOptions, report: Report, engine: fold_job.Engine, model: Network | None
+    run: Run,
+    data: Dataset,
+    options: AuditOptions,
+    report: Report,
+    engine: fold_job.Engine,
+    model: Network | None,
+    known: Known,
 ) -> AuditSummary:
-    joined = joined_sources(data, options, report, run=run)
+    joined = known.joined or joined_sources(data, options, report, run=run)
     sources, joins = joined.sources, masks.records_of(joined.joins)
     settings = _settings(run, options)
     # Whatever is wrong with a network must show before rows are forgotten.
@@ -106,7 +115,7 @@ def _audited(
     run.save_row_counts({"rows": len(data.table), "images": int(data.table["image"].nunique())})
     if joins != run.manifest.joins:
         run.update(joins=joins)
-    new, passes = _explain(run, data, sources, networks, options, report, engine)
+    new, passes = _explain(run, data, sources, networks, options, report, engine, known)
     refused = () if sources.box_table is None else sources.box_table.refused
     return AuditSummary(
         len(engine.audited(run)), new, restarted, refused, networks[0].note, passes, joins, run.mask_sources()
@@ -201,12 +210,14 @@ def _explain(
     options: AuditOptions,
     report: Report,
     engine: fold_job.Engine,
+    known: Known,
 ) -> tuple[int, int]:
     """Explain what has no row yet, one fold's network after the other; how many rows, and forward passes."""
-    rows = _wanted(data, options)
+    rows, donors = _wanted(data, options), known.donors
     todo = _left(rows, run, engine)
     done = len(rows) - len(todo)
-    donors = fold_job.donors_of(run, data, sources, options, report=report) if len(todo) else None
+    if donors is None and len(todo):
+        donors = fold_job.donors_of(run, data, sources, options, report=report)
     if len(todo):
         check_places(run, data, sources, options, network=networks[0].predictor, donors=donors)
     probes = fold_job.probes_of(data, options)
@@ -217,7 +228,7 @@ def _explain(
         mine = todo[[number == fold for number in fold_of]]
         batches = [mine.iloc[start : start + options.batch] for start in range(0, len(mine), options.batch)]
         report(Progress("audit", done, len(rows)))
-        todo_here = fold_job.Work(networks[fold], sources, options, training, donors, probes, fold)
+        todo_here = fold_job.Work(networks[fold], sources, options, training, donors, probes, fold, known.agreements)
         for stored, test_passes in engine(run, todo_here, batches):
             done, passes = done + stored, passes + test_passes
             report(Progress("audit", done, len(rows)))

@@ -1,7 +1,7 @@
 """A batch of images in, a batch of table rows out: one callable for the local loop and for a cluster."""
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ NO_MAP = "no map: where the network looks was not measured"
 OCCLUSION = "occlusion"
 SHOWN = 0.05
 """Below this mean drop there is nothing to show of the background test."""
+Agreement = tuple[bytes, float]
+"""The bits of a mask, and how far the mask network agrees with it, as of `masks.agreement`."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Explainer:
         mapper: the network that draws the maps where it is not `network` itself, such as one for larger inputs.
         fold: number of the network, as it stands in the rows.
         maps: out of `config.MAPS`.
+        agreements: by image what is known already of its mask.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Explainer:
         probes: Set[str] | None = None,
         fold: int = 0,
         maps: str = "auto",
+        agreements: Mapping[str, Agreement] | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.network, self.mapper = network, mapper or network
@@ -104,7 +108,7 @@ class Explainer:
         network.to(self.device)
         self.mapper.to(self.device)
         self.sources, self.fallback, self.training, self.thresholds = sources, fallback, training, thresholds
-        self.tester, self.probes, self.fold = tester, probes, fold
+        self.tester, self.probes, self.fold, self.agreements = tester, probes, fold, agreements or {}
         self.maps = drawn_maps(maps, self.mapper)
 
     def __call__(self, batch: pd.DataFrame) -> list[Explained]:
@@ -215,7 +219,8 @@ class Explainer:
         question = None
         if self.tester is not None and mask is not None and self._is_wanted(row):
             # Computed where it costs little beside the rest: the mask network takes as long as the pass for the map.
-            row["mask_agreement"] = masks.agreement(sample, mask)
+            bits, known = self.agreements.get(row["image"], (b"", 0.0))
+            row["mask_agreement"] = known if bits == row["mask_bits"] else masks.agreement(sample, mask)
             scene = background_test.scene_of(sample, mask, self.network.size, self.network.resize)
             question = background_test.Question(row["image"], scene, int(logits.argmax()))
         return Explained({name: _null(value) for name, value in row.items()}, thumb), question

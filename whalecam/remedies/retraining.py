@@ -1,12 +1,14 @@
 """Train and audit a run again with a remedy, all else as it was, into a run of its own."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from whalecam.arrays import Report, silent
-from whalecam.audit import run_audit
+from whalecam.audit import fold_job, run_audit
+from whalecam.audit.known import Known, agreements_of
 from whalecam.config import (
     BACKGROUND,
     LAYER_REMEDIES,
@@ -20,10 +22,11 @@ from whalecam.config import (
 )
 from whalecam.data import inspect_images
 from whalecam.errors import DatasetError, RunError
+from whalecam.explain.masks import find_mask
 from whalecam.network import training
 from whalecam.remedies.combination import apply, mended_masks
 from whalecam.remedies.cues import cue_of
-from whalecam.remedies.simulation import simulate
+from whalecam.remedies.simulation import Source, simulate
 from whalecam.store.manifest import DatasetRecord
 from whalecam.store.run import Run, create_run, is_run
 
@@ -69,12 +72,25 @@ def retrain(
         training.check_start(options)
     made = create_run(out, DatasetRecord.of(data), run.words)
     apply(inspect_images(data, report), made, run, options, report=report, cue=removed)
-    # Mended images are judged by the masks they were mended with.
-    masks = vars(mended_masks(made)) if mending_of(remedy) else {}
-    audited = replace(AuditOptions.stored(run.manifest.audit), **masks)
-    run_audit.run_audit(made, run_audit.open_data(made), audited, report)
-    simulate(made, (), report=report)
+    _audit_alike(made, run, remedy, report)
     return made
+
+
+def _audit_alike(made: Run, run: Run, remedy: str, report: Report) -> None:
+    """Audit and simulate `made` as `run` was audited; what both have in common is found once."""
+    options = AuditOptions.stored(run.manifest.audit)
+    data = run_audit.open_data(made)
+    if mending_of(remedy):  # mended images are judged by the masks they were mended with
+        run_audit.run_audit(made, data, replace(options, **vars(mended_masks(made))), report)
+        simulate(made, (), report=report)
+        return
+    joined = run_audit.joined_sources(data, options, report, run=made)
+    donors = fold_job.donors_of(made, data, joined.sources, options, report=report)
+    is_read_alike = run.manifest.audit.get("reading") == run_audit.READING
+    known = Known(joined, donors, agreements_of(run) if is_read_alike else {})
+    run_audit.run_audit(made, data, options, report, known=known)
+    find = functools.partial(find_mask, sources=joined.sources, fallback=options.mask_method)
+    simulate(made, (), report=report, source=Source(data, find, donors=donors))
 
 
 def _check_remedy(remedy: str, region: str | None, weight: float | None) -> None:

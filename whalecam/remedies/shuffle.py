@@ -1,6 +1,9 @@
 """Exchange backgrounds between labels while training, so that the background tells nothing of the label."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,61 +27,77 @@ LENDERS = 48
 MOST_ANIMAL, LEAST_ANIMAL = 0.9, 0.001
 
 
+@dataclass(frozen=True)
+class _Met:
+    """What is known of an image: its `keep` as of an `Exchange`, and its background, where it was asked for and is fit.
+
+    Both are None where no subject was found.
+    """
+
+    keep: ByteArray | None = None
+    filled: ByteArray | None = None
+    is_complete: bool = False
+
+
 class Shuffle:
     """What `classifier.train` asks for the change of its training images; masks are found once and kept.
 
     Args:
-        find: the best mask of an image, or None.
+        find: the best mask of an image, or None; it may be asked by several threads at once.
         size, resize: of the network's input.
         seed: of the choice of lenders.
     """
 
     def __init__(self, find: MaskMethod, size: int, resize: str, seed: int = 0, report: Report = silent) -> None:
         self.find, self.size, self.resize, self.seed, self.report = find, size, resize, seed, report
-        self._keeps: dict[str, ByteArray | None] = {}
-        self._filled: dict[str, ByteArray] = {}
+        self._met: dict[str, _Met] = {}
 
     @property
     def facts(self) -> Mapping[str, object]:
         """How many of the images met so far have a mask, without which an image keeps its background."""
-        return {"pictures": len(self._keeps), "with_mask": sum(keep is not None for keep in self._keeps.values())}
+        return {"pictures": len(self._met), "with_mask": sum(met.keep is not None for met in self._met.values())}
 
     def __call__(self, training: pd.DataFrame) -> "Exchange":
         """The change of one network's training images; only they lend. Columns: `image`, `species`, `path`."""
         rng = np.random.default_rng(self.seed)
-        rows = records(training.iloc[rng.permutation(len(training))])
+        shuffled = training.iloc[rng.permutation(len(training))]
+        rows = records(shuffled)
+        self._meet_all(rows, (shuffled.groupby("label").cumcount() < LENDERS).tolist())
         donated: dict[str, list[ByteArray]] = {}
-        for done, row in enumerate(rows):
-            self.report(Progress("looking for backgrounds", done, len(rows)))
-            wanted = len(donated.setdefault(row["label"], [])) < LENDERS
-            filled = self._meet(row, wanted)
-            if wanted and filled is not None:
-                donated[row["label"]].append(filled)
+        for row in rows:
+            waters = donated.setdefault(row["label"], [])
+            if len(waters) < LENDERS and (filled := self._meet(row, True).filled) is not None:
+                waters.append(filled)
         labels = {row["image"]: row["label"] for row in rows}
-        keeps = {image: keep for image, keep in self._keeps.items() if keep is not None and image in labels}
-        return Exchange(keeps, labels, {label: waters for label, waters in donated.items() if waters})
+        keeps = {image: keep for image in labels if (keep := self._met[image].keep) is not None}
+        return Exchange(keeps, labels, {label: fills for label, fills in donated.items() if fills})
 
-    def _meet(self, row: Mapping[str, Any], wanted: bool) -> ByteArray | None:
-        """Keep an image's mask; give its background, the subject filled in, where that is wanted and fit to be lent."""
-        name = row["image"]
-        if name in self._filled or (name in self._keeps and (not wanted or self._keeps[name] is None)):
-            return self._filled.get(name)
-        self._keeps[name] = None
+    def _meet_all(self, rows: Sequence[Mapping[str, Any]], wanted: Sequence[bool]) -> None:
+        """Meet all images, side by side; `wanted` are those that are sure to be asked for their background."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for done, _ in enumerate(pool.map(self._meet, rows, wanted)):
+                self.report(Progress("looking for backgrounds", done, len(rows)))
+
+    def _meet(self, row: Mapping[str, Any], wanted: bool) -> _Met:
+        """Keep an image's mask and, where that is wanted and fit to be lent, its background, the subject filled in."""
+        met = self._met.get(row["image"])
+        if met is None or (wanted and not met.is_complete):
+            met = self._met[row["image"]] = self._seen(row, wanted)
+        return met
+
+    def _seen(self, row: Mapping[str, Any], wanted: bool) -> _Met:
         try:
-            sample = data.read_sample(Path(row["path"]), name, geometry.needed(self.size))
+            sample = data.read_sample(Path(row["path"]), row["image"], geometry.needed(self.size))
         except DatasetError:
-            return None
+            return _Met(is_complete=True)
         mask = self.find(sample)
         if mask is None:
-            return None
+            return _Met(is_complete=True)
         scene = background_test.scene_of(sample, mask, self.size, self.resize)
-        area = float(scene.mask.mean())
+        area, keep = float(scene.mask.mean()), None
         if LEAST_ANIMAL <= area <= MOST_ANIMAL:
-            self._keeps[name] = np.asarray(np.rint(255 * inside(scene.mask)), np.uint8)
-        if not wanted or area > MOST_AREA:
-            return None
-        self._filled[name] = scene.filled
-        return scene.filled
+            keep = np.asarray(np.rint(255 * inside(scene.mask)), np.uint8)
+        return _Met(keep, scene.filled if wanted and area <= MOST_AREA else None, wanted)
 
 
 class Exchange:

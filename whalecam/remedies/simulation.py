@@ -34,8 +34,10 @@ from whalecam.errors import ModelError, RunError
 from whalecam.explain import background_test, cam, score
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.network import Network, training
+from whalecam.network.beside import side_by_side
 from whalecam.network.training import Cue
 from whalecam.remedies import REMEDIES, Case
+from whalecam.remedies.kinds import GREY
 from whalecam.store.json_file import read_json, write_json
 from whalecam.store.run import Run, now
 
@@ -46,12 +48,14 @@ WATERS = 2
 class Source:
     """The images a simulation starts from, how their subjects are found, and what the run's own training did to them.
 
-    `trained` is the remedy whose mended images the run was trained on, empty where it saw them as they are.
+    `trained` is the remedy whose mended images the run was trained on, empty where it saw them as they are. `donors`
+    lend their background; None: they are still to be gathered.
     """
 
     data: Dataset
     find: MaskMethod
     trained: str = ""
+    donors: Sequence[background_test.Donor] | None = None
 
 
 def source_of(run: Run) -> Source:
@@ -77,6 +81,7 @@ def simulate(
     *,
     report: Report = silent,
     cue: str = BACKGROUND,
+    source: Source | None = None,
 ) -> Simulation:
     """Judge images as they are and under each remedy by a network that had not seen them; kept in `simulation.json`.
 
@@ -88,38 +93,46 @@ def simulate(
         wanted: out of FORESEEN, None for all; a run that was trained on mended images is judged under no other.
         limit: images, at most, drawn at random.
         cue: what the remedy `project` would remove, as `remedies.cue_of` takes it.
+        source: None: `source_of` the run.
 
     Raises RunError for an untrained run, where no such image has a mask and for a cue that no image has.
     """
     if not run.trained:
         raise RunError(f"Run '{run.name}' has no trained network. Train it first: whalecam train CSV IMAGES --run RUN.")
     _check_network(run)
-    source = source_of(run)
+    source = source or source_of(run)
     removed = remedies.cue_of(run, source.data, cue)
     names = () if source.trained else tuple(FORESEEN if wanted is None else wanted)
     rows = _unseen(run, source.data, limit, report)
-    size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
-    donors = background_test.gather(source.data, run.manifest.classes, source.find, size, resize=resize, report=report)
-    water = remedies.mean_water(rows, source.find, report)
     layers = [name for name in names if name in LAYER_REMEDIES]
     change = _changing(run, source, layers, removed, report) if layers else _as_it_is
-    mended = [name for name in names if name not in layers]
+    measure = _measure_of(run, source, rows, [name for name in names if name not in layers], report)
     results, impossible = list[dict[str, Any]](), dict[str, str]()
     for fold, part in rows.groupby("fold"):
         number = int(str(fold))
         model = network.quick(network.from_spec(run.manifest.network, run.load_checkpoint(number)), halves=False)
-        changed = change(number, model)
+        changed, mine = change(number, model), typed_records(part, ImageRow)
         impossible |= changed.reasons
-        for row in typed_records(part, ImageRow):
+        every = side_by_side(functools.partial(measure, model, changed), mine)
+        for row, outcomes in zip(mine, every, strict=True):
             report(Progress("simulation", len(results), len(rows)))
-            heads = {} if row["image"] in changed.training else changed.heads
-            results.append({"row": row, "outcomes": _outcomes(model, row, source, donors, water, mended, heads)})
+            results.append({"row": row, "outcomes": outcomes})
     report(Progress("simulation", len(rows), len(rows)))
     summary = _summary([result for result in results if result["outcomes"] is not None], run, source)
     summary["not_finite"] = sum(result["outcomes"] is None for result in results)
     summary["impossible"], summary["cue"] = impossible, removed.name
     write_json(run.simulation, summary)
     return cast(Simulation, read_json(run.simulation))
+
+
+def _measure_of(run: Run, source: Source, rows: pd.DataFrame, mended: Sequence[str], report: Report) -> "_Measure":
+    """What measures images of `rows`, also under the remedies `mended`, which change them."""
+    donors, find = source.donors, source.find
+    if donors is None:
+        size, resize = int(run.manifest.network["size"]), str(run.manifest.network["resize"])
+        donors = background_test.gather(source.data, run.manifest.classes, find, size, resize=resize, report=report)
+    water = remedies.mean_water(rows, find, report) if mended or source.trained else GREY
+    return _Measure(source, donors, water, mended)
 
 
 def _check_network(run: Run) -> None:
@@ -196,40 +209,41 @@ def _changing(
     return changed
 
 
-def _outcomes(
-    model: Network,
-    row: ImageRow,
-    source: Source,
-    donors: Sequence[background_test.Donor],
-    water: remedies.Rgb,
-    wanted: Sequence[str],
-    heads: Mapping[str, nn.Module],
-) -> dict[str, dict[str, float]] | None:
-    """`own`, `unseen` and `leak` of one image, as it is and under each remedy; nothing without a mask.
+@dataclass(frozen=True)
+class _Measure:
+    """What images are measured by, whatever the network.
 
-    None where the network gives NaN or infinite logits, which say neither right nor wrong.
-
-    Args:
-        wanted: remedies that change the image.
-        heads: by remedy, those that change the network alone.
+    Attributes:
+        mended: remedies that change the image.
     """
-    case = remedies.case_of(row, source.find, {}, water=water)
-    if case.mask is None or not (case.mask.values > 0.5).any():
-        return {}
-    drawn = _drawn(row["image"], row["label"], donors)
-    scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in drawn)]
-    changed = [_changed(name, case, scene) for name in (source.trained, *wanted) for scene in scenes]
-    inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in changed]
-    activations, each = model.look(np.stack(inputs)), len(scenes)
-    if not bool(torch.isfinite(model.head(activations)).all()):
-        return None
-    outcomes = {}
-    for at, name in enumerate((PRESENT, *wanted)):
-        own = at * each
-        outcomes[name] = _outcome(model, model.head, activations[own : own + each], row["label"], changed[own][1])
-    for name, head in heads.items():
-        outcomes[name] = _outcome(model, head, activations[:each], row["label"], changed[0][1])
-    return outcomes
+
+    source: Source
+    donors: Sequence[background_test.Donor]
+    water: remedies.Rgb
+    mended: Sequence[str]
+
+    def __call__(self, model: Network, changed: _Changed, row: ImageRow) -> dict[str, dict[str, float]] | None:
+        """`own`, `unseen` and `leak` of one image, as it is and under each remedy; nothing without a mask.
+
+        None where the network gives NaN or infinite logits, which say neither right nor wrong.
+        """
+        case = remedies.case_of(row, self.source.find, {}, water=self.water)
+        if case.mask is None or not (case.mask.values > 0.5).any():
+            return {}
+        drawn = _drawn(row["image"], row["label"], self.donors)
+        scenes = [case.sample, *(exchanged(case.sample, case.mask, donor.water.filled) for donor in drawn)]
+        versions = [_changed(name, case, scene) for name in (self.source.trained, *self.mended) for scene in scenes]
+        inputs = [geometry.to_input(pixels, model.size, model.resize) for pixels, _ in versions]
+        activations, each = model.look(np.stack(inputs)), len(scenes)
+        if not bool(torch.isfinite(model.head(activations)).all()):
+            return None
+        outcomes = {}
+        for at, name in enumerate((PRESENT, *self.mended)):
+            own = at * each
+            outcomes[name] = _outcome(model, model.head, activations[own : own + each], row["label"], versions[own][1])
+        for name, head in changed.heads.items() if row["image"] not in changed.training else ():
+            outcomes[name] = _outcome(model, head, activations[:each], row["label"], versions[0][1])
+        return outcomes
 
 
 def _outcome(

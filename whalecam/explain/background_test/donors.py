@@ -1,12 +1,15 @@
 """Which images may lend their background."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from whalecam.arrays import Mask, Progress, Report, Sample, records, silent
-from whalecam.data import Dataset, geometry, read_sample
+from whalecam.arrays import Mask, Progress, Report, Sample, silent, typed_records
+from whalecam.data import Dataset, ImageRow, geometry, read_sample
 from whalecam.errors import DatasetError
 from whalecam.explain.background_test.backgrounds import Scene
 from whalecam.explain.background_test.exchange import Donor
@@ -29,21 +32,27 @@ def gather(
     """Up to 24 images of each class, the same in every run, whose mask leaves background to lend.
 
     Args:
-        find: the best mask of an image, or None.
+        find: the best mask of an image, or None; it may be asked by several threads at once.
         size, resize: of the network's input.
     """
     good = data.good().drop_duplicates("image")
     good = good[good["label"].isin(classes) & (good["path"] != "")]
     each = max(2, min(PER_LABEL, IN_ALL // max(1, good["label"].nunique())))
     rows = pd.concat([part.sample(min(each, len(part)), random_state=0) for _, part in good.groupby("label")] or [good])
-    donors = []
-    for done, row in enumerate(records(rows)):
-        report(Progress("looking for backgrounds", done, len(rows)))
+
+    def donor_of(row: ImageRow) -> Donor | None:
         try:
-            sample = read_sample(row["path"], row["image"], geometry.needed(size))
+            sample = read_sample(Path(row["path"]), row["image"], geometry.needed(size))
         except DatasetError:
-            continue
+            return None
         mask = find(sample)
-        if mask is not None and (scene := scene_of(sample, mask, size, resize)).mask.mean() <= MOST_AREA:
-            donors.append(Donor(row["image"], row["label"], scene.lend(), row["group"]))
+        if mask is None or (scene := scene_of(sample, mask, size, resize)).mask.mean() > MOST_AREA:
+            return None
+        return Donor(row["image"], row["label"], scene.lend(), row["group"])
+
+    donors = list[Donor]()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, donor in enumerate(pool.map(donor_of, typed_records(rows, ImageRow))):
+            report(Progress("looking for backgrounds", done, len(rows)))
+            donors += [] if donor is None else [donor]
     return donors
