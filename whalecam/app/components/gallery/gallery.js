@@ -9,7 +9,7 @@ import { touched, watchBand } from "./band.js"
 import { heat, makeCard } from "./card.js"
 import { keptScale, SCALES, keepScale } from "./density.js"
 import { isOtherPage, nearestSelected, placeAfter, placeAmong, placeBehind } from "./places.js"
-import { holdAt, isBack, keptOf, standing } from "./returning.js"
+import { holdAt, isBack, keptOf, knownOf, standing } from "./returning.js"
 import { countWords, hintWords, inOrder, rangeOf, targetsOf, toggled } from "./selection.js"
 import { skipButton } from "./skip.js"
 import { afterOutcome, stepOf, verdictOf, withPress } from "./verdicts.js"
@@ -38,7 +38,7 @@ export default function (component) {
 
 function build(root, data) {
   root.replaceChildren()
-  const own = { root, cards: [], cursor: 0, anchor: 0, presses: [], sent: "[]", timer: 0, settings: settingsOf(location.search), path: location.pathname }
+  const own = { root, cards: [], cursor: 0, anchor: 0, presses: [], timer: 0, settings: settingsOf(location.search), path: location.pathname }
   const bar = element(root, "div", "bar")
   own.count = element(bar, "span", "count")
   own.all = element(bar, "button", "", "Select all")
@@ -51,6 +51,7 @@ function build(root, data) {
   const back = isBack()
   const before = keptOf(remembered.get(data.key), { path: location.pathname, now: Date.now(), back })
   own.selected = new Set(before?.selected)
+  own.sent = knownOf(before)
   own.start = before?.cursor
   // Focus that has gone elsewhere meanwhile stays there.
   own.takesFocus = Boolean(before?.keepsFocus) && isNowhere()
@@ -102,7 +103,8 @@ function build(root, data) {
     clearTimeout(own.timer)
     const [selected, cursor] = [[...own.selected], own.cards[own.cursor]?.image]
     const { outcome, keepsFocus, path, stands: stood } = own
-    remembered.set(own.data.key, { selected, cursor, outcome, keepsFocus, path, stood, left: Date.now() })
+    const untold = isUntold(own)
+    remembered.set(own.data.key, { selected, untold, cursor, outcome, keepsFocus, path, stood, left: Date.now() })
   }
   return own
 }
@@ -265,11 +267,14 @@ function describe(own) {
 
 function tell(own) {
   clearTimeout(own.timer)
+  if (!isUntold(own)) return
   const chosen = selectedInOrder(own)
-  const text = JSON.stringify(chosen)
-  if (text === own.sent) return
-  own.sent = text
+  own.sent = JSON.stringify(chosen)
   own.send("selected", chosen)
+}
+
+function isUntold(own) {
+  return JSON.stringify(selectedInOrder(own)) !== own.sent
 }
 
 // Another page comes next: a selection that is told meanwhile would ask the server for the page that is left.

@@ -17,6 +17,12 @@ export function keptOf(last, { path, now, back }) {
   return last && last.path === path && (back || now - last.left < STAYS_MS) ? last : null
 }
 
+// What Python has of the selection of a list that is built, as JSON: none, or nothing known where a list was left before
+// it could tell, so that what was selected last is told, an empty selection too.
+export function knownOf(last) {
+  return last?.untold ? "" : "[]"
+}
+
 // The first card below the page's header, and how far down the window it begins.
 export function standing(cards) {
   const card = cards.find((each) => each.root.getBoundingClientRect().bottom > HEADER_PX)
