@@ -12,7 +12,7 @@ import torch
 import whalecam as wc
 from tests.commandline import whalecam
 from tests.conftest import _made_once
-from tests.pages.test_pages import PAGES, open_page, texts
+from tests.pages.test_pages import PAGES, drawn, open_page, texts
 from whalecam import network
 from whalecam.analysis.compare import compare_runs
 from whalecam.analysis.compare.sentence import leaks_sentence
@@ -92,7 +92,7 @@ def test_the_pages_say_what_was_not_measured(boxed: Path, monkeypatch: pytest.Mo
     assert "because this audit has no maps" in texts(leaks) and "Looks" not in texts(leaks)
     assert not leaks.get("plotly_chart")
     assert "Assessable" not in {metric.label for metric in leaks.metric}
-    assert SAID in texts(open_page("pages/4_Heatmaps.py", run="boxed")).replace("\\", "")
+    assert SAID in drawn(open_page("pages/4_Heatmaps.py", run="boxed"))
 
 
 def test_what_cannot_be_simulated_is_not_offered(boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
