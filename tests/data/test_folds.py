@@ -139,5 +139,5 @@ def test_folds_keep_the_species_in_proportion() -> None:
 
 
 def test_one_fold_is_no_fold() -> None:
-    with pytest.raises(DatasetError, match="two folds"):
+    with pytest.raises(DatasetError, match="two at least"):
         fold_rows([""] * 8, list("xxxxyyyy"), kind="group", folds=1, seed=0)

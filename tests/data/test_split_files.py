@@ -54,7 +54,7 @@ def test_tables_of_parts_and_folds(text: str, parts: list[str], folds: list[int]
     assert (split.parts.tolist(), split.folds.tolist()) == (parts, folds)
     assert split.count == max(1, len(set(folds) - {-1}))
     is_replaced = "test" not in parts and any(word in text.lower() for word in ("test", "holdout"))
-    assert any("so the test part is validated on" in note for note in split.notes) == is_replaced
+    assert any("so the test part is used for validation" in note for note in split.notes) == is_replaced
 
 
 def test_lists_of_names(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_names_are_matched_and_counted(tmp_path: Path) -> None:
         ("s.csv", "image,split\na.jpg,train\n", "no image to validate on"),
         ("s.csv", "image,split\na.jpg,val\n", "no image to train on"),
         ("s.csv", "image,fold,split\na.jpg,1,val\nb.jpg,,val\nd.jpg,,train\n", "without a fold beside others"),
-        ("mine.txt", "a.jpg\n", "call it train.txt"),
+        ("mine.txt", "a.jpg\n", "Call it train.txt"),
     ],
 )
 def test_what_is_no_split_gets_one_sentence(name: str, text: str, words: str, tmp_path: Path) -> None:
