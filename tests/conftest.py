@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
+from tests.copies import copied
 from tests.postgres import Server, programs
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> "Planted":
 def runs(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of runs of this test's own, which the dashboard is pointed at."""
     target = tmp_path / "runs"
-    shutil.copytree(prepared / "runs", target)
+    copied(prepared / "runs", target)
     monkeypatch.setenv("WHALECAM_RUNS", str(target))
     yield target
 

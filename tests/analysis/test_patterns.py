@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
+from tests.copies import copied
 from whalecam.analysis.patterns import atlas, pairs, places
 from whalecam.analysis.patterns.strategies import odd, smaller, strategies
 from whalecam.arrays import Progress
@@ -192,11 +193,10 @@ def test_nearest_are_those_of_the_peer() -> None:
 
 
 def test_umap_is_laid_out_kept_and_forgotten_with_its_audit(prepared: Path, tmp_path: Path) -> None:
-    import shutil
 
     import torch
 
-    shutil.copytree(prepared / "runs" / "demo", tmp_path / "demo")
+    copied(prepared / "runs" / "demo", tmp_path / "demo")
     run, said = open_run(tmp_path / "demo"), list[Progress]()
     rows = places.laid_out(run)
     assert places.kept(run, rows) is None

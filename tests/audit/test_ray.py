@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
+from tests.copies import copied
 from whalecam.audit import run_audit
 from whalecam.audit.engines.ray import OnRay, fetch, opened, stored
 from whalecam.config import AuditOptions, Thresholds
@@ -95,7 +95,7 @@ def assert_alike(one: Run, other: tuple[pd.DataFrame, dict[str, Any]]) -> None:
 @pytest.fixture(scope="module")
 def local(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, dict[str, Any]]:
     """What the local engine says."""
-    run = open_run(shutil.copytree(prepared / "runs" / "demo", tmp_path_factory.mktemp("local") / "demo"))
+    run = open_run(copied(prepared / "runs" / "demo", tmp_path_factory.mktemp("local") / "demo"))
     run.clear_audit()
     audited(run, run_audit.LOCAL)
     return rows_of(run)

@@ -19,6 +19,7 @@ from PIL import Image
 
 import whalecam as wc
 from tests import tiny
+from tests.copies import copied
 from whalecam.arrays import Sample
 from whalecam.audit import remask, run_audit
 from whalecam.cli import cli
@@ -67,7 +68,7 @@ class Done:
 @pytest.fixture(scope="module")
 def source(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The demo run with an audit of its first images. Read only."""
-    folder = shutil.copytree(prepared / "runs" / "demo", tmp_path_factory.mktemp("remask") / "demo")
+    folder = copied(prepared / "runs" / "demo", tmp_path_factory.mktemp("remask") / "demo")
     run = open_run(folder)
     run.clear_audit()
     run_audit.run_audit(run, run_audit.open_data(run), replace(AuditOptions.stored(run.manifest.audit), limit=FIRST))

@@ -1,7 +1,6 @@
 """Signing in: what a visitor can have without it, from every address of a real server, and what signing in gives."""
 
 import re
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.conftest import ROOT
+from tests.copies import copied
 from tests.journeys.conftest import expect, free_port, relay, serving, settled, until
 from tests.journeys.openid import Provider
 from whalecam.store.reviews import Journal
@@ -64,7 +64,7 @@ class Guarded:
 @contextmanager
 def guarded(prepared: Path, folder: Path, base: str = "", more: str = "", proxied: bool = False) -> Iterator[Guarded]:
     """A dashboard with sign-in, under a path, behind a proxy and with more secrets where wanted."""
-    shutil.copytree(prepared / "runs", folder / "runs")
+    copied(prepared / "runs", folder / "runs")
     with ExitStack() as running:
         provider = Provider()
         running.callback(provider.remove)

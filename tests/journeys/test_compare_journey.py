@@ -1,6 +1,5 @@
 """From a leak to a better network, in a real browser, by the buttons and links that the pages offer."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.copies import copied
 from tests.journeys.conftest import expect, profile, serving, settled
 from tests.pages.test_mending import write_simulation
 from whalecam.analysis.compare import compare_runs
@@ -45,7 +45,7 @@ def page(browser: Any) -> Iterator[Any]:
 def test_the_advice_leads_to_a_training_and_its_comparison(page: Any, prepared: Path, tmp_path: Path) -> None:
     """On a small set that promises no gain: the way, and that the page says what the library finds."""
     runs = tmp_path / "runs"
-    shutil.copytree(prepared / "runs", runs)
+    copied(prepared / "runs", runs)
     unseen = sorted(open_run(runs / "demo").audited() - open_run(runs / "demo").training_images())
     write_simulation(runs / "demo", [0.0, -0.1, 0.1], dict.fromkeys(unseen, 0.0))
     with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs)) as url:
@@ -62,7 +62,7 @@ def test_the_advice_leads_to_a_training_and_its_comparison(page: Any, prepared: 
 def test_the_last_layer_is_fitted_again_from_the_advice_on(page: Any, prepared: Path, tmp_path: Path) -> None:
     """By buttons and links alone: no training, the leaks are gone, and the comparison says what the library finds."""
     runs = tmp_path / "runs"
-    shutil.copytree(prepared / "runs", runs)
+    copied(prepared / "runs", runs)
     unseen = sorted(open_run(runs / "demo").audited() - open_run(runs / "demo").training_images())
     write_simulation(runs / "demo", [0.4, 0.3, 0.5], dict.fromkeys(unseen, 0.0), "head")
     with serving(ROOT / "dashboard.py", WHALECAM_RUNS=str(runs)) as url:

@@ -12,6 +12,7 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.conftest import ROOT
+from tests.copies import copied
 from tests.journeys.conftest import LONG, expect, faults_of, profile, serving, settled, sign_in, until
 from whalecam.analysis.findings.properties import kept
 from whalecam.store.reviews import Dismissals, Journal
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.journey
 @pytest.fixture(scope="module")
 def place(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("journeys")
-    shutil.copytree(prepared / "runs", folder / "runs")
+    copied(prepared / "runs", folder / "runs")
     return folder
 
 

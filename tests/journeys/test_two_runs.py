@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.conftest import ROOT
+from tests.copies import copied
 from tests.journeys.conftest import box_select, expect, faults_of, serving, settled, until
 from tests.journeys.test_journeys import page  # noqa: F401  a fixture
 
@@ -25,7 +25,7 @@ def place(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs, of which the one that is not worked with opens where an address names none."""
     folder = tmp_path_factory.mktemp("two")
     for name in ("demo", OTHER):
-        shutil.copytree(prepared / "runs" / "demo", folder / "runs" / name)
+        copied(prepared / "runs" / "demo", folder / "runs" / name)
     newer = (folder / "runs" / OTHER / "run.json").stat().st_mtime + 5
     os.utime(folder / "runs" / "demo" / "run.json", (newer, newer))
     return folder

@@ -155,7 +155,7 @@ def test_what_cannot_be_compared_or_would_take_everything_is_refused() -> None:
     features, labels, carriers = planted_features()
     versions = versions_of_lists(features, labels, labels, [str(number) for number in range(16)])
     for few in (frozenset(carriers[:3]), frozenset(map(str, range(16)))):
-        with pytest.raises(ModelError, match=f"named of {len(few)} of the training images, and no label has 4"):
+        with pytest.raises(ModelError, match=f"named for {len(few)} of the training images, and no label has 4"):
             removal(versions, Cue(name="list", carriers=few))
     with pytest.raises(ModelError, match="too few of them have a mask"):
         removal(versions, Cue(name=BACKGROUND))

@@ -76,7 +76,7 @@ def test_clearing_the_audit_keeps_verdicts(run: Run) -> None:
     ("content", "words"),
     [
         ("", "cannot be read"),
-        ("[1]", "no JSON object"),
+        ("[1]", "does not contain a JSON object"),
         ('{"schema_version": 99}', "schema version 99"),
         ('{"schema_version": 4}', "not a WhaleCAM manifest"),
         ('{"schema_version": 4, "dataset": {"csv": 1}, "classes": []}', "not a WhaleCAM manifest"),
