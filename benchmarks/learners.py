@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,7 +113,7 @@ class Tuned:
         body, rng = body_of(self.setting), np.random.default_rng(seed)
         network = nn.Sequential(body.features, _Pooling(), nn.BatchNorm1d(2 * body.channels))
         network = network.append(nn.Linear(2 * body.channels, 2)).to(memory_format=torch.channels_last)
-        _fit(network, body, prepared, labels, self.setting.epochs, rng)
+        fit(network, prepared, labels, epochs=self.setting.epochs, rng=rng, inputs=partial(inputs_of, body=body))
         return lambda images: _predicted(network, body, images)
 
 
@@ -121,9 +122,20 @@ class _Pooling(nn.Module):
         return pooled(activations)
 
 
-def _fit(
-    network: nn.Module, body: Body, images: Pixels, labels: NDArray[np.int64], epochs: int, rng: np.random.Generator
+def fit(
+    network: nn.Module,
+    images: Pixels,
+    labels: NDArray[np.int64],
+    *,
+    epochs: int,
+    rng: np.random.Generator,
+    inputs: Callable[[Pixels], Tensor],
 ) -> None:
+    """Train all of a network: AdamW on one cycle of the learning rate (Smith 2018), images mirrored at random.
+
+    Args:
+        inputs: images, uint8 (N, S, S, 3) → what the network takes.
+    """
     steps = max(1, len(images) // TRAINING_BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * steps)
@@ -131,13 +143,13 @@ def _fit(
     for _ in range(epochs):
         for batch in np.array_split(rng.permutation(len(images)), steps):
             optimizer.zero_grad()
-            logits = network(inputs_of(mirrored(images[batch], rng), body))
+            logits = network(inputs(mirrored(images[batch], rng)))
             loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels[batch]))
             torch.autograd.backward(loss)
             optimizer.step()
             cycle.step()
     # Running means and variances lag behind the weights after so few steps.
-    update_bn((inputs_of(part, body) for part in np.array_split(images, steps)), network)
+    update_bn((inputs(part) for part in np.array_split(images, steps)), network)
 
 
 def mirrored(images: Pixels, rng: np.random.Generator) -> Pixels:

@@ -5,7 +5,7 @@ usage: python -m benchmarks.planted_networks TOOLS/planted.py [--kind colour|tex
 
 The developers' tool pastes real animals on waters of two kinds. A linear layer is fitted over a body of random weights,
 on 60 % of the images: one where the water tells the label, one on the clean twin. With `--epochs`, body and layer are
-trained together on these images instead, from random weights (AdamW, one cycle to 0.001, mirrored at random). Both
+trained together on these images instead, from random weights (`learners.fit`). Both
 networks are audited on the leaky images that neither was fitted on. The truth, per image and network: the probability
 of the prediction falls by more than 0.5 when this very water is exchanged for the other kind. AUROCs are over the
 images of both networks, and of the leaky one alone. That one is audited once more as a function of images: *apart* is
@@ -33,7 +33,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import whalecam as wc
-from benchmarks.learners import Pixels
+from benchmarks.learners import Pixels, fit
 from benchmarks.planted_leaks import auroc, load, write
 from benchmarks.reliance import kept
 from whalecam.audit import run_audit
@@ -64,7 +64,7 @@ COLUMNS = (
 )
 TINTS = ("colour", "texture")
 MEASURED = ("reliance", "reliance_swap")
-RESIZE, FITTED, BATCH, RATE = "squish", 0.6, 16, 1e-3
+RESIZE, FITTED, BATCH = "squish", 0.6, 16
 
 
 def pixels_of(images: Path, names: list[str], size: int) -> Pixels:
@@ -86,8 +86,7 @@ def probed(module: Any, data: Dataset, size: int) -> tuple[Network, Predict]:
         last = module.get_classifier()
         last.weight.copy_(torch.from_numpy(np.stack([-weight / 2, weight / 2])))
         last.bias.copy_(torch.tensor([-bias / 2, bias / 2]))
-    fitted = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
-    return fitted, lambda some: in_batches(lambda few: module(model.batch(few)).double().softmax(1), some)
+    return opened(module, labels, size)
 
 
 def fitting_pixels(data: Dataset, size: int) -> Pixels:
@@ -95,25 +94,20 @@ def fitting_pixels(data: Dataset, size: int) -> Pixels:
     return pixels_of(Path(str(data.images)), data.table.head(int(FITTED * len(data.table)))["image"].tolist(), size)
 
 
-def trained(module: Any, data: Dataset, size: int, epochs: int) -> tuple[Network, Predict]:
+def trained(module: Any, data: Dataset, size: int, *, epochs: int, seed: int) -> tuple[Network, Predict]:
     """As `probed`, but body and last layer learn together."""
     labels = list(data.classes())
     model = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
-    inputs = model.batch(fitting_pixels(data, size))
-    truth = torch.tensor([labels.index(label) for label in data.table.head(len(inputs))["label"]])
-    optimizer = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=0.05)
-    steps = epochs * len(inputs) // BATCH
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    module.train()
-    for _ in range(steps):
-        some = torch.randint(len(inputs), (BATCH,))
-        seen = torch.where(torch.rand(BATCH, 1, 1, 1) < 0.5, inputs[some], inputs[some].flip(-1))
-        optimizer.zero_grad()
-        torch.autograd.backward(torch.nn.functional.cross_entropy(module(seen), truth[some]))
-        optimizer.step()
-        cycle.step()
-    fitted = wc.open_model(module.eval(), classes=labels, size=size, resize=RESIZE)
-    return fitted, lambda some: in_batches(lambda few: module(model.batch(few)).double().softmax(1), some)
+    images = fitting_pixels(data, size)
+    truth = np.array([labels.index(label) for label in data.table.head(len(images))["label"]])
+    fit(module, images, truth, epochs=epochs, rng=np.random.default_rng(seed), inputs=model.batch)
+    return opened(module.eval(), labels, size)
+
+
+def opened(module: Any, labels: Sequence[str], size: int) -> tuple[Network, Predict]:
+    """A fitted network, and the function of images that it is."""
+    model = wc.open_model(module, classes=labels, size=size, resize=RESIZE)
+    return model, lambda some: in_batches(lambda few: module(model.batch(few)).double().softmax(1), some)
 
 
 def in_batches(function: Callable[[Pixels], torch.Tensor], images: Pixels) -> NDArray[Any]:
@@ -137,7 +131,9 @@ def judged(folder: Path, name: str, kind: str, *, size: int, seed: int, epochs: 
     torch.manual_seed(seed)
     sets = {each: open_dataset(folder / each / "train.csv", folder / each / "images") for each in (kind, "leaky")}
     module = NETWORKS[name](size).eval()
-    model, predict = trained(module, sets[kind], size, epochs) if epochs else probed(module, sets[kind], size)
+    model, predict = (
+        trained(module, sets[kind], size, epochs=epochs, seed=seed) if epochs else probed(module, sets[kind], size)
+    )
     rows = audited(model, sets["leaky"], folder / f"run-{kind}")
     names, top = rows["image"].tolist(), [model.classes.index(label) for label in rows["predicted"]]
     before, after = (

@@ -194,16 +194,13 @@ def _rows(
         own_unit=donors[each, predicted],
         other_unit=donors[each, 1 - predicted],
     )
-    tests, labels = class_tests(exchanges, draws=999), drawn.labels[-PREDICTED:]
+    labels = drawn.labels[-PREDICTED:]
     return pd.DataFrame(
         {
             "network": network,
             "fall": before - predictions["flipped"][each, predicted],
-            "drop": exchanges.drop,
             "placebo": exchanges.placebo,
-            "gap": [tests[code].gap for code in predicted.tolist()],
-            "expected": expected_drops(exchanges, tests),
-            "class_p": [tests[code].p_value for code in predicted.tolist()],
+            **tested(exchanges),
             "p_value": p_values(exchanges),
             "accuracy": float((predictions["clean"].argmax(axis=1) == labels).mean()),
             "label": labels,
@@ -212,6 +209,17 @@ def _rows(
             **_single(exchanges),
         }
     )
+
+
+def tested(exchanges: Exchanges) -> dict[str, Any]:
+    """What an image is assessed by, as columns: its drop, the one to be expected, gap and p-value of its class."""
+    tests, codes = class_tests(exchanges, draws=999), exchanges.predicted.tolist()
+    return {
+        "drop": exchanges.drop,
+        "expected": expected_drops(exchanges, tests),
+        "gap": [tests[code].gap for code in codes],
+        "class_p": [tests[code].p_value for code in codes],
+    }
 
 
 def _single(exchanges: Exchanges) -> dict[str, NDArray[Any]]:

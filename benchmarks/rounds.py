@@ -19,8 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.learners import Learner, Setting, learner_of
-from benchmarks.reliance import Plant, kept, measured, metrics_of, published
-from whalecam.assessment.reliance import Exchanges, class_tests, expected_drops
+from benchmarks.reliance import Plant, kept, measured, metrics_of, published, tested
+from whalecam.assessment.reliance import Exchanges
 from whalecam.demo.backgrounds import KINDS
 from whalecam.explain.background_test.edits import PROPERTIES
 from whalecam.explain.background_test.exchange import EXPLAINED, EXPLAINING, SETTLED
@@ -51,16 +51,11 @@ def _side(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
 
 
 def assessed(rows: pd.DataFrame, first: Counts, then: Counts | None = None) -> pd.DataFrame:
-    """The rows of one network with drops, tests of classes, probability and `passes` by so many donors."""
+    """The rows of one network with what they are assessed by, probability, and passes `asked` and to `explain`."""
     exchanges = exchanges_of(rows, first, then)
-    tests, codes = class_tests(exchanges, draws=999), exchanges.predicted.tolist()
-    asked = sum((~np.isnan(side)).sum(axis=1) for side in (exchanges.own, exchanges.other))
-    again = rows.assign(
-        drop=exchanges.drop,
-        expected=expected_drops(exchanges, tests),
-        class_p=[tests[code].p_value for code in codes],
-        passes=ALWAYS + asked + EXPLANATION * (exchanges.drop >= EXPLAINED),
-    )
+    asked = ALWAYS + sum((~np.isnan(side)).sum(axis=1) for side in (exchanges.own, exchanges.other))
+    explain = EXPLANATION * (exchanges.drop >= EXPLAINED)
+    again = rows.assign(asked=asked, explain=explain, **tested(exchanges))
     return again.assign(probability=published(again))
 
 
@@ -79,9 +74,8 @@ def table(rows: pd.DataFrame) -> str:
         kinds = pd.DataFrame([metrics_of(part) for _, part in found.groupby("kind")])
         auroc, false = kinds["AUROC probability"], (kinds["listed"] * kinds["false of them"]).sum()
         cells = [f"{auroc.mean():.3f}", f"{auroc.min():.3f}", f"{kinds['recall'].mean():.0%}"]
-        explained = EXPLANATION * (found["drop"] >= EXPLAINED)
-        cells += [f"{false / max(1, kinds['listed'].sum()):.1%}", f"{(found['passes'] - explained).mean():.1f}"]
-        cells += [f"{found['passes'].mean():.1f}"]
+        cells += [f"{false / max(1, kinds['listed'].sum()):.1%}", f"{found['asked'].mean():.1f}"]
+        cells += [f"{(found['asked'] + found['explain']).mean():.1f}"]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -27,5 +27,5 @@ def test_only_an_image_whose_prediction_drops_in_the_first_round_is_asked_again(
 
 def test_passes_are_what_is_always_asked_the_donors_and_the_explanation_of_a_drop() -> None:
     rows = rows_of([[0.9] * DONORS, [0.7] * DONORS, [0.1] * DONORS])
-    passes = assessed(rows, FIRST, BOTH)["passes"].tolist()
-    assert passes == [ALWAYS + 4, ALWAYS + 8, ALWAYS + 8 + EXPLANATION]
+    passes = assessed(rows, FIRST, BOTH)
+    assert (passes["asked"] + passes["explain"]).tolist() == [ALWAYS + 4, ALWAYS + 8, ALWAYS + 8 + EXPLANATION]
