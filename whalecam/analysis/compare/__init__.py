@@ -10,7 +10,7 @@ from whalecam.analysis.compare.difference import FEWEST, LEVEL, Difference, Mark
 from whalecam.analysis.compare.leak_outcome import Fate, fate
 from whalecam.analysis.compare.metrics import METRICS, Metric, figure
 from whalecam.analysis.compare.paired import Pairs, bootstrap, exchange, mcnemar
-from whalecam.analysis.compare.shared import earlier_first, is_parent, notes, on_reliance_alone, seem_comparable, shared
+from whalecam.analysis.compare.shared import earlier_first, notes, on_reliance_alone, parent_of, seem_comparable, shared
 from whalecam.arrays import Progress, Report, silent
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -31,9 +31,9 @@ __all__ = [
     "earlier_first",
     "exchange",
     "fate",
-    "is_parent",
     "mcnemar",
     "metrics_of",
+    "parent_of",
     "seem_comparable",
 ]
 CHANGES = ("became_right", "became_wrong", "changed_assessment", "got_better", "got_worse")

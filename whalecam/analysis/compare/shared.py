@@ -30,10 +30,9 @@ def seem_comparable(run: Run, other: Run) -> bool:
     return not run.some_audited(LOOKED_AT).isdisjoint(other.some_audited(LOOKED_AT))
 
 
-def is_parent(run: Run, other: Run) -> bool:
-    """Whether `other` is `run` with another last layer."""
-    changed = other.metrics().get("remedy", {})
-    return bool(run.manifest.model_sha256) and changed.get("parent_sha256") == run.manifest.model_sha256
+def parent_of(run: Run) -> str:
+    """The `model_sha256` of the run whose last layer this one changed; empty where there is none."""
+    return str(run.metrics().get("remedy", {}).get("parent_sha256") or "")
 
 
 def earlier_first(run: Run, other: Run) -> tuple[Run, Run]:
@@ -41,9 +40,12 @@ def earlier_first(run: Run, other: Run) -> tuple[Run, Run]:
 
     Of two that were made in the same second, `other`.
     """
-    if is_parent(run, other) or is_parent(other, run):
-        return (run, other) if is_parent(run, other) else (other, run)
-    return (run, other) if run.manifest.created < other.manifest.created else (other, run)
+    model, other_model = run.manifest.model_sha256, other.manifest.model_sha256
+    if model and model == parent_of(other):
+        return run, other
+    if (other_model and other_model == parent_of(run)) or run.manifest.created >= other.manifest.created:
+        return other, run
+    return run, other
 
 
 def shared(tables: Rows, classes: Sequence[Iterable[str]]) -> tuple[dict[str, pd.DataFrame], list[str]]:

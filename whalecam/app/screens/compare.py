@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from whalecam.analysis.compare import METRICS, Comparison, Difference, earlier_first, is_parent, seem_comparable
+from whalecam.analysis.compare import METRICS, Comparison, Difference, earlier_first, parent_of, seem_comparable
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, changed_images, leaks_sentence, sentence, write_csv
 from whalecam.app.charts.audit_charts import WORDS
 from whalecam.app.components.canvas import Layer, heat_canvas
@@ -69,8 +69,8 @@ def _alike(run: Run, audited: Sequence[str]) -> list[str]:
     """
     if run.name not in audited:
         return []
-    others = [session.open_named(name) for name in audited if name != run.name]
-    parents = [other for other in others if is_parent(other, run)]
+    others, parent = [session.open_named(name) for name in audited if name != run.name], parent_of(run)
+    parents = [other for other in others if parent and other.manifest.model_sha256 == parent]
     partner = next((other for other in (*parents, *others) if seem_comparable(run, other)), None)
     return [] if partner is None else [chosen.name for chosen in earlier_first(run, partner)]
 
