@@ -1,8 +1,6 @@
 """Exchange backgrounds between labels while training, so that the background tells nothing of the label."""
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from whalecam.errors import DatasetError
 from whalecam.explain import background_test
 from whalecam.explain.background_test.donors import MOST_AREA
 from whalecam.explain.masks import MaskMethod
+from whalecam.network.beside import side_by_side
 from whalecam.remedies.kinds import inside
 
 LEAST_OWN = 0.25
@@ -74,9 +73,9 @@ class Shuffle:
 
     def _meet_all(self, rows: Sequence[Mapping[str, Any]], wanted: Sequence[bool]) -> None:
         """Meet all images, side by side; `wanted` are those that are sure to be asked for their background."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for done, _ in enumerate(pool.map(self._meet, rows, wanted)):
-                self.report(Progress("looking for backgrounds", done, len(rows)))
+        met = side_by_side(lambda pair: self._meet(*pair), zip(rows, wanted, strict=True))
+        for done, _ in enumerate(met):
+            self.report(Progress("looking for backgrounds", done, len(rows)))
 
     def _meet(self, row: Mapping[str, Any], wanted: bool) -> _Met:
         """Keep an image's mask and, where that is wanted and fit to be lent, its background, the subject filled in."""

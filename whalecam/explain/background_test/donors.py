@@ -1,8 +1,6 @@
 """Which images may lend their background."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from whalecam.errors import DatasetError
 from whalecam.explain.background_test.backgrounds import Scene
 from whalecam.explain.background_test.exchange import Donor
 from whalecam.explain.masks import MaskMethod
+from whalecam.network.beside import side_by_side
 
 PER_LABEL, IN_ALL = 24, 480
 MOST_AREA = 0.7
@@ -51,8 +50,7 @@ def gather(
         return Donor(row["image"], row["label"], scene.lend(), row["group"])
 
     donors = list[Donor]()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, donor in enumerate(pool.map(donor_of, typed_records(rows, ImageRow))):
-            report(Progress("looking for backgrounds", done, len(rows)))
-            donors += [] if donor is None else [donor]
+    for done, donor in enumerate(side_by_side(donor_of, typed_records(rows, ImageRow))):
+        report(Progress("looking for backgrounds", done, len(rows)))
+        donors += [] if donor is None else [donor]
     return donors
