@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.protocols.parts import Codes
-from benchmarks.protocols.stages import train
+from benchmarks.protocols.stages import Batch, train
 from benchmarks.protocols.trial import Candidate, Trial, candidate_of
 
 STEP = 0.01
@@ -27,9 +27,9 @@ class GroupLoss:
         self.groups, self.step = torch.from_numpy(groups), step
         self.weights = torch.full((int(groups.max()) + 1,), 1 / (int(groups.max()) + 1))
 
-    def __call__(self, logits: Tensor, labels: Tensor, rows: Codes) -> Tensor:
-        each = nn.functional.cross_entropy(logits, labels, reduction="none")
-        is_in = nn.functional.one_hot(self.groups[rows], len(self.weights)).to(each.dtype)
+    def __call__(self, batch: Batch) -> Tensor:
+        each = nn.functional.cross_entropy(batch.logits, batch.labels, reduction="none")
+        is_in = nn.functional.one_hot(self.groups[batch.rows], len(self.weights)).to(each.dtype)
         means = (is_in * each[:, None]).sum(dim=0) / is_in.sum(dim=0).clamp(min=1)
         grown = self.weights * torch.exp(self.step * means.detach())
         self.weights = grown / grown.sum()

@@ -8,19 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.protocols.parts import Codes, Part
-from benchmarks.protocols.stages import Classifier, Stages
-from benchmarks.protocols.trial import Trial
-from whalecam.arrays import Mask, Sample
+from benchmarks.protocols.stages import Batch, Classifier, Loss, Stages, cross_entropy, train
+from benchmarks.protocols.trial import Candidate, Trial, by_worst_class, candidate_of, chosen
+from whalecam.arrays import ByteArray, Mask, Sample
+from whalecam.explain.background_test import scene_of
 from whalecam.explain.masks import MaskMethod, MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.network.training import fit_last_layer
+from whalecam.network.training.restriction import penalty
+from whalecam.network.training.weight_choice import WEIGHTS
 from whalecam.remedies.shuffle import Shuffle
 
-CLASSES = ("0", "1")
+CLASSES, TRUE_MASKS = ("0", "1"), "true masks"
 SQUISH = "squish"
 
 
@@ -74,8 +78,49 @@ def head(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Codes:
     return np.asarray(repaired(trial, masks).logits(trial.lowered["test"]).argmax(axis=1))
 
 
+def regions(part: Part, method: MaskMethod) -> ByteArray:
+    """Where the animals are, uint8 (N, S, S), 255 inside; everywhere where no mask is found."""
+    side = part.images.shape[1]
+    found = np.full(part.images.shape[:3], 255, np.uint8)
+    for at, pixels in enumerate(part.images):
+        sample = Sample(f"{at}.png", np.ascontiguousarray(pixels))
+        mask = method(sample)
+        if mask is not None:
+            found[at] = np.rint(255 * scene_of(sample, mask, side, SQUISH).mask)
+    return found
+
+
+def restricted(weight: float, inside: ByteArray) -> Loss:
+    """Cross-entropy and `weight` times the product's penalty for evidence off the regions `inside` (N, S, S)."""
+
+    def loss(batch: Batch) -> Tensor:
+        here = np.where(batch.is_mirrored[:, None, None], inside[batch.rows, :, ::-1], inside[batch.rows])
+        off = penalty(batch.head, batch.activations, batch.labels, torch.from_numpy(here))
+        return cross_entropy(batch) + weight * off
+
+    return loss
+
+
+def restrict(trial: Trial, masks: Callable[[Part], MaskMethod]) -> Codes:
+    """Predicted labels of the test images, (N,), of networks trained with the penalty of the remedy `restrict`."""
+    part, candidates = trial.parts.training, list[Candidate]()
+    inside = regions(part, masks(part))
+    for weight in WEIGHTS:
+        loss = restricted(weight, inside)
+        networks = train(trial.stages, trial.lowered["training"], part.labels, trial.recipe, trial.seed, loss=loss)
+        candidates.append(candidate_of(networks[trial.recipe.epochs], trial))
+    return chosen(candidates, by_worst_class, trial.parts.validation)
+
+
 REMEDIES: Mapping[str, tuple[str, Callable[[Trial], Codes]]] = {
-    "head, true masks": ("labels and animals' outlines of the training images", functools.partial(head, masks=given)),
+    f"head, {TRUE_MASKS}": (
+        "labels and animals' outlines of the training images",
+        functools.partial(head, masks=given),
+    ),
     "head, mask network": ("labels of the training images", functools.partial(head, masks=drawn)),
+    f"restrict, {TRUE_MASKS}": (
+        "labels and animals' outlines of the training images; labels of validation choose the weight",
+        functools.partial(restrict, masks=given),
+    ),
 }
-"""By name, what each knows and what it predicts. Another remedy, such as `restrict`, is one more line."""
+"""By name, what each knows and what it predicts. Another remedy is one more line."""

@@ -21,8 +21,6 @@ from whalecam.network import probe_head
 from whalecam.network.bodies import Body, build_body
 
 Values = NDArray[np.float64]
-Loss = Callable[[Tensor, Tensor, Codes], Tensor]
-"""(logits (B, 2), labels (B,), rows of the training images (B,)) → the loss of a batch, a scalar."""
 BATCH = 64
 LOWER = 3
 """Blocks that stay as they are, behind the stem; the other two are trained."""
@@ -38,8 +36,32 @@ class Recipe:
     decay: float = 0.05
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, rows: Codes) -> Tensor:
-    return nn.functional.cross_entropy(logits, labels)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """What a loss is computed of.
+
+    Attributes:
+        logits: (B, C) of `head`.
+        labels: (B,).
+        rows: (B,), which of the training images these are.
+        is_mirrored: (B,) whether the network was shown the mirror image.
+        activations: (B, K, h, w), what `head` was given.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    rows: Codes
+    is_mirrored: NDArray[np.bool_]
+    activations: Tensor
+    head: nn.Module
+
+
+Loss = Callable[[Batch], Tensor]
+"""→ the loss of a batch, a scalar."""
+
+
+def cross_entropy(batch: Batch) -> Tensor:
+    return nn.functional.cross_entropy(batch.logits, batch.labels)
 
 
 class Stages:
@@ -136,9 +158,18 @@ def train(
         network.train()
         for rows in np.array_split(drawn(count, weights, rng), steps):
             optimizer.zero_grad()
-            batch = lowered[rows, torch.from_numpy(rng.integers(2, size=len(rows)))]
-            logits = network(batch.contiguous(memory_format=torch.channels_last))
-            torch.autograd.backward(loss(logits, truth[rows], rows))
+            mirrored = rng.integers(2, size=len(rows))
+            shown = lowered[rows, torch.from_numpy(mirrored)].contiguous(memory_format=torch.channels_last)
+            activations = upper(shown)
+            batch = Batch(
+                logits=head(activations),
+                labels=truth[rows],
+                rows=rows,
+                is_mirrored=mirrored == 1,
+                activations=activations,
+                head=head,
+            )
+            torch.autograd.backward(loss(batch))
             optimizer.step()
             cycle.step()
         if epoch in snapshots or epoch == recipe.epochs:

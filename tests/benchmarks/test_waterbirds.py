@@ -15,7 +15,7 @@ from benchmarks.protocols import afr, dfr, group_dro, jtt, ours, selective
 from benchmarks.protocols.construction import AGREEMENT, Cutout, Sizes, build, cutouts, divided, is_usable, places_of
 from benchmarks.protocols.parts import Part, Parts, read_release
 from benchmarks.protocols.scores import Outcome, group_accuracies, scores, worst_class, worst_group
-from benchmarks.protocols.stages import Classifier, Linear, Recipe, Stages, drawn, train
+from benchmarks.protocols.stages import Batch, Classifier, Linear, Recipe, Stages, drawn, train
 from benchmarks.protocols.trial import Candidate, Trial, by_worst_class, by_worst_group, chosen
 from benchmarks.waterbirds import OURS, WITH_GROUPS, WITHOUT_GROUPS, plain, predictions, report, restored
 from whalecam.errors import DatasetError
@@ -258,12 +258,20 @@ def test_dfr_chooses_a_penalty_that_leaves_the_telling_feature() -> None:
     assert worst_group(layer.logits(embedded).argmax(axis=1), groups // 2, groups) > 0.85
 
 
+def batch_of(logits: torch.Tensor, labels: torch.Tensor, rows: np.ndarray) -> Batch:
+    """For a loss that asks for nothing else."""
+    nobody, nothing = np.zeros(len(rows), bool), torch.zeros(len(rows), 1, 1, 1)
+    return Batch(
+        logits=logits, labels=labels, rows=rows, is_mirrored=nobody, activations=nothing, head=torch.nn.Identity()
+    )
+
+
 def test_group_weights_grow_with_the_loss_as_the_paper_has_it() -> None:
     groups = np.array([0, 1, 2, 3, 0, 1])
     loss, rows = group_dro.GroupLoss(groups, step=0.5), np.array([0, 4, 1, 2])
     logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.0], [2.0, 0.0]], requires_grad=True)
     labels = torch.tensor([0, 0, 0, 1])
-    value = loss(logits, labels, rows)
+    value = loss(batch_of(logits, labels, rows))
     each = [math.log(1 + math.exp(other - own)) for own, other in ((1, 0), (0, 1), (0.5, 0), (0, 2))]
     means = [(each[0] + each[1]) / 2, each[2], each[3], 0.0]
     grown = [0.25 * math.exp(0.5 * mean) for mean in means]
@@ -274,6 +282,34 @@ def test_group_weights_grow_with_the_loss_as_the_paper_has_it() -> None:
     assert logits.grad is not None and logits.grad[3, 0].item() == pytest.approx(
         weights[2] * math.exp(2) / (1 + math.exp(2))
     )
+
+
+def test_restricted_adds_the_evidence_off_the_animal_as_it_is_seen() -> None:
+    """Two features on a 1 × 2 grid; the last layer tells a label by the first less the second."""
+    head = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(2, 2, bias=False))
+    head[-1].weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    activations = torch.tensor([[[[3.0, 1.0]], [[0.0, 0.0]]], [[[0.0, 2.0]], [[1.0, 0.0]]]])
+    inside = np.array([[[255, 0], [255, 0]], [[0, 255], [0, 255]], [[255, 0], [255, 0]]], np.uint8)
+    batch = Batch(
+        logits=head(activations),
+        labels=torch.tensor([0, 0]),
+        rows=np.array([0, 2]),
+        is_mirrored=np.array([False, True]),
+        activations=activations,
+        head=head,
+    )
+    # The first image has 3 of 4 inside; the second is mirrored, so that its animal is on the right, as its evidence is.
+    off = (1 / 4 + 0) / 2
+    expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-0.5))) / 2 + 5 * off
+    assert ours.restricted(5.0, inside)(batch).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_regions_are_the_masks_and_everything_where_there_is_none(parts: Parts) -> None:
+    part = parts.training
+    assert part.masks is not None
+    found = ours.regions(part, ours.given(part))
+    assert np.array_equal(found, np.rint(255 * part.masks)) and 0 < found.mean() < 255
+    assert (ours.regions(part, lambda sample: None) == 255).all()
 
 
 def test_the_error_set_by_hand() -> None:
