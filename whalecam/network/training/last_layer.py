@@ -22,7 +22,15 @@ from whalecam.errors import ModelError
 from whalecam.network import Network, quick
 from whalecam.network.training.fitted import Fit
 from whalecam.network.training.regression import Values, load_ahead, log_loss, regress
-from whalecam.network.training.versions import AsTheyAre, Backgrounds, Versions, inputs_of, looked, versions_of
+from whalecam.network.training.versions import (
+    BACKGROUNDS,
+    AsTheyAre,
+    Backgrounds,
+    Versions,
+    inputs_of,
+    looked,
+    versions_of,
+)
 
 ROUNDING = 1e-4
 UNMASKED = (
@@ -190,17 +198,25 @@ def refit(
 
 
 def layer_versions(
-    model: Network, training: pd.DataFrame, backgrounds: Backgrounds | None, *, seed: int, report: Report = silent
+    model: Network,
+    training: pd.DataFrame,
+    backgrounds: Backgrounds | None,
+    *,
+    seed: int,
+    count: int = BACKGROUNDS,
+    report: Report = silent,
 ) -> Versions:
     """What the last layer of `model` takes of images as they are, and on other backgrounds where there are any.
 
     Args:
         training: `image`, `path`, `label`; labels are classes of the network.
+        count: other backgrounds for each image.
 
     Raises ModelError as `last_layer`.
     """
     layer, exchanger = last_layer(model), AsTheyAre() if backgrounds is None else backgrounds(training)
-    return versions_of(model, layer.inputs, training, exchanger, rng=np.random.default_rng(seed), report=report)
+    rng = np.random.default_rng(seed)
+    return versions_of(model, layer.inputs, training, exchanger, rng=rng, count=count, report=report)
 
 
 def fit_last_layer(

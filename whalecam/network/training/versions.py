@@ -17,8 +17,8 @@ from whalecam.network.beside import side_by_side
 from whalecam.network.training.regression import Values
 
 BATCH = 64
-BACKGROUNDS = 4
-"""Other backgrounds that each training image is put on, beside its own."""
+BACKGROUNDS = 2
+"""Other backgrounds that each training image is put on, beside its own: more change little (benchmarks.last_layer)."""
 
 
 class Exchanger(Protocol):
@@ -80,6 +80,7 @@ def versions_of(
     exchanger: Exchanger,
     *,
     rng: np.random.Generator,
+    count: int,
     report: Report,
 ) -> Versions:
     """Each image as it is and on other backgrounds, there mirrored by chance. A batch of images is kept at once.
@@ -87,6 +88,7 @@ def versions_of(
     Args:
         layer: activations (N, K, h, w) → what the last layer takes of them, (N, J).
         rows: `image`, `path`, `label`.
+        count: other backgrounds for each image.
     """
     about = list[tuple[str, str, str, bool]]()
 
@@ -95,7 +97,7 @@ def versions_of(
             some: list[ByteArray] = []
             for row, pixels in zip(batch, inputs, strict=True):
                 image, label = row["image"], row["label"]
-                others = exchanger.on_others(image, pixels, BACKGROUNDS, rng)
+                others = exchanger.on_others(image, pixels, count, rng)
                 some += [pixels, *(_mirrored(version, rng) for version, _ in others)]
                 about.extend([(image, label, label, True), *((image, label, other, False) for _, other in others)])
             yield from (some[first : first + BATCH] for first in range(0, len(some), BATCH))

@@ -16,6 +16,8 @@ WEIGHTS = (1.0, 4.0, 16.0)
 """Of the penalty, beside a cross-entropy in nats."""
 HELD_OUT = 0.25
 """Share of the training images that the choice is made on; the network is trained on all of them afterwards."""
+SWAPS = 4
+"""Backgrounds that each of them is put on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def tried(weight: float, model: Network, rows: pd.DataFrame, backgrounds: Backgr
         rows: `image`, `path`, `label`; those whose label is no class of the network are left out.
     """
     known = rows[rows["label"].isin(model.classes)]
-    versions = layer_versions(model, known, backgrounds, seed=seed)
+    versions = layer_versions(model, known, backgrounds, seed=seed, count=SWAPS)
     weights, bias = last_layer(model).affine
     predicted = np.array(model.classes)[(versions.features @ weights.T + bias).argmax(axis=1)]
     is_right = predicted == versions.labels
