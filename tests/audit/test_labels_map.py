@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+import whalecam as wc
 from tests import tiny
 from tests.commandline import whalecam
 from whalecam.audit import run_audit
@@ -14,7 +15,7 @@ from whalecam.data import open_dataset, with_merges
 from whalecam.errors import RunError
 from whalecam.remedies.export_dataset import mend, record_in
 from whalecam.remedies.simulation import source_of
-from whalecam.store.manifest import DatasetRecord
+from whalecam.store.manifest import DatasetRecord, Manifest
 from whalecam.store.open_table import open_table
 from whalecam.store.run import create_run, manifest_in, open_run
 
@@ -46,6 +47,20 @@ def test_what_is_trained_with_a_labels_map_is_audited_with_it(misspelt: tuple[Pa
     assert failed.returncode == 2 and open_run(run.path).manifest.dataset.merges == MERGES, "its network is of these"
     assert whalecam(*train).returncode == 0
     assert open_run(run.path).manifest.classes == ("beluga", "orca", "orka"), "without the map, as the table has them"
+
+
+def test_until_a_training_has_ended_the_run_is_of_the_data_of_its_network(
+    misspelt: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Whatever ends the process meanwhile, kill -9 too: what stands in the file is what the next one opens."""
+    data, path, seen = open_dataset(*misspelt), tmp_path / "run", list[Manifest]()
+    options: dict[str, Any] = {"arch": "resnet18", "pretrained": False, "size": 32, "split": "random", "epochs": 1}
+    before = wc.train(data, path, **options).manifest
+    merged = with_merges(data, MERGES)
+    wc.train(merged, path, report=lambda _: seen.append(open_run(path).manifest), remedy="shuffle", **options)
+    assert len(seen) > 2 and all(manifest == before for manifest in seen)
+    after = open_run(path).manifest
+    assert after.dataset.merges == MERGES and after.classes == tiny.LABELS and after.model_sha256 != before.model_sha256
 
 
 def test_a_mended_data_set_says_from_which_labels_it_was_made(misspelt: tuple[Path, Path], tmp_path: Path) -> None:

@@ -212,17 +212,15 @@ def train(
     if data.csv == dataset.IN_MEMORY and chosen.group in {"image", "label", "group"} & set(data.others):
         raise DatasetError(f"The run's table has a column '{chosen.group}' of its own. Give yours another name.")
     inspected = dataset.inspect_images(data, report)
-    before = open_stored(Path(path)).manifest.dataset if is_run(Path(path)) else None
-    run = create_run(Path(path), DatasetRecord.of(data), words)
+    if is_run(Path(path)):
+        run = open_stored(Path(path))
+        run.stage(dataset=DatasetRecord.of(data), words=words or run.words)
+    else:
+        run = create_run(Path(path), DatasetRecord.of(data), words)
     if data.csv == dataset.IN_MEMORY:
         inspected = dataset.write_table(inspected, run.own_table)
         run.update(dataset=DatasetRecord.of(inspected))
-    try:
-        remedies.train(inspected, run, chosen, report)
-    except BaseException:
-        if before is not None and data.csv != dataset.IN_MEMORY:  # its network and its audit are of these data
-            run.update(dataset=before)
-        raise
+    remedies.train(inspected, run, chosen, report)
     return open_run(path)
 
 

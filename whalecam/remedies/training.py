@@ -43,7 +43,7 @@ def train(data: Dataset, run: Run, options: TrainOptions, report: Report = silen
         return
     joined = joined_sources(data, options, report)
     find = functools.partial(masks.find_mask, sources=joined.sources)
-    run.update(joins=masks.records_of(joined.joins))
+    run.stage(joins=masks.records_of(joined.joins))
     if name == RESTRICT:
         shuffle = Shuffle(find, options.size, options.resize, report=report)
         restriction = Restrict(joined.sources, shuffle, options, report)
@@ -77,7 +77,7 @@ def refit(
     remedy = parts_of(options.remedy)[-1]
     if remedy == HEAD or cue.carriers is None:
         joined = joined_sources(data, where or options, report)
-        run.update(joins=masks.records_of(joined.joins))
+        run.stage(joins=masks.records_of(joined.joins))
         exchange = backgrounds(joined.sources, source, report)
     change = RemoveCue(cue) if exchange is None else layer_change(remedy, exchange, cue)
     training.change_last_layers(data, run, source, options=options, change=change, backgrounds=exchange, report=report)

@@ -106,9 +106,17 @@ class Run:
         made = f"{self.manifest.created} {self.manifest.dataset.fingerprint}"
         return hashlib.sha256(made.encode()).hexdigest()[:16]
 
+    def stage(self, **changes: Any) -> None:
+        """Replace fields of the manifest that the next `update` writes.
+
+        What belongs to a network that is still being trained is written with it: a process that is killed before leaves
+        the network that there was with its own data.
+        """
+        self.manifest = replace(self.manifest, **changes)
+
     def update(self, **changes: Any) -> None:
         """Replace fields of the manifest and write it."""
-        self.manifest = replace(self.manifest, **changes)
+        self.stage(**changes)
         write_json(manifest_in(self.path), self.manifest.content())
 
     def save_checkpoint(
