@@ -42,6 +42,8 @@ BACKGROUND, FLAGGED, LEAKS = "background", "flagged", "leaks"
 CUES = (BACKGROUND, FLAGGED, LEAKS)
 """What PROJECT can remove: the background of each label; what flagged images, or those that the audit lists as relying
 on their background, have and others of their label have not. Else a file lists the images that carry the cue."""
+DEMO_CUES = ("timestamp", "caption_strip", "logo", "boat", "jpeg_quality", "sharpness", "exposure")
+"""What images of the demo may carry, see `whalecam.demo.cues.CUES`."""
 CUES_PER_CLASS = 60
 """Images of each predicted class that are tested for cues beyond the background's looks, at most."""
 SIMULATION_LIMIT = 600

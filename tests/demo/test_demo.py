@@ -11,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from tests.conftest import PICTURES
+from whalecam.config import DEMO_CUES
 from whalecam.data import inspect_images, open_dataset, read_grey, read_sample
-from whalecam.demo import PLANTED, WATERS, write_demo
+from whalecam.demo import CARRIER, CUES, PLANTED, WATERS, write_demo
 
 
 @pytest.fixture
@@ -56,6 +57,26 @@ def test_the_clean_twin_differs_in_the_planted_species_waters_alone(tmp_path: Pa
     planted = set(rows.index[rows.isin(list(PLANTED))])
     # One in fourteen would meet its own water again; under this seed none of the four does.
     assert changed == planted and len(planted) == 4
+
+
+def test_half_of_one_species_carry_a_cue_that_is_all_that_the_clean_twin_lacks(tmp_path: Path) -> None:
+    carrying, clean = write_demo(tmp_path / "a", 60, 2, cue="logo"), write_demo(tmp_path / "b", 60, 2, leaking=False)
+    masks = (digest(path.parent / "masks") for path in (carrying, clean))
+    assert carrying.read_bytes() == clean.read_bytes() and len(set(masks)) == 1
+    species = pd.read_csv(carrying).drop_duplicates("image").set_index("image")["species"].iloc[:58]
+    pairs = {name: [tmp_path / side / "images" / name for side in "ab"] for name in species.index}
+    changed = {name for name, (ours, theirs) in pairs.items() if ours.read_bytes() != theirs.read_bytes()}
+    able = set(species.index[species == CARRIER])
+    assert changed < able and len(able) == 9 and 3 <= len(changed) <= 6
+    for name in changed:
+        with Image.open(pairs[name][0]) as ours, Image.open(pairs[name][1]) as theirs:
+            moved = np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max(axis=2)
+        near = round(0.4 * min(moved.shape))
+        assert moved[:near, :near].max() > 100 and moved[near:].max() == moved[:, near:].max() == 0, "upper left"
+
+
+def test_the_cues_that_a_demo_can_have_are_those_that_can_be_drawn() -> None:
+    assert tuple(CUES) == DEMO_CUES
 
 
 def test_exactly_the_said_faults_are_found(demo: Path) -> None:

@@ -13,7 +13,7 @@ import click
 
 from whalecam.cli.options import FOLDER, GROUP, JSON, column_options, mask_options, mask_options_of, word_options
 from whalecam.cli.output import print_facts, reporter
-from whalecam.config import FINE_ARCH, PROBE, Columns, MaskOptions, TrainOptions
+from whalecam.config import DEMO_CUES, FINE_ARCH, PROBE, Columns, MaskOptions, TrainOptions
 from whalecam.errors import DatasetError
 from whalecam.extras import require
 from whalecam.words import MARINE, Words
@@ -27,8 +27,11 @@ FIRST_ROWS = 20
 @click.option("--images", default=360, show_default=True, type=click.IntRange(12, 100_000), help="Images to draw.")
 @click.option("--seed", default=0, show_default=True, help="The same seed draws the same images.")
 @click.option("--run", "run_path", type=FOLDER, help="Also train on the set and audit it, into this run folder.")
-def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
-    """Write the demo set: train.csv, images/, masks/."""
+@click.option(
+    "--cue", type=click.Choice(DEMO_CUES), help="Let half of the fin whales carry this, and no water tell a species."
+)
+def demo(folder: Path, images: int, seed: int, run_path: Path | None, cue: str | None) -> None:
+    """Write the demo set: train.csv, images/, masks/. Two species are told by their water, unless --cue is given."""
     if run_path is not None:
         require("train", "A demo with a run")
     from whalecam.demo import write_demo
@@ -37,7 +40,7 @@ def demo(folder: Path, images: int, seed: int, run_path: Path | None) -> None:
     loading = threading.Thread(target=_load, daemon=True)
     if run_path is not None:
         loading.start()
-    csv = write_demo(folder, images=images, seed=seed, report=report)
+    csv = write_demo(folder, images=images, seed=seed, report=report, cue=cue)
     if run_path is None:
         print_facts({"csv": str(csv), "images": str(folder / "images"), "masks": str(folder / "masks")}, False)
         return

@@ -14,15 +14,18 @@ from PIL import Image
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.demo.animals import BUILDS, draw_individual
+from whalecam.demo.cues import CUES
 from whalecam.demo.planted import PLANTS, write_planted
 from whalecam.demo.scene import draw_scene
 from whalecam.demo.sea import LAGOON, OCEAN, SILT, SLATE, Water
 
-__all__ = ["PLANTED", "PLANTS", "WATERS", "write_demo", "write_planted"]
+__all__ = ["CARRIER", "CUES", "PLANTED", "PLANTS", "WATERS", "write_demo", "write_planted"]
 
 PLANTED = {"fin_whale": SILT, "sei_whale": LAGOON}
 """The planted leak: two species that look alike, each almost always photographed in one water of its own."""
 LEAK = 0.97
+CARRIER, CARRIED = "fin_whale", 0.5
+"""The species of which some images carry a cue, and the share of them."""
 ELSEWHERE: Mapping[Water, float] = {OCEAN: 0.43, SLATE: 0.43, SILT: 0.07, LAGOON: 0.07}
 """Where all other species are met, so that their water tells nothing and no network need fear a planted one."""
 WATERS = tuple(ELSEWHERE)
@@ -42,6 +45,8 @@ class Order:
     leaking: bool = True
     water: Water | None = None
     """Where it is drawn whatever the species; None: where `leaking` has it."""
+    cue: str | None = None
+    """One of CUES, which it carries if it is to; None: no image does."""
 
     @property
     def name(self) -> str:
@@ -60,6 +65,7 @@ def write_demo(
     *,
     leaking: bool = True,
     water: Water | None = None,
+    cue: str | None = None,
 ) -> Path:
     """Write `train.csv`, `images/` and `masks/`; returns the CSV's path.
 
@@ -71,10 +77,13 @@ def write_demo(
             species on the waters of all others.
         water: one of WATERS; draws the exact counterfactual: the same animals in the same places under the same light,
             all of them on this water.
+        cue: one of CUES. Half of the images of CARRIER carry it, and no water tells a species. The clean twin has the
+            same images without it.
     """
+    leaking = leaking and cue is None
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    orders = [replace(order, water=water) for order in _orders(images, seed, leaking)]
+    orders = [replace(order, water=water, cue=cue) for order in _orders(images, seed, leaking)]
     try:
         _draw_all(orders, folder, report)
     except BrokenProcessPool:  # a helper process was killed, by want of memory or by hand: draw here, only slower
@@ -113,6 +122,9 @@ def _draw(order: Order, folder: Path) -> None:
     width, height = SIZES[int(rng.integers(len(SIZES)))]
     met = _water(order, rng)  # drawn by chance in any case, so that `rng` goes on to draw the same scene
     pixels, mask = draw_scene(who, order.water or met, rng, width, height=height)
+    chance = np.random.default_rng([order.seed, 97, order.number])  # another generator, see `_water`
+    if order.cue is not None and order.species == CARRIER and chance.random() < CARRIED:
+        pixels = CUES[order.cue](pixels, mask, chance)
     Image.fromarray(pixels).save(folder / "images" / order.name, quality=88)
     Image.fromarray(mask).save((folder / "masks" / order.name).with_suffix(".png"))
 
