@@ -4,7 +4,7 @@ import streamlit as st
 
 from whalecam.app.components.canvas import overlay_controls
 from whalecam.app.components.deferred_charts import charts_first
-from whalecam.app.screens import cues_panel, embedding, patterns
+from whalecam.app.screens import cues_panel, embedding, patterns, slices_panel
 from whalecam.app.shell.page_frame import page, threshold_sliders
 from whalecam.app.state import session
 from whalecam.app.widgets import gallery_page
@@ -17,8 +17,8 @@ with page("Patterns") as run:
     overlay_controls(has_maps=run.has_maps)
     patterns.show_metrics(run, table)
     charts_first()
-    sights, strategies, atlas, pairs, cues = st.tabs(
-        ["Map", "Strategies", "Attention atlas", "Confused pairs", "Cues"],
+    sights, strategies, atlas, pairs, slices, cues = st.tabs(
+        ["Map", "Strategies", "Attention atlas", "Confused pairs", "Slices", "Cues"],
         key="patterns_tab",
         bind="query-params",
         on_change="rerun",
@@ -35,6 +35,9 @@ with page("Patterns") as run:
     if pairs.open:
         with pairs:
             patterns.pairs(run, table)
+    if slices.open:
+        with slices:
+            slices_panel.slices(run, table)
     if cues.open:
         with cues:
             cues_panel.cues(run, table)

@@ -82,7 +82,11 @@ def heat_share(seen: Seen) -> Values:
 
 def loss(seen: Seen) -> Values:
     """Cross-entropy of the label, in nats."""
-    own = seen.probabilities[np.arange(len(seen.labels)), seen.labels]
+    return _loss(seen.probabilities, seen.labels)
+
+
+def _loss(probabilities: Values, labels: Codes) -> Values:
+    own = probabilities[np.arange(len(labels)), labels]
     return np.asarray(-np.log(np.maximum(own, 1e-12)), np.float64)
 
 
@@ -120,15 +124,31 @@ def mixture(seen: Seen) -> Values:
     As clusters within labels would (GEORGE, Sohoni et al. 2020), it separates labels. The score is the mean loss of the
     slices that an image is in.
     """
-    components = min(COMPONENTS, *seen.pooled.shape)
-    reduced = PCA(components, random_state=0).fit_transform(StandardScaler().fit_transform(seen.pooled))
-    reduced /= max(float(reduced.std()), 1e-12)
-    labels = np.eye(seen.probabilities.shape[1])[seen.labels]
-    joined = np.concatenate([reduced, LABEL_WEIGHT * labels, LABEL_WEIGHT * seen.probabilities], axis=1)
-    fitted = GaussianMixture(SLICES, covariance_type="diag", reg_covar=1e-2, random_state=0).fit(joined)
-    inside = fitted.predict_proba(joined)
-    means = inside.T @ loss(seen) / np.maximum(inside.sum(axis=0), 1e-12)
+    inside, means = _mixed(seen.pooled, seen.probabilities, seen.labels)
     return np.asarray(inside @ means)
+
+
+def slices_of_mixture(features: Values, probabilities: Values, labels: Codes) -> list[Codes]:
+    """The slices of that mixture, the highest mean loss first; each image in its likeliest, the surest first."""
+    inside, means = _mixed(features, probabilities, labels)
+    likeliest, found = inside.argmax(axis=1), list[Codes]()
+    for at in np.argsort(-means, kind="stable").tolist():
+        own = np.flatnonzero(likeliest == at)
+        found.append(own[np.argsort(-inside[own, at], kind="stable")].astype(np.int64))
+    return found
+
+
+def _mixed(features: Values, probabilities: Values, labels: Codes) -> tuple[Values, Values]:
+    """How surely each image is in each slice, (N, SLICES), and the slices' mean loss, (SLICES,)."""
+    components = min(COMPONENTS, *features.shape)
+    reduced = PCA(components, random_state=0).fit_transform(StandardScaler().fit_transform(features))
+    reduced /= max(float(reduced.std()), 1e-12)
+    noted = np.eye(probabilities.shape[1])[labels]
+    joined = np.concatenate([reduced, LABEL_WEIGHT * noted, LABEL_WEIGHT * probabilities], axis=1)
+    fitted = GaussianMixture(SLICES, covariance_type="diag", reg_covar=1e-2, random_state=0).fit(joined)
+    inside = np.asarray(fitted.predict_proba(joined), np.float64)
+    means = inside.T @ _loss(probabilities, labels) / np.maximum(inside.sum(axis=0), 1e-12)
+    return inside, np.asarray(means, np.float64)
 
 
 def spuriosity(seen: Seen) -> Values:

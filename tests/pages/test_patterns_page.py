@@ -24,7 +24,7 @@ def tab(name: str, **query: str) -> AppTest:
     return app.run()
 
 
-@pytest.mark.parametrize("name", ["Map", "Strategies", "Attention atlas", "Confused pairs", "Cues"])
+@pytest.mark.parametrize("name", ["Map", "Strategies", "Attention atlas", "Confused pairs", "Slices", "Cues"])
 def test_each_tab_opens(runs: Path, name: str) -> None:
     app = tab(name)
     assert not app.exception and not app.error, texts(app)
@@ -114,10 +114,49 @@ def test_an_odd_strategy_is_flagged_as_a_group_with_one_undo(runs: Path) -> None
     assert not app.exception and journal.latest().empty
 
 
+def with_a_slice(runs: Path) -> set[str]:
+    """Give the demo 48 unseen images of one label, of two kinds; most of the smaller kind are taken for another's."""
+    run, rng = open_run(runs / "demo"), np.random.default_rng(0)
+    rows = [row for part in run.parts() for row in pq.read_table(part).to_pylist()]
+    known, (label, other) = [row for row in rows if row["predicted"]][:48], run.manifest.classes[:2]
+    size = len(np.frombuffer(known[0]["embedding"], "<f2"))
+    for at, row in enumerate(known):
+        is_odd, vector = at < 16, np.zeros(size)
+        vector[:4] = rng.normal(0, 0.1, 4) + np.eye(4)[int(is_odd)]
+        taken = other if (is_odd and at < 13) or at in (20, 30) else label
+        row |= {"label": label, "predicted": taken, "in_training": False, "mask_area": 0.1 if is_odd else 0.4}
+        row |= {"embedding": vector.astype("<f2").tobytes(), "correct": taken == label, "fold": 0}
+    shutil.rmtree(run.path / "audit")
+    run.write_part(known)
+    return {row["image"] for row in known[:16]}
+
+
+def test_a_slice_is_named_by_what_its_images_share_and_opened(runs: Path) -> None:
+    odd = with_a_slice(runs)
+    app = tab("Slices")
+    shown = texts(app).replace("\\", "")
+    assert "13 of 16 images are named wrongly (81\u00a0%)" in shown
+    assert "of the other 32 of this species, 2 (6\u00a0%). p 0.005" in shown
+    assert "lower share of the image that the animal covers (median 10\u00a0%; elsewhere 40\u00a0%)" in shown
+    assert f"predicted {open_run(runs / 'demo').manifest.classes[1]} (81\u00a0%; elsewhere 6\u00a0%)" in shown
+    app.button(key="open_slice_1").click().run()
+    region = app.session_state["leaks_region"]
+    assert all(f'"{image}"' in region for image in odd) and region.startswith("images [")
+
+
+def test_without_unseen_images_the_tab_says_why_it_has_no_slices(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    rows = [row for part in run.parts() for row in pq.read_table(part).to_pylist()]
+    shutil.rmtree(run.path / "audit")
+    run.write_part([row | {"in_training": True} for row in rows])
+    app = tab("Slices")
+    assert not app.exception and "No image here was kept from training" in app.info[0].value
+
+
 def test_the_page_needs_no_network_library() -> None:
     import subprocess
     import sys
 
-    screens = "whalecam.app.screens.embedding, whalecam.app.screens.patterns"
+    screens = ", ".join(f"whalecam.app.screens.{name}" for name in ("embedding", "patterns", "slices_panel"))
     program = f"import sys, {screens}; sys.exit(bool({{'torch', 'umap'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -11,13 +11,14 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from whalecam.analysis.patterns import atlas, places, strategies
+from whalecam.analysis.patterns import atlas, places, slices, strategies
 from whalecam.analysis.patterns.atlas import AROUND, Atlas
+from whalecam.analysis.patterns.slices import Slice
 from whalecam.analysis.patterns.strategies import Strategy
 from whalecam.arrays import Report, silent
 from whalecam.explain import render
 from whalecam.store.run import Run
-from whalecam.store.table import aligned
+from whalecam.store.table import aligned, embeddings
 from whalecam.store.table.maps import stored_maps
 
 SIDE, COLOURS, EMPTY = 192, "magma", (226, 232, 240)
@@ -36,6 +37,16 @@ def pca_of(run: Run) -> NDArray[np.float64]:
 def strategies_of(run: Run, species: str) -> list[Strategy]:
     """See `patterns.strategies`."""
     return _strategies(run, species, str(run.path), places.stamp(run))
+
+
+def unseen_of(run: Run) -> pd.DataFrame:
+    """The images that slices are found among: no network was trained on them, and theirs knows their label."""
+    return _unseen(run, str(run.path), places.stamp(run))[0]
+
+
+def slices_of(run: Run) -> list[Slice]:
+    """See `patterns.slices`."""
+    return _slices(run, str(run.path), places.stamp(run))
 
 
 def atlases_of(run: Run, species: Sequence[str], report: Report = silent) -> dict[str, Atlas]:
@@ -76,6 +87,18 @@ def _vectors(_run: Run, path: str, stamp: str) -> tuple[pd.DataFrame, NDArray[np
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _pca(_run: Run, path: str, stamp: str) -> NDArray[np.float64]:
     return places.pca(vectors_of(_run)[1])
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading what the network saw …")
+def _unseen(_run: Run, path: str, stamp: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    rows = embeddings(_run.parts(), places.MOST, unseen=True)
+    rows = rows[rows["label"].isin(_run.manifest.classes)].reset_index(drop=True)
+    return rows.drop(columns="embedding"), aligned(rows)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing mistakes …")
+def _slices(_run: Run, path: str, stamp: str) -> list[Slice]:
+    return slices.slices(*_unseen(_run, path, stamp))
 
 
 @st.cache_resource(max_entries=64, show_spinner="Comparing maps …")

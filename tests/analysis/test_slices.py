@@ -1,0 +1,128 @@
+"""Slices: clouds with known mistakes, every formula a second time, and no slice where mistakes fall by chance."""
+
+from math import comb, log
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whalecam.analysis.patterns.slices import (
+    FEWEST_MISTAKES,
+    LARGEST,
+    LEVEL,
+    SMALLEST,
+    Slice,
+    members_of,
+    slices,
+    surprise,
+    traits_of,
+)
+
+
+def clouds(
+    label: str, sizes: tuple[int, ...], mistakes: tuple[int, ...], seed: int = 0
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Images of a label in clouds, the first of each named wrongly; each second cloud is near the one before it."""
+    rng, rows, vectors = np.random.default_rng(seed), [], []
+    for cloud, (size, wrong) in enumerate(zip(sizes, mistakes, strict=True)):
+        middle = np.eye(12)[cloud - cloud % 2] + 0.6 * (cloud % 2) * np.eye(12)[cloud]
+        vectors.append(rng.normal(0, 0.05, (size, 12)) + middle)
+        names = [(f"{label}{cloud}-{at:02}", label, "other" if at < wrong else label) for at in range(size)]
+        rows += names
+    return pd.DataFrame(rows, columns=["image", "label", "predicted"]), np.concatenate(vectors).astype(np.float32)
+
+
+def test_the_cloud_in_which_the_network_errs_is_the_slice() -> None:
+    rows, vectors = clouds("a", (20, 20, 20), (15, 2, 1))
+    (found,) = slices(rows, vectors)
+    assert found.label == "a" and set(found.images) == {f"a0-{at:02}" for at in range(20)}
+    assert (found.mistakes, found.others, found.other_mistakes) == (15, 40, 3)
+    assert found.p_value == 1 / 200 and found.excess == pytest.approx(15 / 20 - 3 / 40)
+    assert set(found.images[:15]) == {f"a0-{at:02}" for at in range(15)}, "mistakes first"
+
+
+def test_of_like_images_the_most_typical_is_first() -> None:
+    rows, vectors = clouds("a", (20, 20, 20), (15, 0, 0))
+    (found,) = slices(rows, vectors)
+    by_name = dict(zip(rows["image"], vectors.astype(float), strict=True))
+    middle = np.mean([by_name[name] for name in found.images], axis=0)
+    away = [float(np.linalg.norm(by_name[name] - middle)) for name in found.images]
+    assert away[:15] == sorted(away[:15]) and away[15:] == sorted(away[15:])
+
+
+def test_the_order_of_rows_changes_nothing_and_labels_are_corrected_together() -> None:
+    first, second = clouds("a", (20, 20, 20), (15, 2, 1)), clouds("b", (20, 20, 20), (3, 4, 3), seed=1)
+    rows = pd.concat([first[0], second[0]], ignore_index=True)
+    vectors = np.concatenate([first[1], second[1]])
+    (found,) = slices(rows, vectors)
+    assert found.label == "a" and found.p_value == 2 / 200
+    order = np.random.default_rng(0).permutation(len(rows))
+    (again,) = slices(rows.iloc[order], vectors[order])
+    assert set(again.images) == set(found.images) and again.mistakes == found.mistakes
+
+
+def test_two_slices_of_a_label_share_no_image_and_the_worse_is_first() -> None:
+    rows, vectors = clouds("a", (20, 20, 20, 20), (16, 1, 19, 0))
+    worse, better = slices(rows, vectors)
+    assert (worse.mistakes, better.mistakes) == (19, 16) and not set(worse.images) & set(better.images)
+
+
+def test_mistakes_that_fall_by_chance_make_a_slice_no_more_often_than_said() -> None:
+    vectors, rng, found = clouds("a", (16, 16, 16), (0, 0, 0))[1], np.random.default_rng(5), 0
+    names = [f"{at:02}" for at in range(48)]
+    for _ in range(80):
+        predicted = np.where(rng.random(48) < 0.3, "other", "a")
+        found += bool(slices(pd.DataFrame({"image": names, "label": "a", "predicted": predicted}), vectors))
+    assert found <= 10, "4 of 80 are expected; more than 10 would happen once in 300 times"
+
+
+@pytest.mark.parametrize("mistakes", [(FEWEST_MISTAKES - 1, 0), (10, 20)])
+def test_too_few_mistakes_or_too_few_without_one_say_nothing(mistakes: tuple[int, int]) -> None:
+    rows, vectors = clouds("a", (11, 20), mistakes)
+    assert slices(rows, vectors) == []
+    assert slices(*clouds("a", (SMALLEST, SMALLEST - 1), (SMALLEST, 0))) == []
+
+
+def test_branches_of_a_tree_by_hand() -> None:
+    """Twenty leaves: 0 to 8 joined one after the other, then 9 to 19, then both."""
+    tree, last = [], 0
+    for leaf in range(1, 9):
+        tree.append((last, leaf))
+        last = 20 + len(tree) - 1
+    left, last = last, 9
+    for leaf in range(10, 20):
+        tree.append((last, leaf))
+        last = 20 + len(tree) - 1
+    tree.append((left, last))
+    found = {tuple(np.flatnonzero(row).tolist()) for row in members_of(np.array(tree, float), 20)}
+    most = int(LARGEST * 20)
+    expected = {tuple(range(size)) for size in (8, 9)} | {tuple(range(9, 9 + size)) for size in range(8, 12)}
+    assert found == expected and all(SMALLEST <= len(branch) <= most for branch in found)
+
+
+def test_the_surprise_is_the_tail_of_the_hypergeometric_distribution() -> None:
+    rng = np.random.default_rng(0)
+    members, is_wrong = rng.random((6, 30)) < 0.4, (rng.random(30) < 0.3).astype(np.int64)
+    for row, value in zip(members, surprise(members, is_wrong), strict=True):
+        size, wrong, inside = int(row.sum()), int(is_wrong.sum()), int(is_wrong[row].sum())
+        ways = sum(comb(wrong, k) * comb(30 - wrong, size - k) for k in range(inside, min(size, wrong) + 1))
+        assert value == pytest.approx(-log(ways / comb(30, size)), abs=1e-9)
+
+
+def test_traits_by_counting_pairs_and_shares() -> None:
+    here = pd.DataFrame(
+        {"light": [0.1, 0.2, 0.3, np.nan], "place": ["bay", "bay", "bay", "fjord"], "same": [1, 1, 1, 1]}
+    )
+    elsewhere = pd.DataFrame({"light": [0.25, 0.5, 0.6], "place": ["fjord", "bay", ""], "same": [1, 1, 1]})
+    first, second = traits_of(here, elsewhere, ["light", "place", "same", "absent"])
+    pairs = [np.sign(a - b) for a in (0.1, 0.2, 0.3) for b in (0.25, 0.5, 0.6)]
+    assert (first.name, first.value, first.here, first.elsewhere) == ("light", "", 0.2, 0.5)
+    assert first.effect == pytest.approx(np.mean(pairs)) and first.effect < 0
+    assert (second.name, second.value) == ("place", "bay")
+    assert (second.here, second.elsewhere, second.effect) == pytest.approx((3 / 4, 1 / 3, 3 / 4 - 1 / 3))
+    assert traits_of(here, elsewhere, ["place"], least=0.5) == []
+
+
+def test_a_slice_is_never_beyond_the_level() -> None:
+    rows, vectors = clouds("a", (12, 30), (6, 9), seed=3)
+    assert all(isinstance(each, Slice) and each.p_value < LEVEL for each in slices(rows, vectors))
