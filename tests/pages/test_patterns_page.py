@@ -138,7 +138,7 @@ def test_a_slice_is_named_by_what_its_images_share_and_opened(runs: Path) -> Non
     assert "13 of 16 images are named wrongly (81\u00a0%)" in shown
     assert "of the other 32 of this species, 2 (6\u00a0%). p 0.005" in shown
     assert "lower share of the image that the animal covers (median 10\u00a0%; elsewhere 40\u00a0%)" in shown
-    assert f"predicted {open_run(runs / 'demo').manifest.classes[1]} (81\u00a0%; elsewhere 6\u00a0%)" in shown
+    assert f"taken for {open_run(runs / 'demo').manifest.classes[1]} (81\u00a0%; elsewhere 6\u00a0%)" in shown
     app.button(key="open_slice_1").click().run()
     region = app.session_state["leaks_region"]
     assert all(f'"{image}"' in region for image in odd) and region.startswith("images [")

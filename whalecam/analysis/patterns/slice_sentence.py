@@ -7,7 +7,7 @@ from whalecam.text import percent, percent_of, short
 from whalecam.words import Words
 
 COLUMNS: Mapping[str, str] = {
-    "predicted": "predicted",
+    "predicted": "taken for",
     "group": "{group}",
     "format": "file format",
     "mask_source": "source of the mask",
