@@ -1,7 +1,6 @@
 """Cues beyond the background's looks: known answers of toy networks, edits by their laws, tests a second time."""
 
 import io
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from whalecam.analysis.cues import PATCH, CueFinding, cue_findings, cue_scores, cue_sentence, cues_of_images
-from whalecam.analysis.cues.findings import sign_test
+from whalecam.analysis.cues.findings import placement_test
 from whalecam.analysis.cues.patch_groups import at_places, place_of, with_looks
 from whalecam.arrays import ByteArray
 from whalecam.audit.run_cues import row_of, run_cues
@@ -247,12 +246,33 @@ def test_erasing_changes_the_patch_alone() -> None:
     assert changed.any() and not (changed & ~(patch & ~near)).any()
 
 
-def test_the_sign_test_is_that_over_every_assignment_of_signs() -> None:
-    net_drop, units = np.array([0.4, 0.1, 0.3, -0.1, 0.2, 0.05]), np.array([1, 1, 2, 3, 4, 5])
-    sums = [net_drop[units == unit].sum() for unit in np.unique(units)]
-    every = [float(np.dot(signs, sums)) for signs in itertools.product((-1, 1), repeat=len(sums))]
-    exact = np.mean([each >= sum(sums) - 1e-9 for each in every])
-    assert sign_test(net_drop, units, draws=20_000) == pytest.approx(exact, abs=0.01)
+def test_the_placement_test_is_that_over_every_choice_of_places() -> None:
+    """Three units, of which the second has two images; one image has a single placebo."""
+    erased, units = [[0.2, 0.7, 0.6], [0.4, 0.5, 0.9], [0.3, 0.8], [0.6, 0.5, 0.7]], np.array([4, 7, 7, 9])
+
+    def worth(image: int, place: int) -> float:
+        others = [left for at, left in enumerate(erased[image]) if at != place]
+        return sum(others) / len(others) - erased[image][place]
+
+    # A unit's one chance takes the same share of the places of each of its images: sixths here.
+    sums = [
+        worth(0, a // 2) + worth(1, b // 2) + worth(2, b // 3) + worth(3, c // 2)
+        for a in range(6)
+        for b in range(6)
+        for c in range(6)
+    ]
+    exact = sum(total >= sums[0] - 1e-9 for total in sums) / len(sums)
+    assert placement_test(erased, units, draws=40_000) == pytest.approx(exact, abs=0.01)
+
+
+def test_eight_individuals_are_enough_for_a_mark_to_be_beyond_chance() -> None:
+    """An exchange of signs could give no less than 1 in 256, which no correction over sixty tests survives."""
+    erased = [[0.4, 0.9, 0.92]] * 16
+    assert placement_test(erased, np.arange(16) // 2, draws=1999) <= 0.001
+    rng, small = np.random.default_rng(0), 0
+    for _ in range(200):
+        small += placement_test(rng.random((16, 3)).tolist(), np.arange(16) // 2, draws=199) <= 0.05
+    assert small <= 20, "10 of 200 are expected; more than 20 would happen once in 500 times"
 
 
 def patch_of(cells: list[int], look: list[float] | None = None, side: int = 4) -> PatchRow:

@@ -147,21 +147,39 @@ def _group(pairs: Sequence[tuple[CueRow, PatchRow]], tested: int, draws: int) ->
         drop=float(drops.mean()),
         placebo=float((drops - net_drop).mean()),
         cost=float(net_drop.sum()) / tested,
-        p_value=sign_test(net_drop, np.array([row["unit"] for row, _ in pairs]), draws),
+        p_value=placement_test(
+            [[patch["erased"], *patch["placebo"]] for _, patch in pairs],
+            np.array([row["unit"] for row, _ in pairs]),
+            draws,
+        ),
     )
 
 
-def sign_test(net_drop: Values, units: NDArray[np.int64], draws: int = DRAWS, seed: int = 0) -> float:
-    """One-sided p-value of a mean above 0: the signs of whole units are exchanged at random (Fisher 1935).
+def placement_test(
+    erased: Sequence[Sequence[float]], units: NDArray[np.int64], draws: int = DRAWS, seed: int = 0
+) -> float:
+    """One-sided p-value of a patch that is worth more than the same area elsewhere.
+
+    If it were not, any of the places erased could have been the patch. So each draw takes one of the places of an image
+    for the patch, the same for all images of a unit (a permutation test, Fisher 1935). The statistic is the probability
+    left elsewhere less the one left by the patch, summed over images. Unlike an exchange of signs, it can be small
+    where there are few units: with two places beside the patch, 3 to the power of minus their number.
 
     Args:
-        net_drop: (N,) differences between an image and its placebo.
+        erased: for each image the probability with the patch erased, then with the same area erased at other places, at
+            least one.
         units: (N,) one code for all images of a group, which are not independent.
     """
     _, at = np.unique(units, return_inverse=True)
-    sums = np.bincount(at, net_drop)
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, len(sums)))
-    return float((1 + (signs @ sums >= sums.sum() - 1e-9).sum()) / (draws + 1))
+    counts = np.array([len(places) for places in erased])
+    left = np.full((len(erased), counts.max()), np.nan)
+    for row, places in zip(left, erased, strict=True):
+        row[: len(places)] = places
+    worth = (np.nansum(left, axis=1, keepdims=True) - left) / (counts[:, None] - 1) - left
+    chance = np.random.default_rng(seed).random((draws, at.max() + 1))
+    taken = (chance[:, at] * counts).astype(np.int64)
+    sums = worth[np.arange(len(worth)), taken].sum(axis=1)
+    return float((1 + (sums >= worth[:, 0].sum() - 1e-9).sum()) / (draws + 1))
 
 
 def _is_same(finding: CueFinding, other: CueFinding) -> bool:
