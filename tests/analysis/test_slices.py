@@ -37,7 +37,7 @@ def test_the_cloud_in_which_the_network_errs_is_the_slice() -> None:
     (found,) = slices(rows, vectors)
     assert found.label == "a" and set(found.images) == {f"a0-{at:02}" for at in range(20)}
     assert (found.mistakes, found.others, found.other_mistakes) == (15, 40, 3)
-    assert found.p_value == 1 / 200 and found.excess == pytest.approx(15 / 20 - 3 / 40)
+    assert found.p_value == 1 / 200 and found.error_gap == pytest.approx(15 / 20 - 3 / 40)
     assert set(found.images[:15]) == {f"a0-{at:02}" for at in range(15)}, "mistakes first"
 
 

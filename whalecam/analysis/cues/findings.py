@@ -177,8 +177,8 @@ def placement_test(
         row[: len(places)] = places
     worth = (np.nansum(left, axis=1, keepdims=True) - left) / (counts[:, None] - 1) - left
     chance = np.random.default_rng(seed).random((draws, at.max() + 1))
-    taken = (chance[:, at] * counts).astype(np.int64)
-    sums = worth[np.arange(len(worth)), taken].sum(axis=1)
+    chosen = (chance[:, at] * counts).astype(np.int64)
+    sums = worth[np.arange(len(worth)), chosen].sum(axis=1)
     return float((1 + (sums >= worth[:, 0].sum() - 1e-9).sum()) / (draws + 1))
 
 

@@ -32,13 +32,13 @@ NAMED = 3
 """Traits that are named at most."""
 
 
-def slice_sentence(found: Slice, words: Words) -> str:
+def slice_sentence(each: Slice, words: Words) -> str:
     """How many of its images are named wrongly, how many of the label's others, and the p-value."""
-    count, others = len(found.images), found.others
-    here, elsewhere = percent_of(found.mistakes, count), percent_of(found.other_mistakes, others)
+    count, others = len(each.images), each.others
+    here, elsewhere = percent_of(each.mistakes, count), percent_of(each.other_mistakes, others)
     return (
-        f"{found.mistakes:,} of {count:,} images are named wrongly ({here}); of the other {others:,} of this "
-        f"{words.label}, {found.other_mistakes:,} ({elsewhere}). p {short(found.p_value, 2)}"
+        f"{each.mistakes:,} of {count:,} images are named wrongly ({here}); of the other {others:,} of this "
+        f"{words.label}, {each.other_mistakes:,} ({elsewhere}). p {short(each.p_value, 2)}"
     )
 
 

@@ -46,7 +46,7 @@ class Slice:
     p_value: float
 
     @property
-    def excess(self) -> float:
+    def error_gap(self) -> float:
         """How much more often the network errs here than on the label's other images, in [-1, 1]."""
         return self.mistakes / len(self.images) - self.other_mistakes / max(1, self.others)
 
@@ -61,13 +61,13 @@ class _Branch:
 
 
 def slices(rows: pd.DataFrame, vectors: NDArray[np.float32]) -> list[Slice]:
-    """Where a network fails, the largest excess of mistakes first; no image is in two slices.
+    """Where a network fails, the largest gap of mistakes first; no image is in two slices.
 
     Args:
         rows: `image`, `label`, `predicted` of images that no network was trained on, of labels that it knows.
         vectors: (N, K), what the network saw of each, as `table.aligned` gives them.
     """
-    found, best = list[list[Slice]](), list[float]()
+    by_label, best = list[list[Slice]](), list[float]()
     for label, places in rows.reset_index(drop=True).groupby("label").indices.items():
         some = _some(np.asarray(places, np.int64))
         is_wrong = (rows["predicted"].to_numpy(str)[some] != str(label)).astype(np.int64)
@@ -75,16 +75,16 @@ def slices(rows: pd.DataFrame, vectors: NDArray[np.float32]) -> list[Slice]:
         if branches is None:
             continue
         names = rows["image"].to_numpy(str)[some]
-        found.append([_slice(str(label), names, is_wrong, branch) for branch in branches])
+        by_label.append([_slice(str(label), names, is_wrong, branch) for branch in branches])
         best.append(min((branch.p_value for branch in branches), default=1.0))
     factors = [corrected / p for p, corrected in zip(best, holm(best), strict=True)]
     every = [
         replace(each, p_value=min(1.0, factor * each.p_value))
-        for own, factor in zip(found, factors, strict=True)
+        for own, factor in zip(by_label, factors, strict=True)
         for each in own
     ]
     kept = [each for each in every if each.p_value < LEVEL]
-    return sorted(kept, key=lambda each: (-each.excess, each.label, each.images))
+    return sorted(kept, key=lambda each: (-each.error_gap, each.label, each.images))
 
 
 def _some(places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -108,13 +108,13 @@ def _branches(vectors: Values, is_wrong: NDArray[np.int64]) -> list[_Branch] | N
         return None
     scores, rng = surprise(members, is_wrong), np.random.default_rng(0)
     deals = np.array([surprise(members, rng.permutation(is_wrong)).max() for _ in range(DEALS)])
-    taken, branches = np.zeros(count, bool), list[_Branch]()
+    used, branches = np.zeros(count, bool), list[_Branch]()
     for at in np.argsort(-scores, kind="stable").tolist():
         p_value = (1 + int((deals >= scores[at] - 1e-9).sum())) / (1 + DEALS)
         if p_value >= LEVEL:
             break
-        if not taken[members[at]].any():
-            taken |= members[at]
+        if not used[members[at]].any():
+            used |= members[at]
             branches.append(_Branch(_typical_first(points, members[at]), float(scores[at]), p_value))
     return branches
 
@@ -186,14 +186,14 @@ def traits_of(here: pd.DataFrame, elsewhere: pd.DataFrame, columns: Iterable[str
     Args:
         here, elsewhere: the images of the slice, and the label's others, with some of `columns`, texts or numbers.
     """
-    found = list[Trait]()
+    traits = list[Trait]()
     for name in columns:
         if name not in here or name not in elsewhere:
             continue
         of_numbers = pd.api.types.is_numeric_dtype(here[name])
         trait = (_of_number if of_numbers else _of_text)(name, here[name].dropna(), elsewhere[name].dropna())
-        found += [] if trait is None or abs(trait.effect) < least else [trait]
-    return sorted(found, key=lambda trait: (-abs(trait.effect), trait.name))
+        traits += [] if trait is None or abs(trait.effect) < least else [trait]
+    return sorted(traits, key=lambda trait: (-abs(trait.effect), trait.name))
 
 
 def _of_number(name: str, here: "pd.Series[float]", elsewhere: "pd.Series[float]") -> Trait | None:

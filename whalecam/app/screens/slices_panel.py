@@ -29,21 +29,21 @@ def slices(run: Run, table: Table) -> None:
             icon=":material/info:",
         )
         return
-    found = patterns_cache.slices_of(run)
-    if not found:
+    every = patterns_cache.slices_of(run)
+    if not every:
         st.success(
             "Mistakes are spread as chance would spread them: no group of like images stands out.",
             icon=":material/check_circle:",
         )
-    for number, each in enumerate(found, 1):
+    for number, each in enumerate(every, 1):
         _slice(run, table, each, f"slice_{number}")
 
 
 def _slice(run: Run, table: Table, each: Slice, key: str) -> None:
     with st.container(border=True):
         st.markdown(f"**{plain(each.label)}** · {plain(slice_sentence(each, run.words))}")
-        if said := traits_sentence(_traits(run, table, each), run.words):
-            st.markdown(plain(said))
+        if sentence := traits_sentence(_traits(run, table, each), run.words):
+            st.markdown(plain(sentence))
         rows = table.page(Filters(images=each.images[:SHOWN]), "name", SHOWN)
         by_name = {card.image: card for card in review_controls.cards_of(run, table, rows)}
         cards = [by_name[name] for name in each.images[:SHOWN] if name in by_name]
