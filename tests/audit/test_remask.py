@@ -32,6 +32,7 @@ from whalecam.explain.masks.corrected import mask_png, read_subject
 from whalecam.store import corrected
 from whalecam.store.corrected import latest_reviews
 from whalecam.store.open_table import open_table
+from whalecam.store.parts import with_row, write_revision
 from whalecam.store.reviews import Corrections, Journal, Review, sign
 from whalecam.store.run import Run, open_run
 from whalecam.store.schema import MASKED, SCHEMA
@@ -348,6 +349,22 @@ def test_rows_that_are_replaced_at_once_are_all_replaced(writable: Run) -> None:
     assert [writable.row_of(name)["floor"][0].as_py() for name in names] == list(range(6))
     assert len(writable.parts()) == 1 and len(list((writable.path / "audit").iterdir())) == 2
     assert list((writable.path / "audit").glob("*.writing")) == []
+
+
+def test_a_revision_of_what_is_no_longer_the_last_one_is_refused(writable: Run) -> None:
+    """The names between the part that was read and the last one are free again, as only the last two are kept."""
+    (first,), names = writable.parts(), sorted(writable.audited())[:4]
+    stale = with_row(first, names[0], numbered(writable, names[0], 7))
+    assert stale is not None
+    for at, name in enumerate(names[1:], 1):
+        writable.replace_row(name, numbered(writable, name, at))
+    before = sorted(path.name for path in (writable.path / "audit").iterdir())
+    assert not write_revision(first, stale)
+    assert sorted(path.name for path in (writable.path / "audit").iterdir()) == before
+    assert [writable.row_of(name)["floor"][0].as_py() for name in names[1:]] == [1, 2, 3]
+    assert not first.exists()
+    assert writable._replaced(first, names[0], numbered(writable, names[0], 7)), "whoever read it goes on from the last"
+    assert [writable.row_of(name)["floor"][0].as_py() for name in names] == [7, 1, 2, 3]
 
 
 def test_pages_that_hold_the_rows_read_the_new_revision_alone(writable: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.commandline import process
 from tests.conftest import ROOT
-from tests.journeys.conftest import serving, settled, until
+from tests.journeys.conftest import expect, serving, settled, until
 from whalecam.demo import CARRIER, write_demo
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
@@ -50,9 +50,8 @@ def test_a_planted_timestamp_is_found_proven_and_exported(
     settled(page).get_by_role("button", name="Test for cues").click()
     found = page.get_by_text(re.compile(rf"^{CARRIER}: A mark, lower (right|middle)"))
     assert until(page, lambda: found.count() == 1, MINUTES * 60), "named, when the test has ended"
-    said = page.locator("p").filter(has=found).inner_text()
-    cost, placebo = (float(number) for number in re.findall(r"0\.\d\d", said)[:2])
-    assert "erasing it costs" in said and cost > 0.2 and placebo < cost / 4
+    proven = re.compile(r"erasing it costs 0\.[2-9]\d of probability \(placebo 0\.0\d; p 0\.0")
+    expect(page.locator("p").filter(has=found)).to_contain_text(proven)
     page.reload()
     settled(page).get_by_text(re.compile(r"images of \d predicted")).wait_for()
     with page.expect_download() as waiting:

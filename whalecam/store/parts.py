@@ -69,7 +69,8 @@ def with_row(part: Path, image: str, row: pa.Table) -> pa.Table | None:
 def write_revision(part: Path, rows: pa.Table) -> bool:
     """Write the revision after `part`, which appears whole; those before `part` are removed.
 
-    Returns: False where somebody else wrote the next revision meanwhile.
+    Returns: False where somebody else wrote the next revision meanwhile, or that and later ones: of several, the next
+    one may be gone again, so that its name is free, but never the last.
     """
     target = part.with_name(_next_revision(part.name))
     aside = target.with_suffix(f".{uuid.uuid4().hex[:8]}.writing")
@@ -80,17 +81,26 @@ def write_revision(part: Path, rows: pa.Table) -> bool:
         return False
     finally:
         aside.unlink()
-    for earlier in part.parent.glob(f"{first_of(part.name)}*.parquet"):
+    first, number = first_of(part.name), _number(part.name)
+    revisions = [path for path in part.parent.glob(f"{first}*.parquet") if first_of(path.name) == first]
+    if any(_number(path.name) > number + 1 for path in revisions):
+        target.unlink(missing_ok=True)
+        return False
+    for earlier in revisions:
         # The one before stays a while, for pages that are about to read it.
-        if earlier not in (part, target) and first_of(earlier.name) == first_of(part.name):
+        if _number(earlier.name) < number:
             earlier.unlink(missing_ok=True)
     return True
 
 
-def _next_revision(name: str) -> str:
+def _number(name: str) -> int:
+    """Of a revision; 0 for the first one."""
     match = REVISION.fullmatch(name)
-    number = int(match["number"] or 0) if match else 0
-    return f"{first_of(name)}.r{number + 1:06d}.parquet"
+    return int(match["number"] or 0) if match else 0
+
+
+def _next_revision(name: str) -> str:
+    return f"{first_of(name)}.r{_number(name) + 1:06d}.parquet"
 
 
 def names_in(part: Path) -> set[str]:

@@ -7,7 +7,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from glob import glob
@@ -206,15 +206,21 @@ class Run:
 
         Raises RunError where the image has no row.
         """
-        is_known = False
-        for part in self.parts():
-            while (rows := with_row(part, image, row)) is not None:
-                is_known = True
-                if write_revision(part, rows):
-                    break
-                part = next(path for path in self.parts() if first_of(path.name) == first_of(part.name))
-        if not is_known:
+        replaced = [self._replaced(part, image, row) for part in self.parts()]
+        if not any(replaced):
             raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
+
+    def _replaced(self, part: Path, image: str, row: pa.Table) -> bool:
+        """Write the next revision of a part, on the last one that there is; False where the image is not in it."""
+        while True:
+            with suppress(FileNotFoundError):  # others wrote two revisions meanwhile
+                rows = with_row(part, image, row)
+                if rows is None or write_revision(part, rows):
+                    return rows is not None
+            present = [path for path in self.parts() if first_of(path.name) == first_of(part.name)]
+            if not present:  # the table was cleared
+                return False
+            part = present[0]
 
     def row_of(self, image: str) -> pa.Table:
         """The row of an image, by the columns of SCHEMA. Raises RunError where it has none."""
