@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import whalecam as wc
 from tests.analysis.test_patterns import looks
 from tests.pages.test_pages import open_page, texts
 from whalecam.analysis.patterns import places
@@ -142,6 +143,8 @@ def test_a_slice_is_named_by_what_its_images_share_and_opened(runs: Path) -> Non
     app.button(key="open_slice_1").click().run()
     region = app.session_state["leaks_region"]
     assert all(f'"{image}"' in region for image in odd) and region.startswith("images [")
+    (same,) = wc.open_run(runs / "demo").slices()
+    assert set(same.images) == odd and (same.mistakes, same.others, same.other_mistakes) == (13, 32, 2)
 
 
 def test_without_unseen_images_the_tab_says_why_it_has_no_slices(runs: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from whalecam import data as dataset
 from whalecam.analysis.compare import Comparison, compare_runs
 from whalecam.analysis.cues import CueFinding, cue_findings
+from whalecam.analysis.patterns.slices import Slice, slices, unseen
 from whalecam.api.options import PathLike, with_options
 from whalecam.arrays import Report, silent
 from whalecam.audit import remask as remasking
@@ -157,6 +158,17 @@ class Run(StoredRun):
         """
         given = Review("", verdict, reviewer, reason=reason, note=note, suggested_label=suggested_label)
         return sign(self, images, given, thresholds)
+
+    def slices(self) -> list[Slice]:
+        """Where its networks fail: like images of one label with more mistakes than on the label's others.
+
+        Among images that no network was trained on, grouped by Ward's tree over what the network saw of them.
+
+        Returns: the largest gap first: `label`, `images` (mistakes first), `mistakes`, `others`, `other_mistakes`
+        (counts) and `p_value`, which accounts for all groups (max-T, Westfall and Young 1993) and labels (Holm); below
+        0.05.
+        """
+        return slices(*unseen(self))
 
     def report(self, path: PathLike, *, cases: int = 24, thresholds: Thresholds = Thresholds()) -> Path:
         """Write one self-contained HTML page.

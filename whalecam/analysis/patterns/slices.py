@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from whalecam.stats import holm
+from whalecam.store.run import Run
+from whalecam.store.table import aligned, embeddings
 
 Values = NDArray[np.float64]
 COMPONENTS, DEALS, LEVEL = 16, 199, 0.05
@@ -22,8 +24,8 @@ COMPONENTS, DEALS, LEVEL = 16, 199, 0.05
 SMALLEST, LARGEST = 8, 0.67
 """Images of a slice at least, and its share of the label's images at most."""
 FEWEST_MISTAKES = 3
-MOST = 2000
-"""Images of a label that are arranged at most: the tree takes memory that grows with their square."""
+MOST, IN_ALL = 2000, 20_000
+"""Images of a label that are arranged at most, as the tree takes memory that grows with their square; and of all."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class _Branch:
     places: NDArray[np.int64]
     score: float
     p_value: float
+
+
+def unseen(run: Run) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """What slices of a run are found among: rows and vectors of images that no network was trained on, as `slices`
+    takes them; of more than IN_ALL a sample."""
+    rows = embeddings(run.parts(), IN_ALL, unseen=True)
+    rows = rows[rows["label"].isin(run.manifest.classes)].reset_index(drop=True)
+    return rows.drop(columns="embedding"), aligned(rows)
 
 
 def slices(rows: pd.DataFrame, vectors: NDArray[np.float32]) -> list[Slice]:

@@ -18,7 +18,7 @@ from whalecam.analysis.patterns.strategies import Strategy
 from whalecam.arrays import Report, silent
 from whalecam.explain import render
 from whalecam.store.run import Run
-from whalecam.store.table import aligned, embeddings
+from whalecam.store.table import aligned
 from whalecam.store.table.maps import stored_maps
 
 SIDE, COLOURS, EMPTY = 192, "magma", (226, 232, 240)
@@ -91,9 +91,7 @@ def _pca(_run: Run, path: str, stamp: str) -> NDArray[np.float64]:
 
 @st.cache_resource(max_entries=2, show_spinner="Reading what the network saw …")
 def _unseen(_run: Run, path: str, stamp: str) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    rows = embeddings(_run.parts(), places.MOST, unseen=True)
-    rows = rows[rows["label"].isin(_run.manifest.classes)].reset_index(drop=True)
-    return rows.drop(columns="embedding"), aligned(rows)
+    return slices.unseen(_run)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing mistakes …")
