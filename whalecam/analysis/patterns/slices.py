@@ -1,13 +1,15 @@
 """Slices: like images of one label on which a network errs more often than on the label's other images.
 
-Images that no network was trained on are arranged, label by label, by what the network saw of them: Ward's tree (1963)
-over the first principal components of their vectors. Every branch of the tree is a candidate. Its score is how
-improbable so many mistakes among so many images are (hypergeometric distribution). The p-value of a branch is how often
-the best branch of all has such a score when the same mistakes are dealt out at random (max-T, Westfall and Young 1993),
-so it accounts for all the branches that were looked at; labels are corrected by Holm.
+Images that no network was trained on are compared, label by label, by the first principal components of what the
+network saw of them. Candidates are the branches of Ward's tree (1963), and the images that a ridge regression of the
+mistakes, fitted on all other images, expects to be wrong most: a direction in which the label fails (Jain et al. 2023,
+arXiv 2206.14754), cut anywhere. The score of a candidate is how improbable so many mistakes among so many images are
+(hypergeometric distribution). Its p-value is how often the best candidate of all has such a score when the same
+mistakes are dealt out at random and all is done again (max-T, Westfall and Young 1993), so it accounts for everything
+that was looked at; labels are corrected by Holm.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +22,9 @@ from whalecam.store.table import aligned, embeddings
 
 Values = NDArray[np.float64]
 COMPONENTS, DEALS, LEVEL = 16, 199, 0.05
-"""Principal components; random deals of the mistakes; the p-value from which on a branch is no slice."""
+"""Principal components; random deals of the mistakes; the p-value from which on a group is no slice."""
+RIDGE, LEAST_LOG = 0.1, -1e4
+"""Penalty of the regression for each image; stands for the logarithm of an impossible event."""
 SMALLEST, LARGEST = 8, 0.67
 """Images of a slice at least, and its share of the label's images at most."""
 FEWEST_MISTAKES = 3
@@ -34,10 +38,10 @@ class Slice:
 
     Attributes:
         label: their label.
-        images: mistakes first, of these and of the others the most typical first.
+        images: mistakes first, of these and of the others the most typical, or the surest to be wrong, first.
         mistakes: how many of them are named wrongly.
         others, other_mistakes: the label's other images that were looked at, and how many of these are.
-        p_value: corrected over all branches and all labels, in (0, 1].
+        p_value: corrected over all candidates and all labels, in (0, 1].
     """
 
     label: str
@@ -55,7 +59,7 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class _Branch:
-    """Places among the label's images, the most typical first, and how far above chance their mistakes are."""
+    """Places among the label's images, the first ones first, and how far above chance their mistakes are."""
 
     places: NDArray[np.int64]
     score: float
@@ -103,7 +107,7 @@ def _some(places: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _branches(vectors: Values, is_wrong: NDArray[np.int64]) -> list[_Branch] | None:
-    """The branches of a label's tree that are above chance, the best first, none within another.
+    """The groups of a label's images that are above chance, the best first, no image in two.
 
     None where there are too few mistakes, or too few images without one, to say anything.
     """
@@ -112,21 +116,47 @@ def _branches(vectors: Values, is_wrong: NDArray[np.int64]) -> list[_Branch] | N
     wrong, count = int(is_wrong.sum()), len(is_wrong)
     if min(wrong, count - wrong) < FEWEST_MISTAKES or count < 2 * SMALLEST:
         return None
-    points = _components(vectors)
-    members = members_of(linkage(points, "ward"), count)
-    if not len(members):
-        return None
-    scores, rng = surprise(members, is_wrong), np.random.default_rng(0)
-    deals = np.array([surprise(members, rng.permutation(is_wrong)).max() for _ in range(DEALS)])
+    points, rng = _components(vectors), np.random.default_rng(0)
+    deals = np.stack([is_wrong, *(rng.permutation(is_wrong) for _ in range(DEALS))], axis=1)
+    tree, order = (
+        members_of(linkage(points, "ward"), count),
+        np.argsort(-left_out(points, deals), axis=0, kind="stable"),
+    )
+    sizes = np.arange(SMALLEST, int(LARGEST * count) + 1)
+    chances = surprises(count, wrong)
+    of_tree = chances[tree.sum(axis=1)[:, None], tree.astype(np.int64) @ deals]
+    of_order = chances[sizes[:, None], np.cumsum(np.take_along_axis(deals, order, 0), axis=0)[sizes - 1]]
+    scores = np.concatenate([of_tree, of_order])
+    places = [*(_typical_first(points, inside) for inside in tree), *(order[:size, 0] for size in sizes.tolist())]
+    return _above_chance(places, scores[:, 0], scores[:, 1:].max(axis=0), count)
+
+
+def _above_chance(places: Sequence[NDArray[np.int64]], scores: Values, by_chance: Values, count: int) -> list[_Branch]:
+    """Of all groups those with a p-value below LEVEL, the best first; `by_chance` are the best scores of the deals."""
     used, branches = np.zeros(count, bool), list[_Branch]()
     for at in np.argsort(-scores, kind="stable").tolist():
-        p_value = (1 + int((deals >= scores[at] - 1e-9).sum())) / (1 + DEALS)
+        p_value = (1 + int((by_chance >= scores[at] - 1e-9).sum())) / (1 + len(by_chance))
         if p_value >= LEVEL:
             break
-        if not used[members[at]].any():
-            used |= members[at]
-            branches.append(_Branch(_typical_first(points, members[at]), float(scores[at]), p_value))
+        if not used[places[at]].any():
+            used[places[at]] = True
+            branches.append(_Branch(places[at], float(scores[at]), p_value))
     return branches
+
+
+def left_out(points: Values, is_wrong: NDArray[np.int64]) -> Values:
+    """How wrong each image is expected to be by all others: ridge regression, each image left out once.
+
+    Args:
+        points: (N, K).
+        is_wrong: (N, D), each column regressed by itself.
+    """
+    spread = points.std(axis=0)
+    inputs = np.concatenate([np.ones((len(points), 1)), points / np.where(spread > 0, spread, 1)], axis=1)
+    penalty = RIDGE * len(points) * np.diag([0.0] + [1.0] * points.shape[1])
+    hat = inputs @ np.linalg.solve(inputs.T @ inputs + penalty, inputs.T)
+    own = np.diag(hat)[:, None]
+    return np.asarray((hat @ is_wrong - own * is_wrong) / (1 - own), np.float64)
 
 
 def _components(vectors: Values) -> Values:
@@ -145,17 +175,15 @@ def members_of(tree: Values, count: int) -> NDArray[np.bool_]:
     return np.asarray(inside[(sizes >= SMALLEST) & (sizes <= LARGEST * count)], bool)
 
 
-def surprise(members: NDArray[np.bool_], is_wrong: NDArray[np.int64]) -> Values:
-    """For each branch (B,) minus the logarithm of the chance of as many mistakes in it or more, ≥ 0.
+def surprises(count: int, wrong: int) -> Values:
+    """Minus the logarithm of the chance of as many mistakes or more in a group, by its size and number of mistakes.
 
-    Args:
-        members: (B, N).
-        is_wrong: (N,), 1 for a mistake.
+    Returns: (count + 1, wrong + 1), ≥ 0; of `count` images `wrong` are mistakes.
     """
     from scipy.stats import hypergeom
 
-    mistakes = members.astype(np.int64) @ is_wrong
-    return np.asarray(-hypergeom.logsf(mistakes - 1, len(is_wrong), is_wrong.sum(), members.sum(axis=1)), np.float64)
+    sizes, mistakes = np.arange(count + 1)[:, None], np.arange(wrong + 1)[None]
+    return np.asarray(-np.maximum(hypergeom.logsf(mistakes - 1, count, wrong, sizes), LEAST_LOG), np.float64)
 
 
 def _typical_first(points: Values, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
