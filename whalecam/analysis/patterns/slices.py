@@ -23,12 +23,12 @@ from whalecam.store.table import aligned, embeddings
 Values = NDArray[np.float64]
 COMPONENTS, DEALS, LEVEL = 16, 199, 0.05
 """Principal components; random deals of the mistakes; the p-value from which on a group is no slice."""
-RIDGE, LEAST_LOG = 0.1, -1e4
-"""Penalty of the regression for each image; stands for the logarithm of an impossible event."""
-SMALLEST, LARGEST = 8, 0.67
+RIDGE = 0.1
+"""Penalty of the regression for each image."""
+MIN_IMAGES, MAX_SHARE = 8, 0.67
 """Images of a slice at least, and its share of the label's images at most."""
-FEWEST_MISTAKES = 3
-MOST, IN_ALL = 2000, 20_000
+MIN_MISTAKES = 3
+MAX_OF_LABEL, MAX_IMAGES = 2000, 20_000
 """Images of a label that are arranged at most, as the tree takes memory that grows with their square; and of all."""
 
 
@@ -59,17 +59,16 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class _Branch:
-    """Places among the label's images, the first ones first, and how far above chance their mistakes are."""
+    """Places among the label's images, the most typical or the surest to be wrong first."""
 
     places: NDArray[np.int64]
-    score: float
     p_value: float
 
 
 def unseen(run: Run) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """What slices of a run are found among: rows and vectors of images that no network was trained on, as `slices`
-    takes them; of more than IN_ALL a sample."""
-    rows = embeddings(run.parts(), IN_ALL, unseen=True)
+    takes them; of more than MAX_IMAGES a sample."""
+    rows = embeddings(run.parts(), MAX_IMAGES, unseen=True)
     rows = rows[rows["label"].isin(run.manifest.classes)].reset_index(drop=True)
     return rows.drop(columns="embedding"), aligned(rows)
 
@@ -102,8 +101,10 @@ def slices(rows: pd.DataFrame, vectors: NDArray[np.float32]) -> list[Slice]:
 
 
 def _some(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of more than MOST, as many, the same in every call."""
-    return places if len(places) <= MOST else np.sort(np.random.default_rng(0).choice(places, MOST, replace=False))
+    """Of more than MAX_OF_LABEL, as many, the same in every call."""
+    if len(places) <= MAX_OF_LABEL:
+        return places
+    return np.sort(np.random.default_rng(0).choice(places, MAX_OF_LABEL, replace=False))
 
 
 def _branches(vectors: Values, is_wrong: NDArray[np.int64]) -> list[_Branch] | None:
@@ -114,17 +115,15 @@ def _branches(vectors: Values, is_wrong: NDArray[np.int64]) -> list[_Branch] | N
     from scipy.cluster.hierarchy import linkage
 
     wrong, count = int(is_wrong.sum()), len(is_wrong)
-    if min(wrong, count - wrong) < FEWEST_MISTAKES or count < 2 * SMALLEST:
+    if min(wrong, count - wrong) < MIN_MISTAKES or count < 2 * MIN_IMAGES:
         return None
     points, rng = _components(vectors), np.random.default_rng(0)
     deals = np.stack([is_wrong, *(rng.permutation(is_wrong) for _ in range(DEALS))], axis=1)
-    tree, order = (
-        members_of(linkage(points, "ward"), count),
-        np.argsort(-left_out(points, deals), axis=0, kind="stable"),
-    )
-    sizes = np.arange(SMALLEST, int(LARGEST * count) + 1)
+    tree = members_of(linkage(points, "ward"), count)
+    order = np.argsort(-left_out(points, deals), axis=0, kind="stable")
+    sizes = np.arange(MIN_IMAGES, int(MAX_SHARE * count) + 1)
     chances = surprises(count, wrong)
-    of_tree = chances[tree.sum(axis=1)[:, None], tree.astype(np.int64) @ deals]
+    of_tree = chances[tree.sum(axis=1)[:, None], (tree.astype(np.float64) @ deals).astype(np.int64)]
     of_order = chances[sizes[:, None], np.cumsum(np.take_along_axis(deals, order, 0), axis=0)[sizes - 1]]
     scores = np.concatenate([of_tree, of_order])
     places = [*(_typical_first(points, inside) for inside in tree), *(order[:size, 0] for size in sizes.tolist())]
@@ -140,7 +139,7 @@ def _above_chance(places: Sequence[NDArray[np.int64]], scores: Values, by_chance
             break
         if not used[places[at]].any():
             used[places[at]] = True
-            branches.append(_Branch(places[at], float(scores[at]), p_value))
+            branches.append(_Branch(places[at], p_value))
     return branches
 
 
@@ -172,18 +171,25 @@ def members_of(tree: Values, count: int) -> NDArray[np.bool_]:
     for at, (left, right) in enumerate(tree[:, :2].astype(np.int64).tolist(), count):
         inside[at] = inside[left] | inside[right]
     sizes = inside.sum(axis=1)
-    return np.asarray(inside[(sizes >= SMALLEST) & (sizes <= LARGEST * count)], bool)
+    return np.asarray(inside[(sizes >= MIN_IMAGES) & (sizes <= MAX_SHARE * count)], bool)
 
 
 def surprises(count: int, wrong: int) -> Values:
     """Minus the logarithm of the chance of as many mistakes or more in a group, by its size and number of mistakes.
 
-    Returns: (count + 1, wrong + 1), ≥ 0; of `count` images `wrong` are mistakes.
+    Returns: (count + 1, wrong + 1), infinite where it cannot be; of `count` images `wrong` are mistakes. All at once:
+    SciPy's hypergeometric distribution takes minutes for the millions of values of a large label.
     """
-    from scipy.stats import hypergeom
-
     sizes, mistakes = np.arange(count + 1)[:, None], np.arange(wrong + 1)[None]
-    return np.asarray(-np.maximum(hypergeom.logsf(mistakes - 1, count, wrong, sizes), LEAST_LOG), np.float64)
+    ways = _log_ways(wrong, mistakes) + _log_ways(count - wrong, sizes - mistakes) - _log_ways(count, sizes)
+    return np.asarray(-np.logaddexp.accumulate(ways[:, ::-1], axis=1)[:, ::-1], np.float64)
+
+
+def _log_ways(of: int, some: NDArray[np.int64]) -> Values:
+    """The logarithm of the number of ways to take `some` out of `of`; minus infinity where there is none."""
+    from scipy.special import gammaln
+
+    return np.asarray(gammaln(of + 1) - gammaln(some + 1) - gammaln(of - some + 1), np.float64)
 
 
 def _typical_first(points: Values, inside: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from whalecam.analysis.patterns.slice_sentence import COLUMNS, slice_sentence, traits_sentence
-from whalecam.analysis.patterns.slices import SMALLEST, Slice, Trait, traits_of
+from whalecam.analysis.patterns.slices import MIN_IMAGES, Slice, Trait, traits_of
 from whalecam.app.components.gallery import gallery
 from whalecam.app.shell import links
 from whalecam.app.shell.page_frame import plain
@@ -19,8 +19,8 @@ def slices(run: Run, table: Table) -> None:
     """The tab: what a slice is, and each one with its figures, what its images have in common, and their gallery."""
     st.caption(
         f"Images that the network had not seen in training, grouped within each {run.words.label} by what it saw in "
-        f"them. A slice is a group with more mistakes than chance explains, of {SMALLEST} images or more. Wrong labels "
-        "and a background that is rare in training both make one: look at the images."
+        f"them. A slice is a group with more mistakes than chance explains, of {MIN_IMAGES} images or more. Wrong "
+        "labels and a background that is rare in training both make one: look at the images."
     )
     if patterns_cache.unseen_of(run).empty:
         st.info(
