@@ -6,19 +6,17 @@ import streamlit as st
 
 from whalecam.analysis.cues import CueFinding, cue_sentence, cue_title
 from whalecam.app.components.download import download
-from whalecam.app.components.gallery import gallery
-from whalecam.app.shell import jobs, links
+from whalecam.app.shell import jobs
 from whalecam.app.shell.page_frame import errors_shown, plain
 from whalecam.app.state import cues_cache
-from whalecam.app.widgets import chart_selection, review_controls
+from whalecam.app.widgets.named_images import named_images, open_all_button
 from whalecam.commands import Cues
 from whalecam.config import CUES_PER_CLASS
 from whalecam.output.csv.cue_list import write_cue_list
 from whalecam.store.run import Run
-from whalecam.store.table import Filters, Table
+from whalecam.store.table import Table
 from whalecam.words import Words, capital
 
-SHOWN = 12
 PER_CLASS = (20, CUES_PER_CLASS, 200)
 PASSES, PASSES_PER_SECOND = 30, 40
 """Forward passes an image takes, about, and how many a usual machine makes, edits included."""
@@ -96,29 +94,14 @@ def _start(run: Run, classes: int, *, was_tested: bool, is_partial: bool) -> Non
 def _finding(run: Run, table: Table, finding: CueFinding) -> None:
     with st.container(border=True):
         st.markdown(_heading(run, finding))
-        rows = table.page(Filters(images=finding.images[:SHOWN]), "name", SHOWN)
-        by_name = {card.image: card for card in review_controls.cards_of(run, table, rows)}
         key = _key(finding)
-        cards = [by_name[name] for name in finding.images[:SHOWN] if name in by_name]
-        event = gallery(cards, key=f"cue_{key}", selectable=False, columns_min_px=110)
-        if event.opened:
-            review_controls.open_image(event.opened)
-        _open_button(finding)
+        named_images(run, table, finding.images, f"cue_{key}")
+        open_all_button(finding.images, f"open_{key}")
 
 
 def _heading(run: Run, finding: CueFinding) -> str:
     title = capital(cue_title(finding, run.words))
     return f"**{plain(f'{finding.predicted}: {title}')}** · {plain(cue_sentence(finding, run.words))}"
-
-
-def _open_button(finding: CueFinding) -> None:
-    count = len(finding.images)
-    if st.button(f"Open the {count:,} images", key=f"open_{_key(finding)}", icon=":material/photo_library:"):
-        links.go("Leaks", leaks_region=_region(finding.images))
-
-
-def _region(images: Sequence[str]) -> str:
-    return chart_selection.encode({"points": [{"customdata": [image]} for image in images]}, "")
 
 
 def _key(finding: CueFinding) -> str:

@@ -14,13 +14,13 @@ from whalecam.app.shell.page_frame import plain
 from whalecam.app.state import patterns_cache, pending, session
 from whalecam.app.state.pending import ReviewAction
 from whalecam.app.widgets import review_actions, review_controls
+from whalecam.app.widgets.named_images import SHOWN, named_images
 from whalecam.arrays import Progress, typed_records
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, ListedRow, Overlay, Table
 from whalecam.text import percent
 from whalecam.words import Words, capital
 
-SHOWN = 12
 UNSEEN = "Among the images that the network had not seen"
 NO_MAPS = "No image here has a map of its predicted class."
 
@@ -93,7 +93,7 @@ def _group(run: Run, table: Table, key: str, group: Strategy) -> None:
             card = Card("mean", patterns_cache.heat_uri(group.mean), "Mean map", (f"of {count:,} images",))
             gallery([card], key=f"mean_{key}", selectable=False, openable=False, columns_min_px=110)
         with images:
-            _gallery_of(run, table, group.images[:SHOWN], f"group_{key}")
+            named_images(run, table, group.images, f"group_{key}")
 
 
 def _flagging(key: str, group: Strategy, words: Words) -> None:
@@ -219,11 +219,3 @@ def _card(run: Run, row: ListedRow, overlays: Mapping[str, Overlay], of: str, ag
         layer=layer,
         mask_bits=overlay.mask_bits,
     )
-
-
-def _gallery_of(run: Run, table: Table, images: tuple[str, ...], key: str) -> None:
-    rows = table.page(Filters(images=images), "name", len(images))
-    by_name = {card.image: card for card in review_controls.cards_of(run, table, rows)}
-    event = gallery([by_name[name] for name in images], key=key, selectable=False, columns_min_px=110)
-    if event.opened:
-        review_controls.open_image(event.opened)

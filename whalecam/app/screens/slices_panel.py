@@ -2,17 +2,13 @@
 
 import streamlit as st
 
-from whalecam.analysis.patterns.slice_sentence import COLUMNS, slice_sentence, traits_sentence
-from whalecam.analysis.patterns.slices import MIN_IMAGES, Slice, Trait, traits_of
-from whalecam.app.components.gallery import gallery
-from whalecam.app.shell import links
+from whalecam.analysis.patterns.slice_sentence import slice_sentence, traits_sentence
+from whalecam.analysis.patterns.slices import MIN_IMAGES, Slice
 from whalecam.app.shell.page_frame import plain
-from whalecam.app.state import patterns_cache, session
-from whalecam.app.widgets import chart_selection, review_controls
+from whalecam.app.state import patterns_cache
+from whalecam.app.widgets.named_images import named_images, open_all_button
 from whalecam.store.run import Run
-from whalecam.store.table import Filters, Table
-
-SHOWN = 12
+from whalecam.store.table import Table
 
 
 def slices(run: Run, table: Table) -> None:
@@ -42,25 +38,7 @@ def slices(run: Run, table: Table) -> None:
 def _slice(run: Run, table: Table, each: Slice, key: str) -> None:
     with st.container(border=True):
         st.markdown(f"**{plain(each.label)}** · {plain(slice_sentence(each, run.words))}")
-        if sentence := traits_sentence(_traits(run, table, each), run.words):
+        if sentence := traits_sentence(patterns_cache.traits_of(run, table, each), run.words):
             st.markdown(plain(sentence))
-        rows = table.page(Filters(images=each.images[:SHOWN]), "name", SHOWN)
-        by_name = {card.image: card for card in review_controls.cards_of(run, table, rows)}
-        cards = [by_name[name] for name in each.images[:SHOWN] if name in by_name]
-        event = gallery(cards, key=f"cards_{key}", selectable=False, columns_min_px=110)
-        if event.opened:
-            review_controls.open_image(event.opened)
-        count = len(each.images)
-        if st.button(f"Open the {count:,} images", key=f"open_{key}", icon=":material/photo_library:"):
-            points = [{"customdata": [image]} for image in each.images]
-            links.go("Leaks", leaks_region=chart_selection.encode({"points": points}, ""))
-
-
-def _traits(run: Run, table: Table, each: Slice) -> list[Trait]:
-    """In what it differs from the label's other unseen images, by the table and by what was measured on files."""
-    rows = table.all_rows(Filters(labels=(each.label,), in_training=False))
-    measured = session.properties_of(run)
-    columns = [name for name in COLUMNS if name in measured and name not in rows]
-    rows = rows.merge(measured[["image", *columns]], "left", "image")
-    is_here = rows["image"].isin(each.images)
-    return traits_of(rows[is_here], rows[~is_here], COLUMNS)
+        named_images(run, table, each.images, f"cards_{key}")
+        open_all_button(each.images, f"open_{key}")

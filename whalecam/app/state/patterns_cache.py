@@ -13,12 +13,14 @@ from PIL import Image
 
 from whalecam.analysis.patterns import atlas, places, slices, strategies
 from whalecam.analysis.patterns.atlas import AROUND, Atlas
-from whalecam.analysis.patterns.slices import Slice
+from whalecam.analysis.patterns.slice_sentence import COLUMNS
+from whalecam.analysis.patterns.slices import Slice, Trait
 from whalecam.analysis.patterns.strategies import Strategy
+from whalecam.app.state import session
 from whalecam.arrays import Report, silent
 from whalecam.explain import render
 from whalecam.store.run import Run
-from whalecam.store.table import aligned
+from whalecam.store.table import Filters, Table, aligned
 from whalecam.store.table.maps import stored_maps
 
 SIDE, COLOURS, EMPTY = 192, "magma", (226, 232, 240)
@@ -47,6 +49,11 @@ def unseen_of(run: Run) -> pd.DataFrame:
 def slices_of(run: Run) -> list[Slice]:
     """See `patterns.slices`."""
     return _slices(run, str(run.path), places.stamp(run))
+
+
+def traits_of(run: Run, table: Table, each: Slice) -> list[Trait]:
+    """In what a slice differs from the label's other unseen images, by the table and by what was measured on files."""
+    return _traits(run, table, each, str(run.path), places.stamp(run), len(run.property_parts()))
 
 
 def atlases_of(run: Run, species: Sequence[str], report: Report = silent) -> dict[str, Atlas]:
@@ -97,6 +104,15 @@ def _unseen(_run: Run, path: str, stamp: str) -> tuple[pd.DataFrame, NDArray[np.
 @st.cache_resource(max_entries=8, show_spinner="Comparing mistakes …")
 def _slices(_run: Run, path: str, stamp: str) -> list[Slice]:
     return slices.slices(*_unseen(_run, path, stamp))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _traits(_run: Run, _table: Table, each: Slice, path: str, stamp: str, measured: int) -> list[Trait]:
+    rows, properties = _table.all_rows(Filters(labels=(each.label,), in_training=False)), session.properties_of(_run)
+    columns = [name for name in COLUMNS if name in properties and name not in rows]
+    rows = rows.merge(properties[["image", *columns]], "left", "image")
+    is_here = rows["image"].isin(each.images)
+    return slices.traits_of(rows[is_here], rows[~is_here], COLUMNS)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Comparing maps …")

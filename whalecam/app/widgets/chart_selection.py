@@ -45,7 +45,12 @@ def encode(selection: Selection, axes: str) -> str:
     if outlines:
         return f"{axes} " + ";".join(map(_vertices, outlines))
     names = [str(point["customdata"][0]) for point in selection.get("points", ()) if point.get("customdata")]
-    return f"{NAMES} {json.dumps(list(dict.fromkeys(names)), ensure_ascii=False)}" if names else ""
+    return region_of(names)
+
+
+def region_of(images: Sequence[str]) -> str:
+    """Images by their names as `encode` writes a selection of points; "" for none."""
+    return f"{NAMES} {json.dumps(list(dict.fromkeys(images)), ensure_ascii=False)}" if images else ""
 
 
 def images_in(region: str, places: Callable[[str], pd.DataFrame]) -> tuple[str, ...]:
