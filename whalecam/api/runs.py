@@ -32,7 +32,7 @@ from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Added, Review, sign
 from whalecam.store.run import Run as StoredRun
-from whalecam.store.run import create_run, is_run, words_for
+from whalecam.store.run import create_run, words_for
 from whalecam.store.run import open_run as open_stored
 from whalecam.store.table import Totals
 
@@ -224,11 +224,7 @@ def train(
     if data.csv == dataset.IN_MEMORY and chosen.group in {"image", "label", "group"} & set(data.others):
         raise DatasetError(f"The run's table has a column '{chosen.group}' of its own. Give yours another name.")
     inspected = dataset.inspect_images(data, report)
-    if is_run(Path(path)):
-        run = open_stored(Path(path))
-        run.stage(dataset=DatasetRecord.of(data), words=words or run.words)
-    else:
-        run = create_run(Path(path), DatasetRecord.of(data), words)
+    run = create_run(Path(path), DatasetRecord.of(data), words)
     if data.csv == dataset.IN_MEMORY:
         inspected = dataset.write_table(inspected, run.own_table)
         run.update(dataset=DatasetRecord.of(inspected))

@@ -421,7 +421,10 @@ def words_for(path: Path, data: Described, subject: str | None = None, backgroun
 
 
 def create_run(path: Path, dataset: DatasetRecord, words: Words | None = None) -> Run:
-    """Make a run folder for a data set, or take an existing one over and point it at that data set.
+    """Make a run folder for a data set, or take an existing one over and stage that data set.
+
+    An existing run has the network and the audit of its present data: its next `update` writes the other data set, with
+    the network that is made of it.
 
     Args:
         words: None: those of the run, else of the columns of the data set.
@@ -432,12 +435,12 @@ def create_run(path: Path, dataset: DatasetRecord, words: Words | None = None) -
     if is_filled and not any((path / name).is_file() for name in (MANIFEST, JOB)):
         raise RunError(f"{path} exists and is not a run folder. Name a new folder, or one that contains run.json.")
     path.mkdir(parents=True, exist_ok=True)
-    run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
     if is_run(path):
         run = open_run(path)
-    elif words is None:
-        words = Words.of_columns(Columns(**dataset.columns))
-    run.update(dataset=dataset, words=words or run.words)
+        run.stage(dataset=dataset, words=words or run.words)
+        return run
+    run = Run(path.resolve(), Manifest(dataset=dataset, created=now()))
+    run.update(words=words or Words.of_columns(Columns(**dataset.columns)))
     return run
 
 
