@@ -32,7 +32,7 @@ from whalecam.explain.masks.corrected import mask_png, read_subject
 from whalecam.store import corrected
 from whalecam.store.corrected import latest_reviews
 from whalecam.store.open_table import open_table
-from whalecam.store.parts import with_row, write_revision
+from whalecam.store.parts import replace_row, with_row, write_revision
 from whalecam.store.reviews import Corrections, Journal, Review, sign
 from whalecam.store.run import Run, open_run
 from whalecam.store.schema import MASKED, SCHEMA
@@ -363,7 +363,7 @@ def test_a_revision_of_what_is_no_longer_the_last_one_is_refused(writable: Run) 
     assert sorted(path.name for path in (writable.path / "audit").iterdir()) == before
     assert [writable.row_of(name)["floor"][0].as_py() for name in names[1:]] == [1, 2, 3]
     assert not first.exists()
-    assert writable._replaced(first, names[0], numbered(writable, names[0], 7)), "whoever read it goes on from the last"
+    assert replace_row(first, names[0], numbered(writable, names[0], 7)), "whoever read it goes on from the last"
     assert [writable.row_of(name)["floor"][0].as_py() for name in names] == [7, 1, 2, 3]
 
 

@@ -32,8 +32,9 @@ from whalecam.store.manifest import DatasetRecord
 from whalecam.store.open_table import open_table
 from whalecam.store.reviews import Added, Review, sign
 from whalecam.store.run import Run as StoredRun
-from whalecam.store.run import create_run, words_for
+from whalecam.store.run import create_run
 from whalecam.store.run import open_run as open_stored
+from whalecam.store.run_words import words_for
 from whalecam.store.table import Totals
 
 

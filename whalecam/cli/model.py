@@ -189,7 +189,8 @@ def _loaded(data: Any, run_path: Path, words: dict[str, str | None], given: dict
     from whalecam.network import training
     from whalecam.network.checkpoints import class_names_of
     from whalecam.store.manifest import DatasetRecord
-    from whalecam.store.run import create_run, words_for
+    from whalecam.store.run import create_run
+    from whalecam.store.run_words import words_for
 
     context = click.get_current_context()
     stated = {

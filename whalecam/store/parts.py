@@ -4,10 +4,12 @@ A part is never changed. Where one of its rows is made anew, all of them are wri
 all revisions the last counts.
 """
 
+import io
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +48,17 @@ REVISION = re.compile(r"(?P<first>.+?)(?:\.r(?P<number>\d{6}))?\.parquet")
 """The name of a part: that of its first revision, and the number of a later one."""
 
 
+def encoded(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Rows as Parquet by the columns of SCHEMA; those that a row lacks are null."""
+    target = io.BytesIO()
+    _write(pa.Table.from_pylist(list(rows), schema=SCHEMA), target)
+    return target.getvalue()
+
+
+def _write(rows: pa.Table, target: Path | io.BytesIO) -> None:
+    pq.write_table(rows, target, compression="zstd", row_group_size=64)
+
+
 def first_of(name: str) -> str:
     """The name of a part without its revision."""
     match = REVISION.fullmatch(name)
@@ -55,6 +68,33 @@ def first_of(name: str) -> str:
 def last_revisions(names: Sequence[str]) -> list[str]:
     """Of sorted names of parts, the last revision of each."""
     return list({first_of(name): name for name in names}.values())
+
+
+def images_in(parts: Iterable[Path]) -> set[str]:
+    """The names of the images that have a row in some parts."""
+    return {name for part in parts for name in read_part(part, ["image"])["image"].to_pylist()}
+
+
+def row_in(part: Path, image: str) -> pa.Table | None:
+    """The row of an image by the columns of SCHEMA; None where the part has none."""
+    names = read_part(part, ["image"])["image"].to_pylist()
+    return whole_part(part).slice(names.index(image), 1).combine_chunks() if image in names else None
+
+
+def replace_row(part: Path, image: str, row: pa.Table) -> bool:
+    """Put a row in the place of an image's, in the revision after the last one of the part.
+
+    Returns: False where the image is not among its rows.
+    """
+    while True:
+        with suppress(FileNotFoundError):  # others wrote two revisions meanwhile
+            rows = with_row(part, image, row)
+            if rows is None or write_revision(part, rows):
+                return rows is not None
+        revisions = _revisions(part)
+        if not revisions:  # the table was cleared
+            return False
+        part = revisions[-1]
 
 
 def with_row(part: Path, image: str, row: pa.Table) -> pa.Table | None:
@@ -72,35 +112,36 @@ def write_revision(part: Path, rows: pa.Table) -> bool:
     Returns: False where somebody else wrote the next revision meanwhile, or that and later ones: of several, the next
     one may be gone again, so that its name is free, but never the last.
     """
-    target = part.with_name(_next_revision(part.name))
+    target = part.with_name(f"{first_of(part.name)}.r{_number(part) + 1:06d}.parquet")
     aside = target.with_suffix(f".{uuid.uuid4().hex[:8]}.writing")
-    pq.write_table(rows, aside, compression="zstd", row_group_size=64)
+    _write(rows, aside)
     try:
         os.link(aside, target)  # a rename would take the place of what is there
     except FileExistsError:
         return False
     finally:
         aside.unlink()
-    first, number = first_of(part.name), _number(part.name)
-    revisions = [path for path in part.parent.glob(f"{first}*.parquet") if first_of(path.name) == first]
-    if any(_number(path.name) > number + 1 for path in revisions):
+    revisions = _revisions(part)
+    if revisions[-1:] != [target]:
         target.unlink(missing_ok=True)
         return False
-    for earlier in revisions:
-        # The one before stays a while, for pages that are about to read it.
-        if _number(earlier.name) < number:
+    for earlier in revisions[:-1]:
+        if earlier != part:  # which stays a while, for pages that are about to read it
             earlier.unlink(missing_ok=True)
     return True
 
 
-def _number(name: str) -> int:
+def _revisions(part: Path) -> list[Path]:
+    """All revisions of a part that there are, the last one last."""
+    first = first_of(part.name)
+    revisions = (path for path in part.parent.glob(f"{first}*.parquet") if first_of(path.name) == first)
+    return sorted(revisions, key=_number)
+
+
+def _number(part: Path) -> int:
     """Of a revision; 0 for the first one."""
-    match = REVISION.fullmatch(name)
+    match = REVISION.fullmatch(part.name)
     return int(match["number"] or 0) if match else 0
-
-
-def _next_revision(name: str) -> str:
-    return f"{first_of(name)}.r{_number(name) + 1:06d}.parquet"
 
 
 def names_in(part: Path) -> set[str]:

@@ -1,13 +1,12 @@
 """The run folder: its networks, its table, and the names and places of all its files, which no other module knows."""
 
 import hashlib
-import io
 import os
 import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from glob import glob
@@ -16,7 +15,6 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -24,10 +22,10 @@ from whalecam.config import BLACK_BOX, IN_MEMORY, NO_MAPS, AuditOptions, Columns
 from whalecam.errors import RunError
 from whalecam.store.json_file import read_json, write_json
 from whalecam.store.locks import FileLock
-from whalecam.store.manifest import DatasetRecord, Described, Manifest
+from whalecam.store.manifest import DatasetRecord, Manifest
 from whalecam.store.migration import present_manifest
-from whalecam.store.parts import first_of, last_revisions, read_part, whole_part, with_row, write_revision
-from whalecam.store.schema import SCHEMA, SCHEMA_VERSION
+from whalecam.store.parts import encoded, images_in, last_revisions, read_part, replace_row, row_in
+from whalecam.store.schema import SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.words import Words
 
@@ -184,9 +182,7 @@ class Run:
 
         The part appears whole or not at all.
         """
-        target = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), target, compression="zstd", row_group_size=64)
-        return self.take_part(target.getvalue())
+        return self.take_part(encoded(rows))
 
     def take_part(self, content: bytes) -> Path:
         """Store rows that are Parquet of SCHEMA already."""
@@ -206,29 +202,19 @@ class Run:
 
         Raises RunError where the image has no row.
         """
-        replaced = [self._replaced(part, image, row) for part in self.parts()]
+        replaced = [replace_row(part, image, row) for part in self.parts()]
         if not any(replaced):
-            raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
-
-    def _replaced(self, part: Path, image: str, row: pa.Table) -> bool:
-        """Write the next revision of a part, on the last one that there is; False where the image is not in it."""
-        while True:
-            with suppress(FileNotFoundError):  # others wrote two revisions meanwhile
-                rows = with_row(part, image, row)
-                if rows is None or write_revision(part, rows):
-                    return rows is not None
-            present = [path for path in self.parts() if first_of(path.name) == first_of(part.name)]
-            if not present:  # the table was cleared
-                return False
-            part = present[0]
+            raise self._without(image)
 
     def row_of(self, image: str) -> pa.Table:
         """The row of an image, by the columns of SCHEMA. Raises RunError where it has none."""
         for part in reversed(self.parts()):
-            names = read_part(part, ["image"])["image"].to_pylist()
-            if image in names:
-                return whole_part(part).slice(names.index(image), 1).combine_chunks()
-        raise RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
+            if (row := row_in(part, image)) is not None:
+                return row
+        raise self._without(image)
+
+    def _without(self, image: str) -> RunError:
+        return RunError(f"Run '{self.name}' has no row for '{image}'. Name an image as in the CSV, after an audit.")
 
     @contextmanager
     def auditing(self) -> Iterator[None]:
@@ -267,21 +253,16 @@ class Run:
         """Names of the images that have a row; what an interrupted writer left half done is removed."""
         for half in (self.path / AUDIT).glob("*.writing"):
             half.unlink(missing_ok=True)
-        return self._names_in(self.parts())
+        return images_in(self.parts())
 
     def some_audited(self, parts: int) -> set[str]:
         """Names of images that have a row, out of so many parts at most."""
-        return self._names_in(self.parts()[:parts])
-
-    def _names_in(self, parts: Sequence[Path]) -> set[str]:
-        return {name for part in parts for name in read_part(part, ["image"])["image"].to_pylist()}
+        return images_in(self.parts()[:parts])
 
     def mask_sources(self) -> dict[str, int]:
         """How many rows of the audit have a mask of each source; `none` counts those without one."""
-        counts = Counter[str]()
-        for part in self.parts():
-            counts.update(name or "none" for name in read_part(part, ["mask_source"])[0].to_pylist())
-        return dict(counts)
+        columns = (read_part(part, ["mask_source"])[0].to_pylist() for part in self.parts())
+        return dict(Counter(name or "none" for column in columns for name in column))
 
     def clear_audit(self) -> None:
         """Forget every row and thumbnail; the audit starts anew. Verdicts of people stay."""
@@ -406,18 +387,6 @@ def _part_name(number: int) -> str:
 def part_of(folder: str, name: str) -> str:
     """The place of a part in a run folder that is written elsewhere, as in `audit/part-1f3a.parquet`."""
     return f"{folder}/part-{name}.parquet"
-
-
-def words_for(path: Path, data: Described, subject: str | None = None, background: str | None = None) -> Words:
-    """The words of the run in a folder once it is made for a data set.
-
-    Args:
-        subject, background: None: as the run has them, else the defaults.
-
-    Raises DatasetError for what is no word, RunError for a run that cannot be read.
-    """
-    known = open_run(path).words if is_run(path) else Words()
-    return data.words(subject or known.subject, background or known.background)
 
 
 def create_run(path: Path, dataset: DatasetRecord, words: Words | None = None) -> Run:
