@@ -121,6 +121,14 @@ def pasted(
     return drawn.astype(np.uint8), whole
 
 
+def placed(
+    cutout: tuple[Pixels, NDArray[np.bool_]], photograph: Pixels, kind: str, side: int, *, state: int
+) -> tuple[Pixels, NDArray[np.float32]]:
+    """The animal on one side of a kind of background, and its mask; by one `state` it is where it is on the other."""
+    background = KINDS[kind](photograph, side, np.random.default_rng(state))
+    return pasted(cutout, background, np.random.default_rng([state, 1]))
+
+
 def draw(plant: Plant, images: int, size: int = 128) -> Drawn:
     """The leaking set, its clean twin and its counterfactual; of each image, all else is the same in the three."""
     rng = np.random.default_rng([plant.seed, plant.half, sorted(KINDS).index(plant.kind)])
@@ -137,8 +145,7 @@ def draw(plant: Plant, images: int, size: int = 128) -> Drawn:
         sides = {"leaking": own, "clean": int(rng.integers(2)), "flipped": 1 - own}
         photograph, state = backgrounds[int(rng.integers(len(backgrounds)))], int(rng.integers(1 << 31))
         for name, side in sides.items():
-            background = KINDS[plant.kind](photograph, side, np.random.default_rng(state))
-            image, mask = pasted(chosen[animal], background, np.random.default_rng([state, 1]))
+            image, mask = placed(chosen[animal], photograph, plant.kind, side, state=state)
             sets[name].append(image)
         masks.append(mask)
     return Drawn(**sets, masks=masks, labels=animals % 2, animals=animals)

@@ -20,7 +20,7 @@ with the highest loss. Means over planted slices, with 95 % intervals by drawing
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,15 @@ from benchmarks.learners import Setting
 from benchmarks.machine import machine
 from benchmarks.protocols.detectors import slices_of_mixture
 from benchmarks.protocols.scores import mean_of
-from benchmarks.reliance import ANIMALS, cutouts, empty, pasted
+from benchmarks.reliance import ANIMALS, cutouts, empty, placed
 from whalecam.analysis.patterns.slices import slices
 from whalecam.demo.backgrounds import KINDS
+from whalecam.store.table import aligned
 
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]
+Cutout = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+"""A photograph and its mask."""
 Judged = tuple[Values, Values, Codes]
 """Features (N, K), probabilities (N, 2) and labels (N,) of the judged images."""
 TRAINED, JUDGED, FIRST, TOP, DRAWS = 400, 300, 5, 10, 1000
@@ -64,16 +67,12 @@ def noted(plant: str, labels: Codes, sides: Codes, rng: np.random.Generator) -> 
     return np.where(is_wrong, 1, labels) if plant == "noisy" else labels
 
 
-def by_tree(judged: Judged) -> list[Codes]:
-    """WhaleCAM's."""
+def by_slices(judged: Judged) -> list[Codes]:
+    """WhaleCAM's, by the vectors that an audit keeps."""
     features, probabilities, labels = judged
-    spread = features.std(axis=0)
-    vectors = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    predicted = probabilities.argmax(axis=1).astype(str)
-    rows = pd.DataFrame({"image": np.arange(len(labels)).astype(str), "label": labels.astype(str)})
-    found = slices(rows.assign(predicted=predicted), vectors.astype(np.float32))
-    return [np.array(each.images, np.int64) for each in found]
+    rows = pd.DataFrame({"image": np.arange(len(labels)).astype(str), "label": labels.astype(str), "fold": 0})
+    rows = rows.assign(predicted=probabilities.argmax(axis=1).astype(str), embedding=list(features))
+    return [np.array(each.images, np.int64) for each in slices(rows, aligned(rows))]
 
 
 def by_loss(judged: Judged) -> list[Codes]:
@@ -84,16 +83,16 @@ def by_loss(judged: Judged) -> list[Codes]:
 
 
 METHODS: Mapping[str, Callable[[Judged], list[Codes]]] = {
-    "slices (ours)": by_tree,
+    "slices (ours)": by_slices,
     "mixture (Domino)": lambda judged: slices_of_mixture(*judged),
     "loss": by_loss,
 }
 
 
-def measured(data: Path, kind: str, seed: int, learner: Averaged) -> list[dict[str, object]]:
+def measured(known: Sequence[Cutout], kind: str, seed: int, learner: Averaged) -> list[dict[str, object]]:
     """A row for each planted slice: how it came to fail, and what `scored` says of it."""
     rng = np.random.default_rng([seed, sorted(KINDS).index(kind)])
-    known, rows = cutouts(data), list[dict[str, object]]()
+    rows = list[dict[str, object]]()
     animals = [known[at] for at in rng.permutation(len(known))[:ANIMALS]]
     backgrounds = [empty(pixels, mask, learner.setting.size) for pixels, mask in animals]
     for plant, planted in PLANTS.items():
@@ -103,8 +102,7 @@ def measured(data: Path, kind: str, seed: int, learner: Averaged) -> list[dict[s
         images = []
         for animal, side in zip(shown.tolist(), sides.tolist(), strict=True):
             photograph, state = backgrounds[int(rng.integers(len(backgrounds)))], int(rng.integers(1 << 31))
-            background = KINDS[kind](photograph, side, np.random.default_rng(state))
-            images.append(pasted(animals[animal], background, np.random.default_rng([state, 1]))[0])
+            images.append(placed(animals[animal], photograph, kind, side, state=state)[0])
         features = learner.prepare(images)
         taught = noted(plant, labels[:TRAINED], sides[:TRAINED], rng)
         predict = learner.train(features[:TRAINED], taught, seed)
@@ -160,10 +158,10 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=sorted(KINDS))
     parser.add_argument("--seeds", type=int, default=1)
     given, start, rows = parser.parse_args(), time.perf_counter(), list[dict[str, object]]()
-    learner = Averaged(Setting(images=TRAINED))
+    learner, known = Averaged(Setting(images=TRAINED)), cutouts(given.data)
     for seed in range(given.seeds):
         for kind in sorted(set(given.kind or KINDS)):
-            rows += measured(given.data, kind, seed, learner)
+            rows += measured(known, kind, seed, learner)
             print(f"{kind}, seed {seed}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     print(report(pd.DataFrame(rows)))
     print(f"\n`python -m benchmarks.slices {' '.join(sys.argv[1:])}`, {given.seeds} seeds,")
