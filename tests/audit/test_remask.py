@@ -391,10 +391,18 @@ STEPS = st.lists(st.sampled_from(["correction", "undo", "redo"]), max_size=8)
 def test_the_stack_of_corrections_is_that_of_an_editor(steps: list[str]) -> None:
     row = pa.table({"floor": [1.0]})
     with tempfile.TemporaryDirectory() as folder:
-        _compare_with_an_editor(Corrections(f"sqlite:///{folder}/reviews.sqlite"), row, steps)
+        corrections = Corrections(f"sqlite:///{folder}/reviews.sqlite")
+        for standing, undone in _of_an_editor(corrections, row, steps):
+            for content, top in ((standing, corrections.standing("a.jpg")), (undone, corrections.undone("a.jpg"))):
+                assert (top.mask if top else None) == (content[-1] if content else None)
+            assert set(corrections.moments()) == ({"a.jpg"} if standing else set())
+        assert corrections.standing("b.jpg") is None
 
 
-def _compare_with_an_editor(corrections: Corrections, row: pa.Table, steps: list[str]) -> None:
+def _of_an_editor(
+    corrections: Corrections, row: pa.Table, steps: list[str]
+) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """After each step, done to `corrections` too, what an editor has standing and what is undone, the last one last."""
     standing: list[bytes] = []
     undone: list[bytes] = []
     for number, name in enumerate(steps):
@@ -408,7 +416,4 @@ def _compare_with_an_editor(corrections: Corrections, row: pa.Table, steps: list
         elif name == "redo" and (top := corrections.undone("a.jpg")):
             corrections.redo(top, "Ben")
             standing.append(undone.pop())
-        for content, found in ((standing, corrections.standing("a.jpg")), (undone, corrections.undone("a.jpg"))):
-            assert (found.mask if found else None) == (content[-1] if content else None)
-        assert set(corrections.moments()) == ({"a.jpg"} if standing else set())
-    assert corrections.standing("b.jpg") is None
+        yield standing, undone

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.copies import copied
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LONG = 240_000
@@ -135,7 +136,7 @@ class Dashboard:
 
     def copy(self, run: Path) -> Path:
         """A copy of a run, of a name that no other test has."""
-        return Path(shutil.copytree(run, self.runs / f"{run.name}-{uuid.uuid4().hex[:8]}"))
+        return copied(run, self.runs / f"{run.name}-{uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture(scope="session")

@@ -288,7 +288,7 @@ def test_plain_heat_and_changed_background_stand_side_by_side_and_keys_go_on(vis
     page.keyboard.press("n")
     expect(sides.locator("strong")).to_have_text("image 1")
     page.keyboard.press("f")
-    until(page, lambda: log(page), ["next:0", "flag:1"])
+    assert until(page, lambda: log(page), ["next:0", "flag:1"])
     page.keyboard.press("Escape")
     expect(sides).to_have_count(0)
     page.get_by_role("button", name="Side by side").click()
@@ -302,7 +302,7 @@ def test_numbers_of_reasons_reach_python_and_no_others(visit: Any, query: str) -
     page = visit(query)
     for key in ("4", "2"):
         page.keyboard.press(key)
-    until(page, lambda: log(page), ["2:0" if not query else "2:"])
+    assert until(page, lambda: log(page), ["2:0" if not query else "2:"])
 
 
 def drag(page: Any, first: Any, last: Any, modifier: str = "") -> None:
@@ -328,9 +328,9 @@ def test_a_frame_drawn_over_cards_selects_them_and_a_key_signs_them(visit: Any) 
     until(page, lambda: selected(page), "1.jpg,2.jpg,3.jpg,4.jpg,5.jpg")
     expect(page.locator(".band")).to_have_count(0)
     page.keyboard.press("k")
-    until(page, lambda: log(page), ["keep:1.jpg,2.jpg,3.jpg,4.jpg,5.jpg"])
+    assert until(page, lambda: log(page), ["keep:1.jpg,2.jpg,3.jpg,4.jpg,5.jpg"])
     cards.nth(0).click()
-    until(page, lambda: selected(page), "0.jpg")
+    assert until(page, lambda: selected(page), "0.jpg")
 
 
 def test_the_first_stop_of_the_keyboard_leads_to_the_first_card(visit: Any) -> None:
@@ -407,11 +407,11 @@ def test_a_gallery_that_a_message_moves_keeps_the_focus_on_its_card(visit: Any) 
         until(page, lambda: focused(page), f"{number}.jpg")
         page.keyboard.press(key)
         signed.append(f"{name}:{number}.jpg")
-    until(page, lambda: log(page), signed)
+    assert until(page, lambda: log(page), signed)
     note = page.get_by_label("Note")
     note.focus()
     page.keyboard.press("Tab")
-    until(page, lambda: focused(page), "")
+    assert until(page, lambda: focused(page), "")
 
 
 def test_verdict_by_key_is_not_lost_to_a_quick_click(visit: Any) -> None:

@@ -101,7 +101,7 @@ def test_back_from_an_image_finds_the_list_as_it_was_left(visit: Callable[..., A
     page.wait_for_url(re.compile("/Top_losses"))
     settled(page).locator(".card img").first.wait_for()
     page.get_by_text(re.compile("^2 of [0-9]+ selected")).wait_for()
-    until(page, lambda: abs(top_of(opened) - before) < 2)
+    assert until(page, lambda: abs(top_of(opened) - before) < 2)
     page.get_by_role("button", name="Keep", exact=True).wait_for()
     expect(page.get_by_role("button", name="Keep", exact=True)).to_be_enabled()
 
@@ -111,7 +111,9 @@ def test_the_review_bar_stays_in_view(visit: Callable[..., Any]) -> None:
     page.locator(".card").nth(23).click()
     flag = page.get_by_role("button", name="Flag", exact=True)
     expect(flag).to_be_in_viewport()
-    expect(page.get_by_text("Top losses", exact=True).last).not_to_be_in_viewport()
+    title = page.get_by_text("Top losses", exact=True).last
+    expect(title).not_to_be_in_viewport()
+    assert until(page, lambda: top_of(title) < 0 <= top_of(flag))
 
 
 def test_who_signs_is_asked_where_it_is_needed(visit: Callable[..., Any], journal: Journal) -> None:
@@ -161,9 +163,9 @@ def test_a_range_is_drawn_on_a_histogram_and_stands_in_the_address(visit: Callab
     settled(page)
     (low,) = re.findall(r"attention_score(?::|%3A)([\d.]+)", page.url)
     expected = table.count(Filters(spans=(Span("attention_score", float(low), None),)))
-    until(page, lambda: 0 < expected < table.count() and counted(page) == expected)
+    assert until(page, lambda: 0 < expected < table.count() and counted(page) == expected)
     page.get_by_role("slider", name="Attention score: from").press("Home")
-    until(page, lambda: counted(page) == table.count())
+    assert until(page, lambda: counted(page) == table.count())
 
 
 def choose_row(page: Any, number: int) -> None:
@@ -193,14 +195,18 @@ def test_a_row_of_a_table_leads_to_its_images_or_to_the_map_of_its_class(
     assert f"class_a={name}" in page.url and "show=one+class" in page.url
 
 
+def first_card(page: Any) -> str:
+    return str(page.locator(".card").first.get_attribute("aria-label"))
+
+
 def test_the_next_page_is_below_the_cards_and_begins_with_its_first(visit: Callable[..., Any]) -> None:
     page = visit("Top_losses")
-    first = page.locator(".card").first.get_attribute("aria-label")
+    first = first_card(page)
     page.get_by_role("button", name="Next page").click()
-    until(page, lambda: page.locator(".card").first.get_attribute("aria-label") != first)
+    assert until(page, lambda: first_card(page) != first)
     expect(page.locator(".card").first).to_be_in_viewport()
     page.get_by_role("button", name="Previous page").click()
-    until(page, lambda: page.locator(".card").first.get_attribute("aria-label") == first)
+    assert until(page, lambda: first_card(page) == first)
 
 
 def test_a_first_reader_needs_few_clicks_from_the_first_page_to_the_signed_list(

@@ -93,7 +93,7 @@ def test_columns_are_chosen_in_the_page_and_a_link_keeps_them(
         settled(page).get_by_role("combobox", name=label).click()
         page.get_by_role("option", name=column, exact=True).click()
     expect(page.get_by_text(f"{IMAGES} of {IMAGES} rows usable")).to_be_visible()
-    until(page, lambda: "own_image=photo" in page.url and "own_label=kind" in page.url)
+    assert until(page, lambda: "own_image=photo" in page.url and "own_label=kind" in page.url)
     other = visitor()
     other.goto(page.url)
     expect(settled(other).get_by_text(f"{IMAGES} of {IMAGES} rows usable")).to_be_visible()
