@@ -260,7 +260,7 @@ class AuditOptions(MaskOptions):
 
     Attributes:
         box_kind: what the boxes show: `body`, `fin` or `fluke`.
-        mask_method: how a subject without a given mask or box is found: `net` or `border`.
+        mask_method: how a subject without a given mask or box is located: `net` or `border`.
         size: side of the network's input, px; None: that of its training.
         background_test: which images are tested: `all`, `auto` (the suspects and 2,000 others) or `none`.
         donors: how many images of other labels lend each image their background.

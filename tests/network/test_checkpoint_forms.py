@@ -259,15 +259,15 @@ WRONG: Mapping[str, tuple[Callable[[], Callable[[Path], Path]], str]] = {
     ),
     "another architecture": (
         lambda: saved(torchvision.models.resnet34(num_classes=3).state_dict()),
-        r"do not fit resnet18.*not expected: layer1\.2\.conv1.*They fit resnet34: name it",
+        r"do not fit resnet18.*Unexpected: layer1\.2\.conv1.*They fit resnet34: name it",
     ),
     "another prefix": (
         lambda: saved(under("student.", state())),
-        r"Expected and not found: bn1\.bias.*not expected: student\..*They fit behind 'student\.'",
+        r"Missing: bn1\.bias.*Unexpected: student\..*They fit behind 'student\.'",
     ),
     "no head": (
         lambda: saved(without("fc.weight", "fc.bias")),
-        r"Expected and not found: fc\.bias, fc\.weight\. Its classifier seems to be missing",
+        r"Missing: fc\.bias, fc\.weight\. Its classifier seems to be missing",
     ),
     "another number of classes": (
         lambda: saved(resnet(5).state_dict()),
@@ -280,7 +280,7 @@ WRONG: Mapping[str, tuple[Callable[[], Callable[[Path], Path]], str]] = {
         lambda: lambda folder: written("adapter_config.json", b"{}")(folder).parent,
         r"file contains an adapter \(LoRA\)",
     ),
-    "a generator of images": (lambda: saved(gan()), r"do not fit resnet18\. Expected and not found: bn1\.bias"),
+    "a generator of images": (lambda: saved(gan()), r"do not fit resnet18\. Missing: bn1\.bias"),
     "a segmenter": (
         lambda: folder_of(SEGMENTER, {"segformer.weight": torch.ones(2)}),
         "model.safetensors is a SegformerForSemanticSegmentation of transformers, which classifies no images",
@@ -300,7 +300,7 @@ WRONG: Mapping[str, tuple[Callable[[], Callable[[Path], Path]], str]] = {
     "a configuration without weights": (lambda: folder_of(VIT, None), "The folder file has no weights"),
     "a configuration of other weights": (
         lambda: folder_of(VIT, state()),
-        "model.safetensors do not fit ViTForImageClassification. Expected and not found: classifier",
+        "model.safetensors do not fit ViTForImageClassification. Missing: classifier",
     ),
     "a broken configuration": (
         lambda: lambda folder: written("config.json", b"[")(folder_of(None, state())(folder)).parent,

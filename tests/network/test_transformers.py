@@ -208,7 +208,7 @@ def configured(**values: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (drop("classifier.bias"), r"do not fit ViTForImageClassification\. Expected and not found: classifier\.bias\."),
+        (drop("classifier.bias"), r"do not fit ViTForImageClassification\. Missing: classifier\.bias\."),
         (configured(hidden_size=1 << 16), r"with [\d,]{11,} weights, and the file has [\d,]+\."),
         (configured(hidden_size=32), r"do not fit its config\.json: .* Give the config\.json"),
         (

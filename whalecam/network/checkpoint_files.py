@@ -5,7 +5,7 @@ import json
 import pathlib
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from whalecam.errors import ModelError
+from whalecam.text import listed
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.pth", "model.pt", "weights.pth", "weights.safetensors")
 """Names of the weights in a folder that timm, Hugging Face or a person saved."""
@@ -23,6 +24,10 @@ CONFIG = "config.json"
 """The file that timm and Hugging Face write beside the weights."""
 PREPARATION = "preprocessor_config.json"
 """The file that transformers writes beside them: how images become input."""
+COUNTER = "num_batches_tracked"
+"""The end of the name of a batch normalisation's counter, on which no logit depends."""
+SHOWN = 3
+"""Names that a message lists."""
 PICKLES = (b"PK", b"\x80")
 """How files of torch.save and pickles begin: as a zip, or with pickle's protocol."""
 
@@ -129,6 +134,15 @@ def check_kind(tensors: Mapping[str, torch.Tensor], file: str) -> None:
             f"The weights of {file} are quantized to whole numbers, such as {packed[0]}. Give the checkpoint from "
             "before the quantization; half precision is read too."
         )
+
+
+def difference(needed: Iterable[str], given: Iterable[str]) -> str:
+    """The names of the weights that are only in one of the two: `Missing: a. Unexpected: b, c, d and 2 more.`"""
+    needed, given = list(needed), list(given)
+    missing = sorted(set(needed) - set(given))
+    unexpected = [name for name in given if name not in set(needed) and not name.endswith(COUNTER)]
+    both = {"Missing": missing, "Unexpected": unexpected}
+    return " ".join(f"{what}: {listed(names, SHOWN)}." for what, names in both.items() if names)
 
 
 def config_beside(path: Path, name: str = CONFIG) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from whalecam.errors import ModelError
 from whalecam.network.checkpoint_files import (
+    COUNTER,
     PREPARATION,
     check_kind,
     config_beside,
     content_of,
+    difference,
     no_weights,
     read_json,
     weights_file,
@@ -23,7 +25,6 @@ from whalecam.network.checkpoint_files import (
 from whalecam.network.likely_arch import likely_arch
 from whalecam.network.preparation import UNSAID, Preparation, of_timm, of_transformers
 from whalecam.network.transformers_model import is_transformers, native_size
-from whalecam.text import listed
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "state_dict_ema", "model_ema", "ema")
 """Keys under which a training loop keeps the weights, the sought ones first: plain weights before moving averages."""
@@ -34,9 +35,6 @@ CLASSES = ("classes", "class_names", "label_names", "class_to_idx", "idx_to_clas
 DEEPEST = 3
 MOST_HEAD = 4
 """Names of weights that a missing classifier may have: two layers with biases."""
-COUNTER = "num_batches_tracked"
-SHOWN = 3
-"""Names that a message lists."""
 OPTIONS = "args"
 """Where timm's training keeps its options."""
 
@@ -167,7 +165,7 @@ def renamed(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], arch: s
             if needed <= set(known) <= set(wanted):
                 return {name: known.get(name, wanted[name]) for name in wanted}
     advice = _advice(tensors, needed)
-    raise ModelError(f"The weights of {file} do not fit {arch}. {_difference(tensors, needed)} {advice}")
+    raise ModelError(f"The weights of {file} do not fit {arch}. {difference(needed, tensors)} {advice}")
 
 
 def _advice(tensors: Mapping[str, Tensor], needed: set[str]) -> str:
@@ -194,13 +192,6 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if all(name.startswith(before) for name in names):
             names = [name.removeprefix(before) for name in names]
     return dict(zip(names, tensors.values(), strict=True))
-
-
-def _difference(tensors: Mapping[str, Tensor], needed: set[str]) -> str:
-    missing, unknown = sorted(needed - set(tensors)), [name for name in tensors if name not in needed]
-    unknown = [name for name in unknown if not name.endswith(COUNTER)]
-    text = f"Expected and not found: {listed(missing, SHOWN)}." if missing else ""
-    return f"{text} Found and not expected: {listed(unknown, SHOWN)}.".strip() if unknown else text
 
 
 def _other_nests(content: Any) -> tuple[str, ...]:

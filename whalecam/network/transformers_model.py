@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from whalecam.errors import ModelError
 from whalecam.extras import require
+from whalecam.network.checkpoint_files import difference
 from whalecam.network.layout import first_line
-from whalecam.text import listed
 
-SHOWN = 3
-"""Names that a message lists."""
 NOT_READ = frozenset(
     (
         "auto_map",
@@ -179,11 +177,9 @@ def _check_filled(left: Mapping[str, Any], name: str, file: str) -> None:
             f"The weights of {file} do not fit its config.json: {key} is {tuple(its)}, not {tuple(wanted)}. "
             "Give the config.json that was saved with them."
         )
-    missing, unknown = sorted(left["missing_keys"]), sorted(left["unexpected_keys"])
-    if missing:
-        left_over = f" Found and not expected: {listed(unknown, SHOWN)}." if unknown else ""
+    if missing := left["missing_keys"]:
         raise ModelError(
-            f"The weights of {file} do not fit {name}. Expected and not found: {listed(missing, SHOWN)}.{left_over} "
+            f"The weights of {file} do not fit {name}. {difference(missing, sorted(left['unexpected_keys']))} "
             "Give the config.json that was saved with them."
         )
 

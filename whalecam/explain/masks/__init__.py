@@ -60,7 +60,7 @@ def mask_methods() -> dict[str, Callable[[MaskSources], MaskMethod]]:
 
 
 def mask_fallbacks() -> tuple[str, ...]:
-    """How a subject without a given mask or box can be found: MASK_FALLBACKS, then the methods of other packages."""
+    """How a subject without a given mask or box can be located: MASK_FALLBACKS, then the methods of other packages."""
     return (*MASK_FALLBACKS, *(name for name in mask_methods() if name not in MASK_METHODS))
 
 

@@ -125,7 +125,7 @@ def _files(run: Run, data: Dataset | None) -> tuple[dict[str, str], Path | None,
         folder = Path(record.images) if record.images else None
         data = data or open_dataset(Path(record.csv), folder, Columns(**record.columns), needs_group=False)
     except DatasetError as error:
-        return {}, None, [f"The images are named as in the run, since their files cannot be found: {error}"]
+        return {}, None, [f"The images are named as in the run, since its data set cannot be opened: {error}"]
     if data.images is None:
         return {}, None, ["The images are named as in the run, which has no folder of images."]
     start = len(str(data.images).rstrip("/")) + 1
