@@ -162,10 +162,10 @@ def test_a_range_is_drawn_on_a_histogram_and_stands_in_the_address(visit: Callab
     page.wait_for_url(re.compile("losses_spans=attention_score"))
     settled(page)
     (low,) = re.findall(r"attention_score(?::|%3A)([\d.]+)", page.url)
-    expected = table.count(Filters(spans=(Span("attention_score", float(low), None),)))
-    assert until(page, lambda: 0 < expected < table.count() and counted(page) == expected)
+    expected, total = table.count(Filters(spans=(Span("attention_score", float(low), None),))), table.count()
+    assert until(page, lambda: 0 < expected < total and counted(page) == expected)
     page.get_by_role("slider", name="Attention score: from").press("Home")
-    assert until(page, lambda: counted(page) == table.count())
+    assert until(page, lambda: counted(page) == total)
 
 
 def choose_row(page: Any, number: int) -> None:
