@@ -21,6 +21,10 @@ RUNTIMES = ("auto", "torch", "onnxruntime")
 ENGINES = ("local", "ray")
 PROBE = "linear-probe"
 RECIPES = ("fast", "notebook", PROBE)
+ARCFACE = "arcface"
+LOSSES = ("cross-entropy", ARCFACE)
+MAX_CENTRES = 4
+"""Of each label, under ARCFACE."""
 EARLIER_RECIPES = {"seed": "notebook"}
 """Recipes by the names that an earlier version gave them → the present ones."""
 DATA_REMEDIES = ("crop", "neutral", "drop", "relabel")
@@ -76,7 +80,8 @@ SUSPECT_ASSESSMENTS = ("suspect", "confirmed_leak", "hidden_reliance", "backgrou
 EXPORT_CHOICES = ("flagged", "reviewed", "suspects", "all")
 MATCH_VERDICTS = ("same", "different", "unsure", "background")
 """What a person says of a match: the same individual, another one, cannot tell, or that it rests on the background."""
-POOLINGS = ("gem", "average", "own")
+AUTO = "auto"
+POOLINGS = (AUTO, "gem", "average", "own")
 """How activations become a vector to compare."""
 CSV = "csv"
 INTERCHANGE = ("fiftyone", "label-studio", "cvat", "coco", "camtrap-dp", "huggingface")
@@ -223,6 +228,9 @@ class TrainOptions(MaskOptions):
         split_file: a table with a column of parts or folds, or lists of names, in place of a split.
         region: where `restrict` wants the evidence: `mask` or `box`.
         weight: of the penalty of `restrict`, above 0; None: chosen on held-out training images.
+        loss: `cross-entropy`, or `arcface`: an angular margin between labels over vectors of length 1 (arXiv
+            1801.07698), for individuals; generalised-mean pooling, and fine-tuning alone.
+        centres: of `arcface`, for each label, 1 to 4: several where it looks different from its two sides.
     """
 
     arch: str = FALLBACK_ARCH
@@ -247,6 +255,8 @@ class TrainOptions(MaskOptions):
     split_file: str | None = None
     region: str = "mask"
     weight: float | None = None
+    loss: str = LOSSES[0]
+    centres: int = 1
 
     @classmethod
     def stored(cls, record: Mapping[str, object]) -> "TrainOptions":
@@ -300,7 +310,8 @@ class MatchOptions(MaskOptions):
         encounter: what an encounter is: `day`, `place`, `camera`, `source` or a column, or several of them together;
             empty: the day, where it is known.
         network: whose vectors are compared: a checkpoint, or a name of torchvision or timm; empty: the run's own.
-        pooling: `gem` or `average` of its activations; `own`: as the network pools them, with what follows.
+        pooling: `gem` or `average` of its activations; `own`: as the network pools them, with what follows; `auto`:
+            `own` where the run's network was trained by `arcface`, else `gem`.
         fit: fit an ArcFace projection on the individuals of one part of the encounters, and look up the others.
         length: of the projected vectors.
         centres: for each individual of the projection.
@@ -316,7 +327,7 @@ class MatchOptions(MaskOptions):
 
     encounter: tuple[str, ...] = ()
     network: str = ""
-    pooling: str = "gem"
+    pooling: str = AUTO
     fit: bool = False
     length: int = 128
     centres: int = 1

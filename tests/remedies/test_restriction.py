@@ -20,7 +20,7 @@ from whalecam.demo.planted import Planted
 from whalecam.errors import DatasetError, ModelError
 from whalecam.explain import cam, score
 from whalecam.explain.masks import find_mask, joined, opened
-from whalecam.network.heads import fastai_head, linear_head, probe_head
+from whalecam.network.heads import arcface_head, fastai_head, linear_head, probe_head
 from whalecam.network.training.restriction import label_maps, off_region, penalty
 from whalecam.network.training.weight_choice import Trial, choose, held_out_of
 from whalecam.remedies.restrict import Restrict
@@ -52,7 +52,7 @@ def case(channels: int = 4, classes: int = 3) -> tuple[nn.Sequential, Tensor, Te
 
 
 def test_maps_of_labels_are_those_of_the_audit() -> None:
-    for head in (linear_head(4, 3), probe_head(4, 3)):
+    for head in (linear_head(4, 3), probe_head(4, 3), arcface_head(4, 3), arcface_head(4, 3, centres=2)):
         torch.manual_seed(3)
         ready, (_, activations, labels, _) = drawn_head(head).eval(), case()
         maps = label_maps(ready, activations, labels).detach().numpy()
@@ -115,6 +115,41 @@ def test_the_gradient_is_that_of_finite_differences(is_training: bool) -> None:
         moved[at] = step
         slope = (value(activations, weights + moved) - value(activations, weights - moved)) / (2 * step)
         assert float(by_weights[at]) == pytest.approx(slope, abs=1e-6)
+
+
+def test_the_gradient_through_cosines_is_that_of_a_slow_loop() -> None:
+    """One position, channel and centre at a time; the length of each vector is a number, which has no gradient."""
+    torch.manual_seed(4)
+    head, (_, _, labels, inside) = drawn_head(arcface_head(4, 3, centres=2)).eval(), case()
+    activations = torch.rand(5, 4, 2, 3, dtype=torch.float64).add(0.1).requires_grad_()
+    norm, linear, layer = head[2], head[4], head[5]
+    assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None and norm.running_var is not None
+    centres = nn.functional.normalize(layer.weight)  # type: ignore[arg-type]
+    total = torch.zeros((), dtype=torch.float64)
+    for image, label in enumerate(labels.tolist()):
+        powers = activations[image] ** 3
+        pooled = powers.mean(dim=(1, 2)) ** (1 / 3)
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        vector = linear.weight @ ((pooled - norm.running_mean) * scale + norm.bias)  # type: ignore[operator]
+        length = float(vector.detach().norm())
+        nearest = [max(own, key=lambda centre: float((centre @ vector).detach())) for own in centres.view(3, 2, -1)]
+        pull = nearest[label] - sum(nearest) / 3
+        off = mass = torch.zeros((), dtype=torch.float64)
+        for row in range(2):
+            for column in range(3):
+                cell = torch.zeros((), dtype=torch.float64)
+                for k in range(4):
+                    share = powers[k, row, column] / powers[k].sum() * pooled[k]
+                    cell = cell + 30 * (pull @ linear.weight[:, k]) * scale[k] * share / length  # type: ignore[index]
+                block = inside[image, 3 * row : 3 * row + 3, 3 * column : 3 * column + 3]
+                outside = 1 - float(block.mean()) / 255
+                off, mass = off + cell.clamp_min(0) * outside, mass + cell.clamp_min(0)
+        total = total + off / mass / 5
+    given = (activations, linear.weight, layer.weight)
+    loss = penalty(head, activations, labels, inside)
+    assert float(loss.detach()) == pytest.approx(float(total.detach()), abs=1e-7)
+    for fast, slow in zip(torch.autograd.grad(loss, given), torch.autograd.grad(total, given), strict=True):  # type: ignore[arg-type]
+        torch.testing.assert_close(fast, slow, atol=1e-7, rtol=1e-5)
 
 
 def test_a_batch_norm_in_training_stands_for_its_batch() -> None:

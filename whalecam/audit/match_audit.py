@@ -7,9 +7,9 @@ from pathlib import Path
 from whalecam import network as networks
 from whalecam.arrays import Report, silent
 from whalecam.audit.match_exchanges import audit_queries
-from whalecam.audit.match_lookup import encoded, images_of
+from whalecam.audit.match_lookup import MatchImages, encoded, images_of
 from whalecam.audit.run_audit import joined_sources
-from whalecam.config import MASK_OPTIONS, POOLINGS, AuditOptions, MatchOptions
+from whalecam.config import ARCFACE, AUTO, MASK_OPTIONS, POOLINGS, AuditOptions, MatchOptions, TrainOptions
 from whalecam.data import Dataset
 from whalecam.errors import RunError
 from whalecam.explain.masks import find_mask
@@ -48,10 +48,11 @@ def audit_matches(
     an option out of its range.
     """
     _check(options)
+    options = replace(options, pooling=_pooling(run, options))
     if not {field: getattr(options, field) for field in ("masks", "boxes") if getattr(options, field)}:
         audit = AuditOptions.stored(run.manifest.audit)
         options = replace(options, **{name: getattr(audit, name) for name in MASK_OPTIONS})
-    images = images_of(data, options)
+    images = _without_trained(images_of(data, options), run, data, options, is_own=model is None)
     find = partial(
         find_mask,
         sources=joined_sources(data, AuditOptions(**{name: getattr(options, name) for name in MASK_OPTIONS})).sources,
@@ -69,9 +70,32 @@ def audit_matches(
     return MatchSummary(len(tables.queries_done()), new, passes, restarted, record)
 
 
+def _without_trained(
+    images: MatchImages, run: Run, data: Dataset, options: MatchOptions, *, is_own: bool
+) -> MatchImages:
+    """The images, those not to be looked up that the run's network learned the individuals of.
+
+    Raises RunError where a projection is to be fitted as well: no image would be left that neither has seen.
+    """
+    is_learned = run.trained and data.columns.label == data.columns.group
+    if not (is_own and is_learned) or options.network:
+        return images
+    if options.fit:
+        raise RunError(f"The network of run '{run.name}' was trained on its individuals already. Leave --fit out.")
+    return images.trained_on(run.training_images())
+
+
 def _check(options: MatchOptions) -> None:
     if options.pooling not in POOLINGS or options.candidates < 1 or options.limit < 0 or options.donors < 1:
         raise RunError(f"--pooling takes {', '.join(POOLINGS)}; --candidates and --donors one or more.")
+
+
+def _pooling(run: Run, options: MatchOptions) -> str:
+    """The pooling that is asked for; `auto`: the vectors that a margin was trained on, else a generalised mean."""
+    if options.pooling != AUTO:
+        return options.pooling
+    is_trained = not options.network and TrainOptions.stored(run.manifest.train).loss == ARCFACE
+    return embedding.AS_BUILT if is_trained else "gem"
 
 
 def _network(run: Run, options: MatchOptions) -> EmbeddingNetwork:

@@ -54,7 +54,9 @@ def audit_queries(
     gallery = retrieval.gallery_of(vectors, images.who, images.when)
     sample = rng.permutation(len(vectors))[:SAMPLE]
     sharpness = fitted_sharpness(
-        retrieval.gallery_of(vectors[sample], images.who[sample]), vectors[sample], images.who[sample]
+        retrieval.gallery_of(vectors[sample], images.who[sample]),
+        vectors[sample],
+        np.where(part[sample] == TRAIN, -1, images.who[sample]),  # what was learned is too similar
     )
     looks = Looks(images, encoder, find)
     individual_of = dict(zip(names, images.individual, strict=True))

@@ -1,6 +1,6 @@
 """Which images of a run can be looked up, by which vectors, and how often the right individual comes first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from whalecam.assessment import retrieval
 from whalecam.assessment.retrieval import Accuracy, Codes, Vectors
 from whalecam.config import MatchOptions
 from whalecam.data import Dataset, geometry, read_sample
-from whalecam.data.encounters import TRAIN, encounter_split, encounters_of
+from whalecam.data.encounters import QUERY, TRAIN, encounter_split, encounters_of
 from whalecam.data.folds import groups_of
 from whalecam.errors import DatasetError
 from whalecam.network import embedding
@@ -51,6 +51,17 @@ class MatchImages:
         """Whether two images are of one encounter; None where one of theirs is unknown."""
         first, second = self.encounter[at], self.encounter[place]
         return first == second if first and second else None
+
+    def trained_on(self, names: Collection[str]) -> "MatchImages":
+        """The same; those with these names are candidates, and are not looked up."""
+        is_seen = self.rows["image"].isin(names).to_numpy(bool)
+        if not is_seen.any():
+            return self
+        note = (
+            f"The network learned the individuals from {int(is_seen.sum()):,} of these images, which are candidates "
+            "and are not looked up themselves."
+        )
+        return replace(self, part=np.where(is_seen, TRAIN, QUERY).tolist(), notes=(*self.notes, note))
 
 
 def images_of(data: Dataset, options: MatchOptions) -> MatchImages:

@@ -32,8 +32,10 @@ from whalecam.config import (
     FALLBACKS,
     INTERPOLATIONS,
     LOADED_ARCH,
+    LOSSES,
     MAPS,
     MASK_FALLBACKS,
+    MAX_CENTRES,
     ORIENTATIONS,
     PRECISIONS,
     RECIPES,
@@ -109,6 +111,20 @@ class MaskMethodName(click.Choice[str]):
     show_default=True,
     type=Recipe(RECIPES),
     help="fast: fine-tune. linear-probe: fit a head only, in seconds. notebook: from files through 224 px, in float32.",
+)
+@click.option(
+    "--loss",
+    default=DEFAULT.loss,
+    show_default=True,
+    type=click.Choice(LOSSES),
+    help="arcface: an angular margin between labels, for individuals; matches then compare its vectors.",
+)
+@click.option(
+    "--centres",
+    default=DEFAULT.centres,
+    show_default=True,
+    type=click.IntRange(1, MAX_CENTRES),
+    help="Of arcface, for each label: several where it looks different from its two sides.",
 )
 @click.option(
     "--remedy",

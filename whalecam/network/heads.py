@@ -1,9 +1,12 @@
 """Heads: from activations to logits."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+
+from whalecam.config import MAX_CENTRES
 
 
 class ConcatPool(nn.Module):
@@ -76,6 +79,23 @@ def linear_head(channels: int, classes: int, p: float = 0.25) -> nn.Sequential:
     )
 
 
+def arcface_head(channels: int, classes: int, centres: int = 1) -> nn.Sequential:
+    """Generalised-mean pooling, a vector of EMBEDDED numbers, and its cosines with the centres of the classes."""
+    return nn.Sequential(
+        GeM(),
+        nn.Flatten(),
+        nn.BatchNorm1d(channels),
+        nn.Dropout(0.25),
+        nn.Linear(channels, EMBEDDED, bias=False),
+        ArcFace(EMBEDDED, classes, centres),
+    )
+
+
+def arcface_kind(centres: int) -> str:
+    """The name of an `arcface_head` among HEADS."""
+    return f"arcface-{centres}"
+
+
 def probe_head(channels: int, classes: int) -> nn.Sequential:
     """Average pooling, standardised features and one linear layer with a bias, as a logistic regression has it."""
     return nn.Sequential(
@@ -102,10 +122,13 @@ def fastai_head(channels: int, classes: int, hidden: int = 512) -> nn.Sequential
     )
 
 
+EMBEDDED = 128
+"""Length of the vectors of an `arcface_head`."""
 OWN = "own"
 """The head that a library's network was built with, which is none of HEADS."""
 HEADS: Mapping[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
     "probe": probe_head,
     "fastai": fastai_head,
+    **{arcface_kind(count): partial(arcface_head, centres=count) for count in range(1, MAX_CENTRES + 1)},
 }

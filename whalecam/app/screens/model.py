@@ -22,6 +22,7 @@ from whalecam.commands import Audit
 from whalecam.config import (
     BACKGROUND_TESTS,
     BOX_KINDS,
+    LOSSES,
     MAPS,
     PROBE,
     SPLITS,
@@ -54,7 +55,7 @@ RESULTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 """Titles, names in `metrics.json`, and how each is written."""
 SHOWN = 12
-LOSSES = {"train_loss", "valid_loss"}
+LOSS_VALUES = {"train_loss", "valid_loss"}
 """What a training reports of its batches and epochs."""
 LOOKED_AT = 8
 """Other runs whose trainings may say how long one takes."""
@@ -67,6 +68,10 @@ REMEDIES = (
     "crop, neutral: train on mended images · shuffle: backgrounds exchanged between labels, anew every epoch · "
     "restrict: the loss penalizes evidence off the {words.subject}; four trainings, the last of which counts; "
     "fine-tuning only"
+)
+MARGIN = (
+    "cross-entropy: the usual one · arcface: an angular margin between labels, for individuals, whose matches then "
+    "compare its vectors; fine-tuning only"
 )
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
 PROBING = (
@@ -132,11 +137,14 @@ def _training_fields(run: Run) -> TrainOptions:
         )
         batch = third.number_input("Batch", 4, 512, default.batch, help="Smaller for small sets, by itself")
         seed = fourth.number_input("Seed", 0, 9999, 0)
-        first, second = st.columns([1, 3])
+        first, second, third = st.columns([1, 1, 2])
         remedy = first.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES.format(words=run.words))
-        least = second.number_input("Images per class, at least", 1, 1000, 1, width=260)
+        loss = second.selectbox("Loss", LOSSES, help=MARGIN)
+        least = third.number_input("Images per class, at least", 1, 1000, 1, width=260)
         pretrained = st.checkbox("Start from ImageNet weights", True)
-    options = replace(options, size=size, min_per_class=least, seed=seed, remedy=remedy, pretrained=pretrained)
+    options = replace(
+        options, size=size, min_per_class=least, seed=seed, remedy=remedy, loss=loss, pretrained=pretrained
+    )
     return options if recipe == PROBE else replace(options, epochs=epochs, lr=lr, batch=batch)
 
 
@@ -210,7 +218,7 @@ def audit_form(run: Run) -> None:
 def live(run: Run) -> None:
     """The loss curve while a training runs."""
     job = jobs.status(run.path)
-    steps = [step for step in job.steps if LOSSES & set(step["values"])] if job else []
+    steps = [step for step in job.steps if LOSS_VALUES & set(step["values"])] if job else []
     if job and job.state == "running" and steps:
         reports, done = [step["values"] for step in steps], [step["done"] for step in steps]
         chart, alt = audit_charts.losses(reports, done), alternatives.losses(reports, done)

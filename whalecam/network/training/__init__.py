@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whalecam import __version__, network
 from whalecam.arrays import Report, silent
-from whalecam.config import PROBE, RECIPES, RESTRICT, SPLITS, TrainOptions, parts_of
+from whalecam.config import ARCFACE, MAX_CENTRES, PROBE, RECIPES, RESTRICT, SPLITS, TrainOptions, parts_of
 from whalecam.data import Dataset, folds
 from whalecam.errors import ModelError
 from whalecam.network import Body, Network, Start, load_checkpoint
@@ -214,6 +214,7 @@ def check_start(options: TrainOptions) -> Start:
     RunError where the run it is to start from cannot be opened.
     """
     _check_recipe(options)
+    _check_loss(options)
     if options.body_from:
         body = _body_of(open_run(Path(options.body_from)))
         check_size(body.features, body.arch, options.size)
@@ -291,6 +292,19 @@ def _check_recipe(options: TrainOptions) -> None:
             f"A linear probe has no --{unused[0]}: it is one fit over the body as it is. Leave it out, or train with "
             "--recipe fast."
         )
+
+
+def _check_loss(options: TrainOptions) -> None:
+    """Raises ModelError for a loss that the recipe does not descend, and for centres that no loss would use."""
+    if options.loss == ARCFACE and options.recipe == PROBE:
+        raise ModelError(
+            "A linear probe is a logistic regression, so it has no angular margin. Use --recipe fast with --loss "
+            "arcface, or fit a projection over the body as it is: whalecam matches --fit."
+        )
+    if options.loss != ARCFACE and options.centres != 1:
+        raise ModelError(f"--centres is of --loss {ARCFACE}. Leave it out, or add --loss {ARCFACE}.")
+    if not 1 <= options.centres <= MAX_CENTRES:
+        raise ModelError(f"ArcFace takes 1 to {MAX_CENTRES} centres for each label, not {options.centres}.")
 
 
 def adopt(run: Run, model: Network, notes: Sequence[str] = (), training: Collection[str] = ()) -> None:

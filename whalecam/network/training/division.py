@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.config import TrainOptions
+from whalecam.config import SPLITS, TrainOptions
 from whalecam.data import Dataset, folds
 from whalecam.data.groups import INDIVIDUAL, Candidate, candidate
 from whalecam.data.split_columns import TEST, VALID
@@ -18,6 +18,8 @@ from whalecam.store.training_metrics import SplitMetrics
 
 FILE = "file"
 """The kind of a split that a file states."""
+DAY = "day"
+BY_DAY = "Images of one day are kept together, since the label is the individual itself."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def divide(rows: pd.DataFrame, data: Dataset, options: TrainOptions) -> Division
 
     Raises DatasetError for a group or a split file that cannot be used, and for too few groups.
     """
-    group = candidate(data, options.group) if options.group not in ("", INDIVIDUAL, data.columns.group) else None
+    group, notes = _group(data, options)
     if options.split_file:
         return _as_stated(rows, data, options, group)
     groups = _groups(rows, data, group)
@@ -78,7 +80,35 @@ def divide(rows: pd.DataFrame, data: Dataset, options: TrainOptions) -> Division
         else:
             fold, never = folds.fold_rows(groups, labels, kind=options.split, folds=options.folds, seed=options.seed)
         validations = [fold == number for number in range(options.folds)]
-    return Division(rows=rows, kind=options.split, validations=validations, never=never, groups=groups, group=group)
+    return Division(
+        rows=rows,
+        kind=options.split,
+        validations=validations,
+        never=never,
+        groups=groups,
+        group=group,
+        notes=notes,
+    )
+
+
+def _group(data: Dataset, options: TrainOptions) -> tuple[Candidate | None, tuple[str, ...]]:
+    """What a split keeps together, None for the individual, and what is to be known of it.
+
+    Where the label is the individual, each would be validated by a network that never saw it: days are kept together.
+    """
+    if options.group not in ("", INDIVIDUAL, data.columns.group):
+        return candidate(data, options.group), ()
+    is_grouped = "group" in (options.split, *(SPLITS if options.compare_splits else ()))
+    if data.columns.label != data.columns.group or options.split_file or not is_grouped:
+        return None, ()
+    try:
+        return candidate(data, DAY), (BY_DAY,)
+    except DatasetError as error:
+        raise DatasetError(
+            f"The label '{data.columns.label}' is what the split would keep together, so every image would be "
+            f"validated by a network that never saw its label, and {error} Name what an encounter is with --group, or "
+            "take --split random, whose accuracy counts images of one encounter on both sides."
+        ) from error
 
 
 def _groups(rows: pd.DataFrame, data: Dataset, group: Candidate | None) -> list[str]:

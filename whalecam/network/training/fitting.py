@@ -33,9 +33,11 @@ from numpy.typing import NDArray
 
 from whalecam import network
 from whalecam.arrays import ByteArray
-from whalecam.config import TrainOptions
+from whalecam.config import ARCFACE, TrainOptions
 from whalecam.data import geometry, read_sample
 from whalecam.network import Body, Network
+from whalecam.network.heads import HEADS, arcface_head, arcface_kind
+from whalecam.network.training.arcface import ArcFaceOptions, margin_logits
 from whalecam.network.training.fitted import LEAST_BATCH, Augment, Change, Fit, Watch, seed_all
 from whalecam.network.training.restriction import penalty
 
@@ -66,7 +68,9 @@ def fit(
     change = augment(rows[~is_valid]) if augment is not None else None
     seed_all(options.seed)
     loaders = _loaders(rows, is_valid, body, options, change, regions)
-    learner = _learner(loaders, body, options.recipe)
+    learner = _learner(loaders, body, options)
+    if options.loss == ARCFACE:
+        learner.add_cb(_Margin())
     if regions is not None:
         learner.add_cb(_Restricted(weight))
     reporter = _Reporter(watch, options.epochs + 1)
@@ -102,6 +106,19 @@ class _Reporter(Callback):  # type: ignore[misc]
 
     def _say(self, values: dict[str, float]) -> None:
         self.watch.step(self.step_count, self.total_epochs * len(self.dls.train), values)
+
+
+class _Margin(Callback):  # type: ignore[misc]
+    """Descends ArcFace's loss, with its margin; noted is the cross-entropy without it, as of held-out images."""
+
+    order = -6  # before a penalty is added
+
+    def after_loss(self) -> None:
+        if self.training:
+            logits, labels = (value.as_subclass(torch.Tensor) for value in (self.pred, self.yb[0]))
+            scale = self.model[1][-1].scale
+            logits = margin_logits(logits / scale, labels, ArcFaceOptions.margin, scale)
+            self.learn.loss_grad = torch.nn.functional.cross_entropy(logits, labels)
 
 
 class _Restricted(Callback):  # type: ignore[misc]
@@ -220,11 +237,9 @@ class _Model(torch.nn.Sequential):
         return logits
 
 
-def _learner(loaders: DataLoaders, body: Body, recipe: str) -> Learner:
-    head = create_head(body.channels, len(loaders.vocab), lin_ftrs=[], concat_pool=False, ps=0.25)
-    apply_init(head, torch.nn.init.kaiming_normal_)
-    model = _Model(body.features, head)
-    model.halves = recipe == "fast"
+def _learner(loaders: DataLoaders, body: Body, options: TrainOptions) -> Learner:
+    model = _Model(body.features, _head(body.channels, len(loaders.vocab), options))
+    model.halves = options.recipe == "fast"
     if model.halves:
         model.to(memory_format=torch.channels_last)
     learner = Learner(
@@ -234,9 +249,18 @@ def _learner(loaders: DataLoaders, body: Body, recipe: str) -> Learner:
     return learner
 
 
+def _head(channels: int, classes: int, options: TrainOptions) -> torch.nn.Module:
+    if options.loss == ARCFACE:
+        return arcface_head(channels, classes, options.centres)
+    head: torch.nn.Module = create_head(channels, classes, lin_ftrs=[], concat_pool=False, ps=0.25)
+    apply_init(head, torch.nn.init.kaiming_normal_)
+    return head
+
+
 def _network(learner: Learner, body: Body, classes: tuple[str, ...], options: TrainOptions) -> Network:
     """The trained weights in a network of our own, on the CPU, in eval mode."""
-    head = network.linear_head(body.channels, len(classes))
+    kind = arcface_kind(options.centres) if options.loss == ARCFACE else "linear"
+    head = HEADS[kind](body.channels, len(classes))
     head.load_state_dict(learner.model[1].state_dict())
     model = Network(
         learner.model[0].eval(),
@@ -247,6 +271,7 @@ def _network(learner: Learner, body: Body, classes: tuple[str, ...], options: Tr
         options.resize,
         body.mean,
         body.std,
+        kind,
         way=body.way,
         whole_classes=body.whole_classes,
     )

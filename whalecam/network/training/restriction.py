@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from whalecam.arrays import ByteArray
 from whalecam.errors import ModelError
-from whalecam.network.exactness import AVERAGE, closed_form, pooling_of
+from whalecam.network.exactness import AVERAGE, GEM, closed_form, pooling_of
+from whalecam.network.heads import ArcFace, GeM
 from whalecam.network.training.versions import Backgrounds
 
 LEAST_EVIDENCE = 1e-12
@@ -57,19 +58,22 @@ def off_region(maps: Tensor, outside: Tensor) -> Tensor:
 def label_maps(head: nn.Module, activations: Tensor, labels: Tensor) -> Tensor:
     """The class map of each image's label against the mean of all classes, as the audit scores it; differentiable.
 
-    A batch norm in training mode stands for what it does to this batch, its mean and deviation held.
+    A batch norm in training mode stands for what it does to this batch, its mean and deviation held; the length of a
+    vector whose cosines are taken is held too.
 
     Args:
-        head: from activations to logits: average pooling, then batch norms and linear layers.
+        head: from activations to logits: average pooling or a generalised mean, then batch norms and linear layers;
+            last, where it is ArcFace's, cosines.
         activations: (N, K, h, w).
         labels: (N,) codes.
 
-    Returns: (N, h, w), logits. Raises ModelError for a head without a closed form that is the same for all images.
+    Returns: (N, h, w), logits. Raises ModelError for any other head.
     """
-    weights = _folded(head, activations)
-    directions = weights[labels] - weights.mean(dim=0)
+    pool, layers = _layers(head)
+    placed = _placed(pool, activations)
+    directions = _against_others(layers, placed.mean(dim=(2, 3)), labels)
     positions = activations.shape[2] * activations.shape[3]
-    return torch.einsum("nk,nkij->nij", directions, activations) / positions
+    return torch.einsum("nk,nkij->nij", directions, placed) / positions
 
 
 def penalty(head: nn.Module, activations: Tensor, labels: Tensor, inside: Tensor) -> Tensor:
@@ -83,28 +87,54 @@ def penalty(head: nn.Module, activations: Tensor, labels: Tensor, inside: Tensor
     return off_region(label_maps(head, activations, labels), 1 - covered).mean()
 
 
-def _folded(head: nn.Module, activations: Tensor) -> Tensor:
-    """The head's layers behind the pooling as weights (C, K) on pooled activations."""
-    parts = closed_form(head)
-    layers = parts[1] if parts is not None and pooling_of(parts[0]) == AVERAGE else []
-    if not layers or not all(isinstance(layer, nn.Linear | nn.BatchNorm1d) for layer in layers):
+def _layers(head: nn.Module) -> tuple[nn.Module, list[nn.Module]]:
+    """The head's pooling, and what follows it."""
+    pool, layers = closed_form(head) or (nn.Identity(), [])
+    affine = layers[:-1] if layers and isinstance(layers[-1], ArcFace) else layers
+    is_known = all(isinstance(layer, nn.Linear | nn.BatchNorm1d) for layer in affine)
+    if not layers or pooling_of(pool) not in (AVERAGE, GEM) or not is_known:
         raise ModelError(
             "The network's head has no class map that is one formula for all images, so its attention cannot be "
             "restricted while it trains. Train with another remedy."
         )
-    given, scales = activations.mean(dim=(2, 3)), list[Tensor]()
+    return pool, layers
+
+
+def _placed(pool: nn.Module, activations: Tensor) -> Tensor:
+    """What each position gives to each pooled channel, (N, K, h, w), times their number: its mean is what is pooled."""
+    if pooling_of(pool) == AVERAGE:
+        return activations
+    powers = activations.clamp(min=cast("GeM", pool).eps).pow(cast("GeM", pool).p)
+    placed: Tensor = powers / powers.mean(dim=(2, 3), keepdim=True) * pool(activations)
+    return placed
+
+
+def _against_others(layers: list[nn.Module], pooled: Tensor, labels: Tensor) -> Tensor:
+    """How much a pooled channel adds to the label's logit more than to that of a class on average, (N, K)."""
+    last = layers[-1]
+    if not isinstance(last, ArcFace):
+        weights, _ = _folded(layers, pooled)
+        return weights[labels] - weights.mean(dim=0)
+    weights, vectors = _folded(layers[:-1], pooled)
+    centres = nn.functional.normalize(last.weight)
+    cosines = (nn.functional.normalize(vectors) @ centres.T).view(len(vectors), last.classes, last.centres)
+    nearest = cosines.argmax(dim=2)
+    chosen = centres.view(last.classes, last.centres, -1)[torch.arange(last.classes)[None], nearest]
+    against = chosen[torch.arange(len(labels)), labels] - chosen.mean(dim=1)
+    length = vectors.norm(dim=1, keepdim=True).detach()
+    return cast("Tensor", last.scale * against @ weights / length)
+
+
+def _folded(layers: list[nn.Module], given: Tensor) -> tuple[Tensor, Tensor]:
+    """Batch norms and linear layers as weights (D, K) on pooled activations (N, K), and what they make of these."""
+    weights = torch.eye(given.shape[1], dtype=given.dtype, device=given.device)
     for layer in layers:
         if isinstance(layer, nn.BatchNorm1d):
             mean, scale = _norm(layer, given)
-            scales.append(scale)
-            given = (given - mean) * scale + layer.bias
+            given, weights = (given - mean) * scale + layer.bias, scale[:, None] * weights
         else:
-            scales.append(cast("nn.Linear", layer).weight)
-            given = layer(given)
-    weights = scales[-1] if scales[-1].ndim == 2 else torch.diag(scales[-1])
-    for scale in reversed(scales[:-1]):
-        weights = weights * scale if scale.ndim == 1 else weights @ scale
-    return weights
+            given, weights = layer(given), cast("nn.Linear", layer).weight @ weights
+    return weights, given
 
 
 def _norm(layer: nn.BatchNorm1d, given: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
+from whalecam.arrays import silent
 from whalecam.data import folds
 from whalecam.errors import DatasetError
 from whalecam.network import Network
-from whalecam.network.training.last_layer import last_layer, layer_versions
-from whalecam.network.training.versions import Backgrounds
+from whalecam.network.training.versions import Backgrounds, versions_of
 
 WEIGHTS = (1.0, 4.0, 16.0)
 """Of the penalty, beside a cross-entropy in nats."""
@@ -68,9 +69,10 @@ def tried(weight: float, model: Network, rows: pd.DataFrame, backgrounds: Backgr
         rows: `image`, `path`, `label`; those whose label is no class of the network are left out.
     """
     known = rows[rows["label"].isin(model.classes)]
-    versions = layer_versions(model, known, backgrounds, seed=seed, count=SWAPS)
-    weights, bias = last_layer(model).affine
-    predicted = np.array(model.classes)[(versions.features @ weights.T + bias).argmax(axis=1)]
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        versions = versions_of(model, model.head, known, backgrounds(known), rng=rng, count=SWAPS, report=silent)
+    predicted = np.array(model.classes)[versions.features.argmax(axis=1)]
     is_right = predicted == versions.labels
     is_swapped = ~versions.is_own & (versions.labels != versions.backgrounds)
     swapped = float(is_right[is_swapped].mean()) if is_swapped.any() else np.nan
