@@ -1,6 +1,7 @@
 """A small set of individuals in encounters that share their background, for tests of matches."""
 
 import csv
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ from whalecam.store.run import Run, create_run
 
 SIDE = 48
 PEOPLE, ENCOUNTERS, IMAGES = 6, 2, 3
+FIRST_DAY = date(2021, 5, 1)
 Pixels = np.ndarray
 
 
-def draw(folder: Path, *, shared: bool = True, seed: int = 0) -> Path:
+def draw(
+    folder: Path, *, shared: bool = True, seed: int = 0, people: int = PEOPLE, encounters: int = ENCOUNTERS
+) -> Path:
     """`train.csv`, `images/`, `masks/`: each individual a square of its own stripes, each encounter of one color.
 
     Args:
@@ -24,9 +28,9 @@ def draw(folder: Path, *, shared: bool = True, seed: int = 0) -> Path:
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows, number = [], 0
-    for who in range(PEOPLE):
+    for who in range(people):
         stripes = np.repeat(rng.integers(60, 250, 8), 3).astype(np.uint8)
-        for encounter in range(ENCOUNTERS):
+        for encounter in range(encounters):
             water = rng.integers(0, 255, 3)
             for _ in range(IMAGES):
                 mine = water if shared else rng.integers(0, 255, 3)
@@ -36,9 +40,8 @@ def draw(folder: Path, *, shared: bool = True, seed: int = 0) -> Path:
                 mask[12:36, 12:36] = 255
                 Image.fromarray(pixels).save(folder / "images" / f"{number:03d}.png")
                 Image.fromarray(mask).save(folder / "masks" / f"{number:03d}.png")
-                rows.append(
-                    (f"{number:03d}.png", "orca", f"=whale{who}", f"2021-05-{1 + who * ENCOUNTERS + encounter:02d}")
-                )
+                day = FIRST_DAY + timedelta(days=who * encounters + encounter)
+                rows.append((f"{number:03d}.png", "orca", f"=whale{who}", day.isoformat()))
                 number += 1
     with (folder / "train.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("image", "species", "individual_id", "date"), *rows])
