@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import false_discovery_control
 from torch import nn
 
@@ -13,7 +14,7 @@ import whalecam as wc
 from tests import individuals
 from tests.commandline import whalecam
 from whalecam.app.screens.matches import verdict_words
-from whalecam.assessment.match_reliance import match_reliance
+from whalecam.assessment.match_reliance import LEAST_DROP, match_reliance
 from whalecam.assessment.reliance import Exchanges
 from whalecam.errors import DatasetError, ReviewError, RunError
 from whalecam.network.embedding import Encode
@@ -65,6 +66,27 @@ def test_a_reader_of_the_animal_is_not(drawn: Path, tmp_path: Path) -> None:
     assert rows["drop"].abs().max() < 0.1 and set(rows["assessment"]) == {"clean"}
     assert (rows["rank_exchanged"] == 1).all()
     assert any("do not rest on the encounter" in line for line in record_lines(run))
+
+
+def test_of_a_match_that_any_edit_breaks_nothing_is_said(drawn: Path, tmp_path: Path) -> None:
+    """A reader that knows the photographs alone: to every other image it gives a vector of its own."""
+    known = {np.asarray(Image.open(path)).tobytes() for path in (drawn.parent / "images").iterdir()}
+
+    def fragile(images: Any) -> Any:
+        vectors = individuals.animal_reader(images)
+        for at, image in enumerate(images):
+            if image.tobytes() not in known:
+                rng = np.random.default_rng(np.frombuffer(image[:2].tobytes(), np.uint8))
+                vectors[at] = rng.normal(size=vectors.shape[1])
+        return vectors
+
+    run = matched(tmp_path / "run", drawn, fragile)
+    rows = MatchTables(run).assessed()
+    broken = rows["placebo"] >= LEAST_DROP
+    assert broken.sum() > 30 and rows.loc[broken, "drop"].min() > 0.25
+    assert set(rows.loc[broken, "assessment"]) == {"not_assessable"}
+    (line,) = [line for line in record_lines(run) if "the test says nothing" in line]
+    assert line.startswith(f"Of {broken.sum()} ") and "drops by 25\u00a0% or more too" in line
 
 
 def test_exchanged_backgrounds_are_of_other_encounters_and_other_individuals(water: Run) -> None:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from whalecam.assessment.match_reliance import LEAST_DROP
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.matches import MatchRecord, MatchTables, Reached
 from whalecam.store.run import Run
@@ -27,6 +28,11 @@ def record_lines(run: Run, thresholds: Thresholds = Thresholds()) -> list[str]:
         f"{len(some):,} matches were tested: {resting:,} rest on the {run.words.background}, of which at most "
         f"{percent(thresholds.false_rate)} are expected to be false.",
     ]
+    if broken := int((some["assessment"] == "not_assessable").sum()):
+        lines.append(
+            f"Of {broken:,} the test says nothing: on the {run.words.background} of their own encounter their "
+            f"probability drops by {percent(LEAST_DROP)} or more too, so the editing itself makes another match."
+        )
     if sentence := background_sentence(rows, run.words.background):
         lines.append(sentence)
     if record.new_individual is not None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from whalecam.assessment import assess
-from whalecam.assessment.match_reliance import match_reliance
+from whalecam.assessment.match_reliance import LEAST_DROP, match_reliance
 from whalecam.assessment.reliance import ClassTest, Exchanges
-from whalecam.config import Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
 from whalecam.store.json_file import read_json, write_json
 from whalecam.store.run import (
@@ -276,7 +276,8 @@ class MatchTables:
     def assessed(self, thresholds: Thresholds = Thresholds()) -> pd.DataFrame:
         """One row per query by name, with its best candidate, `drop`, `q_value` and `assessment`.
 
-        Attention is that of the query's map, or of the candidate's where that one lies more on the background.
+        Attention is that of the query's map, or of the candidate's where that one lies more on the background. A match
+        whose placebo drops by LEAST_DROP cannot be assessed unless it is listed: the editing alone makes another match.
         """
         rows = self.tested.rows
         columns = ["query", "rank", "query_share", "candidate_share", "query_attention", "candidate_attention"]
@@ -286,9 +287,10 @@ class MatchTables:
         attention = rows[["query_attention", "candidate_attention"]].max(axis=1).to_numpy(np.float64)
         reason = np.array(["" if known else "no map" for known in np.isfinite(attention)], object)
         drop, rate = (rows[name].to_numpy(np.float64) for name in ("drop", "q_value"))
-        return rows.assign(
-            attention_score=attention, assessment=assess(attention, drop, reason, thresholds, q_value=rate)
-        )
+        assessment = assess(attention, drop, reason, thresholds, q_value=rate)
+        is_broken = (rows["placebo"] >= LEAST_DROP) & ~np.isin(assessment, SUSPECT_ASSESSMENTS)
+        assessment = np.where(is_broken, "not_assessable", assessment)
+        return rows.assign(attention_score=attention, assessment=assessment)
 
 
 @dataclass(frozen=True)

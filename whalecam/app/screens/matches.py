@@ -270,6 +270,8 @@ def _facts(run: Run, row: "pd.Series[Any]", pair: "pd.Series[Any]", *, is_best: 
             f"exchanged, {number(row['match_exchanged'])} with the other's, {number(row['both_exchanged'])} with one "
             f"foreign {background} for both, {number(row['background_only'])} without either {run.words.subject}."
         )
+        if row["assessment"] == "not_assessable":
+            lines.append("The editing itself makes another match, so the test says nothing of this one.")
     elif is_best and row.get("reason"):
         lines.append(plain(f"Not tested: {row['reason']}."))
     same = {True: "Same encounter.", False: "Other encounter."}.get(pair["same_encounter"], "Encounter unknown.")

@@ -233,8 +233,7 @@ def results(run: Run, metrics: TrainingMetrics) -> None:
             if (value := metrics.get(name)) is not None:
                 st.metric(label, write(value), border=True)
         if metrics.get("shared_individuals") is not None:
-            both = f"{capital(run.words.groups)} on both sides"
-            st.metric(both, percent(metrics["shared_individuals"]), border=True)
+            st.metric(*_on_both_sides(metrics, run.words), border=True)
     _splits(metrics, run.words)
     if metrics.get("never_judged"):
         names = ", ".join(metrics["never_judged"])
@@ -247,6 +246,13 @@ def results(run: Run, metrics: TrainingMetrics) -> None:
         )
     notes = (metrics.get("note") or "", *metrics.get("split_notes", ()))
     st.caption(plain(" ".join((_trained_how(run.manifest.network, metrics), *filter(None, notes)))))
+
+
+def _on_both_sides(metrics: TrainingMetrics, words: Words) -> tuple[str, str]:
+    """Of what the split keeps together, how much of the held-out images is in training too."""
+    if "shared_groups" in metrics:
+        return f"Same {plain(metrics['group'])} on both sides", percent(metrics["shared_groups"])
+    return f"{capital(words.groups)} on both sides", percent(metrics["shared_individuals"])
 
 
 def _trained_how(network: Mapping[str, Any], metrics: TrainingMetrics) -> str:
@@ -286,10 +292,11 @@ def epochs(metrics: TrainingMetrics) -> None:
     if not metrics.get("epochs"):
         st.caption("This network was loaded, not trained here.")
         return
-    form = {
+    form: dict[str, Any] = {
         name: st.column_config.NumberColumn(format="%.3f")
         for name in ("train_loss", "valid_loss", "accuracy", "seconds")
     }
+    form["epoch"] = st.column_config.TextColumn(width="medium")
     table = pd.DataFrame(metrics["epochs"])
     if "epoch" in table:
         table["epoch"] = [HEAD_ONLY if epoch == 0 else str(epoch) for epoch in table["epoch"]]
