@@ -678,7 +678,7 @@ def test_a_run_whose_images_are_gone_says_so(runs: Path, tmp_path: Path) -> None
     run = open_run(runs / "demo")
     run.update(dataset=type(run.manifest.dataset)(**{**vars(run.manifest.dataset), "csv": str(tmp_path / "gone.csv")}))
     done = export_run(run, tmp_path / "out.json", to="coco", only="all")
-    assert "cannot be found" in done.notes[0] and done.path.is_file()
+    assert "cannot be opened" in done.notes[0] and done.path.is_file()
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"camtrap-dp"}))

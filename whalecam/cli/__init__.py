@@ -13,6 +13,7 @@ from whalecam.cli import data, matches, model, remedy, results, review, selftest
 from whalecam.cli.output import finish
 from whalecam.errors import WhalecamError
 from whalecam.extras import missing
+from whalecam.storage_errors import unwritable
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -20,7 +21,7 @@ from whalecam.extras import missing
 def cli() -> None:
     """Find, prove and sign the images whose classification rests on the water.
 
-    Exit status: 0 ok, 1 findings or a gate failed, 2 bad input, 130 cancelled.
+    Exit status: 0 ok, 1 findings or a gate failed, 2 bad input or no place to write, 130 cancelled.
     """
 
 
@@ -60,9 +61,9 @@ def main() -> None:
 
 
 def _failed(error: Exception) -> int:
-    """Say what is no error meant for people: a library of an extra that is missing, or a fault of WhaleCAM's own."""
-    if absent := missing(error):
-        return finish("failed", absent, 2)
+    """Say what is no error meant for people: a missing library, a full disk, a fault of WhaleCAM's own."""
+    if known := missing(error) or unwritable(error):
+        return finish("failed", known, 2)
     return finish("failed", f"internal error: {type(error).__name__}: {error}. Set WHALECAM_DEBUG=1 to see where.", 70)
 
 

@@ -26,12 +26,14 @@ def review(run: Path, images: tuple[str, ...], **words: Any) -> None:
     The thresholds are noted beside it. `whalecam flag` is the same verb. Without a reason, note or label, those that
     the same reviewer gave before stay.
     """
-    from whalecam.store.reviews import Review, sign
+    from whalecam.store.reviews import Review, journal_caution, sign
     from whalecam.store.reviews.messages import signed_message
     from whalecam.store.run import open_run
 
-    verdict = Review("", **words)
-    click.echo(signed_message(verdict.verdict, sign(open_run(run), images, verdict, Thresholds.of(words))))
+    verdict, opened = Review("", **words), open_run(run)
+    if caution := journal_caution(opened.reviews_url):
+        click.echo(caution, err=True)
+    click.echo(signed_message(verdict.verdict, sign(opened, images, verdict, Thresholds.of(words))))
 
 
 class FormatName(click.Choice[str]):

@@ -421,9 +421,15 @@ def open_run(path: Path) -> Run:
             f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
         )
     content = present_manifest(read_json(target))
-    if content.get("schema_version") != SCHEMA_VERSION:
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RunError(
-            f"{target} has schema version {content.get('schema_version')}; this WhaleCAM reads {SCHEMA_VERSION}. "
+            f"{target} was written by a newer WhaleCAM (schema version {version}; this one reads {SCHEMA_VERSION}). "
+            "Update WhaleCAM to open it; nothing was changed."
+        )
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"{target} has schema version {version}; this WhaleCAM reads {SCHEMA_VERSION}. "
             "Train and audit into a new folder; export the old verdicts with the WhaleCAM that made them."
         )
     try:

@@ -13,10 +13,13 @@ from typing import Any, TypedDict, cast
 from whalecam.arrays import Progress
 from whalecam.commands import Command, to_argv
 from whalecam.errors import RunError
+from whalecam.storage_errors import is_full
 from whalecam.store.json_file import read_json, write_json
 from whalecam.store.run import job_in, job_log_in
 from whalecam.text import duration
 
+DISK_FULL = "It stopped without a message: the disk of the run folder is full. Free some space, and start it again."
+OUT_OF_MEMORY = "It stopped without a message; the machine may have run out of memory."
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -134,7 +137,7 @@ def status(folder: Path) -> Job | None:
     if end is None and _alive(int(record["pid"])):
         return Job(record["title"], "running", record["started"], steps)
     if end is None:
-        end = {"state": "failed", "message": "It stopped without a message; the machine may have run out of memory."}
+        end = {"state": "failed", "message": DISK_FULL if is_full(folder) else OUT_OF_MEMORY}
     return Job(record["title"], end["state"], record["started"], steps, end.get("message", ""))
 
 

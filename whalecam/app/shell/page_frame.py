@@ -16,6 +16,8 @@ from whalecam.app.state import fields, next_run, session
 from whalecam.commands import Demo
 from whalecam.config import SUSPECT_ASSESSMENTS, THRESHOLDS, Thresholds
 from whalecam.errors import WhalecamError
+from whalecam.storage_errors import unwritable
+from whalecam.store.reviews import journal_caution
 from whalecam.store.run import Run
 from whalecam.store.table import Filters
 from whalecam.words import Words
@@ -43,6 +45,10 @@ def _errors_written() -> Iterator[None]:
         yield
     except WhalecamError as error:
         st.error(plain(str(error)), icon=":material/error:")
+    except OSError as error:
+        if not (words := unwritable(error)):
+            raise
+        st.error(plain(words), icon=":material/error:")
 
 
 @contextmanager
@@ -84,6 +90,8 @@ def _open(title: str, needs: str) -> Run:
     st.title(title, anchor=False)
     session.hide_scores(frozenset())
     _job_line(run)
+    if caution := journal_caution(run.reviews_url):
+        st.warning(plain(caution), icon=":material/lan:")
     glossary_button(run.words)
     _require(run, needs)
     return run

@@ -14,6 +14,7 @@ from whalecam.output.interchange import camtrap_dp, coco, cvat, fiftyone, huggin
 from whalecam.output.interchange.archive import unpacked
 from whalecam.output.interchange.outgoing import Outgoing
 from whalecam.output.interchange.returned import Contents, verdict_frame
+from whalecam.storage_errors import unwritable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,8 @@ def write_files(files: Mapping[str, bytes], out: Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     except OSError as error:
-        raise ReviewError(f"{out} cannot be written: {error.strerror}. Name a new file or folder.") from error
+        other = f"{out} cannot be written: {error.strerror}. Name a new file or folder."
+        raise ReviewError(unwritable(error) or other) from error
     return target
 
 

@@ -4,6 +4,7 @@ earlier ones mean for the next (`earlier`), how one is given to several images (
 and the masks that they drew (`corrections`)."""
 
 from whalecam.store.reviews.corrections import Correction, Corrections
+from whalecam.store.reviews.database import journal_caution
 from whalecam.store.reviews.dismissals import Dismissal, Dismissals
 from whalecam.store.reviews.earlier import Earlier
 from whalecam.store.reviews.journal import COLUMNS, Added, Journal
@@ -23,5 +24,6 @@ __all__ = [
     "Review",
     "Skips",
     "checked",
+    "journal_caution",
     "sign",
 ]

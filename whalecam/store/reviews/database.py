@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +13,8 @@ from sqlalchemy.pool import NullPool
 
 from whalecam.errors import ReviewError
 from whalecam.extras import install
+from whalecam.storage_errors import is_full
+from whalecam.store.reviews.network_place import caution_of, network_filesystem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,10 +62,21 @@ class Database:
 
     def _complaint(self, cause: object) -> str:
         place = self._engine.url.render_as_string(hide_password=True)
+        file = _file_of(self._engine.url)
+        if file is not None and is_full(file.parent):
+            return f"The journal of verdicts {place} cannot be used: its disk is full. Free some space."
         return (
             f"The journal of verdicts {place} cannot be used: {cause}. Check that the place exists and may be written "
             "to, or restore the journal from a copy."
         )
+
+
+def journal_caution(url: str) -> str:
+    """What to know of where a journal lies, as a sentence; "" where it is a good place, or no place at all."""
+    try:
+        return caution_of(_file_of(sa.make_url(url)))
+    except ArgumentError:
+        return ""
 
 
 def texts(rows: Iterable[Sequence[Any]], columns: Sequence[str]) -> "pd.DataFrame":
@@ -88,10 +103,18 @@ def _engine(url: str) -> sa.Engine:
         ) from error
 
 
+def _file_of(address: sa.URL) -> Path | None:
+    """Where a database lies that is a file; None for a server's and for one in memory."""
+    is_file = address.get_backend_name() == "sqlite" and address.database not in (None, "", ":memory:")
+    return Path(str(address.database)) if is_file else None
+
+
 def _sqlite(address: sa.URL) -> sa.Engine:
     # No pool: a connection kept open would go on writing into a deleted file.
     engine = sa.create_engine(address, poolclass=NullPool)
-    sa.event.listen(engine, "connect", _prepare_sqlite)
+    file = _file_of(address)
+    is_remote = file is not None and bool(network_filesystem(file))
+    sa.event.listen(engine, "connect", partial(_prepare_sqlite, mode="DELETE" if is_remote else "WAL"))
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -110,11 +133,12 @@ def _transient(error: DBAPIError) -> bool:
     return (getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)) in POSTGRES_TRANSIENT
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepare_sqlite(connection: Any, _: object, mode: str) -> None:
     # The driver's own implicit transactions would start too late; `_begin_sqlite` opens them.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    # A write-ahead log needs memory that all who use it share, which machines do not.
+    connection.execute(f"PRAGMA journal_mode = {mode}")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
