@@ -181,6 +181,17 @@ def test_another_last_layer_comes_first_where_it_wins_back_enough(head: float, p
     assert (advice.remedy, advice.todo) == (remedy, "retrain")
 
 
+@pytest.mark.parametrize(
+    ("head", "crop", "remedy"), [(0.18, 0.15, "head"), (0.15, 0.18, "shuffle"), (0.04, 0.0, "shuffle")]
+)
+def test_seconds_are_spent_on_a_sure_gain_that_no_mended_image_surpasses(head: float, crop: float, remedy: str) -> None:
+    """None of them wins back half of 0.4; a gain of 0.04 within 0.05 is not sure."""
+    given = simulated((0.4, 0.3, 0.5), (crop, crop - 0.05, crop + 0.05), NOTHING)
+    given["head"] = {"all": {"unseen_gain": [head, head - 0.05, head + 0.05]}}
+    advice = recommend(LEAKING, given)
+    assert (advice.remedy, advice.todo) == (remedy, "retrain")
+
+
 def test_what_was_tried_in_a_combination_is_not_advised_alone() -> None:
     given = simulated((0.4, 0.3, 0.5), NOTHING, NOTHING)
     assert recommend(LEAKING, given, (replace(FAILED, remedy="shuffle+head"),)).remedy is None

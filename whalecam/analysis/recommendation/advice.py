@@ -178,12 +178,12 @@ def _predicted(
     why = (leak, own, *sentences, *failed)
     sure = {name: gain for name, gain in gains.items() if gain.low > 0 and name not in tried}
     best = max(sure, key=lambda name: sure[name].value, default=None)
-    # These take seconds, and a training can follow.
+    # These take seconds, and a training can follow: they come first, and need not win back as much where none does.
     best = next((name for name in LAYER_REMEDIES if name in sure and sure[name].value >= ENOUGH * cost.value), best)
     if cost.low <= 0 and best is None:
         nothing = f"No remedy is supported: other {words.backgrounds} cost the network nothing that could be measured."
         return Advice(None, nothing, why)
-    if best is not None and sure[best].value >= ENOUGH * cost.value:
+    if best is not None and (best in LAYER_REMEDIES or sure[best].value >= ENOUGH * cost.value):
         return Advice(
             best,
             f"The evidence supports {best}: {remedy_words(best, words)}. The network is right more often so.",
