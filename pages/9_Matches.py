@@ -4,6 +4,7 @@ import streamlit as st
 
 from whalecam.app.components.canvas import overlay_controls
 from whalecam.app.screens import matches
+from whalecam.app.screens.catalogue_panel import catalogue_panel
 from whalecam.app.shell.page_frame import page, threshold_sliders
 
 with page("Matches", needs="data") as run:
@@ -17,4 +18,5 @@ with page("Matches", needs="data") as run:
     else:
         matches.review(run, rows)
         matches.table(rows)
+    catalogue_panel(run, set(rows["query"]))
     matches.files(run)

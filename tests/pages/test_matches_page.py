@@ -59,6 +59,20 @@ def test_a_suspicious_match_is_signed_and_taken_back(matched: Path) -> None:
     assert journal.history(first)["event"].tolist() == ["sign", "undo"]
 
 
+def test_an_individual_of_the_catalogue_shows_its_images_and_a_click_their_match(matched: Path) -> None:
+    app = open_page(PAGE, run="fins")
+    (panel,) = [part for part in app.expander if part.label.startswith("The catalogue")]
+    assert panel.label == "The catalogue (6 individuals)"
+    (frame,) = [frame.value for frame in panel.dataframe]
+    assert frame["individual"].tolist() == [f"=whale{number}" for number in range(6)]
+    assert (frame["images"] == 6).all() and (frame["encounters"] == 2).all() and (frame["right"] == 6).all()
+    assert (frame["resting"] == 6).all() and (frame["taken_for"] == "").all()
+    assert "whale3: 6 images" not in texts(app)
+    app.session_state["match_individual"] = "=whale3"
+    app.run()
+    assert not app.exception and "=whale3: 6 images" in texts(app).replace("\\", "")
+
+
 def test_a_verdict_without_a_name_is_refused_in_words(matched: Path) -> None:
     app = open_page(PAGE, run="fins")
     app.button(key="match_same").click().run()

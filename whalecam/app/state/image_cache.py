@@ -12,7 +12,7 @@ from whalecam.app.state import session
 from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 
-MAX_SIDE_PX = 1280
+MAX_SIDE_PX, CARD_SIDE_PX = 1280, 256
 
 
 def image_uri(run: Run, image: str) -> str:
@@ -22,6 +22,12 @@ def image_uri(run: Run, image: str) -> str:
     """
     path = image_file(run, image)
     return _uri(str(path), session.stamp_of(path), image)
+
+
+def small_uri(run: Run, image: str) -> str:
+    """The same as a small one for a card, at most CARD_SIDE_PX pixels long."""
+    path = image_file(run, image)
+    return _small_uri(str(path), session.stamp_of(path), image)
 
 
 def image_file(run: Run, image: str) -> Path:
@@ -42,8 +48,17 @@ def _file(source: session.Source, image: str) -> str:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _uri(path: str, stamp: int, image: str) -> str:
-    pixels = Image.fromarray(data.read_sample(Path(path), image).pixels)
-    pixels.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+    return _encoded(path, image, MAX_SIDE_PX)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _small_uri(path: str, stamp: int, image: str) -> str:
+    return _encoded(path, image, CARD_SIDE_PX)
+
+
+def _encoded(path: str, image: str, side: int) -> str:
+    pixels = Image.fromarray(data.read_sample(Path(path), image, side).pixels)
+    pixels.thumbnail((side, side))
     buffer = io.BytesIO()
     pixels.save(buffer, "WEBP", quality=88)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

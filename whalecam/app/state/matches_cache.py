@@ -1,18 +1,22 @@
 """Which match the Matches page shows, and its tables, read once for all sessions."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
+from whalecam.analysis import individual_catalogue
 from whalecam.app.state import session
-from whalecam.config import Thresholds
+from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.matches import MatchRecord, MatchTables
 from whalecam.store.reviews.match_verdicts import MatchJournal
-from whalecam.store.run import MATCH_QUERIES, Run, open_run
+from whalecam.store.run import MATCH_IMAGES, MATCH_QUERIES, Run, open_run
 
 QUERY = "match_query"
 """The field of the query that is shown."""
+INDIVIDUAL = "match_individual"
+"""The field of the individual whose images are shown."""
 
 
 def matches_of(run: Run) -> pd.DataFrame:
@@ -47,6 +51,27 @@ def shown(queries: list[str]) -> str:
     return str(st.session_state[QUERY])
 
 
+def catalogue_of(run: Run) -> pd.DataFrame:
+    """One row per individual: see `individual_catalogue.catalogue`."""
+    return _catalogue(str(run.path), _parts(run), session.thresholds())
+
+
+def images_of(run: Run, name: str) -> pd.DataFrame:
+    """The images of an individual: see `individual_catalogue.images_of`."""
+    return individual_catalogue.images_of(_images(str(run.path), _parts(run)), matches_of(run), name)
+
+
+def choose_individual(names: Sequence[str], at: int | None) -> None:
+    """Choose the individual at a place of the catalogue, or none."""
+    st.session_state[INDIVIDUAL] = None if at is None else names[at]
+
+
+def chosen_individual(names: Sequence[str]) -> str | None:
+    """The individual that was chosen, where this run has it."""
+    name = st.session_state.get(INDIVIDUAL)
+    return name if name in names else None
+
+
 def _parts(run: Run) -> tuple[str, ...]:
     return tuple(part.name for part in MatchTables(run).parts(MATCH_QUERIES))
 
@@ -54,6 +79,18 @@ def _parts(run: Run) -> tuple[str, ...]:
 @st.cache_data(max_entries=8, show_spinner="Reading the matches …")
 def _assessed(path: str, parts: tuple[str, ...], thresholds: Thresholds) -> pd.DataFrame:
     return MatchTables(open_run(Path(path))).assessed(thresholds)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _catalogue(path: str, parts: tuple[str, ...], thresholds: Thresholds) -> pd.DataFrame:
+    matches = _assessed(path, parts, thresholds)
+    resting = matches["assessment"].isin(SUSPECT_ASSESSMENTS)
+    return individual_catalogue.catalogue(_images(path, parts), matches, resting)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _images(path: str, parts: tuple[str, ...]) -> pd.DataFrame:
+    return MatchTables(open_run(Path(path))).read(MATCH_IMAGES, ["image", "individual", "encounter", "part"])
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
