@@ -54,7 +54,9 @@ def test_an_individual_is_never_validated_by_a_network_that_has_not_seen_it(draw
     assert {about[name][0] for name in unseen} <= {about[name][0] for name in seen}
     assert {about[name][1] for name in unseen}.isdisjoint({about[name][1] for name in seen})
     metrics = trained.metrics()
-    assert metrics["split_notes"] == ["Images of one day are kept together, since the label is the individual itself."]
+    assert metrics["split_notes"] == [
+        "Images of one day are kept together, since the label itself is what the split would keep together."
+    ]
     assert (metrics["group"], metrics["shared_groups"]) == ("day", 0.0)
 
 

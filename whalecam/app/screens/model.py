@@ -70,7 +70,7 @@ REMEDIES = (
     "fine-tuning only"
 )
 MARGIN = (
-    "cross-entropy: the usual one · arcface: an angular margin between labels, for individuals, whose matches then "
+    "cross-entropy: the usual one · arcface: an angular margin between labels, for {words.groups}, whose matches then "
     "compare its vectors; fine-tuning only"
 )
 TRAININGS = {"fast": "Fine-tune", PROBE: "Linear probe"}
@@ -139,7 +139,7 @@ def _training_fields(run: Run) -> TrainOptions:
         seed = fourth.number_input("Seed", 0, 9999, 0)
         first, second, third = st.columns([1, 1, 2])
         remedy = first.selectbox("Remedy", TRAIN_REMEDIES, help=REMEDIES.format(words=run.words))
-        loss = second.selectbox("Loss", LOSSES, help=MARGIN)
+        loss = second.selectbox("Loss", LOSSES, help=MARGIN.format(words=run.words))
         least = third.number_input("Images per class, at least", 1, 1000, 1, width=260)
         pretrained = st.checkbox("Start from ImageNet weights", True)
     options = replace(

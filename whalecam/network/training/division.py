@@ -19,7 +19,7 @@ from whalecam.store.training_metrics import SplitMetrics
 FILE = "file"
 """The kind of a split that a file states."""
 DAY = "day"
-BY_DAY = "Images of one day are kept together, since the label is the individual itself."
+BY_DAY = "Images of one day are kept together, since the label itself is what the split would keep together."
 
 
 @dataclass(frozen=True, kw_only=True)
