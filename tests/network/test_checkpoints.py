@@ -157,7 +157,7 @@ def test_positions_for_another_size_are_named(tmp_path: Path) -> None:
 
 def test_names_that_do_not_fit_are_named_on_both_sides(tmp_path: Path) -> None:
     path = saved(whole("timm", "seresnet18").state_dict(), tmp_path)
-    with pytest.raises(ModelError, match=r"do not fit resnet18.*not expected: layer1\.0\.se.* and \d+ more"):
+    with pytest.raises(ModelError, match=r"do not fit resnet18.*Unexpected: layer1\.0\.se.* and \d+ more"):
         network.load_checkpoint(path, CLASSES, arch="resnet18", size=SIDE)
 
 
