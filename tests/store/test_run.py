@@ -78,6 +78,8 @@ def test_clearing_the_audit_keeps_verdicts(run: Run) -> None:
         ("", "cannot be read"),
         ("[1]", "does not contain a JSON object"),
         ('{"schema_version": 99}', "schema version 99"),
+        ('{"schema_version": 99}', r"a newer WhaleCAM .* Update WhaleCAM to open it"),
+        ('{"schema_version": 2}', r"schema version 2; this WhaleCAM reads .* Train and audit into a new folder"),
         ('{"schema_version": 4}', "not a WhaleCAM manifest"),
         ('{"schema_version": 4, "dataset": {"csv": 1}, "classes": []}', "not a WhaleCAM manifest"),
     ],

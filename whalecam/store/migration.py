@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from whalecam.config import EARLIER_RECIPES
+from whalecam.errors import RunError
 from whalecam.store.schema import SCHEMA_VERSION
 from whalecam.words import MARINE
 
@@ -28,3 +30,18 @@ def present_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
         train["recipe"] = EARLIER_RECIPES[train["recipe"]]
     audit = {AUDIT_OPTIONS.get(name, name): value for name, value in dict(manifest.get("audit") or {}).items()}
     return {**manifest, "train": train, "audit": audit, "schema_version": SCHEMA_VERSION}
+
+
+def check_version(content: Mapping[str, Any], manifest: Path) -> None:
+    """Raise RunError where what `present_manifest` gave of a file is not of the present version."""
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RunError(
+            f"{manifest} was written by a newer WhaleCAM (schema version {version}; this one reads {SCHEMA_VERSION}). "
+            "Update WhaleCAM to open it; nothing was changed."
+        )
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"{manifest} has schema version {version}; this WhaleCAM reads {SCHEMA_VERSION}. "
+            "Train and audit into a new folder; export the old verdicts with the WhaleCAM that made them."
+        )

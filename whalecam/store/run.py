@@ -23,9 +23,8 @@ from whalecam.errors import RunError
 from whalecam.store.json_file import read_json, write_json
 from whalecam.store.locks import FileLock
 from whalecam.store.manifest import DatasetRecord, Manifest
-from whalecam.store.migration import present_manifest
+from whalecam.store.migration import check_version, present_manifest
 from whalecam.store.parts import encoded, images_in, last_revisions, read_part, replace_row, row_in
-from whalecam.store.schema import SCHEMA_VERSION
 from whalecam.store.training_metrics import TrainingMetrics
 from whalecam.words import Words
 
@@ -421,17 +420,7 @@ def open_run(path: Path) -> Run:
             f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
         )
     content = present_manifest(read_json(target))
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise RunError(
-            f"{target} was written by a newer WhaleCAM (schema version {version}; this one reads {SCHEMA_VERSION}). "
-            "Update WhaleCAM to open it; nothing was changed."
-        )
-    if version != SCHEMA_VERSION:
-        raise RunError(
-            f"{target} has schema version {version}; this WhaleCAM reads {SCHEMA_VERSION}. "
-            "Train and audit into a new folder; export the old verdicts with the WhaleCAM that made them."
-        )
+    check_version(content, target)
     try:
         dataset = DatasetRecord(**content.pop("dataset"))
         content["classes"] = tuple(content["classes"])
