@@ -18,11 +18,13 @@ from whalecam.data import geometry, read_sample
 from whalecam.errors import DatasetError, ModelError, RunError
 from whalecam.explain import cam
 from whalecam.network.heads import EMBEDDED, ArcFace, arcface_head
+from whalecam.network.training import adopt
 from whalecam.network.training.arcface import ArcFaceOptions
 from whalecam.network.training.fitting import _Margin
 from whalecam.network.training.weight_choice import WEIGHTS
+from whalecam.store.manifest import DatasetRecord
 from whalecam.store.matches import MatchTables
-from whalecam.store.run import MATCH_IMAGES, Run
+from whalecam.store.run import MATCH_IMAGES, Run, create_run
 
 SMALL: dict[str, Any] = {
     "arch": "resnet18",
@@ -126,6 +128,16 @@ def test_matches_compare_its_vectors_and_look_up_what_it_has_not_seen(drawn: Pat
     assert f"from {len(trained.training_images())} of these images" in done.record.notes[-1]
     with pytest.raises(RunError, match=r"trained on its individuals already\. Leave --fit out"):
         wc.matches(trained, masks=drawn.parent / "masks", encounter="day", fit=True)
+
+
+def test_a_projection_is_fitted_over_a_network_of_which_no_image_is_known_to_be_seen(
+    drawn: Path, trained: Run, tmp_path: Path
+) -> None:
+    data = wc.open_dataset(drawn, drawn.parent / "images", label_column="individual_id")
+    run = create_run(tmp_path / "loaded", DatasetRecord.of(data))
+    adopt(run, network.from_spec(trained.manifest.network, trained.load_checkpoint()))
+    done = wc.matches(run, masks=drawn.parent / "masks", encounter="day", fit=True, limit=2)
+    assert done.queries == 2 and done.record.network.endswith("ArcFace projection") and not done.record.notes
 
 
 @pytest.mark.parametrize(

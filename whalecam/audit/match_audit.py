@@ -80,9 +80,10 @@ def _without_trained(
     is_learned = run.trained and data.columns.label == data.columns.group
     if not (is_own and is_learned) or options.network:
         return images
-    if options.fit:
+    divided = images.trained_on(run.training_images())
+    if options.fit and divided is not images:
         raise RunError(f"The network of run '{run.name}' was trained on its individuals already. Leave --fit out.")
-    return images.trained_on(run.training_images())
+    return divided
 
 
 def _check(options: MatchOptions) -> None:
