@@ -16,6 +16,7 @@ from whalecam.config import MatchOptions
 from whalecam.data import Dataset, geometry, read_sample
 from whalecam.data.encounters import QUERY, TRAIN, encounter_split, encounters_of
 from whalecam.data.folds import groups_of
+from whalecam.data.groups import DAY
 from whalecam.errors import DatasetError
 from whalecam.network import embedding
 from whalecam.network.embedding import EmbeddingNetwork
@@ -70,7 +71,7 @@ def images_of(data: Dataset, options: MatchOptions) -> MatchImages:
     Raises DatasetError for an unknown encounter, and without two individuals.
     """
     notes: list[str] = []
-    names = options.encounter or ("day",)
+    names = options.encounter or (DAY,)
     try:
         encounters = encounters_of(data, names)
     except DatasetError:

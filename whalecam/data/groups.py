@@ -17,12 +17,12 @@ from whalecam.data.images import Exif, read_exif
 from whalecam.data.placeholders import is_placeholder
 from whalecam.data.table import OK, Dataset
 
-INDIVIDUAL = "individual"
+INDIVIDUAL, DAY = "individual", "day"
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "source": ("source", "datasource", "dataset", "provider", "institution", "collection", "origin", "project"),
     "photographer": ("photographer", "author", "observer", "user", "username", "owner", "recordedby", "rightsholder"),
     "camera": ("camera", "cameraid", "cameramodel", "device", "deviceid", "deployment", "deploymentid"),
-    "day": ("day", "date", "datetime", "timestamp", "datetaken", "observedon", "eventdate", "captureddate"),
+    DAY: ("day", "date", "datetime", "timestamp", "datetaken", "observedon", "eventdate", "captureddate"),
     "place": ("place", "site", "location", "locationid", "locality", "station", "siteid", "locationname"),
 }
 """Column names that mean a kind of group, without blanks, `_` and upper case."""
@@ -152,13 +152,13 @@ def _camera(data: Dataset, read_files: bool) -> Candidate | None:
 
 def _day(data: Dataset, read_files: bool) -> Candidate | None:
     """A column, else EXIF, else a date in the file names."""
-    if column := _by_alias(data, "day"):
+    if column := _by_alias(data, DAY):
         days = column.values.map(lambda text: day_of(text) or re.split(r"[ T]", text)[0])
-        return Candidate(name="day", origin=column.origin, values=days, is_provenance=True)
-    if (shot := _by_exif(data, "day", read_files, lambda exif: day_of(exif.time))) and shot.count:
+        return Candidate(name=DAY, origin=column.origin, values=days, is_provenance=True)
+    if (shot := _by_exif(data, DAY, read_files, lambda exif: day_of(exif.time))) and shot.count:
         return shot
     values = _series(data, (day_of(_stem(image)) for image in data.table["image"]))
-    chosen = Candidate(name="day", origin="dates in file names", values=values, is_provenance=True)
+    chosen = Candidate(name=DAY, origin="dates in file names", values=values, is_provenance=True)
     return chosen if chosen.share >= LEAST_SHARE else None
 
 
@@ -181,7 +181,7 @@ KINDS: Mapping[str, Callable[[Dataset, bool], Candidate | None]] = {
     "source": _source,
     "photographer": _photographer,
     "camera": _camera,
-    "day": _day,
+    DAY: _day,
     "place": _place,
 }
 """Kinds of groups by name: a function of the data set, and of whether files may be read; None where there is none."""

@@ -138,10 +138,9 @@ def check_kind(tensors: Mapping[str, torch.Tensor], file: str) -> None:
 
 def difference(needed: Iterable[str], given: Iterable[str]) -> str:
     """The names of the weights that are only in one of the two: `Missing: a. Unexpected: b, c, d and 2 more.`"""
-    needed, given = list(needed), list(given)
-    missing = sorted(set(needed) - set(given))
-    unexpected = [name for name in given if name not in set(needed) and not name.endswith(COUNTER)]
-    both = {"Missing": missing, "Unexpected": unexpected}
+    wanted, present = set(needed), list(given)
+    unexpected = [name for name in present if name not in wanted and not name.endswith(COUNTER)]
+    both = {"Missing": sorted(wanted.difference(present)), "Unexpected": unexpected}
     return " ".join(f"{what}: {listed(names, SHOWN)}." for what, names in both.items() if names)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from whalecam.config import SPLITS, TrainOptions
+from whalecam.config import TrainOptions
 from whalecam.data import Dataset, folds
-from whalecam.data.groups import INDIVIDUAL, Candidate, candidate
+from whalecam.data.groups import DAY, INDIVIDUAL, Candidate, candidate
 from whalecam.data.split_columns import TEST, VALID
 from whalecam.data.split_file import read_split
 from whalecam.errors import DatasetError, ModelError
@@ -18,7 +18,6 @@ from whalecam.store.training_metrics import SplitMetrics
 
 FILE = "file"
 """The kind of a split that a file states."""
-DAY = "day"
 BY_DAY = "Images of one day are kept together, since the label itself is what the split would keep together."
 
 
@@ -98,7 +97,7 @@ def _group(data: Dataset, options: TrainOptions) -> tuple[Candidate | None, tupl
     """
     if options.group not in ("", INDIVIDUAL, data.columns.group):
         return candidate(data, options.group), ()
-    is_grouped = "group" in (options.split, *(SPLITS if options.compare_splits else ()))
+    is_grouped = options.split == "group" or options.compare_splits
     if data.columns.label != data.columns.group or options.split_file or not is_grouped:
         return None, ()
     try:

@@ -36,7 +36,7 @@ from whalecam.arrays import ByteArray
 from whalecam.config import ARCFACE, TrainOptions
 from whalecam.data import geometry, read_sample
 from whalecam.network import Body, Network
-from whalecam.network.heads import HEADS, arcface_head, arcface_kind
+from whalecam.network.heads import HEADS, arcface_kind
 from whalecam.network.training.arcface import ArcFaceOptions, margin_logits
 from whalecam.network.training.fitted import LEAST_BATCH, Augment, Change, Fit, Watch, seed_all
 from whalecam.network.training.restriction import penalty
@@ -251,15 +251,20 @@ def _learner(loaders: DataLoaders, body: Body, options: TrainOptions) -> Learner
 
 def _head(channels: int, classes: int, options: TrainOptions) -> torch.nn.Module:
     if options.loss == ARCFACE:
-        return arcface_head(channels, classes, options.centres)
+        return HEADS[_kind(options)](channels, classes)
     head: torch.nn.Module = create_head(channels, classes, lin_ftrs=[], concat_pool=False, ps=0.25)
     apply_init(head, torch.nn.init.kaiming_normal_)
     return head
 
 
+def _kind(options: TrainOptions) -> str:
+    """The name of the trained head among HEADS."""
+    return arcface_kind(options.centres) if options.loss == ARCFACE else "linear"
+
+
 def _network(learner: Learner, body: Body, classes: tuple[str, ...], options: TrainOptions) -> Network:
     """The trained weights in a network of our own, on the CPU, in eval mode."""
-    kind = arcface_kind(options.centres) if options.loss == ARCFACE else "linear"
+    kind = _kind(options)
     head = HEADS[kind](body.channels, len(classes))
     head.load_state_dict(learner.model[1].state_dict())
     model = Network(
