@@ -32,9 +32,8 @@ def present_manifest(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**manifest, "train": train, "audit": audit, "schema_version": SCHEMA_VERSION}
 
 
-def check_version(content: Mapping[str, Any], manifest: Path) -> None:
-    """Raise RunError where what `present_manifest` gave of a file is not of the present version."""
-    version = content.get("schema_version")
+def check_version(version: object, manifest: Path) -> None:
+    """Raise RunError for a manifest whose schema version, after `present_manifest`, is not the present one."""
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise RunError(
             f"{manifest} was written by a newer WhaleCAM (schema version {version}; this one reads {SCHEMA_VERSION}). "

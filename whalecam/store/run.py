@@ -420,7 +420,7 @@ def open_run(path: Path) -> Run:
             f"{path} is not a run folder: it has no run.json. Make one with: whalecam train CSV IMAGES --run {path}"
         )
     content = present_manifest(read_json(target))
-    check_version(content, target)
+    check_version(content.get("schema_version"), target)
     try:
         dataset = DatasetRecord(**content.pop("dataset"))
         content["classes"] = tuple(content["classes"])
