@@ -68,9 +68,28 @@ def test_an_individual_of_the_catalogue_shows_its_images_and_a_click_their_match
     assert (frame["images"] == 6).all() and (frame["encounters"] == 2).all() and (frame["right"] == 6).all()
     assert (frame["resting"] == 6).all() and (frame["taken_for"] == "").all()
     assert "whale3: 6 images" not in texts(app)
-    app.session_state["match_individual"] = "=whale3"
-    app.run()
+    app.text_input(key="match_individual").set_value("=whale3").run()
     assert not app.exception and "=whale3: 6 images" in texts(app).replace("\\", "")
+    app.text_input(key="match_individual").set_value("whale").run()
+    assert not app.exception and [message.value for message in app.info] == [
+        "No individual of these matches is named whale."
+    ]
+
+
+def test_an_address_opens_the_match_and_the_individual_that_it_names(matched: Path) -> None:
+    query = sorted(MatchTables(open_run(matched)).assessed()["query"])[-1]
+    app = open_page(PAGE, run="fins", match_list="all", match_query=query, match_individual="=whale2")
+    assert not app.exception and app.text_input(key="match_query").value == query
+    (panel,) = [part for part in app.expander if part.label.startswith("The catalogue")]
+    assert panel.proto.expanded and "=whale2: 6 images" in texts(app).replace("\\", "")
+    before, after = app.text_input(key="match_query").value, "none.jpg"
+    app.text_input(key="match_query").set_value(after).run()
+    assert not app.exception and [message.value for message in app.info] == [
+        r"none\.jpg is not in this list. Choose another list."
+    ]
+    assert app.text_input(key="match_query").value != after
+    app.button(key="match_next").click().run()
+    assert not app.exception and app.text_input(key="match_query").value not in (before, after)
 
 
 def test_a_verdict_without_a_name_is_refused_in_words(matched: Path) -> None:

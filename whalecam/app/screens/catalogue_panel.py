@@ -15,21 +15,25 @@ from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.words import Words, capital
 
-SHOWN, HEIGHT_PX, CARD_PX = 24, 300, 120
+SHOWN, HEIGHT_PX, CARD_PX, FIELD_PX = 24, 300, 120, 260
 
 
 def catalogue_panel(run: Run, listed: Collection[str]) -> None:
     """The table of individuals; the images of the chosen one below. `listed`: the queries of the list above."""
     rows = matches_cache.catalogue_of(run)
-    with st.expander(f"The catalogue ({len(rows):,} {run.words.groups})"):
-        st.caption(f"A click before a row shows the images of this {plain(run.words.group)}.")
-        names = tuple(rows["individual"])
+    title = f"The catalogue ({len(rows):,} {run.words.groups})"
+    with st.expander(title, expanded=matches_cache.is_individual_chosen()):
+        group, names = plain(run.words.group), tuple(rows["individual"])
+        st.caption(f"A click before a row shows the images of this {group}.")
         look = _look(run.words)
         choosing_table(
             rows, "individual_rows", partial(matches_cache.choose_individual, names), look=look, height=HEIGHT_PX
         )
-        if name := matches_cache.chosen_individual(names):
+        name = st.text_input(capital(group), key=matches_cache.INDIVIDUAL, bind="query-params", width=FIELD_PX).strip()
+        if name in names:
             _images(run, name, listed)
+        elif name:
+            st.info(f"No {group} of these matches is named {plain(name)}.", icon=":material/search_off:")
 
 
 def _look(words: Words) -> dict[str, ColumnConfig]:

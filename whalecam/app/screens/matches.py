@@ -32,7 +32,7 @@ from whalecam.words import Words
 
 SUSPICIOUS, UNJUDGED, ALL = "suspicious", "without a verdict", "all"
 LISTS = (SUSPICIOUS, UNJUDGED, ALL)
-HEIGHT_PX = 380
+HEIGHT_PX, FIELD_PX = 380, 200
 UNIT = "similarity"
 EXPERIMENTAL = (
     "The test of single matches is experimental: on a drawn set it put those that rest on the background first, but "
@@ -133,7 +133,9 @@ def review(run: Run, rows: pd.DataFrame) -> None:
     with errors_shown():
         queries = rows["query"].tolist()
         _carry_out(run, queries)
-        query = matches_cache.shown(queries)
+        query, missing = matches_cache.shown(queries)
+        if missing:
+            st.info(f"{plain(missing)} is not in this list. Choose another list.", icon=":material/search_off:")
         at = queries.index(query)
         row = rows.iloc[at]
         pairs = matches_cache.pairs_of(run, query)
@@ -167,6 +169,7 @@ def _buttons(run: Run, row: "pd.Series[Any]", queries: Sequence[str], at: int) -
                 on_click=matches_cache.show,
                 args=(goal,),
             )
+        st.text_input("Query", key=matches_cache.QUERY, bind="query-params", width=FIELD_PX)
         st.caption(f"{at + 1:,} of {len(queries):,}")
 
 

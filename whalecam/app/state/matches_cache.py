@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis import individual_catalogue
-from whalecam.app.state import session
+from whalecam.app.state import fields, session
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.store.matches import MatchRecord, MatchTables
 from whalecam.store.reviews.match_verdicts import MatchJournal
@@ -15,6 +15,8 @@ from whalecam.store.run import MATCH_IMAGES, MATCH_QUERIES, Run, open_run
 
 QUERY = "match_query"
 """The field of the query that is shown."""
+NEXT = "match_query_next"
+"""What the field is to be in the next run: it cannot be changed once it is drawn."""
 INDIVIDUAL = "match_individual"
 """The field of the individual whose images are shown."""
 
@@ -41,14 +43,15 @@ def journal_of(run: Run) -> MatchJournal:
 
 def show(query: str) -> None:
     """Show another query in the next run of the page."""
-    st.session_state[QUERY] = query
+    st.session_state[NEXT] = query
 
 
-def shown(queries: list[str]) -> str:
-    """The query in view, the first of the list where it is none of them; its field is filled in."""
-    wanted = st.session_state.get(QUERY) or st.query_params.get(QUERY) or ""
-    st.session_state[QUERY] = wanted if wanted in queries else queries[0]
-    return str(st.session_state[QUERY])
+def shown(queries: list[str]) -> tuple[str, str]:
+    """The query in view, whose field is filled in, and what was asked for instead where the list lacks it, else ""."""
+    wanted = str(st.session_state.pop(NEXT, None) or fields.shared_value(QUERY) or "").strip()
+    query = wanted if wanted in queries else queries[0]
+    fields.set_values(**{QUERY: query})
+    return query, wanted if wanted != query else ""
 
 
 def catalogue_of(run: Run) -> pd.DataFrame:
@@ -63,13 +66,12 @@ def images_of(run: Run, name: str) -> pd.DataFrame:
 
 def choose_individual(names: Sequence[str], at: int | None) -> None:
     """Choose the individual at a place of the catalogue, or none."""
-    st.session_state[INDIVIDUAL] = None if at is None else names[at]
+    fields.set_values(**{INDIVIDUAL: "" if at is None else names[at]})
 
 
-def chosen_individual(names: Sequence[str]) -> str | None:
-    """The individual that was chosen, where this run has it."""
-    name = st.session_state.get(INDIVIDUAL)
-    return name if name in names else None
+def is_individual_chosen() -> bool:
+    """Whether the field of the individual, or the address, names one."""
+    return bool(fields.shared_value(INDIVIDUAL))
 
 
 def _parts(run: Run) -> tuple[str, ...]:
