@@ -3,9 +3,10 @@
 usage: python -m benchmarks.sessions [--people 50] [--minutes 30] [--rows 51033] [--reading 20]
 
 Each person has a session of their own (a WebSocket, as a browser opens it), asks for one page after another, and looks
-at it for READING seconds in the mean before the next: the pages of two runs, images of them by name, filtered lists
-and their further pages. A page took as long as from the request to the end of its script. The browser's own work is
-not in it. The first tenth of the time, in which caches fill, is reported apart.
+at it for READING seconds in the mean before the next: the pages of two runs, images of them by name, lists and their
+further pages. After ten pages the tab is closed, and a new session begins. A page took as long as from the request to
+the end of its script; the browser's own work is not in it. The first tenth of the time, in which caches fill, is
+reported apart.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from benchmarks.pages import Server
@@ -34,6 +35,8 @@ from whalecam.store.table import Table
 
 SMALL = 4096
 """Bytes; the message that a script has ended is shorter."""
+VISIT = 10
+"""Pages that a person looks at before the tab is closed."""
 LISTS = ("Leaks", "Leaks?leaks_page=2", "Leaks?leaks_order=name", "Top_losses", "Top_losses?losses_page=3")
 OTHERS = ("", "Dataset", "Model", "Export", "Patterns", "Compare", "Matches")
 
@@ -49,29 +52,49 @@ class Seen:
         return pd.DataFrame(self.visits, columns=["at", "page", "seconds"])
 
 
-async def person(
-    number: int, url: str, token: str, pages: Sequence[str], *, seen: Seen, end: float, reading: float
-) -> None:
-    """One session, until `end`: a page, a look at it, another page."""
+async def person(number: int, ask: "Asking", *, seen: Seen, end: float, reading: float) -> None:
+    """One person, until `end`: a page, a look at it, another page; after VISIT pages the tab is closed and opened."""
     rng = random.Random(number)
     await asyncio.sleep(rng.uniform(0, reading))
-    address = url.replace("http", "ws") + "/_stcore/stream"
-    cookie, protocols = {"Cookie": f"_streamlit_xsrf={token}"}, [Subprotocol("streamlit"), Subprotocol(token)]
-    async with connect(
-        address, origin=Origin(url), additional_headers=cookie, subprotocols=protocols, max_size=None
-    ) as socket:
-        while (start := time.monotonic()) < end:
-            page = rng.choice(pages)
-            ask = BackMsg()
-            ask.rerun_script.page_name, _, ask.rerun_script.query_string = page.partition("?")
-            await socket.send(ask.SerializeToString())
-            while True:
-                frame = await socket.recv()
-                assert isinstance(frame, bytes)
-                if len(frame) < SMALL and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished":
+    while time.monotonic() < end:
+        async with ask.session() as socket:
+            for _ in range(VISIT):
+                page, start = rng.choice(ask.pages), time.monotonic()
+                if start >= end:
                     break
-            seen.visits.append((start, page.partition("?")[0] or "Overview", time.monotonic() - start))
-            await asyncio.sleep(min(rng.expovariate(1 / reading), max(0.0, end - time.monotonic())))
+                await ask.page(socket, page)
+                seen.visits.append((start, page.partition("?")[0] or "Overview", time.monotonic() - start))
+                await asyncio.sleep(min(rng.expovariate(1 / reading), max(0.0, end - time.monotonic())))
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a session asks a server at `url` for one of the pages; `token` is the server's, against forged requests."""
+
+    url: str
+    token: str
+    pages: Sequence[str]
+
+    def session(self) -> connect:
+        """A WebSocket as Streamlit's page opens it."""
+        return connect(
+            self.url.replace("http", "ws") + "/_stcore/stream",
+            origin=Origin(self.url),
+            additional_headers={"Cookie": f"_streamlit_xsrf={self.token}"},
+            subprotocols=[Subprotocol("streamlit"), Subprotocol(self.token)],
+            max_size=None,
+        )
+
+    async def page(self, socket: ClientConnection, page: str) -> None:
+        """Ask for a page, and read what is sent until its script has ended."""
+        ask = BackMsg()
+        ask.rerun_script.page_name, _, ask.rerun_script.query_string = page.partition("?")
+        await socket.send(ask.SerializeToString())
+        while True:
+            frame = await socket.recv()
+            assert isinstance(frame, bytes)
+            if len(frame) < SMALL and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished":
+                return
 
 
 async def _memory(server: Server, seen: Seen, end: float) -> None:
@@ -85,10 +108,8 @@ async def visited(server: Server, pages: Sequence[str], people: int, *, seconds:
     with urllib.request.urlopen(f"{server.url}/_stcore/health") as answer:  # noqa: S310  our own server
         token = re.search(r"_streamlit_xsrf=([^;]+)", str(answer.headers))
     seen, end = Seen(), time.monotonic() + seconds
-    sessions = [
-        person(number, server.url, token[1] if token else "", pages, seen=seen, end=end, reading=reading)
-        for number in range(people)
-    ]
+    ask = Asking(server.url, token[1] if token else "", pages)
+    sessions = [person(number, ask, seen=seen, end=end, reading=reading) for number in range(people)]
     await asyncio.gather(_memory(server, seen, end), *sessions)
     return seen
 
