@@ -169,8 +169,8 @@ def _buttons(run: Run, row: "pd.Series[Any]", queries: Sequence[str], at: int) -
                 on_click=matches_cache.show,
                 args=(goal,),
             )
-        st.text_input("Query", key=matches_cache.QUERY, bind="query-params", width=FIELD_PX)
-        st.caption(f"{at + 1:,} of {len(queries):,}")
+        title = f"Query, {at + 1:,} of {len(queries):,}"
+        st.text_input(title, key=matches_cache.QUERY, bind="query-params", width=FIELD_PX)
 
 
 UNDO = MatchAction("undo", "", "")

@@ -17,6 +17,8 @@ QUERY = "match_query"
 """The field of the query that is shown."""
 NEXT = "match_query_next"
 """What the field is to be in the next run: it cannot be changed once it is drawn."""
+BEFORE = "match_query_before"
+"""The query that was in view in the last run."""
 INDIVIDUAL = "match_individual"
 """The field of the individual whose images are shown."""
 
@@ -47,10 +49,13 @@ def show(query: str) -> None:
 
 
 def shown(queries: list[str]) -> tuple[str, str]:
-    """The query in view, whose field is filled in, and what was asked for instead where the list lacks it, else ""."""
+    """The query in view, whose field is filled in, and what was asked for instead where the list lacks it, else "".
+
+    The list then goes on from the query that was in view before, or from its first one.
+    """
     wanted = str(st.session_state.pop(NEXT, None) or fields.shared_value(QUERY) or "").strip()
-    query = wanted if wanted in queries else queries[0]
-    fields.set_values(**{QUERY: query})
+    query = next(name for name in (wanted, fields.value(BEFORE), queries[0]) if name in queries)
+    fields.set_values(**{QUERY: query, BEFORE: query})
     return query, wanted if wanted != query else ""
 
 
