@@ -203,16 +203,12 @@ def command() -> None:
 
 def measure(rows: list[int], runs: int, folder: Path) -> dict[int, dict[str, Any]]:
     """By number of rows: `runs`, `paints`, `megabytes`, `export`, `compare`."""
-    from benchmarks.synthetic import write_run, write_twin
-    from whalecam.store.run import open_run
+    from benchmarks.synthetic import write_both
 
     found: dict[int, dict[str, Any]] = {}
     for count in rows:
         place = folder / str(count)
-        if not (place / "run" / "run.json").is_file():
-            write_run(place, count)
-        if not (place / "twin" / "run.json").is_file():
-            write_twin(open_run(place / "run"), count)
+        write_both(place, count)
         seen, megabytes = paints(place, 5)
         found[count] = {"runs": server_runs(place, runs), "paints": seen, "megabytes": megabytes}
         found[count]["export"] = exported(place / "run", 5) if count < 200_000 else []

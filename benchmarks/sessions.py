@@ -28,10 +28,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from benchmarks.pages import Server
-from benchmarks.synthetic import write_run, write_twin
-from whalecam.config import Thresholds
+from benchmarks.synthetic import write_both
 from whalecam.store.run import open_run
-from whalecam.store.table import Table
 
 SMALL = 4096
 """Bytes; the message that a script has ended is shorter."""
@@ -115,9 +113,8 @@ async def visited(server: Server, pages: Sequence[str], people: int, *, seconds:
 
 
 def pages_of(folder: Path) -> list[str]:
-    """What is asked for: lists and images as often as all other pages together, of either run."""
-    table = Table(open_run(folder / "run").parts(), Thresholds())
-    names = table.all_rows()["image"].sample(len(OTHERS), random_state=0)
+    """What is asked for: lists, as many images as there are other pages, and those pages, of either run."""
+    names = random.Random(0).sample(sorted(open_run(folder / "run").audited()), len(OTHERS))
     images = [f"Heatmaps?image={name}" for name in names]
     pages = [*LISTS, *images, *OTHERS]
     return [page + ("&" if "?" in page else "?") + f"run={run}" for run in ("run", "twin") for page in pages]
@@ -150,9 +147,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.keep or Path(temporary)) / "runs"
-        if not (folder / "run" / "run.json").is_file():
-            write_run(folder, given.rows)
-            write_twin(open_run(folder / "run"), given.rows)
+        write_both(folder, given.rows)
         server = Server(folder)
         try:
             task = visited(server, pages_of(folder), given.people, seconds=given.minutes * 60, reading=given.reading)

@@ -22,7 +22,7 @@ from whalecam.explain import render
 from whalecam.network import Network
 from whalecam.network.training import adopt
 from whalecam.store.manifest import DatasetRecord
-from whalecam.store.run import Run, create_run
+from whalecam.store.run import Run, create_run, open_run
 from whalecam.store.schema import SCHEMA
 from whalecam.store.thumbnails import FULL, save_thumbs
 
@@ -64,6 +64,14 @@ def write_twin(run: Run, rows: int, seed: int = 0) -> Run:
     _parts(twin, *_pictures(rows, np.random.default_rng(seed)), np.random.default_rng(seed + 1), sure=2.2)
     twin.update(audit={"model_sha256": twin.manifest.model_sha256})
     return twin
+
+
+def write_both(folder: Path, rows: int) -> None:
+    """`run` and `twin` in `folder`; one that is there already stays."""
+    if not (folder / "run" / "run.json").is_file():
+        write_run(folder, rows)
+    if not (folder / "twin" / "run.json").is_file():
+        write_twin(open_run(folder / "run"), rows)
 
 
 def _pictures(rows: int, rng: np.random.Generator) -> tuple[Texts, Whole, Whole]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from benchmarks.pages import Server
 from benchmarks.sessions import Seen, pages_of, report, visited
-from benchmarks.synthetic import write_run, write_twin
-from whalecam.store.run import open_run
+from benchmarks.synthetic import write_both
 
 
 def test_the_first_tenth_stands_apart_and_a_page_has_its_own_percentiles() -> None:
@@ -26,8 +25,7 @@ def test_the_first_tenth_stands_apart_and_a_page_has_its_own_percentiles() -> No
 
 def test_sessions_visit_pages_of_a_real_server_until_the_end(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
-    write_run(folder, 300)
-    write_twin(open_run(folder / "run"), 300)
+    write_both(folder, 300)
     pages = pages_of(folder)
     assert {page.partition("?")[2].rpartition("run=")[2] for page in pages} == {"run", "twin"}
     server = Server(folder)
