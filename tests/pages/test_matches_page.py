@@ -88,6 +88,9 @@ def test_an_address_opens_the_match_and_the_individual_that_it_names(matched: Pa
         r"none\.jpg is not in this list. Choose another list."
     ]
     assert app.text_input(key="match_query").value == before, "what is in view stays"
+    app.text_input(key="match_individual").set_value("").run()
+    (panel,) = [part for part in app.expander if part.label.startswith("The catalogue")]
+    assert panel.proto.expanded, "what is taken back closes nothing"
     app.button(key="match_previous").click().run()
     assert not app.exception and app.text_input(key="match_query").value not in (before, after)
 
@@ -97,3 +100,14 @@ def test_a_verdict_without_a_name_is_refused_in_words(matched: Path) -> None:
     app.button(key="match_same").click().run()
     assert not app.exception and any("must be signed" in error.value for error in app.error)
     assert MatchJournal.of(open_run(matched)).latest().empty
+
+
+def test_a_query_that_another_list_lacks_is_not_asked_for(matched: Path) -> None:
+    app = open_page(PAGE, run="fins", match_list="all")
+    signed = app.text_input(key="match_query").value
+    app.text_input(key="reviewer").set_value("Ann").run()
+    app.button(key="match_same").click().run()
+    app.button(key="match_previous").click().run()
+    assert app.text_input(key="match_query").value == signed
+    app.segmented_control(key="match_list").set_value("without a verdict").run()
+    assert not app.exception and not app.info and app.text_input(key="match_query").value != signed

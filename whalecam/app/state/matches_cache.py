@@ -21,6 +21,8 @@ BEFORE = "match_query_before"
 """The query that was in view in the last run."""
 INDIVIDUAL = "match_individual"
 """The field of the individual whose images are shown."""
+OPEN = "match_catalogue_open"
+"""Whether the catalogue was opened by an individual."""
 
 
 def matches_of(run: Run) -> pd.DataFrame:
@@ -51,12 +53,14 @@ def show(query: str) -> None:
 def shown(queries: list[str]) -> tuple[str, str]:
     """The query in view, whose field is filled in, and what was asked for instead where the list lacks it, else "".
 
-    The list then goes on from the query that was in view before, or from its first one.
+    The list then goes on from the query that was in view before, or from its first one. Nobody asks for the query that
+    leaves the list: it was signed, or another list was chosen.
     """
+    before = fields.value(BEFORE)
     wanted = str(st.session_state.pop(NEXT, None) or fields.shared_value(QUERY) or "").strip()
-    query = next(name for name in (wanted, fields.value(BEFORE), queries[0]) if name in queries)
+    query = next(name for name in (wanted, before, queries[0]) if name in queries)
     fields.set_values(**{QUERY: query, BEFORE: query})
-    return query, wanted if wanted != query else ""
+    return query, "" if wanted in (query, before) else wanted
 
 
 def catalogue_of(run: Run) -> pd.DataFrame:
@@ -74,9 +78,11 @@ def choose_individual(names: Sequence[str], at: int | None) -> None:
     fields.set_values(**{INDIVIDUAL: "" if at is None else names[at]})
 
 
-def is_individual_chosen() -> bool:
-    """Whether the field of the individual, or the address, names one."""
-    return bool(fields.shared_value(INDIVIDUAL))
+def is_catalogue_open() -> bool:
+    """Whether the field of the individual, or the address, names one, or did: what is taken back closes nothing."""
+    is_open = bool(fields.value(OPEN) or fields.shared_value(INDIVIDUAL))
+    fields.set_values(**{OPEN: is_open})
+    return is_open
 
 
 def _parts(run: Run) -> tuple[str, ...]:
