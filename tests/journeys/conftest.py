@@ -24,12 +24,16 @@ LONG = 240_000
 STILL = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   const rests = app && app.dataset.testConnectionState === "CONNECTED" && app.dataset.testScriptState === "notRunning"
-  const still = rests && !document.querySelector(".st-key-opening")
+  const moves = document.getAnimations().some(animation => animation.playState === "running")
+  const still = rests && !moves && !document.querySelector(".st-key-opening")
   if (!still) window.stillSince = undefined
   else window.stillSince ??= performance.now()
   return still && performance.now() - window.stillSince > 300
 }"""
-"""Whether the page is connected and whole, and no run of its script began for 0.3 seconds: no click is lost then."""
+"""Whether the page is connected and whole, and for 0.3 seconds nothing moved and no run of its script began.
+
+No click is lost then, and no list is closed by a panel above it that is still unfolding.
+"""
 STATES = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   return [document.visibilityState, app?.dataset.testConnectionState, app?.dataset.testScriptState].join(" ")
