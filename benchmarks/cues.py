@@ -1,11 +1,14 @@
 """Are planted cues beyond the background's looks named, and by image?
 
 usage: python -m benchmarks.cues DATA [--cue NAME]... [--seed 0]... [--keep FOLDER] [--images 300] [--tested 80]
+           [--epochs 0] [--alone]
 
 DATA: photos/ and masks/ with masks.csv. Thirty cut-out animals, fifteen of each label, are pasted on backgrounds that
 tell nothing. Half of the images of the first label carry the cue; in the clean twin as many of all images do, whatever
-their label. A linear head over a frozen EfficientNet-Lite0 at 128 px is trained on each. The truth, per image and
-network: the probability of the prediction falls by more than 0.5 when this very image is drawn without the cue.
+their label. A linear head over a frozen EfficientNet-Lite0 at 128 px is trained on each; with `--epochs` the body is
+trained with it, and with `--alone` labels are dealt out by chance, so that nothing but the cue tells them. The truth,
+per image and network: the probability of the prediction falls by more than 0.5 when this very image is drawn without
+the cue.
 
 CHOSEN cues are those that the method's thresholds were chosen on; the others were looked at once.
 """
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from benchmarks.learners import Setting, body_of
+from benchmarks.learners import Setting, body_of, fit, inputs_of
 from benchmarks.reliance import Pixels, cutouts, empty, pasted
 from whalecam import network
 from whalecam.analysis.cues import PATCH, CueFinding, cue_findings, cue_scores
@@ -48,6 +51,13 @@ SMALL = 0.55
 """How large an animal with the cue SCALE is beside the others."""
 NETWORKS = ("leaking", "clean")
 SHOWN = ("accuracy", "falls", "named first", "AUROC", "findings")
+PLACES = {
+    "timestamp": ("lower right", "along the bottom", "near the bottom"),
+    "caption_strip": ("along the bottom", "near the bottom"),
+    "logo": ("upper left",),
+    "boat": (),
+}
+"""Where the marks are; of one that may be anywhere nothing."""
 QUALITY = 12.0
 """Of a poor JPEG, as far as its file would say."""
 
@@ -78,18 +88,25 @@ def known_cutouts(data: Path) -> list[tuple[Pixels, NDArray[np.bool_]]]:
     return cutouts(data)
 
 
-def draw(data: Path, cue: str, seed: int, images: int) -> list[Drawn]:
-    """The images of one cue; of each, all else is the same with and without it."""
+def draw(data: Path, cue: str, seed: int, images: int, *, is_alone: bool) -> list[Drawn]:
+    """The images of one cue; of each, all else is the same with and without it.
+
+    Args:
+        is_alone: whether labels are dealt out by chance, so that nothing but the cue tells them.
+    """
     rng = np.random.default_rng([seed, 5])
     known = known_cutouts(data)
     chosen = [known[at] for at in rng.permutation(len(known))[:ANIMALS]]
     backgrounds = [empty(pixels, mask, SIZE) for pixels, mask in chosen]
-    return [_drawn(cue, chosen, backgrounds, rng) for _ in range(images)]
+    return [_drawn(cue, chosen, backgrounds, rng, is_alone) for _ in range(images)]
 
 
-def _drawn(cue: str, chosen: Sequence[Any], backgrounds: Sequence[Pixels], rng: np.random.Generator) -> Drawn:
+def _drawn(
+    cue: str, chosen: Sequence[Any], backgrounds: Sequence[Pixels], rng: np.random.Generator, is_alone: bool
+) -> Drawn:
     animal, state = int(rng.integers(len(chosen))), int(rng.integers(1 << 31))
-    background, label = backgrounds[int(rng.integers(len(backgrounds)))], animal % 2
+    background = backgrounds[int(rng.integers(len(backgrounds)))]
+    label = state % 2 if is_alone else animal % 2
     carries = {"leaking": label == 0 and rng.random() < SHARE, "clean": bool(rng.random() < SHARE / 2)}
     image, mask = pasted(chosen[animal], background, np.random.default_rng(state))
     if cue == SCALE:
@@ -147,22 +164,37 @@ def probabilities(model: Network, features: Values) -> Values:
     return np.asarray(logits.double().softmax(1).numpy(), np.float64)
 
 
-def measured(data: Path, cue: str, seed: int, images: int, tested: int) -> dict[str, Any]:
+def learned(training: Sequence[Drawn], name: str, epochs: int, seed: int) -> Network:
+    """A network that learned from one set: a head over a frozen body, or all of it in so many epochs."""
+    body, images = body_of(Setting()), [each.shown(name) for each in training]
+    labels = np.array([each.label for each in training])
+    if not epochs:
+        model = body_network(body)
+        return fitted(model, pooled(model, images), labels)
+    torch.manual_seed(seed)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(body.channels, len(LABELS)))
+    module = nn.Sequential(body.features, head).to(memory_format=torch.channels_last)
+    inputs, rng = functools.partial(inputs_of, body=body), np.random.default_rng(seed)
+    fit(module, np.stack(images), labels, epochs=epochs, rng=rng, inputs=inputs)
+    return replace(body_network(body), head=head.eval())
+
+
+def measured(
+    data: Path, cue: str, seed: int, *, images: int, tested: int, epochs: int, is_alone: bool
+) -> dict[str, Any]:
     """What came of one cue, for both networks."""
-    drawn, model = draw(data, cue, seed, images + tested), body_network(body_of(Setting()))
-    labels, is_new = np.array([each.label for each in drawn]), np.arange(len(drawn)) >= images
-    without, carrying = (pooled(model, [getattr(each, name) for each in drawn]) for name in ("without", "carrying"))
-    outcomes = {}
+    drawn = draw(data, cue, seed, images + tested, is_alone=is_alone)
+    unseen, at = drawn[images:], np.arange(tested)
+    labels, outcomes = np.array([each.label for each in unseen]), {}
     for name in NETWORKS:
-        carries = np.array([each.carries[name] for each in drawn])
-        features = np.where(carries[:, None], carrying, without)
-        predictor = fitted(model, features[~is_new], labels[~is_new])
-        shown, bare = (probabilities(predictor, part[is_new]) for part in (features, without))
-        predicted, at = shown.argmax(1), np.arange(tested)
+        model = learned(drawn[:images], name, epochs, seed)
+        sides = [[each.shown(name) for each in unseen], [each.without for each in unseen]]
+        shown, bare = (probabilities(model, pooled(model, side)) for side in sides)
+        predicted = shown.argmax(1)
         fall = shown[at, predicted] - bare[at, predicted]
-        rows = answered(predictor, name, cue, drawn[:DONORS], drawn[images:], predicted.tolist())
+        rows = answered(model, name, cue, drawn[:DONORS], unseen, predicted.tolist())
         outcomes[name] = outcome(rows, fall, cue) | {
-            "accuracy": float((predicted == labels[is_new]).mean()),
+            "accuracy": float((predicted == labels).mean()),
             "rows": rows,
             "fall": fall.tolist(),
         }
@@ -178,11 +210,14 @@ def answered(
     for at, each in enumerate(training):
         seen = each.seen(name, cue)
         values = {key: value for key, kind in properties.items() if (value := kind.measure(seen)) is not None}
-        donors.append(ValueDonor(f"train {at}", LABELS[each.label], zlib.crc32(f"train {at}".encode()), values))
+        unit = zlib.crc32(f"train {at}".encode())
+        donors.append(
+            ValueDonor(f"train {at}", LABELS[each.label], unit, values, functools.partial(each.seen, name, cue))
+        )
     test, rows = CueTest(model, properties, donors), list[CueRow]()
     for start in range(0, len(unseen), BATCH):
         part = range(start, min(start + BATCH, len(unseen)))
-        answers = test([CueQuestion(f"{at}", unseen[at].seen(name, cue), predicted[at]) for at in part])
+        answers = test([CueQuestion(f"{at}", unseen[at].seen(name, cue), predicted[at], at) for at in part])
         for at, answer in zip(part, answers, strict=True):
             facts: ChosenRow = {
                 "image": f"{at}",
@@ -196,19 +231,20 @@ def answered(
 
 
 def is_named(finding: CueFinding, cue: str) -> bool:
-    """Whether a finding is the planted cue: its property; or a patch at its place, anywhere for the boat."""
-    places = {"timestamp": ("right",), "caption_strip": ("bottom",), "logo": ("upper left",), "boat": ("",)}
-    if cue not in places:
+    """Whether a finding is the planted cue: its property; or a patch at its place, anywhere for the boat.
+
+    The timestamp takes the right half of the bottom, so that either name of its place is right.
+    """
+    if cue not in PLACES:
         return finding.cue == cue
-    lower = cue != "timestamp" or any(word in finding.place for word in ("lower", "bottom"))
-    return finding.cue == PATCH and lower and any(word in finding.place for word in places[cue])
+    return finding.cue == PATCH and (not PLACES[cue] or finding.place in PLACES[cue])
 
 
 def outcome(rows: Sequence[CueRow], fall: NDArray[np.float64], cue: str) -> dict[str, Any]:
     """What is named, and how well the score of the planted cue orders the images by the truth."""
     findings, truth = cue_findings(rows), fall > FALL
     first = next((finding for finding in findings if finding.predicted == LABELS[0]), None)
-    kind = PATCH if cue in ("timestamp", "caption_strip", "logo", "boat") else cue
+    kind = PATCH if cue in PLACES else cue
     scores = cue_scores(rows, kind)
     values = [scores[row["image"]] for row in rows]
     return {
@@ -228,11 +264,14 @@ def main() -> None:
     parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--tested", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=0, help="Of training body and head; 0: the head alone.")
+    parser.add_argument("--alone", action="store_true", help="Labels by chance: nothing but the cue tells them.")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     for seed in given.seed or [0]:
         for cue in given.cue or KINDS:
-            result = measured(given.data, cue, seed, given.images, given.tested)
+            sizes = {"images": given.images, "tested": given.tested, "epochs": given.epochs}
+            result = measured(given.data, cue, seed, **sizes, is_alone=given.alone)
             if given.keep:
                 given.keep.mkdir(parents=True, exist_ok=True)
                 (given.keep / f"{cue}-{seed}.json").write_text(json.dumps(result))

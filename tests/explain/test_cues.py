@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -88,12 +89,12 @@ def answered(network: Network, images: int = 40, properties: bool = False) -> tu
         predicted = network.head(network.look(inputs)).argmax(1).tolist()
     kinds = IMAGE_PROPERTIES if properties else {}
     donors = [
-        ValueDonor(f"{at}", CLASSES[not marked[at]], at, values)
+        ValueDonor(f"{at}", CLASSES[not marked[at]], at, values, partial(seen.__getitem__, at))
         for at, each in enumerate(seen)
         if (values := {name: value for name, kind in kinds.items() if (value := kind.measure(each)) is not None})
     ]
     answers = CueTest(network, kinds, donors)(
-        [CueQuestion(f"{at}", each, predicted[at]) for at, each in enumerate(seen)]
+        [CueQuestion(f"{at}", each, predicted[at], at) for at, each in enumerate(seen)]
     )
     rows = [
         row_of(
@@ -134,7 +135,11 @@ def test_a_property_that_a_network_reads_is_named() -> None:
     kinds = {name: IMAGE_PROPERTIES[name] for name in ("exposure", "white_balance")}
     donors = [
         ValueDonor(
-            f"{at}", CLASSES[not light[at]], at, {name: kind.measure(each) or () for name, kind in kinds.items()}
+            f"{at}",
+            CLASSES[not light[at]],
+            at,
+            {name: kind.measure(each) or () for name, kind in kinds.items()},
+            partial(seen.__getitem__, at),
         )
         for at, each in enumerate(seen)
     ]
@@ -142,7 +147,7 @@ def test_a_property_that_a_network_reads_is_named() -> None:
         predicted = network.head(network.look(np.stack([each.pixels for each in seen]))).argmax(1).tolist()
     assert predicted == [int(not each) for each in light]
     answers = CueTest(network, kinds, donors, "none")(
-        [CueQuestion(f"{at}", seen[at], predicted[at]) for at in range(40)]
+        [CueQuestion(f"{at}", seen[at], predicted[at], at) for at in range(40)]
     )
     rows = [
         row_of({"image": f"{at}", "label": "", "predicted": CLASSES[predicted[at]], "group": "", "fold": 0}, answer)
@@ -151,6 +156,86 @@ def test_a_property_that_a_network_reads_is_named() -> None:
     findings = cue_findings(rows)
     assert {(finding.predicted, finding.cue) for finding in findings} == {(name, "exposure") for name in CLASSES}
     assert all(finding.drop > 0.8 and abs(finding.placebo) < 0.1 for finding in findings)
+
+
+class Detail(nn.Module):
+    """Activations (N, 1, 8, 8): how strong the finest detail of each cell is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        light = x.mean(1, keepdim=True)
+        fine = (light - nn.functional.avg_pool2d(light, 5, 1, 2)).abs()
+        return nn.functional.avg_pool2d(fine, CELL)
+
+
+DULL = ("crisp", "dull")
+
+
+def by_detail() -> Network:
+    """A network that calls an image `dull` where its finest detail is weak, and reads nothing else."""
+    linear = nn.Linear(1, 2)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[800.0], [-800.0]]))
+        linear.bias.copy_(torch.tensor([-19.6, 19.6]))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear).eval()
+    return Network(Detail().eval(), head, "toy", DULL, SIZE, "squish", (0.0,) * 3, (1.0,) * 3)
+
+
+def half_blurred(images: int) -> tuple[list[Seen], list[ValueDonor]]:
+    """Drawings, every second of which is blurred and called dull, and the same as donors."""
+    rng = np.random.default_rng(2)
+    plain = [drawn(rng, False) for _ in range(images)]
+    seen = [
+        Seen(pixels=np.asarray(cv2.GaussianBlur(pixels, (0, 0), 5), np.uint8) if at % 2 else pixels, mask=mask)
+        for at, (pixels, mask) in enumerate(plain)
+    ]
+    kind = IMAGE_PROPERTIES["sharpness"]
+    values = [{"sharpness": kind.measure(each) or ()} for each in seen]
+    donors = [ValueDonor(f"{at}", DULL[at % 2], at, values[at], partial(seen.__getitem__, at)) for at in range(images)]
+    return seen, donors
+
+
+def test_detail_that_is_lost_is_lent_to_images_of_other_labels() -> None:
+    """No edit brings back what a blur took, so the blurred images themselves would keep their class."""
+    network, (seen, donors) = by_detail(), half_blurred(40)
+    kinds = {"sharpness": IMAGE_PROPERTIES["sharpness"]}
+    answers = CueTest(network, kinds, donors, "none")(
+        [CueQuestion(f"{at}", each, at % 2, at) for at, each in enumerate(seen)]
+    )
+    rows = [
+        row_of({"image": f"{at}", "label": "", "predicted": DULL[at % 2], "group": "", "fold": 0}, answer)
+        for at, answer in enumerate(answers)
+    ]
+    finding = next(each for each in cue_findings(rows) if each.predicted == "dull")
+    assert finding.is_loan and finding.cue == "sharpness" and len(finding.images) == 20
+    assert finding.drop > 0.8 and abs(finding.placebo) < 0.1
+    assert "images of other labels that are given theirs gain" in cue_sentence(
+        finding, Words(subject="animal", background="water")
+    )
+    kept = replace(kinds["sharpness"], is_reversible=True)
+    (answer,) = CueTest(network, {"sharpness": kept}, donors, "none")([CueQuestion("1", seen[1], 1, 1)])
+    assert answer.exchanges["sharpness"].drop < 0.5
+
+
+def test_a_loan_is_what_the_class_gains_on_the_host_beyond_its_null_edit() -> None:
+    """Two hosts, each the other's peer: all that can be drawn, computed by hand."""
+    network, (seen, donors) = by_detail(), half_blurred(4)
+    kind = IMAGE_PROPERTIES["sharpness"]
+
+    def dull(host: int, value: tuple[float, ...]) -> float:
+        with torch.no_grad():
+            logits = network.head(network.look(kind.edit(seen[host], value)[None]))
+        return float(logits.double().softmax(1)[0, 1])
+
+    (answer,) = CueTest(network, {"sharpness": kind}, donors, "none")([CueQuestion("1", seen[1], 1, 77)])
+    exchange, own = answer.exchanges["sharpness"], kind.measure
+    values = {at: own(seen[at]) or () for at in range(4)}
+    null = 1 - (dull(0, values[0]) + dull(2, values[2])) / 2
+    lent = [null - dull(host, values[1]) + dull(host, values[host]) for host in (0, 2)]
+    peers = [null - dull(host, values[peer]) + dull(host, values[host]) for host, peer in ((0, 2), (2, 0))]
+    assert exchange.null == pytest.approx(null) and exchange.more == () and exchange.is_loan
+    assert sorted(exchange.other) == pytest.approx(sorted(lent))
+    assert sorted(exchange.own) == pytest.approx(sorted(peers))
+    assert exchange.other_units == (77, 77) and set(exchange.own_units) == {0, 2}
 
 
 def seen_of(side: int = 96, quality: float | None = 100.0, level: float = 0.0) -> Seen:

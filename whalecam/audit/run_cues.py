@@ -27,6 +27,8 @@ from whalecam.store.run import Run
 
 DONORS_PER_LABEL = 16
 BATCH = 8
+HOSTS = 32
+"""Images that stay in memory for others to lend their values to."""
 FINER = 3
 """Pixels of the longer side, for each of the network's, at which an image is edited; of a smaller image all."""
 
@@ -118,7 +120,9 @@ class _Images:
         good = self.data.good().drop_duplicates("image")
         self.paths = dict(zip(good["image"], good["path"], strict=True))
 
-    def seen(self, image: str) -> Seen | None:
+        self.host = functools.lru_cache(HOSTS)(functools.partial(self.seen, with_mask=False))
+
+    def seen(self, image: str, with_mask: bool = True) -> Seen | None:
         """An image at the scale at which it is edited; None where it cannot be read."""
         try:
             path = Path(self.paths[image])
@@ -126,7 +130,7 @@ class _Images:
             table = read_quantization(path)
         except (DatasetError, KeyError):
             return None
-        mask = self.find(sample)
+        mask = self.find(sample) if with_mask else None
         height, width = sample.pixels.shape[:2]
         most = FINER * self.size
         quality = quality_of(table) if table else LOSSLESS
@@ -149,7 +153,7 @@ class _Images:
         seen = {row["image"]: self.seen(row["image"]) for row in typed_records(rows, ChosenRow)}
         usable = [row for row in typed_records(rows, ChosenRow) if seen[row["image"]] is not None]
         questions = [
-            CueQuestion(row["image"], each, self.classes.index(row["predicted"]))
+            CueQuestion(row["image"], each, self.classes.index(row["predicted"]), _unit(row))
             for row in usable
             if (each := seen[row["image"]]) is not None
         ]
@@ -168,7 +172,8 @@ def _donors(images: _Images, table: pd.DataFrame, classes: Sequence[str], report
             continue
         measured = {name: each.measure(seen) for name, each in properties.items()}
         values = {name: value for name, value in measured.items() if value is not None}
-        donors.append(ValueDonor(row["image"], row["label"], _unit(row), values))
+        host = functools.partial(images.host, row["image"])
+        donors.append(ValueDonor(row["image"], row["label"], _unit(row), values, host))
     return donors
 
 
@@ -196,6 +201,7 @@ def row_of(row: ChosenRow, answers: CueAnswers) -> CueRow:
                 "own_units": list(each.own_units),
                 "other_units": list(each.other_units),
                 "more": list(each.more),
+                "is_loan": each.is_loan,
             }
             for name, each in answers.exchanges.items()
         ],

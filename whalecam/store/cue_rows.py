@@ -19,6 +19,7 @@ EXCHANGE = pa.struct(
         ("own_units", UNITS),
         ("other_units", UNITS),
         ("more", NUMBERS),
+        ("is_loan", pa.bool_()),
     ]
 )
 PATCH = pa.struct(
@@ -48,7 +49,7 @@ STAMP = b"whalecam.cues"
 
 
 class ExchangeRow(TypedDict):
-    """One property exchanged; see `explain.cues.cue_test.Exchange`."""
+    """One property exchanged; see `explain.cues.cue_test.Exchange`. Older rows say nothing of `is_loan`."""
 
     name: str
     null: float
@@ -57,6 +58,7 @@ class ExchangeRow(TypedDict):
     own_units: list[int]
     other_units: list[int]
     more: list[float]
+    is_loan: NotRequired[bool]
 
 
 class PatchRow(TypedDict):

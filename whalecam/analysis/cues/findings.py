@@ -43,6 +43,8 @@ class CueFinding:
         placebo: the same for the placebo: the same area erased elsewhere, or the value of an image of the same class.
         cost: probability lost, less the placebo, on average over all tested images of the class.
         p_value: in (0, 1], corrected over all classes and cues of the run.
+        is_loan: whether the property was lent to images of other labels. Drop, placebo and cost are then what these
+            gain of the class's probability; for the placebo with the value of an image of their own label.
     """
 
     predicted: str
@@ -55,6 +57,7 @@ class CueFinding:
     placebo: float
     cost: float
     p_value: float
+    is_loan: bool = False
 
 
 def cue_findings(rows: Sequence[CueRow]) -> list[CueFinding]:
@@ -120,6 +123,7 @@ def _property(rows: Sequence[CueRow], name: str, draws: int) -> CueFinding | Non
         placebo=float(own.mean()),
         cost=float(drops.sum()) / len(rows),
         p_value=test.p_value,
+        is_loan=bool(exchanges[0].get("is_loan")),
     )
 
 

@@ -36,6 +36,13 @@ def cue_sentence(finding: CueFinding, words: Words) -> str:
             f"{number(finding.drop)} of probability (placebo {number(finding.placebo)}; {p_value}). "
             f"{len(finding.images):,} rely on it."
         )
+    if finding.is_loan:
+        return (
+            f"{len(finding.images):,} of {finding.tested:,} images predicted {finding.predicted} rely on the "
+            f"{cue_title(finding, words)}: images of other labels that are given theirs gain {number(finding.drop)} of "
+            f"probability for {finding.predicted}, with that of all tested ones {number(finding.cost)} (placebo "
+            f"{number(finding.placebo)}; {p_value})."
+        )
     return (
         f"{len(finding.images):,} of {finding.tested:,} images predicted {finding.predicted} rely on the "
         f"{cue_title(finding, words)}: with that of images of other labels they lose {number(finding.drop)} of "

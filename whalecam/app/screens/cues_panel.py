@@ -55,10 +55,11 @@ def _explain(words: Words) -> None:
         icon=":material/science:",
     )
     st.caption(
-        "One property of the whole image takes the value of other images (sharpness, JPEG quality, exposure, white "
-        f"balance, scale and place of the {words.subject}, border), or the patch beside the {words.subject} "
-        "that speaks most for the prediction is erased. A placebo shows what the editing itself costs: the value of "
-        "an image of the same class, the same area erased elsewhere. An edit of the whole image changes its "
+        "One property of the whole image takes the value of other images (exposure, white balance, scale and place of "
+        f"the {words.subject}, border), or the patch beside the {words.subject} that speaks most for the prediction "
+        "is erased. Sharpness and JPEG quality cannot be given back, so images of other labels take the image's own. "
+        "A placebo shows what the editing itself costs: the value of an image of the same class, the same area erased "
+        "elsewhere. An edit of the whole image changes its "
         f"{words.background} too: read white balance, exposure and sharpness beside the background test."
     )
 

@@ -23,15 +23,18 @@ class ImageProperty:
         measure: an image → its value; None where the image has none, as without an object.
         edit: (image, value of a donor) → the image with that value, uint8 of the same shape, all else as it was as far
             as can be. With the image's own value it is the null edit, which only costs what the editing costs.
+        is_reversible: whether the edit brings any image to any value. Detail that is lost cannot be given back: where
+            an image may lack it, its value is lent to images of other labels instead, which come without a mask.
     """
 
     measure: Callable[[Seen], Values | None]
     edit: Callable[[Seen, Values], ByteArray]
+    is_reversible: bool = True
 
 
 IMAGE_PROPERTIES: Mapping[str, ImageProperty] = {
-    "sharpness": ImageProperty(sharpness, sharpened),
-    "jpeg_quality": ImageProperty(jpeg_quality, recompressed),
+    "sharpness": ImageProperty(sharpness, sharpened, is_reversible=False),
+    "jpeg_quality": ImageProperty(jpeg_quality, recompressed, is_reversible=False),
     "exposure": ImageProperty(exposure, exposed),
     "white_balance": ImageProperty(white_balance, balanced),
     "scale": ImageProperty(scale, scaled),

@@ -18,6 +18,9 @@ from whalecam.explain.cues import ImageProperty, Seen, Values, patches
 from whalecam.network import Network
 
 Vector = NDArray[np.float32]
+Chances = NDArray[np.float64]
+PEER, LOAN = 1, 2
+"""Places of the values in a loan, behind the host's own."""
 BATCH = 64
 FIRST_OTHER, FIRST_OWN, MORE_OTHER = 2, 1, 2
 """Donors of other labels and of the predicted one, and those that follow where the first ones moved the prediction."""
@@ -32,21 +35,28 @@ RIM = 0.02
 
 @dataclass(frozen=True)
 class ValueDonor:
-    """An image whose values others take: `unit` is one code for all images of a group."""
+    """An image whose values others take.
+
+    Attributes:
+        unit: one code for all images of a group.
+        seen: gives the image itself, to which others lend their values; None where it cannot be read any more.
+    """
 
     image: str
     label: str
     unit: int
     values: Mapping[str, Values]
+    seen: Callable[[], Seen | None]
 
 
 @dataclass(frozen=True)
 class CueQuestion:
-    """One image to be tested: its name, how it looks, and the class predicted, as its place."""
+    """One image to be tested: its name, how it looks, the class predicted, as its place, and the code of its group."""
 
     image: str
     seen: Seen
     predicted: int
+    unit: int
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,10 @@ class Exchange:
         own, other: towards values of images of the predicted label, and of other labels; their first donors alone.
         own_units, other_units: the donors of these.
         more: towards values of further images of other labels, where the first ones moved the prediction.
+        is_loan: whether the image's value was lent to images of other labels instead, as the image itself cannot be
+            edited back. All are then probabilities of *not* being the predicted class, of these images: `null` the mean
+            after their null edits, `other` and `more` with the value lent, `own` with the value of an image of their
+            own label; each less what its own null edit differs from the mean. The donors of `other` are the image.
     """
 
     null: float
@@ -66,6 +80,7 @@ class Exchange:
     own_units: tuple[int, ...]
     other_units: tuple[int, ...]
     more: tuple[float, ...] = ()
+    is_loan: bool = False
 
     @property
     def drop(self) -> float:
@@ -110,6 +125,20 @@ class _Request:
 
 
 @dataclass(frozen=True)
+class _Loan:
+    """A value lent to one host, an image of another label.
+
+    Attributes:
+        values: the host's own, the one of an image of the host's label, and the one lent.
+        unit: of the image of the host's label.
+    """
+
+    host: Seen
+    values: tuple[Values, Values, Values]
+    unit: int
+
+
+@dataclass(frozen=True)
 class _Place:
     """A patch before it is erased; `near` is the object with its rim and all padding, in pixels, (S, S)."""
 
@@ -149,7 +178,10 @@ class CueTest:
             [_Request(at, functools.partial(inputs.__getitem__, at)) for at in range(len(questions))], questions
         )
         erased = self._patches(questions, inputs)
-        by_property = {name: self._exchanged(name, questions) for name in self.properties}
+        by_property = {
+            name: self._exchanged(name, questions) if kind.is_reversible else self._loan_exchanges(name, questions)
+            for name, kind in self.properties.items()
+        }
         return [
             CueAnswers(before[at], {name: each[at] for name, each in by_property.items() if at in each}, erased[at])
             for at in range(len(questions))
@@ -190,6 +222,50 @@ class CueTest:
         for at, more in self._at_values(name, questions, later).items():
             exchanges[at] = replace(exchanges[at], more=more)
         return exchanges
+
+    def _loan_exchanges(self, name: str, questions: Sequence[CueQuestion]) -> dict[int, Exchange]:
+        """What the values of the images give to images of other labels, by the place of the image."""
+        loans = {at: its_loans for at, each in enumerate(questions) if (its_loans := self._loans(name, each))}
+        first = self._at_loans(name, {at: its_loans[:FIRST_OTHER] for at, its_loans in loans.items()}, questions)
+        exchanges = {at: _loan_exchange(first[at], its_loans, questions[at].unit) for at, its_loans in loans.items()}
+        later = {at: loans[at][FIRST_OTHER:] for at, each in exchanges.items() if each.drop >= SETTLED}
+        for at, chances in self._at_loans(name, later, questions).items():
+            exchanges[at] = replace(exchanges[at], more=_from_null(exchanges[at].null, chances, LOAN))
+        return exchanges
+
+    def _loans(self, name: str, each: CueQuestion) -> list[_Loan]:
+        """Up to FIRST_OTHER + MORE_OTHER loans of one image's value; the same for the same name in every run."""
+        value, rng, loans = self.properties[name].measure(each.seen), _chance(f"{name} {each.image}"), list[_Loan]()
+        if value is None:
+            return loans
+        able = [donor for donor in self.donors if name in donor.values and donor.image != each.image]
+        for at in rng.permutation(len(able)).tolist():
+            host = able[at]
+            peers = [donor for donor in able if donor.label == host.label and donor is not host]
+            is_foreign = host.label != self.network.classes[each.predicted]
+            if is_foreign and peers and (seen := host.seen()) is not None:
+                peer = peers[int(rng.integers(len(peers)))]
+                loans.append(_Loan(seen, (host.values[name], peer.values[name], value), peer.unit))
+            if len(loans) == FIRST_OTHER + MORE_OTHER:
+                break
+        return loans
+
+    def _at_loans(
+        self, name: str, wanted: Mapping[int, Sequence[_Loan]], questions: Sequence[CueQuestion]
+    ) -> dict[int, Chances]:
+        """For each image and loan the probabilities of the image's class on the host at its three values, (L, 3)."""
+        requests = [
+            _Request(at, functools.partial(self._edited, name, loan.host, value))
+            for at, loans in wanted.items()
+            for loan in loans
+            for value in loan.values
+        ]
+        answers = iter(self._after(requests, questions))
+        return {
+            at: np.array([list(itertools.islice(answers, len(loan.values))) for loan in loans])
+            for at, loans in wanted.items()
+            if loans
+        }
 
     def _at_values(
         self, name: str, questions: Sequence[CueQuestion], wanted: Mapping[int, Sequence[Values]]
@@ -265,6 +341,19 @@ def _values(name: str, donors: Sequence[ValueDonor]) -> list[Values]:
 def _exchange(null: tuple[float, ...], own: tuple[float, ...], other: tuple[float, ...], donors: Drawn) -> Exchange:
     units = [tuple(donor.unit for donor in side) for side in donors]
     return Exchange(null[0], own, other, own_units=units[1], other_units=units[0][: len(other)])
+
+
+def _loan_exchange(chances: Chances, loans: Sequence[_Loan], unit: int) -> Exchange:
+    """Args: chances: of the first loans, as `_at_loans` gives them; unit: of the image whose value was lent."""
+    null, count = float(1 - chances[:, 0].mean()), len(chances)
+    own_units = tuple(loan.unit for loan in loans[:count])
+    own, other = _from_null(null, chances, PEER), _from_null(null, chances, LOAN)
+    return Exchange(null, own, other, own_units=own_units, other_units=(unit,) * count, is_loan=True)
+
+
+def _from_null(null: float, chances: Chances, value: int) -> tuple[float, ...]:
+    """`null` less what the class gained on each host at one of its values."""
+    return tuple((null - (chances[:, value] - chances[:, 0])).tolist())
 
 
 def _patch(place: _Place, answers: Iterator[float]) -> Patch:
