@@ -208,7 +208,7 @@ def test_detail_that_is_lost_is_lent_to_images_of_other_labels() -> None:
     finding = next(each for each in cue_findings(rows) if each.predicted == "dull")
     assert finding.is_loan and finding.cue == "sharpness" and len(finding.images) == 20
     assert finding.drop > 0.8 and abs(finding.placebo) < 0.1
-    assert "images of other labels that are given theirs gain" in cue_sentence(
+    assert "images of other labels that take theirs gain" in cue_sentence(
         finding, Words(subject="animal", background="water")
     )
     kept = replace(kinds["sharpness"], is_reversible=True)

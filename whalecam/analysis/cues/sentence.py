@@ -39,8 +39,8 @@ def cue_sentence(finding: CueFinding, words: Words) -> str:
     if finding.is_loan:
         return (
             f"{len(finding.images):,} of {finding.tested:,} images predicted {finding.predicted} rely on the "
-            f"{cue_title(finding, words)}: images of other labels that are given theirs gain {number(finding.drop)} of "
-            f"probability for {finding.predicted}, with that of all tested ones {number(finding.cost)} (placebo "
+            f"{cue_title(finding, words)}: images of other labels that take theirs gain {number(finding.drop)} of "
+            f"probability for {finding.predicted} ({number(finding.cost)} on average over all tested images; placebo "
             f"{number(finding.placebo)}; {p_value})."
         )
     return (
