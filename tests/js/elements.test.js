@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import test from "node:test"
 
-import { element } from "../../whalecam/app/components/shared/elements.js"
+import { breaking, element } from "../../whalecam/app/components/shared/elements.js"
 import { icon } from "../../whalecam/app/components/shared/icons.js"
 
 // As much of a document as these need. It has no innerHTML: markup could not be written into it.
@@ -35,6 +35,14 @@ test("without class and text there is neither; an empty text is a text", () => {
   const child = element(new Node("div"), "i")
   assert.deepEqual([child.className, child.textContent], ["", null])
   assert.equal(element(new Node("div"), "i", "", "").textContent, "")
+})
+
+test("a name may break behind its underscores and hyphens, and stays the same text", () => {
+  const parts = (text) => breaking(new Node("div"), "div", "title", text).children.map((part) => part.name ?? part)
+  assert.deepEqual(parts("bottlenose_dolphin"), ["bottlenose_", "wbr", "dolphin"])
+  assert.deepEqual(parts("a__b-c_"), ["a__", "wbr", "b-", "wbr", "c_"])
+  assert.deepEqual(parts(HOSTILE), [HOSTILE])
+  assert.deepEqual(parts(""), [""])
 })
 
 test("an icon is hidden from readers, and its holder says what it means", () => {

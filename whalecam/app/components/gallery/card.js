@@ -1,6 +1,6 @@
 // The cards of a gallery: their elements, and their images under heat and outline.
 import { bytesOf } from "../shared/bytes.js"
-import { element } from "../shared/elements.js"
+import { breaking, element } from "../shared/elements.js"
 import { isLit, readable } from "../shared/evidence.js"
 import { icon } from "../shared/icons.js"
 import { contoursOf } from "../shared/outlines.js"
@@ -73,13 +73,13 @@ function openButton(card, media, open) {
 
 function words(card) {
   const text = element(card.root, "div", "text")
-  element(text, "div", "title", card.title)
+  breaking(text, "div", "title", card.title)
   if (card.badge) {
     const badge = element(text, "div", "badge")
     element(badge, "i", `mark ${card.badge.shape}`).style.background = card.badge.colour
     element(badge, "span", "", card.badge.word)
   }
-  for (const line of card.lines) element(text, "div", "line", line)
+  for (const line of card.lines) breaking(text, "div", "line", line)
   if (card.tooltip) card.root.title = card.tooltip
 }
 
