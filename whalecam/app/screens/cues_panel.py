@@ -18,7 +18,7 @@ from whalecam.store.table import Table
 from whalecam.words import Words, capital
 
 PER_CLASS = (20, CUES_PER_CLASS, 200)
-PASSES, PASSES_PER_SECOND = 30, 40
+PASSES, PASSES_PER_SECOND = 36, 40
 """Forward passes an image takes, about, and how many a usual machine makes, edits included."""
 TESTING = "Cue test"
 
