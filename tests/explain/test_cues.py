@@ -25,7 +25,7 @@ from whalecam.data.images import read_quantization
 from whalecam.demo.cues import CUES
 from whalecam.errors import RunError
 from whalecam.explain.cues import IMAGE_PROPERTIES, Seen, image_properties, patches
-from whalecam.explain.cues.cue_test import CueQuestion, CueTest, ValueDonor
+from whalecam.explain.cues.cue_test import HOSTS, CueQuestion, CueTest, ValueDonor
 from whalecam.explain.cues.jpeg import quality_of
 from whalecam.network import Network
 from whalecam.output.csv.cue_list import write_cue_list
@@ -214,6 +214,21 @@ def test_detail_that_is_lost_is_lent_to_images_of_other_labels() -> None:
     kept = replace(kinds["sharpness"], is_reversible=True)
     (answer,) = CueTest(network, {"sharpness": kept}, donors, "none")([CueQuestion("1", seen[1], 1, 1)])
     assert answer.exchanges["sharpness"].drop < 0.5
+
+
+def test_all_images_of_a_class_lend_to_few_others() -> None:
+    """Hosts are read from the disk; these few stay in memory."""
+    network, (seen, donors) = by_detail(), half_blurred(60)
+    asked_for: list[str] = []
+
+    def host(donor: ValueDonor) -> Seen | None:
+        asked_for.append(donor.image)
+        return donor.seen()
+
+    watched = [replace(donor, seen=partial(host, donor)) for donor in donors]
+    questions = [CueQuestion(f"{at}", seen[at], 1, at) for at in range(1, 60, 2)]
+    CueTest(network, {"sharpness": IMAGE_PROPERTIES["sharpness"]}, watched, "none")(questions)
+    assert len(set(asked_for)) == HOSTS < 30 and all(int(name) % 2 == 0 for name in asked_for)
 
 
 def test_a_loan_is_what_the_class_gains_on_the_host_beyond_its_null_edit() -> None:

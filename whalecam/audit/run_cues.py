@@ -18,7 +18,7 @@ from whalecam.data import Dataset, read_sample
 from whalecam.data.images import read_quantization
 from whalecam.errors import DatasetError
 from whalecam.explain.cues import Seen, image_properties
-from whalecam.explain.cues.cue_test import CueAnswers, CueQuestion, CueTest, ValueDonor
+from whalecam.explain.cues.cue_test import HOSTS, CueAnswers, CueQuestion, CueTest, ValueDonor
 from whalecam.explain.cues.jpeg import LOSSLESS, quality_of
 from whalecam.explain.masks import MaskMethod, find_mask
 from whalecam.store.cue_rows import CueRow, classes_in, clear_cue_rows, cue_rows, write_cue_rows
@@ -27,8 +27,6 @@ from whalecam.store.run import Run
 
 DONORS_PER_LABEL = 16
 BATCH = 8
-HOSTS = 32
-"""Images that stay in memory for others to lend their values to."""
 FINER = 3
 """Pixels of the longer side, for each of the network's, at which an image is edited; of a smaller image all."""
 

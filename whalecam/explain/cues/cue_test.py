@@ -24,6 +24,8 @@ PEER, LOAN = 1, 2
 BATCH = 64
 FIRST_OTHER, FIRST_OWN, MORE_OTHER = 2, 1, 2
 """Donors of other labels and of the predicted one, and those that follow where the first ones moved the prediction."""
+HOSTS = 16
+"""Images to which those of one class lend their values, at most."""
 SETTLED = 0.1
 """A mean drop below this after the first donors ends the question."""
 PLACEBOS = 2
@@ -238,17 +240,24 @@ class CueTest:
         value, rng, loans = self.properties[name].measure(each.seen), _chance(f"{name} {each.image}"), list[_Loan]()
         if value is None:
             return loans
-        able = [donor for donor in self.donors if name in donor.values and donor.image != each.image]
-        for at in rng.permutation(len(able)).tolist():
-            host = able[at]
-            peers = [donor for donor in able if donor.label == host.label and donor is not host]
-            is_foreign = host.label != self.network.classes[each.predicted]
-            if is_foreign and peers and (seen := host.seen()) is not None:
+        hosts = self._hosts(name, self.network.classes[each.predicted])
+        for at in rng.permutation(len(hosts)).tolist():
+            host = hosts[at]
+            peers = [donor for donor in self._able(name) if donor.label == host.label and donor is not host]
+            if peers and host.image != each.image and (seen := host.seen()) is not None:
                 peer = peers[int(rng.integers(len(peers)))]
                 loans.append(_Loan(seen, (host.values[name], peer.values[name], value), peer.unit))
             if len(loans) == FIRST_OTHER + MORE_OTHER:
                 break
         return loans
+
+    def _hosts(self, name: str, label: str) -> list[ValueDonor]:
+        """The images of other labels to which those of a class may lend: few, so that they can stay in memory."""
+        foreign, rng = [donor for donor in self._able(name) if donor.label != label], _chance(label)
+        return [foreign[at] for at in rng.permutation(len(foreign))[:HOSTS]]
+
+    def _able(self, name: str) -> list[ValueDonor]:
+        return [donor for donor in self.donors if name in donor.values]
 
     def _at_loans(
         self, name: str, wanted: Mapping[int, Sequence[_Loan]], questions: Sequence[CueQuestion]
@@ -285,7 +294,7 @@ class CueTest:
     def _drawn(self, name: str, each: CueQuestion) -> Drawn:
         """Donors for one image; the same for the same name in every run."""
         label, rng = self.network.classes[each.predicted], _chance(f"{name} {each.image}")
-        able = [donor for donor in self.donors if name in donor.values and donor.image != each.image]
+        able = [donor for donor in self._able(name) if donor.image != each.image]
         other = [donor for donor in able if donor.label != label]
         own = [donor for donor in able if donor.label == label]
         others = [other[at] for at in rng.permutation(len(other))[: FIRST_OTHER + MORE_OTHER]]
