@@ -101,9 +101,9 @@ def selected(page: Any) -> str:
 
 
 def focused(page: Any) -> str:
-    """The image whose card has the focus; "" where none has."""
-    names = page.locator(".card:focus").evaluate_all("(cards) => cards.map((e) => e.innerText.match(/\\S+[.]jpg/)[0])")
-    return str(names[0]) if names else ""
+    """The image whose card has the focus, by the card's label; "" where none has."""
+    labels = page.locator(".card:focus").evaluate_all("(cards) => cards.map((card) => card.getAttribute('aria-label'))")
+    return next((part for label in labels for part in label.split(", ") if part.endswith(".jpg")), "")
 
 
 def hint(page: Any) -> str:
