@@ -50,9 +50,9 @@ ANIMALS, SHARE, FALL, DONORS, BATCH, SIZE = 30, 0.5, 0.5, 48, 8, 128
 SMALL = 0.55
 """How large an animal with the cue SCALE is beside the others."""
 NETWORKS = ("leaking", "clean")
-SHOWN = ("accuracy", "falls", "named first", "AUROC", "findings")
+SHOWN = ("falls", "named first", "AUROC", "findings", "accuracy")
 PLACES = {
-    "timestamp": ("lower right", "along the bottom", "near the bottom"),
+    "timestamp": ("lower right", "along the bottom"),
     "caption_strip": ("along the bottom", "near the bottom"),
     "logo": ("upper left",),
     "boat": (),
@@ -270,15 +270,19 @@ def main() -> None:
     given = parser.parse_args()
     for seed in given.seed or [0]:
         for cue in given.cue or KINDS:
-            sizes = {"images": given.images, "tested": given.tested, "epochs": given.epochs}
-            result = measured(given.data, cue, seed, **sizes, is_alone=given.alone)
+            result = measured(
+                given.data,
+                cue,
+                seed,
+                images=given.images,
+                tested=given.tested,
+                epochs=given.epochs,
+                is_alone=given.alone,
+            )
             if given.keep:
                 given.keep.mkdir(parents=True, exist_ok=True)
                 (given.keep / f"{cue}-{seed}.json").write_text(json.dumps(result))
-            shown = {
-                name: {key: value for key, value in result[name].items() if key not in ("rows", "fall")}
-                for name in NETWORKS
-            }
+            shown = {name: {key: result[name][key] for key in SHOWN} for name in NETWORKS}
             print(json.dumps({"cue": cue, "seed": seed, "chosen on": cue in CHOSEN, **shown}), flush=True)
 
 

@@ -117,7 +117,6 @@ class _Images:
         self.find: MaskMethod = functools.partial(find_mask, sources=sources, fallback=self.options.mask_method)
         good = self.data.good().drop_duplicates("image")
         self.paths = dict(zip(good["image"], good["path"], strict=True))
-
         self.host = functools.lru_cache(HOSTS)(functools.partial(self.seen, with_mask=False))
 
     def seen(self, image: str, with_mask: bool = True) -> Seen | None:

@@ -151,6 +151,8 @@ class _Place:
     near: patches.Region
 
 
+Edit = tuple[Seen, Values]
+"""An image, and the value to which one of its properties is edited."""
 Drawn = tuple[list[ValueDonor], list[ValueDonor]]
 """Donors of other labels, and of the predicted one."""
 
@@ -240,21 +242,17 @@ class CueTest:
         value, rng, loans = self.properties[name].measure(each.seen), _chance(f"{name} {each.image}"), list[_Loan]()
         if value is None:
             return loans
-        hosts = self._hosts(name, self.network.classes[each.predicted])
+        able = self._able(name)
+        hosts = _hosts(able, self.network.classes[each.predicted])
         for at in rng.permutation(len(hosts)).tolist():
             host = hosts[at]
-            peers = [donor for donor in self._able(name) if donor.label == host.label and donor is not host]
+            peers = [donor for donor in able if donor.label == host.label and donor is not host]
             if peers and host.image != each.image and (seen := host.seen()) is not None:
                 peer = peers[int(rng.integers(len(peers)))]
                 loans.append(_Loan(seen, (host.values[name], peer.values[name], value), peer.unit))
             if len(loans) == FIRST_OTHER + MORE_OTHER:
                 break
         return loans
-
-    def _hosts(self, name: str, label: str) -> list[ValueDonor]:
-        """The images of other labels to which those of a class may lend: few, so that they can stay in memory."""
-        foreign, rng = [donor for donor in self._able(name) if donor.label != label], _chance(label)
-        return [foreign[at] for at in rng.permutation(len(foreign))[:HOSTS]]
 
     def _able(self, name: str) -> list[ValueDonor]:
         return [donor for donor in self.donors if name in donor.values]
@@ -263,30 +261,28 @@ class CueTest:
         self, name: str, wanted: Mapping[int, Sequence[_Loan]], questions: Sequence[CueQuestion]
     ) -> dict[int, Chances]:
         """For each image and loan the probabilities of the image's class on the host at its three values, (L, 3)."""
-        requests = [
-            _Request(at, functools.partial(self._edited, name, loan.host, value))
-            for at, loans in wanted.items()
-            for loan in loans
-            for value in loan.values
-        ]
-        answers = iter(self._after(requests, questions))
-        return {
-            at: np.array([list(itertools.islice(answers, len(loan.values))) for loan in loans])
-            for at, loans in wanted.items()
-            if loans
-        }
+        edits = {at: [(loan.host, value) for loan in loans for value in loan.values] for at, loans in wanted.items()}
+        answers = self._at_edits(name, questions, edits)
+        return {at: np.reshape(each, (len(wanted[at]), -1)) for at, each in answers.items() if each}
 
     def _at_values(
         self, name: str, questions: Sequence[CueQuestion], wanted: Mapping[int, Sequence[Values]]
     ) -> dict[int, tuple[float, ...]]:
         """For each image the probabilities with its property at each of some values."""
+        edits = {at: [(questions[at].seen, value) for value in values] for at, values in wanted.items()}
+        return self._at_edits(name, questions, edits)
+
+    def _at_edits(
+        self, name: str, questions: Sequence[CueQuestion], wanted: Mapping[int, Sequence[Edit]]
+    ) -> dict[int, tuple[float, ...]]:
+        """For each image the probabilities of its class on each of some images, edited to a value."""
         requests = [
-            _Request(at, functools.partial(self._edited, name, questions[at].seen, value))
-            for at, values in wanted.items()
-            for value in values
+            _Request(at, functools.partial(self._edited, name, seen, value))
+            for at, edits in wanted.items()
+            for seen, value in edits
         ]
         answers = iter(self._after(requests, questions))
-        return {at: tuple(itertools.islice(answers, len(values))) for at, values in wanted.items()}
+        return {at: tuple(itertools.islice(answers, len(edits))) for at, edits in wanted.items()}
 
     def _edited(self, name: str, seen: Seen, value: Values) -> ByteArray:
         return self._input(self.properties[name].edit(seen, value))
@@ -350,6 +346,12 @@ def _values(name: str, donors: Sequence[ValueDonor]) -> list[Values]:
 def _exchange(null: tuple[float, ...], own: tuple[float, ...], other: tuple[float, ...], donors: Drawn) -> Exchange:
     units = [tuple(donor.unit for donor in side) for side in donors]
     return Exchange(null[0], own, other, own_units=units[1], other_units=units[0][: len(other)])
+
+
+def _hosts(able: Sequence[ValueDonor], label: str) -> list[ValueDonor]:
+    """The images of other labels to which those of a class may lend: few, so that they can stay in memory."""
+    foreign, rng = [donor for donor in able if donor.label != label], _chance(label)
+    return [foreign[at] for at in rng.permutation(len(foreign))[:HOSTS]]
 
 
 def _loan_exchange(chances: Chances, loans: Sequence[_Loan], unit: int) -> Exchange:
