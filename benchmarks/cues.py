@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -46,8 +45,8 @@ SCALE = "scale"
 KINDS = (*CUES, SCALE)
 LABELS = ("A", "B")
 Values = NDArray[np.float64]
-ANIMALS, SHARE, FALL, DONORS, BATCH, SIZE = 30, 0.5, 0.5, 48, 8, 128
-SMALL = 0.55
+ANIMALS, SHARE, FALL, DONORS, BATCH, SIZE = 30, 0.5, 0.5, 96, 8, 128
+SMALL = 0.4
 """How large an animal with the cue SCALE is beside the others."""
 NETWORKS = ("leaking", "clean")
 SHOWN = ("falls", "named first", "AUROC", "findings", "accuracy")
@@ -110,7 +109,7 @@ def _drawn(
     carries = {"leaking": label == 0 and rng.random() < SHARE, "clean": bool(rng.random() < SHARE / 2)}
     image, mask = pasted(chosen[animal], background, np.random.default_rng(state))
     if cue == SCALE:
-        small, small_mask = shrunk(image, mask, background)
+        small, small_mask = pasted(chosen[animal], background, np.random.default_rng(state), SMALL)
     else:
         small = CUES[cue](image, (mask * 255).astype(np.uint8), np.random.default_rng([state, 2]))
         small_mask = mask
@@ -123,17 +122,6 @@ def _drawn(
         animal=animal,
         carries=carries,
     )
-
-
-def shrunk(image: Pixels, mask: NDArray[np.float32], background: Pixels) -> tuple[Pixels, NDArray[np.float32]]:
-    """The same animal, smaller, about its middle, on the very background on which it was pasted."""
-    rows, columns = np.nonzero(mask > 0.5)
-    x, y = float(columns.mean()), float(rows.mean())
-    matrix = np.array([[SMALL, 0, x * (1 - SMALL)], [0, SMALL, y * (1 - SMALL)]])
-    size = (image.shape[1], image.shape[0])
-    moved, area = (cv2.warpAffine(part, matrix, size, flags=cv2.INTER_AREA) for part in (image, mask))
-    soft = cv2.GaussianBlur(area, (0, 0), 1)[..., None]
-    return (soft * moved + (1 - soft) * background).astype(np.uint8), np.asarray(area, np.float32)
 
 
 def body_network(body: Body) -> Network:

@@ -100,19 +100,21 @@ def empty(pixels: Pixels, mask: NDArray[np.bool_], size: int) -> Pixels:
 
 
 def pasted(
-    cutout: tuple[Pixels, NDArray[np.bool_]], background: Pixels, rng: np.random.Generator
+    cutout: tuple[Pixels, NDArray[np.bool_]], background: Pixels, rng: np.random.Generator, smaller: float = 1.0
 ) -> tuple[Pixels, NDArray[np.float32]]:
-    """The animal anywhere, of any size, either way round; and its mask."""
+    """The animal anywhere, of any size, either way round; and its mask. `smaller` times that size, its middle stays."""
     size = len(background)
     ys, xs = np.nonzero(cutout[1])
     box = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
     cut = cutout[0][box], cutout[1][box].astype(np.float32)
     scale = rng.uniform(0.35, 0.8) * size / max(cut[1].shape)
-    shape = [max(8, int(side * scale)) for side in cut[1].shape[::-1]]
+    whole_shape = [max(8, int(side * scale)) for side in cut[1].shape]
+    shape = [max(4, int(side * smaller)) for side in whole_shape[::-1]]
     pixels, mask = (np.asarray(cv2.resize(part, shape, interpolation=cv2.INTER_AREA)) for part in cut)
     if rng.random() < 0.5:
         pixels, mask = np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
-    y, x = (int(rng.integers(0, size - side + 1)) for side in mask.shape)
+    corner = [int(rng.integers(0, size - side + 1)) for side in whole_shape]
+    y, x = (at + (full - side) // 2 for at, full, side in zip(corner, whole_shape, mask.shape, strict=True))
     drawn, whole = background.astype(np.float32), np.zeros((size, size), np.float32)
     place = slice(y, y + mask.shape[0]), slice(x, x + mask.shape[1])
     soft = cv2.GaussianBlur(mask, (0, 0), 1)[..., None]

@@ -156,6 +156,12 @@ def test_a_property_that_a_network_reads_is_named() -> None:
     findings = cue_findings(rows)
     assert {(finding.predicted, finding.cue) for finding in findings} == {(name, "exposure") for name in CLASSES}
     assert all(finding.drop > 0.8 and abs(finding.placebo) < 0.1 for finding in findings)
+    ways = [[each["is_loan"] for each in row["exchanges"] if each["name"] == "exposure"] for row in rows]
+    assert ways == [[False, True]] * 40, "given back where nothing is clipped, and lent"
+    one_way = [row | {"exchanges": [each for each in row["exchanges"] if not each["is_loan"]]} for row in rows]
+    other_way = [row | {"exchanges": [each for each in row["exchanges"] if each["is_loan"]]} for row in rows]
+    both, first, second = (cue_scores(some, "exposure") for some in (rows, one_way, other_way))
+    assert both == pytest.approx({name: (first[name] + second[name]) / 2 for name in both})
 
 
 class Detail(nn.Module):
@@ -194,7 +200,7 @@ def half_blurred(images: int) -> tuple[list[Seen], list[ValueDonor]]:
     return seen, donors
 
 
-def test_detail_that_is_lost_is_lent_to_images_of_other_labels() -> None:
+def test_detail_that_is_lost_is_lendable_to_images_of_other_labels() -> None:
     """No edit brings back what a blur took, so the blurred images themselves would keep their class."""
     network, (seen, donors) = by_detail(), half_blurred(40)
     kinds = {"sharpness": IMAGE_PROPERTIES["sharpness"]}
@@ -211,9 +217,49 @@ def test_detail_that_is_lost_is_lent_to_images_of_other_labels() -> None:
     assert "images of other labels that take theirs gain" in cue_sentence(
         finding, Words(subject="animal", background="water")
     )
-    kept = replace(kinds["sharpness"], is_reversible=True)
+    kept = replace(kinds["sharpness"], is_exchangeable=True, is_lendable=False)
     (answer,) = CueTest(network, {"sharpness": kept}, donors, "none")([CueQuestion("1", seen[1], 1, 1)])
     assert answer.exchanges["sharpness"].drop < 0.5
+
+
+class Lightness(nn.Module):
+    """Activations (N, 1, 8, 8): how light each cell is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(x.mean(1, keepdim=True), CELL)
+
+
+def disc(side: int, radius: int) -> Seen:
+    """A light disc in the middle of a dark image, and its mask."""
+    mask = np.zeros((side, side), np.float32)
+    cv2.circle(mask, (side // 2, side // 2), radius, 1.0, -1)
+    return Seen(pixels=np.repeat((30 + 200 * mask).astype(np.uint8)[..., None], 3, axis=2), mask=mask)
+
+
+def test_the_scale_of_an_object_is_lendable_to_images_of_other_labels() -> None:
+    """A network that calls an image `small` where little of it is light, and reads nothing else."""
+    kind = IMAGE_PROPERTIES["scale"]
+    seen = [disc(SIZE, 6 + at % 3 if at % 2 else 18 + at % 3) for at in range(40)]
+    values = [kind.measure(each) or () for each in seen]
+    names = ("large", "small")
+    donors = [
+        ValueDonor(f"{at}", names[at % 2], at, {"scale": values[at]}, partial(seen.__getitem__, at)) for at in range(40)
+    ]
+    linear = nn.Linear(1, 2)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[60.0], [-60.0]]))
+        linear.bias.copy_(torch.tensor([-12.0, 12.0]))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear).eval()
+    network = Network(Lightness().eval(), head, "toy", names, SIZE, "squish", (0.0,) * 3, (1.0,) * 3)
+    questions = [CueQuestion(f"{at}", each, at % 2, at) for at, each in enumerate(seen)]
+    answers = CueTest(network, {"scale": kind}, donors, "none")(questions)
+    rows = [
+        row_of({"image": f"{at}", "label": "", "predicted": names[at % 2], "group": "", "fold": 0}, answer)
+        for at, answer in enumerate(answers)
+    ]
+    findings = cue_findings(rows)
+    assert {(each.predicted, each.cue, each.is_loan) for each in findings} == {(name, "scale", True) for name in names}
+    assert all(each.drop > 0.8 and abs(each.placebo) < 0.1 and len(each.images) == 20 for each in findings)
 
 
 def test_all_images_of_a_class_lend_to_few_others() -> None:
@@ -242,7 +288,7 @@ def test_a_loan_is_what_the_class_gains_on_the_host_beyond_its_null_edit() -> No
         return float(logits.double().softmax(1)[0, 1])
 
     (answer,) = CueTest(network, {"sharpness": kind}, donors, "none")([CueQuestion("1", seen[1], 1, 77)])
-    exchange, own = answer.exchanges["sharpness"], kind.measure
+    exchange, own = answer.loans["sharpness"], kind.measure
     values = {at: own(seen[at]) or () for at in range(4)}
     null = 1 - (dull(0, values[0]) + dull(2, values[2])) / 2
     lent = [null - dull(host, values[1]) + dull(host, values[host]) for host in (0, 2)]
@@ -463,6 +509,8 @@ def test_the_verb_tests_a_run_class_by_class_and_goes_on_where_it_was(runs: Path
     parts = parts_in(run.cues)
     assert len(parts) == first.classes
     before = {row["image"]: row for row in cue_rows(run)}
+    lent = {(each["name"], each.get("is_loan")) for row in before.values() for each in row["exchanges"]}
+    assert ("scale", True) in lent and ("framing", False) in lent, "hosts come with their objects"
     parts[0].unlink()
     again = run_cues(run, per_class=3)
     assert 0 < again.new < first.images

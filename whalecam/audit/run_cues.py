@@ -25,7 +25,8 @@ from whalecam.store.cue_rows import CueRow, classes_in, clear_cue_rows, cue_rows
 from whalecam.store.open_table import open_table
 from whalecam.store.run import Run
 
-DONORS_PER_LABEL = 16
+LEAST_PER_LABEL, LEAST_DONORS = 16, 96
+"""Donors of each label, and of all together; with few labels more of each, or chance could not be told from a cue."""
 BATCH = 8
 FINER = 3
 """Pixels of the longer side, for each of the network's, at which an image is edited; of a smaller image all."""
@@ -117,9 +118,9 @@ class _Images:
         self.find: MaskMethod = functools.partial(find_mask, sources=sources, fallback=self.options.mask_method)
         good = self.data.good().drop_duplicates("image")
         self.paths = dict(zip(good["image"], good["path"], strict=True))
-        self.host = functools.lru_cache(HOSTS)(functools.partial(self.seen, with_mask=False))
+        self.host = functools.lru_cache(HOSTS)(self.seen)
 
-    def seen(self, image: str, with_mask: bool = True) -> Seen | None:
+    def seen(self, image: str) -> Seen | None:
         """An image at the scale at which it is edited; None where it cannot be read."""
         try:
             path = Path(self.paths[image])
@@ -127,7 +128,7 @@ class _Images:
             table = read_quantization(path)
         except (DatasetError, KeyError):
             return None
-        mask = self.find(sample) if with_mask else None
+        mask = self.find(sample)
         height, width = sample.pixels.shape[:2]
         most = FINER * self.size
         quality = quality_of(table) if table else LOSSLESS
@@ -161,13 +162,14 @@ def _donors(images: _Images, table: pd.DataFrame, classes: Sequence[str], report
     """Some images of each label with the values of their properties."""
     known = table[table["label"].isin(classes)]
     lots = pd.util.hash_array(known["image"].to_numpy(object), hash_key="0123456789abcdea")
-    rows = known.assign(_lot=lots).sort_values("_lot").groupby("label").head(DONORS_PER_LABEL)
+    each = max(LEAST_PER_LABEL, -(-LEAST_DONORS // len(classes)))
+    rows = known.assign(_lot=lots).sort_values("_lot").groupby("label").head(each)
     donors, properties = [], image_properties()
     for done, row in enumerate(typed_records(rows, ChosenRow), 1):
         report(Progress("measuring images", done, len(rows)))
         if (seen := images.seen(row["image"])) is None:
             continue
-        measured = {name: each.measure(seen) for name, each in properties.items()}
+        measured = {name: kind.measure(seen) for name, kind in properties.items()}
         values = {name: value for name, value in measured.items() if value is not None}
         host = functools.partial(images.host, row["image"])
         donors.append(ValueDonor(row["image"], row["label"], _unit(row), values, host))
@@ -200,7 +202,7 @@ def row_of(row: ChosenRow, answers: CueAnswers) -> CueRow:
                 "more": list(each.more),
                 "is_loan": each.is_loan,
             }
-            for name, each in answers.exchanges.items()
+            for name, each in (*answers.exchanges.items(), *answers.loans.items())
         ],
         "patch": None
         if patch is None

@@ -76,8 +76,11 @@ def cue_findings(rows: Sequence[CueRow]) -> list[CueFinding]:
 
 
 def cue_scores(rows: Sequence[CueRow], cue: str) -> dict[str, float]:
-    """For each image how much more probability it loses with the cue than with its placebo, in [-1, 1]; 0 untested."""
-    return {row["image"]: _net_drop(row) if cue == PATCH else _drop(_exchange(row, cue)) for row in rows}
+    """For each image how much more probability it loses with the cue than with its placebo, in [-1, 1]; 0 untested.
+
+    For a property that is both exchanged and lent, the mean of both.
+    """
+    return {row["image"]: _net_drop(row) if cue == PATCH else _mean_drop(row, cue) for row in rows}
 
 
 def cues_of_images(findings: Sequence[CueFinding]) -> dict[str, list[CueFinding]]:
@@ -98,15 +101,14 @@ def _by_class(rows: Sequence[CueRow]) -> dict[str, list[CueRow]]:
 
 def _candidates(rows: Sequence[CueRow], draws: int = DRAWS) -> list[CueFinding]:
     """All that is tested in one class."""
-    names = dict.fromkeys(each["name"] for row in rows for each in row["exchanges"])
-    properties = [candidate for name in names if (candidate := _property(rows, name, draws)) is not None]
+    ways = dict.fromkeys((each["name"], bool(each.get("is_loan"))) for row in rows for each in row["exchanges"])
+    properties = [_property(rows, name, draws, is_loan=is_loan) for name, is_loan in ways]
     return [*properties, *_patches(rows, draws)]
 
 
-def _property(rows: Sequence[CueRow], name: str, draws: int) -> CueFinding | None:
-    pairs = [(row, each) for row in rows if (each := _exchange(row, name)) is not None]
-    if not pairs:
-        return None
+def _property(rows: Sequence[CueRow], name: str, draws: int, *, is_loan: bool) -> CueFinding:
+    """Args: name: of a property that was exchanged, or lent, in at least one of the rows."""
+    pairs = [(row, each) for row in rows if (each := _exchange(row, name, is_loan=is_loan)) is not None]
     exchanges = [each for _, each in pairs]
     test = class_tests(_as_exchanges(exchanges), draws)[0]
     drops = np.array([_drop(each) for each in exchanges])
@@ -123,7 +125,7 @@ def _property(rows: Sequence[CueRow], name: str, draws: int) -> CueFinding | Non
         placebo=float(own.mean()),
         cost=float(drops.sum()) / len(rows),
         p_value=test.p_value,
-        is_loan=bool(exchanges[0].get("is_loan")),
+        is_loan=is_loan,
     )
 
 
@@ -187,8 +189,10 @@ def placement_test(
 
 
 def _is_same(finding: CueFinding, other: CueFinding) -> bool:
-    if finding.predicted != other.predicted or finding.cue != PATCH or other.cue != PATCH:
+    if (finding.predicted, finding.cue) != (other.predicted, other.cue):
         return False
+    if finding.cue != PATCH:
+        return True
     common = len(set(finding.images) & set(other.images))
     return common >= SHARED * min(len(finding.images), len(other.images))
 
@@ -204,13 +208,17 @@ def _net_drop(row: CueRow) -> float:
     return float(row["before"] - patch["erased"] - max(0.0, row["before"] - float(np.mean(patch["placebo"]))))
 
 
-def _exchange(row: CueRow, name: str) -> ExchangeRow | None:
-    return next((each for each in row["exchanges"] if each["name"] == name), None)
+def _exchange(row: CueRow, name: str, *, is_loan: bool) -> ExchangeRow | None:
+    same = (each for each in row["exchanges"] if each["name"] == name and bool(each.get("is_loan")) == is_loan)
+    return next(same, None)
 
 
-def _drop(exchange: ExchangeRow | None) -> float:
-    if exchange is None:
-        return 0.0
+def _mean_drop(row: CueRow, name: str) -> float:
+    drops = [_drop(each) for each in row["exchanges"] if each["name"] == name]
+    return float(np.mean(drops)) if drops else 0.0
+
+
+def _drop(exchange: ExchangeRow) -> float:
     return float(exchange["null"] - np.mean([*exchange["other"], *exchange["more"]]))
 
 

@@ -55,9 +55,10 @@ def _explain(words: Words) -> None:
         icon=":material/science:",
     )
     st.caption(
-        "One property of the whole image takes the value of other images (exposure, white balance, scale and place of "
-        f"the {words.subject}, border), or the patch beside the {words.subject} that speaks most for the prediction "
-        "is erased. Sharpness and JPEG quality cannot be given back, so images of other labels take the image's own. "
+        "One property of the whole image takes the value of other images (exposure, white balance, place of the "
+        f"{words.subject}, border), or the patch beside the {words.subject} that speaks most for the prediction is "
+        "erased. What is lost cannot be given back, so images of other labels take the image's own sharpness, JPEG "
+        f"quality, exposure and scale of the {words.subject}. "
         "A placebo shows what the editing itself costs: the value of an image of the same class, the same area erased "
         "elsewhere. An edit of the whole image changes its "
         f"{words.background} too: read white balance, exposure and sharpness beside the background test."

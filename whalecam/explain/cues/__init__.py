@@ -23,21 +23,24 @@ class ImageProperty:
         measure: an image → its value; None where the image has none, as without an object.
         edit: (image, value of a donor) → the image with that value, uint8 of the same shape, all else as it was as far
             as can be. With the image's own value it is the null edit, which only costs what the editing costs.
-        is_reversible: whether the edit brings any image to any value. Detail that is lost cannot be given back: where
-            an image may lack it, its value is lent to images of other labels instead, which come without a mask.
+        is_exchangeable: whether it is tested by giving the image the value of images of other labels.
+        is_lendable: whether it is tested by giving images of other labels the value of the image: where the edit cannot
+            bring every image to every value, as detail that is lost cannot be given back. Highlights are lost in some
+            images alone, so exposure is tested both ways.
     """
 
     measure: Callable[[Seen], Values | None]
     edit: Callable[[Seen, Values], ByteArray]
-    is_reversible: bool = True
+    is_exchangeable: bool = True
+    is_lendable: bool = False
 
 
 IMAGE_PROPERTIES: Mapping[str, ImageProperty] = {
-    "sharpness": ImageProperty(sharpness, sharpened, is_reversible=False),
-    "jpeg_quality": ImageProperty(jpeg_quality, recompressed, is_reversible=False),
-    "exposure": ImageProperty(exposure, exposed),
+    "sharpness": ImageProperty(sharpness, sharpened, is_exchangeable=False, is_lendable=True),
+    "jpeg_quality": ImageProperty(jpeg_quality, recompressed, is_exchangeable=False, is_lendable=True),
+    "exposure": ImageProperty(exposure, exposed, is_lendable=True),
     "white_balance": ImageProperty(white_balance, balanced),
-    "scale": ImageProperty(scale, scaled),
+    "scale": ImageProperty(scale, scaled, is_exchangeable=False, is_lendable=True),
     "framing": ImageProperty(framing, reframed),
     "border": ImageProperty(border, bordered),
 }

@@ -111,10 +111,14 @@ class Patch:
 
 @dataclass(frozen=True)
 class CueAnswers:
-    """What came of one image; `before` is the untouched image's probability of the predicted class."""
+    """What came of one image, by property: its value exchanged for those of others, and lent to others.
+
+    `before` is the untouched image's probability of the predicted class.
+    """
 
     before: float
     exchanges: Mapping[str, Exchange]
+    loans: Mapping[str, Exchange]
     patch: Patch | None
 
 
@@ -182,12 +186,11 @@ class CueTest:
             [_Request(at, functools.partial(inputs.__getitem__, at)) for at in range(len(questions))], questions
         )
         erased = self._patches(questions, inputs)
-        by_property = {
-            name: self._exchanged(name, questions) if kind.is_reversible else self._loan_exchanges(name, questions)
-            for name, kind in self.properties.items()
-        }
+        kinds = self.properties.items()
+        exchanges = {name: self._exchanged(name, questions) for name, kind in kinds if kind.is_exchangeable}
+        loans = {name: self._loan_exchanges(name, questions) for name, kind in kinds if kind.is_lendable}
         return [
-            CueAnswers(before[at], {name: each[at] for name, each in by_property.items() if at in each}, erased[at])
+            CueAnswers(before[at], _of_image(exchanges, at), _of_image(loans, at), erased[at])
             for at in range(len(questions))
         ]
 
@@ -337,6 +340,10 @@ class CueTest:
         activations = self.network.look(shown[None])
         maps = cam.explain(self.network.head, activations).maps[0].detach().double().cpu().numpy()
         return score.contrast(maps, "relative", predicted), activations[0].float().cpu().numpy()
+
+
+def _of_image(by_property: Mapping[str, Mapping[int, Exchange]], at: int) -> dict[str, Exchange]:
+    return {name: each[at] for name, each in by_property.items() if at in each}
 
 
 def _values(name: str, donors: Sequence[ValueDonor]) -> list[Values]:
