@@ -1,4 +1,4 @@
-"""A value with its interval, and several tests at once: the corrections of Holm and of Benjamini and Hochberg."""
+"""A value with its interval, and several tests at once: corrected by Holm, and by a false discovery rate."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,14 +24,20 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def benjamini_hochberg(p: Sequence[float]) -> list[float]:
-    """The smallest false discovery rate at which each test is listed (Benjamini & Hochberg 1995), in the given order.
+def symmetric_rates(statistic: Sequence[float]) -> list[float]:
+    """The smallest false discovery rate at which each value is listed, where chance would make either sign as probable.
 
-    NaN stays NaN and counts as no test.
+    The values at most −t stand for the false ones among those at least t: (1 + their number) / the number of these, at
+    the best t up to the value itself (knockoff+, Barber & Candès 2015). In the given order, in (0, 1]; 1 for values
+    that are not positive. NaN stays NaN and counts as no value.
     """
-    known = [at for at in np.argsort(np.asarray(p, float), kind="stable").tolist() if not np.isnan(p[at])]
-    rates, smallest = [float("nan")] * len(p), 1.0
-    for rank in range(len(known), 0, -1):
-        smallest = min(smallest, p[known[rank - 1]] * len(known) / rank)
-        rates[known[rank - 1]] = smallest
-    return rates
+    values = np.asarray(statistic, np.float64)
+    rates = np.where(np.isnan(values), np.nan, 1.0)
+    ordered = np.sort(values[~np.isnan(values)])
+    levels = np.unique(ordered[ordered > 0])
+    if len(levels):
+        above = len(ordered) - np.searchsorted(ordered, levels)
+        below = np.searchsorted(ordered, -levels, side="right")
+        reached = np.minimum.accumulate(np.minimum(1.0, (1 + below) / above))
+        rates[values > 0] = reached[np.searchsorted(levels, values[values > 0])]
+    return [float(rate) for rate in rates]

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import false_discovery_control
 from torch import nn
 
 import whalecam as wc
@@ -17,10 +19,12 @@ from whalecam.app.screens.matches import verdict_words
 from whalecam.assessment.match_reliance import LEAST_DROP, match_reliance
 from whalecam.assessment.reliance import Exchanges
 from whalecam.errors import DatasetError, ReviewError, RunError
+from whalecam.explain.background_test.backgrounds import Water
+from whalecam.explain.background_test.match_exchange import rearranged
 from whalecam.network.embedding import Encode
 from whalecam.output.csv import match_file
-from whalecam.output.match_sentences import record_lines
-from whalecam.stats import benjamini_hochberg
+from whalecam.output.match_sentences import kind_lines, record_lines
+from whalecam.stats import symmetric_rates
 from whalecam.store.matches import MatchTables, map_of
 from whalecam.store.reviews.match_verdicts import MatchJournal, MatchVerdict
 from whalecam.store.run import MATCH_QUERIES, Run
@@ -56,6 +60,9 @@ def test_a_reader_of_the_water_is_found_out(water: Run) -> None:
     assert rows["background_finds"].all() and (rows["query_exchanged"] < 0.9).all()
     assert rows["background_only"].min() > 0.95
     assert any("rest on the encounter" in line for line in record_lines(water))
+    (kind,) = [line for line in record_lines(water) if "beyond chance" in line]
+    gap = (rows["drop"] - rows["placebo"]).mean()
+    assert kind.startswith("Matches within an encounter") and f"{100 * gap:.0f}" in kind
 
 
 def test_a_reader_of_the_animal_is_not(drawn: Path, tmp_path: Path) -> None:
@@ -91,7 +98,7 @@ def test_of_a_match_that_any_edit_breaks_nothing_is_said(drawn: Path, tmp_path: 
 
 def test_exchanged_backgrounds_are_of_other_encounters_and_other_individuals(water: Run) -> None:
     rows = MatchTables(water).read(MATCH_QUERIES)
-    assert (rows["own"].map(len) == 2).all() and (rows["other"].map(len) == 6).all()
+    assert (rows["own"].map(len) == 4).all() and (rows["other"].map(len) == 6).all()
     for own, other in zip(rows["own_donors"], rows["other_donors"], strict=True):
         assert not set(own) & set(other)
 
@@ -249,12 +256,75 @@ def test_only_far_drops_of_relying_kinds_are_listed() -> None:
     assert (match_reliance(slight, place).q_value == 1).all()
 
 
-def test_rates_of_benjamini_and_hochberg_are_scipys() -> None:
-    p = [0.01, 0.04, float("nan"), 0.03, 0.5, 0.01]
-    known = [value for value in p if value == value]
-    rates = benjamini_hochberg(p)
-    assert [rate for rate in rates if rate == rate] == pytest.approx(false_discovery_control(known).tolist())
-    assert np.isnan(rates[2])
+def of_one_kind(own: NDArray[np.float64], other: NDArray[np.float64]) -> Exchanges:
+    """Matches of one kind, as probable as 0.9 on their own backgrounds."""
+    own_unit, other_unit = (np.zeros(side.shape, np.int64) for side in (own, other))
+    return Exchanges(
+        predicted=np.ones(len(own), np.int64),
+        before=np.full(len(own), 0.9),
+        own=own,
+        other=other,
+        own_unit=own_unit,
+        other_unit=other_unit,
+    )
+
+
+def test_matches_that_fall_whatever_is_done_neither_are_listed_nor_keep_others_from_it() -> None:
+    """Thirty that fall on foreign backgrounds alone, and thirty that fall as far on their own."""
+    rng = np.random.default_rng(1)
+    is_fragile = np.repeat([False, True], 30)
+    fallen = 0.1 + rng.uniform(0, 0.2, (60, 5))
+    own = np.where(is_fragile[:, None], fallen[:, :2], 0.9 - rng.uniform(0, 0.05, (60, 2)))
+    other = np.where(is_fragile[:, None], fallen[:, 2:], 0.1 + rng.uniform(0, 0.2, (60, 3)))
+    exchanges = of_one_kind(own, other)
+    listed = match_reliance(exchanges, np.arange(60)).q_value <= 0.05
+    assert exchanges.placebo[is_fragile].min() > 0.6
+    assert listed[~is_fragile].all() and listed[is_fragile].mean() < 0.1
+
+
+def test_of_few_relying_matches_it_is_said_why_none_is_listed() -> None:
+    tests = match_reliance(of_one_kind(np.full((12, 2), 0.9), np.full((12, 3), 0.1)), np.arange(12)).kinds
+    kinds = {"same encounter": tests[1]}
+    proven, why = kind_lines(kinds, 0, 0.05, "water")
+    assert "rest on the water beyond chance" in proven and "by 80 points more" in proven
+    assert "20 or more" in why and "test more matches" in why
+    assert kind_lines(kinds, 3, 0.05, "water") == [proven]
+    nothing = match_reliance(of_one_kind(np.full((12, 2), 0.9), np.full((12, 3), 0.9)), np.arange(12)).kinds
+    assert kind_lines({"other encounter": nothing[1]}, 0, 0.05, "water") == []
+
+
+def test_a_background_rearranged_has_the_same_contents_and_no_seam() -> None:
+    """Each row of (0, 1, 2, 3, 4, 5): mirrored, the right half with its mirror image, the left half with its own."""
+    row = np.arange(6, dtype=np.uint8)
+    filled = np.repeat(np.repeat(row[None, :, None], 4, axis=0), 3, axis=2)
+    water = Water(np.zeros(3, np.float32), np.zeros(4, np.float32), filled)
+    drawn = [each.filled[2, :, 1].tolist() for each in rearranged(water)]
+    assert drawn == [[5, 4, 3, 2, 1, 0], [3, 4, 5, 5, 4, 3], [2, 1, 0, 0, 1, 2]]
+    assert all(each.mean is water.mean and each.strengths is water.strengths for each in rearranged(water))
+
+
+@given(st.lists(st.sampled_from([-0.9, -0.5, -0.1, 0.0, 0.1, 0.4, 0.5, 0.9, float("nan")]), max_size=40))
+def test_rates_of_signed_values_are_those_of_a_slow_loop(values: list[float]) -> None:
+    known = [value for value in values if not np.isnan(value)]
+
+    def slow(value: float) -> float:
+        levels = [level for level in known if 0 < level <= value]
+        counts = [(sum(each <= -level for each in known), sum(each >= level for each in known)) for level in levels]
+        return min([1.0, *((1 + below) / above for below, above in counts)])
+
+    for value, rate in zip(values, symmetric_rates(values), strict=True):
+        assert np.isnan(rate) if np.isnan(value) else rate == pytest.approx(slow(value))
+
+
+def test_of_signed_values_that_are_listed_few_are_false() -> None:
+    """Of a hundred sets with forty real ones among sixty of chance, the share of false ones, in the mean."""
+    rng, shares, reached = np.random.default_rng(0), [], []
+    for _ in range(100):
+        values = np.concatenate([rng.normal(3, 1, 40), rng.normal(0, 1, 60)])
+        listed = np.array(symmetric_rates(values.tolist())) <= 0.1
+        shares.append(listed[40:].sum() / max(1, listed.sum()))
+        reached.append(listed[:40].mean())
+    assert np.mean(shares) < 0.11 and np.mean(reached) > 0.6
 
 
 def test_numbers_are_finite_where_they_stand(water: Run) -> None:

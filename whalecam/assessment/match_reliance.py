@@ -20,7 +20,7 @@ from whalecam.assessment.reliance import (
     beyond_chance,
     p_values,
 )
-from whalecam.stats import benjamini_hochberg
+from whalecam.stats import symmetric_rates
 
 LEAST_DROP = 0.25
 """A match is never listed whose probability drops by less than this beyond its own placebo."""
@@ -33,7 +33,8 @@ class MatchReliance:
     Attributes:
         p_value: (N,) in (0, 1], how often a placebo drops as far as the match does; see `reliance.p_values`.
         q_value: (N,) in [0, 1], the smallest false discovery rate at which it is listed; 1 among matches of a kind that
-            does not rely on the background beyond chance, and of a match that drops by less than LEAST_DROP.
+            does not rely on the background beyond chance, and of a match that drops by less than LEAST_DROP beyond
+            its placebo.
         kinds: the test of each kind of match, by its code.
     """
 
@@ -44,6 +45,10 @@ class MatchReliance:
 
 def match_reliance(exchanges: Exchanges, encounter: Whole, draws: int = DRAWS, seed: int = 0) -> MatchReliance:
     """Assess all matches of a run together: kinds first, then the matches of those that rely beyond chance.
+
+    These are listed by what they drop beyond their own placebos, against those whose placebos drop as far beyond them
+    (Barber & Candès 2015). So a match that falls whatever is done to its image neither is listed nor keeps others from
+    it. Fewer than 1 / rate relying matches cannot be listed at a rate.
 
     Args:
         exchanges: `predicted` is the kind of each match, such as within and across encounters.
@@ -59,7 +64,7 @@ def match_reliance(exchanges: Exchanges, encounter: Whole, draws: int = DRAWS, s
     p_value = p_values(exchanges)
     q_value = np.where(np.isnan(p_value) | np.isnan(beyond), np.nan, 1.0)
     some = relying & ~np.isnan(q_value)
-    q_value[some] = benjamini_hochberg(p_value[some].tolist())
+    q_value[some] = symmetric_rates(beyond[some].tolist())
     q_value[beyond < LEAST_DROP] = 1.0
     return MatchReliance(p_value=p_value, q_value=q_value, kinds=kinds)
 

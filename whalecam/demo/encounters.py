@@ -17,9 +17,9 @@ from whalecam.demo.sea import Water, Weather, draw_sea, draw_weather
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
-SEAS = 4
-"""Other seas on which each image of the leaky set is drawn again."""
-ENCOUNTERS, IMAGES = 3, 3
+SEAS, AGAIN = 8, 4
+"""Other seas on which each image is drawn again, and how often it is drawn on its own with other waves."""
+ENCOUNTERS, IMAGES = 2, 6
 """Encounters of each individual, and images of each encounter."""
 SHARING = 0.6
 """Share of the encounters of the leaky set whose images share their weather; each other image has its own."""
@@ -28,6 +28,7 @@ WIDTHS, LEANS, TONES = (0.9, 1.1), (0.28, 0.46), (0.28, 0.46)
 FIRST_DAY = date(2021, 3, 1)
 DOWN = (-0.7, -0.3)
 SPECIES = "bottlenose_dolphin"
+LEAKY, CLEAN = "leaky", "clean"
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,20 @@ class Fin:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Where the sets lie; each has `train.csv`, `images/` and `masks/` with the same names."""
+    """Where the sets lie; each has `train.csv`, `images/` and `masks/` with the same names.
+
+    Attributes:
+        leaky: most encounters have one weather for all their images, which no other encounter has.
+        clean: each image has its own.
+        elsewhere: the exact counterfactual of both: the same fin in the same pose, light and waves, in other weathers.
+        leaky_again, clean_again: what drawing a photograph anew costs by itself: the same weather, with other waves.
+    """
 
     leaky: Path
     clean: Path
     elsewhere: tuple[Path, ...]
+    leaky_again: tuple[Path, ...]
+    clean_again: tuple[Path, ...]
 
 
 def draw_fin(rng: np.random.Generator) -> Fin:
@@ -91,17 +101,17 @@ def outline(fin: Fin) -> Points:
 
 
 def draw_photograph(
-    fin: Fin, weather: Weather, rng: np.random.Generator
+    fin: Fin, weather: Weather, rng: np.random.Generator, waves: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A photograph (HEIGHT, WIDTH, 3) of a fin and its mask, 255 on it; both uint8.
 
-    The generator draws pose, waves and grain alike whatever the weather is.
+    The generator draws pose, waves and grain alike whatever the weather is. For each number `waves` are others.
     """
     w, h = WIDTH * FINER, HEIGHT * FINER
     height, x, base = rng.uniform(0.5, 0.68) * h, rng.uniform(0.42, 0.62) * w, rng.uniform(0.74, 0.86) * h
     turn, seeds = rng.normal(0, 0.08), rng.integers(1 << 30, size=2)
     # The sea takes as many numbers as the weather needs, so it has a generator of its own.
-    scene, _ = draw_sea(np.random.default_rng(seeds[0]), weather, w, h)
+    scene, _ = draw_sea(np.random.default_rng(seeds[0] + waves), weather, w, h)
     cos, sin = np.cos(turn), np.sin(turn)
     placed = (outline(fin) @ np.array([[cos, -sin], [sin, cos]])) * height * (1, -1) + (x, base)
     area = np.zeros((h, w), np.uint8)
@@ -118,42 +128,52 @@ def draw_photograph(
 
 
 def write_encounters(
-    folder: Path, *, individuals: int = 24, seed: int = 0, seas: int = SEAS, report: Report = silent
+    folder: Path, *, individuals: int = 24, seed: int = 0, seas: int = SEAS, again: int = AGAIN, report: Report = silent
 ) -> Drawn:
-    """Draw ENCOUNTERS × IMAGES photographs of each individual in several sets.
-
-    `leaky`: most encounters have one weather for all their images, which no other encounter has. `clean`: each image
-    has its own. `elsewhere`: the exact counterfactual of both: the same fin in the same pose, light and waves, in other
-    weathers, `seas` times.
-    """
-    kinds = ("leaky", "clean", *(f"elsewhere-{sea}" for sea in range(seas)))
-    paths = [folder / kind for kind in kinds]
-    for path in paths:
-        (path / "images").mkdir(parents=True, exist_ok=True)
-        (path / "masks").mkdir(exist_ok=True)
+    """Draw ENCOUNTERS × IMAGES photographs of each individual in the sets of `Drawn`."""
+    elsewhere = [_Set(f"elsewhere-{sea}", sea) for sea in range(seas)]
+    redrawn = [[_Set(f"{name}-again-{waves}", name, waves) for waves in range(1, again + 1)] for name in (LEAKY, CLEAN)]
+    sets = [_Set(LEAKY, LEAKY), _Set(CLEAN, CLEAN), *elsewhere, *redrawn[0], *redrawn[1]]
+    for each in sets:
+        (folder / each.name / "images").mkdir(parents=True, exist_ok=True)
+        (folder / each.name / "masks").mkdir(exist_ok=True)
     rows, total = [], individuals * ENCOUNTERS * IMAGES
     for number in range(total):
         encounter, who = number // IMAGES, number // (IMAGES * ENCOUNTERS)
         fin = draw_fin(np.random.default_rng([seed, 51, who]))
-        shared = [seed, 54, encounter] if _is_sharing(seed, encounter) else [seed, 55, number]
-        seeds = [shared, [seed, 55, number], *([seed, 56 + sea, number] for sea in range(seas))]
-        light = float(np.random.default_rng([seed, 50, number]).uniform(0.85, 1.1))
-        for path, own in zip(paths, seeds, strict=True):
-            pixels, mask = draw_photograph(fin, _weather(own, light), np.random.default_rng([seed, 52, number]))
-            Image.fromarray(pixels).save(path / "images" / f"{number:05d}.jpg", quality=95)
-            Image.fromarray(mask).save(path / "masks" / f"{number:05d}.png")
+        for each in sets:
+            pixels, mask = _photograph(fin, each, seed, number)
+            Image.fromarray(pixels).save(folder / each.name / "images" / f"{number:05d}.jpg", quality=95)
+            Image.fromarray(mask).save(folder / each.name / "masks" / f"{number:05d}.png")
         day = FIRST_DAY + timedelta(days=encounter)
         rows.append((f"{number:05d}.jpg", SPECIES, f"fin{who:03d}", day.isoformat()))
         report(Progress("drawing encounters", number + 1, total))
-    for path in paths:
-        _write_table(path / "train.csv", rows)
-    return Drawn(paths[0], paths[1], tuple(paths[2:]))
+    for each in sets:
+        _write_table(folder / each.name / "train.csv", rows)
+    leaky_again, clean_again = (tuple(folder / each.name for each in some) for some in redrawn)
+    places = tuple(folder / each.name for each in elsewhere)
+    return Drawn(folder / LEAKY, folder / CLEAN, places, leaky_again, clean_again)
 
 
-def sharing_encounters(individuals: int = 24, seed: int = 0) -> list[str]:
-    """The days of the encounters of the leaky set whose images share their weather."""
-    days = range(individuals * ENCOUNTERS)
-    return [(FIRST_DAY + timedelta(days=day)).isoformat() for day in days if _is_sharing(seed, day)]
+@dataclass(frozen=True)
+class _Set:
+    """One set of photographs: its weather is that of the leaky or the clean set, or of another sea by its number."""
+
+    name: str
+    weather: str | int
+    waves: int = 0
+
+
+def _photograph(fin: Fin, of: _Set, seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    encounter = number // IMAGES
+    light = float(np.random.default_rng([seed, 50, number]).uniform(0.85, 1.1))
+    if isinstance(of.weather, int):
+        seeds = [seed, 56 + of.weather, number]
+    elif of.weather == LEAKY and _is_sharing(seed, encounter):
+        seeds = [seed, 54, encounter]
+    else:
+        seeds = [seed, 55, number]
+    return draw_photograph(fin, _weather(seeds, light), np.random.default_rng([seed, 52, number]), of.waves)
 
 
 def _is_sharing(seed: int, encounter: int) -> bool:

@@ -1,13 +1,24 @@
 """What the matches of a run say, in sentences that page and command line share."""
 
+import math
+from collections.abc import Mapping
+
 import pandas as pd
 
 from whalecam.assessment.match_reliance import LEAST_DROP
+from whalecam.assessment.reliance import CLASS_LEVEL, ClassTest
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
+from whalecam.stats import holm
 from whalecam.store.matches import MatchRecord, MatchTables, Reached
 from whalecam.store.run import Run
-from whalecam.text import number, percent
+from whalecam.text import number, percent, short
 
+KINDS = {
+    "same encounter": "Matches within an encounter",
+    "other encounter": "Matches across encounters",
+    "unknown encounter": "Matches of an unknown encounter",
+}
+"""The kinds of `store.matches.Tested`, as sentences name them."""
 SEEN = 0.02
 """Top-1 that an encounter must account for to be called a leak."""
 
@@ -28,6 +39,7 @@ def record_lines(run: Run, thresholds: Thresholds = Thresholds()) -> list[str]:
         f"{len(some):,} matches were tested: {resting:,} rest on the {run.words.background}, of which at most "
         f"{percent(thresholds.false_rate)} are expected to be false.",
     ]
+    lines += kind_lines(tables.tested.tests, resting, thresholds.false_rate, run.words.background)
     if broken := int((some["assessment"] == "not_assessable").sum()):
         lines.append(
             f"Of {broken:,} the test says nothing: on the {run.words.background} of their own encounter their "
@@ -59,6 +71,28 @@ def encounter_sentence(record: MatchRecord) -> str:
         f"query's own encounter leave the gallery; {_share(placebo)} when as many others leave it. A random split "
         f"would have claimed {_share(record.random)}. {meaning}"
     )
+
+
+def kind_lines(tests: Mapping[str, ClassTest], listed: int, rate: float, background: str) -> list[str]:
+    """Which kinds of matches rest on the background beyond chance, and why none of them may be listed all the same.
+
+    Args:
+        tests: by the keys of KINDS.
+        listed: how many matches are, at the false discovery rate `rate`.
+    """
+    corrected = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
+    lines = [
+        f"{KINDS[kind]} rest on the {background} beyond chance: on that of other encounters their probability drops by "
+        f"{number(100 * test.gap, 0)} points more than on their own, in the mean (p {short(corrected[kind], 2)})."
+        for kind, test in tests.items()
+        if corrected[kind] <= CLASS_LEVEL
+    ]
+    if lines and not listed and rate > 0:
+        lines.append(
+            f"No single one is listed. That takes {math.ceil(1 / rate)} or more that stand out from their placebos, or "
+            f"more than {percent(rate)} of the list could be false: test more matches, or raise the rate."
+        )
+    return lines
 
 
 def background_sentence(rows: pd.DataFrame, background: str) -> str:

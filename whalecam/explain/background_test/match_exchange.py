@@ -91,8 +91,8 @@ class MatchEffect:
 
     Attributes:
         before: probability of the matched individual, in [0, 1].
-        own: its probabilities where the query takes other backgrounds of its own encounter, its own mirrored among
-            them: the placebo, which costs what the editing costs.
+        own: its probabilities where the query takes other backgrounds of its own encounter, and its own rearranged: the
+            placebo, which costs what the editing costs.
         other: its probabilities where the query takes backgrounds of other encounters.
         similarity: of the two images.
         query_exchanged, match_exchanged: mean similarity where that image alone takes a foreign background.
@@ -154,14 +154,16 @@ class MatchTest:
         return [self._effect(self._seen(question)) for question in questions]
 
     def donors_of(self, question: MatchQuestion) -> tuple[list[Donor], list[Donor]]:
-        """Donors of the query's own encounter, its own mirrored background last, and of others; always the same."""
+        """Donors of the query's own encounter, its own background rearranged last, and of others; always the same."""
         rng = np.random.default_rng(np.frombuffer(question.image.encode(), np.uint8))
         others, barred = [donor for donor in self.pool if donor.image != question.image], question.individuals - {""}
         elsewhere = [donor for donor in others if donor.label != question.encounter or not donor.label]
         foreign = [donor for donor in elsewhere if self.individual_of.get(donor.image, "") not in barred]
         water = question.scene.lend()
-        mirrored = Donor(question.image, question.encounter, _mirrored(water), f"own of {question.image}")
-        return [*question.mates[: self.own_donors - 1], mirrored], [
+        itself = [
+            Donor(question.image, question.encounter, each, f"own of {question.image}") for each in rearranged(water)
+        ]
+        return [*question.mates[: self.own_donors - 1], *itself], [
             foreign[at] for at in rng.permutation(len(foreign))[: self.donors]
         ]
 
@@ -210,12 +212,20 @@ class MatchTest:
 
 
 def own_donors(donors: int) -> int:
-    """How many backgrounds of its own encounter a query takes, where it takes `donors` of others."""
+    """How many images of its own encounter a query counts among, itself too, where it takes `donors` of others."""
     return max(LEAST_DONORS, -(-donors // 3))
 
 
-def _mirrored(water: Water) -> Water:
-    return Water(water.mean, water.strengths, np.ascontiguousarray(water.filled[:, ::-1]))
+def rearranged(water: Water) -> list[Water]:
+    """A background with the same contents at other places: mirrored, and either half beside its mirror image.
+
+    None has a seam: each is cut out of the background continued by its mirror image.
+    """
+    width = water.filled.shape[1]
+    continued = np.concatenate([water.filled, water.filled[:, ::-1]], axis=1)
+    starts = (width, width // 2, width + (width + 1) // 2)
+    parts = (np.roll(continued, -start, axis=1)[:, :width] for start in starts)
+    return [Water(water.mean, water.strengths, np.ascontiguousarray(part)) for part in parts]
 
 
 def _mean(values: NDArray[np.float32]) -> float:
