@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
@@ -29,7 +30,7 @@ from whalecam.explain.cues.cue_test import HOSTS, CueQuestion, CueTest, ValueDon
 from whalecam.explain.cues.jpeg import quality_of
 from whalecam.network import Network
 from whalecam.output.csv.cue_list import write_cue_list
-from whalecam.store.cue_rows import CueRow, PatchRow, cue_rows
+from whalecam.store.cue_rows import TEST_STAMP, CueRow, PatchRow, cue_rows, earlier_classes
 from whalecam.store.run import open_run, parts_in
 from whalecam.words import Words
 
@@ -523,6 +524,21 @@ def test_the_verb_tests_a_run_class_by_class_and_goes_on_where_it_was(runs: Path
     assert out.read_text().startswith("image,predicted,cue,place,title,drop,p_value,run,model_sha256")
     run.update(model_sha256="another")
     assert cue_rows(run) == []
+
+
+def test_what_an_earlier_edition_measured_is_named_and_measured_again(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    first = run_cues(run, per_class=3)
+    assert earlier_classes(run) == frozenset()
+    old, *others = parts_in(run.cues)
+    stored = pq.read_table(old)
+    without = {key: value for key, value in stored.schema.metadata.items() if key != TEST_STAMP}
+    pq.write_table(stored.replace_schema_metadata(without), old)
+    outdated = set(stored["predicted"].to_pylist())
+    assert earlier_classes(run) == outdated and len(cue_rows(run)) == first.images
+    again = run_cues(run, per_class=3)
+    assert again.new == len(stored) and not old.exists() and all(part.exists() for part in others)
+    assert earlier_classes(run) == frozenset() and len(cue_rows(run)) == first.images
 
 
 def test_a_broken_part_is_reported_with_what_to_do(runs: Path) -> None:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.pages.test_pages import open_page, texts
-from whalecam.store.cue_rows import CueRow, write_cue_rows
+from whalecam.store.cue_rows import STAMP, CueRow, write_cue_rows
 from whalecam.store.open_table import open_table
-from whalecam.store.run import Run, open_run
+from whalecam.store.run import Run, open_run, parts_in
 
 CELLS, CARRYING, TESTED = [63], 10, 24
 
@@ -70,3 +71,16 @@ def test_the_tab_starts_the_test_and_shows_what_it_gave(runs: Path, is_tested: b
     assert ("were tested" in texts(app)) == is_tested
     behind = [part for part in app.expander if part.label == "How the test works, and testing again"]
     assert [button.key for part in behind for button in part.button] == (["test_cues"] if is_tested else [])
+
+
+def test_the_tab_says_what_an_earlier_edition_measured(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    planted(run)
+    (part,) = parts_in(run.cues)
+    stored = pq.read_table(part)
+    pq.write_table(stored.replace_schema_metadata({STAMP: run.manifest.model_sha256.encode()}), part)
+    app = open_page("pages/8_Patterns.py")
+    app.query_params["patterns_tab"] = "Cues"
+    app.run()
+    assert "An earlier version of the test measured 1 predicted" in texts(app)
+    assert app.button(key="test_cues").label == "Go on testing"

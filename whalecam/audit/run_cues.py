@@ -55,9 +55,9 @@ class CueCount:
 def run_cues(run: Run, per_class: int = CUES_PER_CLASS, report: Report = silent, *, restart: bool = False) -> CueCount:
     """Test up to `per_class` images of each predicted class for cues beyond the background's looks.
 
-    Images that their network was not trained on come first. Classes that were tested by the same network before stay
-    as they are. Raises RunError where nothing is audited, or where the run's network is only in memory; DatasetError
-    as `run_audit.joined_sources`.
+    Images that their network was not trained on come first. Classes that were tested before, by the same network and
+    this edition of the test, stay as they are. Raises RunError where nothing is audited, or where the run's network is
+    only in memory; DatasetError as `run_audit.joined_sources`.
 
     Args:
         restart: whether to test all classes anew.

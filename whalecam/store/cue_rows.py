@@ -1,6 +1,7 @@
 """What the cue test measured of each image, as the run folder has it: one Parquet part for each predicted class."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 import pyarrow as pa
@@ -45,7 +46,9 @@ SCHEMA = pa.schema(
         ("patch", PATCH),
     ]
 )
-STAMP = b"whalecam.cues"
+STAMP, TEST_STAMP = b"whalecam.cues", b"whalecam.cue_test"
+TEST = b"2"
+"""The edition of the cue test: another one with each change of what is measured, so that no list mixes two."""
 
 
 class ExchangeRow(TypedDict):
@@ -93,19 +96,15 @@ def cue_rows(run: Run) -> list[CueRow]:
     """
     rows: list[CueRow] = []
     for part in parts_in(run.cues):
-        try:
-            stored = pq.read_table(part)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RunError(f"{part} cannot be read: {error}. Delete it, then run again: whalecam cues RUN.") from error
-        if _network_of(stored.schema) == run.manifest.model_sha256:
-            rows += cast(list[CueRow], stored.to_pylist())
+        if _network_of(_schema_of(part)) == run.manifest.model_sha256:
+            rows += cast(list[CueRow], pq.read_table(part).to_pylist())
     return rows
 
 
 def write_cue_rows(run: Run, rows: Iterable[CueRow]) -> None:
     """Add the rows of one predicted class; they appear whole or not at all."""
     run.cues.mkdir(exist_ok=True)
-    schema = SCHEMA.with_metadata({STAMP: run.manifest.model_sha256.encode()})
+    schema = SCHEMA.with_metadata({STAMP: run.manifest.model_sha256.encode(), TEST_STAMP: TEST})
     target = next_part(run.cues)
     aside = target.with_suffix(".writing")
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), aside, compression="zstd")
@@ -113,15 +112,37 @@ def write_cue_rows(run: Run, rows: Iterable[CueRow]) -> None:
 
 
 def clear_cue_rows(run: Run, of_others: bool = False) -> None:
-    """Forget what was measured; with `of_others` only what another network of the run gave."""
+    """Forget what was measured; with `of_others` only what another network of the run or another edition gave."""
     for part in parts_in(run.cues):
-        if not of_others or _network_of(pq.read_schema(part)) != run.manifest.model_sha256:
+        if not of_others or not _is_present(_schema_of(part), run):
             part.unlink(missing_ok=True)
+
+
+def earlier_classes(run: Run) -> frozenset[str]:
+    """The predicted classes whose rows an earlier edition of the test measured: they are to be tested again.
+
+    Raises RunError for a part that cannot be read.
+    """
+    stamped = {part: schema for part in parts_in(run.cues) if not _is_present(schema := _schema_of(part), run)}
+    own = [part for part, schema in stamped.items() if _network_of(schema) == run.manifest.model_sha256]
+    return frozenset(name for part in own for name in pq.read_table(part, columns=["predicted"])[0].to_pylist())
 
 
 def classes_in(rows: Sequence[CueRow]) -> frozenset[str]:
     """The predicted classes of some rows."""
     return frozenset(row["predicted"] for row in rows)
+
+
+def _schema_of(part: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(part)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunError(f"{part} cannot be read: {error}. Delete it, then run again: whalecam cues RUN.") from error
+
+
+def _is_present(schema: pa.Schema, run: Run) -> bool:
+    edition = (schema.metadata or {}).get(TEST_STAMP, b"")
+    return _network_of(schema) == run.manifest.model_sha256 and edition == TEST
 
 
 def _network_of(schema: pa.Schema) -> str:

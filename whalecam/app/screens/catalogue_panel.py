@@ -22,7 +22,7 @@ def catalogue_panel(run: Run, listed: Collection[str]) -> None:
     """The table of individuals; the images of the chosen one below. `listed`: the queries of the list above."""
     rows = matches_cache.catalogue_of(run)
     title = f"The catalogue ({len(rows):,} {run.words.groups})"
-    with st.expander(title, expanded=matches_cache.is_catalogue_open()):
+    with st.expander(title, expanded=matches_cache.keep_catalogue_open()):
         group, names = plain(run.words.group), tuple(rows["individual"])
         st.caption(f"A click before a row shows the images of this {group}.")
         look = _look(run.words)

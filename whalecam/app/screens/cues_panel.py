@@ -1,6 +1,6 @@
 """Cues beyond the background's looks, on Patterns: the test starts here, and what it named stands with its images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -26,7 +26,8 @@ TESTING = "Cue test"
 def cues(run: Run, table: Table) -> None:
     """The tab of the Patterns page: all findings with their images, a list to take along, and the start of the test."""
     images, classes = cues_cache.tested_of(run)
-    left = set(table.confusion(unseen_only=False)["predicted"]) - classes
+    earlier = cues_cache.earlier_of(run)
+    left = set(table.confusion(unseen_only=False)["predicted"]) - classes | earlier
     if not images:
         _explain(run.words)
         _start(run, len(run.manifest.classes), was_tested=False, is_partial=bool(left))
@@ -40,6 +41,8 @@ def cues(run: Run, table: Table) -> None:
         st.success("No class relies on such a cue beyond chance.", icon=":material/check_circle:")
     else:
         st.caption("Experimental: look at the images before you act on what is named.")
+    if earlier:
+        st.warning(_replaced(earlier, run.words), icon=":material/update:")
     for finding in findings:
         _finding(run, table, finding)
     with st.expander("How the test works, and testing again", expanded=bool(left) or not findings):
@@ -62,6 +65,14 @@ def _explain(words: Words) -> None:
         "A placebo shows what the editing itself costs: the value of an image of the same class, the same area erased "
         "elsewhere. An edit of the whole image changes its "
         f"{words.background} too: read white balance, exposure and sharpness beside the background test."
+    )
+
+
+def _replaced(earlier: Collection[str], words: Words) -> str:
+    noun = words.label if len(earlier) == 1 else words.labels
+    return (
+        f"An earlier version of the test measured {len(earlier):,} predicted {noun}. Today's could name other cues; "
+        "*Go on testing* replaces what that version measured."
     )
 
 

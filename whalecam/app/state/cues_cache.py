@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from whalecam.analysis.cues import CueFinding, cue_findings
-from whalecam.store.cue_rows import CueRow, classes_in, cue_rows
+from whalecam.store.cue_rows import CueRow, classes_in, cue_rows, earlier_classes
 from whalecam.store.run import Run, parts_in
 
 
@@ -20,6 +20,11 @@ def tested_of(run: Run) -> tuple[int, frozenset[str]]:
     return len(rows), classes_in(rows)
 
 
+def earlier_of(run: Run) -> frozenset[str]:
+    """The predicted classes that an earlier edition of the test measured: see `cue_rows.earlier_classes`."""
+    return _earlier(run, *_key(run))
+
+
 def _key(run: Run) -> tuple[str, str, tuple[str, ...]]:
     return str(run.path), run.manifest.model_sha256, tuple(part.name for part in parts_in(run.cues))
 
@@ -32,3 +37,8 @@ def _rows(_run: Run, path: str, model: str, parts: Sequence[str]) -> list[CueRow
 @st.cache_resource(max_entries=4, show_spinner="Comparing cues with their placebos …")
 def _findings(_run: Run, path: str, model: str, parts: Sequence[str]) -> list[CueFinding]:
     return cue_findings(_rows(_run, path, model, parts))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _earlier(_run: Run, path: str, model: str, parts: Sequence[str]) -> frozenset[str]:
+    return earlier_classes(_run)

@@ -78,8 +78,8 @@ def choose_individual(names: Sequence[str], at: int | None) -> None:
     fields.set_values(**{INDIVIDUAL: "" if at is None else names[at]})
 
 
-def is_catalogue_open() -> bool:
-    """Whether the field of the individual, or the address, names one, or did: what is taken back closes nothing."""
+def keep_catalogue_open() -> bool:
+    """Keep the catalogue open once the field of the individual, or the address, named one; returns whether it is."""
     is_open = bool(fields.value(OPEN) or fields.shared_value(INDIVIDUAL))
     fields.set_values(**{OPEN: is_open})
     return is_open

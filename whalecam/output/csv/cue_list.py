@@ -14,9 +14,9 @@ COLUMNS = ("image", "predicted", "cue", "place", "title", "drop", "p_value", "ru
 
 def write_cue_list(findings: Sequence[CueFinding], run: Run) -> bytes:
     """UTF-8 as in RFC 4180: `image`, `predicted`, `cue`, `place` and `title` of it, `drop` (how much more probability
-    this image loses with the cue than with its placebo; of sharpness and JPEG quality, how much images of other labels
-    gain that take it), `p_value` of the finding, `run`, `model_sha256`. Texts that a spreadsheet would run as a formula
-    get a `'` in front.
+    this image loses with the cue than with its placebo; of what is lent, such as sharpness, how much images of other
+    labels gain that take it; of exposure the mean of both), `p_value` of the finding, `run`, `model_sha256`. Texts that
+    a spreadsheet would run as a formula get a `'` in front.
     """
     stored, rows = cue_rows(run), list[tuple[object, ...]]()
     for finding in findings:
