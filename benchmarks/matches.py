@@ -5,7 +5,7 @@
 Truth, for each match: how much further the probability of the matched individual falls where the same fin is drawn
 again in the same pose and light on four other seas than where it is drawn on its own with other waves, twice. What
 falls on its own sea too does not rest on that sea. As many further drawings of each kind tell the same as well as
-anything can that looks at the image: the AUROC of *drawn anew*.
+anything can that looks at the image: the AUROC of *drawn anew*, and the false ones of a list made by it.
 
 The vectors are those of EfficientNet-Lite0 as ImageNet left it. With `--epochs`, the whole network is trained on the
 individuals of each set first, by ArcFace, on four fifths of the encounters; the matches of the others are tested.
@@ -24,6 +24,7 @@ from sklearn.metrics import roc_auc_score
 
 from whalecam import network
 from whalecam.assessment import retrieval
+from whalecam.assessment.match_reliance import LEAST_DROP
 from whalecam.audit.match_audit import audit_matches
 from whalecam.config import ARCFACE, FALLBACK_ARCH, Columns, MatchOptions, Thresholds, TrainOptions
 from whalecam.data import geometry, open_dataset, read_sample
@@ -106,13 +107,18 @@ def summary(name: str, measured: Measured) -> str:
         f"{key} {roc_auc_score(truth, values) if known else np.nan:.3f}" for key, values in scores.items()
     )
     recall = float((listed & truth).sum() / max(1, truth.sum()))
-    false = ", ".join(f"{int((listed & (rows['fall'] <= level)).sum())} by {level} or less" for level in LEVELS)
     return (
         f"{name}: {len(rows)} matches, {int(truth.sum())} fall by more than {FALLS}; AUROC of {aurocs}; listed "
-        f"{int(listed.sum())}, of which fall {false}; recall {recall:.2f}; "
+        f"{_list_line(rows, listed)}; recall {recall:.2f}; drawn anew {_list_line(rows, rows['anew'] >= LEAST_DROP)}; "
         f"top-1 {measured.top1:.3f}, without the encounter {measured.without_encounter:.3f}, placebo "
         f"{measured.placebo:.3f}"
     )
+
+
+def _list_line(rows: pd.DataFrame, listed: pd.Series) -> str:
+    """How many a list has, and how many of these are false."""
+    false = ", ".join(f"{int((listed & (rows['fall'] <= level)).sum())} by {level} or less" for level in LEVELS)
+    return f"{int(listed.sum())}, of which fall {false}"
 
 
 @click.command()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from whalecam.assessment.match_reliance import LEAST_DROP
+from whalecam.assessment.match_reliance import BROKEN, LEAST_DROP
 from whalecam.assessment.reliance import CLASS_LEVEL, ClassTest
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.stats import holm
@@ -43,7 +43,7 @@ def record_lines(run: Run, thresholds: Thresholds = Thresholds()) -> list[str]:
     if broken := int((some["assessment"] == "not_assessable").sum()):
         lines.append(
             f"Of {broken:,} the test says nothing: on the {run.words.background} of their own encounter their "
-            f"probability drops by {percent(LEAST_DROP)} or more too, so the editing itself makes another match."
+            f"probability drops by {percent(BROKEN)} or more too, so the editing itself makes another match."
         )
     if sentence := background_sentence(rows, run.words.background):
         lines.append(sentence)
@@ -89,8 +89,9 @@ def kind_lines(tests: Mapping[str, ClassTest], listed: int, rate: float, backgro
     ]
     if lines and not listed and rate > 0:
         lines.append(
-            f"No single one is listed. That takes {math.ceil(1 / rate)} or more that stand out from their placebos, or "
-            f"more than {percent(rate)} of the list could be false: test more matches, or raise the rate."
+            f"No single one is listed. That takes a drop of {number(100 * LEAST_DROP, 0)} points beyond its placebo, "
+            f"and {math.ceil(1 / rate)} or more that stand out from theirs, or more than {percent(rate)} of the "
+            "list could be false: test more matches, or raise the rate."
         )
     return lines
 
