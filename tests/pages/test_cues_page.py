@@ -13,8 +13,12 @@ from whalecam.store.run import Run, open_run, parts_in
 CELLS, CARRYING, TESTED = [63], 10, 24
 
 
-def planted(run: Run) -> list[str]:
-    """What a test would give of a class, ten images of which rely on a mark in the lower right corner."""
+def planted(run: Run, erased: float = 0.1) -> list[str]:
+    """What a test would give of a class, ten images of which rely on a mark in the lower right corner.
+
+    Args:
+        erased: what is left of their probability without it.
+    """
     table = open_table(run).all_rows()
     predicted = table["predicted"].value_counts().index[0]
     images = [str(name) for name in table.loc[table["predicted"] == predicted, "image"]][:TESTED]
@@ -33,7 +37,7 @@ def planted(run: Run) -> list[str]:
                 "cells": CELLS if at < CARRYING else [at - CARRYING],
                 "share": 0.5,
                 "look": [float(at < CARRYING), float(at % 3), float(at % 5)],
-                "erased": 0.1 if at < CARRYING else 0.9,
+                "erased": erased if at < CARRYING else 0.9,
                 "placebo": [0.88, 0.88],
             },
         }
@@ -84,3 +88,11 @@ def test_the_tab_says_what_an_earlier_edition_measured(runs: Path) -> None:
     app.run()
     assert "An earlier version of the test measured 1 predicted" in texts(app)
     assert app.button(key="test_cues").label == "Go on testing"
+
+
+def test_without_a_cue_the_tab_settles_nothing_while_classes_are_left(runs: Path) -> None:
+    planted(open_run(runs / "demo"), erased=0.88)
+    app = open_page("pages/8_Patterns.py")
+    app.query_params["patterns_tab"] = "Cues"
+    app.run()
+    assert "No cue beyond chance so far" in texts(app) and not app.success

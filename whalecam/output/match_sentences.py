@@ -83,7 +83,7 @@ def kind_lines(tests: Mapping[str, ClassTest], listed: int, rate: float, backgro
     corrected = dict(zip(tests, holm([test.p_value for test in tests.values()]), strict=True))
     lines = [
         f"{KINDS[kind]} rest on the {background} beyond chance: on that of other encounters their probability drops by "
-        f"{number(100 * test.gap, 0)} points more than on their own, in the mean (p {short(corrected[kind], 2)})."
+        f"{number(100 * test.gap, 0)} points more than on their own, in the mean (p\u00a0{short(corrected[kind], 2)})."
         for kind, test in tests.items()
         if corrected[kind] <= CLASS_LEVEL
     ]

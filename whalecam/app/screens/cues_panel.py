@@ -38,7 +38,7 @@ def cues(run: Run, table: Table) -> None:
         if findings:
             _download(run, findings)
     if not findings:
-        st.success("No class relies on such a cue beyond chance.", icon=":material/check_circle:")
+        _nothing(run.words, len(left))
     else:
         st.caption("Experimental: look at the images before you act on what is named.")
     if earlier:
@@ -66,6 +66,14 @@ def _explain(words: Words) -> None:
         "elsewhere. An edit of the whole image changes its "
         f"{words.background} too: read white balance, exposure and sharpness beside the background test."
     )
+
+
+def _nothing(words: Words, left: int) -> None:
+    """No finding; `left`: how many predicted classes are still to be tested, so that nothing is settled yet."""
+    if left:
+        st.info(f"No cue beyond chance so far; {left:,} predicted {words.labels} are left.", icon=":material/pending:")
+    else:
+        st.success(f"No {words.label} relies on such a cue beyond chance.", icon=":material/check_circle:")
 
 
 def _replaced(earlier: Collection[str], words: Words) -> str:

@@ -35,8 +35,8 @@ LISTS = (SUSPICIOUS, UNJUDGED, ALL)
 HEIGHT_PX, FIELD_PX = 380, 200
 UNIT = "similarity"
 EXPERIMENTAL = (
-    "The test of single matches is experimental: on a drawn set it put those that rest on the background first, but "
-    "listed none of them at 5\u00a0%. Read the queue by its order."
+    "The test of single matches is experimental. On drawn sets it listed two of five matches that rest on the "
+    "background, and 5\u00a0% of the list did not; on photographs neither has been measured."
 )
 TABLE = ("query", "individual", "matched", "similarity", "same_encounter", "drop", "q_value", "assessment", "verdict")
 
