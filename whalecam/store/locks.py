@@ -33,10 +33,7 @@ class FileLock:
 
     @contextmanager
     def alone(self, patience: float) -> Iterator[bool]:
-        """Wait while somebody else has it alone, `patience` seconds at most. Gives whether it is ours.
-
-        It is not waited for where it is shared.
-        """
+        """Wait while anybody else has it, `patience` seconds at most. Gives whether it is ours."""
         with self._file() as file:
             yield file is None or _acquired(file, time.monotonic() + patience)
 
@@ -53,12 +50,12 @@ class FileLock:
                 file.close()
 
 
-_SHARED, _ALONE, _AT_ONCE = (fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_NB) if fcntl else (0, 0, 0)
+_SHARED, _ALONE = (fcntl.LOCK_SH, fcntl.LOCK_EX | fcntl.LOCK_NB) if fcntl else (0, 0)
 
 
 def _acquired(file: IO[bytes], until: float) -> bool:
-    while not _try(file, _ALONE | _AT_ONCE):
-        if _try(file, _SHARED | _AT_ONCE) or time.monotonic() > until:
+    while not _try(file, _ALONE):
+        if time.monotonic() >= until:
             return False
         time.sleep(RETRY_SECONDS)
     return True

@@ -37,7 +37,7 @@ MATCHES, MATCH_IMAGES, MATCH_PAIRS, MATCH_QUERIES = "matches", "images", "pairs"
 """The folder of the matches of individuals, and the folders of its tables."""
 MATCH_RECORD, MATCH_NETWORK = "matches.json", "matching.safetensors"
 PART = "part-*.parquet"
-JOB, JOB_LOG, LOCK, THUMBS_LOCK = "job.json", "job.log", "audit.lock", "thumbs.lock"
+JOB, JOB_LOG, LOCK, MASKS_LOCK, THUMBS_LOCK = "job.json", "job.log", "audit.lock", "masks.lock", "thumbs.lock"
 SIMULATION, EMBEDDING, SELFTEST, CHECKPOINT = "simulation.json", "umap.npz", "selftest.json", "checkpoint.json"
 ROWS, VIEWS, LABELS_MAP = "rows.json", "views.json", "labels-map.csv"
 
@@ -230,8 +230,9 @@ class Run:
 
         Raises RunError while an audit fills the table.
         """
-        with FileLock(self.path / LOCK).alone(patience) as is_free:
-            if not is_free:
+        correctors, audits = FileLock(self.path / MASKS_LOCK), FileLock(self.path / LOCK)
+        with correctors.alone(patience) as is_first, audits.alone(0.0) as is_free:
+            if not (is_first and is_free):
                 raise RunError(
                     f"An audit of run '{self.name}' is going on, or another mask is being corrected. Try again when it "
                     "has ended."
