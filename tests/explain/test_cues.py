@@ -495,7 +495,7 @@ def test_a_cue_in_words() -> None:
     words = Words(subject="animal", background="water")
     assert cue_sentence(finding_of(), words) == (
         "9 of 60 images predicted fin_whale have their strongest evidence beside the animal in one kind of patch "
-        "(lower right); erasing it costs 0.61 of probability (placebo 0.02; p 0.0005). 3 rely on it."
+        "(lower right); erasing it costs 0.61 of probability (placebo 0.02; p\u00a00.0005). 3 rely on it."
     )
     assert "rely on the scale of the animal" in cue_sentence(finding_of(cue="scale", place=""), words)
     cheap = finding_of(cue="scale", cost=0.06, images=("b.jpg",))

@@ -51,7 +51,7 @@ def test_a_planted_timestamp_is_found_proven_and_exported(
     settled(page).get_by_role("button", name="Test for cues").click()
     found = page.get_by_text(re.compile(rf"^{CARRIER}: A mark, lower (right|middle)"))
     found.wait_for(timeout=MINUTES * 60_000)
-    proven = re.compile(r"erasing it costs 0\.[2-9]\d of probability \(placebo 0\.0\d; p 0\.0")
+    proven = re.compile(r"erasing it costs 0\.[2-9]\d of probability \(placebo 0\.0\d; p\s0\.0")
     expect(page.locator("p").filter(has=found)).to_contain_text(proven)
     page.reload()
     settled(page).get_by_text(re.compile(r"images of \d predicted")).wait_for()
@@ -62,3 +62,5 @@ def test_a_planted_timestamp_is_found_proven_and_exported(
     carrying = carriers(stamped)
     assert len(marked) >= 8 and marked["image"].isin(carrying).mean() >= 0.9
     assert set(rows["run"]) == {"stamped"} and marked["p_value"].max() < 0.05
+    page.goto(f"{address}/Heatmaps?run=stamped&image={marked['image'].iloc[0]}")
+    settled(page).get_by_text("it relies on a mark, lower").first.wait_for()

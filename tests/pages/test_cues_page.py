@@ -96,3 +96,12 @@ def test_without_a_cue_the_tab_settles_nothing_while_classes_are_left(runs: Path
     app.query_params["patterns_tab"] = "Cues"
     app.run()
     assert "No cue beyond chance so far" in texts(app) and not app.success
+
+
+def test_an_image_is_said_to_rely_on_a_cue_that_its_assessment_knows_nothing_of(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    relying = planted(run)
+    for image, is_said in ((relying[0], True), (str(open_table(run).all_rows()["image"].iloc[-1]), False)):
+        app = open_page("pages/4_Heatmaps.py", image=image)
+        assert not app.exception and app.text_input(key="image").value == image
+        assert ("it relies on a mark, lower right" in texts(app)) == is_said, image

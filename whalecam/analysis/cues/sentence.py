@@ -27,7 +27,7 @@ def cue_title(finding: CueFinding, words: Words) -> str:
 
 def cue_sentence(finding: CueFinding, words: Words) -> str:
     """What was tested, on how many images, what it costs, and what the placebo costs."""
-    p_value = f"p {short(finding.p_value, 2)}"
+    p_value = f"p\u00a0{short(finding.p_value, 2)}"
     if finding.cue == PATCH:
         where = f" ({finding.place})" if finding.place else ", at no fixed place"
         return (

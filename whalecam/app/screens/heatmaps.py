@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from whalecam.analysis.cues import CueFinding, cue_title
 from whalecam.analysis.token_caution import row_sentence
 from whalecam.app.charts.audit_charts import PROPERTIES, WORDS
 from whalecam.app.components.canvas import Sides, heat_canvas
@@ -18,7 +19,7 @@ from whalecam.app.components.canvas.drawing import CutRequest, Saved
 from whalecam.app.screens import mask_panel
 from whalecam.app.shell.marks import mark
 from whalecam.app.shell.page_frame import errors_shown, plain
-from whalecam.app.state import fields, image_cache, image_in_view, mask_answers, session
+from whalecam.app.state import cues_cache, fields, image_cache, image_in_view, mask_answers, session
 from whalecam.app.widgets import queue, review_actions, review_controls
 from whalecam.app.widgets.row_choice import choosing_table
 from whalecam.app.widgets.signer import Signer
@@ -28,7 +29,7 @@ from whalecam.errors import DatasetError
 from whalecam.store.run import Run
 from whalecam.store.table import Filters, ImageRow, Queue, Table
 from whalecam.text import PERCENT_COLUMN, number, percent, scientific
-from whalecam.words import capital
+from whalecam.words import Words, capital
 
 CHOICES = ("predicted", "actual", "one class", "A versus B")
 DROPS = {"color": PROPERTIES["color"], "swap": "all of it"}
@@ -298,6 +299,8 @@ def facts(run: Run, row: ImageRow) -> None:
                 hint = _reliance_hint(row, run.words.background)
                 st.metric(f"Relies on the {run.words.background}", percent(row["reliance_probability"]), help=hint)
         st.html(_assessment(run, row))
+        if cues := cues_cache.cues_of_image(run, str(row["image"])):
+            st.markdown(plain(_cue_words(cues, run.words)))
         st.caption(_small_print(run, row))
 
 
@@ -307,6 +310,12 @@ def _assessment(run: Run, row: ImageRow) -> str:
     why = f": {html.escape(row['reason'])}" if row["reason"] else ""
     means = html.escape(meaning(name, run.words, has_maps=run.has_maps))
     return f'<div title="{means}">{mark(name)} <strong>{WORDS[name]}</strong>{why}</div>'
+
+
+def _cue_words(cues: Sequence[CueFinding], words: Words) -> str:
+    """What the image relies on that no assessment knows of, the costliest first."""
+    titles = " and ".join(cue_title(cue, words) for cue in cues)
+    return f"By the cue test, which is experimental, it relies on {titles}: see Patterns, Cues."
 
 
 def show_me(run: Run, row: ImageRow) -> None:

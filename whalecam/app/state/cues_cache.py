@@ -1,10 +1,10 @@
 """What the pages show of a run's cues beyond the background's looks, computed once for each state of its table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from whalecam.analysis.cues import CueFinding, cue_findings
+from whalecam.analysis.cues import CueFinding, cue_findings, cues_of_images
 from whalecam.store.cue_rows import CueRow, classes_in, cue_rows, earlier_classes
 from whalecam.store.run import Run, parts_in
 
@@ -12,6 +12,11 @@ from whalecam.store.run import Run, parts_in
 def cues_of(run: Run) -> list[CueFinding]:
     """See `analysis.cues.cue_findings`; empty where nothing was tested."""
     return _findings(run, *_key(run))
+
+
+def cues_of_image(run: Run, image: str) -> Sequence[CueFinding]:
+    """The cues that an image relies on, the costliest first."""
+    return _of_images(run, *_key(run)).get(image, ())
 
 
 def tested_of(run: Run) -> tuple[int, frozenset[str]]:
@@ -42,3 +47,8 @@ def _findings(_run: Run, path: str, model: str, parts: Sequence[str]) -> list[Cu
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _earlier(_run: Run, path: str, model: str, parts: Sequence[str]) -> frozenset[str]:
     return earlier_classes(_run)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _of_images(_run: Run, path: str, model: str, parts: Sequence[str]) -> Mapping[str, Sequence[CueFinding]]:
+    return cues_of_images(_findings(_run, path, model, parts))
