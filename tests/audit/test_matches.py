@@ -16,7 +16,7 @@ import whalecam as wc
 from tests import individuals
 from tests.commandline import whalecam
 from whalecam.app.screens.matches import verdict_words
-from whalecam.assessment.match_reliance import BROKEN, match_reliance
+from whalecam.assessment.match_reliance import PLACEBO_LIMIT, match_reliance
 from whalecam.assessment.reliance import Exchanges
 from whalecam.errors import DatasetError, ReviewError, RunError
 from whalecam.explain.background_test.backgrounds import Water
@@ -89,7 +89,7 @@ def test_of_a_match_that_any_edit_breaks_nothing_is_said(drawn: Path, tmp_path: 
 
     run = matched(tmp_path / "run", drawn, fragile)
     rows = MatchTables(run).assessed()
-    broken = rows["placebo"] >= BROKEN
+    broken = rows["placebo"] >= PLACEBO_LIMIT
     assert broken.sum() > 30 and rows.loc[broken, "drop"].min() > 0.25
     assert set(rows.loc[broken, "assessment"]) == {"not_assessable"}
     (line,) = [line for line in record_lines(run) if "the test says nothing" in line]

@@ -105,3 +105,15 @@ def test_an_image_is_said_to_rely_on_a_cue_that_its_assessment_knows_nothing_of(
         app = open_page("pages/4_Heatmaps.py", image=image)
         assert not app.exception and app.text_input(key="image").value == image
         assert ("it relies on a mark, lower right" in texts(app)) == is_said, image
+
+
+def test_a_part_of_the_cues_that_cannot_be_read_takes_no_image_away(runs: Path) -> None:
+    run = open_run(runs / "demo")
+    planted(run)
+    (part,) = parts_in(run.cues)
+    whole = part.read_bytes()
+    part.write_bytes(b"PAR1" + bytes(200) + whole[200:])  # its footer is whole
+    app = open_page("pages/4_Heatmaps.py")
+    assert not app.exception
+    assert [error for error in app.error if "Delete it, then run again" in str(error.value)]
+    assert "Map: exact" in texts(app) and "Background test" in [part.label[:15] for part in app.expander]

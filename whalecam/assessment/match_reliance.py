@@ -22,9 +22,9 @@ from whalecam.assessment.reliance import (
 )
 from whalecam.stats import symmetric_rates
 
-LEAST_DROP, BROKEN = 0.5, 0.25
+LEAST_DROP, PLACEBO_LIMIT = 0.5, 0.25
 """A match is never listed whose probability drops by less than LEAST_DROP beyond its own placebo; of one whose placebo
-drops by BROKEN the editing itself makes another match."""
+drops by PLACEBO_LIMIT the editing itself makes another match."""
 
 
 @dataclass(frozen=True, kw_only=True)

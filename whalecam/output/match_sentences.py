@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from whalecam.assessment.match_reliance import BROKEN, LEAST_DROP
+from whalecam.assessment.match_reliance import LEAST_DROP, PLACEBO_LIMIT
 from whalecam.assessment.reliance import CLASS_LEVEL, ClassTest
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.stats import holm
@@ -43,7 +43,7 @@ def record_lines(run: Run, thresholds: Thresholds = Thresholds()) -> list[str]:
     if broken := int((some["assessment"] == "not_assessable").sum()):
         lines.append(
             f"Of {broken:,} the test says nothing: on the {run.words.background} of their own encounter their "
-            f"probability drops by {percent(BROKEN)} or more too, so the editing itself makes another match."
+            f"probability drops by {percent(PLACEBO_LIMIT)} or more too, so the editing itself makes another match."
         )
     if sentence := background_sentence(rows, run.words.background):
         lines.append(sentence)

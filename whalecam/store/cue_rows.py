@@ -94,11 +94,9 @@ def cue_rows(run: Run) -> list[CueRow]:
 
     Raises RunError for a part that cannot be read.
     """
-    rows: list[CueRow] = []
-    for part in parts_in(run.cues):
-        if _network_of(_schema_of(part)) == run.manifest.model_sha256:
-            rows += cast(list[CueRow], pq.read_table(part).to_pylist())
-    return rows
+    tables = (_table_of(part) for part in parts_in(run.cues))
+    rows = (row for table in tables if _is_of_network(table.schema, run) for row in table.to_pylist())
+    return cast(list[CueRow], list(rows))
 
 
 def write_cue_rows(run: Run, rows: Iterable[CueRow]) -> None:
@@ -114,8 +112,9 @@ def write_cue_rows(run: Run, rows: Iterable[CueRow]) -> None:
 def clear_cue_rows(run: Run, of_others: bool = False) -> None:
     """Forget what was measured; with `of_others` only what another network of the run or another edition gave."""
     for part in parts_in(run.cues):
-        if not of_others or not _is_present(_schema_of(part), run):
-            part.unlink(missing_ok=True)
+        if of_others and _is_of_network(schema := _table_of(part, []).schema, run) and _is_of_edition(schema):
+            continue
+        part.unlink(missing_ok=True)
 
 
 def earlier_classes(run: Run) -> frozenset[str]:
@@ -123,9 +122,9 @@ def earlier_classes(run: Run) -> frozenset[str]:
 
     Raises RunError for a part that cannot be read.
     """
-    stamped = {part: schema for part in parts_in(run.cues) if not _is_present(schema := _schema_of(part), run)}
-    own = [part for part, schema in stamped.items() if _network_of(schema) == run.manifest.model_sha256]
-    return frozenset(name for part in own for name in pq.read_table(part, columns=["predicted"])[0].to_pylist())
+    tables = (_table_of(part, ["predicted"]) for part in parts_in(run.cues))
+    earlier = (each for each in tables if _is_of_network(each.schema, run) and not _is_of_edition(each.schema))
+    return frozenset(name for table in earlier for name in table["predicted"].to_pylist())
 
 
 def classes_in(rows: Sequence[CueRow]) -> frozenset[str]:
@@ -133,18 +132,18 @@ def classes_in(rows: Sequence[CueRow]) -> frozenset[str]:
     return frozenset(row["predicted"] for row in rows)
 
 
-def _schema_of(part: Path) -> pa.Schema:
+def _table_of(part: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
-        return pq.read_schema(part)
+        return pq.read_table(part, columns=columns)
     except (OSError, pa.ArrowInvalid) as error:
         raise RunError(f"{part} cannot be read: {error}. Delete it, then run again: whalecam cues RUN.") from error
 
 
-def _is_present(schema: pa.Schema, run: Run) -> bool:
-    edition = (schema.metadata or {}).get(TEST_STAMP, b"")
-    return _network_of(schema) == run.manifest.model_sha256 and edition == TEST
-
-
-def _network_of(schema: pa.Schema) -> str:
+def _is_of_network(schema: pa.Schema, run: Run) -> bool:
     stamp: bytes = (schema.metadata or {}).get(STAMP, b"")
-    return stamp.decode()
+    return stamp == run.manifest.model_sha256.encode()
+
+
+def _is_of_edition(schema: pa.Schema) -> bool:
+    stamp: bytes = (schema.metadata or {}).get(TEST_STAMP, b"")
+    return stamp == TEST

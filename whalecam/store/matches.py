@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from whalecam.assessment import assess
-from whalecam.assessment.match_reliance import BROKEN, match_reliance
+from whalecam.assessment.match_reliance import PLACEBO_LIMIT, match_reliance
 from whalecam.assessment.reliance import ClassTest, Exchanges
 from whalecam.config import SUSPECT_ASSESSMENTS, Thresholds
 from whalecam.errors import RunError
@@ -277,7 +277,8 @@ class MatchTables:
         """One row per query by name, with its best candidate, `drop`, `q_value` and `assessment`.
 
         Attention is that of the query's map, or of the candidate's where that one lies more on the background. A match
-        whose placebo drops by BROKEN cannot be assessed unless it is listed: the editing alone makes another match.
+        whose placebo drops by PLACEBO_LIMIT cannot be assessed unless it is listed: the editing alone makes another
+        match.
         """
         rows = self.tested.rows
         columns = ["query", "rank", "query_share", "candidate_share", "query_attention", "candidate_attention"]
@@ -288,7 +289,7 @@ class MatchTables:
         reason = np.array(["" if known else "no map" for known in np.isfinite(attention)], object)
         drop, rate = (rows[name].to_numpy(np.float64) for name in ("drop", "q_value"))
         assessment = assess(attention, drop, reason, thresholds, q_value=rate)
-        is_broken = (rows["placebo"] >= BROKEN) & ~np.isin(assessment, SUSPECT_ASSESSMENTS)
+        is_broken = (rows["placebo"] >= PLACEBO_LIMIT) & ~np.isin(assessment, SUSPECT_ASSESSMENTS)
         assessment = np.where(is_broken, "not_assessable", assessment)
         return rows.assign(attention_score=attention, assessment=assessment)
 

@@ -1,6 +1,6 @@
 """Cues beyond the background's looks, on Patterns: the test starts here, and what it named stands with its images."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -42,7 +42,7 @@ def cues(run: Run, table: Table) -> None:
     else:
         st.caption("Experimental: look at the images before you act on what is named.")
     if earlier:
-        st.warning(_replaced(earlier, run.words), icon=":material/update:")
+        st.warning(_replaced(len(earlier), run.words), icon=":material/update:")
     for finding in findings:
         _finding(run, table, finding)
     with st.expander("How the test works, and testing again", expanded=bool(left) or not findings):
@@ -71,17 +71,22 @@ def _explain(words: Words) -> None:
 def _nothing(words: Words, left: int) -> None:
     """No finding; `left`: how many predicted classes are still to be tested, so that nothing is settled yet."""
     if left:
-        st.info(f"No cue beyond chance so far; {left:,} predicted {words.labels} are left.", icon=":material/pending:")
+        st.info(
+            f"No cue beyond chance so far; {_predicted(left, words)} still to be tested.", icon=":material/pending:"
+        )
     else:
         st.success(f"No {words.label} relies on such a cue beyond chance.", icon=":material/check_circle:")
 
 
-def _replaced(earlier: Collection[str], words: Words) -> str:
-    noun = words.label if len(earlier) == 1 else words.labels
+def _replaced(earlier: int, words: Words) -> str:
     return (
-        f"An earlier version of the test measured {len(earlier):,} predicted {noun}. Today's could name other cues; "
+        f"An earlier version of the test measured {_predicted(earlier, words)}. Today's could name other cues; "
         "*Go on testing* replaces what that version measured."
     )
+
+
+def _predicted(classes: int, words: Words) -> str:
+    return f"{classes:,} predicted {words.label if classes == 1 else words.labels}"
 
 
 def _download(run: Run, findings: Sequence[CueFinding]) -> None:

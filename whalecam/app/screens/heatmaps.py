@@ -299,8 +299,9 @@ def facts(run: Run, row: ImageRow) -> None:
                 hint = _reliance_hint(row, run.words.background)
                 st.metric(f"Relies on the {run.words.background}", percent(row["reliance_probability"]), help=hint)
         st.html(_assessment(run, row))
-        if cues := cues_cache.cues_of_image(run, str(row["image"])):
-            st.markdown(plain(_cue_words(cues, run.words)))
+        with errors_shown():  # a part of the cues that cannot be read takes nothing else away
+            if cues := cues_cache.cues_of_image(run, str(row["image"])):
+                st.markdown(plain(_cue_words(cues, run.words)))
         st.caption(_small_print(run, row))
 
 
