@@ -294,9 +294,11 @@ def test_a_loan_is_what_the_class_gains_on_the_host_beyond_its_null_edit() -> No
     null = 1 - (dull(0, values[0]) + dull(2, values[2])) / 2
     lent = [null - dull(host, values[1]) + dull(host, values[host]) for host in (0, 2)]
     peers = [null - dull(host, values[peer]) + dull(host, values[host]) for host, peer in ((0, 2), (2, 0))]
-    assert exchange.null == pytest.approx(null) and exchange.more == () and exchange.is_loan
-    assert sorted(exchange.other) == pytest.approx(sorted(lent))
-    assert sorted(exchange.own) == pytest.approx(sorted(peers))
+    # Images that pass together differ in float32's last digits from one alone, by as much as the CPU likes.
+    near = partial(pytest.approx, abs=1e-6)
+    assert exchange.null == near(null) and exchange.more == () and exchange.is_loan
+    assert sorted(exchange.other) == near(sorted(lent))
+    assert sorted(exchange.own) == near(sorted(peers))
     assert exchange.other_units == (77, 77) and set(exchange.own_units) == {0, 2}
 
 
