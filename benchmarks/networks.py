@@ -17,9 +17,9 @@ import timm
 import torch
 from torch import nn
 
-from whalecam.analysis.placement import placed_share
 from whalecam.errors import ModelError
 from whalecam.explain import cam
+from whalecam.explain.placement import placed_share
 from whalecam.network.bodies import build_whole
 from whalecam.network.exactness import exactness
 from whalecam.network.modules import Cut, cut

@@ -88,8 +88,9 @@ INTERCHANGE = ("fiftyone", "label-studio", "cvat", "coco", "camtrap-dp", "huggin
 """Formats of other tools that verdicts go out to and come back from, beside CSV."""
 BACKGROUND_TESTS = ("all", "auto", "none")
 """Which images are tested for reliance on their background: all, the suspects and a sample, or none."""
-MAPS = ("auto", "occlusion", "none")
-"""How maps are drawn: from the network's positions where it has them, by covering parts of the image, or not at all."""
+MAPS = ("auto", "propagation", "occlusion", "none")
+"""How maps are drawn: from the network's positions where it has them; through all layers of a class-token transformer;
+by covering parts of the image; or not at all."""
 OTHER = "other"
 """`reliance_on` where neither a single property of the background nor several together carry the drop."""
 TESTED_SAMPLE = 2000
@@ -280,8 +281,9 @@ class AuditOptions(MaskOptions):
         precision: `float32`, or `auto`: bfloat16 where the CPU has it and the maps hardly change; the audit says by how
             much.
         runtime: which library computes the network: `torch`, `onnxruntime`, or `auto`, the faster one.
-        maps: `auto` where the network has positions, `occlusion` (Zeiler & Fergus 2014) by covering parts of the image,
-            or `none`, which measures the reliance on the background alone.
+        maps: `auto` where the network has positions, `propagation` (Achtibat et al. 2024) through all layers of a
+            vision transformer with a class token, `occlusion` (Zeiler & Fergus 2014) by covering parts of the image, or
+            `none`, which measures the reliance on the background alone.
     """
 
     box_kind: str = "body"

@@ -7,33 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.commandline import whalecam
-from whalecam.analysis.placement import Placement, placed_share, placement_of
+from whalecam.analysis.placement import Placement, placement_of, refusal_of
 from whalecam.store.run import Run, open_run
-
-
-def maps_of(*sums: float) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    """A map of 2 × 2 for each sum, unevenly spread."""
-    return np.array([[[total, 1.0], [-3.0, 2.0]] for total in sums], np.float32)
-
-
-@pytest.mark.parametrize(
-    ("sums", "logits", "share"),
-    [
-        ((1.0, 3.0), (1.0, 3.0), 1.0),
-        ((1.0, 3.0), (11.0, 13.0), 1.0),  # what all classes share tells none apart
-        ((1.0, 2.0), (1.0, 3.0), 0.5),
-        ((0.0, 0.0, 0.0), (1.0, 2.0, 5.0), 0.0),
-        ((3.0, 1.0), (1.0, 3.0), -1.0),
-    ],
-)
-def test_the_share_of_the_differences_between_logits(
-    sums: tuple[float, ...], logits: tuple[float, ...], share: float
-) -> None:
-    assert placed_share(maps_of(*sums), np.array(logits)) == pytest.approx(share, abs=1e-6)
-
-
-def test_equal_logits_leave_nothing_to_explain() -> None:
-    assert np.isnan(placed_share(maps_of(1.0, 2.0), np.array([4.0, 4.0])))
 
 
 @pytest.mark.parametrize(("share", "partial", "warned"), [(1.01, False, False), (0.7, True, False), (0.3, True, True)])
@@ -59,6 +34,7 @@ def test_a_run_tells_its_median_and_a_part_without_maps_none(prepared: Path, run
             by_hand.append(sum(a * b for a, b in zip(centred, told, strict=True)) / sum(b * b for b in told))
     assert found.share == pytest.approx(float(np.median(by_hand)), abs=1e-6) and found.images == len(by_hand)
     assert found.sentence not in whalecam("info", runs / "demo").stdout, "nothing is missing there"
+    assert refusal_of(run) == ""
 
 
 def test_nothing_is_said_before_an_audit(run_without_audit: Run) -> None:

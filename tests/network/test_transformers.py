@@ -16,7 +16,7 @@ from tests.commandline import whalecam
 from tests.network.test_network import logits
 from whalecam import extras, network
 from whalecam.errors import ExtraError, ModelError
-from whalecam.explain import cam
+from whalecam.explain import cam, propagation
 from whalecam.network.exactness import exactness
 from whalecam.network.written import ClassToken
 from whalecam.store.run import open_run
@@ -89,6 +89,26 @@ def test_its_logits_and_maps_are_those_of_the_library(kind: str, tmp_path: Path)
     assert loaded.notes[0].startswith("As the file says: architecture, classes")
     again = network.from_spec(ours.spec(), ours.tensors())
     assert torch.equal(logits(again, pixels), logits(ours, pixels))
+
+
+@pytest.mark.parametrize("kind", ["ViT", "DeiT", "ViTMSN"])
+def test_maps_of_its_class_token_can_be_propagated(kind: str, tmp_path: Path) -> None:
+    model = theirs(kind)
+    model.save_pretrained(tmp_path)
+    ours = network.load_checkpoint(tmp_path, otherwise=("a", "b", "c"), size=32).network
+    pixels = torch.rand(2, 3, 32, 32)
+    propagation.check(ours, pixels[:1])
+    with torch.no_grad():
+        wanted: Tensor = model(pixels).logits
+    drawn = propagation.explain(ours, pixels)
+    assert torch.allclose(drawn.maps.sum(dim=(2, 3)) + drawn.bias, wanted, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_a_class_token_beside_an_average_is_not_propagated(tmp_path: Path) -> None:
+    theirs("Dinov2").save_pretrained(tmp_path)
+    ours = network.load_checkpoint(tmp_path, otherwise=("a", "b", "c"), size=32).network
+    with pytest.raises(ModelError, match="by a class token alone"):
+        propagation.explain(ours, torch.rand(1, 3, 32, 32))
 
 
 def test_what_patches_wrote_is_that_of_the_same_network_in_timm(tmp_path: Path) -> None:

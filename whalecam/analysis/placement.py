@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from whalecam.explain.placement import placed_share, refusal
 from whalecam.store.parts import read_part
 from whalecam.store.run import Run
 from whalecam.store.table import unpack_maps
@@ -39,22 +39,6 @@ class Placement:
         return text + " Most of what its predictions rest on is on no map: let the background test decide."
 
 
-def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> float:
-    """The share of the differences between logits that the sums of the maps explain; NaN where all logits are equal.
-
-    `⟨m, z⟩ / ⟨z, z⟩` with m the sum of each class's map and z its logit, each less its mean over the classes. 1: all
-    that tells the classes apart lies somewhere in the image. It may be negative or above 1 where what has no place, as
-    biases or the MLPs of a transformer, works against what has.
-
-    Args:
-        maps: (C, h, w), logits.
-        logits: (C,).
-    """
-    placed = maps.sum(axis=(1, 2), dtype=np.float64)
-    placed, wanted = placed - placed.mean(), logits - logits.mean()
-    return float(placed @ wanted / (wanted @ wanted)) if wanted.any() else float("nan")
-
-
 def placement_of(run: Run) -> Placement | None:
     """The placed share of a run's audit; None without maps."""
     parts = run.parts()
@@ -69,3 +53,9 @@ def placement_of(run: Run) -> Placement | None:
     ]
     finite = [share for share in shares if np.isfinite(share)]
     return Placement(float(np.median(finite)), len(finite)) if finite else None
+
+
+def refusal_of(run: Run) -> str:
+    """Why the last audit drew none of the maps that its network has, and what draws others; "" where it did."""
+    share = run.metrics().get("refused_maps")
+    return "" if share is None else refusal(share)

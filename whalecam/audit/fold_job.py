@@ -22,8 +22,8 @@ from whalecam.audit.precision import (
 )
 from whalecam.config import TESTED_SAMPLE, AuditOptions
 from whalecam.data import Dataset
-from whalecam.explain import background_test, occlusion
-from whalecam.explain.explainer import Agreement, Explained, Explainer
+from whalecam.explain import background_test, occlusion, propagation
+from whalecam.explain.explainer import PROPAGATION, Agreement, Explained, Explainer
 from whalecam.explain.masks import MaskSources, find_mask
 from whalecam.network import Network
 from whalecam.network.exactness import NONE, exactness
@@ -37,6 +37,8 @@ PART_ROWS, PART_SECONDS = 512, 10.0
 MIN_PASSES = 8192
 """Forward passes of an audit from which on it pays to export its network to another library, which takes seconds."""
 
+WITHOUT_MAPS = "No maps: where the network looks is not measured, what it relies on is."
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -47,12 +49,14 @@ class Networks:
         mapper: gives the maps.
         note: what precision and another size cost, in words.
         exactness: of the maps that this audit draws.
+        maps: how it draws them, out of `config.MAPS`.
     """
 
     predictor: Network
     mapper: Network
     note: str
     exactness: str
+    maps: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Work:
             tester=tester,
             probes=self.probes,
             fold=self.fold,
-            maps=self.options.maps,
+            maps=self.networks.maps,
             agreements=self.agreements,
         )
 
@@ -134,18 +138,29 @@ def prepared(
     quick = network.quick(mapper, wanted)
     apart = rounding(mapper, quick, data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
-    if halves:
+    if halves and options.maps != PROPAGATION:
         difference = f"Maps in bfloat16 differ from float32 by {percent(apart, 1)} of their largest value at most."
         note = f"{difference} {note}".strip()
     quick_mapper = quick if halves == wanted else network.quick(mapper, halves)
     note = f"{_drawn(options.maps, mapper)} {note}".strip()
     quick_predictor = quick_mapper if predictor is mapper else network.quick(predictor, halves)
+    if options.maps == PROPAGATION:
+        _check_propagation(mapper, data)
+        return Networks(quick_predictor, mapper, note, _exactness(options.maps, mapper), options.maps)
     if halves:
-        return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper))
+        return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper), options.maps)
     drawing = _computed(mapper, quick_mapper, data, options, runtime)
     predicting = drawing if predictor is mapper else _computed(predictor, quick_predictor, data, options, runtime)
     note = f"{note} {drawing.note or predicting.note}".strip()
-    return Networks(predicting.network, drawing.network, note, _exactness(options.maps, mapper))
+    return Networks(predicting.network, drawing.network, note, _exactness(options.maps, mapper), options.maps)
+
+
+def _check_propagation(mapper: Network, data: Dataset) -> None:
+    """Raise ModelError for a network whose maps cannot be propagated, or not exactly."""
+    good = data.good()
+    inputs = some_inputs(mapper, good[good["path"] != ""])
+    if inputs is not None:
+        propagation.check(mapper, mapper.batch(inputs[:1]))
 
 
 def _computed(exact: Network, quick: Network, data: Dataset, options: AuditOptions, runtime: str) -> Computed:
@@ -160,15 +175,18 @@ def _computed(exact: Network, quick: Network, data: Dataset, options: AuditOptio
 
 
 def _exactness(maps: str, mapper: Network) -> str:
-    return {"auto": exactness(mapper.head), "occlusion": "approximate", "none": NONE}[maps]
+    own = {PROPAGATION: "exact_here", "occlusion": "approximate", "none": NONE}
+    return exactness(mapper.head) if maps == "auto" else own[maps]
 
 
 def _drawn(maps: str, mapper: Network) -> str:
     """What is to be said of how maps are drawn, where it is not by the network's positions."""
+    if maps == PROPAGATION:
+        return f"Propagated maps: {len(mapper.classes):,} backward passes more an image, one for each class."
     if maps == "occlusion":
         return f"Occlusion maps: {occlusion.PASSES} forward passes more an image; they do not add up to the logit."
     if _exactness(maps, mapper) == NONE:
-        return "No maps: where the network looks is not measured, what it relies on is."
+        return WITHOUT_MAPS
     return ""
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import Progress, Report, silent
 from whalecam.audit import fold_job, run_audit
+from whalecam.audit.refusal import as_audited
 from whalecam.config import AuditOptions
 from whalecam.data import Dataset, read_shape
 from whalecam.errors import DatasetError, RunError
@@ -149,6 +150,7 @@ def _measured(
     options = AuditOptions.stored(run.manifest.audit)
     report(Progress("opening the network", 0, 1))
     networks = fold_job.prepared(run, before["fold"][0].as_py(), data, options, given=_given(run, model))
+    networks = as_audited(run, networks)
     sources = run_audit.joined_sources(data, options, report, run=run).sources
     sources = replace(sources, corrected={**sources.corrected, **masks})
     row = _explained(run, data, rows, networks, sources, options, report, before["fold"][0].as_py())

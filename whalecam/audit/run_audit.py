@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from whalecam.arrays import Progress, Report, silent
-from whalecam.audit import fold_job
+from whalecam.audit import fold_job, refusal
 from whalecam.audit.known import NOTHING, Known
 from whalecam.audit.token_places import check_places
-from whalecam.config import BACKGROUND_TESTS, MAPS, AuditOptions, Columns, MaskOptions
+from whalecam.config import BACKGROUND_TESTS, MAPS, NO_MAPS, AuditOptions, Columns, MaskOptions
 from whalecam.data import OK, Dataset, open_dataset, with_merges
 from whalecam.data.columns import no_groups
 from whalecam.errors import DatasetError, RunError
@@ -107,7 +107,10 @@ def _audited(
     # Workers on other machines need not have the library that is the fastest here.
     runtime = options.runtime if isinstance(engine, fold_job.Local) else TORCH
     networks = [fold_job.prepared(run, fold, data, options, given=model, runtime=runtime) for fold in range(run.folds)]
-    restarted = bool(run.parts()) and not _goes_on(run, data, options, settings, engine)
+    networks = refusal.drawn(run, data, networks)
+    # An earlier version drew maps that are refused today; a table has them for all images or for none.
+    is_alike = run.has_maps == (networks[0].exactness != NO_MAPS)
+    restarted = bool(run.parts()) and not (is_alike and _goes_on(run, data, options, settings, engine))
     if restarted:
         run.clear_audit()
     if restarted or not run.parts():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from whalecam.arrays import Progress, Report, silent, typed_records
 from whalecam.audit import fold_job, run_audit
+from whalecam.audit.refusal import as_audited
 from whalecam.config import CUES_PER_CLASS, AuditOptions
 from whalecam.data import Dataset, read_sample
 from whalecam.data.images import read_quantization
@@ -100,11 +101,11 @@ def _batches(part: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def _test(run: Run, images: "_Images", donors: Sequence[ValueDonor], fold: int) -> CueTest:
-    networks = fold_job.prepared(run, fold, images.data, images.options)
-    maps = images.options.maps
+    networks = as_audited(run, fold_job.prepared(run, fold, images.data, images.options))
+    maps = networks.maps
     if maps == "auto" and not networks.predictor.has_positions:
         maps = "none"
-    return CueTest(networks.predictor, image_properties(), donors, maps)
+    return CueTest(networks.predictor, image_properties(), donors, maps, networks.mapper)
 
 
 class _Images:

@@ -326,7 +326,8 @@ def inspect(checkpoint: Path, run_path: Path | None, save: Path | None, as_json:
     default=AUDIT.maps,
     show_default=True,
     type=click.Choice(MAPS),
-    help="auto: exact, where the network has positions; occlusion: by covering parts, 50 passes an image; none.",
+    help="auto: exact, where the network has positions; propagation: through all layers of a transformer with a class "
+    "token, a backward pass a class; occlusion: by covering parts, 50 passes an image; none.",
 )
 @click.option("--limit", type=click.IntRange(1), help="The first N rows of the CSV only.")
 @click.option("--batch", default=AUDIT.batch, show_default=True, help="Images a part.")

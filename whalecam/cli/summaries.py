@@ -10,7 +10,7 @@ from whalecam.analysis.accounting import rows_sentence
 from whalecam.analysis.class_order import proposed_order
 from whalecam.analysis.compare import METRICS, Comparison, Difference
 from whalecam.analysis.compare.sentence import IN_WORDS, amount, leaks_sentence, sentence
-from whalecam.analysis.placement import placement_of
+from whalecam.analysis.placement import placement_of, refusal_of
 from whalecam.analysis.recommendation import (
     Advice,
     Simulation,
@@ -168,6 +168,8 @@ def _about(run: Run) -> Iterator[str]:
     )
     if (placement := placement_of(run)) and placement.is_partial:
         yield placement.sentence
+    if refusal := refusal_of(run):
+        yield refusal
     if metrics.get("note"):
         yield str(metrics["note"])
     if metrics.get("n_valid"):

@@ -15,7 +15,7 @@ from whalecam.arrays import ByteArray, Mask, Sample, records
 from whalecam.config import Assessable, Thresholds
 from whalecam.data import geometry
 from whalecam.errors import DatasetError
-from whalecam.explain import background_test, cam, masks, occlusion, render, score
+from whalecam.explain import background_test, cam, masks, occlusion, propagation, render, score
 from whalecam.explain.high_norm import high_norm_share
 from whalecam.network import Network, pick_device
 from whalecam.network.exactness import NONE
@@ -27,7 +27,9 @@ NOT_FINITE = "the network gives no usable numbers for it (NaN, infinite, or beyo
 """The reason of a row without scores: what a network says in such numbers can be neither drawn nor judged."""
 NO_MAP = "no map: where the network looks was not measured"
 """The reason why attention cannot be assessed of a network that gives no maps, or of an audit that wants none."""
-OCCLUSION = "occlusion"
+OCCLUSION, PROPAGATION = "occlusion", "propagation"
+PROPAGATED = 8
+"""Images at a time whose layers are kept for the backward passes."""
 SHOWN = 0.05
 """Below this mean drop there is nothing to show of the background test."""
 Agreement = tuple[bytes, float]
@@ -161,6 +163,8 @@ class Explainer:
     def _look(self, samples: list[Sample]) -> list[Facts]:
         if self.maps == NONE:
             return self._predictions(samples)
+        if self.maps == PROPAGATION:
+            return self._propagated(samples)
         drawn, pooled, lengths = self._explain(self.mapper, samples)
         predicted = drawn
         if self.mapper is not self.network:
@@ -177,6 +181,16 @@ class Explainer:
         if pooled is None:
             return [Facts(row) for row in values]
         return [Facts(row, pooled=vector) for row, vector in zip(values, pooled.float().cpu().numpy(), strict=True)]
+
+    def _propagated(self, samples: list[Sample]) -> list[Facts]:
+        """Maps through all layers of the mapper, a few images at a time, beside the predictions of the network."""
+        logits, pooled = self._logits(self.network, self._inputs(self.network, samples))
+        inputs, rows = self._inputs(self.mapper, samples), list(logits.float().cpu().numpy())
+        parts = [inputs[start : start + PROPAGATED] for start in range(0, len(inputs), PROPAGATED)]
+        drawn = [propagation.explain(self.mapper, self.mapper.batch(part).to(self.device)) for part in parts]
+        maps = [values for part in drawn for values in part.maps.float().cpu().numpy()]
+        errors = [error for part in drawn for error in part.completeness_error.tolist()]
+        return [Facts(*facts) for facts in zip(rows, maps, errors, _each(pooled, len(samples)), strict=True)]
 
     def _inputs(self, network: Network, samples: list[Sample]) -> ByteArray:
         return np.stack([geometry.to_input(sample.pixels, network.size, network.resize) for sample in samples])

@@ -42,10 +42,10 @@ class HiddenPositions(nn.Module):
 class HiddenClassToken(ClassToken):
     """The class token of a vision transformer of the library, before its last norm, by what each patch wrote."""
 
-    def _embedded(self, images: Tensor) -> Tensor:
+    def embedded(self, images: Tensor) -> Tensor:
         return cast(Tensor, cast(Any, self.whole).body.embeddings(images))
 
-    def _layers(self) -> list[Any]:
+    def layers(self) -> list[Any]:
         body = cast(Any, self.whole).body
         return [_block(layer) for layer in (body.layers if hasattr(body, "layers") else body.encoder.layer)]
 

@@ -51,19 +51,27 @@ class ClassToken(PatchWrites):
         return prefix_of(self.whole) or 1
 
     def with_tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = self._embedded(images)
+        tokens = self.embedded(images)
         before = self.prefix(tokens.shape[1])
         written = tokens.new_zeros(len(tokens), tokens.shape[1] - before, tokens.shape[2])
-        for block in self._layers():
+        for block in self.layers():
             tokens, read, projection = _through(block, tokens)
             # In place, and the rest taken once from the sum: no more arrays of all tokens are written than are needed.
             written.flatten(0, 1).addmm_(read[:, before:].flatten(0, 1), projection)
         return self._laid_out(written, tokens[:, 0] - written.sum(dim=1)), tokens
 
-    def _layers(self) -> list[Any]:
+    def after_layers(self, tokens: Tensor) -> Tensor:
+        """Embedded tokens (N, T, K) → all tokens behind the last layer, before the last norm."""
+        for block in self.layers():
+            tokens = _through(block, tokens)[0]
+        return tokens
+
+    def layers(self) -> list[Any]:
+        """The layers, each with the parts of timm's or torchvision's."""
         return _blocks(self.whole)
 
-    def _embedded(self, images: Tensor) -> Tensor:
+    def embedded(self, images: Tensor) -> Tensor:
+        """Images → all tokens (N, T, K) before the first layer."""
         whole = cast(Any, self.whole)
         if hasattr(whole, "conv_proj"):  # torchvision
             patches = whole._process_input(images)

@@ -84,11 +84,12 @@ class Run:
     def has_positions(self) -> bool:
         """Whether its network has positions, by which remedies are simulated and images embedded.
 
-        True where neither network nor audit states it: before an audit, and after one whose maps were not wanted.
+        True where neither network nor audit states it: before an audit, and after one whose maps were not wanted, or
+        were refused.
         """
         drew_its_own = self.manifest.audit.get("maps", AuditOptions.maps) == AuditOptions.maps
         stated = bool(self.manifest.network.get("has_positions", True))
-        return stated and (self.has_maps or not drew_its_own)
+        return stated and (self.has_maps or not drew_its_own or "refused_maps" in self.metrics())
 
     @property
     def reviews_url(self) -> str:

@@ -36,7 +36,8 @@ class TrainingMetrics(SplitMetrics, NeverValidated, total=False):
 
     `never_judged` are labels that no network is validated on; `other_split` is the same recipe on the other kind of
     split; `confusion` counts images by label (rows) and prediction (columns), in the order of the run's classes;
-    `epochs` are one row per epoch and network; `remedy` has the name of the remedy and what it notes.
+    `epochs` are one row per epoch and network; `remedy` has the name of the remedy and what it notes. `refused_maps`,
+    which an audit writes, is the share of the logits' differences that maps would place which it did not draw.
     """
 
     arch: str
@@ -48,3 +49,4 @@ class TrainingMetrics(SplitMetrics, NeverValidated, total=False):
     confusion: list[list[int]]
     epochs: Sequence[Mapping[str, float]]
     remedy: Mapping[str, object]
+    refused_maps: float

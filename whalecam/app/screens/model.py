@@ -79,7 +79,8 @@ PROBING = (
     "seconds; epochs, learning rate and batch do not apply"
 )
 DRAWN = (
-    "auto: exact maps where the network has positions, else none · occlusion: by covering parts of the image, 50 "
+    "auto: exact maps where the network has positions, else none · propagation: through all layers of a vision "
+    "transformer with a class token, a backward pass for each class · occlusion: by covering parts of the image, 50 "
     "forward passes an image, approximate · none: what the network relies on alone"
 )
 TESTS = (

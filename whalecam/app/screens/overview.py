@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from whalecam.analysis.accounting import rows_sentence
+from whalecam.analysis.placement import refusal_of
 from whalecam.analysis.recommendation import leaks_summary, many_unassessed, unassessed_sentence
 from whalecam.app.charts import alternatives, audit_charts
 from whalecam.app.components.deferred_charts import charts_first
@@ -247,7 +248,7 @@ def exactness(run: Run, facts: Totals) -> None:
         f"Network: {plain(str(run.manifest.network.get('arch', '')))}, at {run.manifest.network.get('size', '?')} px."
     )
     if word == "none":
-        st.caption(f"{text} {network}")
+        st.caption(" ".join(filter(None, (text, refusal_of(run), network))))
         return
     placement = session.placement_of(run)
     placed = f" {placement.sentence}" if placement and placement.is_partial else ""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from whalecam.arrays import ByteArray
 from whalecam.data import geometry
-from whalecam.explain import cam, occlusion, score
+from whalecam.explain import cam, occlusion, propagation, score
 from whalecam.explain.cues import ImageProperty, Seen, Values, patches
 from whalecam.network import Network
 
@@ -169,7 +169,9 @@ class CueTest:
         network: in eval mode, on its device.
         properties: by name, as `image_properties()` gives them.
         donors: images whose values others take, of every label.
-        maps: how maps are drawn: `auto` by the network's positions, else by `occlusion`; `none` for no patches.
+        maps: how maps are drawn: `auto` by the network's positions, else by `occlusion`; by `propagation` through all
+            layers of `mapper`; `none` for no patches.
+        mapper: the network that propagated maps are drawn of.
         passes: forward passes so far, without those of occlusion maps.
     """
 
@@ -177,6 +179,7 @@ class CueTest:
     properties: Mapping[str, ImageProperty]
     donors: Sequence[ValueDonor]
     maps: str = "auto"
+    mapper: Network | None = None
     passes: int = field(default=0, init=False)
 
     def __call__(self, questions: Sequence[CueQuestion]) -> list[CueAnswers]:
@@ -336,6 +339,9 @@ class CueTest:
         """The relative map of the predicted class, (h, w), and the activations (K, h, w) where there are any."""
         if self.maps == "occlusion" or not self.network.has_positions:
             maps = occlusion.explain(self.network, shown[None]).maps[0].numpy()
+            return score.contrast(maps, "relative", predicted), None
+        if self.maps == "propagation" and self.mapper is not None:
+            maps = propagation.explain(self.mapper, self.mapper.batch(shown[None])).maps[0].cpu().numpy()
             return score.contrast(maps, "relative", predicted), None
         activations = self.network.look(shown[None])
         maps = cam.explain(self.network.head, activations).maps[0].detach().double().cpu().numpy()
