@@ -92,7 +92,10 @@ def test_the_pages_say_what_was_not_measured(boxed: Path, monkeypatch: pytest.Mo
     assert "because this audit has no maps" in texts(leaks) and "Looks" not in texts(leaks)
     assert not leaks.get("plotly_chart")
     assert "Assessable" not in {metric.label for metric in leaks.metric}
-    assert SAID in drawn(open_page("pages/4_Heatmaps.py", run="boxed"))
+    heatmaps = open_page("pages/4_Heatmaps.py", run="boxed")
+    assert SAID in drawn(heatmaps)
+    (canvas,) = (each for each in heatmaps.get("bidi_component") if each.proto.component_name.endswith("canvas"))
+    assert json.loads(canvas.proto.json)["caption"] == "no map"
 
 
 def test_what_cannot_be_simulated_is_not_offered(boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

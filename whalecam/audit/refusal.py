@@ -30,10 +30,9 @@ def drawn(run: Run, data: Dataset, networks: Sequence[Networks]) -> list[Network
             run.save_metrics(metrics)
         return list(networks)
     run.save_metrics({**metrics, "refused_maps": least})
-    return [
-        replace(each, maps=NONE, exactness=NONE, note=f"{WITHOUT_MAPS} {refusal(least)} {each.note}".strip())
-        for each in networks
-    ]
+    # What was noted of the maps of a network is of no use without them.
+    note = f"{WITHOUT_MAPS} {refusal(least)}"
+    return [replace(each, maps=NONE, exactness=NONE, note=note) for each in networks]
 
 
 def as_audited(run: Run, networks: Networks) -> Networks:

@@ -176,7 +176,7 @@ def pair(image: str, first: str, second: str) -> None:
             except DatasetError as error:
                 st.warning(plain(str(error)), title="This image cannot be shown", icon=":material/broken_image:")
                 continue
-            caption = f"evidence for {row['predicted']}"
+            caption = f"evidence for {row['predicted']}" if layer else "no map"
             heat_canvas(uri, layer, row["mask_bits"], caption, key=f"canvas_{place}", height=380)
 
 

@@ -167,7 +167,7 @@ def show_canvas(
         st.warning(plain(f"{error}."), title="This image cannot be shown", icon=":material/broken_image:")
         return heat_canvas(BLANK, None, None, "no image", key="canvas")  # so that keys lead on
     versus = f" versus {view['against']}" if view["against"] else ""
-    caption = f"evidence for {view['of']}{versus}"
+    caption = f"evidence for {view['of']}{versus}" if layer else "no map"
     drawing, answer = mask_panel.drawing_of(run, row), mask_answers.latest()
     sides = None if is_blind else sides_of(row, table.row(str(row["image"]))["review"], run.words.background)
     reasons = len(review_controls.reasons(run.words))
@@ -375,7 +375,8 @@ def _shown(place: DeltaGenerator, uri: str | None, words: str) -> None:
 
 def _small_print(run: Run, row: ImageRow) -> str:
     lines = [
-        f"Map: {run.manifest.exactness or 'unknown'}, completeness error {scientific(row['completeness_error'])} logits"
+        f"Map: {run.manifest.exactness.replace('_', ' ') or 'unknown'}, completeness error "
+        f"{scientific(row['completeness_error'])} logits"
         if row["completeness_error"] is not None
         else "No map",
         _mask_words(row),
