@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
@@ -111,6 +112,17 @@ class TestPortions:
             assert close(found, plain(inputs), 1e-5)
             for some, all_at_once in zip(with_patches(parts, inputs), with_patches(plain, inputs), strict=True):
                 assert some is not None and all_at_once is not None and close(some, all_at_once, 1e-5)
+
+    @pytest.mark.parametrize(("side", "expected"), [(128, [9, 8, 8]), (64, [25])])
+    def test_a_transformer_of_windows_is_taken_in_portions(self, side: int, expected: list[int]) -> None:
+        torch.manual_seed(0)
+        frame: dict[str, Any] = {"img_size": side, "window_size": 4, "embed_dim": 8, "depths": (1, 1)}
+        plain = modules.cut(SwinTransformer(**frame, num_heads=(2, 2), num_classes=3), side).features
+        inputs = torch.rand(25, 3, side, side)
+        found, met = self.largest_batches(portions.portioned(plain), inputs)
+        assert met == expected
+        with torch.no_grad():
+            assert close(found, plain(inputs), 1e-5)
 
     def test_what_is_read_twice_or_never_pooled_stays_whole(self) -> None:
         class Twice(nn.Module):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from whalecam.network.fusion.fusing import Joined
+from whalecam.network.positions import LAST
 from whalecam.network.positions import TOKENS as TOKEN_LAYOUT
 from whalecam.network.written import PatchWrites
 
@@ -16,6 +17,8 @@ DEPTHWISE_POSITIONS = 32_768
 so what they cost is the way to memory. Dense layers take more images at once, for which their weights are read once."""
 TOKENS = 2_048
 """Patches at once through a transformer, for the same reason: its norms and sums read each value for one operation."""
+WINDOW_PATCHES = 10_240
+"""The same for transformers of windows, as Swin: their first layers have more patches, each of fewer channels."""
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 PARTS = (Joined, nn.Conv2d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Identity, nn.BatchNorm2d, *POOLINGS)
 """Layers to which, in eval mode, each image is its own."""
@@ -49,8 +52,11 @@ def portioned(module: nn.Module) -> nn.Module:
     convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
     if any(layer.groups == layer.in_channels > 1 for layer in convolutions):
         return Portions(module, DEPTHWISE_POSITIONS * math.prod(convolutions[0].stride))
-    if convolutions and (isinstance(module, PatchWrites) or getattr(module, "layout", "") == TOKEN_LAYOUT):
+    layout = getattr(module, "layout", "")
+    if convolutions and (isinstance(module, PatchWrites) or layout == TOKEN_LAYOUT):
         return Portions(module, TOKENS * math.prod(convolutions[0].stride))
+    if convolutions and layout == LAST:
+        return Portions(module, WINDOW_PATCHES * math.prod(convolutions[0].stride))
     if not isinstance(module, fx.GraphModule):
         return module
     first = next(node for node in module.graph.nodes if node.op == "placeholder")
