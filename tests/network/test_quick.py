@@ -100,6 +100,15 @@ class TestPortions:
         plain = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.Conv2d(8, 8, 3, groups=8)).eval()
         assert self.largest_batches(portions.portioned(plain), torch.rand(34, 3, 128, 128))[1] == [17, 17]
 
+    def test_the_stride_is_that_of_the_layer_that_reads_colors(self) -> None:
+        """Joined layers of a traced network are listed last."""
+        plain = folded(bodies.build_body("efficientnet_lite0", False).features.eval())
+        inputs = torch.rand(17, 3, 128, 128)
+        found, met = self.largest_batches(portions.portioned(joined(plain)), inputs)
+        assert met == [6, 6, 5]
+        with torch.no_grad():
+            assert close(found, plain(inputs), 1e-4)
+
     @pytest.mark.parametrize("pooling", ["token", "avg"])
     def test_a_transformer_is_taken_in_portions_with_its_tokens(self, pooling: Literal["token", "avg"]) -> None:
         torch.manual_seed(0)

@@ -19,6 +19,7 @@ TOKENS = 2_048
 """Patches at once through a transformer, for the same reason: its norms and sums read each value for one operation."""
 WINDOW_PATCHES = 10_240
 """The same for transformers of windows, as Swin: their first layers have more patches, each of fewer channels."""
+COLORS = 3
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 PARTS = (Joined, nn.Conv2d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Identity, nn.BatchNorm2d, *POOLINGS)
 """Layers to which, in eval mode, each image is its own."""
@@ -50,6 +51,8 @@ def portioned(module: nn.Module) -> nn.Module:
     pooling; any other module as it is.
     """
     convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    # A traced network lists its joined layers last, the one that reads colors among them.
+    convolutions.sort(key=lambda layer: layer.in_channels != COLORS)
     if any(layer.groups == layer.in_channels > 1 for layer in convolutions):
         return Portions(module, DEPTHWISE_POSITIONS * math.prod(convolutions[0].stride))
     layout = getattr(module, "layout", "")
