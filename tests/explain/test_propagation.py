@@ -117,7 +117,11 @@ def test_other_networks_are_refused_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU, nn.ReLU, timm.layers.activations.QuickGELU])
 def test_the_activations_that_such_networks_have_are_held(activation: Any) -> None:
-    propagation.check(opened(timms(act_layer=activation)), images(1))
+    module = timms(act_layer=activation)
+    network = opened(module)
+    propagation.check(network, images(1))
+    drawn, logits = propagation.explain(network, images(1)), module(images(1)).detach()
+    assert torch.allclose(drawn.maps.sum(dim=(2, 3)) + drawn.bias, logits, atol=1e-4 * float(logits.abs().max()))
 
 
 def test_a_checked_network_is_left_as_it_was() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whalecam.explain.placement import placed_share, refusal
+from whalecam.explain.placement import median_share, refusal
 from whalecam.store.parts import read_part
 from whalecam.store.run import Run
 from whalecam.store.table import unpack_maps
@@ -46,13 +46,12 @@ def placement_of(run: Run) -> Placement | None:
         return None
     names = ["maps", "map_height", "map_width", "logits"]
     rows = read_part(parts[0], names).slice(0, IMAGES).to_pylist()
-    shares = [
-        placed_share(maps, np.asarray(row["logits"]))
+    median = median_share(
+        (maps, np.asarray(row["logits"]))
         for row in rows
         if (maps := unpack_maps(row["maps"], row["map_height"], row["map_width"])) is not None
-    ]
-    finite = [share for share in shares if np.isfinite(share)]
-    return Placement(float(np.median(finite)), len(finite)) if finite else None
+    )
+    return None if median is None else Placement(*median)
 
 
 def refusal_of(run: Run) -> str:

@@ -5,7 +5,7 @@ import functools
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -133,26 +133,28 @@ def prepared(
     model.to(device)
     check_answers(model, data, f"run '{run.name}', fold {fold}")
     predictor, mapper, note = _sized(model, run, fold, data, options)
+    is_propagated = options.maps == PROPAGATION
+    if is_propagated:
+        _check_propagation(mapper, data)
     in_torch = mapper.has_positions and not mapper.is_opaque and runtime != ONNX_RUNTIME
     wanted = options.precision == "auto" and network.fast_halves(device) and in_torch
     quick = network.quick(mapper, wanted)
     apart = rounding(mapper, quick, data) if wanted else float("inf")
     halves = apart <= TOLERATED_ROUNDING
-    if halves and options.maps != PROPAGATION:
+    if halves and not is_propagated:
         difference = f"Maps in bfloat16 differ from float32 by {percent(apart, 1)} of their largest value at most."
         note = f"{difference} {note}".strip()
     quick_mapper = quick if halves == wanted else network.quick(mapper, halves)
     note = f"{_drawn(options.maps, mapper)} {note}".strip()
     quick_predictor = quick_mapper if predictor is mapper else network.quick(predictor, halves)
-    if options.maps == PROPAGATION:
-        _check_propagation(mapper, data)
-        return Networks(quick_predictor, mapper, note, _exactness(options.maps, mapper), options.maps)
-    if halves:
-        return Networks(quick_predictor, quick_mapper, note, _exactness(options.maps, mapper), options.maps)
+    drawn_by = mapper if is_propagated else quick_mapper
+    networks = Networks(quick_predictor, drawn_by, note, _exactness(options.maps, mapper), options.maps)
+    if halves or is_propagated:
+        return networks
     drawing = _computed(mapper, quick_mapper, data, options, runtime)
     predicting = drawing if predictor is mapper else _computed(predictor, quick_predictor, data, options, runtime)
     note = f"{note} {drawing.note or predicting.note}".strip()
-    return Networks(predicting.network, drawing.network, note, _exactness(options.maps, mapper), options.maps)
+    return replace(networks, predictor=predicting.network, mapper=drawing.network, note=note)
 
 
 def _check_propagation(mapper: Network, data: Dataset) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from whalecam.audit.fold_job import WITHOUT_MAPS, Networks
 from whalecam.audit.precision import some_inputs
 from whalecam.data import Dataset
 from whalecam.explain import cam
-from whalecam.explain.placement import LEAST_DRAWN, placed_share, refusal
+from whalecam.explain.placement import LEAST_DRAWN, median_share, refusal
 from whalecam.network import Network
 from whalecam.network.exactness import NONE, WRITTEN, closed_form, pooling_of
 from whalecam.store.run import Run
@@ -24,12 +23,13 @@ def drawn(run: Run, data: Dataset, networks: Sequence[Networks]) -> list[Network
     """
     shares = [share for each in networks if each.maps == "auto" and (share := share_of(each.mapper, data)) is not None]
     least = min(shares, default=1.0)
-    metrics = {name: value for name, value in run.metrics().items() if name != "refused_maps"}
-    if least >= LEAST_DRAWN:
-        if "refused_maps" in run.metrics():
-            run.save_metrics(metrics)
+    is_refused, before = least < LEAST_DRAWN, run.metrics()
+    others = {name: value for name, value in before.items() if name != "refused_maps"}
+    metrics = {**others, "refused_maps": least} if is_refused else others
+    if metrics != before:
+        run.save_metrics(metrics)
+    if not is_refused:
         return list(networks)
-    run.save_metrics({**metrics, "refused_maps": least})
     # What was noted of the maps of a network is of no use without them.
     note = f"{WITHOUT_MAPS} {refusal(least)}"
     return [replace(each, maps=NONE, exactness=NONE, note=note) for each in networks]
@@ -55,6 +55,5 @@ def share_of(model: Network, data: Dataset) -> float | None:
     with torch.no_grad():
         evidence = cam.explain(model.head, model.look(inputs))
     maps, logits = evidence.maps.float().cpu().numpy(), evidence.logits.double().cpu().numpy()
-    shares = [placed_share(*pair) for pair in zip(maps, logits, strict=True)]
-    finite = [share for share in shares if np.isfinite(share)]
-    return float(np.median(finite)) if finite else None
+    median = median_share(zip(maps, logits, strict=True))
+    return None if median is None else median[0]

@@ -1,5 +1,7 @@
 """How much of what tells classes apart has a place in an image's maps. Pure numpy."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,12 @@ def placed_share(maps: NDArray[np.float32], logits: NDArray[np.float64]) -> floa
     placed = maps.sum(axis=(1, 2), dtype=np.float64)
     placed, wanted = placed - placed.mean(), logits - logits.mean()
     return float(placed @ wanted / (wanted @ wanted)) if wanted.any() else float("nan")
+
+
+def median_share(pairs: Iterable[tuple[NDArray[np.float32], NDArray[np.float64]]]) -> tuple[float, int] | None:
+    """The median placed share of images' maps and logits, and of how many it is; None where none has one."""
+    finite = [share for maps, logits in pairs if np.isfinite(share := placed_share(maps, logits))]
+    return (float(np.median(finite)), len(finite)) if finite else None
 
 
 def refusal(share: float) -> str:

@@ -1,6 +1,7 @@
 """Layers whose activations are larger than a core's cache, for a few images at a time."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, fx, nn
@@ -53,13 +54,9 @@ def portioned(module: nn.Module) -> nn.Module:
     convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
     # A traced network lists its joined layers last, the one that reads colors among them.
     convolutions.sort(key=lambda layer: layer.in_channels != COLORS)
-    if any(layer.groups == layer.in_channels > 1 for layer in convolutions):
-        return Portions(module, DEPTHWISE_POSITIONS * math.prod(convolutions[0].stride))
-    layout = getattr(module, "layout", "")
-    if convolutions and (isinstance(module, PatchWrites) or layout == TOKEN_LAYOUT):
-        return Portions(module, TOKENS * math.prod(convolutions[0].stride))
-    if convolutions and layout == LAST:
-        return Portions(module, WINDOW_PATCHES * math.prod(convolutions[0].stride))
+    positions = _positions_at_once(module, convolutions)
+    if convolutions and positions is not None:
+        return Portions(module, positions * math.prod(convolutions[0].stride))
     if not isinstance(module, fx.GraphModule):
         return module
     first = next(node for node in module.graph.nodes if node.op == "placeholder")
@@ -75,6 +72,16 @@ def portioned(module: nn.Module) -> nn.Module:
     module.delete_all_unused_submodules()
     module.recompile()
     return module
+
+
+def _positions_at_once(module: nn.Module, convolutions: Sequence[nn.Conv2d]) -> int | None:
+    """Behind the first layer, of a network that is taken in portions as a whole; None for any other."""
+    if any(layer.groups == layer.in_channels > 1 for layer in convolutions):
+        return DEPTHWISE_POSITIONS
+    layout = getattr(module, "layout", "")
+    if isinstance(module, PatchWrites) or layout == TOKEN_LAYOUT:
+        return TOKENS
+    return WINDOW_PATCHES if layout == LAST else None
 
 
 def _chain(traced: fx.GraphModule, first: fx.Node) -> list[fx.Node]:
